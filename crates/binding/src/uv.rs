@@ -1,0 +1,262 @@
+//! The few functions of libuv that the in-loop driver needs, looked up at run time.
+//!
+//! Node exports libuv's symbols from its executable. They are found by name, so that the addon
+//! also loads into runtimes which have no libuv, and handles are made as large as the running
+//! libuv says: nothing of its structs is known here.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+/// `uv_handle_type` values of the handles used here. They are part of libuv's stable ABI.
+const UV_POLL: c_int = 8;
+const UV_PREPARE: c_int = 9;
+const UV_TIMER: c_int = 13;
+const UV_READABLE: c_int = 1;
+
+type Loop = *mut c_void;
+type RawHandle = *mut c_void;
+type PollCallback = unsafe extern "C" fn(RawHandle, c_int, c_int);
+type HandleCallback = unsafe extern "C" fn(RawHandle);
+
+struct Functions {
+    handle_size: unsafe extern "C" fn(c_int) -> usize,
+    set_data: unsafe extern "C" fn(RawHandle, *mut c_void),
+    get_data: unsafe extern "C" fn(RawHandle) -> *mut c_void,
+    close: unsafe extern "C" fn(RawHandle, HandleCallback),
+    reference: unsafe extern "C" fn(RawHandle),
+    unreference: unsafe extern "C" fn(RawHandle),
+    poll_init: unsafe extern "C" fn(Loop, RawHandle, c_int) -> c_int,
+    poll_start: unsafe extern "C" fn(RawHandle, c_int, PollCallback) -> c_int,
+    timer_init: unsafe extern "C" fn(Loop, RawHandle) -> c_int,
+    timer_start: unsafe extern "C" fn(RawHandle, HandleCallback, u64, u64) -> c_int,
+    timer_stop: unsafe extern "C" fn(RawHandle) -> c_int,
+    prepare_init: unsafe extern "C" fn(Loop, RawHandle) -> c_int,
+    prepare_start: unsafe extern "C" fn(RawHandle, HandleCallback) -> c_int,
+    prepare_stop: unsafe extern "C" fn(RawHandle) -> c_int,
+}
+
+static FUNCTIONS: OnceLock<Option<Functions>> = OnceLock::new();
+
+fn functions() -> Option<&'static Functions> {
+    FUNCTIONS.get_or_init(look_up).as_ref()
+}
+
+fn look_up() -> Option<Functions> {
+    /// Finds one function. The type it is put into must be that of the C declaration.
+    macro_rules! find {
+        ($name:literal) => {{
+            // SAFETY: the name is a C string; the default scope is always valid to search.
+            let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
+            let symbol = NonNull::new(symbol)?;
+            // SAFETY: the fields of `Functions` repeat the declarations in uv.h, which are stable
+            // for all of libuv 1.x; a function pointer and a data pointer have the same size here.
+            unsafe { std::mem::transmute_copy(&symbol.as_ptr()) }
+        }};
+    }
+    Some(Functions {
+        handle_size: find!(c"uv_handle_size"),
+        set_data: find!(c"uv_handle_set_data"),
+        get_data: find!(c"uv_handle_get_data"),
+        close: find!(c"uv_close"),
+        reference: find!(c"uv_ref"),
+        unreference: find!(c"uv_unref"),
+        poll_init: find!(c"uv_poll_init"),
+        poll_start: find!(c"uv_poll_start"),
+        timer_init: find!(c"uv_timer_init"),
+        timer_start: find!(c"uv_timer_start"),
+        timer_stop: find!(c"uv_timer_stop"),
+        prepare_init: find!(c"uv_prepare_init"),
+        prepare_start: find!(c"uv_prepare_start"),
+        prepare_stop: find!(c"uv_prepare_stop"),
+    })
+}
+
+/// What a driver does when the loop calls it. The loop holds one strong reference through
+/// [`Handles`], so an implementor lives until the last handle is closed.
+pub(crate) trait OnLoop {
+    /// The descriptor is readable.
+    fn on_readable(&self);
+    /// The time asked for is over.
+    fn on_timer(&self);
+    /// The loop is about to sleep.
+    fn on_prepare(&self);
+    /// All handles are closed and freed.
+    fn on_closed(&self);
+}
+
+/// One handle of the loop's, in memory of ours.
+struct Handle {
+    raw: NonNull<c_void>,
+    layout: Layout,
+}
+
+impl Handle {
+    fn allocate(functions: &Functions, kind: c_int) -> Option<Handle> {
+        // SAFETY: the kinds above are known to every libuv 1.x.
+        let size = unsafe { (functions.handle_size)(kind) };
+        let layout = Layout::from_size_align(size, 16).ok()?;
+        if layout.size() == 0 {
+            return None;
+        }
+        // SAFETY: the layout's size isn't zero.
+        let raw = NonNull::new(unsafe { alloc_zeroed(layout) }.cast())?;
+        Some(Handle { raw, layout })
+    }
+
+    fn free(&self) {
+        // SAFETY: it was allocated with this layout; the caller is done with it.
+        unsafe { dealloc(self.raw.as_ptr().cast(), self.layout) };
+    }
+}
+
+/// The three handles of a driver: a watched descriptor, a timer and a hook before the loop sleeps.
+pub(crate) struct Handles<D: OnLoop> {
+    functions: &'static Functions,
+    poll: Handle,
+    timer: Handle,
+    prepare: Handle,
+    driver: PhantomData<D>,
+}
+
+/// The loop's share in a driver: what every handle's data points to, freed with the last of them.
+struct Share<D> {
+    driver: Rc<D>,
+    handles: [(RawHandle, Layout); 3],
+    open: usize,
+}
+
+impl<D: OnLoop> Handles<D> {
+    /// Watches `descriptor` on the loop, on behalf of `driver`. None where there is no libuv.
+    ///
+    /// # Safety
+    /// `event_loop` must be the loop of the calling thread, and live.
+    pub(crate) unsafe fn open(
+        event_loop: Loop,
+        descriptor: c_int,
+        driver: Rc<D>,
+    ) -> Option<Handles<D>> {
+        let functions = functions()?;
+        let poll = Handle::allocate(functions, UV_POLL)?;
+        let timer = Handle::allocate(functions, UV_TIMER)?;
+        let prepare = Handle::allocate(functions, UV_PREPARE)?;
+        let handles = [&poll, &timer, &prepare].map(|handle| (handle.raw.as_ptr(), handle.layout));
+        let share = NonNull::from(Box::leak(Box::new(Share { driver, handles, open: 3 })));
+        // SAFETY: the memory has the size libuv asked for; the loop is live by contract. Data is set
+        // after init, which may clear it, and before start, so no callback sees it unset.
+        unsafe {
+            if (functions.poll_init)(event_loop, poll.raw.as_ptr(), descriptor) != 0 {
+                drop(Box::from_raw(share.as_ptr()));
+                [&poll, &timer, &prepare].map(Handle::free);
+                return None;
+            }
+            (functions.timer_init)(event_loop, timer.raw.as_ptr());
+            (functions.prepare_init)(event_loop, prepare.raw.as_ptr());
+            for handle in [&poll, &timer, &prepare] {
+                (functions.set_data)(handle.raw.as_ptr(), share.as_ptr().cast());
+                (functions.unreference)(handle.raw.as_ptr());
+            }
+            (functions.poll_start)(poll.raw.as_ptr(), UV_READABLE, on_poll::<D>);
+        }
+        Some(Handles { functions, poll, timer, prepare, driver: PhantomData })
+    }
+
+    /// Whether the watched descriptor keeps the loop alive.
+    pub(crate) fn keep_alive(&self, yes: bool) {
+        let set = if yes { self.functions.reference } else { self.functions.unreference };
+        // SAFETY: the handle is open as long as `self` exists.
+        unsafe { set(self.poll.raw.as_ptr()) };
+    }
+
+    /// Asks for `on_timer` in `millis`; None calls it off.
+    pub(crate) fn set_timer(&self, millis: Option<u64>) {
+        let timer = self.timer.raw.as_ptr();
+        // SAFETY: the handle is open as long as `self` exists.
+        unsafe {
+            match millis {
+                Some(millis) => (self.functions.timer_start)(timer, on_timer::<D>, millis, 0),
+                None => (self.functions.timer_stop)(timer),
+            };
+        }
+    }
+
+    /// Asks for `on_prepare` before every sleep of the loop, or no more.
+    pub(crate) fn set_prepare(&self, yes: bool) {
+        let prepare = self.prepare.raw.as_ptr();
+        // SAFETY: the handle is open as long as `self` exists.
+        unsafe {
+            if yes {
+                (self.functions.prepare_start)(prepare, on_prepare::<D>);
+            } else {
+                (self.functions.prepare_stop)(prepare);
+            }
+        }
+    }
+
+    /// Closes all three; `on_closed` follows from the loop when they are.
+    pub(crate) fn close(self) {
+        for handle in [&self.poll, &self.timer, &self.prepare] {
+            // SAFETY: each is open and closed once, since `self` is consumed.
+            unsafe { (self.functions.close)(handle.raw.as_ptr(), on_close::<D>) };
+        }
+    }
+}
+
+/// The driver behind a handle, kept alive for the length of a callback.
+///
+/// # Safety
+/// The handle must be one of [`Handles`] for `D`, not closed yet.
+unsafe fn driver_of<D: OnLoop>(handle: RawHandle) -> Option<Rc<D>> {
+    let functions = functions()?;
+    // SAFETY: data is the leaked share, which lives until the last close callback.
+    unsafe {
+        let share = (functions.get_data)(handle).cast::<Share<D>>();
+        share.as_ref().map(|share| share.driver.clone())
+    }
+}
+
+unsafe extern "C" fn on_poll<D: OnLoop>(handle: RawHandle, _status: c_int, _events: c_int) {
+    // SAFETY: libuv calls it with the handle it was started on.
+    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
+        driver.on_readable();
+    }
+}
+
+unsafe extern "C" fn on_timer<D: OnLoop>(handle: RawHandle) {
+    // SAFETY: as above.
+    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
+        driver.on_timer();
+    }
+}
+
+unsafe extern "C" fn on_prepare<D: OnLoop>(handle: RawHandle) {
+    // SAFETY: as above.
+    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
+        driver.on_prepare();
+    }
+}
+
+unsafe extern "C" fn on_close<D: OnLoop>(handle: RawHandle) {
+    let Some(functions) = functions() else { return };
+    // SAFETY: the share lives until its third handle is closed, which is counted here; libuv doesn't
+    // touch a handle after its close callback, and the last of them frees all three.
+    unsafe {
+        let share = (functions.get_data)(handle).cast::<Share<D>>();
+        (*share).open -= 1;
+        if (*share).open == 0 {
+            let share = Box::from_raw(share);
+            for (raw, layout) in share.handles {
+                dealloc(raw.cast(), layout);
+            }
+            share.driver.on_closed();
+        }
+    }
+}
+
+/// Whether the runtime offers what the in-loop driver needs.
+pub(crate) fn is_available() -> bool {
+    functions().is_some()
+}

@@ -1,0 +1,107 @@
+//! One connection in the reactor's table: its socket, its protocol state and what it waits for.
+
+use std::sync::Arc;
+
+use protocol::{Connection, Ticket, Timestamp};
+
+use crate::facts::Facts;
+use crate::socket::Socket;
+
+/// How long a connection whose last answer is sent is read on, so that bytes still under way from
+/// the peer don't turn the close into a reset that takes the answer with it. RFC 9112 §9.6.
+pub(crate) const LINGER_MILLIS: u64 = 1000;
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Requests are read and answered.
+    Serving,
+    /// Everything is sent and the sending side closed; what still comes is thrown away.
+    Lingering { until: Timestamp },
+}
+
+/// A client.
+pub(crate) struct Client {
+    pub(crate) socket: Socket,
+    pub(crate) connection: Connection,
+    pub(crate) facts: Arc<Facts>,
+    /// Bytes that were read but not wanted yet.
+    pub(crate) held: Vec<u8>,
+    pub(crate) phase: Phase,
+    /// The timer tick at which it stands in the queue; 0 when it doesn't.
+    pub(crate) armed: u64,
+    /// Requests handed to the application so far.
+    pub(crate) requests: u32,
+    /// The kernel may have bytes for us: readiness is edge-triggered, so this is remembered.
+    pub(crate) is_readable: bool,
+    /// The peer has closed its sending side: a short read doesn't mean that nothing is left.
+    pub(crate) is_read_closed: bool,
+    /// The connection was reset, or both its sides are closed.
+    pub(crate) is_lost: bool,
+    /// The kernel takes no more bytes until it says so.
+    pub(crate) is_blocked: bool,
+    /// It stands in the list of clients to be read.
+    pub(crate) is_queued: bool,
+    /// It stands in the list of clients to be flushed.
+    pub(crate) is_dirty: bool,
+    /// Somebody waits for an answer to be written or a stream to drain.
+    pub(crate) has_waiters: bool,
+}
+
+impl Client {
+    pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
+        Client {
+            socket,
+            connection,
+            facts,
+            held: Vec::new(),
+            phase: Phase::Serving,
+            armed: 0,
+            requests: 0,
+            is_readable: false,
+            is_read_closed: false,
+            is_lost: false,
+            is_blocked: false,
+            is_queued: false,
+            is_dirty: false,
+            has_waiters: false,
+        }
+    }
+
+    /// Whether reading it now would lead anywhere.
+    pub(crate) fn can_read(&self) -> bool {
+        match self.phase {
+            Phase::Serving => (self.is_readable || !self.held.is_empty()) && self.connection.wants_input(),
+            Phase::Lingering { .. } => self.is_readable,
+        }
+    }
+
+    /// When something must happen on it next, and whether the application may put that off.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Serving => {
+                let deadline = self.connection.poll_timeout()?;
+                let floor = self.facts.floor();
+                Some(if self.connection.is_timeout_extendable() { deadline.max(floor) } else { deadline })
+            }
+            Phase::Lingering { until } => Some(until),
+        }
+    }
+}
+
+/// An application that waits for bytes of one answer to leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiter {
+    pub(crate) client_id: u64,
+    pub(crate) ticket: Ticket,
+    pub(crate) until: Until,
+}
+
+/// What it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The answer is complete and handed to the kernel.
+    Written,
+    /// What was written so far is handed to the kernel.
+    Drained,
+}

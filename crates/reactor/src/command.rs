@@ -1,0 +1,175 @@
+//! What the application tells the reactor: answers, credit for bodies, the end of clients.
+//!
+//! A command takes effect on the connection at once and on the wire with the next flush, after which
+//! the caller asks [`Reactor::has_work`] whether a turn should follow. A command that
+//! comes too late, twice, or for a ticket nobody gave out changes nothing and says so.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protocol::{Answer, AnswerError, Connection, Context, Credit, Ticket};
+
+use crate::client::{Client, Until, Waiter};
+use crate::facts::Facts;
+use crate::head_block::HeadBlock;
+use crate::listener::{Address, ListenerFacts};
+use crate::reactor::Reactor;
+
+/// The request is no longer open: its client has gone, or it was answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl Reactor {
+    /// Answers a request: with a whole body, or by opening a stream of it.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more.
+    #[inline]
+    pub fn respond(&mut self, slot: u32, ticket: Ticket, answer: Answer<'_>) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_answer(cx, ticket, answer))?;
+        if let Some(client) = self.clients.get(slot as usize) {
+            client.facts.on_returned();
+        }
+        Ok(())
+    }
+
+    /// Asks for `Written` once the answer to `ticket` has been handed to the kernel.
+    pub fn notify_written(&mut self, slot: u32, ticket: Ticket) {
+        self.wait(slot, ticket, Until::Written);
+    }
+
+    /// Sends more of a streamed answer. Returns how many bytes wait unsent on this connection; above
+    /// the high-water mark the writer should pause until `Drained`.
+    ///
+    /// # Errors
+    /// [`Gone`] when the stream isn't open any more.
+    pub fn write(&mut self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
+        self.command(slot, |connection, cx| connection.handle_write(cx, ticket, bytes))?;
+        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
+        if waiting > self.cx.high_water() {
+            self.wait(slot, ticket, Until::Drained);
+        }
+        Ok(waiting)
+    }
+
+    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines.
+    ///
+    /// # Errors
+    /// [`Gone`] when the stream isn't open any more.
+    pub fn end(&mut self, slot: u32, ticket: Ticket, trailers: &[u8]) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_end(cx, ticket, trailers))
+    }
+
+    /// Sends an informational answer (1xx) ahead of the final one.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more, or its client doesn't understand 1xx.
+    pub fn inform(&mut self, slot: u32, ticket: Ticket, status: u16, fields: &[u8]) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_inform(cx, ticket, status, fields))
+    }
+
+    /// Asks for the whole body of a request: `Body`, `BodyLimit`, `BodyFailed` or `Aborted` will come.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more.
+    pub fn want_body(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_credit(cx, ticket, Credit::Whole))?;
+        self.take_connection_events(slot);
+        Ok(())
+    }
+
+    /// Raises the body limit of one request; a smaller one than the present changes nothing.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more.
+    pub fn raise_body_limit(&mut self, slot: u32, ticket: Ticket, limit: u64) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_raise(cx, ticket, limit))?;
+        self.take_connection_events(slot);
+        Ok(())
+    }
+
+    /// Cuts the connection of a request whose answer can't be completed.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more.
+    pub fn abort(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+        self.command(slot, |connection, _| connection.handle_abort(ticket))
+    }
+
+    /// The facts of the client that sent the request whose head block this is, marked as watched.
+    /// A client that has gone is made anew from the block, closed.
+    pub fn watch(&mut self, slot: u32, head: &HeadBlock<'_>) -> Arc<Facts> {
+        let id = head.client_id();
+        match self.clients.get_mut(slot as usize) {
+            Some(client) if client.facts.id() == id => {
+                if !client.facts.local_is_known()
+                    && let Some(address) = client.socket.local_address()
+                {
+                    client.facts.set_local(address);
+                }
+                client.facts.watch();
+                client.facts.clone()
+            }
+            _ => self.ghost(slot, id, head.remote(), head.listener()),
+        }
+    }
+
+    fn ghost(&self, slot: u32, id: u64, remote: Option<SocketAddr>, listener: u32) -> Arc<Facts> {
+        let unknown = || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: listener });
+        let listener = self.listener(listener).cloned().unwrap_or_else(unknown);
+        let facts = Facts::new(id, slot, remote, listener, self.clock);
+        facts.close();
+        Arc::new(facts)
+    }
+
+    /// Closes a client on the application's behalf. True when this call closed it; its close is then
+    /// not announced, its open requests are.
+    pub fn close(&mut self, slot: u32, id: u64) -> bool {
+        match self.clients.get(slot as usize) {
+            Some(client) if client.facts.id() == id => {
+                if let Some(facts) = self.remove_client(slot) {
+                    facts.close();
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a client as soon as it owes nothing.
+    pub fn stop(&mut self, slot: u32, id: u64) {
+        if self.clients.get(slot as usize).is_some_and(|client| client.facts.id() == id) {
+            self.stop_client(slot);
+        }
+    }
+
+    pub(crate) fn stop_client(&mut self, slot: u32) {
+        if let Some(client) = self.clients.get_mut(slot as usize) {
+            client.connection.handle_stop(&mut self.cx);
+            self.settle(slot);
+        }
+    }
+
+    fn command(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
+    ) -> Result<(), Gone> {
+        let client: &mut Client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
+        run(&mut client.connection, &mut self.cx).map_err(|_| Gone)?;
+        if !client.is_dirty {
+            client.is_dirty = true;
+            self.dirty.push(slot);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wait(&mut self, slot: u32, ticket: Ticket, until: Until) {
+        if let Some(client) = self.clients.get_mut(slot as usize) {
+            client.has_waiters = true;
+            self.waiters.push(Waiter { client_id: client.facts.id(), ticket, until });
+        }
+    }
+}

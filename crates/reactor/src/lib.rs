@@ -1,0 +1,36 @@
+//! Sockets, readiness, timers and the table of clients.
+//!
+//! The reactor moves bytes between sockets and `protocol`'s connections, and messages between those
+//! and an application it knows nothing of. A round is always the same:
+//!
+//! ```text
+//!   turn(batch) ──► what became ready is read and parsed; notices fill the batch
+//!   respond(…), write(…), close(…) ──► the application's commands, at any time between turns
+//!   flush() ──► one write per client that has something to send
+//! ```
+//! Nothing is called back from inside a turn, so nothing is re-entrant, and a test can be the
+//! application.
+//!
+//! Out of scope: what HTTP means (`protocol`), and who the application is (`binding`).
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod clock;
+mod command;
+mod facts;
+mod head_block;
+mod listener;
+mod notice;
+mod reactor;
+mod socket;
+mod timers;
+mod turn;
+
+pub use clock::Clock;
+pub use command::Gone;
+pub use facts::{CLOSED_RD, CLOSED_RDWR, Facts};
+pub use head_block::HeadBlock;
+pub use listener::{Address, Bind, ListenError, ListenerFacts};
+pub use notice::{Batch, Kind, RECORD_WORDS, flag};
+pub use reactor::Reactor;

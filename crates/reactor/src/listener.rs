@@ -1,0 +1,235 @@
+//! Listening sockets: binding with errors that name the address, accepting within a budget.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
+
+use crate::socket::{Socket, unmapped};
+
+/// Silence after which the kernel asks whether a peer still exists: the only cure for peers that vanished.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub enum Bind {
+    /// An address; port 0 lets the system choose.
+    Internet {
+        /// Address and port.
+        address: SocketAddr,
+        /// IPv6 only; otherwise an IPv6 wildcard takes IPv4 as well.
+        ipv6_only: bool,
+        /// Several sockets may share the port, and the system spreads connections over them.
+        reuse_port: bool,
+    },
+    /// All interfaces on a port, both families where the system has both.
+    Everywhere {
+        /// The port, 0 lets the system choose.
+        port: u16,
+        /// As above.
+        reuse_port: bool,
+    },
+    /// A unix socket. A stale file is removed if nobody listens on it.
+    Unix {
+        /// Path of the socket file.
+        path: PathBuf,
+        /// Permissions of the file; None leaves what the umask gives.
+        mode: Option<u32>,
+    },
+}
+
+/// An address as users see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// IPv4 or IPv6 with a port.
+    Internet(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Internet(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+pub struct ListenerFacts {
+    /// The bound address, with the real port.
+    pub address: Address,
+    /// Its number, counted from 0 in the order of `listen` calls.
+    pub index: u32,
+}
+
+impl ListenerFacts {
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.address, Address::Internet(address) if address.ip().is_unspecified())
+    }
+}
+
+/// Binding failed.
+#[derive(Debug)]
+pub struct ListenError {
+    /// What was asked for, as `host:port` or `unix:path`.
+    pub address: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.source)
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// One listening socket.
+pub(crate) struct Listener {
+    kind: Kind,
+    pub(crate) facts: Arc<ListenerFacts>,
+    /// Connections may wait: set by readiness, cleared when `accept` would block.
+    pub(crate) is_ready: bool,
+}
+
+impl Listener {
+    pub(crate) fn bind(bind: &Bind, backlog: i32, index: u32) -> Result<Listener, ListenError> {
+        match bind {
+            Bind::Internet { address, ipv6_only, reuse_port } => {
+                bind_tcp(*address, *ipv6_only, *reuse_port, backlog, index)
+                    .map_err(|source| ListenError { address: address.to_string(), source })
+            }
+            Bind::Everywhere { port, reuse_port } => {
+                let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
+                let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
+                bind_tcp(both, false, *reuse_port, backlog, index)
+                    .or_else(|error| match error.kind() {
+                        // No IPv6 on this system.
+                        io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable => {
+                            bind_tcp(four, false, *reuse_port, backlog, index)
+                        }
+                        _ if error.raw_os_error() == Some(EAFNOSUPPORT) => {
+                            bind_tcp(four, false, *reuse_port, backlog, index)
+                        }
+                        _ => Err(error),
+                    })
+                    .map_err(|source| ListenError { address: format!("*:{port}"), source })
+            }
+            Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index)
+                .map_err(|source| ListenError { address: format!("unix:{}", path.display()), source }),
+        }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.kind {
+            Kind::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Kind::Unix(listener) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    /// The next waiting connection and its peer's address (None for unix sockets).
+    pub(crate) fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match &self.kind {
+            Kind::Tcp(listener) => {
+                listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), Some(unmapped(peer))))
+            }
+            Kind::Unix(listener) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), None)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Kind::Unix(_), Address::Unix(path)) = (&self.kind, &self.facts.address) {
+            // The file may have been removed by somebody else already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const EAFNOSUPPORT: i32 = 97;
+#[cfg(not(target_os = "linux"))]
+const EAFNOSUPPORT: i32 = 47;
+
+fn bind_tcp(
+    address: SocketAddr,
+    ipv6_only: bool,
+    reuse_port: bool,
+    backlog: i32,
+    index: u32,
+) -> io::Result<Listener> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(ipv6_only || !address.ip().is_unspecified())?;
+    }
+    // A restarted server takes its port at once, whatever connections of its predecessor still linger.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+    }
+    // Accepted sockets inherit both, which saves two system calls a connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(backlog)?;
+    let listener = TcpListener::from_std(socket.into());
+    let address = Address::Internet(listener.local_addr()?);
+    Ok(Listener {
+        kind: Kind::Tcp(listener),
+        facts: Arc::new(ListenerFacts { address, index }),
+        is_ready: true,
+    })
+}
+
+fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Result<Listener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = SockAddr::unix(path)?;
+    if let Err(error) = socket.bind(&address) {
+        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        if error.kind() != io::ErrorKind::AddrInUse || !is_socket || somebody_listens(&address) {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    let facts = Arc::new(ListenerFacts { address: Address::Unix(path.to_owned()), index });
+    Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
+}
+
+/// Whether a server answers on this unix socket; its file alone may be left over from a crash.
+fn somebody_listens(address: &SockAddr) -> bool {
+    RawSocket::new(Domain::UNIX, Type::STREAM, None).is_ok_and(|probe| match probe.connect(address) {
+        Ok(()) => true,
+        Err(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+    })
+}

@@ -1,0 +1,235 @@
+//! Notices: what the reactor tells the application, written into memory of the application's.
+//!
+//! A turn fills one [`Batch`]: fixed records of eight words, and the bytes they refer to. Nothing
+//! is called back, so nothing is re-entrant. The same batch serves an application on this thread
+//! and one on another.
+
+use protocol::{Method, Pieces, Request, Ticket, Version};
+
+use crate::facts::Facts;
+use crate::head_block;
+
+/// Words in one record.
+pub const RECORD_WORDS: usize = 8;
+
+/// Longest body that is copied into the batch's bytes; a longer one travels in memory of its own.
+const SMALL_BODY: usize = 4096;
+
+/// Flags of [`Kind::Request`], shifted by 16 in the record's first word.
+pub mod flag {
+    /// The request has a body.
+    pub const BODY: u32 = 1;
+    /// The whole body comes with this record.
+    pub const WHOLE: u32 = 2;
+    /// HTTP/1.0.
+    pub const HTTP10: u32 = 4;
+    /// An upgrade was asked for.
+    pub const UPGRADE: u32 = 8;
+    /// The connection stays open after the answer, as far as the client is concerned.
+    pub const KEEP_ALIVE: u32 = 16;
+    /// The client waits for a 100 before it sends the body.
+    pub const EXPECTS_CONTINUE: u32 = 32;
+    /// The body is entry [5] of the batch's large pieces.
+    pub const LARGE: u32 = 64;
+    /// The head block is entry [4] of the batch's large pieces: the batch's bytes were used up.
+    pub const SPILLED: u32 = 128;
+}
+
+/// What a record tells; the low byte of its first word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// A request: [2, 3] ticket, [4] head block, [5, 6] body, [7] listener.
+    Request = 1,
+    /// The body that was asked for, whole: [2, 3] ticket, [5, 6] body.
+    Body = 2,
+    /// The body is larger than its limit: [2, 3] ticket.
+    BodyLimit = 3,
+    /// The body can't be had: [2, 3] ticket, [4] the status that says why.
+    BodyFailed = 4,
+    /// The client has left: [2, 3] ticket.
+    Aborted = 5,
+    /// The client has closed its sending side with the request open: [2, 3] ticket.
+    HalfClosed = 6,
+    /// The answer has been handed to the kernel: [2, 3] ticket.
+    Written = 7,
+    /// A stream of answer bytes may go on: [2, 3] ticket.
+    Drained = 8,
+    /// A watched client is closed: [2, 3] its id.
+    Closed = 9,
+    /// A watched client has closed its sending side: [2, 3] its id.
+    PeerHalfClosed = 10,
+    /// No client is left after a stop.
+    Idle = 11,
+}
+
+/// A notice that waits for the next batch.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    pub(crate) kind: Kind,
+    pub(crate) slot: u32,
+    /// A ticket or a client's id.
+    pub(crate) id: u64,
+    pub(crate) detail: u32,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Notice {
+    pub(crate) fn of(kind: Kind, slot: u32, id: u64) -> Notice {
+        Notice { kind, slot, id, detail: 0, body: Vec::new() }
+    }
+}
+
+/// Memory that one turn fills.
+pub struct Batch<'a> {
+    words: &'a mut [u32],
+    bytes: &'a mut [u8],
+    large: &'a mut Vec<Option<Vec<u8>>>,
+    records: usize,
+    used: usize,
+    is_spilled: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch over `words` (eight a record) and `bytes`; what doesn't fit into `bytes` goes to `large`.
+    pub fn new(words: &'a mut [u32], bytes: &'a mut [u8], large: &'a mut Vec<Option<Vec<u8>>>) -> Batch<'a> {
+        large.clear();
+        Batch { words, bytes, large, records: 0, used: 0, is_spilled: false }
+    }
+
+    /// Records written so far.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Bytes used so far.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// True when the turn should end: no record is left, or the bytes are used up.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_spilled || (self.records + 1) * RECORD_WORDS > self.words.len()
+    }
+
+    fn push(&mut self, record: [u32; RECORD_WORDS]) {
+        let at = self.records * RECORD_WORDS;
+        if let Some(place) = self.words.get_mut(at..at + RECORD_WORDS) {
+            place.copy_from_slice(&record);
+            self.records += 1;
+        }
+    }
+
+    /// Takes `len` bytes for a piece, aligned for words; None when that many aren't left.
+    fn claim(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
+        let at = self.used.next_multiple_of(4);
+        let place = self.bytes.get_mut(at..at + len)?;
+        self.used = at + len;
+        Some((at as u32, place))
+    }
+
+    fn keep_large(&mut self, bytes: Vec<u8>) -> u32 {
+        self.large.push(Some(bytes));
+        self.large.len() as u32 - 1
+    }
+
+    pub(crate) fn push_request(&mut self, facts: &Facts, request: &Request<'_>) {
+        let mut flags = 0;
+        if request.version == Version::Http10 {
+            flags |= flag::HTTP10;
+        }
+        if request.upgrade {
+            flags |= flag::UPGRADE;
+        }
+        if request.keep_alive {
+            flags |= flag::KEEP_ALIVE;
+        }
+        if request.expects_continue {
+            flags |= flag::EXPECTS_CONTINUE;
+        }
+        let head = {
+            let len = head_block::encoded_len(&request.head);
+            match self.claim(len) {
+                Some((at, place)) => {
+                    head_block::encode(&request.head, facts, place);
+                    at
+                }
+                None => {
+                    let mut block = vec![0; len];
+                    head_block::encode(&request.head, facts, &mut block);
+                    flags |= flag::SPILLED;
+                    self.is_spilled = true;
+                    self.keep_large(block)
+                }
+            }
+        };
+        let (mut body_at, mut body_len) = (0, 0);
+        match &request.body {
+            protocol::Body::None => {}
+            protocol::Body::Arriving { .. } => flags |= flag::BODY,
+            protocol::Body::Whole(pieces) => {
+                let (at, large) = self.push_pieces(pieces);
+                body_at = at;
+                body_len = pieces.len() as u32;
+                flags |= flag::BODY | flag::WHOLE | large;
+            }
+        }
+        let method = u32::from(Method::number(request.method));
+        let Ticket(ticket) = request.ticket;
+        self.push([
+            Kind::Request as u32 | method << 8 | flags << 16,
+            facts.slot(),
+            ticket as u32,
+            (ticket >> 32) as u32,
+            head,
+            body_at,
+            body_len,
+            facts.listener_index(),
+        ]);
+    }
+
+    fn push_pieces(&mut self, pieces: &Pieces<'_>) -> (u32, u32) {
+        let len = pieces.len();
+        if len <= SMALL_BODY {
+            if let Some((at, mut place)) = self.claim(len) {
+                for piece in pieces.iter() {
+                    let (front, rest) = place.split_at_mut(piece.len());
+                    front.copy_from_slice(piece);
+                    place = rest;
+                }
+                return (at, 0);
+            }
+        }
+        let mut body = Vec::with_capacity(len);
+        pieces.iter().for_each(|piece| body.extend_from_slice(piece));
+        (self.keep_large(body), flag::LARGE)
+    }
+
+    pub(crate) fn push_notice(&mut self, notice: Notice) {
+        let len = notice.body.len();
+        let mut flags = 0;
+        let mut at = 0;
+        if len > 0 {
+            match self.claim(if len <= SMALL_BODY { len } else { usize::MAX / 2 }) {
+                Some((place_at, place)) => {
+                    place.copy_from_slice(&notice.body);
+                    at = place_at;
+                }
+                None => {
+                    flags = flag::LARGE;
+                    at = self.keep_large(notice.body);
+                }
+            }
+        }
+        self.push([
+            notice.kind as u32 | flags << 16,
+            notice.slot,
+            notice.id as u32,
+            (notice.id >> 32) as u32,
+            notice.detail,
+            at,
+            len as u32,
+            0,
+        ]);
+    }
+}

@@ -1,0 +1,354 @@
+//! A turn: readiness in, bytes read and parsed, notices out. Then the flush.
+//!
+//! This is the hot path on the native side. For a short request it makes two system calls, a read
+//! and a write, plus one wait shared by all clients that were ready together; it allocates nothing.
+
+use std::io;
+use std::time::Duration;
+
+use protocol::{Event, Finish};
+
+use crate::client::{LINGER_MILLIS, Phase, Until};
+use crate::facts::{CLOSED_RD, Facts};
+use crate::notice::{Batch, Kind, Notice};
+use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
+
+/// Requests that one connection may hand over in one turn, so that a long pipeline doesn't crowd out others.
+const REQUESTS_PER_VISIT: usize = 32;
+/// Bytes received in one turn; uploads go on in the next.
+const BYTES_PER_TURN: usize = 1024 * 1024;
+
+impl Reactor {
+    /// Takes what is ready, within a budget, and fills `batch`. [`Reactor::has_work`] tells whether
+    /// something is left for another turn.
+    ///
+    /// # Errors
+    /// The poller itself failed.
+    pub fn turn(&mut self, batch: &mut Batch<'_>) -> io::Result<()> {
+        self.tick();
+        self.take_events()?;
+        self.deliver_notices(batch);
+        self.expire_timers();
+        self.accept_waiting();
+        self.read_ready(batch);
+        self.flush();
+        self.deliver_notices(batch);
+        Ok(())
+    }
+
+    /// Sends what is waiting, one write per client.
+    pub fn flush(&mut self) {
+        // New entries can appear while a client is settled, at the end of the list.
+        let mut next = 0;
+        while let Some(slot) = self.dirty.get(next).copied() {
+            next += 1;
+            self.settle(slot);
+        }
+        self.dirty.clear();
+    }
+
+    fn take_events(&mut self) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &self.events {
+            let token = event.token();
+            if token == WAKER {
+                continue;
+            }
+            if token.0 >= FIRST_LISTENER {
+                if let Some(Some(listener)) = self.listeners.get_mut(token.0 - FIRST_LISTENER) {
+                    listener.is_ready = true;
+                }
+                continue;
+            }
+            let slot = token.0 as u32;
+            let Some(client) = self.clients.get_mut(token.0) else { continue };
+            if event.is_writable() && client.is_blocked {
+                client.is_blocked = false;
+                if !client.is_dirty {
+                    client.is_dirty = true;
+                    self.dirty.push(slot);
+                }
+            }
+            let is_lost = event.is_error() || event.is_write_closed();
+            if event.is_readable() || event.is_read_closed() || is_lost {
+                client.is_readable = true;
+                client.is_read_closed |= event.is_read_closed() || is_lost;
+                if !client.is_queued && (is_lost || client.can_read()) {
+                    client.is_queued = true;
+                    self.ready.push_back(slot);
+                }
+                client.is_lost |= is_lost;
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver_notices(&mut self, batch: &mut Batch<'_>) {
+        while !batch.is_full() {
+            let Some(notice) = self.notices.pop_front() else { break };
+            batch.push_notice(notice);
+        }
+    }
+
+    fn expire_timers(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.expire(self.cx.now, &mut due);
+        for (slot, tick) in due.drain(..) {
+            let Some(client) = self.clients.get_mut(slot as usize) else { continue };
+            if client.armed != tick {
+                continue;
+            }
+            client.armed = 0;
+            // Bytes that are there already are served: the client was in time.
+            let is_over = client.deadline().is_some_and(|at| self.cx.now >= at) && !client.is_queued;
+            if !is_over {
+                self.schedule(slot);
+            } else if client.phase != Phase::Serving {
+                self.close_client(slot);
+            } else {
+                self.current = Some(slot);
+                client.connection.handle_timeout(&mut self.cx);
+                self.take_connection_events(slot);
+                self.settle(slot);
+                self.current = None;
+            }
+        }
+        self.due = due;
+    }
+
+    fn read_ready(&mut self, batch: &mut Batch<'_>) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut received = 0;
+        for _ in 0..self.ready.len() {
+            if batch.is_full() || received >= BYTES_PER_TURN {
+                break;
+            }
+            let Some(slot) = self.ready.pop_front() else { break };
+            let is_queued = match self.clients.get_mut(slot as usize) {
+                Some(client) => std::mem::take(&mut client.is_queued),
+                None => false,
+            };
+            if is_queued {
+                self.current = Some(slot);
+                received += self.read_client(slot, &mut buffer, batch);
+                self.current = None;
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Reads and parses one client's input; returns how many bytes came.
+    fn read_client(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
+        if client.is_lost || client.phase != Phase::Serving {
+            return self.read_leaving(slot, buffer);
+        }
+        let mut received = 0;
+        if !client.held.is_empty() {
+            let held = std::mem::take(&mut client.held);
+            let taken = self.feed(slot, &held, batch);
+            self.hold(slot, &held, taken);
+        }
+        let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
+        if client.held.is_empty() && client.is_readable && client.connection.wants_input() {
+            match client.socket.read(buffer) {
+                Ok(0) => {
+                    client.is_readable = false;
+                    client.connection.handle_eof(&mut self.cx);
+                    self.take_connection_events(slot);
+                }
+                Ok(count) => {
+                    received = count;
+                    if count < buffer.len() && !client.is_read_closed {
+                        client.is_readable = false;
+                    }
+                    let input = &buffer[..count];
+                    let taken = self.feed(slot, input, batch);
+                    self.hold(slot, input, taken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.close_client(slot);
+                    return 0;
+                }
+            }
+        }
+        self.settle(slot);
+        received
+    }
+
+    /// Gives `input` to the connection and its events to the batch; returns how many bytes were taken.
+    fn feed(&mut self, slot: u32, input: &[u8], batch: &mut Batch<'_>) -> usize {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return input.len() };
+        let client = &mut **client;
+        let mut at = 0;
+        let mut requests = 0;
+        while requests < REQUESTS_PER_VISIT && !batch.is_full() {
+            let step = client.connection.handle_input(&mut self.cx, &input[at..]);
+            at += step.taken;
+            match step.event {
+                Some(Event::Request(request)) => {
+                    batch.push_request(&client.facts, &request);
+                    client.requests = client.requests.wrapping_add(1);
+                    requests += 1;
+                }
+                Some(event) => note(&mut self.notices, slot, &client.facts, event, &client.connection),
+                None => break,
+            }
+        }
+        at
+    }
+
+    /// Keeps what wasn't taken of `input` for later.
+    fn hold(&mut self, slot: u32, input: &[u8], taken: usize) {
+        if taken < input.len()
+            && let Some(client) = self.clients.get_mut(slot as usize)
+        {
+            client.held = input[taken..].to_vec();
+        }
+    }
+
+    /// Reads a connection that is on its way out: what comes is thrown away, and its end closes it.
+    #[cold]
+    fn read_leaving(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
+        if client.is_lost {
+            self.close_client(slot);
+            return 0;
+        }
+        match client.socket.read(buffer) {
+            Ok(count) if count > 0 => {
+                client.is_queued = true;
+                self.ready.push_back(slot);
+                count
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                client.is_readable = false;
+                0
+            }
+            _ => {
+                self.close_client(slot);
+                0
+            }
+        }
+    }
+
+    /// Turns what a connection has to say, other than in answer to input, into notices.
+    pub(crate) fn take_connection_events(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        while let Some(event) = client.connection.poll_event(&mut self.cx) {
+            note(&mut self.notices, slot, &client.facts, event, &client.connection);
+        }
+    }
+
+    /// Brings a client up to date after anything happened on it: sends, finishes, notes its deadline,
+    /// goes on reading.
+    pub(crate) fn settle(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        client.is_dirty = false;
+        if client.phase != Phase::Serving {
+            return;
+        }
+        while !client.is_blocked && !client.connection.transmit().is_empty() {
+            match client.socket.write(client.connection.transmit()) {
+                Ok(count) => client.connection.handle_sent(&mut self.cx, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.is_blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.close_client(slot),
+            }
+        }
+        if client.connection.transmit().is_empty() {
+            let owed = client.connection.owed() as u32;
+            client.facts.set_written(client.requests.wrapping_sub(owed));
+            if client.has_waiters {
+                self.release_waiters(slot);
+            }
+        }
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        match client.connection.finish() {
+            None => {}
+            Some(Finish::Close) => return self.close_client(slot),
+            Some(Finish::Linger) => return self.linger(slot),
+            Some(Finish::Reset) => {
+                client.socket.reset_on_close();
+                return self.close_client(slot);
+            }
+        }
+        if !client.is_queued && client.can_read() {
+            client.is_queued = true;
+            self.ready.push_back(slot);
+        }
+        self.schedule(slot);
+    }
+
+    #[cold]
+    fn linger(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        client.socket.shutdown_write();
+        client.held = Vec::new();
+        client.phase = Phase::Lingering { until: self.cx.now.after_millis(LINGER_MILLIS) };
+        // Readiness may have been seen and left alone while input wasn't wanted.
+        client.is_readable = true;
+        if !client.is_queued {
+            client.is_queued = true;
+            self.ready.push_back(slot);
+        }
+        self.schedule(slot);
+    }
+
+    #[cold]
+    fn release_waiters(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        let id = client.facts.id();
+        let mut is_waited_for = false;
+        self.waiters.retain(|waiter| {
+            if waiter.client_id != id {
+                return true;
+            }
+            let is_open = client.connection.is_open(waiter.ticket);
+            if waiter.until == Until::Written && is_open {
+                is_waited_for = true;
+                return true;
+            }
+            let kind = if waiter.until == Until::Written { Kind::Written } else { Kind::Drained };
+            self.notices.push_back(Notice::of(kind, slot, waiter.ticket.0));
+            false
+        });
+        client.has_waiters = is_waited_for;
+    }
+}
+
+/// Writes an event that isn't a request into the queue of notices.
+#[cold]
+fn note(
+    notices: &mut std::collections::VecDeque<Notice>,
+    slot: u32,
+    facts: &Facts,
+    event: Event<'_>,
+    connection: &protocol::Connection,
+) {
+    match event {
+        Event::Request(_) => {}
+        Event::Body { ticket, bytes, .. } => {
+            notices.push_back(Notice { body: bytes, ..Notice::of(Kind::Body, slot, ticket.0) });
+        }
+        Event::BodyLimit { ticket } => notices.push_back(Notice::of(Kind::BodyLimit, slot, ticket.0)),
+        Event::BodyFailed { ticket, error } => {
+            let status = u32::from(error.status());
+            notices.push_back(Notice { detail: status, ..Notice::of(Kind::BodyFailed, slot, ticket.0) });
+        }
+        Event::HalfClosed => {
+            facts.set_status(CLOSED_RD);
+            for ticket in connection.open_tickets() {
+                notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
+            }
+            if facts.is_watched() {
+                notices.push_back(Notice::of(Kind::PeerHalfClosed, slot, facts.id()));
+            }
+        }
+    }
+}
