@@ -1,0 +1,72 @@
+//! Compiles llhttp's C, which is taken from the source package of `libgit2-sys`.
+//!
+//! `BUSBAR_LLHTTP_DIR` names another directory with `llhttp.c`, `api.c`, `http.c` and `llhttp.h`, so
+//! that a security fix of llhttp needn't wait for that package.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+const OVERRIDE: &str = "BUSBAR_LLHTTP_DIR";
+
+fn main() {
+    println!("cargo:rerun-if-env-changed={OVERRIDE}");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/layout.c");
+    let directory = match env::var_os(OVERRIDE) {
+        Some(directory) => PathBuf::from(directory),
+        None => find_in_packages().unwrap_or_else(|reason| fail(&reason)),
+    };
+    if !has_llhttp(&directory) {
+        fail(&format!("{} doesn't hold llhttp.c, api.c, http.c and llhttp.h", directory.display()));
+    }
+    println!("cargo:rerun-if-changed={}", directory.display());
+    cc::Build::new()
+        .include(&directory)
+        .files(["llhttp.c", "api.c", "http.c"].map(|file| directory.join(file)))
+        .file("src/layout.c")
+        .opt_level(3)
+        .warnings(false)
+        .compile("llhttp");
+}
+
+fn has_llhttp(directory: &Path) -> bool {
+    ["llhttp.c", "api.c", "http.c", "llhttp.h"].iter().all(|file| directory.join(file).is_file())
+}
+
+/// Asks cargo where it has unpacked the packages of this workspace; without the network first.
+fn find_in_packages() -> Result<PathBuf, String> {
+    let found = metadata(&["--offline"]).and_then(|text| llhttp_in(&text));
+    found.or_else(|| metadata(&[]).and_then(|text| llhttp_in(&text))).ok_or_else(|| {
+        format!(
+            "the source of llhttp wasn't found: `cargo metadata` knows no package libgit2-sys with \
+             libgit2/deps/llhttp in it. Run `cargo fetch` with network access, or set {OVERRIDE} to a \
+             directory with llhttp's release sources."
+        )
+    })
+}
+
+fn metadata(more: &[&str]) -> Option<String> {
+    let output = Command::new(env::var_os("CARGO")?)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(more)
+        .current_dir(env::var_os("CARGO_MANIFEST_DIR")?)
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first package that carries llhttp. Paths are the only part of the answer that matters, so it
+/// is searched for them and not parsed.
+fn llhttp_in(metadata: &str) -> Option<PathBuf> {
+    metadata.split("\"manifest_path\":\"").skip(1).find_map(|rest| {
+        let manifest = rest.split('"').next()?.replace("\\\\", "\\");
+        let directory = Path::new(&manifest).parent()?.join("libgit2/deps/llhttp");
+        has_llhttp(&directory).then_some(directory)
+    })
+}
+
+fn fail(reason: &str) -> ! {
+    eprintln!("busbar: {reason}");
+    exit(1)
+}

@@ -1,0 +1,283 @@
+//! The parser: one safe door to llhttp.
+
+use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::error::{ErrorKind, ParseError};
+use crate::ffi;
+use crate::method::Method;
+use crate::record::{Record, Span};
+
+/// A parser of HTTP/1 requests, strict in all of llhttp's settings. About a hundred bytes, no heap.
+pub struct Parser {
+    raw: ffi::llhttp_t,
+}
+
+// SAFETY: between calls the struct refers to nothing but the static settings. Its other pointers
+// are either null, set anew by the next call before they are read (`data`, `_span_pos0`), or only
+// compared and never followed (`error_pos`, whose offset is taken before `execute` returns).
+unsafe impl Send for Parser {}
+
+/// How far one call of [`Parser::execute`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the input that belong to this message.
+    pub consumed: usize,
+    /// Where the message stands.
+    pub state: State,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// All input was consumed and the message goes on.
+    More,
+    /// The message is over; the parser waits right behind it. [`Parser::is_upgrade`] tells whether
+    /// what follows may be another protocol; a further `execute` takes it as HTTP.
+    Complete,
+    /// The bytes are no request. Every further call says the same until [`Parser::reset`].
+    Failed(ParseError),
+}
+
+static SETTINGS: ffi::llhttp_settings_t = ffi::llhttp_settings_t {
+    on_message_begin: Some(on_message_begin),
+    on_url: Some(on_url),
+    on_status: None,
+    on_method: None,
+    on_version: None,
+    on_header_field: Some(on_header_field),
+    on_header_value: Some(on_header_value),
+    on_chunk_extension_name: Some(on_chunk_extension),
+    on_chunk_extension_value: Some(on_chunk_extension),
+    on_headers_complete: Some(on_headers_complete),
+    on_body: Some(on_body),
+    on_message_complete: Some(on_message_complete),
+    on_url_complete: None,
+    on_status_complete: None,
+    on_method_complete: None,
+    on_version_complete: None,
+    on_header_field_complete: None,
+    on_header_value_complete: None,
+    on_chunk_extension_name_complete: None,
+    on_chunk_extension_value_complete: None,
+    on_chunk_header: None,
+    on_chunk_complete: None,
+    on_reset: None,
+};
+
+impl Default for Parser {
+    fn default() -> Parser {
+        Parser::new()
+    }
+}
+
+impl Parser {
+    /// A parser at the beginning of a connection.
+    pub fn new() -> Parser {
+        let mut raw = MaybeUninit::zeroed();
+        // SAFETY: llhttp_init fills the whole struct; the settings are static, as it demands.
+        let raw = unsafe {
+            ffi::llhttp_init(raw.as_mut_ptr(), ffi::HTTP_REQUEST, &SETTINGS);
+            raw.assume_init()
+        };
+        Parser { raw }
+    }
+
+    /// Forgets everything, errors too.
+    pub fn reset(&mut self) {
+        *self = Parser::new();
+    }
+
+    /// Parses `input` until the message ends, something fails, or the input is used up; adds what was
+    /// seen to `record`. An input is at most 4 GiB less what `record.offset` counts.
+    pub fn execute(&mut self, input: &[u8], record: &mut Record) -> Progress {
+        if matches!(self.raw.error, ffi::HPE_PAUSED | ffi::HPE_PAUSED_UPGRADE) {
+            self.raw.error = ffi::HPE_OK;
+        }
+        let mut code = self.run(input, record);
+        if code == ffi::HPE_PAUSED_UPGRADE && !record.complete {
+            // Left over from the message before, whose upgrade nobody took: on as HTTP.
+            self.raw.error = ffi::HPE_OK;
+            code = self.run(input, record);
+        }
+        match code {
+            ffi::HPE_OK => Progress { consumed: input.len(), state: State::More },
+            ffi::HPE_PAUSED if record.complete => {
+                Progress { consumed: self.stopped_at(input), state: State::Complete }
+            }
+            code => {
+                let offset = self.stopped_at(input);
+                let error = ParseError { kind: ErrorKind::from_code(code), offset };
+                Progress { consumed: offset, state: State::Failed(error) }
+            }
+        }
+    }
+
+    fn run(&mut self, input: &[u8], record: &mut Record) -> i32 {
+        let mut call = Call { input: input.as_ptr(), len: input.len(), record };
+        self.raw.data = ptr::from_mut(&mut call).cast();
+        // SAFETY: `raw` was initialised by `new`; llhttp reads at most `input.len()` bytes. It calls
+        // back only from within this call, while `call` lives. A span that is open across inputs is
+        // set to the new input's beginning before it is used.
+        let code =
+            unsafe { ffi::llhttp_execute(&mut self.raw, input.as_ptr().cast::<c_char>(), input.len()) };
+        self.raw.data = ptr::null_mut();
+        code
+    }
+
+    /// Offset at which the last call paused or failed.
+    fn stopped_at(&self, input: &[u8]) -> usize {
+        // Only addresses are compared: a position of an earlier input, which a parser that has
+        // failed keeps, counts as the beginning.
+        (self.raw.error_pos as usize).checked_sub(input.as_ptr() as usize).map_or(0, |at| at.min(input.len()))
+    }
+
+    /// The method; valid once the head is complete.
+    pub fn method(&self) -> Option<Method> {
+        Method::from_number(self.raw.method)
+    }
+
+    /// Major and minor version; valid once the head is complete.
+    pub fn version(&self) -> (u8, u8) {
+        (self.raw.http_major, self.raw.http_minor)
+    }
+
+    /// The body is chunked; valid while the message lasts, its completion included.
+    pub fn is_chunked(&self) -> bool {
+        self.raw.flags & ffi::F_CHUNKED != 0
+    }
+
+    /// There is a Transfer-Encoding field.
+    pub fn has_transfer_encoding(&self) -> bool {
+        self.raw.flags & ffi::F_TRANSFER_ENCODING != 0
+    }
+
+    /// There is a Content-Length field.
+    pub fn has_content_length(&self) -> bool {
+        self.raw.flags & ffi::F_CONTENT_LENGTH != 0
+    }
+
+    /// A Connection field holds `close`.
+    pub fn wants_close(&self) -> bool {
+        self.raw.flags & ffi::F_CONNECTION_CLOSE != 0
+    }
+
+    /// A Connection field holds `keep-alive`.
+    pub fn wants_keep_alive(&self) -> bool {
+        self.raw.flags & ffi::F_CONNECTION_KEEP_ALIVE != 0
+    }
+
+    /// Bytes of a body with Content-Length that have not come yet; valid right after an `execute`
+    /// that saw the head complete.
+    pub fn body_bytes_left(&self) -> u64 {
+        self.raw.content_length
+    }
+
+    /// The message is CONNECT, or asked for an upgrade by Upgrade and Connection.
+    pub fn is_upgrade(&self) -> bool {
+        self.raw.upgrade != 0
+    }
+}
+
+/// What callbacks need to know of the call they come from.
+struct Call<'a> {
+    input: *const u8,
+    len: usize,
+    record: &'a mut Record,
+}
+
+/// The call a callback comes from.
+///
+/// # Safety
+/// `parser` must be the one that `run` has just handed to llhttp.
+#[inline]
+unsafe fn call_of<'a>(parser: *mut ffi::llhttp_t) -> &'a mut Call<'a> {
+    // SAFETY: `run` set `data` to a `Call` that outlives llhttp_execute and that nobody else touches.
+    unsafe { &mut *(*parser).data.cast() }
+}
+
+/// A piece as offsets into the input, shifted by `base`.
+#[inline]
+fn span(call: &Call<'_>, at: *const c_char, len: usize, base: u32) -> Span {
+    let start = base.wrapping_add((at as usize).wrapping_sub(call.input as usize) as u32);
+    Span { start, end: start.wrapping_add(len as u32) }
+}
+
+/// A piece as bytes.
+fn bytes<'a>(call: &Call<'a>, at: *const c_char, len: usize) -> &'a [u8] {
+    let start = (at as usize).wrapping_sub(call.input as usize);
+    if start.checked_add(len).is_none_or(|end| end > call.len) {
+        return &[];
+    }
+    // SAFETY: the bounds were checked against the input, which lives as long as the call.
+    unsafe { std::slice::from_raw_parts(call.input.add(start), len) }
+}
+
+unsafe extern "C" fn on_message_begin(parser: *mut ffi::llhttp_t) -> c_int {
+    // SAFETY: llhttp hands back the parser of the running call, here and below.
+    unsafe { call_of(parser) }.record.begun = true;
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_url(parser: *mut ffi::llhttp_t, at: *const c_char, len: usize) -> c_int {
+    // SAFETY: as above.
+    let call = unsafe { call_of(parser) };
+    let piece = span(call, at, len, call.record.offset);
+    call.record.target_piece(piece);
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_header_field(parser: *mut ffi::llhttp_t, at: *const c_char, len: usize) -> c_int {
+    // SAFETY: as above.
+    let call = unsafe { call_of(parser) };
+    if call.record.head_complete {
+        let piece = bytes(call, at, len);
+        call.record.trailer_name_piece(piece);
+    } else {
+        let piece = span(call, at, len, call.record.offset);
+        call.record.name_piece(piece);
+    }
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_header_value(parser: *mut ffi::llhttp_t, at: *const c_char, len: usize) -> c_int {
+    // SAFETY: as above.
+    let call = unsafe { call_of(parser) };
+    if call.record.head_complete {
+        let piece = bytes(call, at, len);
+        call.record.trailer_value_piece(piece);
+    } else {
+        let piece = span(call, at, len, call.record.offset);
+        call.record.value_piece(piece);
+    }
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_chunk_extension(parser: *mut ffi::llhttp_t, _at: *const c_char, len: usize) -> c_int {
+    // SAFETY: as above.
+    let record = &mut unsafe { call_of(parser) }.record;
+    // One for the separator, so that empty extensions count too.
+    record.extension_bytes = record.extension_bytes.saturating_add(len as u32).saturating_add(1);
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_headers_complete(parser: *mut ffi::llhttp_t) -> c_int {
+    // SAFETY: as above.
+    unsafe { call_of(parser) }.record.head_complete = true;
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_body(parser: *mut ffi::llhttp_t, at: *const c_char, len: usize) -> c_int {
+    // SAFETY: as above.
+    let call = unsafe { call_of(parser) };
+    let piece = span(call, at, len, 0);
+    call.record.body.push(piece);
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_message_complete(parser: *mut ffi::llhttp_t) -> c_int {
+    // SAFETY: as above.
+    unsafe { call_of(parser) }.record.complete = true;
+    ffi::HPE_PAUSED
+}
