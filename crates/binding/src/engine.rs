@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Env, Function, JsObjectValue, Object, Uint8Array, Uint32Array, Unknown};
-use napi::{Error, JsValue, Result, Status};
+use napi::bindgen_prelude::{Env, JsValue, Unknown};
+use napi::{Error, Result, Status};
 use napi_derive::napi;
 use reactor::{Bind, HeadBlock, Reactor};
 
@@ -14,8 +14,9 @@ use crate::facts::{BoundAddress, ClientFacts};
 use crate::hot;
 use crate::in_loop::Driver;
 use crate::limits::EngineLimits;
+use crate::value::typed_array;
 
-/// Where to listen: `path` for a unix socket, else `host` (an IP literal, `null` for all interfaces) and `port`.
+/// Where to listen: `path` for a unix socket, else `host` and `port`.
 #[napi(object, use_nullable = true)]
 pub struct ListenOptions {
     /// IP literal, `null` for all interfaces on both families.
@@ -28,7 +29,7 @@ pub struct ListenOptions {
     pub backlog: i32,
     /// Several sockets may share the port.
     pub reuse_port: bool,
-    /// An IPv6 address takes no IPv4.
+    /// An IPv6 wildcard takes no IPv4.
     pub ipv6_only: bool,
     /// Permissions of the unix socket's file.
     pub mode: Option<u32>,
@@ -42,9 +43,9 @@ impl ListenOptions {
         let Some(host) = &self.host else {
             return Ok(Bind::Everywhere { port: self.port, reuse_port: self.reuse_port });
         };
-        let ip: IpAddr = host.parse().map_err(|_| {
-            Error::new(Status::InvalidArg, format!("EINVAL {host}: not an IP address"))
-        })?;
+        let ip: IpAddr = host
+            .parse()
+            .map_err(|_| Error::new(Status::InvalidArg, format!("EINVAL {host}: not an IP address")))?;
         Ok(Bind::Internet {
             address: SocketAddr::new(ip, self.port),
             ipv6_only: self.ipv6_only,
@@ -68,9 +69,118 @@ impl Engine {
         catch_unwind,
         ts_args_type = "limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void"
     )]
-    pub fn new(env: Env, limits: EngineLimits, words: Uint32Array, on_notices: Unknown<'_>) -> Result<Engine> {
-        let _ = &words;
+    pub fn new(env: Env, limits: EngineLimits, words: Unknown<'_>, on_notices: Unknown<'_>) -> Result<Engine> {
         let reactor = Reactor::new(limits.to_limits()).map_err(|error| system_error("poller", &error))?;
-        Err(Error::new(Status::GenericFailure, format!("{:?}", (env.raw(), on_notices.raw(), reactor.client_count()))))
+        // SAFETY: the environment is that of the running call, the values are its arguments.
+        let driver = unsafe { Driver::open(env.raw(), reactor, words.raw(), on_notices.raw()) };
+        let driver = driver.map_err(|reason| Error::new(Status::GenericFailure, reason.to_owned()))?;
+        Ok(Engine { driver })
+    }
+
+    /// The functions on the path of every request.
+    #[napi(catch_unwind, ts_return_type = "HotFunctions")]
+    pub fn hot(&self, env: Env) -> Result<Unknown<'_>> {
+        // SAFETY: the environment is that of the running call.
+        let raw = unsafe { hot::functions(env.raw(), &self.driver)? };
+        // SAFETY: the object was just made in the scope of this call.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) })
+    }
+
+    /// Names of request methods by the number that notices give them; gaps are empty.
+    #[napi]
+    pub fn methods() -> Vec<String> {
+        let last = protocol::Method::all().map(|method| method.number()).max().unwrap_or(0);
+        (0..=last)
+            .map(|number| {
+                protocol::Method::from_number(number).map_or(String::new(), |method| method.name().to_owned())
+            })
+            .collect()
+    }
+
+    /// Binds a listening socket. Throws an error whose message begins with the system's name for it.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
+        let bind = options.to_bind()?;
+        let mut reactor = self.driver.reactor.borrow_mut();
+        let facts = reactor.listen(&bind, options.backlog).map_err(|error| listen_error(&error))?;
+        Ok(BoundAddress::of(&facts.address))
+    }
+
+    /// The address of a listener by its number, also after it was closed.
+    #[napi(catch_unwind)]
+    pub fn listener_address(&self, index: u32) -> Option<BoundAddress> {
+        let reactor = self.driver.reactor.borrow();
+        reactor.listener(index).map(|facts| BoundAddress::of(&facts.address))
+    }
+
+    /// Begins to accept connections; from now on the server keeps the process alive.
+    #[napi(catch_unwind)]
+    pub fn start(&self) {
+        self.driver.keep_alive(true);
+        self.driver.reactor.borrow_mut().start();
+    }
+
+    /// Closes the listening sockets.
+    #[napi(catch_unwind)]
+    pub fn stop_listening(&self) {
+        self.driver.reactor.borrow_mut().stop_listening();
+    }
+
+    /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
+    #[napi(catch_unwind)]
+    pub fn stop_gracefully(&self) {
+        self.driver.before_command();
+        self.driver.reactor.borrow_mut().stop_gracefully();
+    }
+
+    /// Closes every client now; an `Idle` notice follows.
+    #[napi(catch_unwind)]
+    pub fn close_all(&self) {
+        self.driver.before_command();
+        self.driver.reactor.borrow_mut().close_all();
+    }
+
+    /// Closes everything that is left and lets go of the event loop. Nothing is called back afterwards.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self) {
+        self.driver.dispose();
+    }
+
+    /// Keeps the process alive while the server is open.
+    #[napi(js_name = "ref", catch_unwind)]
+    pub fn reference(&self) {
+        self.driver.keep_alive(true);
+    }
+
+    /// Lets the process end although the server is open.
+    #[napi(js_name = "unref", catch_unwind)]
+    pub fn unreference(&self) {
+        self.driver.keep_alive(false);
+    }
+
+    /// Open connections.
+    #[napi(catch_unwind)]
+    pub fn client_count(&self) -> u32 {
+        self.driver.reactor.borrow().client_count() as u32
+    }
+
+    /// The facts of the client that sent the request with this head block, also after it has gone. Its
+    /// close will be announced.
+    #[napi(catch_unwind, ts_args_type = "slot: number, slab: Buffer, head: number")]
+    pub fn open_client(&self, env: Env, slot: u32, slab: Unknown<'_>, head: u32) -> Result<ClientFacts> {
+        // SAFETY: environment and value are those of the running call; no JavaScript runs before the
+        // bytes are done with.
+        let bytes = unsafe { typed_array(env.raw(), slab.raw()) };
+        let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
+        let block = block.ok_or_else(|| Error::new(Status::InvalidArg, "no head block there".to_owned()))?;
+        let facts = self.driver.reactor.borrow_mut().watch(slot, &block);
+        Ok(ClientFacts::new(facts, Rc::downgrade(&self.driver)))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Collected without having been stopped: only possible when nothing can reach it any more.
+        self.driver.dispose();
     }
 }

@@ -115,10 +115,6 @@ impl Driver {
         }
     }
 
-    pub(crate) fn is_disposed(&self) -> bool {
-        self.is_disposed.get()
-    }
-
     /// Closes everything. Nothing is called back afterwards; the last memory goes when the loop has
     /// closed the handles.
     pub(crate) fn dispose(&self) {

@@ -15,6 +15,7 @@ mod facts;
 mod hot;
 mod in_loop;
 mod limits;
+mod pace;
 mod scope;
 mod uv;
 mod value;

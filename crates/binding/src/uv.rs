@@ -150,7 +150,7 @@ impl<D: OnLoop> Handles<D> {
         unsafe {
             if (functions.poll_init)(event_loop, poll.raw.as_ptr(), descriptor) != 0 {
                 drop(Box::from_raw(share.as_ptr()));
-                [&poll, &timer, &prepare].map(Handle::free);
+                [&poll, &timer, &prepare].into_iter().for_each(Handle::free);
                 return None;
             }
             (functions.timer_init)(event_loop, timer.raw.as_ptr());
@@ -254,9 +254,4 @@ unsafe extern "C" fn on_close<D: OnLoop>(handle: RawHandle) {
             share.driver.on_closed();
         }
     }
-}
-
-/// Whether the runtime offers what the in-loop driver needs.
-pub(crate) fn is_available() -> bool {
-    functions().is_some()
 }

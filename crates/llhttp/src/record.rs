@@ -88,6 +88,21 @@ impl Record {
         self.in_name = false;
     }
 
+    /// Takes out what the rest of the message needs to be parsed without the head: the pieces of body
+    /// in this input, the trailer section so far, the count of extensions.
+    pub fn split_off_body(&mut self) -> Record {
+        Record {
+            begun: true,
+            head_complete: true,
+            body: std::mem::take(&mut self.body),
+            extension_bytes: self.extension_bytes,
+            trailers: std::mem::take(&mut self.trailers),
+            trailer_bytes: std::mem::take(&mut self.trailer_bytes),
+            in_name: self.in_name,
+            ..Record::default()
+        }
+    }
+
     /// Makes it ready for the next input of the same message.
     pub fn clear_body(&mut self) {
         self.body.clear();

@@ -7,8 +7,8 @@
 //! | word | writer |
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
-//! | `status`, `written`, `phase`, `local` | the reactor |
-//! | `dispatched`, `returned`, `receiving`, `floor` | the application's side |
+//! | `status`, `written`, `receiving`, `phase`, `local` | the reactor |
+//! | `dispatched`, `returned`, `floor` | the application's side |
 //!
 //! Nothing else is published through these words, so every access is relaxed; only `life` orders.
 
@@ -160,11 +160,8 @@ impl Facts {
     }
 
     /// The application's side takes a request over: its handler runs from now on.
-    pub fn on_dispatched(&self, has_unread_body: bool) {
+    pub fn on_dispatched(&self) {
         self.dispatched.store(self.dispatched.load(Relaxed).wrapping_add(1), Relaxed);
-        if has_unread_body {
-            self.receiving.store(self.receiving.load(Relaxed).saturating_add(1), Relaxed);
-        }
     }
 
     /// A handler has given its answer.
@@ -172,9 +169,8 @@ impl Facts {
         self.returned.store(self.returned.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// The body of a request has come whole, or nobody wants it any more.
-    pub fn on_received(&self) {
-        self.receiving.store(self.receiving.load(Relaxed).saturating_sub(1), Relaxed);
+    pub(crate) fn set_receiving(&self, bodies: u32) {
+        self.receiving.store(bodies, Relaxed);
     }
 
     pub(crate) fn set_written(&self, requests: u32) {

@@ -91,10 +91,16 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// A batch over `words` (eight a record) and `bytes`; what doesn't fit into `bytes` goes to `large`.
-    pub fn new(words: &'a mut [u32], bytes: &'a mut [u8], large: &'a mut Vec<Option<Vec<u8>>>) -> Batch<'a> {
+    /// A batch over `words` (eight a record) and `bytes`, of which `used` are taken already; what
+    /// doesn't fit into `bytes` goes to `large`.
+    pub fn new(
+        words: &'a mut [u32],
+        bytes: &'a mut [u8],
+        used: usize,
+        large: &'a mut Vec<Option<Vec<u8>>>,
+    ) -> Batch<'a> {
         large.clear();
-        Batch { words, bytes, large, records: 0, used: 0, is_spilled: false }
+        Batch { words, bytes, large, records: 0, used, is_spilled: false }
     }
 
     /// Records written so far.
@@ -102,9 +108,9 @@ impl<'a> Batch<'a> {
         self.records
     }
 
-    /// Bytes used so far.
+    /// Bytes used so far; all of them once something didn't fit.
     pub fn used(&self) -> usize {
-        self.used
+        if self.is_spilled { self.bytes.len() } else { self.used }
     }
 
     /// True when the turn should end: no record is left, or the bytes are used up.

@@ -188,6 +188,11 @@ impl Reactor {
         }
     }
 
+    /// The clock as last read, in milliseconds since the reactor began.
+    pub fn now_millis(&self) -> u64 {
+        self.cx.now.0
+    }
+
     pub(crate) fn accept_waiting(&mut self) {
         if !self.is_accepting {
             return;

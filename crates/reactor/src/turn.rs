@@ -3,13 +3,14 @@
 //! This is the hot path on the native side. For a short request it makes two system calls, a read
 //! and a write, plus one wait shared by all clients that were ready together; it allocates nothing.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use protocol::{Event, Finish};
 
 use crate::client::{LINGER_MILLIS, Phase, Until};
-use crate::facts::{CLOSED_RD, Facts};
+use crate::facts::CLOSED_RD;
 use crate::notice::{Batch, Kind, Notice};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
@@ -194,9 +195,10 @@ impl Reactor {
                 Some(Event::Request(request)) => {
                     batch.push_request(&client.facts, &request);
                     client.requests = client.requests.wrapping_add(1);
+                    client.facts.on_dispatched();
                     requests += 1;
                 }
-                Some(event) => note(&mut self.notices, slot, &client.facts, event, &client.connection),
+                Some(event) => note(&mut self.notices, slot, event),
                 None => break,
             }
         }
@@ -241,7 +243,17 @@ impl Reactor {
     pub(crate) fn take_connection_events(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         while let Some(event) = client.connection.poll_event(&mut self.cx) {
-            note(&mut self.notices, slot, &client.facts, event, &client.connection);
+            let Event::HalfClosed = event else {
+                note(&mut self.notices, slot, event);
+                continue;
+            };
+            client.facts.set_status(CLOSED_RD);
+            for ticket in client.connection.open_tickets() {
+                self.notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
+            }
+            if client.facts.is_watched() {
+                self.notices.push_back(Notice::of(Kind::PeerHalfClosed, slot, client.facts.id()));
+            }
         }
     }
 
@@ -269,6 +281,7 @@ impl Reactor {
             }
         }
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        client.facts.set_receiving(u32::from(client.connection.is_receiving()));
         match client.connection.finish() {
             None => {}
             Some(Finish::Close) => return self.close_client(slot),
@@ -322,33 +335,15 @@ impl Reactor {
     }
 }
 
-/// Writes an event that isn't a request into the queue of notices.
+/// Queues what was said of a body.
 #[cold]
-fn note(
-    notices: &mut std::collections::VecDeque<Notice>,
-    slot: u32,
-    facts: &Facts,
-    event: Event<'_>,
-    connection: &protocol::Connection,
-) {
-    match event {
-        Event::Request(_) => {}
-        Event::Body { ticket, bytes, .. } => {
-            notices.push_back(Notice { body: bytes, ..Notice::of(Kind::Body, slot, ticket.0) });
-        }
-        Event::BodyLimit { ticket } => notices.push_back(Notice::of(Kind::BodyLimit, slot, ticket.0)),
+fn note(notices: &mut VecDeque<Notice>, slot: u32, event: Event<'_>) {
+    notices.push_back(match event {
+        Event::Request(_) | Event::HalfClosed => return,
+        Event::Body { ticket, bytes, .. } => Notice { body: bytes, ..Notice::of(Kind::Body, slot, ticket.0) },
+        Event::BodyLimit { ticket } => Notice::of(Kind::BodyLimit, slot, ticket.0),
         Event::BodyFailed { ticket, error } => {
-            let status = u32::from(error.status());
-            notices.push_back(Notice { detail: status, ..Notice::of(Kind::BodyFailed, slot, ticket.0) });
+            Notice { detail: u32::from(error.status()), ..Notice::of(Kind::BodyFailed, slot, ticket.0) }
         }
-        Event::HalfClosed => {
-            facts.set_status(CLOSED_RD);
-            for ticket in connection.open_tickets() {
-                notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
-            }
-            if facts.is_watched() {
-                notices.push_back(Notice::of(Kind::PeerHalfClosed, slot, facts.id()));
-            }
-        }
-    }
+    });
 }

@@ -1,0 +1,51 @@
+// The internal border between busbar's TypeScript and its native half. Generated: don't edit, don't import
+// it from outside the package; it changes without notice. Its words are explained in crates/binding.
+
+/** The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more. */
+export interface HotFunctions {
+  /** Answers with a whole body. Flags: 1 close behind it, 2 announce when written. `declaredLength` -1: automatic. */
+  respond(
+    slot: number,
+    ticket: number,
+    status: number,
+    reason: string | undefined,
+    fields: string,
+    body: string | Uint8Array | undefined,
+    flags: number,
+    declaredLength: number,
+  ): number
+  /** Opens an answer whose body follows by `write` and `end`. `length` -1: unknown. */
+  startStream(
+    slot: number,
+    ticket: number,
+    status: number,
+    reason: string | undefined,
+    fields: string,
+    flags: number,
+    length: number,
+  ): number
+  /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
+  write(slot: number, ticket: number, chunk: string | Uint8Array): number
+  /** Ends a streamed answer; trailers as `name: value\r\n` lines. */
+  end(slot: number, ticket: number, trailers: string): number
+  /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
+  inform(slot: number, ticket: number, status: number, fields: string): number
+  /** Asks for the whole body: a Body, BodyLimit, BodyFailed or Aborted notice follows. */
+  wantBody(slot: number, ticket: number): number
+  /** Raises the body limit of one request, in bytes. */
+  raiseBodyLimit(slot: number, ticket: number, limit: number): number
+  /** Cuts the connection of a request whose answer can't be completed. */
+  abort(slot: number, ticket: number): number
+  /** A large piece of the notices being handled; can be taken once. */
+  takeBytes(index: number): Buffer
+  /** First value of a field by lower-case name. */
+  header(slab: Buffer, head: number, name: string): string | null
+  /** All fields as `name\nvalue\n`, in wire order and letter case. */
+  headerBlock(slab: Buffer, head: number): string
+  /** The request target as received. */
+  target(slab: Buffer, head: number): string
+  /** Id of the client that sent the request. */
+  clientId(slab: Buffer, head: number): number
+  /** A copy of a head block, to be read at 0. */
+  copyHead(slab: Buffer, head: number): Buffer
+}

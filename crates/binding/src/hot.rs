@@ -1,0 +1,300 @@
+//! The functions on the path of every request, as raw Node-API functions.
+//!
+//! Each is a plain function whose data is the driver, so a call needs no unwrapping. A wrong argument
+//! is read as 0 or nothing: the other side of this border is our own TypeScript.
+
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use napi::{Error, Result, Status, sys};
+use protocol::{Answer, Payload, Ticket};
+use reactor::{Gone, HeadBlock};
+
+use crate::in_loop::Driver;
+use crate::value::Call;
+
+/// Flags of `respond` and `startStream`.
+const CLOSE: u32 = 1;
+const TELL_WRITTEN: u32 = 2;
+
+/// Result of a command that was taken, and of one that came too late.
+const TAKEN: u32 = 0;
+const GONE: u32 = 1;
+
+/// Scratch memory that one long body has grown beyond this is given back.
+const SCRATCH_KEPT: usize = 1024 * 1024;
+
+/// Longest field name that can be looked up.
+const NAME: usize = 256;
+
+/// Arguments of the longest function.
+const ARGUMENTS: usize = 8;
+
+type Arguments = Call<ARGUMENTS>;
+type Body = fn(&Driver, &Arguments) -> sys::napi_value;
+
+/// Makes the object that carries all of them.
+///
+/// # Safety
+/// `env` must be live and of this thread.
+pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Result<sys::napi_value> {
+    let mut object = ptr::null_mut();
+    // SAFETY: the environment is live by contract.
+    unsafe { sys::napi_create_object(env, &mut object) };
+    /// Wraps a safe function in one that C can call.
+    macro_rules! add {
+        ($name:literal, $body:path) => {{
+            unsafe extern "C" fn call(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+                // SAFETY: Node-API calls it with a live environment and the call's own info.
+                unsafe { enter(env, info, $body) }
+            }
+            // SAFETY: the environment is live by contract, the object was made in its scope.
+            unsafe { add(env, object, $name, call, driver)? };
+        }};
+    }
+    add!(c"respond", respond);
+    add!(c"startStream", start_stream);
+    add!(c"write", write);
+    add!(c"end", end);
+    add!(c"inform", inform);
+    add!(c"wantBody", want_body);
+    add!(c"raiseBodyLimit", raise_body_limit);
+    add!(c"abort", abort);
+    add!(c"takeBytes", take_bytes);
+    add!(c"header", header);
+    add!(c"headerBlock", header_block);
+    add!(c"target", target);
+    add!(c"clientId", client_id);
+    add!(c"copyHead", copy_head);
+    Ok(object)
+}
+
+/// Adds one function that holds a share in the driver until it is collected.
+unsafe fn add(
+    env: sys::napi_env,
+    object: sys::napi_value,
+    name: &CStr,
+    call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
+    driver: &Rc<Driver>,
+) -> Result<()> {
+    let data = Rc::into_raw(driver.clone()).cast_mut().cast();
+    let mut function = ptr::null_mut();
+    // SAFETY: environment and object by contract; the share behind `data` is given back by the
+    // finalizer, after which nothing can call the function.
+    let is_added = unsafe {
+        let len = name.count_bytes() as isize;
+        sys::napi_create_function(env, name.as_ptr(), len, Some(call), data, &mut function)
+            == sys::Status::napi_ok
+            && sys::napi_add_finalizer(env, function, data, Some(release), ptr::null_mut(), ptr::null_mut())
+                == sys::Status::napi_ok
+            && sys::napi_set_named_property(env, object, name.as_ptr(), function) == sys::Status::napi_ok
+    };
+    if is_added { Ok(()) } else { Err(Error::new(Status::GenericFailure, "Node-API failed".to_owned())) }
+}
+
+unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the pointer came from `Rc::into_raw` in `add`; a finalizer runs once.
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Driver>()) });
+}
+
+#[inline]
+unsafe fn enter(env: sys::napi_env, info: sys::napi_callback_info, body: Body) -> sys::napi_value {
+    // SAFETY: by the caller's contract; data is the share that `add` gave the function.
+    let (call, driver) = unsafe {
+        let call = Arguments::of(env, info);
+        let driver = &*call.data.cast_const().cast::<Driver>();
+        (call, driver)
+    };
+    catch_unwind(AssertUnwindSafe(|| body(driver, &call))).unwrap_or_else(|_| {
+        call.throw(c"internal error; please report the message printed above");
+        ptr::null_mut()
+    })
+}
+
+fn ticket(call: &Arguments) -> (u32, Ticket) {
+    (call.u32(0), Ticket(call.u64(1)))
+}
+
+fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi_value {
+    call.integer(if result.is_ok() { TAKEN } else { GONE })
+}
+
+/// Appends a body to `out`: a string as UTF-8, bytes as they are, nothing for `undefined`.
+#[inline]
+fn put_body(call: &Arguments, at: usize, out: &mut Vec<u8>) {
+    match call.kind(at) {
+        sys::ValueType::napi_string => call.utf8(at, out),
+        sys::ValueType::napi_object => {
+            // SAFETY: copied right here.
+            if let Some(bytes) = unsafe { call.bytes(at) } {
+                out.extend_from_slice(bytes);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `respond(slot, ticket, status, reason, fields, body, flags, declaredLength)`
+fn respond(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let mut scratch = driver.scratch.borrow_mut();
+    scratch.clear();
+    call.latin1(4, &mut scratch);
+    let fields_end = scratch.len();
+    put_body(call, 5, &mut scratch);
+    let (fields, bytes) = scratch.split_at(fields_end);
+    let declared = call.f64(7);
+    let payload = if declared >= 0.0 {
+        Payload::Declared { length: declared as u64, bytes }
+    } else {
+        Payload::Full(bytes)
+    };
+    let result = answer(driver, call, call.u32(6), fields, payload);
+    if scratch.capacity() > SCRATCH_KEPT {
+        *scratch = Vec::new();
+    }
+    outcome(call, result)
+}
+
+/// `startStream(slot, ticket, status, reason, fields, flags, length)`
+fn start_stream(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let mut fields = Vec::new();
+    call.latin1(4, &mut fields);
+    let length = call.f64(6);
+    let payload = Payload::Stream { length: (length >= 0.0).then_some(length as u64) };
+    outcome(call, answer(driver, call, call.u32(5), &fields, payload))
+}
+
+#[inline]
+fn answer(
+    driver: &Driver,
+    call: &Arguments,
+    flags: u32,
+    fields: &[u8],
+    payload: Payload<'_>,
+) -> std::result::Result<(), Gone> {
+    let (slot, ticket) = ticket(call);
+    let mut phrase = Vec::new();
+    let has_phrase = call.kind(3) == sys::ValueType::napi_string;
+    if has_phrase {
+        call.latin1(3, &mut phrase);
+    }
+    let answer = Answer {
+        status: call.u32(2) as u16,
+        reason: has_phrase.then_some(&phrase[..]),
+        fields,
+        payload,
+        close: flags & CLOSE != 0,
+    };
+    driver.before_command();
+    let mut reactor = driver.reactor.borrow_mut();
+    reactor.respond(slot, ticket, answer)?;
+    if flags & TELL_WRITTEN != 0 {
+        reactor.notify_written(slot, ticket);
+    }
+    Ok(())
+}
+
+/// `write(slot, ticket, chunk)`: bytes that wait unsent, or -1.
+fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let mut chunk = driver.scratch.borrow_mut();
+    chunk.clear();
+    put_body(call, 2, &mut chunk);
+    driver.before_command();
+    let waiting = driver.reactor.borrow_mut().write(slot, ticket, &chunk);
+    call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
+}
+
+/// `end(slot, ticket, trailers)`
+fn end(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let mut trailers = Vec::new();
+    call.latin1(2, &mut trailers);
+    driver.before_command();
+    let result = driver.reactor.borrow_mut().end(slot, ticket, &trailers);
+    outcome(call, result)
+}
+
+/// `inform(slot, ticket, status, fields)`
+fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let mut fields = Vec::new();
+    call.latin1(3, &mut fields);
+    driver.before_command();
+    let result = driver.reactor.borrow_mut().inform(slot, ticket, call.u32(2) as u16, &fields);
+    outcome(call, result)
+}
+
+/// `wantBody(slot, ticket)`
+fn want_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    driver.before_command();
+    let result = driver.reactor.borrow_mut().want_body(slot, ticket);
+    outcome(call, result)
+}
+
+/// `raiseBodyLimit(slot, ticket, limit)`
+fn raise_body_limit(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    driver.before_command();
+    let result = driver.reactor.borrow_mut().raise_body_limit(slot, ticket, call.u64(2));
+    outcome(call, result)
+}
+
+/// `abort(slot, ticket)`
+fn abort(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    driver.before_command();
+    let result = driver.reactor.borrow_mut().abort(slot, ticket);
+    outcome(call, result)
+}
+
+/// `takeBytes(index)`: a large piece of the notices being handled, once.
+fn take_bytes(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let piece = driver.large.borrow_mut().get_mut(call.u32(0) as usize).and_then(Option::take);
+    call.buffer_of(&piece.unwrap_or_default())
+}
+
+/// The head block at argument 1 of the slab at argument 0.
+fn with_head<R>(call: &Arguments, read: impl FnOnce(HeadBlock<'_>) -> R) -> Option<R> {
+    // SAFETY: no JavaScript runs before `read` has returned, and its result doesn't borrow.
+    let slab = unsafe { call.bytes(0)? };
+    Some(read(HeadBlock::at(slab, call.u32(1) as usize)?))
+}
+
+/// `header(slab, head, name)`: the first value, or `null`.
+fn header(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let name = call.short_latin1::<NAME>(2);
+    let value = with_head(call, |head| head.field(name.as_bytes()).map(|value| call.string_of(value)));
+    value.flatten().unwrap_or_else(|| call.null())
+}
+
+/// `headerBlock(slab, head)`: names and values in turn, each ended by a line feed, which neither can hold.
+fn header_block(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let block = with_head(call, |head| {
+        let mut block = Vec::with_capacity(head.as_bytes().len());
+        for part in head.fields().flat_map(|(name, value)| [name, value]) {
+            block.extend_from_slice(part);
+            block.push(b'\n');
+        }
+        call.string_of(&block)
+    });
+    block.unwrap_or_else(|| call.string_of(b""))
+}
+
+/// `target(slab, head)`
+fn target(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+    with_head(call, |head| call.string_of(head.target())).unwrap_or_else(|| call.string_of(b""))
+}
+
+/// `clientId(slab, head)`
+fn client_id(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+    call.number(with_head(call, |head| head.client_id()).unwrap_or(0) as f64)
+}
+
+/// `copyHead(slab, head)`: a copy of the block, to be read at 0.
+fn copy_head(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+    with_head(call, |head| call.buffer_of(head.as_bytes())).unwrap_or_else(|| call.buffer_of(&[]))
+}

@@ -1,0 +1,64 @@
+//! What the application tells a connection.
+
+/// An answer to a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// 200 to 599.
+    pub status: u16,
+    /// A phrase other than the standard one.
+    pub reason: Option<&'a [u8]>,
+    /// `name: value\r\n` lines, checked by the caller. Without date, connection, keep-alive,
+    /// transfer-encoding and content-length, which are the connection's own.
+    pub fields: &'a [u8],
+    /// The body.
+    pub payload: Payload<'a>,
+    /// The connection ends behind this answer.
+    pub close: bool,
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Payload<'a> {
+    /// All of it.
+    Full(&'a [u8]),
+    /// All there will be, under a length the application set itself: what a GET would have, for
+    /// HEAD; with fewer bytes than that the connection is cut.
+    Declared {
+        /// The Content-Length.
+        length: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// It follows by `handle_write` and `handle_end`.
+    Stream {
+        /// Its length, if known.
+        length: Option<u64>,
+    },
+}
+
+/// An answer, or a part of one, wasn't taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerError {
+    /// The request isn't open: never was, is answered, or its client has gone.
+    Stale,
+    /// More bytes than declared; those up to the length were taken.
+    TooLong,
+}
+
+/// How much of a body the application is ready to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credit {
+    /// The whole of it, at once.
+    Whole,
+}
+
+/// What becomes of the connection once its output is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Close it: the client expects nothing else.
+    Close,
+    /// Close the sending side and read on for a while: the client may still be sending.
+    Linger,
+    /// Reset it: what was sent is incomplete, or the client doesn't read.
+    Reset,
+}

@@ -1,0 +1,77 @@
+//! What all connections of one reactor share.
+
+use llhttp::Record;
+
+use crate::date::Date;
+use crate::event::Ticket;
+use crate::limits::Limits;
+use crate::timestamp::Timestamp;
+
+/// Unsent bytes of one connection above which no more is read or produced.
+pub(crate) const HIGH_WATER: usize = 64 * 1024;
+/// Output buffers kept for reuse.
+const POOLED_BUFFERS: usize = 256;
+/// Capacity above which a buffer is given back to the allocator rather than kept.
+const POOLED_CAPACITY: usize = 16 * 1024;
+/// Capacity of a new output buffer: head and body of a small answer.
+const NEW_CAPACITY: usize = 512;
+
+/// Time, limits and scratch memory, handed to every call.
+pub struct Context {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The server's limits.
+    pub limits: Limits,
+    /// The Date field.
+    pub date: Date,
+    /// `connection: keep-alive` with its companion.
+    pub(crate) keep_alive_lines: Vec<u8>,
+    pub(crate) record: Record,
+    /// A head that came in several inputs, put together.
+    pub(crate) head_bytes: Vec<u8>,
+    next_ticket: u64,
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Context {
+    /// A context at time 0.
+    pub fn new(limits: Limits) -> Context {
+        let seconds = limits.http1_timeout / 1000;
+        let mut keep_alive_lines = b"connection: keep-alive\r\n".to_vec();
+        if limits.http1_timeout != u64::MAX && seconds > 0 {
+            keep_alive_lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
+        }
+        Context {
+            now: Timestamp(0),
+            limits,
+            date: Date::new(),
+            keep_alive_lines,
+            record: Record::default(),
+            head_bytes: Vec::new(),
+            next_ticket: 1,
+            buffers: Vec::new(),
+        }
+    }
+
+    /// Unsent bytes of one connection above which a writer should pause.
+    pub fn high_water(&self) -> usize {
+        HIGH_WATER
+    }
+
+    pub(crate) fn next_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(NEW_CAPACITY))
+    }
+
+    pub(crate) fn give_buffer(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= POOLED_CAPACITY && self.buffers.len() < POOLED_BUFFERS {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}

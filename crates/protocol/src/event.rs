@@ -1,0 +1,135 @@
+//! What a connection tells the application.
+
+use llhttp::{Field, Method, Span};
+
+use crate::error::RequestError;
+
+/// Identity of one request. Given out in increasing order, below 2^53, and never twice by one
+/// context: a stale answer can't reach another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What one call of `handle_input` did.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Bytes that were taken from the front of the input.
+    pub taken: usize,
+    /// What they meant. None: more is needed, or the rest isn't wanted now.
+    pub event: Option<Event<'a>>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn none(taken: usize) -> Step<'a> {
+        Step { taken, event: None }
+    }
+}
+
+/// Something the application must know.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request's head has come, perhaps with its body.
+    Request(Request<'a>),
+    /// The body that was asked for.
+    Body {
+        /// Whose.
+        ticket: Ticket,
+        /// All of it.
+        bytes: Vec<u8>,
+        /// Nothing follows.
+        end: bool,
+    },
+    /// The body asked for is larger than its limit; it goes on if that is raised.
+    BodyLimit {
+        /// Whose.
+        ticket: Ticket,
+    },
+    /// The body asked for can't be had.
+    BodyFailed {
+        /// Whose.
+        ticket: Ticket,
+        /// Why.
+        error: RequestError,
+    },
+    /// The client has closed its sending side while requests are open.
+    HalfClosed,
+}
+
+/// HTTP/1's versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Its identity.
+    pub ticket: Ticket,
+    /// Its method.
+    pub method: Method,
+    /// Its version.
+    pub version: Version,
+    /// The client is ready to send more on this connection.
+    pub keep_alive: bool,
+    /// It is CONNECT or asks for an upgrade: nothing behind it is parsed before its answer.
+    pub upgrade: bool,
+    /// The client waits for a 100 before it sends the body.
+    pub expects_continue: bool,
+    /// Request line and header section.
+    pub head: Head<'a>,
+    /// Its body.
+    pub body: Body<'a>,
+}
+
+/// Request line and header section as received.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// From the first byte of the request line to the end of the last field.
+    pub bytes: &'a [u8],
+    /// The request target in `bytes`.
+    pub target: Span,
+    /// The fields in `bytes`, in order.
+    pub fields: &'a [Field],
+}
+
+/// What is known of a body when the head is handed over.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// There is none.
+    None,
+    /// It came together with the head.
+    Whole(Pieces<'a>),
+    /// It is on its way.
+    Arriving {
+        /// Its length, if the head told.
+        declared: Option<u64>,
+    },
+}
+
+/// A body in pieces of the input, without chunk framing.
+#[derive(Debug, Clone, Copy)]
+pub struct Pieces<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) spans: &'a [Span],
+}
+
+impl<'a> Pieces<'a> {
+    /// Bytes in all pieces together.
+    pub fn len(&self) -> usize {
+        self.spans.iter().map(|span| span.len()).sum()
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pieces in order.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let input = self.input;
+        self.spans.iter().map(move |span| span.of(input))
+    }
+}

@@ -1,0 +1,267 @@
+//! A request body that didn't come together with its head.
+//!
+//! Bytes are kept until the application asks for them: up to a window before it does, up to the limit
+//! afterwards. Nothing is reserved for what a client merely declares.
+
+use llhttp::{Record, State};
+
+use crate::answer::Finish;
+use crate::context::Context;
+use crate::error::{CloseReason, RequestError};
+use crate::event::{Event, Step, Ticket};
+use crate::http1::{Connection, Reading, head, writing};
+use crate::timestamp::Timestamp;
+
+/// Bytes of a body kept before anybody asks for it.
+const UNASKED_BYTES: usize = 64 * 1024;
+/// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
+const RATE_GRACE_MILLIS: u64 = 5000;
+
+/// What the application wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Nothing yet.
+    Unasked,
+    /// All of it.
+    Whole,
+    /// Nothing any more: it was answered. The rest is read and dropped, so that the connection can go on.
+    Discard,
+}
+
+/// A body being received.
+pub(super) struct Receiving {
+    pub(super) ticket: Ticket,
+    pub(super) begun: Timestamp,
+    pub(super) record: Box<Record>,
+    limit: u64,
+    received: u64,
+    declared: Option<u64>,
+    bytes: Vec<u8>,
+    wish: Wish,
+    awaits_continue: bool,
+    is_complete: bool,
+    /// We have let the client wait: its rate no longer says anything.
+    was_paused: bool,
+    is_limit_told: bool,
+    failure: Option<RequestError>,
+}
+
+impl Receiving {
+    pub(super) fn new(
+        cx: &Context,
+        ticket: Ticket,
+        declared: Option<u64>,
+        awaits_continue: bool,
+        record: Record,
+    ) -> Receiving {
+        Receiving {
+            ticket,
+            begun: cx.now,
+            record: Box::new(record),
+            limit: cx.limits.body_size_limit,
+            received: 0,
+            declared,
+            bytes: Vec::new(),
+            wish: Wish::Unasked,
+            awaits_continue,
+            is_complete: false,
+            was_paused: false,
+            is_limit_told: false,
+            failure: None,
+        }
+    }
+
+    fn failure(&self) -> Option<RequestError> {
+        self.failure
+    }
+
+    pub(super) fn fail(&mut self, error: RequestError) {
+        self.failure = Some(error);
+    }
+
+    pub(super) fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_complete
+            && self.failure.is_none()
+            && !self.is_over()
+            && (self.wish != Wish::Unasked || self.bytes.len() < UNASKED_BYTES)
+    }
+
+    /// Larger than its limit, by its own word or by count.
+    pub(super) fn is_over(&self) -> bool {
+        self.received.max(self.declared.unwrap_or(0)) > self.limit
+    }
+
+    pub(super) fn is_unasked(&self) -> bool {
+        self.wish == Wish::Unasked
+    }
+
+    pub(super) fn ask(&mut self) {
+        self.wish = Wish::Whole;
+    }
+
+    pub(super) fn raise(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
+        self.is_limit_told = false;
+    }
+
+    /// True once, when the client waits for a 100 that is now due.
+    pub(super) fn take_continue(&mut self) -> bool {
+        !self.is_over() && std::mem::take(&mut self.awaits_continue)
+    }
+
+    /// Whether the client may not send the body at all: it waits for a 100 and nothing has come.
+    pub(super) fn may_never_come(&self) -> bool {
+        self.awaits_continue && self.received == 0
+    }
+
+    pub(super) fn take_in(&mut self, input: &[u8]) {
+        for span in &self.record.body {
+            let piece = span.of(input);
+            self.received += piece.len() as u64;
+            self.awaits_continue = false;
+            if self.wish != Wish::Discard {
+                self.bytes.extend_from_slice(piece);
+            }
+        }
+        self.record.clear_body();
+    }
+
+    fn is_too_slow(&self, cx: &Context) -> bool {
+        let elapsed = cx.now.millis_since(self.begun);
+        cx.limits.minimum_body_rate > 0
+            && !self.was_paused
+            && elapsed > RATE_GRACE_MILLIS
+            && self.received.saturating_mul(1000) < cx.limits.minimum_body_rate.saturating_mul(elapsed)
+    }
+}
+
+impl Connection {
+    /// More of a body.
+    pub(super) fn read_body<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let Some(body) = &mut self.receiving else { return Step::none(0) };
+        if !body.has_room() {
+            body.was_paused = true;
+            return Step::none(0);
+        }
+        let progress = self.parser.execute(input, &mut body.record);
+        body.take_in(input);
+        let failure = match progress.state {
+            State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
+            _ => head::check_framing(&body.record, &cx.limits),
+        };
+        let is_complete = progress.state == State::Complete;
+        body.is_complete = is_complete;
+        if body.is_too_slow(cx) && !is_complete {
+            self.fail_body(cx, RequestError::BodyTimeout);
+        } else if let Some(error) = failure {
+            self.fail_body(cx, error);
+        } else if is_complete {
+            self.message_complete();
+        }
+        self.discard_what_is_unwanted(cx);
+        self.rearm(cx);
+        Step { taken: progress.consumed, event: self.poll_body() }
+    }
+
+    /// Where reading goes once a message has come whole.
+    pub(super) fn message_complete(&mut self) {
+        if self.reading != Reading::Closed {
+            self.reading = match self.window.last_traits() {
+                _ if self.is_last => Reading::Closed,
+                Some(traits) if traits.wants_close => Reading::Closed,
+                Some(traits) if traits.is_upgrade => Reading::Barrier,
+                _ => Reading::Idle,
+            };
+        }
+    }
+
+    pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {
+        let body = self.receiving.as_mut()?;
+        if body.wish != Wish::Whole {
+            return None;
+        }
+        let ticket = body.ticket;
+        if body.is_over() {
+            return (!std::mem::replace(&mut body.is_limit_told, true)).then_some(Event::BodyLimit { ticket });
+        }
+        if let Some(error) = body.failure() {
+            self.receiving = None;
+            return Some(Event::BodyFailed { ticket, error });
+        }
+        if !body.is_complete {
+            return None;
+        }
+        let bytes = std::mem::take(&mut body.bytes);
+        self.receiving = None;
+        Some(Event::Body { ticket, bytes, end: true })
+    }
+
+    /// The body can't be had: its request is answered by us if nothing has been said yet, and nothing
+    /// that follows on this connection is read.
+    #[cold]
+    pub(super) fn fail_body(&mut self, cx: &mut Context, error: RequestError) {
+        self.reading = Reading::Closed;
+        self.is_last = true;
+        let Some(body) = &mut self.receiving else { return };
+        let ticket = body.ticket;
+        body.fail(error);
+        let Some(at) = self.window.position(ticket) else {
+            // Answered already: all that is left is to end the connection behind that answer.
+            self.receiving = None;
+            self.end(CloseReason::Refused(error), Finish::Linger);
+            return;
+        };
+        if self.window.get_mut(at).is_some_and(|pending| pending.has_begun) {
+            self.end(CloseReason::Refused(error), Finish::Reset);
+            return;
+        }
+        let answer = writing::error_answer(cx, &error);
+        self.finish_with(cx, at, &answer, CloseReason::Refused(error));
+    }
+
+    /// Decides about the body of a request that has just been answered.
+    pub(super) fn let_body_go(&mut self, ticket: Ticket) -> bool {
+        let Some(body) = self.receiving.as_mut().filter(|body| body.ticket == ticket) else { return false };
+        if body.is_complete || body.failure().is_some() {
+            self.receiving = None;
+            return false;
+        }
+        if body.is_over() || body.may_never_come() {
+            self.receiving = None;
+            self.reading = Reading::Closed;
+            return true;
+        }
+        body.wish = Wish::Discard;
+        body.bytes = Vec::new();
+        false
+    }
+
+    fn discard_what_is_unwanted(&mut self, cx: &mut Context) {
+        let Some(body) = &self.receiving else { return };
+        if body.wish == Wish::Discard && (body.is_complete || body.is_over()) {
+            let is_over = body.is_over();
+            if let Some(body) = self.receiving.take() {
+                let mut record = *body.record;
+                record.clear();
+                cx.record = record;
+            }
+            if is_over {
+                self.reading = Reading::Closed;
+                self.end(CloseReason::Done, Finish::Linger);
+            } else if self.is_last && self.window.is_empty() {
+                self.end(CloseReason::Done, Finish::Close);
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self, reason: CloseReason, finish: Finish) {
+        if self.ending.is_none() {
+            self.reason = reason;
+            self.ending = Some(finish);
+        }
+    }
+}

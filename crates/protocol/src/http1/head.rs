@@ -1,0 +1,142 @@
+//! What a request head must be beyond llhttp's grammar.
+
+use llhttp::{Field, Method, Parser, Record};
+
+use crate::error::RequestError;
+use crate::event::Version;
+use crate::http1::{host, target};
+use crate::limits::Limits;
+
+/// What a head says about its message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checked {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    pub(super) keep_alive: bool,
+    pub(super) is_upgrade: bool,
+    pub(super) expects_continue: bool,
+}
+
+/// Checks a complete head and cuts the white space off its values' ends.
+pub(super) fn check(
+    parser: &Parser,
+    bytes: &[u8],
+    record: &mut Record,
+    limits: &Limits,
+) -> Result<Checked, RequestError> {
+    let version = match parser.version() {
+        (1, 1) => Version::Http11,
+        (1, 0) => Version::Http10,
+        _ => return Err(RequestError::Version),
+    };
+    let method = parser.method().ok_or(RequestError::UnknownMethod)?;
+    check_size(record, limits)?;
+    let mut hosts = 0;
+    let mut host_value: &[u8] = b"";
+    let mut expects_continue = false;
+    for field in &mut record.fields {
+        trim_end(field, bytes);
+        match field.name.len() {
+            4 if is_named(field, bytes, b"host") => {
+                hosts += 1;
+                host_value = field.value.of(bytes);
+            }
+            6 if is_named(field, bytes, b"expect") => {
+                if !field.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
+                    return Err(RequestError::Expectation);
+                }
+                expects_continue = version == Version::Http11;
+            }
+            _ => {}
+        }
+    }
+    if parser.has_transfer_encoding() {
+        check_encoding(version, bytes, record)?;
+    } else if parser.has_content_length() {
+        check_length(bytes, record)?;
+    }
+    match hosts {
+        1 => {}
+        0 if version == Version::Http10 => {}
+        found => return Err(RequestError::HostCount { found }),
+    }
+    if hosts == 1 && !host::is_valid(host_value) {
+        return Err(RequestError::HostInvalid);
+    }
+    target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value))?;
+    let keep_alive = match version {
+        Version::Http11 => !parser.wants_close(),
+        Version::Http10 => parser.wants_keep_alive() && !parser.wants_close(),
+    };
+    let is_upgrade = parser.is_upgrade() && (version == Version::Http11 || method == Method::CONNECT);
+    Ok(Checked { method, version, keep_alive, is_upgrade, expects_continue })
+}
+
+/// Sizes, of a head that is complete or not.
+pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), RequestError> {
+    let Some((first, last)) = record.fields.first().zip(record.fields.last()) else { return Ok(()) };
+    // What stands before the first field is the request line and its end.
+    if u64::from(first.name.start) > limits.request_line_limit.saturating_add(2) {
+        return Err(RequestError::RequestLineTooLong);
+    }
+    if u64::from(last.value.end - first.name.start) > limits.header_size_limit {
+        return Err(RequestError::HeadersTooLarge);
+    }
+    if record.fields.len() as u64 > limits.header_field_limit {
+        return Err(RequestError::TooManyFields);
+    }
+    Ok(())
+}
+
+/// Framing that may grow without end while a body arrives.
+pub(super) fn check_framing(record: &Record, limits: &Limits) -> Option<RequestError> {
+    if u64::from(record.extension_bytes) > limits.chunk_extension_limit {
+        return Some(RequestError::ExtensionsTooLarge);
+    }
+    let is_too_large = record.trailer_bytes.len() as u64 > limits.header_size_limit
+        || record.trailers.len() as u64 > limits.header_field_limit;
+    is_too_large.then_some(RequestError::TrailersTooLarge)
+}
+
+fn is_named(field: &Field, bytes: &[u8], name: &[u8]) -> bool {
+    field.name.of(bytes).eq_ignore_ascii_case(name)
+}
+
+/// llhttp leaves white space at a value's end in it. RFC 9110 §5.5.
+fn trim_end(field: &mut Field, bytes: &[u8]) {
+    while let Some(b' ' | b'\t') = field.value.of(bytes).last() {
+        field.value.end -= 1;
+    }
+}
+
+/// Exactly one `chunked`, and not in HTTP/1.0. RFC 9112 §6.1: any other coding is one we don't know.
+#[cold]
+fn check_encoding(version: Version, bytes: &[u8], record: &Record) -> Result<(), RequestError> {
+    if version == Version::Http10 {
+        return Err(RequestError::EncodingInHttp10);
+    }
+    let mut fields = record.fields.iter().filter(|field| is_named(field, bytes, b"transfer-encoding"));
+    match (fields.next(), fields.next()) {
+        (Some(field), None) if field.value.of(bytes).eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(RequestError::UnknownEncoding),
+    }
+}
+
+/// One number of plain digits. RFC 9110 §8.6.
+fn check_length(bytes: &[u8], record: &Record) -> Result<(), RequestError> {
+    let mut fields = record.fields.iter().filter(|field| is_named(field, bytes, b"content-length"));
+    match (fields.next(), fields.next()) {
+        (Some(field), None) if is_number(field.value.of(bytes)) => Ok(()),
+        _ => Err(RequestError::ContentLength),
+    }
+}
+
+fn is_number(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+/// The declared length of a body; None for a chunked one.
+pub(super) fn declared_length(bytes: &[u8], record: &Record) -> Option<u64> {
+    let field = record.fields.iter().find(|field| is_named(field, bytes, b"content-length"))?;
+    std::str::from_utf8(field.value.of(bytes)).ok()?.parse().ok()
+}

@@ -1,0 +1,196 @@
+//! `host[:port]` as it stands in Host and in authorities. RFC 9110 §4.2, RFC 3986 §3.2.
+//!
+//! Only what every URL parser takes is accepted, so that building a URL from it never throws: the
+//! rules of <https://url.spec.whatwg.org/#host-parsing> for numbers and for `xn--` labels included.
+//! Names are ASCII; percent escapes, user parts and lists have no business here.
+
+use std::net::Ipv6Addr;
+
+/// Splits off the port. The second part is None without a colon, and empty behind a last one.
+pub(super) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let name_end = match authority {
+        [b'[', ..] => authority.iter().position(|&byte| byte == b']').map_or(authority.len(), |at| at + 1),
+        _ => authority.iter().position(|&byte| byte == b':').unwrap_or(authority.len()),
+    };
+    let (name, rest) = authority.split_at(name_end);
+    match rest {
+        [b':', port @ ..] => (name, Some(port)),
+        [] => (name, None),
+        // Something between the bracket and the port: no port is that long, so it is refused.
+        _ => (name, Some(rest)),
+    }
+}
+
+/// Whether it names a host, with or without a port.
+pub(super) fn is_valid(authority: &[u8]) -> bool {
+    let (name, port) = split(authority);
+    port.is_none_or(is_port) && is_name(name)
+}
+
+/// Whether two valid authorities mean the same, `default` standing for a missing port.
+pub(super) fn is_same(one: &[u8], other: &[u8], default: Option<u16>) -> bool {
+    let port_of = |port: Option<&[u8]>| match port {
+        None | Some([]) => default,
+        Some(digits) => std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()),
+    };
+    let ((one, one_port), (other, other_port)) = (split(one), split(other));
+    one.eq_ignore_ascii_case(other) && port_of(one_port) == port_of(other_port)
+}
+
+/// Nothing, or a number up to 65535 without leading zeros.
+fn is_port(port: &[u8]) -> bool {
+    let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let has_leading_zero = matches!(port, [b'0', _, ..]);
+    let value = port.iter().fold(0, |value: u32, digit| value * 10 + u32::from(digit & 0x0f));
+    is_number && !has_leading_zero && value <= 65535
+}
+
+fn is_name(name: &[u8]) -> bool {
+    match name {
+        [b'[', inner @ .., b']'] => {
+            std::str::from_utf8(inner).is_ok_and(|inner| inner.parse::<Ipv6Addr>().is_ok())
+        }
+        [] => false,
+        _ => name.iter().copied().all(is_name_byte) && are_labels_valid(name),
+    }
+}
+
+/// Unreserved characters and delimiters of RFC 3986 that no URL parser refuses in a host; a comma
+/// would make it a list.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+}
+
+fn are_labels_valid(name: &[u8]) -> bool {
+    let without_root = name.strip_suffix(b".").unwrap_or(name);
+    let last = without_root.rsplit(|&byte| byte == b'.').next().unwrap_or(without_root);
+    // A name that ends in a number is an IPv4 address or nothing.
+    let is_numeric = last.first().is_some_and(u8::is_ascii_digit)
+        && (last.iter().all(u8::is_ascii_digit) || ipv4_number(last).is_some());
+    if is_numeric {
+        return is_ipv4(without_root);
+    }
+    !without_root.is_empty()
+        && without_root.split(|&byte| byte == b'.').all(|label| match label {
+            [b'x' | b'X', b'n' | b'N', b'-', b'-', rest @ ..] => is_punycode(rest),
+            _ => true,
+        })
+}
+
+/// Up to four numbers, the last of which fills what the others leave.
+fn is_ipv4(name: &[u8]) -> bool {
+    let parts: Vec<_> = name.split(|&byte| byte == b'.').map(ipv4_number).collect();
+    match parts.split_last() {
+        Some((Some(last), first)) if parts.len() <= 4 => {
+            first.iter().all(|part| part.is_some_and(|part| part <= 255))
+                && *last < 256_u64.pow(5 - parts.len() as u32)
+        }
+        _ => false,
+    }
+}
+
+/// Decimal, octal with a leading 0, or hexadecimal with 0x, as address parsers have always read them.
+fn ipv4_number(part: &[u8]) -> Option<u64> {
+    let (digits, radix) = match part {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        [b'0', digits @ ..] if !digits.is_empty() => (digits, 8),
+        digits => (digits, 10),
+    };
+    match digits {
+        [] if radix == 16 => Some(0),
+        [] => None,
+        [b'+' | b'-', ..] => None,
+        _ => u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok(),
+    }
+}
+
+/// Whether the part behind `xn--` decodes to something that needed encoding. RFC 3492 §6.2.
+fn is_punycode(encoded: &[u8]) -> bool {
+    let (basic, deltas) = match encoded.iter().rposition(|&byte| byte == b'-') {
+        Some(at) => (at as u32, &encoded[at + 1..]),
+        None => (0, encoded),
+    };
+    let (mut n, mut i, mut bias, mut count) = (128_u32, 0_u32, 72_u32, basic);
+    let mut digits = deltas.iter();
+    if deltas.is_empty() {
+        return false;
+    }
+    while digits.len() > 0 {
+        let (old, mut weight, mut k) = (i, 1_u32, 36_u32);
+        loop {
+            let digit = match digits.next() {
+                Some(byte @ b'a'..=b'z') => u32::from(byte - b'a'),
+                Some(byte @ b'A'..=b'Z') => u32::from(byte - b'A'),
+                Some(byte @ b'0'..=b'9') => u32::from(byte - b'0') + 26,
+                _ => return false,
+            };
+            let Some(sum) = digit.checked_mul(weight).and_then(|step| i.checked_add(step)) else { return false };
+            i = sum;
+            let threshold = k.saturating_sub(bias).clamp(1, 26);
+            if digit < threshold {
+                break;
+            }
+            let Some(next) = weight.checked_mul(36 - threshold) else { return false };
+            weight = next;
+            k += 36;
+        }
+        count += 1;
+        bias = adapt(i - old, count, old == 0);
+        n = match n.checked_add(i / count) {
+            Some(n) => n,
+            None => return false,
+        };
+        i %= count;
+        if char::from_u32(n).is_none() {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+fn adapt(delta: u32, count: u32, is_first: bool) -> u32 {
+    let mut delta = if is_first { delta / 700 } else { delta / 2 };
+    delta += delta / count;
+    let mut k = 0;
+    while delta > 455 {
+        delta /= 35;
+        k += 36;
+    }
+    k + 36 * delta / (delta + 38)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_name_something_are_taken() {
+        for host in [
+            "a", "localhost:8080", "example.org", "example.org.", "a_b.c", "127.0.0.1", "127.1", "0x7f.1",
+            "[::1]", "[::1]:80", "[2001:db8::1]:65535", "xn--mnchen-3ya.de", "1a", "a.1b", "a:", "A-b.C",
+        ] {
+            assert!(is_valid(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_a_url_parser_refuses_are_refused() {
+        for host in [
+            "", ":80", "a b", "a/b", "u@a", "a,b", "a:b", "a:65536", "a:080", "a:-1", "a:1:2", "[::1", "[::1]x",
+            "[::1]80", "[fe80::1%25eth0]", "999.999.999.999", "1.2.3.4.5", "256.1.1.1", "1.2.3.256", "a.1",
+            "a.08", "xn--a", "xn--", "%41", "a\u{e9}", "a#", "a?", "a\\b", ".",
+        ] {
+            assert!(!is_valid(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_default_port_is_the_same_as_none() {
+        assert!(is_same(b"A", b"a:80", Some(80)));
+        assert!(is_same(b"a:", b"a:80", Some(80)));
+        assert!(!is_same(b"a", b"a:81", Some(80)));
+        assert!(!is_same(b"a", b"b", Some(80)));
+    }
+}

@@ -1,0 +1,286 @@
+//! One HTTP/1 connection. RFC 9112.
+//!
+//! ```text
+//!            first byte          head complete, body to come
+//!   ┌──────┐ ─────────► ┌──────┐ ─────────► ┌──────┐
+//!   │ Idle │            │ Head │            │ Body │
+//!   └──────┘ ◄───────── └──────┘            └──────┘
+//!     ▲  head complete, no body                │ body complete
+//!     └────────────────────────────────────────┘
+//! ```
+//! Any of them goes to `Closed` when no further request will be read: the last one has come, a request
+//! was refused, the peer has closed its side, or we stop. Answers still owed are written all the same.
+//! Behind a request that asks for an upgrade reading stands at `Barrier` until that is answered.
+
+mod body;
+mod deadline;
+mod head;
+mod host;
+mod reading;
+mod target;
+mod window;
+mod writing;
+
+use llhttp::{Parser, Record};
+
+use crate::answer::{Credit, Finish};
+use crate::context::{Context, HIGH_WATER};
+use crate::error::{CloseReason, RequestError};
+use crate::event::{Event, Ticket};
+use crate::http1::body::Receiving;
+use crate::http1::deadline::Deadline;
+use crate::http1::window::Window;
+use crate::{AnswerError, Timestamp};
+
+/// Where the request side stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Between messages.
+    Idle,
+    /// A head has begun; its bytes are in `partial`.
+    Head,
+    /// A body is arriving; it is in `receiving`.
+    Body,
+    /// Behind a request that may turn the connection into something else.
+    Barrier,
+    /// No more requests will be read.
+    Closed,
+}
+
+/// A head that hasn't come whole.
+struct Partial {
+    bytes: Vec<u8>,
+    record: Record,
+    begun: Timestamp,
+}
+
+/// One client connection.
+pub struct Connection {
+    parser: Parser,
+    reading: Reading,
+    partial: Option<Box<Partial>>,
+    receiving: Option<Box<Receiving>>,
+    window: Window,
+    /// Bytes to be sent, from `sent` on.
+    out: Vec<u8>,
+    sent: u32,
+    deadline: Deadline,
+    /// What becomes of the connection when `out` is sent.
+    ending: Option<Finish>,
+    reason: CloseReason,
+    /// The next request waits, unparsed, for an answer to begin.
+    is_held: bool,
+    /// No requests follow those in the window: the peer has closed its side, or we stop.
+    is_last: bool,
+    /// The peer has closed its side and the application hasn't been told.
+    has_half_closed: bool,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub fn new(cx: &Context) -> Connection {
+        Connection {
+            parser: Parser::new(),
+            reading: Reading::Idle,
+            partial: None,
+            receiving: None,
+            window: Window::new(),
+            out: Vec::new(),
+            sent: 0,
+            deadline: Deadline::idle(cx),
+            ending: None,
+            reason: CloseReason::Open,
+            is_held: false,
+            is_last: false,
+            has_half_closed: false,
+        }
+    }
+
+    /// Whether reading leads anywhere now.
+    pub fn wants_input(&self) -> bool {
+        match self.reading {
+            // Bytes are dropped; the peer's departure is noticed.
+            Reading::Closed => self.ending.is_none(),
+            Reading::Barrier => false,
+            Reading::Idle | Reading::Head => {
+                !self.is_held && self.unsent() < HIGH_WATER && self.receiving.is_none()
+            }
+            Reading::Body => self.receiving.as_ref().is_some_and(|body| body.has_room()),
+        }
+    }
+
+    /// What the application must know, other than in answer to input.
+    pub fn poll_event(&mut self, _cx: &mut Context) -> Option<Event<'static>> {
+        if std::mem::take(&mut self.has_half_closed) {
+            return Some(Event::HalfClosed);
+        }
+        self.poll_body()
+    }
+
+    /// The peer has closed its sending side.
+    pub fn handle_eof(&mut self, cx: &mut Context) {
+        match self.reading {
+            Reading::Head | Reading::Body => {
+                // A request cut in the middle: whoever sent it has gone.
+                self.partial = None;
+                self.leave(CloseReason::ClientLeft);
+            }
+            _ if self.window.is_empty() => {
+                if self.ending.is_none() {
+                    self.reason = CloseReason::Done;
+                    self.ending = Some(Finish::Close);
+                }
+            }
+            _ => {
+                self.reading = Reading::Closed;
+                self.is_last = true;
+                self.has_half_closed = !cx.limits.allow_half_close;
+            }
+        }
+        self.rearm(cx);
+    }
+
+    /// Ends the connection as soon as nothing is owed.
+    pub fn handle_stop(&mut self, cx: &mut Context) {
+        self.is_last = true;
+        if matches!(self.reading, Reading::Idle | Reading::Head) {
+            self.partial = None;
+            self.reading = Reading::Closed;
+        }
+        if self.window.is_empty() && self.receiving.is_none() && self.ending.is_none() {
+            self.reason = CloseReason::Stopped;
+            self.ending = Some(Finish::Linger);
+        }
+        self.rearm(cx);
+    }
+
+    /// Grants credit for the body of a request.
+    ///
+    /// # Errors
+    /// `Stale` when that body isn't to be had any more.
+    pub fn handle_credit(&mut self, cx: &mut Context, ticket: Ticket, credit: Credit) -> Result<(), AnswerError> {
+        let Credit::Whole = credit;
+        let is_first = self.window.is_first(ticket);
+        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+        let body = body.ok_or(AnswerError::Stale)?;
+        body.ask();
+        if is_first && body.take_continue() {
+            self.put(cx, b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.rearm(cx);
+        Ok(())
+    }
+
+    /// Raises the body limit of one request; a lower one changes nothing.
+    ///
+    /// # Errors
+    /// `Stale` when that body isn't to be had any more.
+    pub fn handle_raise(&mut self, cx: &mut Context, ticket: Ticket, limit: u64) -> Result<(), AnswerError> {
+        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+        body.ok_or(AnswerError::Stale)?.raise(limit);
+        self.rearm(cx);
+        Ok(())
+    }
+
+    /// Cuts the connection: the answer to this request can't be completed.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_abort(&mut self, ticket: Ticket) -> Result<(), AnswerError> {
+        if !self.window.is_open(ticket) {
+            return Err(AnswerError::Stale);
+        }
+        self.ending = Some(Finish::Reset);
+        self.reason = CloseReason::Cut;
+        self.reading = Reading::Closed;
+        Ok(())
+    }
+
+    /// Bytes to be sent now.
+    pub fn transmit(&self) -> &[u8] {
+        self.out.get(self.sent as usize..).unwrap_or(&[])
+    }
+
+    /// `count` bytes of `transmit` have been handed to the kernel.
+    pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
+        self.sent += count as u32;
+        if self.sent as usize >= self.out.len() {
+            self.sent = 0;
+            cx.give_buffer(std::mem::take(&mut self.out));
+        } else if self.sent as usize > HIGH_WATER {
+            self.out.drain(..self.sent as usize);
+            self.sent = 0;
+        }
+        self.rearm(cx);
+    }
+
+    /// What to do with the connection; None while it goes on or has something to send.
+    pub fn finish(&self) -> Option<Finish> {
+        match self.ending {
+            Some(Finish::Reset) => Some(Finish::Reset),
+            ending if self.out.is_empty() => ending,
+            _ => None,
+        }
+    }
+
+    /// Why the connection ended.
+    pub fn close_reason(&self) -> CloseReason {
+        self.reason
+    }
+
+    /// Whether the body of a request is still arriving.
+    pub fn is_receiving(&self) -> bool {
+        self.reading == Reading::Body
+    }
+
+    /// Requests handed over and not wholly answered.
+    pub fn owed(&self) -> usize {
+        self.window.owed()
+    }
+
+    /// Tickets of those requests, in order.
+    pub fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.window.open_tickets()
+    }
+
+    /// Whether a request is not wholly answered.
+    pub fn is_open(&self, ticket: Ticket) -> bool {
+        self.window.is_open(ticket)
+    }
+
+    fn unsent(&self) -> usize {
+        self.out.len() - self.sent as usize
+    }
+
+    /// The client has gone in the middle of something: nothing more is sent.
+    fn leave(&mut self, reason: CloseReason) {
+        self.reading = Reading::Closed;
+        self.reason = reason;
+        self.out = Vec::new();
+        self.sent = 0;
+        self.ending = Some(Finish::Close);
+    }
+
+    /// Refuses what can't be a request: a short answer behind those owed, then the end.
+    #[cold]
+    fn refuse(&mut self, cx: &mut Context, error: RequestError) {
+        self.reading = Reading::Closed;
+        self.partial = None;
+        self.is_last = true;
+        let answer = writing::error_answer(cx, &error);
+        if self.window.is_empty() {
+            self.put(cx, &answer);
+            self.reason = CloseReason::Refused(error);
+            self.ending = Some(Finish::Linger);
+        } else {
+            self.window.push_refusal(answer, error);
+        }
+    }
+
+    fn put(&mut self, cx: &mut Context, bytes: &[u8]) {
+        if self.out.capacity() == 0 {
+            self.out = cx.take_buffer();
+        }
+        self.out.extend_from_slice(bytes);
+    }
+}

@@ -1,0 +1,170 @@
+//! The requests of a connection that are not wholly answered, in order.
+//!
+//! Answers leave in this order, whatever order the handlers finish in: an early one is kept as bytes
+//! until those before it are complete. RFC 9112 §9.3.2.
+
+use smallvec::SmallVec;
+
+use crate::error::RequestError;
+use crate::event::Ticket;
+
+/// The ticket of a refusal, which nobody holds.
+const NOBODY: Ticket = Ticket(u64::MAX);
+
+/// What is known of a request from its head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    /// HEAD: the answer has no body.
+    pub(super) is_head: bool,
+    /// HTTP/1.0: no chunks, no 1xx.
+    pub(super) is_http10: bool,
+    /// The client wants the connection closed behind the answer.
+    pub(super) wants_close: bool,
+    /// GET, HEAD, OPTIONS or TRACE: may run beside others.
+    pub(super) is_safe: bool,
+    /// It is CONNECT or asked for an upgrade.
+    pub(super) is_upgrade: bool,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) ticket: Ticket,
+    pub(super) traits: Traits,
+    /// Its answer has begun, here or on the wire.
+    pub(super) has_begun: bool,
+    /// Present once anything rarer than one whole answer in its turn has happened.
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// The rarer part of a pending request.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// Bytes of the answer that wait for earlier answers.
+    pub(super) early: Vec<u8>,
+    /// A body that is being streamed.
+    pub(super) stream: Option<Stream>,
+    /// The answer is complete in `early`.
+    pub(super) is_done: bool,
+    /// The connection ends behind this answer.
+    pub(super) closes: bool,
+    /// The answer was cut short.
+    pub(super) is_cut: bool,
+    /// The answer is ours, for what was no request.
+    pub(super) refusal: Option<RequestError>,
+}
+
+/// How the body of an answer is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// By chunks.
+    Chunked,
+    /// By a declared length, of which this much is missing.
+    Length(u64),
+    /// By the end of the connection.
+    UntilClose,
+    /// There is none on the wire: HEAD, 204, 304.
+    Silent,
+}
+
+/// The window.
+#[derive(Debug)]
+pub(super) struct Window {
+    pending: SmallVec<[Pending; 1]>,
+}
+
+impl Window {
+    pub(super) fn new() -> Window {
+        Window { pending: SmallVec::new() }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Requests whose answers are owed; refusals aren't requests.
+    #[inline]
+    pub(super) fn owed(&self) -> usize {
+        self.pending.iter().filter(|pending| pending.ticket != NOBODY).count()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, ticket: Ticket, traits: Traits) {
+        self.pending.push(Pending { ticket, traits, has_begun: false, extra: None });
+    }
+
+    pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
+        let traits = Traits {
+            is_head: false,
+            is_http10: false,
+            wants_close: true,
+            is_safe: true,
+            is_upgrade: false,
+        };
+        let extra =
+            Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
+        self.pending.push(Pending { ticket: NOBODY, traits, has_begun: true, extra: Some(Box::new(extra)) });
+    }
+
+    /// Place of an open request. Nearly always the first.
+    #[inline]
+    pub(super) fn position(&self, ticket: Ticket) -> Option<usize> {
+        let found = self.pending.iter().position(|pending| pending.ticket == ticket)?;
+        let is_done = self.pending[found].extra.as_ref().is_some_and(|extra| extra.is_done);
+        (!is_done && ticket != NOBODY).then_some(found)
+    }
+
+    pub(super) fn is_open(&self, ticket: Ticket) -> bool {
+        self.pending.iter().any(|pending| pending.ticket == ticket)
+    }
+
+    pub(super) fn is_first(&self, ticket: Ticket) -> bool {
+        self.pending.first().is_some_and(|pending| pending.ticket == ticket)
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Pending> {
+        self.pending.get_mut(at)
+    }
+
+    /// Traits of the latest request.
+    pub(super) fn last_traits(&self) -> Option<Traits> {
+        self.pending.last().map(|pending| pending.traits)
+    }
+
+    pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
+        self.pending.first_mut()
+    }
+
+    #[inline]
+    pub(super) fn pop_first(&mut self) {
+        self.pending.remove(0);
+        if self.pending.is_empty() && self.pending.spilled() {
+            self.pending = SmallVec::new();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pending = SmallVec::new();
+    }
+
+    pub(super) fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
+        self.pending.iter().map(|pending| pending.ticket).filter(|ticket| *ticket != NOBODY)
+    }
+
+    /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
+    /// until every earlier answer has begun, and all others wait for it.
+    pub(super) fn lets_start(&self, is_safe: bool) -> bool {
+        self.pending.iter().all(|pending| pending.has_begun || is_safe && pending.traits.is_safe)
+    }
+}
+
+impl Pending {
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+}

@@ -1,0 +1,54 @@
+//! What a client may take: time in milliseconds, sizes in bytes, `u64::MAX` for no limit.
+//!
+//! The defaults here are those of the public options; TypeScript sends only what a user changed.
+
+/// Limits of one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Idle keep-alive; also told in the `keep-alive` field.
+    pub http1_timeout: u64,
+    /// The header section, from its first byte.
+    pub header_timeout: u64,
+    /// A body without progress.
+    pub body_timeout: u64,
+    /// Bytes a second that a body must bring on average after five seconds; 0 = off.
+    pub minimum_body_rate: u64,
+    /// Receipt of one request, from its first byte to its last; 0 = off.
+    pub request_timeout: u64,
+    /// Unsent bytes without progress.
+    pub write_timeout: u64,
+    /// A FIN behind a whole request isn't a departure.
+    pub allow_half_close: bool,
+    /// One request's body.
+    pub body_size_limit: u64,
+    /// The header section.
+    pub header_size_limit: u64,
+    /// Fields in the header section.
+    pub header_field_limit: u64,
+    /// The request line.
+    pub request_line_limit: u64,
+    /// Chunk extensions of one body. Nothing legitimate sends any (CVE-2024-22019).
+    pub chunk_extension_limit: u64,
+    /// Requests of one connection that run or wait at once.
+    pub pipeline_limit: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            http1_timeout: 15_000,
+            header_timeout: 15_000,
+            body_timeout: 15_000,
+            minimum_body_rate: 240,
+            request_timeout: 0,
+            write_timeout: 15_000,
+            allow_half_close: false,
+            body_size_limit: 131_072,
+            header_size_limit: 32_768,
+            header_field_limit: 256,
+            request_line_limit: 16_384,
+            chunk_extension_limit: 16_384,
+            pipeline_limit: 64,
+        }
+    }
+}

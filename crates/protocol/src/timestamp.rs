@@ -1,0 +1,17 @@
+//! Points in time.
+
+/// Milliseconds on a monotonic clock of the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The moment `millis` later; the end of time where that overflows.
+    pub fn after_millis(self, millis: u64) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds since `earlier`; 0 if that is later.
+    pub fn millis_since(self, earlier: Timestamp) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

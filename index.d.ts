@@ -1,0 +1,180 @@
+// The internal border between busbar's TypeScript and its native half. Generated: don't edit, don't import
+// it from outside the package; it changes without notice. Its words are explained in crates/binding.
+
+/** The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more. */
+export interface HotFunctions {
+  /** Answers with a whole body. Flags: 1 close behind it, 2 announce when written. `declaredLength` -1: automatic. */
+  respond(
+    slot: number,
+    ticket: number,
+    status: number,
+    reason: string | undefined,
+    fields: string,
+    body: string | Uint8Array | undefined,
+    flags: number,
+    declaredLength: number,
+  ): number
+  /** Opens an answer whose body follows by `write` and `end`. `length` -1: unknown. */
+  startStream(
+    slot: number,
+    ticket: number,
+    status: number,
+    reason: string | undefined,
+    fields: string,
+    flags: number,
+    length: number,
+  ): number
+  /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
+  write(slot: number, ticket: number, chunk: string | Uint8Array): number
+  /** Ends a streamed answer; trailers as `name: value\r\n` lines. */
+  end(slot: number, ticket: number, trailers: string): number
+  /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
+  inform(slot: number, ticket: number, status: number, fields: string): number
+  /** Asks for the whole body: a Body, BodyLimit, BodyFailed or Aborted notice follows. */
+  wantBody(slot: number, ticket: number): number
+  /** Raises the body limit of one request, in bytes. */
+  raiseBodyLimit(slot: number, ticket: number, limit: number): number
+  /** Cuts the connection of a request whose answer can't be completed. */
+  abort(slot: number, ticket: number): number
+  /** A large piece of the notices being handled; can be taken once. */
+  takeBytes(index: number): Buffer
+  /** First value of a field by lower-case name. */
+  header(slab: Buffer, head: number, name: string): string | null
+  /** All fields as `name\nvalue\n`, in wire order and letter case. */
+  headerBlock(slab: Buffer, head: number): string
+  /** The request target as received. */
+  target(slab: Buffer, head: number): string
+  /** Id of the client that sent the request. */
+  clientId(slab: Buffer, head: number): number
+  /** A copy of a head block, to be read at 0. */
+  copyHead(slab: Buffer, head: number): Buffer
+}
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/** One connection's facts and the two commands that end it. */
+export declare class ClientFacts {
+  /** Unique in the process, from 1. */
+  id(): number
+  /** The peer's address. */
+  remoteAddress(): BoundAddress
+  /** The address the connection arrived on. */
+  localAddress(): BoundAddress
+  /** 0 open, 1 the peer has closed its side, 3 closed. */
+  status(): number
+  /** Requests whose body is being read. */
+  pendingRequests(): number
+  /** Requests dispatched and not wholly answered. */
+  pendingResponses(): number
+  /** Handlers that have not answered yet. */
+  runningHandlers(): number
+  /** Unix time in whole seconds at which the connection expires; 0 when none is set. */
+  expiration(): number
+  /** Puts the expiration off. */
+  extendExpiration(unixSeconds: number): void
+  /** Closes the connection; true for the call that closed it. No `Closed` notice follows. */
+  close(): boolean
+  /** Ends the connection as soon as it owes nothing. */
+  stop(): void
+}
+
+/** The native half of one `HttpServer`. */
+export declare class Engine {
+  /**
+   * `words` takes the records of notices, eight words each; `onNotices` is called with the first
+   * record, their count, and the slab that they refer to.
+   */
+  constructor(limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void)
+  /** The functions on the path of every request. */
+  hot(): HotFunctions
+  /** Names of request methods by the number that notices give them; gaps are empty. */
+  static methods(): Array<string>
+  /** Binds a listening socket. Throws an error whose message begins with the system's name for it. */
+  listen(options: ListenOptions): BoundAddress
+  /** The address of a listener by its number, also after it was closed. */
+  listenerAddress(index: number): BoundAddress | null
+  /** Begins to accept connections; from now on the server keeps the process alive. */
+  start(): void
+  /** Closes the listening sockets. */
+  stopListening(): void
+  /** Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left. */
+  stopGracefully(): void
+  /** Closes every client now; an `Idle` notice follows. */
+  closeAll(): void
+  /** Closes everything that is left and lets go of the event loop. Nothing is called back afterwards. */
+  dispose(): void
+  /** Keeps the process alive while the server is open. */
+  ref(): void
+  /** Lets the process end although the server is open. */
+  unref(): void
+  /** Open connections. */
+  clientCount(): number
+  /**
+   * The facts of the client that sent the request with this head block, also after it has gone. Its
+   * close will be announced.
+   */
+  openClient(slot: number, slab: Buffer, head: number): ClientFacts
+}
+
+/** An address: `host` is an IP literal, or the path of a unix socket with port 0. */
+export interface BoundAddress {
+  /** Which kind of address. */
+  family: 'IPv4' | 'IPv6' | 'unix'
+  /** IP without brackets, or path. */
+  host: string
+  /** 0 for unix sockets. */
+  port: number
+}
+
+/** Limits of one server. Times are seconds, sizes bytes; `Infinity` lifts a limit, `null` leaves the default. */
+export interface EngineLimits {
+  /** Idle keep-alive. */
+  http1Timeout: number | null
+  /** The header section, from its first byte. */
+  headerTimeout: number | null
+  /** A body without progress. */
+  bodyTimeout: number | null
+  /** Bytes a second that a body must bring on average; 0 = off. */
+  minimumBodyRate: number | null
+  /** One whole request; 0 = off. */
+  requestTimeout: number | null
+  /** A client that doesn't read its answer. */
+  writeTimeout: number | null
+  /** A FIN behind a whole request isn't a departure. */
+  allowHalfClose: boolean | null
+  /** The body of a request. */
+  bodySizeLimit: number | null
+  /** The header section. */
+  headerSizeLimit: number | null
+  /** Fields in the header section. */
+  headerFieldLimit: number | null
+  /** The request line. */
+  requestLineLimit: number | null
+  /** Chunk extensions of one body. */
+  chunkExtensionLimit: number | null
+  /** Requests of one connection that run or wait at once. */
+  pipelineLimit: number | null
+}
+
+/** Where to listen: `path` for a unix socket, else `host` and `port`. */
+export interface ListenOptions {
+  /** IP literal, `null` for all interfaces on both families. */
+  host: string | null
+  /** 0 lets the system choose. */
+  port: number
+  /** Path of a unix socket. */
+  path: string | null
+  /** Connections that may wait to be accepted. */
+  backlog: number
+  /** Several sockets may share the port. */
+  reusePort: boolean
+  /** An IPv6 wildcard takes no IPv4. */
+  ipv6Only: boolean
+  /** Permissions of the unix socket's file. */
+  mode: number | null
+}
