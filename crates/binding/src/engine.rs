@@ -69,7 +69,12 @@ impl Engine {
         catch_unwind,
         ts_args_type = "limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void"
     )]
-    pub fn new(env: Env, limits: EngineLimits, words: Unknown<'_>, on_notices: Unknown<'_>) -> Result<Engine> {
+    pub fn new(
+        env: Env,
+        limits: EngineLimits,
+        words: Unknown<'_>,
+        on_notices: Unknown<'_>,
+    ) -> Result<Engine> {
         let reactor = Reactor::new(limits.to_limits()).map_err(|error| system_error("poller", &error))?;
         // SAFETY: the environment is that of the running call, the values are its arguments.
         let driver = unsafe { Driver::open(env.raw(), reactor, words.raw(), on_notices.raw()) };

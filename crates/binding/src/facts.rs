@@ -28,11 +28,9 @@ impl BoundAddress {
                 host: address.ip().to_string(),
                 port: address.port(),
             },
-            Address::Unix(path) => BoundAddress {
-                family: "unix".to_owned(),
-                host: path.to_string_lossy().into_owned(),
-                port: 0,
-            },
+            Address::Unix(path) => {
+                BoundAddress { family: "unix".to_owned(), host: path.to_string_lossy().into_owned(), port: 0 }
+            }
         }
     }
 }

@@ -97,7 +97,8 @@ impl Driver {
             sys::napi_get_uv_event_loop(env, &mut event_loop);
             Handles::open(event_loop.cast(), descriptor, driver.clone())
         };
-        *driver.handles.borrow_mut() = Some(handles.ok_or("this runtime has no libuv to watch sockets with")?);
+        *driver.handles.borrow_mut() =
+            Some(handles.ok_or("this runtime has no libuv to watch sockets with")?);
         let mut cleanup = ptr::null_mut();
         // SAFETY: the hook is removed when the handles are closed, and they keep the driver alive.
         unsafe {
@@ -212,9 +213,7 @@ impl Driver {
         // SAFETY: `round` holds a handle scope open.
         let (words, slab) = unsafe { js.memory(self.env)? };
         // SAFETY: fetched right here, and JavaScript doesn't run before the batch is dropped.
-        let (words, bytes) = unsafe {
-            (typed_array(self.env, words)?, typed_array(self.env, slab)?)
-        };
+        let (words, bytes) = unsafe { (typed_array(self.env, words)?, typed_array(self.env, slab)?) };
         // SAFETY: a Uint32Array's memory is aligned for its elements.
         let (_, words, _) = unsafe { words.align_to_mut::<u32>() };
         if words.len() < RECORD_WORDS {
@@ -304,7 +303,9 @@ impl Driver {
     #[cold]
     fn recover(&self) {
         if let Some(id) = self.reactor.borrow_mut().recover() {
-            eprintln!("busbar: client {id} was closed because of an internal error; please report the message above");
+            eprintln!(
+                "busbar: client {id} was closed because of an internal error; please report the message above"
+            );
         }
         self.reactor.borrow().wake();
     }

@@ -134,11 +134,7 @@ impl<D: OnLoop> Handles<D> {
     ///
     /// # Safety
     /// `event_loop` must be the loop of the calling thread, and live.
-    pub(crate) unsafe fn open(
-        event_loop: Loop,
-        descriptor: c_int,
-        driver: Rc<D>,
-    ) -> Option<Handles<D>> {
+    pub(crate) unsafe fn open(event_loop: Loop, descriptor: c_int, driver: Rc<D>) -> Option<Handles<D>> {
         let functions = functions()?;
         let poll = Handle::allocate(functions, UV_POLL)?;
         let timer = Handle::allocate(functions, UV_TIMER)?;

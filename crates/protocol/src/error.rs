@@ -81,9 +81,9 @@ impl RequestError {
             RequestError::ExtensionsTooLarge | RequestError::BodyTooLarge => 413,
             RequestError::RequestLineTooLong => 414,
             RequestError::Expectation => 417,
-            RequestError::HeadersTooLarge
-            | RequestError::TooManyFields
-            | RequestError::TrailersTooLarge => 431,
+            RequestError::HeadersTooLarge | RequestError::TooManyFields | RequestError::TrailersTooLarge => {
+                431
+            }
             RequestError::UnknownMethod | RequestError::UnknownEncoding => 501,
             RequestError::Version => 505,
         }

@@ -151,7 +151,9 @@ impl<'a> HeadBlock<'a> {
 
     /// Value of the first field with this name, in whatever letter case.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
-        self.fields().find(|(found, _)| found.len() == name.len() && found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.fields()
+            .find(|(found, _)| found.len() == name.len() && found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     fn part(&self, start: u32, len: u32) -> Option<&'a [u8]> {
@@ -218,7 +220,13 @@ mod tests {
             memory[at] = 0xff;
             for start in 0..memory.len() {
                 if let Some(block) = HeadBlock::at(&memory, start) {
-                    let _ = (block.client_id(), block.remote(), block.target(), block.field(b"host"), block.fields().count());
+                    let _ = (
+                        block.client_id(),
+                        block.remote(),
+                        block.target(),
+                        block.field(b"host"),
+                        block.fields().count(),
+                    );
                 }
             }
         }

@@ -186,7 +186,8 @@ impl Connection {
         }
         let ticket = body.ticket;
         if body.is_over() {
-            return (!std::mem::replace(&mut body.is_limit_told, true)).then_some(Event::BodyLimit { ticket });
+            return (!std::mem::replace(&mut body.is_limit_told, true))
+                .then_some(Event::BodyLimit { ticket });
         }
         if let Some(error) = body.failure() {
             self.receiving = None;

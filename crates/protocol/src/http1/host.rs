@@ -59,7 +59,10 @@ fn is_name(name: &[u8]) -> bool {
 /// would make it a list.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+        )
 }
 
 fn are_labels_valid(name: &[u8]) -> bool {
@@ -125,7 +128,9 @@ fn is_punycode(encoded: &[u8]) -> bool {
                 Some(byte @ b'0'..=b'9') => u32::from(byte - b'0') + 26,
                 _ => return false,
             };
-            let Some(sum) = digit.checked_mul(weight).and_then(|step| i.checked_add(step)) else { return false };
+            let Some(sum) = digit.checked_mul(weight).and_then(|step| i.checked_add(step)) else {
+                return false;
+            };
             i = sum;
             let threshold = k.saturating_sub(bias).clamp(1, 26);
             if digit < threshold {
@@ -168,8 +173,22 @@ mod tests {
     #[test]
     fn hosts_that_name_something_are_taken() {
         for host in [
-            "a", "localhost:8080", "example.org", "example.org.", "a_b.c", "127.0.0.1", "127.1", "0x7f.1",
-            "[::1]", "[::1]:80", "[2001:db8::1]:65535", "xn--mnchen-3ya.de", "1a", "a.1b", "a:", "A-b.C",
+            "a",
+            "localhost:8080",
+            "example.org",
+            "example.org.",
+            "a_b.c",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "[::1]",
+            "[::1]:80",
+            "[2001:db8::1]:65535",
+            "xn--mnchen-3ya.de",
+            "1a",
+            "a.1b",
+            "a:",
+            "A-b.C",
         ] {
             assert!(is_valid(host.as_bytes()), "{host}");
         }
@@ -178,9 +197,35 @@ mod tests {
     #[test]
     fn hosts_that_a_url_parser_refuses_are_refused() {
         for host in [
-            "", ":80", "a b", "a/b", "u@a", "a,b", "a:b", "a:65536", "a:080", "a:-1", "a:1:2", "[::1", "[::1]x",
-            "[::1]80", "[fe80::1%25eth0]", "999.999.999.999", "1.2.3.4.5", "256.1.1.1", "1.2.3.256", "a.1",
-            "a.08", "xn--a", "xn--", "%41", "a\u{e9}", "a#", "a?", "a\\b", ".",
+            "",
+            ":80",
+            "a b",
+            "a/b",
+            "u@a",
+            "a,b",
+            "a:b",
+            "a:65536",
+            "a:080",
+            "a:-1",
+            "a:1:2",
+            "[::1",
+            "[::1]x",
+            "[::1]80",
+            "[fe80::1%25eth0]",
+            "999.999.999.999",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.2.3.256",
+            "a.1",
+            "a.08",
+            "xn--a",
+            "xn--",
+            "%41",
+            "a\u{e9}",
+            "a#",
+            "a?",
+            "a\\b",
+            ".",
         ] {
             assert!(!is_valid(host.as_bytes()), "{host}");
         }

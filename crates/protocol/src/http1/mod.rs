@@ -158,7 +158,12 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when that body isn't to be had any more.
-    pub fn handle_credit(&mut self, cx: &mut Context, ticket: Ticket, credit: Credit) -> Result<(), AnswerError> {
+    pub fn handle_credit(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        credit: Credit,
+    ) -> Result<(), AnswerError> {
         let Credit::Whole = credit;
         let is_first = self.window.is_first(ticket);
         let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);

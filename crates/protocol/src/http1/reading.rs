@@ -44,7 +44,8 @@ impl Connection {
         }
         let start = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
         let input = &input[start..];
-        let is_safe = [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "].iter().any(|method| input.starts_with(method));
+        let is_safe =
+            [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "].iter().any(|method| input.starts_with(method));
         self.window.lets_start(is_safe)
     }
 
@@ -234,7 +235,8 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
     let (method, _, version) = (parts.next(), parts.next(), parts.next());
     match error.kind {
         ErrorKind::Method
-            if method.is_some_and(|method| !method.is_empty() && method.iter().copied().all(is_token_byte))
+            if method
+                .is_some_and(|method| !method.is_empty() && method.iter().copied().all(is_token_byte))
                 && version.is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
         {
             RequestError::UnknownMethod

@@ -99,15 +99,9 @@ impl Window {
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
-        let traits = Traits {
-            is_head: false,
-            is_http10: false,
-            wants_close: true,
-            is_safe: true,
-            is_upgrade: false,
-        };
-        let extra =
-            Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
+        let traits =
+            Traits { is_head: false, is_http10: false, wants_close: true, is_safe: true, is_upgrade: false };
+        let extra = Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
         self.pending.push(Pending { ticket: NOBODY, traits, has_begun: true, extra: Some(Box::new(extra)) });
     }
 

@@ -26,7 +26,12 @@ impl Connection {
     /// # Errors
     /// `Stale` when the request isn't open or its answer has begun.
     #[inline]
-    pub fn handle_answer(&mut self, cx: &mut Context, ticket: Ticket, answer: Answer<'_>) -> Result<(), AnswerError> {
+    pub fn handle_answer(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
         let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
         let is_alone = self.is_last && self.window.len() == at + 1;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
@@ -79,7 +84,14 @@ impl Connection {
     }
 
     #[cold]
-    fn answer_early(&mut self, cx: &mut Context, at: usize, traits: Traits, answer: &Answer<'_>, closes: bool) {
+    fn answer_early(
+        &mut self,
+        cx: &mut Context,
+        at: usize,
+        traits: Traits,
+        answer: &Answer<'_>,
+        closes: bool,
+    ) {
         self.is_held = false;
         let Some(pending) = self.window.get_mut(at) else { return };
         pending.has_begun = true;
@@ -92,7 +104,12 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when no stream is open for the ticket; `TooLong` when it outgrows its declared length.
-    pub fn handle_write(&mut self, cx: &mut Context, ticket: Ticket, bytes: &[u8]) -> Result<(), AnswerError> {
+    pub fn handle_write(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
         let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
@@ -111,7 +128,12 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when no stream is open for the ticket.
-    pub fn handle_end(&mut self, cx: &mut Context, ticket: Ticket, trailers: &[u8]) -> Result<(), AnswerError> {
+    pub fn handle_end(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        trailers: &[u8],
+    ) -> Result<(), AnswerError> {
         let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;

@@ -1,0 +1,38 @@
+// Builds the addon and the TypeScript. Run by `npm install` in a clone (prepare), and by `npm run build`.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+
+const RUST = [1, 88]
+const root = new URL('..', import.meta.url)
+
+function run(command, args) {
+  const isWindows = process.platform === 'win32'
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: isWindows })
+  if (status !== 0) fail(`${command} ${args[0]} failed${error === undefined ? '' : `: ${error.message}`}`)
+}
+
+function fail(message) {
+  console.error(`busbar: ${message}`)
+  process.exit(1)
+}
+
+function checkRust() {
+  const { status, stdout } = spawnSync('cargo', ['--version'], { encoding: 'utf8' })
+  const version = /(\d+)\.(\d+)/.exec(stdout ?? '')
+  const isNew = version !== null && (Number(version[1]) - RUST[0] || Number(version[2]) - RUST[1]) >= 0
+  if (status !== 0 || !isNew) {
+    fail(`building from source needs Rust ${RUST.join('.')} or newer and a C compiler; install Rust from https://rustup.rs`)
+  }
+}
+
+// A package from the registry carries everything built, and no sources.
+if (!existsSync(new URL('crates', root))) process.exit(0)
+checkRust()
+const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
+const napi = new URL('node_modules/@napi-rs/cli/dist/cli.js', root).pathname
+const manifest = 'crates/binding/Cargo.toml'
+run(process.execPath, [
+  napi, 'build', '--platform', '--release', '--esm', '--manifest-path', manifest, '--output-dir', '.',
+  '--dts-header', header, '--', '--locked', '--quiet',
+])
+run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname, '-p', '.'])

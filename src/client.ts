@@ -1,0 +1,289 @@
+/**
+ * Clients: the connections of a server.
+ */
+import { StateError, TimeoutError } from './errors.ts'
+import type { Logger } from './logger.ts'
+import type { ClientFacts, BoundAddress } from './native.ts'
+import type { Options } from './options.ts'
+import { SocketAddress } from './socket-address.ts'
+import type { TlsInfo } from './tls-info.ts'
+
+/** What a client needs of its server. */
+export interface ClientOwner {
+  readonly options: Options
+  readonly logger: Logger
+  /** The client is closed: it needn't be told of anything any more. */
+  forget(client: Client): void
+}
+
+type CloseHook = (client: Client) => void | Promise<void>
+
+/** Makes a client for a connection. */
+export let createClient: (facts: ClientFacts, owner: ClientOwner) => Client
+/** The engine has closed the connection. */
+export let noteClosed: (client: Client) => void
+/** The peer has closed its sending side. */
+export let noteHalfClosed: (client: Client) => void
+
+/** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
+const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
+
+let key: symbol | null = null
+
+/**
+ * One connection. Made when it is first asked for; the same object until it closes.
+ *
+ * @example request.getClient().onClose((client) => console.log(`${client.getId()} has gone`))
+ */
+export class Client {
+  /** The peer has closed its sending side. */
+  static readonly CLOSED_RD = 1
+  /** Our sending side is closed. */
+  static readonly CLOSED_WR = 2
+  /** Both sides are closed. */
+  static readonly CLOSED_RDWR = 3
+
+  readonly #facts: ClientFacts
+  readonly #owner: ClientOwner
+  #status: number
+  #hooks: CloseHook[] = []
+
+  /** @internal Clients are made by the server. */
+  constructor(facts: ClientFacts, owner: ClientOwner, permit: symbol) {
+    if (permit !== key || key === null) throw new StateError('clients are made by the server; see request.getClient()')
+    this.#facts = facts
+    this.#owner = owner
+    this.#status = facts.status()
+  }
+
+  /**
+   * Begins to serve the connection. The server calls it, once; by the time anybody holds a `Client` it
+   * has been called, so it always throws.
+   *
+   * @example client.start() // throws: the server has started it
+   */
+  start(): void {
+    throw new StateError('this client was started by its server already')
+  }
+
+  /**
+   * Ends the connection gracefully: answers under way are finished first, for at most `timeoutMs`
+   * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError`.
+   *
+   * @example await client.stop(1000)
+   */
+  stop(timeoutMs: number): Promise<void> {
+    if (this.isClosed()) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        takeBack()
+        this.close()
+        reject(new TimeoutError(`client ${this.getId()} had unfinished requests after ${timeoutMs} ms`))
+      }, timeoutMs)
+      const takeBack = this.onClose(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.#facts.stop()
+    })
+  }
+
+  /**
+   * The options of the server, the same object for all clients.
+   *
+   * @example client.getOptions().getHttp1Timeout()
+   */
+  getOptions(): Options {
+    return this.#owner.options
+  }
+
+  /**
+   * Requests whose body is still being read.
+   *
+   * @example client.getPendingRequestCount() // 1 during an upload
+   */
+  getPendingRequestCount(): number {
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.pendingRequests()
+  }
+
+  /**
+   * Requests handed to the handler whose response is not wholly written.
+   *
+   * @example client.getPendingResponseCount()
+   */
+  getPendingResponseCount(): number {
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.pendingResponses()
+  }
+
+  /**
+   * Whether a handler works on a request that has come whole: then the client isn't late, we are.
+   *
+   * @example client.isWaitingOnResponse()
+   */
+  isWaitingOnResponse(): boolean {
+    return this.#status !== Client.CLOSED_RDWR && this.#facts.runningHandlers() > this.#facts.pendingRequests()
+  }
+
+  /**
+   * Unique in the process, from 1, never given twice.
+   *
+   * @example client.getId() // 42
+   */
+  getId(): number {
+    return this.#facts.id()
+  }
+
+  /**
+   * The peer's address; for a unix socket, whose peer has none, the path it connected to.
+   *
+   * @example client.getRemoteAddress().getHost()
+   */
+  getRemoteAddress(): SocketAddress {
+    return toAddress(this.#facts.remoteAddress())
+  }
+
+  /**
+   * The address the connection arrived on.
+   *
+   * @example client.getLocalAddress().getPort()
+   */
+  getLocalAddress(): SocketAddress {
+    return toAddress(this.#facts.localAddress())
+  }
+
+  /**
+   * Whether it is a unix socket.
+   *
+   * @example client.isUnix()
+   */
+  isUnix(): boolean {
+    return this.getRemoteAddress().getType() === 'unix'
+  }
+
+  /**
+   * Whether it is encrypted.
+   *
+   * @example client.isEncrypted()
+   */
+  isEncrypted(): boolean {
+    return this.getTlsInfo() !== null
+  }
+
+  /**
+   * What TLS has negotiated; null on plaintext.
+   *
+   * @example client.getTlsInfo()?.getVersion()
+   */
+  getTlsInfo(): TlsInfo | null {
+    return null
+  }
+
+  /**
+   * Whether the socket was handed to an upgrade callback.
+   *
+   * @example client.isExported()
+   */
+  isExported(): boolean {
+    return false
+  }
+
+  /**
+   * A bit mask of `CLOSED_RD` and `CLOSED_WR`; 0 while open.
+   *
+   * @example client.getStatus() === Client.CLOSED_RDWR
+   */
+  getStatus(): number {
+    return this.#status
+  }
+
+  /**
+   * Unix time in whole seconds at which the connection closes if nothing more happens on it; 0 when
+   * none is set.
+   *
+   * @example client.updateExpirationTime(client.getExpirationTime() + 30)
+   */
+  getExpirationTime(): number {
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.expiration()
+  }
+
+  /**
+   * Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored.
+   *
+   * @example client.updateExpirationTime(Date.now() / 1000 + 60)
+   */
+  updateExpirationTime(expiresAt: number): void {
+    if (this.#status !== Client.CLOSED_RDWR) this.#facts.extendExpiration(expiresAt)
+  }
+
+  /**
+   * Runs a function when the connection closes; at once if it has. The result takes it back.
+   *
+   * @example const takeBack = client.onClose(() => room.leave(user))
+   */
+  onClose(callback: CloseHook): (() => void) & Disposable {
+    const hook: CloseHook = (client) => callback(client)
+    if (this.#status === Client.CLOSED_RDWR) this.#run(hook)
+    else this.#hooks.push(hook)
+    const takeBack = (): void => {
+      const at = this.#hooks.indexOf(hook)
+      if (at >= 0) this.#hooks.splice(at, 1)
+    }
+    return Object.assign(takeBack, { [Symbol.dispose ?? DISPOSE]: takeBack }) as (() => void) & Disposable
+  }
+
+  /**
+   * Closes the connection at once. True for the call that closed it; later ones do nothing.
+   *
+   * @example client.close()
+   */
+  close(): boolean {
+    if (this.#status === Client.CLOSED_RDWR) return false
+    this.#facts.close()
+    this.#closed()
+    return true
+  }
+
+  /**
+   * Whether it is closed.
+   *
+   * @example client.isClosed()
+   */
+  isClosed(): boolean {
+    return this.#status === Client.CLOSED_RDWR
+  }
+
+  #closed(): void {
+    if (this.#status === Client.CLOSED_RDWR) return
+    this.#status = Client.CLOSED_RDWR
+    this.#owner.forget(this)
+    const hooks = this.#hooks
+    this.#hooks = []
+    for (const hook of hooks) this.#run(hook)
+  }
+
+  #run(hook: CloseHook): void {
+    const report = (exception: unknown): void =>
+      this.#owner.logger.error(`a close hook of client ${this.getId()} failed`, { exception })
+    try {
+      const result = hook(this)
+      if (result instanceof Promise) result.catch(report)
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  static {
+    key = Symbol('client')
+    const permit = key
+    createClient = (facts, owner) => new Client(facts, owner, permit)
+    noteClosed = (client) => client.#closed()
+    noteHalfClosed = (client) => {
+      client.#status |= Client.CLOSED_RD
+    }
+  }
+}
+
+/** An address of the engine's as users see it. */
+export function toAddress(address: BoundAddress): SocketAddress {
+  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
+}

@@ -1,0 +1,318 @@
+/**
+ * The hot path: from a notice to the handler and from its response to the engine.
+ *
+ * Budget: 0.4 us for a request that reads nothing and answers at once, the handler's own work apart.
+ * Per request it makes a Request with its origin and an AsyncResource; nothing is registered unless
+ * somebody waits for something. All that is rare leaves by a call to a function of its own.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import { markAsUntransferable } from 'node:worker_threads'
+import { createClient, noteClosed, noteHalfClosed } from './client.ts'
+import type { Client, ClientOwner } from './client.ts'
+import { DefaultErrorHandler } from './error-handler.ts'
+import type { ErrorHandler } from './error-handler.ts'
+import { ClientException, HandlerError, HttpErrorException, show } from './errors.ts'
+import type { HandlerFunction } from './handler.ts'
+import { escapeLine } from './logger.ts'
+import type { Logger } from './logger.ts'
+import { BATCH_RECORDS, Engine, Flag, Notice, RECORD_WORDS } from './native.ts'
+import type { EngineLimits, HotFunctions } from './native.ts'
+import type { Options } from './options.ts'
+import { Exchange } from './exchange.ts'
+import { Request } from './request.ts'
+import { Response, beginResponse, disposeResponse, needsDisposal } from './response.ts'
+
+const HIGH = 2 ** 32
+
+/** The handler isn't called. */
+const REFUSE = 0
+/** The handler is called. */
+const CALL = 1
+/** It depends on the target. */
+const LOOK = 2
+
+const LAST_RESORT = new DefaultErrorHandler()
+const UNTRACKED = { requireManualDestroy: true }
+
+/** Methods that HTTP itself defines: others that aren't allowed are not implemented, these not allowed. */
+const STANDARD_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
+
+/** What waits for news of one request. */
+export interface Waiting {
+  /** Whose request it is. */
+  client(): Client
+  /** The body that was asked for. */
+  onBody(bytes: Uint8Array): void
+  /** The body can't be had. */
+  onFailure(error: ClientException): void
+  /** The client has left, or has closed its sending side. */
+  onAbort(): void
+  /** The answer is written, or never will be. */
+  onWritten(): void
+}
+
+/** What a dispatcher needs of its server. */
+export interface DispatchSettings {
+  readonly handler: HandlerFunction
+  readonly options: Options
+  readonly logger: Logger
+  readonly errorHandler: ErrorHandler
+  readonly limits: EngineLimits
+  readonly onIdle: () => void
+}
+
+/** One server's requests and clients, as far as anybody waits for them. */
+export class Dispatcher implements ClientOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  readonly options: Options
+  readonly logger: Logger
+  readonly methods: readonly string[]
+  /** By ticket: requests that wait for something. */
+  readonly waiting = new Map<number, Waiting>()
+  readonly #handler: HandlerFunction
+  readonly #errorHandler: ErrorHandler
+  readonly #onIdle: () => void
+  readonly #words = new Uint32Array(RECORD_WORDS * BATCH_RECORDS)
+  /** By method number: what becomes of a request with it. */
+  readonly #allowed: Uint8Array
+  readonly #allow: string
+  /** By id: clients that somebody asked for. */
+  readonly #clients = new Map<number, Client>()
+  readonly #run: (request: Request, exchange: Exchange) => void
+  #slab: Buffer | null = null
+  /** Exchanges whose handler hasn't answered and whose head is in the present slab. */
+  #open: Exchange[] = []
+
+  constructor(settings: DispatchSettings) {
+    this.options = settings.options
+    this.logger = settings.logger
+    this.#handler = settings.handler
+    this.#errorHandler = settings.errorHandler
+    this.#onIdle = settings.onIdle
+    this.engine = new Engine(settings.limits, this.#words, (first, count, slab) => this.#onNotices(first, count, slab))
+    this.hot = this.engine.hot()
+    this.methods = Engine.methods()
+    const allowed = this.options.get('allowedMethods')
+    this.#allowed = Uint8Array.from(this.methods, (method) => (allowed.includes(method) ? CALL : REFUSE))
+    if (allowed.includes('OPTIONS')) this.#allowed[this.methods.indexOf('OPTIONS')] = LOOK
+    this.#allow = allowed.join(', ')
+    this.#run = (request, exchange) => this.#handle(request, exchange)
+  }
+
+  #onNotices(first: number, count: number, slab: Buffer): void {
+    if (slab !== this.#slab) this.#changeSlab(slab)
+    const words = this.#words
+    for (let at = first * RECORD_WORDS, end = at + count * RECORD_WORDS; at < end; at += RECORD_WORDS) {
+      const kind = words[at]!
+      if ((kind & 0xff) === Notice.Request) this.#dispatch(words, at, kind, slab)
+      else this.#route(kind, at)
+    }
+  }
+
+  #dispatch(words: Uint32Array, at: number, kind: number, slab: Buffer): void {
+    const flags = kind >>> 16
+    const ticket = words[at + 2]! + words[at + 3]! * HIGH
+    const method = (kind >>> 8) & 0xff
+    const exchange = new Exchange(this, slab, words[at + 4]!, words[at + 1]!, ticket, method, flags)
+    if ((flags & (Flag.Body | Flag.Spilled)) !== 0) this.#takeBytes(exchange, words, at, flags)
+    const request = new Request(exchange)
+    if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
+    // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
+    // would be seen by the next.
+    new AsyncResource('busbar.Request', UNTRACKED).runInAsyncScope(this.#run, undefined, request, exchange)
+  }
+
+  #handle(request: Request, exchange: Exchange): void {
+    let result
+    try {
+      result = this.#handler(request)
+    } catch (error) {
+      return this.#fail(request, exchange, error)
+    }
+    if (result instanceof Response) return this.#answer(request, exchange, result)
+    this.#settleLater(request, exchange, result)
+  }
+
+  #settleLater(request: Request, exchange: Exchange, result: unknown): void {
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
+      return this.#fail(request, exchange, notAResponse(result))
+    }
+    this.#open.push(exchange)
+    ;(result as PromiseLike<unknown>).then(
+      (response) => {
+        if (response instanceof Response) this.#answer(request, exchange, response)
+        else this.#fail(request, exchange, notAResponse(response))
+      },
+      (error: unknown) => this.#fail(request, exchange, error),
+    )
+  }
+
+  #answer(request: Request, exchange: Exchange, response: Response): void {
+    let parts
+    try {
+      parts = beginResponse(response)
+      if (parts.status < 200) throw new HandlerError(`a handler can't answer with ${parts.status}; see request.inform`)
+    } catch (error) {
+      return this.#fail(request, exchange, error)
+    }
+    const disposal = needsDisposal(response)
+    const flags = (parts.closes ? 1 : 0) | (disposal ? 2 : 0)
+    const { status, reason, lines, body, declaredLength } = parts
+    const result = this.hot.respond(exchange.slot, exchange.ticket, status, reason, lines, body, flags, declaredLength)
+    if (disposal || exchange.isWaiting) this.#answered(exchange, response, disposal && result === 0)
+  }
+
+  /** The rarer end of an answer: somebody wants to know of it. */
+  #answered(exchange: Exchange, response: Response, isDisposedLater: boolean): void {
+    const dispose = (): void => {
+      disposeResponse(response, (exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+    }
+    exchange.settle(isDisposedLater ? dispose : null)
+    if (!isDisposedLater) dispose()
+  }
+
+  #fail(request: Request, exchange: Exchange, error: unknown): void {
+    if (error instanceof ClientException && error.getCode() !== 413) {
+      // The client is at fault and often gone; whoever let this escape is done with it.
+      void exchange.client().stop(1000).catch(() => {})
+      return
+    }
+    if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
+    this.#logFailure('a handler failed', request, error)
+    this.#answerError(request, exchange, 500, null)
+  }
+
+  #logFailure(message: string, request: Request, exception: unknown): void {
+    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
+    const context = this.options.get('requestLogContext') ? { exception, request } : { exception }
+    this.logger.error(`${message}: ${target}`, context)
+  }
+
+  /** Answers with the error handler's page; with our own should that fail as well. */
+  #answerError(
+    request: Request,
+    exchange: Exchange,
+    status: number,
+    reason: string | null,
+    closes = false,
+    allow: string | null = null,
+  ): void {
+    const send = (response: Response): void => {
+      if (closes) response.setHeader('connection', 'close')
+      if (allow !== null) response.setHeader('allow', allow)
+      this.#answer(request, exchange, response)
+    }
+    const giveUp = (error: unknown): void => {
+      this.#logFailure('the error handler failed', request, error)
+      send(LAST_RESORT.handleError(status, reason))
+    }
+    try {
+      const page = this.#errorHandler.handleError(status, reason, request)
+      if (page instanceof Response) return send(page)
+      if (typeof (page as PromiseLike<unknown> | null)?.then !== 'function') return giveUp(notAResponse(page))
+      page.then((response) => (response instanceof Response ? send(response) : giveUp(notAResponse(response))), giveUp)
+    } catch (error) {
+      giveUp(error)
+    }
+  }
+
+  /** `OPTIONS *`, which is about the server and not the application, and methods that aren't allowed. */
+  #isAnsweredByServer(request: Request, exchange: Exchange, method: number): boolean {
+    if (this.#allowed[method] === LOOK) {
+      if (request.getTarget() !== '*') return false
+      this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
+      return true
+    }
+    const status = STANDARD_METHODS.has(request.getMethod()) ? 405 : 501
+    this.#answerError(request, exchange, status, null, false, this.#allow)
+    return true
+  }
+
+  #takeBytes(exchange: Exchange, words: Uint32Array, at: number, flags: number): void {
+    if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
+    if ((flags & Flag.Whole) === 0) return
+    if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))
+    else exchange.setPlace(words[at + 5]!, words[at + 6]!)
+  }
+
+  /** News of requests and clients that somebody waits for. */
+  #route(kind: number, at: number): void {
+    const words = this.#words
+    const id = words[at + 2]! + words[at + 3]! * HIGH
+    switch (kind & 0xff) {
+      case Notice.Closed:
+      case Notice.PeerHalfClosed: {
+        const client = this.#clients.get(id)
+        if (client === undefined) return
+        return (kind & 0xff) === Notice.Closed ? noteClosed(client) : noteHalfClosed(client)
+      }
+      case Notice.Idle:
+        return this.#onIdle()
+    }
+    const waiting = this.waiting.get(id)
+    if (waiting === undefined) return
+    switch (kind & 0xff) {
+      case Notice.Body: {
+        const isLarge = ((kind >>> 16) & Flag.Large) !== 0
+        const start = words[at + 5]!
+        const bytes = isLarge
+          ? this.hot.takeBytes(start)
+          : Buffer.from(this.#slab!.subarray(start, start + words[at + 6]!))
+        return waiting.onBody(bytes)
+      }
+      case Notice.BodyLimit:
+        return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
+      case Notice.BodyFailed:
+        return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
+      case Notice.Aborted:
+        this.waiting.delete(id)
+        waiting.onFailure(new ClientException(waiting.client(), 'the client disconnected', 408))
+        waiting.onAbort()
+        return waiting.onWritten()
+      case Notice.HalfClosed:
+        return waiting.onAbort()
+      case Notice.Written:
+        this.waiting.delete(id)
+        return waiting.onWritten()
+    }
+  }
+
+  #changeSlab(slab: Buffer): void {
+    markAsUntransferable(slab.buffer)
+    // A request that is still open would keep its whole slab: it takes its head along instead.
+    for (const exchange of this.#open) exchange.leaveSlab()
+    this.#open = []
+    this.#slab = slab
+  }
+
+  /** The client behind an exchange; the same object as long as it is open. */
+  clientOf(exchange: Exchange): Client {
+    const known = this.#clients.get(exchange.clientId())
+    if (known !== undefined) return known
+    const client = createClient(exchange.openFacts(), this)
+    if (!client.isClosed()) this.#clients.set(client.getId(), client)
+    return client
+  }
+
+  /** Clients that somebody asked for and that are open. */
+  forget(client: Client): void {
+    this.#clients.delete(client.getId())
+  }
+
+  /** Why a body can't be had: its client has gone, or what it sent was refused. */
+  gone(exchange: Exchange): ClientException {
+    const client = this.clientOf(exchange)
+    return client.isClosed()
+      ? new ClientException(client, 'the client disconnected', 408)
+      : new ClientException(client, 'the body was refused or dropped', 400)
+  }
+}
+
+function notAResponse(value: unknown): HandlerError {
+  if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
+    return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
+  }
+  return new HandlerError(`a handler must return a Response or a promise of one; got ${show(value)}`)
+}

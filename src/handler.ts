@@ -1,0 +1,30 @@
+/**
+ * Handlers: what answers requests.
+ */
+import { OptionError } from './errors.ts'
+import type { Request } from './request.ts'
+import type { Response } from './response.ts'
+
+/** Answers a request, now or later. */
+export type HandlerFunction = (request: Request) => Response | Promise<Response>
+
+/**
+ * A handler as an object.
+ *
+ * @example class Hello implements RequestHandler { handleRequest() { return Response.text('Hello') } }
+ */
+export interface RequestHandler {
+  handleRequest(request: Request): Response | Promise<Response>
+}
+
+/** Anything that answers requests. */
+export type Handler = RequestHandler | HandlerFunction
+
+/** The same handler as a plain function, which is what the hot path calls. */
+export function toFunction(handler: Handler): HandlerFunction {
+  if (typeof handler === 'function') return handler
+  if (typeof handler === 'object' && handler !== null && typeof handler.handleRequest === 'function') {
+    return (request) => handler.handleRequest(request)
+  }
+  throw new OptionError('handler', handler, 'a function (request) => Response, or an object with handleRequest(request)')
+}

@@ -1,0 +1,39 @@
+/**
+ * busbar: an HTTP server with a native heart.
+ */
+export { Attribute } from './attribute.ts'
+export type { AttributeKey } from './attribute.ts'
+export { Client } from './client.ts'
+export { DefaultErrorHandler } from './error-handler.ts'
+export type { ErrorHandler } from './error-handler.ts'
+export {
+  BusbarError,
+  ClientException,
+  HandlerError,
+  HttpErrorException,
+  InvalidCookieException,
+  InvalidHeaderException,
+  ListenError,
+  MissingAttributeError,
+  OptionError,
+  StateError,
+  TimeoutError,
+} from './errors.ts'
+export type { Fault } from './errors.ts'
+export type { FieldName, FieldValue, FieldsInit, KnownField } from './fields.ts'
+export type { Handler, HandlerFunction, RequestHandler } from './handler.ts'
+export type { Listen, ListenObject } from './listen.ts'
+export { silentLogger, stderrLogger } from './logger.ts'
+export type { LogContext, LogLevel, Logger } from './logger.ts'
+export { Options } from './options.ts'
+export type { OptionValues } from './options.ts'
+export { RequestBody } from './request-body.ts'
+export { Request } from './request.ts'
+export { Response } from './response.ts'
+export type { Content } from './response.ts'
+export { serve } from './serve.ts'
+export { HttpServer } from './server.ts'
+export type { ServerObserver, ServerSettings, ServerState } from './server.ts'
+export { SocketAddress } from './socket-address.ts'
+export { HttpStatus, reasonPhrase } from './status.ts'
+export type { TlsInfo } from './tls-info.ts'

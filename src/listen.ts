@@ -1,0 +1,114 @@
+/**
+ * Where to listen, as users say it and as the engine wants it.
+ */
+import { isIP, isIPv6 } from 'node:net'
+import { ListenError, OptionError } from './errors.ts'
+import type { ListenOptions } from './native.ts'
+
+/** A listening address spelled out. */
+export interface ListenObject {
+  /** IP or `localhost`; all interfaces when left out. */
+  readonly host?: string
+  /** 0 lets the system choose. */
+  readonly port?: number
+  /** Path of a unix socket, instead of host and port. */
+  readonly path?: string
+  /** Connections that may wait to be accepted; 511 by default. */
+  readonly backlog?: number
+  /** Several processes may share the port. */
+  readonly reusePort?: boolean
+  /** An IPv6 wildcard takes no IPv4. */
+  readonly ipv6Only?: boolean
+  /** Permissions of the unix socket's file. */
+  readonly mode?: number
+}
+
+/** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or spelled out. */
+export type Listen = number | string | ListenObject
+
+/** One wish: the sockets that fulfil it share a port. */
+export interface ListenPlan {
+  /** As messages name it. */
+  readonly shown: string
+  /** Host as users see it in a URL. */
+  readonly host: string
+  readonly sockets: readonly ListenOptions[]
+}
+
+const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path }"
+const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode'])
+const BACKLOG = 511
+
+/** Plans for what a user gave: one, or an array of several. */
+export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] {
+  const all = Array.isArray(listen) ? (listen as readonly Listen[]) : [listen as Listen]
+  if (all.length === 0) throw new OptionError('listen', listen, `${FORMS}, or a list of at least one of them`)
+  const plans = new Map(all.map((one) => [JSON.stringify(one), plan(one)]))
+  return [...plans.values()]
+}
+
+function plan(listen: Listen): ListenPlan {
+  const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
+  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
+  if (!Number.isInteger(backlog) || backlog < 1) throw new OptionError('backlog', backlog, 'an integer of at least 1')
+  const shared = { backlog, reusePort, ipv6Only, mode }
+  if (wish.path !== undefined) {
+    const { path } = wish
+    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
+  }
+  const port = checkPort(wish.port ?? 0)
+  const socket = (host: string | null): ListenOptions => ({ ...shared, host, port, path: null })
+  const { host } = wish
+  if (host === undefined || host === '') {
+    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)] }
+  }
+  if (host === 'localhost') {
+    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
+  }
+  if (isIP(host) === 0) {
+    throw new OptionError('host', host, "an IP address or 'localhost'; a name may stand for several addresses")
+  }
+  const shown = isIPv6(host) ? `[${host}]` : host
+  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
+}
+
+function parse(listen: unknown): ListenObject {
+  if (typeof listen === 'number') return { port: checkPort(listen) }
+  if (typeof listen !== 'string') throw new OptionError('listen', listen, FORMS)
+  if (listen.startsWith('unix:') && listen.length > 5) return { path: listen.slice(5) }
+  const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(listen) ?? /^()()(\d{1,5})$/.exec(listen)
+  if (match === null) throw new OptionError('listen', listen, FORMS)
+  const [, ipv6, name, port] = match
+  if (ipv6 !== undefined && ipv6 !== '' && !isIPv6(ipv6)) throw new OptionError('listen', listen, FORMS)
+  return { host: ipv6 || name || undefined, port: checkPort(Number(port)) }
+}
+
+function checkObject(listen: ListenObject): ListenObject {
+  for (const key of Object.keys(listen)) {
+    if (!KEYS.has(key)) throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}`)
+  }
+  if (listen.path !== undefined && (typeof listen.path !== 'string' || listen.path === '')) {
+    throw new OptionError('path', listen.path, 'the path of a unix socket')
+  }
+  return listen
+}
+
+function checkPort(port: unknown): number {
+  if (!Number.isInteger(port) || (port as number) < 0 || (port as number) > 65535) {
+    throw new OptionError('port', port, 'an integer from 0 to 65535')
+  }
+  return port as number
+}
+
+/** The error of the engine's as users see it. */
+export function listenError(plan: ListenPlan, error: unknown): ListenError {
+  const message = error instanceof Error ? error.message : String(error)
+  const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
+  const words: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'is in use by another program; stop it or choose another port',
+    EACCES: "isn't allowed to this user; ports below 1024 need privileges, and sockets a writable directory",
+    EADDRNOTAVAIL: "is no address of this machine",
+    ENOENT: "can't be made: its directory doesn't exist",
+  }
+  return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
+}

@@ -1,0 +1,76 @@
+/**
+ * Where busbar's log lines go.
+ */
+
+/** The eight levels, from the least to the most urgent. */
+export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency'
+
+/** What goes with a line: values for a structured log. */
+export type LogContext = Readonly<Record<string, unknown>>
+
+/**
+ * Anything with a method for each level.
+ *
+ * @example const logger: Logger = { ...silentLogger, error: (message, context) => sentry.capture(context.exception) }
+ */
+export type Logger = { readonly [Level in LogLevel]: (message: string, context?: LogContext) => void }
+
+const silence = (): void => {}
+
+/**
+ * Takes every line and shows none.
+ *
+ * @example new HttpServer(8080, handler, { logger: silentLogger })
+ */
+export const silentLogger: Logger = {
+  debug: silence,
+  info: silence,
+  notice: silence,
+  warning: silence,
+  error: silence,
+  critical: silence,
+  alert: silence,
+  emergency: silence,
+}
+
+function toStderr(level: LogLevel): (message: string, context?: LogContext) => void {
+  return (message, context) => {
+    const exception = context?.['exception']
+    const detail = exception instanceof Error ? (exception.stack ?? String(exception)) : exception
+    process.stderr.write(`busbar ${level}: ${escapeLine(message)}\n`)
+    if (detail !== undefined) process.stderr.write(`${escapeText(String(detail))}\n`)
+  }
+}
+
+/**
+ * What a server logs to by default: errors and worse go to stderr, so that a handler that throws is
+ * seen; everything else is dropped.
+ *
+ * @example new HttpServer(8080, handler, { logger: { ...stderrLogger, warning: console.warn } })
+ */
+export const stderrLogger: Logger = {
+  ...silentLogger,
+  error: toStderr('error'),
+  critical: toStderr('critical'),
+  alert: toStderr('alert'),
+  emergency: toStderr('emergency'),
+}
+
+/**
+ * One line of text in which nothing a client sent can forge another line, or speak to a terminal.
+ *
+ * @example escapeLine('a\nb') // 'a\\x0Ab'
+ */
+export function escapeLine(text: string): string {
+  return text.replace(/["\\\x00-\x1f\x7f-\uffff]/g, escapeCharacter)
+}
+
+/** As `escapeLine`, with line ends and tabs left alone: for stack traces. */
+function escapeText(text: string): string {
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\uffff]/g, escapeCharacter)
+}
+
+function escapeCharacter(character: string): string {
+  if (character === '"' || character === '\\') return `\\${character}`
+  return [...Buffer.from(character)].map((byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
+}

@@ -1,0 +1,41 @@
+/**
+ * The door to the native half: the only file that knows there is an addon.
+ */
+export { ClientFacts, Engine } from '../index.js'
+export type { BoundAddress, EngineLimits, HotFunctions, ListenOptions } from '../index.js'
+
+/** Words in one record of a notice. */
+export const RECORD_WORDS = 8
+
+/** Records that one batch can hold. */
+export const BATCH_RECORDS = 256
+
+/** What a record tells: the low byte of its first word. */
+export const Notice = {
+  Request: 1,
+  Body: 2,
+  BodyLimit: 3,
+  BodyFailed: 4,
+  Aborted: 5,
+  HalfClosed: 6,
+  Written: 7,
+  Drained: 8,
+  Closed: 9,
+  PeerHalfClosed: 10,
+  Idle: 11,
+} as const
+
+/** Flags of a record, from bit 16 of its first word. */
+export const Flag = {
+  Body: 1,
+  Whole: 2,
+  Http10: 4,
+  Upgrade: 8,
+  KeepAlive: 16,
+  ExpectsContinue: 32,
+  Large: 64,
+  Spilled: 128,
+} as const
+
+/** Flags of an answer. */
+export const AnswerFlag = { Close: 1, TellWritten: 2 } as const

@@ -1,0 +1,494 @@
+/**
+ * Requests: what clients ask for.
+ */
+import { keyName } from './attribute.ts'
+import type { Attribute, AttributeKey } from './attribute.ts'
+import type { Client } from './client.ts'
+import { MissingAttributeError, StateError } from './errors.ts'
+import { Fields, eachField, nameOf, valueOf } from './fields.ts'
+import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
+import { RequestBody, bodyOf } from './request-body.ts'
+
+/** What a request can ask of the connection it came on. */
+export interface RequestOrigin {
+  client(): Client
+  header(lower: string): string | null
+  fields(): Fields
+  target(): string
+  method(): string
+  version(): string
+  body(): RequestBody
+  /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
+  base(): string
+  signal(): AbortSignal
+  inform(status: number, lines: string): void
+}
+
+const SAFE_AND_IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/**
+ * One request.
+ *
+ * @example (request) => Response.text(`You asked for ${request.getPath()}`)
+ */
+export class Request {
+  readonly #origin: RequestOrigin | null
+  #method: string | null = null
+  #target: string | null = null
+  #uri: URL | null = null
+  #version: string | null = null
+  #fields: Fields | null = null
+  #body: RequestBody | null = null
+  #attributes: Map<AttributeKey, unknown> | null = null
+
+  /** @internal Requests of clients are made by the server; see `Request.create` for your own. */
+  constructor(origin: RequestOrigin | null) {
+    this.#origin = origin
+  }
+
+  /**
+   * A request made by hand, for tests and `server.inject`.
+   *
+   * @example await server.inject(Request.create('POST', '/orders', { 'content-type': 'application/json' }, '{}'))
+   */
+  static create(
+    method: string,
+    uri: string | URL,
+    headers: FieldsInit = {},
+    body: string | Uint8Array | null = null,
+    protocol: '1.0' | '1.1' | '2' = '1.1',
+  ): Request {
+    const request = new Request(null)
+    request.#method = nameOf(method) && method
+    const url = new URL(uri, 'http://localhost')
+    request.#uri = url
+    request.#target = typeof uri === 'string' && uri.startsWith('/') ? uri : url.pathname + url.search
+    request.#version = protocol
+    const fields = new Fields()
+    fields.add('host', url.host)
+    eachField(headers, (name, value) => {
+      if (nameOf(name).lower === 'host') fields.delete('host')
+      fields.add(name, value as FieldValue)
+    })
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.byteLength ?? 0)
+    if (body !== null && !fields.has('content-length')) fields.add('content-length', length)
+    request.#fields = fields
+    request.#body = bodyOf(body)
+    return request
+  }
+
+  /**
+   * The connection the request came on. Throws for a request made by hand.
+   *
+   * @example request.getClient().getRemoteAddress()
+   */
+  getClient(): Client {
+    if (this.#origin === null) throw new StateError('this request was made by hand; it has no client')
+    return this.#origin.client()
+  }
+
+  /**
+   * The method, in the letter case sent.
+   *
+   * @example request.getMethod() // 'GET'
+   */
+  getMethod(): string {
+    return (this.#method ??= this.#origin?.method() ?? 'GET')
+  }
+
+  /**
+   * Changes the method that later handlers see.
+   *
+   * @example request.setMethod('PUT')
+   */
+  setMethod(method: string): void {
+    nameOf(method)
+    this.#method = method
+  }
+
+  /**
+   * The request target exactly as received.
+   *
+   * @example request.getTarget() // '/search?q=a%20b'
+   */
+  getTarget(): string {
+    return (this.#target ??= this.#origin?.target() ?? '/')
+  }
+
+  /**
+   * The path as received, nothing decoded; empty for `OPTIONS *`.
+   *
+   * @example request.getPath() // '/search'
+   */
+  getPath(): string {
+    const target = this.getTarget()
+    if (target === '*') return ''
+    const start = target.startsWith('/') ? 0 : pathStart(target)
+    const end = target.indexOf('?')
+    return (end < 0 ? target.slice(start) : target.slice(start, end)) || '/'
+  }
+
+  /**
+   * The query as received, without the question mark; empty when there is none.
+   *
+   * @example request.getQuery() // 'q=a%20b'
+   */
+  getQuery(): string {
+    const target = this.getTarget()
+    const at = target.indexOf('?')
+    return at < 0 ? '' : target.slice(at + 1)
+  }
+
+  /**
+   * Scheme, authority and target put together; the same object each time. Never resolved relatively:
+   * `//evil.example/x` is a path.
+   *
+   * @example request.getUri().searchParams.get('q')
+   */
+  getUri(): URL {
+    return (this.#uri ??= this.#makeUri())
+  }
+
+  /**
+   * Changes the URI, and with it target, path and query, that later handlers see.
+   *
+   * @example request.setUri(new URL('/v2' + request.getPath(), request.getUri()))
+   */
+  setUri(uri: URL): void {
+    this.#uri = uri
+    this.#target = uri.pathname + uri.search
+  }
+
+  #makeUri(): URL {
+    const target = this.getTarget()
+    if (/^https?:\/\//i.test(target)) return new URL(target)
+    const base = this.#origin?.base() ?? 'http://localhost'
+    const host = this.getHeader('host')
+    const root = host === null || host === '' ? base : `${base.slice(0, base.indexOf(':'))}://${host}`
+    if (this.getMethod() === 'CONNECT') return new URL(`${base.slice(0, base.indexOf(':'))}://${target}`)
+    return new URL(target === '*' ? root : root + target)
+  }
+
+  /**
+   * `'1.0'`, `'1.1'` or `'2'`.
+   *
+   * @example request.getProtocolVersion() // '1.1'
+   */
+  getProtocolVersion(): string {
+    return (this.#version ??= this.#origin?.version() ?? '1.1')
+  }
+
+  /**
+   * Changes the version that later handlers see; the wire keeps its own.
+   *
+   * @example request.setProtocolVersion('1.0')
+   */
+  setProtocolVersion(version: '1.0' | '1.1' | '2'): void {
+    this.#version = version
+  }
+
+  /**
+   * The first value of a field; null when it isn't there.
+   *
+   * @example request.getHeader('user-agent')
+   */
+  getHeader(name: FieldName): string | null {
+    const lower = name.toLowerCase()
+    if (this.#fields !== null) return this.#fields.get(lower)
+    return this.#origin === null ? null : this.#origin.header(lower)
+  }
+
+  /**
+   * All values of a field.
+   *
+   * @example request.getHeaderArray('accept')
+   */
+  getHeaderArray(name: FieldName): string[] {
+    return this.#materialise().all(name.toLowerCase())
+  }
+
+  /**
+   * All values of a field joined by commas; null when it isn't there.
+   *
+   * @example request.getHeaderLine('accept') // 'text/html, * /*'
+   */
+  getHeaderLine(name: FieldName): string | null {
+    const values = this.getHeaderArray(name)
+    return values.length === 0 ? null : values.join(', ')
+  }
+
+  /**
+   * Whether a field is there.
+   *
+   * @example request.hasHeader('authorization')
+   */
+  hasHeader(name: FieldName): boolean {
+    return this.getHeader(name) !== null
+  }
+
+  /**
+   * All fields by lower-case name, in an object without a prototype.
+   *
+   * @example request.getHeaders()['accept'] // ['text/html']
+   */
+  getHeaders(): Record<string, string[]> {
+    return this.#materialise().toRecord()
+  }
+
+  /**
+   * All fields in the order and letter case received.
+   *
+   * @example for (const [name, value] of request.getRawHeaders()) console.log(name, value)
+   */
+  getRawHeaders(): [string, string][] {
+    return this.#materialise().toPairs()
+  }
+
+  /**
+   * Replaces a field for later handlers; an empty list removes it.
+   *
+   * @example request.setHeader('x-request-id', id)
+   */
+  setHeader(name: FieldName, value: FieldValue): void {
+    this.#materialise().set(name, value)
+  }
+
+  /**
+   * Adds a line to a field for later handlers.
+   *
+   * @example request.addHeader('x-trace', id)
+   */
+  addHeader(name: FieldName, value: FieldValue): void {
+    this.#materialise().add(name, value)
+  }
+
+  /**
+   * Removes a field for later handlers.
+   *
+   * @example request.removeHeader('authorization')
+   */
+  removeHeader(name: FieldName): void {
+    this.#materialise().delete(nameOf(name).lower)
+  }
+
+  /**
+   * Sets several fields and keeps the others. If one is invalid, nothing changes.
+   *
+   * @example request.setHeaders({ 'x-a': '1', 'x-b': ['2', '3'] })
+   */
+  setHeaders(headers: FieldsInit): void {
+    this.#materialise().setAll(headers)
+  }
+
+  #materialise(): Fields {
+    return (this.#fields ??= this.#origin?.fields() ?? new Fields())
+  }
+
+  /**
+   * The first value of a query parameter, decoded; null when it isn't there.
+   *
+   * @example request.getQueryParameter('q')
+   */
+  getQueryParameter(name: string): string | null {
+    return new URLSearchParams(this.getQuery()).get(name)
+  }
+
+  /**
+   * All values of a query parameter, decoded.
+   *
+   * @example request.getQueryParameterArray('tag')
+   */
+  getQueryParameterArray(name: string): string[] {
+    return new URLSearchParams(this.getQuery()).getAll(name)
+  }
+
+  /**
+   * All query parameters, decoded.
+   *
+   * @example Object.fromEntries(request.getQueryParameters())
+   */
+  getQueryParameters(): URLSearchParams {
+    return new URLSearchParams(this.getQuery())
+  }
+
+  /**
+   * Whether a query parameter is there.
+   *
+   * @example request.hasQueryParameter('debug')
+   */
+  hasQueryParameter(name: string): boolean {
+    return new URLSearchParams(this.getQuery()).has(name)
+  }
+
+  /**
+   * The body; never null, always the same object.
+   *
+   * @example for await (const piece of request.getBody()) hash.update(piece)
+   */
+  getBody(): RequestBody {
+    return (this.#body ??= this.#origin?.body() ?? new RequestBody(null))
+  }
+
+  /**
+   * Replaces the body that later handlers see.
+   *
+   * @example request.setBody('{}')
+   */
+  setBody(body: string | Uint8Array | RequestBody | null): void {
+    if (body instanceof RequestBody) {
+      this.#body = body
+      this.removeHeader('content-length')
+      return
+    }
+    this.#body = bodyOf(body)
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.byteLength ?? 0)
+    if (length === 0 && /^(GET|HEAD|OPTIONS|TRACE)$/.test(this.getMethod())) this.removeHeader('content-length')
+    else this.setHeader('content-length', length)
+  }
+
+  /**
+   * The whole body as bytes; limited to 128 KiB unless `bodySizeLimit` says otherwise.
+   *
+   * @example const bytes = await request.buffer()
+   */
+  buffer(): Promise<Uint8Array> {
+    return this.getBody().buffer()
+  }
+
+  /**
+   * The whole body as text.
+   *
+   * @example const text = await request.text()
+   */
+  text(): Promise<string> {
+    return this.getBody().text()
+  }
+
+  /**
+   * The whole body as JSON.
+   *
+   * @example const order = await request.json<Order>()
+   */
+  json<T = unknown>(): Promise<T> {
+    return this.getBody().json<T>()
+  }
+
+  /**
+   * Fires when the client leaves before the response is done.
+   *
+   * @example await fetch(upstream, { signal: request.getSignal() })
+   */
+  getSignal(): AbortSignal {
+    return this.#origin?.signal() ?? new AbortController().signal
+  }
+
+  /**
+   * Sends an informational answer (1xx) ahead of the final one; nothing happens where the client
+   * doesn't understand them.
+   *
+   * @example request.inform(103, { link: '</style.css>; rel=preload' })
+   */
+  inform(status: number, headers: FieldsInit = {}): void {
+    if (!Number.isInteger(status) || status < 102 || status > 199) {
+      throw new StateError(`request.inform takes a status from 102 to 199; got ${status}`)
+    }
+    let lines = ''
+    eachField(headers, (name, value) => {
+      nameOf(name)
+      lines += `${name}: ${valueOf(name, value)}\r\n`
+    })
+    this.#origin?.inform(status, lines)
+  }
+
+  /**
+   * Whether repeating the request changes nothing more. RFC 9110 §9.2.2.
+   *
+   * @example request.isIdempotent()
+   */
+  isIdempotent(): boolean {
+    return SAFE_AND_IDEMPOTENT.has(this.getMethod())
+  }
+
+  /**
+   * The value somebody noted under a key; throws `MissingAttributeError` when nobody did.
+   *
+   * @example const user = request.getAttribute(User)
+   */
+  getAttribute<T>(key: Attribute<T> | (abstract new (...args: never[]) => T)): T
+  getAttribute(key: string | symbol): unknown
+  getAttribute(key: AttributeKey): unknown {
+    if (this.#attributes?.has(key) !== true) {
+      throw new MissingAttributeError(`the request has no attribute ${keyName(key)}; has it been set?`)
+    }
+    return this.#attributes.get(key)
+  }
+
+  /**
+   * The value noted under a key; undefined when there is none.
+   *
+   * @example const user = request.findAttribute(User)
+   */
+  findAttribute<T>(key: Attribute<T> | (abstract new (...args: never[]) => T)): T | undefined
+  findAttribute(key: string | symbol): unknown
+  findAttribute(key: AttributeKey): unknown {
+    return this.#attributes?.get(key)
+  }
+
+  /**
+   * Whether something is noted under a key; a stored null counts.
+   *
+   * @example request.hasAttribute(User)
+   */
+  hasAttribute(key: AttributeKey): boolean {
+    return this.#attributes?.has(key) === true
+  }
+
+  /**
+   * Notes a value under a key.
+   *
+   * @example request.setAttribute(User, user)
+   */
+  setAttribute<T>(key: Attribute<T> | (abstract new (...args: never[]) => T), value: T): void
+  setAttribute(key: string | symbol, value: unknown): void
+  setAttribute(key: AttributeKey, value: unknown): void {
+    ;(this.#attributes ??= new Map()).set(key, value)
+  }
+
+  /**
+   * Removes what is noted under a key; throws `MissingAttributeError` when nothing is.
+   *
+   * @example request.removeAttribute(User)
+   */
+  removeAttribute(key: AttributeKey): void {
+    if (this.#attributes?.delete(key) !== true) {
+      throw new MissingAttributeError(`the request has no attribute ${keyName(key)} to remove`)
+    }
+  }
+
+  /**
+   * Removes all attributes.
+   *
+   * @example request.removeAttributes()
+   */
+  removeAttributes(): void {
+    this.#attributes = null
+  }
+
+  /**
+   * All attributes by key.
+   *
+   * @example for (const [key, value] of request.getAttributes()) console.log(key, value)
+   */
+  getAttributes(): ReadonlyMap<AttributeKey, unknown> {
+    return new Map(this.#attributes)
+  }
+}
+
+/** Where the path begins in an absolute target. */
+function pathStart(target: string): number {
+  const authority = target.indexOf('://') + 3
+  const slash = target.indexOf('/', authority)
+  const question = target.indexOf('?', authority)
+  if (slash < 0 || (question >= 0 && question < slash)) return question < 0 ? target.length : question
+  return slash
+}

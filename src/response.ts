@@ -1,0 +1,392 @@
+/**
+ * Responses: what handlers answer with.
+ */
+import { HandlerError, OptionError, StateError, show } from './errors.ts'
+import { Fields, Role, eachField, nameOf, valueOf } from './fields.ts'
+import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
+import { reasonPhrase } from './status.ts'
+
+/** A body that is there as a whole. */
+export type Content = string | Uint8Array
+
+/** What the engine is told of a response. */
+export interface Parts {
+  readonly status: number
+  readonly reason: string | undefined
+  readonly lines: string
+  readonly body: Content | undefined
+  readonly closes: boolean
+  /** A length the application set itself; -1 for none. */
+  readonly declaredLength: number
+}
+
+/** What to send; marks the response as sent. Throws when it was before. */
+export let beginResponse: (response: Response) => Parts
+/** Runs the functions that wait for its end, once. */
+export let disposeResponse: (response: Response, report: (error: unknown) => void) => void
+/** Whether any function waits for its end. */
+export let needsDisposal: (response: Response) => boolean
+
+const TEXT = 'content-type: text/plain; charset=utf-8\r\n'
+const HTML = 'content-type: text/html; charset=utf-8\r\n'
+const JSON_TYPE = 'content-type: application/json\r\n'
+
+/**
+ * An answer to a request.
+ *
+ * @example new Response(200, { 'content-type': 'text/plain' }, 'Hello')
+ */
+export class Response {
+  #status: number
+  #reason: string | undefined = undefined
+  /** Checked fields as they are sent; out of date once `#fields` exists. */
+  #lines = ''
+  #fields: Fields | null = null
+  #body: Content | undefined = undefined
+  #declaredLength = -1
+  #closes = false
+  #isSent = false
+  #disposers: (() => void)[] | null = null
+
+  /**
+   * Status first, then headers, then the body. A wrong header throws here, naming it.
+   *
+   * @example new Response(204)
+   */
+  constructor(status = 200, headers?: FieldsInit | null, body: Content | null = null) {
+    if (typeof status !== 'number') {
+      throw new HandlerError(
+        `the status comes first; for a body alone use Response.text(body). Got ${show(status)} as status`,
+      )
+    }
+    this.#status = checkStatus(status)
+    if (headers !== undefined && headers !== null) this.#setLines(headers)
+    if (body !== null) this.#setBody(body)
+    if (this.#declaredLength >= 0) this.#checkLength()
+  }
+
+  /**
+   * An answer of plain text.
+   *
+   * @example () => Response.text('Hello')
+   */
+  static text(body: string, status = 200): Response {
+    return Response.#of(status, TEXT, body)
+  }
+
+  /**
+   * An answer of HTML. Nothing is escaped.
+   *
+   * @example () => Response.html('<h1>Hello</h1>')
+   */
+  static html(body: string, status = 200): Response {
+    return Response.#of(status, HTML, body)
+  }
+
+  /**
+   * An answer of JSON.
+   *
+   * @example () => Response.json({ ok: true })
+   */
+  static json(value: unknown, status = 200): Response {
+    const body = JSON.stringify(value) as string | undefined
+    if (body === undefined) throw new HandlerError(`Response.json needs a value that JSON can hold; got ${show(value)}`)
+    return Response.#of(status, JSON_TYPE, body)
+  }
+
+  /**
+   * Sends the client elsewhere: 303 tells it to GET there, 307 and 308 to repeat the request.
+   *
+   * @example () => Response.redirect('/login')
+   */
+  static redirect(location: string | URL, status = 303): Response {
+    if (!Number.isInteger(status) || status < 300 || status > 399) {
+      throw new OptionError('status', status, 'an integer from 300 to 399')
+    }
+    return new Response(status, { location: encodeURI(String(location)).replaceAll('%25', '%') })
+  }
+
+  static #of(status: number, lines: string, body: string): Response {
+    const response = new Response(status)
+    response.#lines = lines
+    response.#setBody(body)
+    return response
+  }
+
+  /**
+   * The status code.
+   *
+   * @example response.getStatus() // 200
+   */
+  getStatus(): number {
+    return this.#status
+  }
+
+  /**
+   * The phrase behind the status: the standard one unless another was set; HTTP/2 has none.
+   *
+   * @example response.getReason() // 'OK'
+   */
+  getReason(): string {
+    return this.#reason ?? reasonPhrase(this.#status)
+  }
+
+  /**
+   * Changes the status; without a reason the standard phrase goes with it.
+   *
+   * @example response.setStatus(404)
+   */
+  setStatus(status: number, reason: string | null = null): void {
+    this.#status = checkStatus(status)
+    this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
+  }
+
+  /**
+   * The body; null when there is none.
+   *
+   * @example response.getBody()
+   */
+  getBody(): Content | null {
+    return this.#body ?? null
+  }
+
+  /**
+   * Replaces the body. Its length is sent with it; a length that was set before is forgotten.
+   *
+   * @example response.setBody('Hello')
+   */
+  setBody(body: Content | null): void {
+    this.#declaredLength = -1
+    this.#body = undefined
+    if (body !== null) this.#setBody(body)
+  }
+
+  /**
+   * All fields by lower-case name, in an object without a prototype.
+   *
+   * @example response.getHeaders()['content-type'] // ['text/plain']
+   */
+  getHeaders(): Record<string, string[]> {
+    const headers = this.#materialise().toRecord()
+    const length = this.#length()
+    if (length !== null) headers['content-length'] = [length]
+    return headers
+  }
+
+  /**
+   * All fields in order, with names as they were written.
+   *
+   * @example for (const [name, value] of response.getRawHeaders()) console.log(name, value)
+   */
+  getRawHeaders(): [string, string][] {
+    const pairs = this.#materialise().toPairs()
+    const length = this.#length()
+    return length === null ? pairs : [...pairs, ['content-length', length]]
+  }
+
+  /**
+   * The first value of a field; null when it isn't there.
+   *
+   * @example response.getHeader('content-type')
+   */
+  getHeader(name: FieldName): string | null {
+    const lower = name.toLowerCase()
+    return lower === 'content-length' ? this.#length() : this.#materialise().get(lower)
+  }
+
+  /**
+   * All values of a field.
+   *
+   * @example response.getHeaderArray('set-cookie')
+   */
+  getHeaderArray(name: FieldName): string[] {
+    const lower = name.toLowerCase()
+    if (lower !== 'content-length') return this.#materialise().all(lower)
+    const length = this.#length()
+    return length === null ? [] : [length]
+  }
+
+  /**
+   * All values of a field joined by commas; null when it isn't there.
+   *
+   * @example response.getHeaderLine('vary') // 'accept, origin'
+   */
+  getHeaderLine(name: FieldName): string | null {
+    const values = this.getHeaderArray(name)
+    return values.length === 0 ? null : values.join(', ')
+  }
+
+  /**
+   * Whether a field is there.
+   *
+   * @example response.hasHeader('etag')
+   */
+  hasHeader(name: FieldName): boolean {
+    return this.getHeader(name) !== null
+  }
+
+  /**
+   * Replaces a field; an empty list removes it.
+   *
+   * @example response.setHeader('cache-control', 'no-store')
+   */
+  setHeader(name: FieldName, value: FieldValue): void {
+    if (this.#isSpecial(name)) {
+      const values = Array.isArray(value) ? (value as readonly (string | number)[]) : [value as string | number]
+      if (values.length === 0) this.removeHeader(name)
+      else for (const item of values) this.#setSpecial(name, item)
+      return
+    }
+    this.#materialise().set(name, value)
+  }
+
+  /**
+   * Adds a line, or several, to a field.
+   *
+   * @example response.addHeader('vary', 'origin')
+   */
+  addHeader(name: FieldName, value: FieldValue): void {
+    if (this.#isSpecial(name)) this.setHeader(name, value)
+    else this.#materialise().add(name, value)
+  }
+
+  /**
+   * Removes a field; nothing happens when it isn't there.
+   *
+   * @example response.removeHeader('etag')
+   */
+  removeHeader(name: FieldName): void {
+    const { lower, role } = nameOf(name)
+    if (role === Role.Length) this.#declaredLength = -1
+    else if (role === Role.Connection) this.#closes = false
+    else this.#materialise().delete(lower)
+  }
+
+  /**
+   * Sets several fields and keeps the others. If one is invalid, nothing changes.
+   *
+   * @example response.setHeaders({ etag: '"1"', vary: ['accept', 'origin'] })
+   */
+  setHeaders(headers: FieldsInit): void {
+    const checked = new Response(this.#status, headers)
+    this.#materialise().setAll(checked.#materialise().toPairs())
+    this.#closes ||= checked.#closes
+    if (checked.#declaredLength >= 0) {
+      this.#declaredLength = checked.#declaredLength
+      this.#checkLength()
+    }
+  }
+
+  /**
+   * The same as `setHeaders`.
+   *
+   * @example response.replaceHeaders({ etag: '"2"' })
+   */
+  replaceHeaders(headers: FieldsInit): void {
+    this.setHeaders(headers)
+  }
+
+  /**
+   * Runs a function once the response is done with: sent, failed, replaced, or dropped because the
+   * client left.
+   *
+   * @example response.onDispose(() => lock.release())
+   */
+  onDispose(callback: () => void): void {
+    ;(this.#disposers ??= []).push(callback)
+  }
+
+  #isSpecial(name: string): boolean {
+    return nameOf(name).role !== Role.Ordinary
+  }
+
+  /** A field that the server writes: what it means is noted, if anything. */
+  #setSpecial(name: string, value: unknown): void {
+    const text = valueOf(name, value)
+    const { role } = nameOf(name)
+    if (role === Role.Connection) {
+      this.#closes ||= text.split(',').some((token) => token.trim().toLowerCase() === 'close')
+    } else if (role === Role.Length) {
+      if (!/^\d{1,15}$/.test(text)) throw new OptionError('content-length', value, 'a plain number of bytes')
+      this.#declaredLength = Number(text)
+      this.#checkLength()
+    }
+  }
+
+  #setLines(headers: FieldsInit): void {
+    let lines = ''
+    eachField(headers, (name, value) => {
+      if (nameOf(name).role === Role.Ordinary) lines += `${name}: ${valueOf(name, value)}\r\n`
+      else this.#setSpecial(name, value)
+    })
+    this.#lines = lines
+  }
+
+  #setBody(body: Content): void {
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+      throw new HandlerError(`a body must be a string, a Uint8Array or null; got ${show(body)}`)
+    }
+    this.#body = body
+  }
+
+  #materialise(): Fields {
+    return (this.#fields ??= Fields.fromLines(this.#lines))
+  }
+
+  #bodyLength(): number {
+    if (this.#body === undefined) return 0
+    return typeof this.#body === 'string' ? Buffer.byteLength(this.#body) : this.#body.byteLength
+  }
+
+  #length(): string | null {
+    if (this.#declaredLength >= 0) return String(this.#declaredLength)
+    return this.#body === undefined ? null : String(this.#bodyLength())
+  }
+
+  #checkLength(): void {
+    const length = this.#bodyLength()
+    if (length > this.#declaredLength) {
+      throw new HandlerError(`the body has ${length} bytes, more than the content-length of ${this.#declaredLength}`)
+    }
+  }
+
+  #begin(): Parts {
+    if (this.#isSent) {
+      throw new StateError('this Response was sent already; make a new one for each request')
+    }
+    this.#isSent = true
+    return {
+      status: this.#status,
+      reason: this.#reason,
+      lines: this.#fields === null ? this.#lines : this.#fields.toLines(),
+      body: this.#body,
+      closes: this.#closes,
+      declaredLength: this.#declaredLength,
+    }
+  }
+
+  #dispose(report: (error: unknown) => void): void {
+    const disposers = this.#disposers
+    this.#disposers = null
+    for (const dispose of disposers ?? []) {
+      try {
+        dispose()
+      } catch (error) {
+        report(error)
+      }
+    }
+  }
+
+  static {
+    beginResponse = (response) => response.#begin()
+    disposeResponse = (response, report) => response.#dispose(report)
+    needsDisposal = (response) => response.#disposers !== null
+  }
+}
+
+function checkStatus(status: number): number {
+  if (!Number.isInteger(status) || status < 100 || status > 599) {
+    throw new OptionError('status', status, 'an integer from 100 to 599')
+  }
+  return status
+}

@@ -1,0 +1,357 @@
+/**
+ * The server: listening, starting, stopping.
+ */
+import { toAddress } from './client.ts'
+import { Dispatcher } from './dispatch.ts'
+import { DefaultErrorHandler } from './error-handler.ts'
+import type { ErrorHandler } from './error-handler.ts'
+import { OptionError, StateError } from './errors.ts'
+import { toFunction } from './handler.ts'
+import type { Handler, HandlerFunction } from './handler.ts'
+import { inject } from './inject.ts'
+import { listenError, planListening } from './listen.ts'
+import type { Listen, ListenPlan } from './listen.ts'
+import { silentLogger, stderrLogger } from './logger.ts'
+import type { Logger } from './logger.ts'
+import { Options, engineLimits } from './options.ts'
+import type { OptionValues } from './options.ts'
+import type { Request } from './request.ts'
+import type { Response } from './response.ts'
+import type { SocketAddress } from './socket-address.ts'
+
+/** Told when a server starts and stops. */
+export interface ServerObserver {
+  /** Sockets are bound, nothing is accepted yet. */
+  onStart?(server: HttpServer): void | Promise<void>
+  /** Nothing is accepted any more, clients are still connected. */
+  onStop?(server: HttpServer): void | Promise<void>
+}
+
+/** Settings of a server: any of the options, and what isn't one. */
+export interface ServerSettings extends Partial<OptionValues> {
+  /** Options, instead of their fields. */
+  readonly options?: Options
+  /** Where log lines go; null for nowhere. By default errors go to stderr. */
+  readonly logger?: Logger | null
+  /** Makes error pages. */
+  readonly errorHandler?: ErrorHandler
+  /** Told of start and stop. */
+  readonly observers?: readonly ServerObserver[]
+}
+
+/** Where a server stands. */
+export type ServerState = 0 | 1 | 2 | 3
+
+const STOPPED = 0
+const STARTING = 1
+const STARTED = 2
+const STOPPING = 3
+
+/**
+ * An HTTP server.
+ *
+ * @example const server = new HttpServer(8080, () => Response.text('Hello')); await server.start()
+ */
+export class HttpServer {
+  /** State numbers by name. */
+  static readonly STOPPED = STOPPED
+  static readonly STARTING = STARTING
+  static readonly STARTED = STARTED
+  static readonly STOPPING = STOPPING
+  /** Names of the states by number. */
+  static readonly STATES = ['STOPPED', 'STARTING', 'STARTED', 'STOPPING'] as const
+  /** What `stop` waits unless told otherwise, in milliseconds. */
+  static readonly DEFAULT_SHUTDOWN_TIMEOUT = 3000
+
+  readonly #plans: readonly ListenPlan[]
+  readonly #handler: HandlerFunction
+  readonly #options: Options
+  readonly #logger: Logger
+  readonly #observers: Set<ServerObserver>
+  #errorHandler: ErrorHandler
+  #state: ServerState = STOPPED
+  #dispatcher: Dispatcher | null = null
+  #addresses: SocketAddress[] = []
+  #isReferenced = true
+  #onIdle: (() => void) | null = null
+
+  /**
+   * @param listen a port, `'localhost:8080'`, `'unix:/run/app.sock'`, `{ host, port, path }`, or an array of them
+   * @param handler answers requests
+   * @param settings `Options`, or an object with their fields and `logger`, `errorHandler`, `observers`
+   *
+   * @example new HttpServer('localhost:0', handler, { http1Timeout: 30 })
+   */
+  constructor(listen: Listen | readonly Listen[], handler: Handler, settings: Options | ServerSettings = {}) {
+    this.#plans = planListening(listen)
+    this.#handler = toFunction(handler)
+    if (settings instanceof Options) {
+      this.#options = settings
+      this.#logger = stderrLogger
+      this.#errorHandler = new DefaultErrorHandler()
+      this.#observers = new Set()
+    } else {
+      const { options = Options.from(), logger, errorHandler, observers = [], ...values } = settings
+      if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
+      this.#options = options.with(values)
+      this.#logger = logger === null ? silentLogger : (logger ?? stderrLogger)
+      this.#errorHandler = errorHandler ?? new DefaultErrorHandler()
+      this.#observers = new Set(observers)
+    }
+    if (isObserver(handler)) this.#observers.add(handler)
+  }
+
+  /**
+   * Binds the sockets, tells the observers, begins to accept. Rejects with a `ListenError` that names
+   * the address when one can't be bound, with an `AggregateError` when observers fail.
+   *
+   * @example await server.start()
+   */
+  async start(): Promise<void> {
+    if (this.#state !== STOPPED) {
+      throw new StateError(`the server can't be started: it is ${HttpServer.STATES[this.#state]}`)
+    }
+    this.#logger.debug('starting')
+    this.#state = STARTING
+    try {
+      this.#open()
+    } catch (error) {
+      this.#shutDown()
+      throw error
+    }
+    const failures = await this.#tell('onStart')
+    if (failures.length > 0) {
+      await this.#stop(HttpServer.DEFAULT_SHUTDOWN_TIMEOUT)
+      throw new AggregateError(failures, 'observers failed when the server started')
+    }
+    this.#dispatcher?.engine.start()
+    if (!this.#isReferenced) this.#dispatcher?.engine.unref()
+    this.#state = STARTED
+    this.#logger.debug('started')
+    for (const url of this.#urls()) this.#logger.info(`listening on ${url}`)
+  }
+
+  #open(): void {
+    const dispatcher = new Dispatcher({
+      handler: this.#handler,
+      options: this.#options,
+      logger: this.#logger,
+      errorHandler: this.#errorHandler,
+      limits: engineLimits(this.#options),
+      onIdle: () => this.#onIdle?.(),
+    })
+    this.#dispatcher = dispatcher
+    this.#addresses = this.#plans.flatMap((plan) => bind(dispatcher, plan))
+  }
+
+  /**
+   * Stops accepting, tells the observers, lets requests under way finish for at most `timeoutMs`
+   * milliseconds, then closes what is left. Resolves when everything is closed; at once when the server
+   * is stopped already.
+   *
+   * @example await server.stop()
+   */
+  async stop(timeoutMs: number = this.#options.get('stopTimeout') * 1000): Promise<void> {
+    if (this.#state === STOPPED) return
+    if (this.#state !== STARTED) {
+      throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
+    }
+    const failures = await this.#stop(timeoutMs)
+    if (failures.length > 0) throw new AggregateError(failures, 'observers failed when the server stopped')
+  }
+
+  async #stop(timeoutMs: number): Promise<unknown[]> {
+    this.#logger.debug('stopping')
+    this.#state = STOPPING
+    this.#dispatcher?.engine.stopListening()
+    const failures = await this.#tell('onStop')
+    await this.#drain(timeoutMs)
+    this.#shutDown()
+    this.#logger.debug('stopped')
+    return failures
+  }
+
+  #drain(timeoutMs: number): Promise<void> {
+    const engine = this.#dispatcher?.engine
+    if (engine === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => engine.closeAll(), Math.min(timeoutMs, 2 ** 31 - 1))
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        this.#onIdle = null
+        resolve()
+      }
+      engine.ref()
+      engine.stopGracefully()
+    })
+  }
+
+  #shutDown(): void {
+    this.#dispatcher?.engine.dispose()
+    this.#dispatcher = null
+    this.#addresses = []
+    this.#state = STOPPED
+  }
+
+  async #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
+    const told = [...this.#observers].map(async (observer) => observer[moment]?.(this))
+    const results = await Promise.allSettled(told)
+    return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+  }
+
+  /**
+   * `STOPPED`, `STARTING`, `STARTED` or `STOPPING` as a number; `HttpServer.STATES` has the names.
+   *
+   * @example server.getState() === HttpServer.STARTED
+   */
+  getState(): ServerState {
+    return this.#state
+  }
+
+  /**
+   * The bound addresses, with real ports. Throws unless the sockets are bound.
+   *
+   * @example server.getServers()[0].getPort()
+   */
+  getServers(): SocketAddress[] {
+    if (this.#dispatcher === null) throw new StateError('the server is not started')
+    return [...this.#addresses]
+  }
+
+  /**
+   * URL of the first address. Throws unless the sockets are bound.
+   *
+   * @example console.log(server.url) // http://localhost:8080/
+   */
+  get url(): string {
+    if (this.#dispatcher === null) throw new StateError('the server is not started; it has no URL yet')
+    return this.#urls()[0] ?? ''
+  }
+
+  #urls(): string[] {
+    let at = 0
+    return this.#plans.map((plan) => {
+      const address = this.#addresses[at]
+      at += plan.sockets.length
+      const port = address?.getPort() ?? null
+      return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
+    })
+  }
+
+  /**
+   * The options.
+   *
+   * @example server.getOptions().getBodySizeLimit()
+   */
+  getOptions(): Options {
+    return this.#options
+  }
+
+  /**
+   * The logger.
+   *
+   * @example server.getLogger().info('hello')
+   */
+  getLogger(): Logger {
+    return this.#logger
+  }
+
+  /**
+   * The error handler.
+   *
+   * @example server.getErrorHandler().handleError(404, null, request)
+   */
+  getErrorHandler(): ErrorHandler {
+    return this.#errorHandler
+  }
+
+  /**
+   * Replaces the error handler; only while the server is stopped.
+   *
+   * @example server.setErrorHandler({ handleError: (status) => Response.json({ status }, status) })
+   */
+  setErrorHandler(errorHandler: ErrorHandler): void {
+    this.#onlyStopped('setErrorHandler')
+    this.#errorHandler = errorHandler
+  }
+
+  /**
+   * Adds an observer of start and stop; only while the server is stopped. The same one counts once.
+   *
+   * @example server.attach({ onStop: () => database.end() })
+   */
+  attach(observer: ServerObserver): void {
+    this.#onlyStopped('attach')
+    this.#observers.add(observer)
+  }
+
+  #onlyStopped(method: string): void {
+    if (this.#state !== STOPPED) {
+      throw new StateError(`${method} is for a stopped server; this one is ${HttpServer.STATES[this.#state]}`)
+    }
+  }
+
+  /**
+   * Keeps the process alive while the server is started, which is the default.
+   *
+   * @example server.ref()
+   */
+  ref(): this {
+    this.#isReferenced = true
+    if (this.#state === STARTED) this.#dispatcher?.engine.ref()
+    return this
+  }
+
+  /**
+   * Lets the process end although the server is started.
+   *
+   * @example server.unref()
+   */
+  unref(): this {
+    this.#isReferenced = false
+    this.#dispatcher?.engine.unref()
+    return this
+  }
+
+  /**
+   * Answers a request without a socket, started or not: for tests.
+   *
+   * @example const response = await server.inject(Request.create('GET', '/'))
+   */
+  inject(request: Request): Promise<Response> {
+    return inject(request, this.#handler, this.#errorHandler, this.#options, this.#logger)
+  }
+
+  /**
+   * Stops the server at the end of an `await using` block.
+   *
+   * @example await using server = await serve(0, handler)
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+/** Binds the sockets of one plan; those that share a port take the first one's. */
+function bind(dispatcher: Dispatcher, plan: ListenPlan): SocketAddress[] {
+  const addresses: SocketAddress[] = []
+  let port: number | null = null
+  for (const socket of plan.sockets) {
+    try {
+      const bound = dispatcher.engine.listen(port === null ? socket : { ...socket, port })
+      if (bound.family !== 'unix') port = bound.port
+      addresses.push(toAddress(bound))
+    } catch (error) {
+      // 'localhost' on a system without IPv6 is IPv4 alone.
+      const reason = error instanceof Error ? error.message : ''
+      if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
+      throw listenError(plan, error)
+    }
+  }
+  return addresses
+}
+
+function isObserver(value: unknown): value is ServerObserver {
+  return typeof value === 'object' && value !== null && ('onStart' in value || 'onStop' in value)
+}
+

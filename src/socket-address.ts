@@ -1,0 +1,109 @@
+/**
+ * Addresses of sockets.
+ */
+import { isIPv4, isIPv6 } from 'node:net'
+import { OptionError } from './errors.ts'
+
+/**
+ * An internet address with a port, or the path of a unix socket.
+ *
+ * @example request.getClient().getRemoteAddress().toString() // '192.0.2.1:4711'
+ */
+export class SocketAddress {
+  readonly #host: string
+  readonly #port: number | null
+
+  constructor(host: string, port: number | null = null) {
+    if (port !== null && (!Number.isInteger(port) || port < 1 || port > 65535)) {
+      throw new OptionError('port', port, 'null or an integer from 1 to 65535')
+    }
+    this.#host = unmap(host)
+    this.#port = port
+  }
+
+  /**
+   * The IP without brackets, or the path; empty when unknown.
+   *
+   * @example address.getHost() // '::1'
+   */
+  getHost(): string {
+    return this.#host
+  }
+
+  /**
+   * The port; null for unix sockets.
+   *
+   * @example address.getPort() // 4711
+   */
+  getPort(): number | null {
+    return this.#port
+  }
+
+  /**
+   * Which kind of address it is.
+   *
+   * @example address.getType() // 'internet'
+   */
+  getType(): 'internet' | 'unix' {
+    return this.#port === null ? 'unix' : 'internet'
+  }
+
+  /**
+   * 4 or 6; null for unix sockets.
+   *
+   * @example address.getVersion() // 4
+   */
+  getVersion(): 4 | 6 | null {
+    if (this.#port === null) return null
+    return isIPv4(this.#host) ? 4 : isIPv6(this.#host) ? 6 : null
+  }
+
+  /**
+   * The address in network order, 4 or 16 bytes; the path's bytes for unix sockets.
+   *
+   * @example address.getBytes() // Uint8Array [127, 0, 0, 1]
+   */
+  getBytes(): Uint8Array {
+    switch (this.getVersion()) {
+      case 4:
+        return Uint8Array.from(this.#host.split('.'), Number)
+      case 6:
+        return ipv6Bytes(this.#host)
+      case null:
+        return new TextEncoder().encode(this.#host)
+    }
+  }
+
+  /**
+   * `host:port` with IPv6 in brackets, or the path alone.
+   *
+   * @example `${address}` // '[::1]:4711'
+   */
+  toString(): string {
+    if (this.#port === null) return this.#host
+    return isIPv6(this.#host) ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
+  }
+}
+
+/** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. */
+function unmap(host: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
+  return mapped !== undefined && isIPv4(mapped) ? mapped : host
+}
+
+function ipv6Bytes(host: string): Uint8Array {
+  const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host)
+  const text =
+    dotted === null
+      ? host
+      : host.slice(0, dotted.index) +
+        ((Number(dotted[1]) << 8) | Number(dotted[2])).toString(16) +
+        ':' +
+        ((Number(dotted[3]) << 8) | Number(dotted[4])).toString(16)
+  const [left = '', right] = text.replace(/%.*$/, '').split('::')
+  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)))
+  const head = groups(left)
+  const tail = right === undefined ? [] : groups(right)
+  const gap = new Array<number>(8 - head.length - tail.length).fill(0)
+  return Uint8Array.from([...head, ...gap, ...tail].flatMap((group) => [group >> 8, group & 0xff]))
+}
