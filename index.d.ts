@@ -49,6 +49,7 @@ export interface HotFunctions {
   /** A copy of a head block, to be read at 0. */
   copyHead(slab: Buffer, head: number): Buffer
 }
+
 /**
  * Which binding artifact the generated loader actually loaded: `'native'` for
  * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every

@@ -36,7 +36,10 @@ export class Wire {
 
   /** Everything up to the end of the connection. */
   async end(): Promise<string> {
-    if (!this.socket.closed) await once(this.socket, 'close')
+    if (!this.socket.closed && !this.socket.readableEnded) {
+      await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
+    }
+    this.socket.destroy()
     return this.received
   }
 }
