@@ -55,7 +55,7 @@ test('stop waits for a request under way and answers it with connection: close',
   const called = new Promise<void>((resolve) => {
     release = resolve
   })
-  let answer = (_: Response): void => {}
+  let answer: (response: Response) => void = () => {}
   const { server, connect } = await open(t, () => {
     release()
     return new Promise<Response>((resolve) => {
@@ -103,7 +103,7 @@ test('a failing observer stops the start and comes out in an AggregateError', as
   ]
   const server = new HttpServer('localhost:0', () => new Response(204), { observers })
   const error = await t.throwsAsync(server.start(), { instanceOf: AggregateError })
-  t.is((error?.errors[0] as Error).message, 'no')
+  t.is((error.errors[0] as Error).message, 'no')
   t.deepEqual(stops, ['one', 'two'])
   t.is(server.getState(), HttpServer.STOPPED)
 })

@@ -62,12 +62,12 @@ export const stderrLogger: Logger = {
  * @example escapeLine('a\nb') // 'a\\x0Ab'
  */
 export function escapeLine(text: string): string {
-  return text.replace(/["\\\x00-\x1f\x7f-\uffff]/g, escapeCharacter)
+  return text.replace(/[^ !#-[\]-~]/g, escapeCharacter)
 }
 
 /** As `escapeLine`, with line ends and tabs left alone: for stack traces. */
 function escapeText(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\uffff]/g, escapeCharacter)
+  return text.replace(/[^\t\n -~]/g, escapeCharacter)
 }
 
 function escapeCharacter(character: string): string {

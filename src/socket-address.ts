@@ -104,6 +104,6 @@ function ipv6Bytes(host: string): Uint8Array {
   const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)))
   const head = groups(left)
   const tail = right === undefined ? [] : groups(right)
-  const gap = new Array<number>(8 - head.length - tail.length).fill(0)
+  const gap = Array.from({ length: 8 - head.length - tail.length }, () => 0)
   return Uint8Array.from([...head, ...gap, ...tail].flatMap((group) => [group >> 8, group & 0xff]))
 }

@@ -196,15 +196,15 @@ impl<'a> Batch<'a> {
 
     fn push_pieces(&mut self, pieces: &Pieces<'_>) -> (u32, u32) {
         let len = pieces.len();
-        if len <= SMALL_BODY {
-            if let Some((at, mut place)) = self.claim(len) {
-                for piece in pieces.iter() {
-                    let (front, rest) = place.split_at_mut(piece.len());
-                    front.copy_from_slice(piece);
-                    place = rest;
-                }
-                return (at, 0);
+        if len <= SMALL_BODY
+            && let Some((at, mut place)) = self.claim(len)
+        {
+            for piece in pieces.iter() {
+                let (front, rest) = place.split_at_mut(piece.len());
+                front.copy_from_slice(piece);
+                place = rest;
             }
+            return (at, 0);
         }
         let mut body = Vec::with_capacity(len);
         pieces.iter().for_each(|piece| body.extend_from_slice(piece));
