@@ -16,8 +16,8 @@ pub(super) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     match rest {
         [b':', port @ ..] => (name, Some(port)),
         [] => (name, None),
-        // Something between the bracket and the port: no port is that long, so it is refused.
-        _ => (name, Some(rest)),
+        // Something between the bracket and the port: all of it is taken for the name, which is refused.
+        _ => (authority, None),
     }
 }
 
