@@ -21,6 +21,8 @@ export let disposeResponse: (response: Response, report: (error: unknown) => voi
 /** Whether any function waits for its end. */
 export let needsDisposal: (response: Response) => boolean
 
+const { hasOwnProperty } = Object.prototype
+
 const TEXT = 'content-type: text/plain; charset=utf-8\r\n'
 const HTML = 'content-type: text/html; charset=utf-8\r\n'
 const JSON_TYPE = 'content-type: application/json\r\n'
@@ -313,7 +315,7 @@ export class Response {
       return
     }
     for (const name in headers) {
-      if (!Object.hasOwn(headers, name)) continue
+      if (!hasOwnProperty.call(headers, name)) continue
       const value = (headers as Readonly<Record<string, unknown>>)[name]
       if (Array.isArray(value)) for (const item of value) this.#addLine(name, item)
       else this.#addLine(name, value)

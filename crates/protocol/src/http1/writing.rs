@@ -71,7 +71,7 @@ impl Connection {
             if traits.is_upgrade && self.reading == Reading::Barrier {
                 self.reading = Reading::Idle;
             }
-            if !self.window.is_empty() {
+            if self.window.first_mut().is_some_and(|next| next.extra.is_some()) {
                 self.advance(cx);
             }
             return;
