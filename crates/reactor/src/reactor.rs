@@ -258,18 +258,10 @@ impl Reactor {
         }
     }
 
-    /// The single exit of a connection: tells who must know, and gives everything back.
+    /// The single exit of a connection: tells who must know, and gives everything back. `Closed` is the
+    /// last that is heard of it, and `Idle` the last of all.
     pub(crate) fn close_client(&mut self, slot: u32) {
-        if let Some(facts) = self.remove_client(slot)
-            && facts.close()
-        {
-            self.notices.push_back(Notice::of(Kind::Closed, slot, facts.id()));
-        }
-    }
-
-    /// Takes a client out of the table; its open requests are announced as aborted.
-    pub(crate) fn remove_client(&mut self, slot: u32) -> Option<Arc<Facts>> {
-        let client = self.clients.try_remove(slot as usize)?;
+        let Some(client) = self.clients.try_remove(slot as usize) else { return };
         for ticket in client.connection.open_tickets() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
@@ -277,8 +269,10 @@ impl Reactor {
             let id = client.facts.id();
             self.waiters.retain(|waiter| waiter.client_id != id);
         }
+        if client.facts.close() {
+            self.notices.push_back(Notice::of(Kind::Closed, slot, client.facts.id()));
+        }
         self.announce_idle();
-        Some(client.facts)
     }
 
     fn announce_idle(&mut self) {
