@@ -49,7 +49,8 @@ impl Reactor {
     }
 
     fn take_events(&mut self) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+        let Some(poll) = &mut self.poll else { return Ok(()) };
+        match poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
