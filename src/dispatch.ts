@@ -246,7 +246,9 @@ export class Dispatcher implements ClientOwner {
       case Notice.PeerHalfClosed: {
         const client = this.#clients.get(id)
         if (client === undefined) return
-        return (kind & 0xff) === Notice.Closed ? noteClosed(client) : noteHalfClosed(client)
+        if ((kind & 0xff) === Notice.PeerHalfClosed) return noteHalfClosed(client)
+        this.#clients.delete(id)
+        return noteClosed(client)
       }
       case Notice.Idle:
         return this.#onIdle()
@@ -266,11 +268,15 @@ export class Dispatcher implements ClientOwner {
         return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
       case Notice.BodyFailed:
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
-      case Notice.Aborted:
+      case Notice.Aborted: {
         this.waiting.delete(id)
-        waiting.onFailure(new ClientException(waiting.client(), 'the client disconnected', 408))
+        // Whoever hears of it sees a closed client whose hooks have run.
+        const client = waiting.client()
+        noteClosed(client)
+        waiting.onFailure(new ClientException(client, 'the client disconnected', 408))
         waiting.onAbort()
         return waiting.onWritten()
+      }
       case Notice.HalfClosed:
         return waiting.onAbort()
       case Notice.Written:
@@ -287,18 +293,13 @@ export class Dispatcher implements ClientOwner {
     this.#slab = slab
   }
 
-  /** The client behind an exchange; the same object as long as it is open. */
+  /** The client behind an exchange; the same object until its close was announced. */
   clientOf(exchange: Exchange): Client {
     const known = this.#clients.get(exchange.clientId())
     if (known !== undefined) return known
     const client = createClient(exchange.openFacts(), this)
     if (!client.isClosed()) this.#clients.set(client.getId(), client)
     return client
-  }
-
-  /** Clients that somebody asked for and that are open. */
-  forget(client: Client): void {
-    this.#clients.delete(client.getId())
   }
 
   /** Why a body can't be had: its client has gone, or what it sent was refused. */
