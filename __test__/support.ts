@@ -29,7 +29,7 @@ export class Wire {
   async until(test: (received: string) => boolean): Promise<string> {
     while (!test(this.received)) {
       if (this.socket.closed || this.socket.readableEnded) throw new Error(`closed after: ${JSON.stringify(this.received)}`)
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close'), once(this.socket, 'end')])
+      await this.#any('data', 'close', 'end')
     }
     return this.received
   }
@@ -37,10 +37,16 @@ export class Wire {
   /** Everything up to the end of the connection. */
   async end(): Promise<string> {
     if (!this.socket.closed && !this.socket.readableEnded) {
-      await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
+      await this.#any('end', 'close')
     }
     this.socket.destroy()
     return this.received
+  }
+
+  async #any(...events: string[]): Promise<void> {
+    const done = new AbortController()
+    await Promise.race(events.map((event) => once(this.socket, event, { signal: done.signal })))
+    done.abort()
   }
 }
 
