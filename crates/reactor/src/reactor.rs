@@ -281,7 +281,14 @@ impl Reactor {
         }
         if client.has_waiters {
             let id = client.facts.id();
-            self.waiters.retain(|waiter| waiter.client_id != id);
+            self.waiters.retain(|waiter| {
+                let is_theirs = waiter.client_id == id;
+                // The answer is given, so its request isn't open, and its last bytes never leave.
+                if is_theirs && !client.connection.is_open(waiter.ticket) {
+                    self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
+                }
+                !is_theirs
+            });
         }
         if client.facts.close() {
             self.notices.push_back(Notice::of(Kind::Closed, slot, client.facts.id()));
