@@ -134,10 +134,11 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   signal(): AbortSignal {
     const extra = this.#extra()
     extra.controller ??= new AbortController()
+    if (extra.isSettled) return extra.controller.signal
     const status = this.client().getStatus()
     const isPatient = this.#dispatcher.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) extra.controller.abort()
-    else if (!extra.isSettled) this.#wait()
+    else this.#wait()
     return extra.controller.signal
   }
 
