@@ -7,45 +7,11 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Client, ClientException, OptionError, Response, StateError, TimeoutError, silentLogger } from '../src/index.ts'
-import type { Listen, Request, ServerSettings } from '../src/index.ts'
-import { LAST_GET, Wire, count, open } from './support.ts'
+import type { Request } from '../src/index.ts'
+import { GET, LAST_GET, Wire, count, hold, open, until } from './support.ts'
 
-const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 /** More than the kernel takes for a client that doesn't read. */
 const LARGE = 'x'.repeat(24 * 1024 * 1024)
-
-/** A request in the hands of a test. */
-interface Held {
-  readonly request: Request
-  readonly client: Client
-  answer(response: Response): void
-}
-
-/** A server whose handler hands every request to the test, and answers when the test does. */
-async function hold(t: ExecutionContext, settings: ServerSettings = {}, listen: Listen = '127.0.0.1:0') {
-  const arrived: Held[] = []
-  let tell = (): void => {}
-  const opened = await open(
-    t,
-    (request) =>
-      new Promise<Response>((answer) => {
-        arrived.push({ request, client: request.getClient(), answer })
-        tell()
-      }),
-    settings,
-    listen,
-  )
-  const next = async (): Promise<Held> => {
-    while (arrived.length === 0) await new Promise<void>((resolve) => (tell = resolve))
-    return arrived.shift()!
-  }
-  return { ...opened, next, arrived }
-}
-
-/** Resolves when a condition holds; looks at it once per round of the event loop. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
-}
 
 async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
   const socket = openSocket({ ...target, allowHalfOpen: true })
