@@ -135,17 +135,22 @@ export class Dispatcher implements ClientOwner {
   }
 
   #settleLater(request: Request, exchange: Exchange, result: unknown): void {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
-      return this.#fail(request, exchange, notAResponse(result))
+    try {
+      if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
+        return this.#fail(request, exchange, notAResponse(result))
+      }
+      this.#open.push(exchange)
+      ;(result as PromiseLike<unknown>).then(
+        (response) => {
+          if (response instanceof Response) this.#answer(request, exchange, response)
+          else this.#fail(request, exchange, notAResponse(response))
+        },
+        (error: unknown) => this.#fail(request, exchange, error),
+      )
+    } catch (error) {
+      // Its `then` is the application's own, and failed.
+      this.#fail(request, exchange, error)
     }
-    this.#open.push(exchange)
-    ;(result as PromiseLike<unknown>).then(
-      (response) => {
-        if (response instanceof Response) this.#answer(request, exchange, response)
-        else this.#fail(request, exchange, notAResponse(response))
-      },
-      (error: unknown) => this.#fail(request, exchange, error),
-    )
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
@@ -315,5 +320,11 @@ function notAResponse(value: unknown): HandlerError {
   if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
     return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
   }
-  return new HandlerError(`a handler must return a Response or a promise of one; got ${show(value)}`)
+  let shown = 'something that can not be shown'
+  try {
+    shown = show(value)
+  } catch {
+    // A getter of its own failed.
+  }
+  return new HandlerError(`a handler must return a Response or a promise of one; got ${shown}`)
 }
