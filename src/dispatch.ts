@@ -15,12 +15,12 @@ import { ClientException, HandlerError, HttpErrorException, show } from './error
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from './logger.ts'
 import type { Logger } from './logger.ts'
-import { BATCH_RECORDS, Engine, Flag, Notice, RECORD_WORDS } from './native.ts'
+import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from './native.ts'
 import type { EngineLimits, HotFunctions } from './native.ts'
 import type { Options } from './options.ts'
 import { Exchange } from './exchange.ts'
 import { Request } from './request.ts'
-import { Response, beginResponse, disposeResponse, needsDisposal } from './response.ts'
+import { Response, disposeResponse, needsDisposal, sendResponse } from './response.ts'
 
 const HIGH = 2 ** 32
 
@@ -73,7 +73,8 @@ export class Dispatcher implements ClientOwner {
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
-  readonly #words = new Uint32Array(RECORD_WORDS * BATCH_RECORDS)
+  /** Notices come in it, and the numbers of answers go; nobody else ever has it. */
+  readonly #words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
   /** By method number: what becomes of a request with it. */
   readonly #allowed: Uint8Array
   readonly #allow: string
@@ -90,6 +91,7 @@ export class Dispatcher implements ClientOwner {
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
+    markAsUntransferable(this.#words.buffer)
     this.engine = new Engine(settings.limits, this.#words, (first, count, slab) => this.#onNotices(first, count, slab))
     this.hot = this.engine.hot()
     this.methods = Engine.methods()
@@ -154,17 +156,18 @@ export class Dispatcher implements ClientOwner {
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
-    let parts
+    const { ticket } = exchange
+    const words = this.#words
+    words[ANSWER_WORDS + Answer.Slot] = exchange.slot
+    words[ANSWER_WORDS + Answer.TicketLow] = ticket
+    words[ANSWER_WORDS + Answer.TicketHigh] = ticket / HIGH
+    const disposal = needsDisposal(response)
+    let result
     try {
-      parts = beginResponse(response)
-      if (parts.status < 200) throw new HandlerError(`a handler can't answer with ${parts.status}; see request.inform`)
+      result = sendResponse(response, words, this.hot)
     } catch (error) {
       return this.#fail(request, exchange, error)
     }
-    const disposal = needsDisposal(response)
-    const flags = (parts.closes ? 1 : 0) | (disposal ? 2 : 0)
-    const { status, reason, lines, body, declaredLength } = parts
-    const result = this.hot.respond(exchange.slot, exchange.ticket, status, reason, lines, body, flags, declaredLength)
     if (disposal || exchange.isWaiting) this.#answered(exchange, response, disposal && result === 0)
   }
 

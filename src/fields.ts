@@ -66,9 +66,12 @@ export const Role = {
   Length: 3,
 } as const
 
+/** A name that was checked, with the last line it stood in. */
 interface Name {
   readonly lower: string
   readonly role: number
+  value: string
+  line: string
 }
 
 const ROLES: ReadonlyMap<string, number> = new Map([
@@ -82,6 +85,8 @@ const ROLES: ReadonlyMap<string, number> = new Map([
 /** Names seen before, as they were written: applications use few. */
 const NAMES = new Map<string, Name>()
 const NAMES_KEPT = 1024
+/** Longest value that is kept with its name. */
+const VALUE_KEPT = 128
 
 const NOT_A_NAME = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/
 const NOT_A_VALUE = /[^\t\x20-\x7e\x80-\xff]/
@@ -96,7 +101,7 @@ function newName(name: string): Name {
     throw new InvalidHeaderException(`${show(name)} is no header name: it may hold letters, digits and !#$%&'*+-.^_\`|~`)
   }
   const lower = name.toLowerCase()
-  const found = { lower, role: ROLES.get(lower) ?? Role.Ordinary }
+  const found = { lower, role: ROLES.get(lower) ?? Role.Ordinary, value: '', line: `${name}: \r\n` }
   if (NAMES.size >= NAMES_KEPT) NAMES.clear()
   NAMES.set(name, found)
   return found
@@ -110,6 +115,21 @@ export function valueOf(name: string, value: unknown): string {
   }
   if (NOT_A_VALUE.test(text)) throw badValue(name, text)
   return text
+}
+
+/**
+ * `name: value\r\n`, checked. The last line of each name is kept: most applications send the same value
+ * again and again.
+ */
+export function lineOf(name: string, known: Name, value: unknown): string {
+  if (known.value === value) return known.line
+  const text = valueOf(name, value)
+  const line = `${name}: ${text}\r\n`
+  if (text.length <= VALUE_KEPT) {
+    known.value = text
+    known.line = line
+  }
+  return line
 }
 
 function badValue(name: string, text: string): InvalidHeaderException {

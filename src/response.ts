@@ -2,30 +2,26 @@
  * Responses: what handlers answer with.
  */
 import { HandlerError, OptionError, StateError, show } from './errors.ts'
-import { Fields, Role, eachField, nameOf, valueOf } from './fields.ts'
+import { Fields, Role, eachField, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
+import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
+import type { HotFunctions } from './native.ts'
 import { reasonPhrase } from './status.ts'
 
 /** A body that is there as a whole. */
 export type Content = string | Uint8Array
 
-/** What the engine is told of a response. */
-export interface Parts {
-  readonly status: number
-  readonly reason: string | undefined
-  readonly lines: string
-  readonly body: Content | undefined
-  readonly closes: boolean
-  /** A length the application set itself; -1 for none. */
-  readonly declaredLength: number
-}
-
-/** What to send; marks the response as sent. Throws when it was before. */
-export let beginResponse: (response: Response) => Parts
+/**
+ * Sends a response for the request whose slot and ticket stand in the words already; says whether the
+ * engine took it. Throws when it was sent before.
+ */
+export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
 /** Runs the functions that wait for its end, once. */
 export let disposeResponse: (response: Response, report: (error: unknown) => void) => void
 /** Whether any function waits for its end. */
 export let needsDisposal: (response: Response) => boolean
+
+const { hasOwnProperty } = Object.prototype
 
 const TEXT = 'content-type: text/plain; charset=utf-8\r\n'
 const HTML = 'content-type: text/html; charset=utf-8\r\n'
@@ -314,12 +310,22 @@ export class Response {
   }
 
   #setLines(headers: FieldsInit): void {
-    let lines = ''
-    eachField(headers, (name, value) => {
-      if (nameOf(name).role === Role.Ordinary) lines += `${name}: ${valueOf(name, value)}\r\n`
-      else this.#setSpecial(name, value)
-    })
-    this.#lines = lines
+    if (Symbol.iterator in headers) {
+      eachField(headers, (name, value) => this.#addLine(name, value))
+      return
+    }
+    for (const name in headers) {
+      if (!hasOwnProperty.call(headers, name)) continue
+      const value = (headers as Readonly<Record<string, unknown>>)[name]
+      if (Array.isArray(value)) for (const item of value) this.#addLine(name, item)
+      else this.#addLine(name, value)
+    }
+  }
+
+  #addLine(name: string, value: unknown): void {
+    const known = nameOf(name)
+    if (known.role === Role.Ordinary) this.#lines += lineOf(name, known, value)
+    else this.#setSpecial(name, value)
   }
 
   #setBody(body: Content): void {
@@ -350,19 +356,25 @@ export class Response {
     }
   }
 
-  #begin(): Parts {
-    if (this.#isSent) {
-      throw new StateError('this Response was sent already; make a new one for each request')
-    }
+  #send(words: Uint32Array, hot: HotFunctions): number {
+    if (this.#isSent) throw new StateError('this Response was sent already; make a new one for each request')
+    const status = this.#status
+    if (status < 200) throw new HandlerError(`a handler can't answer with ${status}; see request.inform`)
     this.#isSent = true
-    return {
-      status: this.#status,
-      reason: this.#reason,
-      lines: this.#fields === null ? this.#lines : this.#fields.toLines(),
-      body: this.#body,
-      closes: this.#closes,
-      declaredLength: this.#declaredLength,
+    const body = this.#body
+    let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
+    if (this.#closes) flags |= AnswerFlag.Close
+    if (this.#disposers !== null) flags |= AnswerFlag.TellWritten
+    if (this.#reason !== undefined) flags |= AnswerFlag.Reason
+    if (this.#declaredLength >= 0) {
+      flags |= AnswerFlag.Length
+      words[ANSWER_WORDS + Answer.LengthLow] = this.#declaredLength
+      words[ANSWER_WORDS + Answer.LengthHigh] = this.#declaredLength / 2 ** 32
     }
+    words[ANSWER_WORDS + Answer.Status] = status
+    words[ANSWER_WORDS + Answer.Flags] = flags
+    const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
+    return hot.respond(lines, body, this.#reason)
   }
 
   #dispose(report: (error: unknown) => void): void {
@@ -378,7 +390,7 @@ export class Response {
   }
 
   static {
-    beginResponse = (response) => response.#begin()
+    sendResponse = (response, words, hot) => response.#send(words, hot)
     disposeResponse = (response, report) => response.#dispose(report)
     needsDisposal = (response) => response.#disposers !== null
   }

@@ -1,29 +1,18 @@
 // The internal border between busbar's TypeScript and its native half. Generated: don't edit, don't import
 // it from outside the package; it changes without notice. Its words are explained in crates/binding.
 
-/** The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more. */
+/**
+ * The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more.
+ *
+ * The numbers of an answer travel in the last eight of the shared words: slot, ticket (low, high), status,
+ * flags, declared length (low, high). Flags: 1 close behind it, 2 announce when written, 4 the body is a
+ * string, 8 it is bytes, 16 there is a reason, 32 there is a declared length.
+ */
 export interface HotFunctions {
-  /** Answers with a whole body. Flags: 1 close behind it, 2 announce when written. `declaredLength` -1: automatic. */
-  respond(
-    slot: number,
-    ticket: number,
-    status: number,
-    reason: string | undefined,
-    fields: string,
-    body: string | Uint8Array | undefined,
-    flags: number,
-    declaredLength: number,
-  ): number
-  /** Opens an answer whose body follows by `write` and `end`. `length` -1: unknown. */
-  startStream(
-    slot: number,
-    ticket: number,
-    status: number,
-    reason: string | undefined,
-    fields: string,
-    flags: number,
-    length: number,
-  ): number
+  /** Answers with a whole body. */
+  respond(fields: string, body?: string | Uint8Array, reason?: string): number
+  /** Opens an answer whose body follows by `write` and `end`. */
+  startStream(fields: string, body?: undefined, reason?: string): number
   /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
   write(slot: number, ticket: number, chunk: string | Uint8Array): number
   /** Ends a streamed answer; trailers as `name: value\r\n` lines. */

@@ -50,6 +50,8 @@ pub(crate) struct Driver {
 /// What JavaScript gave us, and its memory.
 struct JavaScript {
     words: Reference,
+    /// The last eight of the words.
+    answer: *const [u32; RECORD_WORDS],
     on_notices: Reference,
     resource: Reference,
     slab: Reference,
@@ -153,6 +155,19 @@ impl Driver {
         }
     }
 
+    /// The words that carry the numbers of the answer being given; zeros once the server is disposed of,
+    /// which no request has.
+    #[inline]
+    pub(crate) fn answer_words(&self) -> [u32; RECORD_WORDS] {
+        match &*self.js.borrow() {
+            // SAFETY: the words' memory is held by a reference as long as `js` is, never moves, and is
+            // never detached: only our own JavaScript has it, which marks it untransferable. Both
+            // sides run on this thread.
+            Some(js) => unsafe { js.answer.read() },
+            None => [0; RECORD_WORDS],
+        }
+    }
+
     /// Turns until nothing is left to do, or the budget is spent.
     fn round(&self) {
         // SAFETY: the environment is live: its end disposes the driver, after which no round begins.
@@ -216,9 +231,8 @@ impl Driver {
         let (words, bytes) = unsafe { (typed_array(self.env, words)?, typed_array(self.env, slab)?) };
         // SAFETY: a Uint32Array's memory is aligned for its elements.
         let (_, words, _) = unsafe { words.align_to_mut::<u32>() };
-        if words.len() < RECORD_WORDS {
-            return None;
-        }
+        let records = words.len() - RECORD_WORDS;
+        let words = words.get_mut(..records)?;
         let mut large = self.large.borrow_mut();
         let mut batch = Batch::new(words, bytes, js.slab_used, &mut large);
         let mut reactor = self.reactor.borrow_mut();
@@ -366,6 +380,7 @@ impl JavaScript {
     ) -> Option<JavaScript> {
         // SAFETY: by the caller's contract; each handle is of the running call's scope.
         unsafe {
+            let answer = typed_array(env, words)?.last_chunk_mut::<{ 4 * RECORD_WORDS }>()?.as_ptr().cast();
             let mut resource = ptr::null_mut();
             sys::napi_create_object(env, &mut resource);
             let mut name = ptr::null_mut();
@@ -375,6 +390,7 @@ impl JavaScript {
             sys::napi_async_init(env, resource, name, &mut context);
             Some(JavaScript {
                 words: Reference::new(env, words)?,
+                answer,
                 on_notices: Reference::new(env, on_notices)?,
                 resource: Reference::new(env, resource)?,
                 slab: Reference::new(env, new_slab(env)?)?,

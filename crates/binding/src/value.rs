@@ -136,6 +136,15 @@ impl<const N: usize> Call<N> {
         }
     }
 
+    /// Appends the bytes of the typed array argument `at` to `out`; nothing for anything else.
+    #[inline]
+    pub(crate) fn put_bytes(&self, at: usize, out: &mut Vec<u8>) {
+        // SAFETY: copied right here.
+        if let Some(bytes) = unsafe { self.bytes(at) } {
+            out.extend_from_slice(bytes);
+        }
+    }
+
     /// Bytes of the typed array argument `at`; None for anything else, empty when it is detached.
     /// They are valid until JavaScript runs again, hence the unsafe.
     ///

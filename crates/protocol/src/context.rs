@@ -22,13 +22,16 @@ pub struct Context {
     pub now: Timestamp,
     /// The server's limits.
     pub limits: Limits,
-    /// The Date field.
-    pub date: Date,
+    pub(crate) date: Date,
+    /// Status line and connection fields of nearly every answer: 200, kept alive. Made once a second.
+    pub(crate) usual_opening: Vec<u8>,
     /// `connection: keep-alive` with its companion.
     pub(crate) keep_alive_lines: Vec<u8>,
     pub(crate) record: Record,
     /// A head that came in several inputs, put together.
     pub(crate) head_bytes: Vec<u8>,
+    /// The Host last found valid: clients of one server nearly all send the same.
+    pub(crate) known_host: Vec<u8>,
     next_ticket: u64,
     buffers: Vec<Vec<u8>>,
 }
@@ -41,16 +44,29 @@ impl Context {
         if limits.http1_timeout != u64::MAX && seconds > 0 {
             keep_alive_lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
         }
-        Context {
+        let mut cx = Context {
             now: Timestamp(0),
             limits,
             date: Date::new(),
+            usual_opening: Vec::new(),
             keep_alive_lines,
             record: Record::default(),
             head_bytes: Vec::new(),
+            known_host: Vec::new(),
             next_ticket: 1,
             buffers: Vec::new(),
-        }
+        };
+        cx.set_date(0);
+        cx
+    }
+
+    /// Formats what depends on the date, for a Unix time in seconds. To be called once a second.
+    pub fn set_date(&mut self, unix_seconds: u64) {
+        self.date.refresh(unix_seconds);
+        self.usual_opening.clear();
+        self.usual_opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        self.usual_opening.extend_from_slice(self.date.line());
+        self.usual_opening.extend_from_slice(&self.keep_alive_lines);
     }
 
     /// Unsent bytes of one connection above which a writer should pause.

@@ -196,7 +196,7 @@ impl Reactor {
         let second = self.clock.unix_millis(self.cx.now) / 1000;
         if second != self.date_second {
             self.date_second = second;
-            self.cx.date.refresh(unix_millis_now() / 1000);
+            self.cx.set_date(unix_millis_now() / 1000);
         }
     }
 

@@ -43,6 +43,13 @@ impl Connection {
         (self.deadline.at.0 != u64::MAX).then_some(self.deadline.at)
     }
 
+    /// Bytes have been sent: the rest, if there is one, has its whole time again.
+    #[inline]
+    pub(super) fn rearm_after_sending(&mut self, cx: &Context) {
+        self.deadline.kind = Kind::Running;
+        self.rearm(cx);
+    }
+
     /// Whether the application may put the present deadline off: it may not let a head, or an unread
     /// answer, take longer.
     pub fn is_timeout_extendable(&self) -> bool {
@@ -73,10 +80,14 @@ impl Connection {
     }
 
     /// Notes what the connection waits for now. Called after progress: time begins anew, but for a
-    /// head, whose deadline doesn't move as bytes trickle in.
+    /// head, whose deadline doesn't move as bytes trickle in, and for unsent bytes, which only their
+    /// sending helps.
     #[inline]
     pub(super) fn rearm(&mut self, cx: &Context) {
         let (kind, millis) = if !self.out.is_empty() {
+            if self.deadline.kind == Kind::Write {
+                return;
+            }
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {

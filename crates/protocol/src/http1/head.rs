@@ -23,6 +23,7 @@ pub(super) fn check(
     bytes: &[u8],
     record: &mut Record,
     limits: &Limits,
+    known_host: &mut Vec<u8>,
 ) -> Result<Checked, RequestError> {
     let version = match parser.version() {
         (1, 1) => Version::Http11,
@@ -60,8 +61,8 @@ pub(super) fn check(
         0 if version == Version::Http10 => {}
         found => return Err(RequestError::HostCount { found }),
     }
-    if hosts == 1 && !host::is_valid(host_value) {
-        return Err(RequestError::HostInvalid);
+    if hosts == 1 && host_value != &known_host[..] {
+        check_host(host_value, known_host)?;
     }
     target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value))?;
     let keep_alive = match version {
@@ -96,6 +97,16 @@ pub(super) fn check_framing(record: &Record, limits: &Limits) -> Option<RequestE
     let is_too_large = record.trailer_bytes.len() as u64 > limits.header_size_limit
         || record.trailers.len() as u64 > limits.header_field_limit;
     is_too_large.then_some(RequestError::TrailersTooLarge)
+}
+
+#[cold]
+fn check_host(value: &[u8], known_host: &mut Vec<u8>) -> Result<(), RequestError> {
+    if !host::is_valid(value) {
+        return Err(RequestError::HostInvalid);
+    }
+    known_host.clear();
+    known_host.extend_from_slice(value);
+    Ok(())
 }
 
 fn is_named(field: &Field, bytes: &[u8], name: &[u8]) -> bool {

@@ -75,10 +75,13 @@ fn are_labels_valid(name: &[u8]) -> bool {
         return is_ipv4(without_root);
     }
     !without_root.is_empty()
-        && without_root.split(|&byte| byte == b'.').all(|label| match label {
-            [b'x' | b'X', b'n' | b'N', b'-', b'-', rest @ ..] => is_punycode(rest),
-            _ => true,
-        })
+        && (!without_root.split(|&byte| byte == b'.').any(is_encoded)
+            || idna::domain_to_ascii_cow(without_root, idna::AsciiDenyList::URL).is_ok())
+}
+
+/// Begins with `xn--`: stands for something that isn't ASCII, if it is valid. UTS #46.
+fn is_encoded(label: &[u8]) -> bool {
+    matches!(label, [b'x' | b'X', b'n' | b'N', b'-', b'-', ..])
 }
 
 /// Up to four numbers, the last of which fills what the others leave.
@@ -106,64 +109,6 @@ fn ipv4_number(part: &[u8]) -> Option<u64> {
         [b'+' | b'-', ..] => None,
         _ => u64::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok(),
     }
-}
-
-/// Whether the part behind `xn--` decodes to something that needed encoding. RFC 3492 §6.2.
-fn is_punycode(encoded: &[u8]) -> bool {
-    let (basic, deltas) = match encoded.iter().rposition(|&byte| byte == b'-') {
-        Some(at) => (at as u32, &encoded[at + 1..]),
-        None => (0, encoded),
-    };
-    let (mut n, mut i, mut bias, mut count) = (128_u32, 0_u32, 72_u32, basic);
-    let mut digits = deltas.iter();
-    if deltas.is_empty() {
-        return false;
-    }
-    while digits.len() > 0 {
-        let (old, mut weight, mut k) = (i, 1_u32, 36_u32);
-        loop {
-            let digit = match digits.next() {
-                Some(byte @ b'a'..=b'z') => u32::from(byte - b'a'),
-                Some(byte @ b'A'..=b'Z') => u32::from(byte - b'A'),
-                Some(byte @ b'0'..=b'9') => u32::from(byte - b'0') + 26,
-                _ => return false,
-            };
-            let Some(sum) = digit.checked_mul(weight).and_then(|step| i.checked_add(step)) else {
-                return false;
-            };
-            i = sum;
-            let threshold = k.saturating_sub(bias).clamp(1, 26);
-            if digit < threshold {
-                break;
-            }
-            let Some(next) = weight.checked_mul(36 - threshold) else { return false };
-            weight = next;
-            k += 36;
-        }
-        count += 1;
-        bias = adapt(i - old, count, old == 0);
-        n = match n.checked_add(i / count) {
-            Some(n) => n,
-            None => return false,
-        };
-        i %= count;
-        if char::from_u32(n).is_none() {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
-fn adapt(delta: u32, count: u32, is_first: bool) -> u32 {
-    let mut delta = if is_first { delta / 700 } else { delta / 2 };
-    delta += delta / count;
-    let mut k = 0;
-    while delta > 455 {
-        delta /= 35;
-        k += 36;
-    }
-    k + 36 * delta / (delta + 38)
 }
 
 #[cfg(test)]

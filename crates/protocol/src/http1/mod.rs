@@ -216,7 +216,7 @@ impl Connection {
             self.out.drain(..self.sent as usize);
             self.sent = 0;
         }
-        self.rearm(cx);
+        self.rearm_after_sending(cx);
     }
 
     /// What to do with the connection; None while it goes on or has something to send.

@@ -131,7 +131,7 @@ impl Connection {
         progress: Progress,
     ) -> Step<'a> {
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
-        let checked = match head::check(&self.parser, bytes, &mut cx.record, &cx.limits) {
+        let checked = match head::check(&self.parser, bytes, &mut cx.record, &cx.limits, &mut cx.known_host) {
             Ok(checked) => checked,
             Err(error) => return self.refuse_head(cx, input, error),
         };

@@ -70,27 +70,38 @@ pub(super) enum Stream {
 /// The window.
 #[derive(Debug)]
 pub(super) struct Window {
+    /// Requests in order; those before `first` have been answered.
     pending: SmallVec<[Pending; 1]>,
+    first: usize,
 }
+
+/// Answered requests at the front that are kept in place before the others move up.
+const ANSWERED_KEPT: usize = 64;
 
 impl Window {
     pub(super) fn new() -> Window {
-        Window { pending: SmallVec::new() }
+        Window { pending: SmallVec::new(), first: 0 }
+    }
+
+    #[inline]
+    fn open(&self) -> &[Pending] {
+        self.pending.get(self.first..).unwrap_or(&[])
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.len() == self.first
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.len() - self.first
     }
 
     /// Requests whose answers are owed; refusals aren't requests.
     #[inline]
     pub(super) fn owed(&self) -> usize {
-        self.pending.iter().filter(|pending| pending.ticket != NOBODY).count()
+        self.open().iter().filter(|pending| pending.ticket != NOBODY).count()
     }
 
     #[inline]
@@ -108,52 +119,66 @@ impl Window {
     /// Place of an open request. Nearly always the first.
     #[inline]
     pub(super) fn position(&self, ticket: Ticket) -> Option<usize> {
-        let found = self.pending.iter().position(|pending| pending.ticket == ticket)?;
-        let is_done = self.pending[found].extra.as_ref().is_some_and(|extra| extra.is_done);
+        let open = self.open();
+        let found = open.iter().position(|pending| pending.ticket == ticket)?;
+        let is_done = open[found].extra.as_ref().is_some_and(|extra| extra.is_done);
         (!is_done && ticket != NOBODY).then_some(found)
     }
 
     pub(super) fn is_open(&self, ticket: Ticket) -> bool {
-        self.pending.iter().any(|pending| pending.ticket == ticket)
+        self.open().iter().any(|pending| pending.ticket == ticket)
     }
 
     pub(super) fn is_first(&self, ticket: Ticket) -> bool {
-        self.pending.first().is_some_and(|pending| pending.ticket == ticket)
+        self.open().first().is_some_and(|pending| pending.ticket == ticket)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Pending> {
-        self.pending.get_mut(at)
+        self.pending.get_mut(self.first + at)
     }
 
     /// Traits of the latest request.
     pub(super) fn last_traits(&self) -> Option<Traits> {
-        self.pending.last().map(|pending| pending.traits)
+        self.open().last().map(|pending| pending.traits)
     }
 
     pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
-        self.pending.first_mut()
+        self.get_mut(0)
     }
 
     #[inline]
     pub(super) fn pop_first(&mut self) {
-        self.pending.remove(0);
-        if self.pending.is_empty() && self.pending.spilled() {
-            self.pending = SmallVec::new();
+        if let Some(answered) = self.first_mut() {
+            answered.extra = None;
+        }
+        self.first += 1;
+        if self.first == self.pending.len() {
+            self.clear();
+        } else if self.first > ANSWERED_KEPT {
+            self.pending.drain(..self.first);
+            self.first = 0;
         }
     }
 
+    #[inline]
     pub(super) fn clear(&mut self) {
-        self.pending = SmallVec::new();
+        self.first = 0;
+        if self.pending.spilled() {
+            self.pending = SmallVec::new();
+        } else {
+            self.pending.clear();
+        }
     }
 
     pub(super) fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
-        self.pending.iter().map(|pending| pending.ticket).filter(|ticket| *ticket != NOBODY)
+        self.open().iter().map(|pending| pending.ticket).filter(|ticket| *ticket != NOBODY)
     }
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
     /// until every earlier answer has begun, and all others wait for it.
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
-        self.pending.iter().all(|pending| pending.has_begun || is_safe && pending.traits.is_safe)
+        self.open().iter().all(|pending| pending.has_begun || is_safe && pending.traits.is_safe)
     }
 }
 

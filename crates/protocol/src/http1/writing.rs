@@ -71,7 +71,7 @@ impl Connection {
             if traits.is_upgrade && self.reading == Reading::Barrier {
                 self.reading = Reading::Idle;
             }
-            if !self.window.is_empty() {
+            if self.window.first_mut().is_some_and(|next| next.extra.is_some()) {
                 self.advance(cx);
             }
             return;
@@ -294,7 +294,11 @@ fn serialise(cx: &Context, traits: Traits, answer: &Answer<'_>, closes: bool, ou
     let is_chunked = outcome.stream == Some(Stream::Chunked)
         || outcome.stream == Some(Stream::Silent) && length.is_none() && traits.is_head && !traits.is_http10;
     out.reserve(answer.fields.len() + body.len() + 256);
-    put_status_line(answer.status, answer.reason, out);
+    if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
+        out.extend_from_slice(&cx.usual_opening);
+    } else {
+        put_opening(cx, answer, outcome.closes, out);
+    }
     out.extend_from_slice(answer.fields);
     if let Some(length) = length {
         out.extend_from_slice(b"content-length: ");
@@ -303,27 +307,23 @@ fn serialise(cx: &Context, traits: Traits, answer: &Answer<'_>, closes: bool, ou
     } else if is_chunked {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
-    out.extend_from_slice(cx.date.line());
-    if outcome.closes {
-        out.extend_from_slice(b"connection: close\r\n");
-    } else {
-        out.extend_from_slice(&cx.keep_alive_lines);
-    }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
     outcome
 }
 
-#[inline]
-fn put_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
-    if status == 200 && reason.is_none() {
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        return;
+/// Status line and the connection's own fields.
+fn put_opening(cx: &Context, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
+    put_status_line(answer.status, answer.reason, out);
+    out.extend_from_slice(cx.date.line());
+    if closes {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else {
+        out.extend_from_slice(&cx.keep_alive_lines);
     }
-    put_rarer_status_line(status, reason, out);
 }
 
-fn put_rarer_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
+fn put_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.push(b' ');
@@ -368,7 +368,7 @@ fn put_hex(value: usize, out: &mut Vec<u8>) {
 pub(super) fn error_answer(cx: &Context, error: &RequestError) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let body = format!("{error}\n");
-    put_rarer_status_line(error.status(), None, &mut out);
+    put_status_line(error.status(), None, &mut out);
     out.extend_from_slice(b"content-type: text/plain; charset=utf-8\r\ncontent-length: ");
     out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     out.extend_from_slice(b"\r\n");

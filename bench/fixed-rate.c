@@ -1,0 +1,104 @@
+/* Load at a fixed rate: request number k is due at k / rate, whether or not earlier ones were answered,
+ * and its latency counts from then. Arguments: port, connections, requests a second, seconds.
+ * Prints one line of JSON, latencies in microseconds. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READY 256
+/* Nanoseconds that unanswered requests have at the end. */
+#define GRACE 1000000000ull
+
+static const char REQUEST[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char END[] = "Hello, World!";
+
+struct connection {
+  int fd;
+  int is_busy;
+  uint64_t due;
+};
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static int dial(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  address.sin_port = htons((uint16_t)port);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    perror("fixed-rate");
+    exit(1);
+  }
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  return fd;
+}
+
+int main(int count, char **arguments) {
+  if (count != 5) return 2;
+  int connections = atoi(arguments[2]);
+  double rate = atof(arguments[3]);
+  uint64_t total = (uint64_t)(rate * atof(arguments[4])), sent = 0, done = 0, errors = 0;
+  struct connection *all = calloc((size_t)connections, sizeof *all);
+  int *idle = malloc((size_t)connections * sizeof *idle), idle_count = 0, poller = epoll_create1(0);
+  uint32_t *latency = malloc((total + 1) * sizeof *latency);
+  if (all == NULL || idle == NULL || latency == NULL) return 1;
+  for (int at = 0; at < connections; at++) {
+    all[at].fd = dial(atoi(arguments[1]));
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)at};
+    epoll_ctl(poller, EPOLL_CTL_ADD, all[at].fd, &event);
+    idle[idle_count++] = at;
+  }
+  struct epoll_event ready[READY];
+  char input[4096];
+  uint64_t start = now(), last = start + (uint64_t)((double)total * 1e9 / rate) + GRACE;
+  while (done + errors < total && now() < last) {
+    while (sent < total && idle_count > 0) {
+      uint64_t due = start + (uint64_t)((double)sent * 1e9 / rate);
+      if (due > now()) break;
+      struct connection *next = &all[idle[--idle_count]];
+      next->due = due;
+      next->is_busy = 1;
+      sent++;
+      if (send(next->fd, REQUEST, sizeof REQUEST - 1, MSG_NOSIGNAL) < 0) errors++;
+    }
+    /* No sleep: this process has a core of its own, and waking up would count as latency. */
+    int found = epoll_wait(poller, ready, READY, 0);
+    for (int at = 0; at < found; at++) {
+      struct connection *one = &all[ready[at].data.u32];
+      ssize_t got = recv(one->fd, input, sizeof input, 0);
+      if (got <= 0) {
+        errors++;
+        epoll_ctl(poller, EPOLL_CTL_DEL, one->fd, NULL);
+        continue;
+      }
+      if (!one->is_busy || memmem(input, (size_t)got, END, sizeof END - 1) == NULL) continue;
+      latency[done++] = (uint32_t)((now() - one->due) / 1000);
+      one->is_busy = 0;
+      idle[idle_count++] = (int)(one - all);
+    }
+  }
+  errors += total - done - errors;
+  qsort(latency, done, sizeof *latency, by_size);
+  if (done == 0) latency[done++] = 0;
+  printf("{\"p50\":%u,\"p99\":%u,\"p999\":%u,\"requests\":%lu,\"errors\":%lu}\n", latency[done / 2],
+         latency[done * 99 / 100], latency[done * 999 / 1000], (unsigned long)done, (unsigned long)errors);
+  return 0;
+}

@@ -1,0 +1,96 @@
+/**
+ * Load: one work against one port for some seconds. wrk where it is installed, else autocannon.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { connect } from 'node:net'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { LOAD_CORE, pinned } from './peers.mjs'
+
+const AUTOCANNON = fileURLToPath(new URL('../node_modules/autocannon/autocannon.js', import.meta.url))
+
+/** Which of the two is used. */
+export const tool = spawnSync('wrk', ['--version']).error === undefined ? 'wrk' : 'autocannon'
+
+/** Requests as the work says for so many seconds; requests done, their rate, and what went wrong. */
+export async function load(work, port, { seconds, connections, scratch }) {
+  const run = tool === 'wrk' ? wrk : autocannon
+  return run(work, port, seconds, connections, scratch)
+}
+
+async function output(command, args) {
+  const [name, all] = pinned(LOAD_CORE, command, args)
+  const child = spawn(name, all, { stdio: ['ignore', 'pipe', 'ignore'] })
+  return text(child.stdout)
+}
+
+async function wrk(work, port, seconds, connections, scratch) {
+  const lua = join(scratch, `${work.name.replaceAll(/\W/g, '-')}.lua`)
+  writeFileSync(lua, luaOf(work))
+  // wrk takes whole seconds only.
+  const duration = Math.max(1, Math.round(seconds))
+  const args = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', lua, `http://127.0.0.1:${port}/`]
+  const printed = await output('wrk', args)
+  const requests = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
+  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(printed)
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(printed)?.[1] ?? 0)
+  // A connection that the server closes behind its answer is no error, though wrk may count it as one.
+  const counted = (socket ?? []).slice(1).map(Number)
+  if (work.closes) counted[1] = 0
+  return {
+    requests,
+    rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(printed)?.[1] ?? 0),
+    errors: refused + counted.reduce((sum, count) => sum + count, 0),
+  }
+}
+
+function luaOf({ method, headers = {}, body, pipeline = 1 }) {
+  const lines = Object.entries(headers).map(([name, value]) => `wrk.headers[${quoted(name)}] = ${quoted(value)}`)
+  if (method !== undefined) lines.push(`wrk.method = ${quoted(method)}`)
+  if (body !== undefined) lines.push(`wrk.body = ${quoted(body)}`)
+  lines.push(
+    'local all',
+    'init = function()',
+    `  local one = wrk.format()`,
+    `  all = string.rep(one, ${pipeline})`,
+    'end',
+    'request = function() return all end',
+  )
+  return `${lines.join('\n')}\n`
+}
+
+const quoted = (value) => JSON.stringify(value)
+
+async function autocannon(work, port, seconds, connections) {
+  const args = [AUTOCANNON, '-j', '-n', '-c', String(connections), '-d', String(seconds)]
+  if (work.pipeline !== undefined) args.push('-p', String(work.pipeline))
+  if (work.method !== undefined) args.push('-m', work.method)
+  if (work.body !== undefined) args.push('-b', work.body)
+  for (const [name, value] of Object.entries(work.headers ?? {})) args.push('-H', `${name}=${value}`)
+  const printed = await output(process.execPath, [...args, `http://127.0.0.1:${port}/`])
+  const result = JSON.parse(printed)
+  return {
+    requests: result.requests.total,
+    rate: result.requests.total / result.duration,
+    errors: result.non2xx + result.timeouts + (work.closes ? 0 : result.errors),
+  }
+}
+
+/** Sends one request of a work by hand and throws unless the answer is what it must be. */
+export async function check(work, { port, peer }) {
+  const { method = 'GET', headers = {}, body = '', answer } = work
+  const fields = Object.entries({ host: 'localhost', connection: 'close', ...headers })
+  if (body !== '') fields.push(['content-length', String(Buffer.byteLength(body))])
+  const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const socket = connect(port, '127.0.0.1')
+  socket.setTimeout(5000, () => socket.destroy(new Error(`${peer.name} doesn't answer`)))
+  socket.write(`${method} / HTTP/1.1\r\n${head}\r\n${body}`)
+  const received = await text(socket)
+  const [start, content] = received.split('\r\n\r\n')
+  const isRight = /^HTTP\/1\.1 200 /.test(start) && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)
+  if (!isRight || content !== answer) {
+    throw new Error(`${peer.name} answers ${work.name} with ${JSON.stringify(received.slice(0, 400))}`)
+  }
+}

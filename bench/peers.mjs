@@ -1,0 +1,173 @@
+/**
+ * The servers that are compared: how each is started, on which port it listens, how it ends.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+
+/** Core that servers run on; the load has the other one. */
+const SERVER_CORE = '0'
+export const LOAD_CORE = '1'
+
+const hasTaskset = spawnSync('taskset', ['--version']).status === 0
+
+/** The same command, tied to one core where the system can do that. */
+export function pinned(core, command, args) {
+  return hasTaskset ? ['taskset', ['-c', core, command, ...args]] : [command, args]
+}
+
+function versionOf(module) {
+  const manifest = here(`../node_modules/${module}/package.json`)
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : null
+}
+
+/** What the first line says that a command prints about its version. */
+function firstLine(command, args) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  return status === 0 ? `${stdout}${stderr}`.split('\n')[0] : null
+}
+
+function script(file) {
+  return ({ node, handler }) => [node, [here(`servers/${file}.mjs`), handler]]
+}
+
+const BUN = here('../node_modules/.bin/bun')
+
+/**
+ * @typedef {object} Peer
+ * @property {string} name
+ * @property {(settings: { node: string }) => string | null} version null when it isn't installed
+ * @property {(run: { node: string, handler: string, scratch: string, port: number }) => [string, string[]]} command
+ * @property {readonly string[]} [handlers] the only handlers it has; all when left out
+ * @property {boolean} [needsPort] it can't choose a port of its own
+ */
+
+/** @type {readonly Peer[]} */
+export const PEERS = [
+  { name: 'busbar', version: () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).version, command: script('busbar') },
+  { name: 'node:http', version: ({ node }) => firstLine(node, ['--version']), command: script('node-http') },
+  { name: 'uWebSockets.js', version: () => versionOf('uwebsockets'), command: script('uwebsockets') },
+  { name: 'Fastify', version: () => versionOf('fastify'), command: script('fastify') },
+  {
+    name: 'Bun',
+    version: () => (existsSync(BUN) ? firstLine(BUN, ['--version']) : null),
+    command: ({ handler }) => [BUN, [here('servers/bun.mjs'), handler]],
+  },
+  {
+    name: 'nginx',
+    version: () => firstLine('nginx', ['-v'])?.split('/')[1] ?? null,
+    handlers: ['hello', 'json'],
+    needsPort: true,
+    command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler), '-p', scratch]],
+  },
+  {
+    name: 'bare epoll',
+    version: () => (process.platform === 'linux' ? firstLine('cc', ['--version']) : null),
+    handlers: ['hello'],
+    command: ({ scratch }) => [compiled('bare-epoll', scratch), []],
+  },
+]
+
+/** Compiles one of the C files here, once in a run. */
+export function compiled(name, scratch) {
+  const program = join(scratch, name)
+  if (!existsSync(program)) {
+    const { status, stderr } = spawnSync('cc', ['-O2', '-o', program, here(`${name}.c`)], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${name}.c can't be compiled: ${stderr}`)
+  }
+  return program
+}
+
+function nginxConfiguration(scratch, port, handler) {
+  const answer =
+    handler === 'json'
+      ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
+      : "default_type text/plain; return 200 'Hello, World!';"
+  const path = join(scratch, `nginx-${port}.conf`)
+  writeFileSync(
+    path,
+    `daemon off; master_process off; pid ${scratch}/nginx-${port}.pid; error_log /dev/null crit;
+events { worker_connections 16384; }
+http {
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 75; server_tokens off;
+  client_body_temp_path ${scratch}; proxy_temp_path ${scratch}; fastcgi_temp_path ${scratch};
+  uwsgi_temp_path ${scratch}; scgi_temp_path ${scratch};
+  server { listen 127.0.0.1:${port} backlog=4096; location / { ${answer} } }
+}
+`,
+  )
+  return path
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** A peer that runs; stopped by its own process id. */
+export class Running {
+  static #all = new Set()
+
+  constructor(peer, child, port) {
+    this.peer = peer
+    this.child = child
+    this.port = port
+    Running.#all.add(this)
+  }
+
+  get pid() {
+    return this.child.pid
+  }
+
+  async stop() {
+    Running.#all.delete(this)
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    this.child.kill('SIGKILL')
+    await once(this.child, 'exit')
+  }
+
+  /** For the end of the process, which waits for nothing. */
+  static killAll() {
+    for (const { child } of Running.#all) child.kill('SIGKILL')
+  }
+}
+
+/** Starts a peer and waits until it accepts connections. */
+export async function start(peer, { node, handler, scratch }) {
+  const port = peer.needsPort ? await freePort() : 0
+  const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const running = new Running(peer, child, port)
+  if (peer.needsPort) {
+    await untilListening(port)
+    return running
+  }
+  child.stdout.setEncoding('utf8')
+  const [line] = await Promise.race([
+    once(child.stdout, 'data'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${peer.name} ended with code ${code}`))),
+  ])
+  running.port = Number.parseInt(line, 10)
+  return running
+}
+
+async function untilListening(port) {
+  const deadline = Date.now() + 5000
+  for (;;) {
+    try {
+      await fetch(`http://127.0.0.1:${port}/`)
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Runs busbar beside its peers: see README.md here.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { cpuTime } from './cpu.mjs'
+import { check, load, tool } from './load.mjs'
+import { PEERS, Running, start } from './peers.mjs'
+import { idleMemory, latency, startTime } from './rest.mjs'
+import { summary, table, workTable } from './table.mjs'
+import { WORKS } from './works.mjs'
+
+const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
+       [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--json] [--smoke]
+
+Without --works, --latency, --idle and --start everything is measured.
+`
+const { values } = parseArgs({
+  options: {
+    works: { type: 'string' },
+    servers: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    connections: { type: 'string', default: '64' },
+    node: { type: 'string', default: process.execPath },
+    latency: { type: 'boolean', default: false },
+    idle: { type: 'boolean', default: false },
+    start: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'busbar-bench-'))
+process.on('exit', () => {
+  Running.killAll()
+  rmSync(scratch, { recursive: true, force: true })
+})
+process.on('SIGINT', () => process.exit(130))
+
+/** In CI: only servers that are dependencies, a moment of each. */
+const SMOKE = { servers: 'busbar,node:http,uWebSockets.js,Fastify', rounds: '1', seconds: '1', connections: '8' }
+const settings = values.smoke ? { ...values, ...SMOKE, servers: values.servers ?? SMOKE.servers } : values
+const rounds = Number(settings.rounds)
+const seconds = Number(settings.seconds)
+const connections = Number(settings.connections)
+const shared = { node: settings.node, scratch, seconds, connections }
+
+const isNamed = (list, name) => list === undefined || list.split(',').includes(name)
+const versions = new Map(PEERS.map((peer) => [peer.name, peer.version(settings)]))
+const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && versions.get(name) !== null)
+const says = (text) => void (values.json || process.stdout.write(`${text}\n`))
+
+async function measure(work) {
+  const able = peers.filter(({ handlers }) => handlers === undefined || handlers.includes(work.handler))
+  const running = []
+  for (const peer of able) running.push(await start(peer, { ...shared, handler: work.handler }))
+  const results = new Map(able.map(({ name }) => [name, []]))
+  try {
+    for (const server of running) await check(work, server)
+    // The first round warms up and isn't counted.
+    for (let round = values.smoke ? 1 : 0; round <= rounds; round++) {
+      for (const server of running) {
+        const before = cpuTime(server.pid)
+        const { requests, rate, errors } = await load(work, server.port, shared)
+        const after = cpuTime(server.pid)
+        const perRequest = (time) => time / 1000 / requests
+        const cpu = perRequest(after.all - before.all)
+        const main = perRequest(after.main - before.main)
+        if (round > 0) results.get(server.peer.name).push({ cpu, main, rate, errors: errors + (requests === 0 ? 1 : 0) })
+      }
+    }
+  } finally {
+    for (const server of running) await server.stop()
+  }
+  return summary(results)
+}
+
+says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))
+says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of ${seconds} s, interleaved`)
+
+const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start
+const report = { versions: Object.fromEntries(versions), works: {} }
+for (const work of WORKS) {
+  const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
+  if (!isWanted) continue
+  report.works[work.name] = await measure(work)
+  says(`\n${workTable(work.name, report.works[work.name])}`)
+}
+
+const cpuOf = (work, name) => report.works[work]?.find((row) => row.name === name)?.cpu ?? Number.NaN
+if (report.works['8 headers, unread'] !== undefined && report.works.hello !== undefined) {
+  const extra = (name) => cpuOf('8 headers, unread', name) - cpuOf('hello', name)
+  report.unreadHeaders = { busbar: extra('busbar'), bare: extra('bare epoll') }
+  const { busbar, bare } = report.unreadHeaders
+  says(`\n8 unread headers cost busbar ${busbar.toFixed(2)} us, the bare loop ${bare.toFixed(2)} us`)
+}
+if (isAll || values.latency) {
+  report.latency = await latency(peers, shared)
+  const rows = report.latency.map(({ name, share, rate, p50, p99, p999, errors }) => [
+    `${name} at ${share * 100} % of node:http's most`, String(rate), String(p50), String(p99), String(p999), String(errors),
+  ])
+  says(`\n${table([['latency, us', 'req/s', 'p50', 'p99', 'p99.9', 'errors'], ...rows])}`)
+}
+if (isAll || values.idle) {
+  report.idle = await idleMemory(peers, shared)
+  const rows = report.idle.map(({ name, bytes }) => [name, (bytes / 1000).toFixed(2)])
+  says(`\n${table([['idle connection', 'KB'], ...rows])}`)
+}
+if (isAll || values.start) {
+  const nodes = peers.filter(({ name }) => name !== 'bare epoll' && name !== 'nginx')
+  report.start = await startTime(nodes, shared)
+  const rows = report.start.map(({ name, milliseconds }) => [name, milliseconds.toFixed(1)])
+  says(`\n${table([['import and listen', 'ms over bare node'], ...rows])}`)
+}
+if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+
+const errors = Object.values(report.works).flat().filter((row) => row.errors > 0)
+for (const { name, errors: count } of errors) process.stderr.write(`${name}: ${count} errors\n`)
+process.exit(errors.length > 0 ? 1 : 0)

@@ -1,0 +1,14 @@
+const TEXT = { headers: { 'content-type': 'text/plain' } }
+const handlers = {
+  hello: () => new Response('Hello, World!', TEXT),
+  json: () => Response.json({ message: 'Hello, World!', id: 42, ok: true }),
+  headers({ headers }) {
+    const isPlain = headers.get('accept') && headers.get('cookie') && headers.get('user-agent')
+    return new Response('Hello, World!', { ...TEXT, status: isPlain ? 200 : 400 })
+  },
+  echo: async (request) => new Response(await request.arrayBuffer(), TEXT),
+  async: () => new Promise((resolve) => setImmediate(() => resolve(new Response('Hello, World!', TEXT)))),
+}
+
+const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: handlers[process.argv[2]] })
+console.log(server.port)

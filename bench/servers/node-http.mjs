@@ -1,0 +1,25 @@
+import { createServer } from 'node:http'
+
+function send(response, body, type = 'text/plain', status = 200) {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}
+const handlers = {
+  hello: (_, response) => send(response, 'Hello, World!'),
+  json: (_, response) => {
+    send(response, JSON.stringify({ message: 'Hello, World!', id: 42, ok: true }), 'application/json')
+  },
+  headers({ headers }, response) {
+    const isPlain = headers.accept && headers.cookie && headers['user-agent']
+    send(response, 'Hello, World!', 'text/plain', isPlain ? 200 : 400)
+  },
+  echo(request, response) {
+    const pieces = []
+    request.on('data', (piece) => pieces.push(piece))
+    request.on('end', () => send(response, Buffer.concat(pieces)))
+  },
+  async: (_, response) => setImmediate(() => send(response, 'Hello, World!')),
+}
+
+const server = createServer(handlers[process.argv[2]])
+server.listen(0, '127.0.0.1', () => console.log(server.address().port))

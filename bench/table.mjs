@@ -1,0 +1,56 @@
+/**
+ * What is printed: a table for each work.
+ */
+
+/** The middle of some numbers. */
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+const fixed = (number, digits = 2) => (Number.isFinite(number) ? number.toFixed(digits) : '-')
+
+/** Columns padded to the same width, the first one to the left. */
+export function table(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
+  const line = (row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join('  ')
+  return rows.map(line).join('\n')
+}
+
+/** Results of one work: medians over the rounds, and each server beside the others. */
+export function summary(rounds) {
+  const rows = [...rounds].map(([name, results]) => ({
+    name,
+    cpu: median(results.map(({ cpu }) => cpu)),
+    least: Math.min(...results.map(({ cpu }) => cpu)),
+    main: median(results.map(({ main }) => main)),
+    rate: median(results.map(({ rate }) => rate)),
+    errors: results.reduce((sum, { errors }) => sum + errors, 0),
+  }))
+  const of = (name) => rows.find((row) => row.name === name)?.cpu ?? Number.NaN
+  const others = rows.filter(({ name }) => name !== 'busbar' && name !== 'bare epoll').map(({ cpu }) => cpu)
+  const best = others.length === 0 ? Number.NaN : Math.min(...others)
+  return rows.map((row) => ({
+    ...row,
+    toNode: row.cpu / of('node:http'),
+    toBest: row.cpu / best,
+    toBare: row.cpu / of('bare epoll'),
+  }))
+}
+
+/** The summary of one work as text. */
+export function workTable(title, rows) {
+  const head = [title, 'us/req', 'least', 'JS thread', 'req/s', '/ node', '/ best peer', '/ bare', 'errors']
+  const body = rows.map((row) => [
+    row.name,
+    fixed(row.cpu),
+    fixed(row.least),
+    fixed(row.main),
+    fixed(row.rate, 0),
+    fixed(row.toNode),
+    fixed(row.toBest),
+    fixed(row.toBare),
+    String(row.errors),
+  ])
+  return table([head, ...body])
+}

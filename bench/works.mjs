@@ -1,0 +1,52 @@
+/**
+ * What is measured: the requests of each work, and what a right answer to them is.
+ */
+
+/** Body that is echoed. */
+export const KIBIBYTE = 'x'.repeat(1024)
+
+const HELLO = 'Hello, World!'
+
+/** Eight fields such as a browser sends, which no handler reads. */
+const EIGHT = {
+  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36',
+  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+  'accept-language': 'en-GB,en;q=0.5',
+  'accept-encoding': 'gzip, deflate, br, zstd',
+  referer: 'http://localhost/articles/2026/11/24/',
+  'cache-control': 'no-cache',
+  'sec-fetch-mode': 'navigate',
+  'upgrade-insecure-requests': '1',
+}
+
+/** With Host, twelve fields, of which the handler reads three. */
+const TWELVE = {
+  ...EIGHT,
+  cookie: 'session=0123456789abcdef0123456789abcdef; theme=dark',
+  'sec-fetch-dest': 'document',
+  'sec-fetch-site': 'same-origin',
+}
+
+/**
+ * @typedef {object} Work
+ * @property {string} name what the table calls it
+ * @property {string} handler which handler the servers run
+ * @property {string} [method]
+ * @property {Record<string, string>} [headers]
+ * @property {string} [body]
+ * @property {number} [pipeline] requests sent at once on each connection
+ * @property {boolean} [closes] a connection for each request
+ * @property {string} answer the body of a right answer
+ */
+
+/** @type {readonly Work[]} */
+export const WORKS = [
+  { name: 'hello', handler: 'hello', answer: HELLO },
+  { name: 'JSON', handler: 'json', answer: JSON.stringify({ message: HELLO, id: 42, ok: true }) },
+  { name: '12 headers, 3 read', handler: 'headers', headers: TWELVE, answer: HELLO },
+  { name: '8 headers, unread', handler: 'hello', headers: EIGHT, answer: HELLO },
+  { name: 'echo 1 KiB', handler: 'echo', method: 'POST', body: KIBIBYTE, answer: KIBIBYTE },
+  { name: 'async answer', handler: 'async', answer: HELLO },
+  { name: 'pipelined x16', handler: 'hello', pipeline: 16, answer: HELLO },
+  { name: 'connection per request', handler: 'hello', closes: true, headers: { connection: 'close' }, answer: HELLO },
+]
