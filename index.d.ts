@@ -67,7 +67,7 @@ export declare class ClientFacts {
   expiration(): number
   /** Puts the expiration off. */
   extendExpiration(unixSeconds: number): void
-  /** Closes the connection; true for the call that closed it. No `Closed` notice follows. */
+  /** Closes the connection; true for the call that closed it. A `Closed` notice follows. */
   close(): boolean
   /** Ends the connection as soon as it owes nothing. */
   stop(): void

@@ -1,7 +1,7 @@
 /**
  * Clients: the connections of a server.
  */
-import { StateError, TimeoutError } from './errors.ts'
+import { OptionError, StateError, TimeoutError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { ClientFacts, BoundAddress } from './native.ts'
 import type { Options } from './options.ts'
@@ -12,8 +12,6 @@ import type { TlsInfo } from './tls-info.ts'
 export interface ClientOwner {
   readonly options: Options
   readonly logger: Logger
-  /** The client is closed: it needn't be told of anything any more. */
-  forget(client: Client): void
 }
 
 type CloseHook = (client: Client) => void | Promise<void>
@@ -27,6 +25,9 @@ export let noteHalfClosed: (client: Client) => void
 
 /** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
 const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
+
+/** The longest span that a timer takes. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
 let key: symbol | null = null
 
@@ -68,18 +69,25 @@ export class Client {
 
   /**
    * Ends the connection gracefully: answers under way are finished first, for at most `timeoutMs`
-   * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError`.
+   * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError` if there
+   * was anything to wait for.
    *
    * @example await client.stop(1000)
    */
   stop(timeoutMs: number): Promise<void> {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      return Promise.reject(new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0'))
+    }
     if (this.isClosed()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         takeBack()
+        // Without anything owed it only waited for the peer to close its side as well.
+        const isOwed = this.getPendingResponseCount() > 0 || this.getPendingRequestCount() > 0
         this.close()
+        if (!isOwed) return resolve()
         reject(new TimeoutError(`client ${this.getId()} had unfinished requests after ${timeoutMs} ms`))
-      }, timeoutMs)
+      }, Math.min(timeoutMs, LONGEST_TIMER))
       const takeBack = this.onClose(() => {
         clearTimeout(timer)
         resolve()
@@ -212,6 +220,7 @@ export class Client {
    * @example client.updateExpirationTime(Date.now() / 1000 + 60)
    */
   updateExpirationTime(expiresAt: number): void {
+    if (!Number.isFinite(expiresAt)) throw new OptionError('expiresAt', expiresAt, 'a Unix time in seconds')
     if (this.#status !== Client.CLOSED_RDWR) this.#facts.extendExpiration(expiresAt)
   }
 
@@ -255,7 +264,6 @@ export class Client {
   #closed(): void {
     if (this.#status === Client.CLOSED_RDWR) return
     this.#status = Client.CLOSED_RDWR
-    this.#owner.forget(this)
     const hooks = this.#hooks
     this.#hooks = []
     for (const hook of hooks) this.#run(hook)

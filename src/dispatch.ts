@@ -135,17 +135,22 @@ export class Dispatcher implements ClientOwner {
   }
 
   #settleLater(request: Request, exchange: Exchange, result: unknown): void {
-    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
-      return this.#fail(request, exchange, notAResponse(result))
+    try {
+      if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
+        return this.#fail(request, exchange, notAResponse(result))
+      }
+      this.#open.push(exchange)
+      ;(result as PromiseLike<unknown>).then(
+        (response) => {
+          if (response instanceof Response) this.#answer(request, exchange, response)
+          else this.#fail(request, exchange, notAResponse(response))
+        },
+        (error: unknown) => this.#fail(request, exchange, error),
+      )
+    } catch (error) {
+      // Its `then` is the application's own, and failed.
+      this.#fail(request, exchange, error)
     }
-    this.#open.push(exchange)
-    ;(result as PromiseLike<unknown>).then(
-      (response) => {
-        if (response instanceof Response) this.#answer(request, exchange, response)
-        else this.#fail(request, exchange, notAResponse(response))
-      },
-      (error: unknown) => this.#fail(request, exchange, error),
-    )
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
@@ -247,7 +252,9 @@ export class Dispatcher implements ClientOwner {
       case Notice.PeerHalfClosed: {
         const client = this.#clients.get(id)
         if (client === undefined) return
-        return (kind & 0xff) === Notice.Closed ? noteClosed(client) : noteHalfClosed(client)
+        if ((kind & 0xff) === Notice.PeerHalfClosed) return noteHalfClosed(client)
+        this.#clients.delete(id)
+        return noteClosed(client)
       }
       case Notice.Idle:
         return this.#onIdle()
@@ -267,11 +274,15 @@ export class Dispatcher implements ClientOwner {
         return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
       case Notice.BodyFailed:
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
-      case Notice.Aborted:
+      case Notice.Aborted: {
         this.waiting.delete(id)
-        waiting.onFailure(new ClientException(waiting.client(), 'the client disconnected', 408))
+        // Whoever hears of it sees a closed client whose hooks have run.
+        const client = waiting.client()
+        noteClosed(client)
+        waiting.onFailure(new ClientException(client, 'the client disconnected', 408))
         waiting.onAbort()
         return waiting.onWritten()
+      }
       case Notice.HalfClosed:
         return waiting.onAbort()
       case Notice.Written:
@@ -287,18 +298,13 @@ export class Dispatcher implements ClientOwner {
     this.#slab = slab
   }
 
-  /** The client behind an exchange; the same object as long as it is open. */
+  /** The client behind an exchange; the same object until its close was announced. */
   clientOf(exchange: Exchange): Client {
     const known = this.#clients.get(exchange.clientId())
     if (known !== undefined) return known
     const client = createClient(exchange.openFacts(), this)
     if (!client.isClosed()) this.#clients.set(client.getId(), client)
     return client
-  }
-
-  /** Clients that somebody asked for and that are open. */
-  forget(client: Client): void {
-    this.#clients.delete(client.getId())
   }
 
   /** Why a body can't be had: its client has gone, or what it sent was refused. */
@@ -314,5 +320,11 @@ function notAResponse(value: unknown): HandlerError {
   if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
     return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
   }
-  return new HandlerError(`a handler must return a Response or a promise of one; got ${show(value)}`)
+  let shown = 'something that can not be shown'
+  try {
+    shown = show(value)
+  } catch {
+    // A getter of its own failed.
+  }
+  return new HandlerError(`a handler must return a Response or a promise of one; got ${shown}`)
 }

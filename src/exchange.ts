@@ -1,7 +1,7 @@
 /**
  * One request's tie to the engine: where its head lies, what answers it, who waits for it.
  */
-import type { Client } from './client.ts'
+import { Client, toAddress } from './client.ts'
 import type { Dispatcher, Waiting } from './dispatch.ts'
 import type { ClientException } from './errors.ts'
 import { Fields } from './fields.ts'
@@ -10,7 +10,6 @@ import type { ClientFacts } from './native.ts'
 import { RequestBody } from './request-body.ts'
 import type { BodySource } from './request-body.ts'
 import type { RequestOrigin } from './request.ts'
-import { toAddress } from './client.ts'
 
 /** A request and its answer. */
 export class Exchange implements RequestOrigin, BodySource, Waiting {
@@ -70,7 +69,8 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   }
 
   client(): Client {
-    return this.#dispatcher.clientOf(this)
+    const extra = this.#extra()
+    return (extra.client ??= this.#dispatcher.clientOf(this))
   }
 
   clientId(): number {
@@ -122,10 +122,8 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
     return new Promise((resolve, reject) => {
       extra.resolve = resolve
       extra.reject = reject
-      this.#wait()
-      if (this.#dispatcher.hot.wantBody(this.slot, this.ticket) !== 0) {
-        reject(this.#dispatcher.gone(this))
-      }
+      if (this.#dispatcher.hot.wantBody(this.slot, this.ticket) === 0) this.#wait()
+      else reject(this.#dispatcher.gone(this))
     })
   }
 
@@ -136,8 +134,11 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   signal(): AbortSignal {
     const extra = this.#extra()
     extra.controller ??= new AbortController()
-    if (!extra.isSettled) this.#wait()
-    if (this.client().isClosed()) extra.controller.abort()
+    if (extra.isSettled) return extra.controller.signal
+    const status = this.client().getStatus()
+    const isPatient = this.#dispatcher.options.get('allowHalfClose')
+    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) extra.controller.abort()
+    else this.#wait()
     return extra.controller.signal
   }
 
@@ -185,6 +186,7 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
 
 /** What few requests need. */
 class Rare {
+  client: Client | null = null
   whole: Buffer | null = null
   resolve: ((bytes: Uint8Array) => void) | null = null
   reject: ((error: ClientException) => void) | null = null

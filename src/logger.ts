@@ -36,9 +36,17 @@ export const silentLogger: Logger = {
 function toStderr(level: LogLevel): (message: string, context?: LogContext) => void {
   return (message, context) => {
     const exception = context?.['exception']
-    const detail = exception instanceof Error ? (exception.stack ?? String(exception)) : exception
     process.stderr.write(`busbar ${level}: ${escapeLine(message)}\n`)
-    if (detail !== undefined) process.stderr.write(`${escapeText(String(detail))}\n`)
+    if (exception !== undefined) process.stderr.write(`${escapeText(describe(exception))}\n`)
+  }
+}
+
+/** Whatever was thrown as text: handlers can throw what can't be turned into any. */
+function describe(exception: unknown): string {
+  try {
+    return String(exception instanceof Error ? (exception.stack ?? exception) : exception)
+  } catch {
+    return Object.prototype.toString.call(exception)
   }
 }
 
@@ -54,6 +62,21 @@ export const stderrLogger: Logger = {
   critical: toStderr('critical'),
   alert: toStderr('alert'),
   emergency: toStderr('emergency'),
+}
+
+/** The same logger for our own use: should it fail, what was being done goes on, and stderr says so. */
+export function guarded(logger: Logger): Logger {
+  const guard = (level: LogLevel): Logger[LogLevel] => {
+    return (message, context) => {
+      try {
+        logger[level](message, context)
+      } catch (exception) {
+        stderrLogger.error(`the logger failed to take the ${level} line: ${message}`, { exception })
+      }
+    }
+  }
+  const levels = Object.keys(silentLogger) as LogLevel[]
+  return Object.fromEntries(levels.map((level) => [level, guard(level)])) as Logger
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Handler, HandlerFunction } from './handler.ts'
 import { inject } from './inject.ts'
 import { listenError, planListening } from './listen.ts'
 import type { Listen, ListenPlan } from './listen.ts'
-import { silentLogger, stderrLogger } from './logger.ts'
+import { guarded, silentLogger, stderrLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { Options, engineLimits } from './options.ts'
 import type { OptionValues } from './options.ts'
@@ -67,6 +67,8 @@ export class HttpServer {
   readonly #handler: HandlerFunction
   readonly #options: Options
   readonly #logger: Logger
+  /** The same, for our own use. */
+  readonly #log: Logger
   readonly #observers: Set<ServerObserver>
   #errorHandler: ErrorHandler
   #state: ServerState = STOPPED
@@ -98,6 +100,7 @@ export class HttpServer {
       this.#errorHandler = errorHandler ?? new DefaultErrorHandler()
       this.#observers = new Set(observers)
     }
+    this.#log = guarded(this.#logger)
     if (isObserver(handler)) this.#observers.add(handler)
   }
 
@@ -111,7 +114,7 @@ export class HttpServer {
     if (this.#state !== STOPPED) {
       throw new StateError(`the server can't be started: it is ${HttpServer.STATES[this.#state]}`)
     }
-    this.#logger.debug('starting')
+    this.#log.debug('starting')
     this.#state = STARTING
     try {
       this.#open()
@@ -127,15 +130,15 @@ export class HttpServer {
     this.#dispatcher?.engine.start()
     if (!this.#isReferenced) this.#dispatcher?.engine.unref()
     this.#state = STARTED
-    this.#logger.debug('started')
-    for (const url of this.#urls()) this.#logger.info(`listening on ${url}`)
+    this.#log.debug('started')
+    for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
   }
 
   #open(): void {
     const dispatcher = new Dispatcher({
       handler: this.#handler,
       options: this.#options,
-      logger: this.#logger,
+      logger: this.#log,
       errorHandler: this.#errorHandler,
       limits: engineLimits(this.#options),
       onIdle: () => this.#onIdle?.(),
@@ -161,13 +164,13 @@ export class HttpServer {
   }
 
   async #stop(timeoutMs: number): Promise<unknown[]> {
-    this.#logger.debug('stopping')
+    this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
     const failures = await this.#tell('onStop')
     await this.#drain(timeoutMs)
     this.#shutDown()
-    this.#logger.debug('stopped')
+    this.#log.debug('stopped')
     return failures
   }
 
@@ -319,7 +322,7 @@ export class HttpServer {
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
   inject(request: Request): Promise<Response> {
-    return inject(request, this.#handler, this.#errorHandler, this.#options, this.#logger)
+    return inject(request, this.#handler, this.#errorHandler, this.#options, this.#log)
   }
 
   /**

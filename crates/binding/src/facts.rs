@@ -104,7 +104,7 @@ impl ClientFacts {
         self.facts.extend_expiration(unix_seconds);
     }
 
-    /// Closes the connection; true for the call that closed it. No `Closed` notice follows.
+    /// Closes the connection; true for the call that closed it. A `Closed` notice follows.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
         self.driver.upgrade().is_some_and(|driver| {

@@ -76,7 +76,7 @@ impl Driver {
         words: sys::napi_value,
         on_notices: sys::napi_value,
     ) -> Result<Rc<Driver>, &'static str> {
-        let descriptor = reactor.poller_fd();
+        let descriptor = reactor.poller_fd().ok_or("the reactor was released")?;
         // SAFETY: by contract; all handles are made in the scope of the running call.
         let js = unsafe { JavaScript::new(env, words, on_notices) }.ok_or("Node-API failed")?;
         let driver = Rc::new(Driver {
@@ -361,6 +361,9 @@ impl OnLoop for Driver {
     }
 
     fn on_closed(&self) {
+        if let Ok(mut reactor) = self.reactor.try_borrow_mut() {
+            reactor.release();
+        }
         let cleanup = self.cleanup.replace(ptr::null_mut());
         if !cleanup.is_null() {
             // SAFETY: the handle was given by the hook's registration and is removed once.

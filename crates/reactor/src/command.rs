@@ -123,14 +123,11 @@ impl Reactor {
         Arc::new(facts)
     }
 
-    /// Closes a client on the application's behalf. True when this call closed it; its close is then
-    /// not announced, its open requests are.
+    /// Closes a client on the application's behalf. True when this call closed it.
     pub fn close(&mut self, slot: u32, id: u64) -> bool {
         match self.clients.get(slot as usize) {
             Some(client) if client.facts.id() == id => {
-                if let Some(facts) = self.remove_client(slot) {
-                    facts.close();
-                }
+                self.close_client(slot);
                 true
             }
             _ => false,

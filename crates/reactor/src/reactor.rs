@@ -35,9 +35,10 @@ static NEXT_CLIENT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Owns the sockets of one server and everything known about their connections.
 pub struct Reactor {
-    pub(crate) poll: Poll,
+    /// None once it was released.
+    pub(crate) poll: Option<Poll>,
     pub(crate) events: Events,
-    waker: Arc<Waker>,
+    waker: Option<Waker>,
     pub(crate) listeners: Vec<Option<Listener>>,
     listener_facts: Vec<Arc<ListenerFacts>>,
     is_accepting: bool,
@@ -67,11 +68,11 @@ impl Reactor {
     /// The system has no descriptors left for the poller or its waker.
     pub fn new(limits: Limits) -> io::Result<Reactor> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let waker = Waker::new(poll.registry(), WAKER)?;
         let mut reactor = Reactor {
-            poll,
+            poll: Some(poll),
             events: Events::with_capacity(EVENTS),
-            waker,
+            waker: Some(waker),
             listeners: Vec::new(),
             listener_facts: Vec::new(),
             is_accepting: false,
@@ -94,10 +95,21 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// The poller's descriptor: readable when a turn has something to do.
+    /// The poller's descriptor: readable when a turn has something to do. None once it was released.
     #[cfg(unix)]
-    pub fn poller_fd(&self) -> std::os::fd::RawFd {
-        std::os::fd::AsRawFd::as_raw_fd(&self.poll)
+    pub fn poller_fd(&self) -> Option<std::os::fd::RawFd> {
+        self.poll.as_ref().map(std::os::fd::AsRawFd::as_raw_fd)
+    }
+
+    /// Gives back every descriptor and what memory it can, for good: a turn does nothing any more. The
+    /// reactor itself may be held for long by objects that wait to be collected.
+    pub fn release(&mut self) {
+        self.stop_listening();
+        self.close_all();
+        self.notices = VecDeque::new();
+        self.buffer = Box::default();
+        self.waker = None;
+        self.poll = None;
     }
 
     /// Binds a listening socket; nothing is accepted before [`Reactor::start`].
@@ -108,8 +120,8 @@ impl Reactor {
         let index = self.listener_facts.len() as u32;
         let mut listener = Listener::bind(bind, backlog, index)?;
         let facts = listener.facts.clone();
-        listener
-            .register(self.poll.registry(), Token(FIRST_LISTENER + index as usize))
+        let poll = self.poll.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
+        poll.and_then(|poll| listener.register(poll.registry(), Token(FIRST_LISTENER + index as usize)))
             .map_err(|source| ListenError { address: facts.address.to_string(), source })?;
         self.listeners.push(Some(listener));
         self.listener_facts.push(facts.clone());
@@ -161,7 +173,7 @@ impl Reactor {
     /// Makes the poller's descriptor readable, so that another turn follows.
     pub fn wake(&self) {
         // It can fail only when the counter behind it is full, and then it is readable already.
-        let _ = self.waker.wake();
+        let _ = self.waker.as_ref().map(Waker::wake);
     }
 
     /// Whether another turn has something to do at once.
@@ -235,7 +247,9 @@ impl Reactor {
     ) {
         let entry = self.clients.vacant_entry();
         let slot = entry.key();
-        if socket.register(self.poll.registry(), Token(slot)).is_err() {
+        let is_registered =
+            self.poll.as_ref().is_some_and(|poll| socket.register(poll.registry(), Token(slot)).is_ok());
+        if !is_registered {
             return;
         }
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
@@ -258,27 +272,28 @@ impl Reactor {
         }
     }
 
-    /// The single exit of a connection: tells who must know, and gives everything back.
+    /// The single exit of a connection: tells who must know, and gives everything back. `Closed` is the
+    /// last that is heard of it, and `Idle` the last of all.
     pub(crate) fn close_client(&mut self, slot: u32) {
-        if let Some(facts) = self.remove_client(slot)
-            && facts.close()
-        {
-            self.notices.push_back(Notice::of(Kind::Closed, slot, facts.id()));
-        }
-    }
-
-    /// Takes a client out of the table; its open requests are announced as aborted.
-    pub(crate) fn remove_client(&mut self, slot: u32) -> Option<Arc<Facts>> {
-        let client = self.clients.try_remove(slot as usize)?;
+        let Some(client) = self.clients.try_remove(slot as usize) else { return };
         for ticket in client.connection.open_tickets() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
         if client.has_waiters {
             let id = client.facts.id();
-            self.waiters.retain(|waiter| waiter.client_id != id);
+            self.waiters.retain(|waiter| {
+                let is_theirs = waiter.client_id == id;
+                // The answer is given, so its request isn't open, and its last bytes never leave.
+                if is_theirs && !client.connection.is_open(waiter.ticket) {
+                    self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
+                }
+                !is_theirs
+            });
+        }
+        if client.facts.close() {
+            self.notices.push_back(Notice::of(Kind::Closed, slot, client.facts.id()));
         }
         self.announce_idle();
-        Some(client.facts)
     }
 
     fn announce_idle(&mut self) {

@@ -49,7 +49,8 @@ impl Reactor {
     }
 
     fn take_events(&mut self) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+        let Some(poll) = &mut self.poll else { return Ok(()) };
+        match poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
@@ -77,7 +78,7 @@ impl Reactor {
             if event.is_readable() || event.is_read_closed() || is_lost {
                 client.is_readable = true;
                 client.is_read_closed |= event.is_read_closed() || is_lost;
-                if !client.is_queued && (is_lost || client.can_read()) {
+                if !client.is_queued && (is_lost || event.is_read_closed() || client.can_read()) {
                     client.is_queued = true;
                     self.ready.push_back(slot);
                 }
@@ -147,6 +148,7 @@ impl Reactor {
         if client.is_lost || client.phase != Phase::Serving {
             return self.read_leaving(slot, buffer);
         }
+        let is_read_closed = client.is_read_closed;
         let mut received = 0;
         if !client.held.is_empty() {
             let held = std::mem::take(&mut client.held);
@@ -160,6 +162,7 @@ impl Reactor {
                     client.is_readable = false;
                     client.connection.handle_eof(&mut self.cx);
                     self.take_connection_events(slot);
+                    self.note_peer_closed(slot);
                 }
                 Ok(count) => {
                     received = count;
@@ -178,8 +181,40 @@ impl Reactor {
                 }
             }
         }
+        if is_read_closed {
+            self.look_behind_pause(slot);
+        }
         self.settle(slot);
         received
+    }
+
+    /// The peer has closed its side behind bytes that aren't wanted yet: that it did is told at once,
+    /// what it said last is read in its time.
+    #[cold]
+    fn look_behind_pause(&mut self, slot: u32) {
+        let Some(client) = self.clients.get(slot as usize) else { return };
+        if client.is_readable && !client.connection.wants_input() {
+            self.note_peer_closed(slot);
+        }
+    }
+
+    /// The peer has closed its sending side, and the connection goes on for the answers that it is owed.
+    #[cold]
+    fn note_peer_closed(&mut self, slot: u32) {
+        let Some(client) = self.clients.get(slot as usize) else { return };
+        if client.connection.finish().is_some() || client.facts.status() & CLOSED_RD != 0 {
+            return;
+        }
+        client.facts.set_status(CLOSED_RD);
+        if client.facts.is_watched() {
+            self.notices.push_back(Notice::of(Kind::PeerHalfClosed, slot, client.facts.id()));
+        }
+        if self.cx.limits.allow_half_close {
+            return;
+        }
+        for ticket in client.connection.open_tickets() {
+            self.notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
+        }
     }
 
     /// Gives `input` to the connection and its events to the batch; returns how many bytes were taken.
@@ -243,17 +278,7 @@ impl Reactor {
     pub(crate) fn take_connection_events(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         while let Some(event) = client.connection.poll_event(&mut self.cx) {
-            let Event::HalfClosed = event else {
-                note(&mut self.notices, slot, event);
-                continue;
-            };
-            client.facts.set_status(CLOSED_RD);
-            for ticket in client.connection.open_tickets() {
-                self.notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
-            }
-            if client.facts.is_watched() {
-                self.notices.push_back(Notice::of(Kind::PeerHalfClosed, slot, client.facts.id()));
-            }
+            note(&mut self.notices, slot, event);
         }
     }
 
@@ -339,6 +364,7 @@ impl Reactor {
 #[cold]
 fn note(notices: &mut VecDeque<Notice>, slot: u32, event: Event<'_>) {
     notices.push_back(match event {
+        // The end of the peer's side is told by whoever read it.
         Event::Request(_) | Event::HalfClosed => return,
         Event::Body { ticket, bytes, .. } => Notice { body: bytes, ..Notice::of(Kind::Body, slot, ticket.0) },
         Event::BodyLimit { ticket } => Notice::of(Kind::BodyLimit, slot, ticket.0),

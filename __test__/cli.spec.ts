@@ -1,0 +1,189 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+import type { ExecutionContext } from 'ava'
+
+const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
+const SOURCE = ['--import=@oxc-node/core/register', pathOf('../src/cli.ts')]
+const BUILT = [pathOf('../dist/cli.js')]
+
+/** The command, running. */
+interface Command {
+  readonly child: ChildProcess
+  /** The next line of its standard output. */
+  line(): Promise<string>
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>
+}
+
+function busbar(t: ExecutionContext, args: string[], env: Record<string, string> = {}, command = SOURCE): Command {
+  const { PORT: _, ...inherited } = process.env
+  const child = spawn(process.execPath, [...command, ...args], {
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const forLines = child.stdout.pipe(new PassThrough())
+  const lines = createInterface({ input: forLines })[Symbol.asyncIterator]()
+  const output = Promise.all([text(child.stdout), text(child.stderr)])
+  const ended = once(child, 'close').then(async ([code]) => {
+    const [stdout, stderr] = await output
+    return { code: code as number | null, stdout, stderr }
+  })
+  const line = async (): Promise<string> => {
+    const { value, done } = await lines.next()
+    if (done === true) throw new Error(`the command has ended: ${JSON.stringify(await ended)}`)
+    return value
+  }
+  return { child, line, ended }
+}
+
+async function urlOf({ line }: Command): Promise<string> {
+  return /(http:\S+)/.exec(await line())?.[1] ?? ''
+}
+
+/** The body of an answer, asked for on a connection of its own. */
+async function ask(url: string): Promise<{ body: string; headers: Record<string, unknown> }> {
+  const [response] = await once(get(url, { agent: false }), 'response')
+  return { body: await text(response), headers: response.headers }
+}
+
+test('serve says where it is ready and after what time, and serves the module', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/plain.mjs'), '--port', '0', '--host', '127.0.0.1'])
+  const ready = await command.line()
+  t.regex(ready, /^busbar is ready on http:\/\/127\.0\.0\.1:\d+\/ after \d+ ms$/)
+  t.is((await ask(`${ready.split(' ')[4]}a`)).body, 'plain /a')
+  command.child.kill('SIGTERM')
+  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\n`, stderr: '' })
+})
+
+test('serve without a module shows a page with the request', async (t) => {
+  const command = busbar(t, ['serve', '--port=0'])
+  const url = await urlOf(command)
+  t.regex(url, /^http:\/\/localhost:\d+\/$/)
+  const { body, headers } = await ask(`${url.replace('localhost', '127.0.0.1')}?q='"><script>`)
+  t.is(headers['content-type'], 'text/html; charset=utf-8')
+  t.true(body.includes('busbar is running'))
+  t.false(body.includes('<script>'))
+})
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${signal} lets a request under way be answered, and exits with 0`, async (t) => {
+    const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
+    const answer = ask(await urlOf(command))
+    t.is(await command.line(), 'called')
+    command.child.kill(signal)
+    t.is(await command.line(), signal)
+    const { body, headers } = await answer
+    t.deepEqual([body, headers['connection']], ['answered', 'close'])
+    const { code, stderr } = await command.ended
+    t.deepEqual([code, stderr], [0, ''])
+  })
+}
+
+test('a second signal ends the command at once', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
+  const answer = t.throwsAsync(ask(`${await urlOf(command)}never`))
+  t.is(await command.line(), 'called')
+  command.child.kill('SIGTERM')
+  t.is(await command.line(), 'SIGTERM')
+  command.child.kill('SIGTERM')
+  const { code, stderr } = await command.ended
+  t.deepEqual([code, stderr], [1, ''])
+  await answer
+})
+
+test('a handler that never answers does not keep the command from ending with 0', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
+  const answer = t.throwsAsync(ask(`${await urlOf(command)}never`))
+  t.is(await command.line(), 'called')
+  command.child.kill('SIGTERM')
+  const { code, stderr } = await command.ended
+  t.deepEqual([code, stderr], [0, ''])
+  await answer
+})
+
+test('a port in use is one clear line and exit code 1', async (t) => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => blocker.close())
+  await once(blocker, 'listening')
+  const { port } = blocker.address() as AddressInfo
+  const { code, stdout, stderr } = await busbar(t, ['serve', '--host=127.0.0.1', `--port=${port}`]).ended
+  t.deepEqual([code, stdout], [1, ''])
+  t.regex(stderr, new RegExp(`^busbar: 127\\.0\\.0\\.1:${port} is in use by another program;[^\\n]*\\(EADDRINUSE\\)\\n$`))
+})
+
+const MISUSES: readonly (readonly [string, string[], Record<string, string>, RegExp])[] = [
+  ['no command', [], {}, /a command is missing/],
+  ['an unknown command', ['start'], {}, /unknown: start/],
+  ['an unknown option', ['serve', '--prot=1'], {}, /--prot/],
+  ['more than one module', ['serve', 'a.mjs', 'b.mjs'], {}, /b\.mjs/],
+  ['a port that is no number', ['serve', '--port=http'], {}, /"http"/],
+  ['a port that is too large', ['serve', '--port=65536'], {}, /"65536"/],
+  ['PORT that is no number', ['serve'], { PORT: 'http' }, /"http"/],
+  ['a host that is a name', ['serve', '--port=0', '--host=example.org'], {}, /"example\.org"/],
+]
+
+for (const [misuse, args, env, message] of MISUSES) {
+  test(`wrong usage is one line and exit code 2: ${misuse}`, async (t) => {
+    const { code, stdout, stderr } = await busbar(t, args, env).ended
+    t.deepEqual([code, stdout], [2, ''])
+    t.regex(stderr, /^busbar: [^\n]+\n$/)
+    t.regex(stderr, message)
+  })
+}
+
+test('--help shows every option, --version the version', async (t) => {
+  const help = await busbar(t, ['--help']).ended
+  t.deepEqual([help.code, help.stderr], [0, ''])
+  for (const part of ['Usage: busbar serve', '--port', '--host', '--help', '--version']) t.true(help.stdout.includes(part))
+  const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8')) as { version: string }
+  t.deepEqual(await busbar(t, ['--version']).ended, { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+test('PORT is the default of --port', async (t) => {
+  const free = createServer().listen(0)
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  free.close()
+  await once(free, 'close')
+  const command = busbar(t, ['serve'], { PORT: String(port) })
+  t.is(await urlOf(command), `http://localhost:${port}/`)
+  const other = busbar(t, ['serve', '--port=0'], { PORT: String(port) })
+  t.not(await urlOf(other), `http://localhost:${port}/`)
+})
+
+const MODULES: readonly (readonly [string, string, RegExp])[] = [
+  ['has no handler', 'no-handler.mjs', /no-handler\.mjs has no handler as its default export/],
+  ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken/],
+  ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: /],
+]
+
+for (const [fault, module, message] of MODULES) {
+  test(`a module that ${fault} is one clear line and exit code 1`, async (t) => {
+    const { code, stdout, stderr } = await busbar(t, ['serve', pathOf(`fixtures/${module}`), '--port=0']).ended
+    t.deepEqual([code, stdout], [1, ''])
+    t.regex(stderr, message)
+    t.regex(stderr, /^busbar: [^\n]+\n$/)
+  })
+}
+
+const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript)
+
+;(stripsTypes && existsSync(BUILT[0]!) ? test : test.skip)('the built command serves a TypeScript module', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/typed.ts'), '--port=0', '--host=127.0.0.1'], {}, BUILT)
+  t.is((await ask(await urlOf(command))).body, 'typed')
+})
+
+;(existsSync(BUILT[0]!) ? test : test.skip)('the built command is ready without any loader', async (t) => {
+  const command = busbar(t, ['serve', '--port=0', '--host=127.0.0.1'], {}, BUILT)
+  t.regex((await ask(await urlOf(command))).body, /busbar is running/)
+})

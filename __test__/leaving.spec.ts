@@ -1,0 +1,347 @@
+import { EventEmitter, once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import type { NetConnectOpts, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test from 'ava'
+import { Dispatcher } from '../src/dispatch.ts'
+import { DefaultErrorHandler } from '../src/error-handler.ts'
+import { Client, ClientException, Options, Response, silentLogger } from '../src/index.ts'
+import type { HandlerFunction } from '../src/handler.ts'
+import { engineLimits } from '../src/options.ts'
+import { GET, hold, until } from './support.ts'
+import type { Held, Wire } from './support.ts'
+
+const UPLOAD = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nthe beginning'
+
+/** How a client can leave. One that hangs up with bytes unread sends a reset, else a FIN. */
+const WAYS: Readonly<Record<string, (socket: Socket) => unknown>> = {
+  'a FIN': (socket) => socket.end(),
+  'a reset': (socket) => socket.resetAndDestroy(),
+  'a hang-up': (socket) => socket.destroy(),
+}
+
+/** Sends one request on a connection of its own: when it has been answered, all that was sent earlier was read. */
+async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promise<Held> }): Promise<void> {
+  const wire = await server.connect()
+  wire.send(GET)
+  ;(await server.next()).answer(Response.text('done'))
+  await wire.until((text) => text.endsWith('done'))
+}
+
+function closed(client: Client): Promise<void> {
+  return new Promise((resolve) => void client.onClose(() => resolve()))
+}
+
+for (const [way, leave] of Object.entries(WAYS)) {
+  test(`${way} on an idle connection closes it`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(GET)
+    const { client, answer } = await next()
+    answer(Response.text('done'))
+    await wire.until((text) => text.endsWith('done'))
+    t.false(client.isClosed())
+    leave(wire.socket)
+    await closed(client)
+    t.is(client.getStatus(), Client.CLOSED_RDWR)
+  })
+
+  test(`${way} in a head closes the connection, and no handler runs`, async (t) => {
+    const server = await hold(t)
+    const wire = await server.connect()
+    wire.send(GET)
+    const { client, answer } = await server.next()
+    answer(Response.text('done'))
+    await wire.until((text) => text.endsWith('done'))
+    wire.send('GET / HTTP/1.1\r\nHost: a\r\nX-Half: ')
+    await catchUp(server)
+    leave(wire.socket)
+    await closed(client)
+    t.is(server.arrived.length, 0)
+  })
+
+  test(`${way} in a body closes the connection, rejects the read and fires the signal`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(UPLOAD)
+    const { request, client } = await next()
+    const seen: string[] = []
+    client.onClose(() => void seen.push('hook'))
+    const signal = request.getSignal()
+    signal.addEventListener('abort', () => void seen.push(`signal of a client with status ${client.getStatus()}`))
+    const read = t.throwsAsync(request.text(), { instanceOf: ClientException })
+    leave(wire.socket)
+    const error = await read
+    t.is(error.getCode(), 408)
+    t.is(error.getClient(), client)
+    t.deepEqual(seen, ['hook', 'signal of a client with status 3'])
+  })
+
+  test(`${way} in a body that nobody reads yet is noticed, and a later read is rejected`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(UPLOAD)
+    const { request, client } = await next()
+    const aborted = once(request.getSignal(), 'abort')
+    leave(wire.socket)
+    await aborted
+    t.true(client.isClosed())
+    await t.throwsAsync(request.text(), { instanceOf: ClientException })
+  })
+
+  test(`${way} while a handler runs fires its signal at once`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(GET)
+    const { request, client } = await next()
+    const aborted = once(request.getSignal(), 'abort')
+    leave(wire.socket)
+    await aborted
+    t.is(client.getStatus(), way === 'a reset' ? Client.CLOSED_RDWR : Client.CLOSED_RD)
+  })
+
+  test(`${way} while several pipelined handlers run fires all their signals`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(GET + GET + GET)
+    const signals = [await next(), await next(), await next()].map(({ request }) => request.getSignal())
+    const aborted = signals.map((signal) => once(signal, 'abort'))
+    leave(wire.socket)
+    await Promise.all(aborted)
+    t.true(signals.every((signal) => signal.aborted))
+  })
+
+  test(`${way} is found by a handler that asks for its signal afterwards`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.send(GET)
+    const { request, client } = await next()
+    leave(wire.socket)
+    await until(() => client.getStatus() !== 0)
+    t.true(request.getSignal().aborted)
+  })
+}
+
+/** Requests behind which nothing is read for now, and why. */
+const PAUSES: Readonly<Record<string, string>> = {
+  'a pipelined upload waits for its turn': `${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab`,
+  'an upgrade is not answered': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  'a body fills its window': `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(100_000)}`,
+}
+
+for (const [pause, bytes] of Object.entries(PAUSES)) {
+  for (const [way, leave] of Object.entries(WAYS)) {
+    test(`${way} is noticed at once although ${pause}`, async (t) => {
+      const server = await hold(t)
+      const wire = await server.connect()
+      wire.send(bytes)
+      const { request, client } = await server.next()
+      const aborted = once(request.getSignal(), 'abort')
+      await catchUp(server)
+      t.is(client.getStatus(), 0)
+      leave(wire.socket)
+      await aborted
+      t.not(client.getStatus(), 0)
+    })
+  }
+}
+
+test('a FIN is noticed at once although a whole body waits to be read', async (t) => {
+  const { connect, next } = await hold(t)
+  const wire = await connect()
+  wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
+  const { request, client, answer } = await next()
+  wire.send('cd')
+  await until(() => client.getPendingRequestCount() === 0)
+  const aborted = once(request.getSignal(), 'abort')
+  wire.socket.end()
+  await aborted
+  t.is(client.getStatus(), Client.CLOSED_RD)
+  t.is(await request.text(), 'abcd')
+  answer(Response.text('taken'))
+  t.true((await wire.end()).endsWith('taken'))
+})
+
+test('what waits behind a pause is still served when the client has sent its FIN', async (t) => {
+  const { connect, next } = await hold(t)
+  const wire = await connect()
+  wire.send(`${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab`)
+  wire.socket.end()
+  const first = await next()
+  await until(() => first.client.getStatus() === Client.CLOSED_RD)
+  first.answer(Response.text('one'))
+  const second = await next()
+  t.is(await second.request.text(), 'ab')
+  t.true(second.request.getSignal().aborted)
+  second.answer(Response.text('two'))
+  t.regex(await wire.end(), /one[^]*two$/)
+})
+
+for (const [way, leave] of Object.entries(WAYS).slice(1)) {
+  test(`${way} while an answer is being written to a slow reader closes the connection and disposes the answer`, async (t) => {
+    const { connect, next } = await hold(t)
+    const wire = await connect()
+    wire.socket.pause()
+    wire.send(GET)
+    const { client, answer } = await next()
+    const response = Response.text('x'.repeat(24 * 1024 * 1024))
+    const disposed = new Promise<void>((resolve) => response.onDispose(resolve))
+    answer(response)
+    await until(() => !client.isWaitingOnResponse())
+    await new Promise((resolve) => setImmediate(resolve))
+    t.is(client.getPendingResponseCount(), 1)
+    leave(wire.socket)
+    await Promise.all([closed(client), disposed])
+    t.is(client.getPendingResponseCount(), 0)
+  })
+}
+
+test('a FIN while an answer is being written half closes, and the answer arrives whole', async (t) => {
+  const { connect, next } = await hold(t)
+  const wire = await connect()
+  wire.socket.pause()
+  wire.send(GET)
+  const { client, answer } = await next()
+  const length = 24 * 1024 * 1024
+  answer(Response.text('x'.repeat(length)))
+  await until(() => !client.isWaitingOnResponse())
+  wire.socket.end()
+  await until(() => client.getStatus() === Client.CLOSED_RD)
+  wire.socket.resume()
+  const received = await wire.end()
+  t.is(received.length - received.indexOf('\r\n\r\n') - 4, length)
+})
+
+test('with allowHalfClose a FIN leaves the signal silent, and the answer is written', async (t) => {
+  const { connect, next } = await hold(t, { allowHalfClose: true })
+  const wire = await connect()
+  wire.send(GET)
+  const { request, client, answer } = await next()
+  const signal = request.getSignal()
+  wire.socket.end()
+  await until(() => client.getStatus() === Client.CLOSED_RD)
+  t.false(signal.aborted)
+  answer(Response.text('for you'))
+  t.true((await wire.end()).endsWith('for you'))
+  await closed(client)
+  t.false(signal.aborted)
+  t.false(request.getSignal().aborted)
+})
+
+test('with allowHalfClose a FIN inside a body is leaving all the same', async (t) => {
+  const { connect, next } = await hold(t, { allowHalfClose: true })
+  const wire = await connect()
+  wire.send(UPLOAD)
+  const { request, client } = await next()
+  const aborted = once(request.getSignal(), 'abort')
+  wire.socket.end()
+  await aborted
+  t.true(client.isClosed())
+})
+
+test('a hang-up on a unix socket is noticed while the handler runs', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'leaving.sock')
+  const { next } = await hold(t, {}, `unix:${path}`)
+  const socket = connect({ path })
+  socket.write(GET)
+  const { request, client } = await next()
+  const aborted = once(request.getSignal(), 'abort')
+  socket.destroy()
+  await aborted
+  t.true(client.isClosed())
+})
+
+/** An engine with nothing around it, listening on `target`. */
+function engine(handler: HandlerFunction, path: string | null) {
+  const options = Options.from()
+  const dispatcher = new Dispatcher({
+    handler,
+    options,
+    logger: silentLogger,
+    errorHandler: new DefaultErrorHandler(),
+    limits: engineLimits(options),
+    onIdle: () => {},
+  })
+  const host = path === null ? '127.0.0.1' : null
+  const wish = { host, port: 0, path, backlog: 511, reusePort: false, ipv6Only: false, mode: null }
+  const { port } = dispatcher.engine.listen(wish)
+  dispatcher.engine.start()
+  return { dispatcher, target: path === null ? { host: '127.0.0.1', port } : { path } }
+}
+
+/** What a client sends, what it waits for before it leaves, and what the handler does meanwhile. */
+interface PhaseOfRequest {
+  readonly sends: string
+  readonly waitsFor: 'the connection' | 'the handler' | 'an answer'
+  readonly handler: HandlerFunction
+  /** Over a unix socket, whose buffers are small. */
+  readonly isUnix?: boolean
+}
+
+const PHASES: Readonly<Record<string, PhaseOfRequest>> = {
+  idle: { sends: '\r\nHost: a\r\n\r\n', waitsFor: 'an answer', handler: () => Response.text('done') },
+  'in a head': { sends: '\r\nHost: a\r\nX-Half: ', waitsFor: 'the connection', handler: () => Response.text('done') },
+  'in a body': {
+    sends: '\r\nHost: a\r\nContent-Length: 1000\r\n\r\nthe beginning',
+    waitsFor: 'the handler',
+    handler: async (request) => Response.text(await request.text()),
+  },
+  'while a handler runs': {
+    sends: '\r\nHost: a\r\n\r\n',
+    waitsFor: 'the handler',
+    handler: async (request) => {
+      if (!request.getSignal().aborted) await once(request.getSignal(), 'abort')
+      return Response.text('done')
+    },
+  },
+  'while an answer is written': {
+    sends: '\r\nHost: a\r\n\r\n',
+    waitsFor: 'an answer',
+    handler: () => Response.text('x'.repeat(1024 * 1024)),
+    isUnix: true,
+  },
+}
+
+const isLinux = process.platform === 'linux'
+
+for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entries(PHASES)) {
+  ;(isLinux ? test.serial : test.serial.skip)(`2,000 clients that leave ${phase} leave nothing behind`, async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
+    t.teardown(() => rm(directory, { recursive: true }))
+    const descriptors = (): number => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    const called = new EventEmitter()
+    const tellAndHandle: HandlerFunction = (request) => {
+      called.emit(request.getPath())
+      return handler(request)
+    }
+    const { dispatcher, target } = engine(tellAndHandle, isUnix ? join(directory, 'leaving.sock') : null)
+    const listening = descriptors()
+    const ways = isUnix ? [WAYS['a hang-up']!] : Object.values(WAYS)
+    const visit = async (index: number): Promise<void> => {
+      const socket = connect({ ...(target as NetConnectOpts), allowHalfOpen: true })
+      const gone = once(socket, 'close')
+      socket.on('error', () => {})
+      socket.write(`${phase === 'in a body' ? 'POST' : 'GET'} /${index} HTTP/1.1${sends}`)
+      if (waitsFor === 'the handler') await once(called, `/${index}`)
+      else await once(socket, waitsFor === 'an answer' ? 'data' : 'connect')
+      ways[index % ways.length]!(socket)
+      // After a FIN the server ends the connection; whatever it still answers is read.
+      socket.resume()
+      await gone
+    }
+    for (let done = 0; done < 2000; done += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => visit(done + index)))
+    }
+    await until(() => dispatcher.engine.clientCount() === 0 && descriptors() === listening)
+    t.is(dispatcher.waiting.size, 0)
+    dispatcher.engine.dispose()
+    await until(() => descriptors() === before)
+    t.pass()
+  })
+}
