@@ -4,6 +4,9 @@
 export { Attribute } from './attribute.ts'
 export type { AttributeKey } from './attribute.ts'
 export { Client } from './client.ts'
+export { CookieAttributes } from './cookie-attributes.ts'
+export type { SameSite } from './cookie-attributes.ts'
+export { RequestCookie, ResponseCookie } from './cookie.ts'
 export { DefaultErrorHandler } from './error-handler.ts'
 export type { ErrorHandler } from './error-handler.ts'
 export {

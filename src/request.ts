@@ -4,6 +4,7 @@
 import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from './client.ts'
+import { RequestCookie, byName } from './cookie.ts'
 import { MissingAttributeError, StateError } from './errors.ts'
 import { Fields, eachField, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
@@ -278,6 +279,49 @@ export class Request {
    */
   setHeaders(headers: FieldsInit): void {
     this.#materialise().setAll(headers)
+  }
+
+  /**
+   * The cookies by name, in an object without a prototype; of equal names the last counts.
+   *
+   * @example request.getCookies()['session']?.getValue()
+   */
+  getCookies(): Record<string, RequestCookie> {
+    return byName(this.getHeaderArray('cookie').flatMap((line) => RequestCookie.fromHeader(line)))
+  }
+
+  /**
+   * The cookie of that name; null when the client sent none.
+   *
+   * @example request.getCookie('session')?.getValue()
+   */
+  getCookie(name: string): RequestCookie | null {
+    return this.hasHeader('cookie') ? (this.getCookies()[name] ?? null) : null
+  }
+
+  /**
+   * Sets a cookie for later handlers, and the `cookie` field with it.
+   *
+   * @example request.setCookie(new RequestCookie('session', id))
+   */
+  setCookie(cookie: RequestCookie): void {
+    this.#setCookies({ ...this.getCookies(), [cookie.getName()]: cookie })
+  }
+
+  /**
+   * Removes a cookie for later handlers, and the `cookie` field with the last one.
+   *
+   * @example request.removeCookie('session')
+   */
+  removeCookie(name: string): void {
+    const cookies = this.getCookies()
+    delete cookies[name]
+    this.#setCookies(cookies)
+  }
+
+  #setCookies(cookies: Record<string, RequestCookie>): void {
+    const line = Object.values(cookies).join('; ')
+    this.setHeader('cookie', line === '' ? [] : line)
   }
 
   #materialise(): Fields {

@@ -1,6 +1,7 @@
 /**
  * Responses: what handlers answer with.
  */
+import { ResponseCookie, byName } from './cookie.ts'
 import { HandlerError, OptionError, StateError, show } from './errors.ts'
 import { Fields, Role, eachField, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
@@ -280,6 +281,46 @@ export class Response {
    */
   replaceHeaders(headers: FieldsInit): void {
     this.setHeaders(headers)
+  }
+
+  /**
+   * The cookies that are set, by name, in an object without a prototype.
+   *
+   * @example response.getCookies()['session']?.getMaxAge()
+   */
+  getCookies(): Record<string, ResponseCookie> {
+    const cookies = this.getHeaderArray('set-cookie').map((line) => ResponseCookie.fromHeader(line))
+    return byName(cookies.filter((cookie) => cookie !== null))
+  }
+
+  /**
+   * The cookie of that name; null when none is set.
+   *
+   * @example response.getCookie('session')
+   */
+  getCookie(name: string): ResponseCookie | null {
+    return this.getCookies()[name] ?? null
+  }
+
+  /**
+   * Sets a cookie; one of the same name is replaced. Each is a `set-cookie` line of its own.
+   *
+   * @example response.setCookie(new ResponseCookie('theme', 'dark'))
+   */
+  setCookie(cookie: ResponseCookie): void {
+    this.removeCookie(cookie.getName())
+    this.addHeader('set-cookie', cookie.toString())
+  }
+
+  /**
+   * Takes back what `setCookie` set. A cookie that the client has stays there: set it with a max-age of
+   * 0 to delete it.
+   *
+   * @example response.removeCookie('theme')
+   */
+  removeCookie(name: string): void {
+    const lines = this.getHeaderArray('set-cookie')
+    this.setHeader('set-cookie', lines.filter((line) => ResponseCookie.fromHeader(line)?.getName() !== name))
   }
 
   /**
