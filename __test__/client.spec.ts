@@ -296,7 +296,7 @@ for (const allowHalfClose of [false, true]) {
     await until(() => client.getStatus() !== 0)
     t.deepEqual([client.getStatus(), client.isClosed()], [Client.CLOSED_RD, false])
     answer(Response.text('for you'))
-    t.regex(await wire.end(), /connection: close\r\n[^]*for you$/)
+    t.regex(await wire.end(), /connection: close\r\n[^]*\r\n\r\nfor you$/)
     await until(() => client.isClosed())
     t.is(client.getStatus(), Client.CLOSED_RDWR)
   })
@@ -491,7 +491,7 @@ test('stop waits for answers under way, announces the end in them, and takes no 
   await until(() => wire.socket.bytesWritten === 2 * GET.length)
   t.false(client.isClosed())
   answer(Response.text('the last'))
-  t.regex(await wire.end(), /connection: close\r\n[^]*the last$/)
+  t.regex(await wire.end(), /connection: close\r\n[^]*\r\n\r\nthe last$/)
   await stopped
   t.true(client.isClosed())
   t.is(arrived.length, 0)

@@ -89,7 +89,7 @@ export async function check(work, { port, peer }) {
   socket.write(`${method} / HTTP/1.1\r\n${head}\r\n${body}`)
   const received = await text(socket)
   const [start, content] = received.split('\r\n\r\n')
-  const isRight = /^HTTP\/1\.1 200 /.test(start) && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)
+  const isRight = start.startsWith('HTTP/1.1 200 ') && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)
   if (!isRight || content !== answer) {
     throw new Error(`${peer.name} answers ${work.name} with ${JSON.stringify(received.slice(0, 400))}`)
   }

@@ -1,6 +1,7 @@
 // Builds the addon and the TypeScript. Run by `npm install` in a clone (prepare), and by `npm run build`.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
 const root = new URL('..', import.meta.url)
@@ -28,6 +29,7 @@ function checkRust() {
 // A package from the registry carries everything built, and no sources.
 if (!existsSync(new URL('crates', root))) process.exit(0)
 checkRust()
+const { build } = await import('rolldown')
 const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
 const napi = new URL('node_modules/@napi-rs/cli/dist/cli.js', root).pathname
 const manifest = 'crates/binding/Cargo.toml'
@@ -35,4 +37,14 @@ run(process.execPath, [
   napi, 'build', '--platform', '--release', '--esm', '--manifest-path', manifest, '--output-dir', '.',
   '--dts-header', header, '--', '--locked', '--quiet',
 ])
+rmSync(new URL('dist', root), { recursive: true, force: true })
 run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname, '-p', '.'])
+// One file loads several times faster than thirty.
+await build({
+  cwd: fileURLToPath(root),
+  input: { index: 'src/index.ts', cli: 'src/cli.ts' },
+  external: ['../index.js', /^node:/],
+  platform: 'node',
+  logLevel: 'warn',
+  output: { dir: 'dist', format: 'esm', chunkFileNames: 'busbar.js' },
+})

@@ -6,7 +6,6 @@
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { markAsUntransferable } from 'node:worker_threads'
 import { createClient, noteClosed, noteHalfClosed } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
@@ -91,7 +90,6 @@ export class Dispatcher implements ClientOwner {
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
-    markAsUntransferable(this.#words.buffer)
     this.engine = new Engine(settings.limits, this.#words, (first, count, slab) => this.#onNotices(first, count, slab))
     this.hot = this.engine.hot()
     this.methods = Engine.methods()
@@ -294,7 +292,6 @@ export class Dispatcher implements ClientOwner {
   }
 
   #changeSlab(slab: Buffer): void {
-    markAsUntransferable(slab.buffer)
     // A request that is still open would keep its whole slab: it takes its head along instead.
     for (const exchange of this.#open) exchange.leaveSlab()
     this.#open = []

@@ -1,8 +1,8 @@
 /**
  * Where to listen, as users say it and as the engine wants it.
  */
-import { isIP, isIPv6 } from 'node:net'
 import { ListenError, OptionError } from './errors.ts'
+import { ipVersion } from './ip.ts'
 import type { ListenOptions } from './native.ts'
 
 /** A listening address spelled out. */
@@ -65,10 +65,10 @@ function plan(listen: Listen): ListenPlan {
   if (host === 'localhost') {
     return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
   }
-  if (isIP(host) === 0) {
+  if (ipVersion(host) === 0) {
     throw new OptionError('host', host, "an IP address or 'localhost'; a name may stand for several addresses")
   }
-  const shown = isIPv6(host) ? `[${host}]` : host
+  const shown = ipVersion(host) === 6 ? `[${host}]` : host
   return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
 }
 
@@ -79,7 +79,7 @@ function parse(listen: unknown): ListenObject {
   const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(listen) ?? /^()()(\d{1,5})$/.exec(listen)
   if (match === null) throw new OptionError('listen', listen, FORMS)
   const [, ipv6, name, port] = match
-  if (ipv6 !== undefined && ipv6 !== '' && !isIPv6(ipv6)) throw new OptionError('listen', listen, FORMS)
+  if (ipv6 !== undefined && ipv6 !== '' && ipVersion(ipv6) !== 6) throw new OptionError('listen', listen, FORMS)
   return { host: ipv6 || name || undefined, port: checkPort(Number(port)) }
 }
 

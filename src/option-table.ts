@@ -1,7 +1,7 @@
 /**
  * Every option with its default and what it may be: the one place that says so.
  */
-import { getHeapStatistics } from 'node:v8'
+import { totalmem } from 'node:os'
 import { OptionError } from './errors.ts'
 
 /** Options by name. Times are seconds, sizes bytes. */
@@ -150,6 +150,12 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   stopTimeout: FRACTION_OR_OFF,
 }
 
+/** Bytes that this process may use: what its container allows, else what the machine has. */
+function usableMemory(): number {
+  const allowed = process.constrainedMemory()
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+}
+
 /** What an option is when nobody sets it. */
 export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   debug: false,
@@ -180,7 +186,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   chunkExtensionLimit: 16_384,
   pipelineLimit: 64,
   requestLimit: 10_000,
-  memoryLimit: Math.floor(getHeapStatistics().heap_size_limit / 4),
+  memoryLimit: Math.floor(usableMemory() / 4),
   proxies: Object.freeze([] as string[]),
   http2: true,
   http2Cleartext: false,

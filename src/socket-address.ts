@@ -1,8 +1,8 @@
 /**
  * Addresses of sockets.
  */
-import { isIPv4, isIPv6 } from 'node:net'
 import { OptionError } from './errors.ts'
+import { ipVersion } from './ip.ts'
 
 /**
  * An internet address with a port, or the path of a unix socket.
@@ -55,7 +55,7 @@ export class SocketAddress {
    */
   getVersion(): 4 | 6 | null {
     if (this.#port === null) return null
-    return isIPv4(this.#host) ? 4 : isIPv6(this.#host) ? 6 : null
+    return ipVersion(this.#host) || null
   }
 
   /**
@@ -81,14 +81,14 @@ export class SocketAddress {
    */
   toString(): string {
     if (this.#port === null) return this.#host
-    return isIPv6(this.#host) ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
+    return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
   }
 }
 
 /** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. */
 function unmap(host: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
-  return mapped !== undefined && isIPv4(mapped) ? mapped : host
+  return mapped !== undefined && ipVersion(mapped) === 4 ? mapped : host
 }
 
 function ipv6Bytes(host: string): Uint8Array {

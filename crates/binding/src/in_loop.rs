@@ -161,8 +161,8 @@ impl Driver {
     pub(crate) fn answer_words(&self) -> [u32; RECORD_WORDS] {
         match &*self.js.borrow() {
             // SAFETY: the words' memory is held by a reference as long as `js` is, never moves, and is
-            // never detached: only our own JavaScript has it, which marks it untransferable. Both
-            // sides run on this thread.
+            // never detached: it is a private field of our own JavaScript, which neither transfers nor
+            // shows it. Both sides run on this thread.
             Some(js) => unsafe { js.answer.read() },
             None => [0; RECORD_WORDS],
         }

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Chunk,
     /// A line that doesn't end in CR LF.
     LineEnd,
+    /// A byte that has no place in a line, or where its end is due.
+    Line,
     /// A space where none may be.
     Space,
     /// The connection preface of HTTP/2. RFC 9113 §3.4.
@@ -52,8 +54,9 @@ impl ErrorKind {
             ffi::HPE_INVALID_CONTENT_LENGTH => ErrorKind::ContentLength,
             ffi::HPE_UNEXPECTED_CONTENT_LENGTH => ErrorKind::LengthAndEncoding,
             ffi::HPE_INVALID_TRANSFER_ENCODING => ErrorKind::TransferEncoding,
-            ffi::HPE_INVALID_CHUNK_SIZE | ffi::HPE_STRICT => ErrorKind::Chunk,
+            ffi::HPE_INVALID_CHUNK_SIZE => ErrorKind::Chunk,
             ffi::HPE_LF_EXPECTED | ffi::HPE_CR_EXPECTED => ErrorKind::LineEnd,
+            ffi::HPE_STRICT => ErrorKind::Line,
             ffi::HPE_UNEXPECTED_SPACE => ErrorKind::Space,
             ffi::HPE_PAUSED_H2_UPGRADE => ErrorKind::Http2Preface,
             ffi::HPE_CLOSED_CONNECTION => ErrorKind::AfterClose,
@@ -69,9 +72,10 @@ impl ErrorKind {
             ErrorKind::Version => "invalid HTTP version",
             ErrorKind::Field => "invalid header field",
             ErrorKind::ContentLength => "invalid Content-Length",
-            ErrorKind::LengthAndEncoding => "Content-Length together with Transfer-Encoding",
+            ErrorKind::LengthAndEncoding => "Content-Length repeated or beside Transfer-Encoding",
             ErrorKind::TransferEncoding => "invalid Transfer-Encoding",
             ErrorKind::Chunk => "invalid chunk",
+            ErrorKind::Line => "invalid line",
             ErrorKind::LineEnd => "line not ended by CR LF",
             ErrorKind::Space => "unexpected space",
             ErrorKind::Http2Preface => "HTTP/2 connection preface",

@@ -27,8 +27,10 @@ pub enum RequestError {
     },
     /// The method is a token, but none that is known.
     UnknownMethod,
-    /// A version other than 1.0 and 1.1, or none.
+    /// A version other than 1.0 and 1.1.
     Version,
+    /// The request line has no version.
+    VersionMissing,
     /// The target has a form that its method doesn't allow, or a fragment. RFC 9112 §3.2.
     Target,
     /// Host is missing in HTTP/1.1 or comes more than once. RFC 9112 §3.2.
@@ -71,6 +73,7 @@ impl RequestError {
     pub fn status(&self) -> u16 {
         match self {
             RequestError::Syntax { .. }
+            | RequestError::VersionMissing
             | RequestError::Target
             | RequestError::HostCount { .. }
             | RequestError::HostInvalid
@@ -100,6 +103,7 @@ impl RequestError {
             RequestError::Syntax { .. } => "BUSBAR_SYNTAX",
             RequestError::UnknownMethod => "BUSBAR_UNKNOWN_METHOD",
             RequestError::Version => "BUSBAR_VERSION",
+            RequestError::VersionMissing => "BUSBAR_VERSION_MISSING",
             RequestError::Target => "BUSBAR_TARGET",
             RequestError::HostCount { .. } => "BUSBAR_HOST_COUNT",
             RequestError::HostInvalid => "BUSBAR_HOST_INVALID",
@@ -126,6 +130,7 @@ impl fmt::Display for RequestError {
             RequestError::Syntax { kind, .. } => kind.reason(),
             RequestError::UnknownMethod => "unknown method",
             RequestError::Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            RequestError::VersionMissing => "the request line has no version",
             RequestError::Target => "the request target has a form this method doesn't allow",
             RequestError::HostCount { found: 0 } => "HTTP/1.1 requires a Host field",
             RequestError::HostCount { .. } => "more than one Host field",

@@ -234,6 +234,7 @@ impl Connection {
         if body.is_over() || body.may_never_come() {
             self.receiving = None;
             self.reading = Reading::Closed;
+            self.leaves_unread = true;
             return true;
         }
         body.wish = Wish::Discard;

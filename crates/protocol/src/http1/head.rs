@@ -28,6 +28,7 @@ pub(super) fn check(
     let version = match parser.version() {
         (1, 1) => Version::Http11,
         (1, 0) => Version::Http10,
+        (0, 9) => return Err(RequestError::VersionMissing),
         _ => return Err(RequestError::Version),
     };
     let method = parser.method().ok_or(RequestError::UnknownMethod)?;
@@ -61,7 +62,7 @@ pub(super) fn check(
         0 if version == Version::Http10 => {}
         found => return Err(RequestError::HostCount { found }),
     }
-    if hosts == 1 && host_value != &known_host[..] {
+    if hosts == 1 && (host_value != &known_host[..] || host_value.is_empty()) {
         check_host(host_value, known_host)?;
     }
     target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value))?;

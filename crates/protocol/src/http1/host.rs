@@ -39,10 +39,12 @@ pub(super) fn is_same(one: &[u8], other: &[u8], default: Option<u16>) -> bool {
 
 /// Nothing, or a number up to 65535 without leading zeros.
 fn is_port(port: &[u8]) -> bool {
-    let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
     let has_leading_zero = matches!(port, [b'0', _, ..]);
-    let value = port.iter().fold(0, |value: u32, digit| value * 10 + u32::from(digit & 0x0f));
-    is_number && !has_leading_zero && value <= 65535
+    let is_number = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    // Five digits always fit.
+    is_number
+        && !has_leading_zero
+        && port.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')) <= 65535
 }
 
 fn is_name(name: &[u8]) -> bool {

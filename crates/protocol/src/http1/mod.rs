@@ -21,7 +21,7 @@ mod target;
 mod window;
 mod writing;
 
-use llhttp::{Parser, Record};
+use llhttp::{ParseError, Parser, Record};
 
 use crate::answer::{Credit, Finish};
 use crate::context::{Context, HIGH_WATER};
@@ -52,6 +52,17 @@ struct Partial {
     bytes: Vec<u8>,
     record: Record,
     begun: Timestamp,
+    doubt: Option<Doubt>,
+}
+
+/// What can't be decided before more of a head has come. None of its bytes are parsed until then, or
+/// none that follow.
+#[derive(Debug, Clone, Copy)]
+enum Doubt {
+    /// Whether it may start beside the requests that run: its method isn't complete.
+    MayBegin,
+    /// Whether the method that the parser refused is one at all.
+    Method(ParseError),
 }
 
 /// One client connection.
@@ -72,6 +83,8 @@ pub struct Connection {
     is_held: bool,
     /// No requests follow those in the window: the peer has closed its side, or we stop.
     is_last: bool,
+    /// The peer may still be sending a body that we no longer read.
+    leaves_unread: bool,
     /// The peer has closed its side and the application hasn't been told.
     has_half_closed: bool,
 }
@@ -92,6 +105,7 @@ impl Connection {
             reason: CloseReason::Open,
             is_held: false,
             is_last: false,
+            leaves_unread: false,
             has_half_closed: false,
         }
     }

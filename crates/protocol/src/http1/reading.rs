@@ -1,6 +1,6 @@
 //! Reading requests: bytes in, events out.
 
-use llhttp::{ErrorKind, Method, ParseError, Progress, State};
+use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 
 use crate::context::Context;
 use crate::error::RequestError;
@@ -8,7 +8,8 @@ use crate::event::{Body, Event, Head, Pieces, Request, Step, Ticket, Version};
 use crate::http1::body::Receiving;
 use crate::http1::head::{self, Checked};
 use crate::http1::window::Traits;
-use crate::http1::{Connection, Partial, Reading};
+use crate::http1::{Connection, Doubt, Partial, Reading};
+use crate::limits::Limits;
 
 impl Connection {
     /// Takes bytes from the peer; gives at most one event. To be called with the rest until there is
@@ -18,13 +19,14 @@ impl Connection {
             return Step::none(0);
         }
         match self.reading {
-            Reading::Idle if self.receiving.is_none() && self.may_begin(cx, input) => {
-                self.read_head(cx, input)
-            }
-            Reading::Idle => {
-                self.is_held = !self.window.is_empty();
-                Step::none(0)
-            }
+            Reading::Idle => match self.may_begin(cx, &[], input) {
+                Some(true) if self.receiving.is_none() => self.read_head(cx, input),
+                None => self.keep_undecided(cx, input),
+                _ => {
+                    self.is_held = !self.window.is_empty();
+                    Step::none(0)
+                }
+            },
             Reading::Head => self.read_rest_of_head(cx, input),
             Reading::Body => self.read_body(cx, input),
             Reading::Barrier => Step::none(0),
@@ -32,21 +34,35 @@ impl Connection {
         }
     }
 
-    /// Whether a request that begins like this may start beside those that run. Its method is looked
-    /// at before anything is parsed.
+    /// Whether a request that begins like this may start beside those that run; None while its method
+    /// can't be told. It is looked at before anything is parsed.
     #[inline]
-    fn may_begin(&self, cx: &Context, input: &[u8]) -> bool {
+    fn may_begin(&self, cx: &Context, before: &[u8], input: &[u8]) -> Option<bool> {
         if self.window.is_empty() {
-            return true;
+            return Some(true);
         }
         if self.window.len() as u64 >= cx.limits.pipeline_limit {
-            return false;
+            return Some(false);
         }
-        let start = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(input.len());
-        let input = &input[start..];
-        let is_safe =
-            [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "].iter().any(|method| input.starts_with(method));
-        self.window.lets_start(is_safe)
+        let is_safe = match begins_safe(input) {
+            Some(is_safe) if before.is_empty() => is_safe,
+            _ => begins_safe(&[before, input].concat())?,
+        };
+        Some(self.window.lets_start(is_safe))
+    }
+
+    #[cold]
+    fn keep_undecided<'a>(&'a mut self, cx: &Context, input: &[u8]) -> Step<'a> {
+        let partial = Partial {
+            bytes: input.to_vec(),
+            record: Record::default(),
+            begun: cx.now,
+            doubt: Some(Doubt::MayBegin),
+        };
+        self.partial = Some(Box::new(partial));
+        self.reading = Reading::Head;
+        self.rearm(cx);
+        Step::none(input.len())
     }
 
     /// A head that begins with this input, and in nearly every case ends in it too.
@@ -64,14 +80,20 @@ impl Connection {
     /// it ended.
     #[cold]
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
-        if let State::Failed(error) = progress.state {
-            self.refuse(cx, syntax_error(input, error));
-        } else if cx.record.begun {
-            let mut record = std::mem::take(&mut cx.record);
-            record.offset = input.len() as u32;
-            self.partial = Some(Box::new(Partial { bytes: input.to_vec(), record, begun: cx.now }));
-            self.reading = Reading::Head;
-            self.check_partial(cx);
+        match progress.state {
+            State::Failed(error) if !is_in_doubt(input, &error, &cx.limits) => {
+                self.refuse(cx, syntax_error(input, error));
+            }
+            _ if !cx.record.begun => {}
+            state => {
+                let mut record = std::mem::take(&mut cx.record);
+                record.offset = input.len() as u32;
+                let doubt = Doubt::of(state);
+                self.partial =
+                    Some(Box::new(Partial { bytes: input.to_vec(), record, begun: cx.now, doubt }));
+                self.reading = Reading::Head;
+                self.check_partial(cx);
+            }
         }
         self.rearm(cx);
         Step::none(input.len())
@@ -79,7 +101,25 @@ impl Connection {
 
     #[cold]
     fn read_rest_of_head<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
-        let Some(partial) = &mut self.partial else { return Step::none(input.len()) };
+        let Some(partial) = self.partial.as_deref() else { return Step::none(input.len()) };
+        match partial.doubt {
+            None => {}
+            Some(Doubt::Method(error)) => return self.read_doubtful_method(cx, input, error),
+            Some(Doubt::MayBegin) => match self.may_begin(cx, &partial.bytes, input) {
+                Some(true) if self.receiving.is_none() => {}
+                None => return self.read_more_of_method(input),
+                _ => {
+                    self.is_held = true;
+                    return Step::none(0);
+                }
+            },
+        }
+        let Some(partial) = self.partial.as_deref_mut() else { return Step::none(input.len()) };
+        if partial.doubt.take().is_some() {
+            // The beginning of a method that is known: nothing can come of it yet.
+            self.parser.execute(&partial.bytes, &mut partial.record);
+            partial.record.offset = partial.bytes.len() as u32;
+        }
         let progress = self.parser.execute(input, &mut partial.record);
         partial.bytes.extend_from_slice(&input[..progress.consumed]);
         if partial.record.head_complete {
@@ -91,12 +131,38 @@ impl Connection {
         }
         partial.record.offset = partial.bytes.len() as u32;
         if let State::Failed(error) = progress.state {
-            let at = partial.bytes.len();
+            let offset = partial.bytes.len();
             partial.bytes.extend_from_slice(&input[progress.consumed..]);
-            let error = syntax_error(&partial.bytes, ParseError { offset: at, ..error });
-            self.refuse(cx, error);
+            let error = ParseError { offset, ..error };
+            if is_in_doubt(&partial.bytes, &error, &cx.limits) {
+                partial.doubt = Some(Doubt::Method(error));
+            } else {
+                let error = syntax_error(&partial.bytes, error);
+                self.refuse(cx, error);
+            }
         } else {
             self.check_partial(cx);
+        }
+        self.rearm(cx);
+        Step::none(input.len())
+    }
+
+    /// More of a method that could still be a safe one.
+    fn read_more_of_method<'a>(&'a mut self, input: &[u8]) -> Step<'a> {
+        if let Some(partial) = &mut self.partial {
+            partial.bytes.extend_from_slice(input);
+        }
+        Step::none(input.len())
+    }
+
+    /// More of a request line whose method the parser doesn't know.
+    fn read_doubtful_method<'a>(&'a mut self, cx: &mut Context, input: &[u8], error: ParseError) -> Step<'a> {
+        if let Some(partial) = &mut self.partial {
+            partial.bytes.extend_from_slice(input);
+            if !is_in_doubt(&partial.bytes, &error, &cx.limits) {
+                let error = syntax_error(&partial.bytes, error);
+                self.refuse(cx, error);
+            }
         }
         self.rearm(cx);
         Step::none(input.len())
@@ -225,13 +291,52 @@ impl Traits {
     }
 }
 
+impl Doubt {
+    fn of(state: State) -> Option<Doubt> {
+        match state {
+            State::Failed(error) => Some(Doubt::Method(error)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a request that begins like this has a safe method; None while that can't be told.
+fn begins_safe(input: &[u8]) -> Option<bool> {
+    let start = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let input = &input[start..];
+    let methods = [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "];
+    if methods.iter().any(|method| input.starts_with(method)) {
+        return Some(true);
+    }
+    let may_become = methods.iter().any(|method| method.starts_with(input));
+    (!may_become).then_some(false)
+}
+
+/// Whether more of the request line is needed to say what is wrong with its method.
+fn is_in_doubt(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
+    let line = request_line(bytes);
+    let method = line.split(|&byte| byte == b' ').next().unwrap_or(b"");
+    error.kind == ErrorKind::Method
+        && line.len() == bytes.len() - line_start(bytes)
+        && line.len() as u64 <= limits.request_line_limit
+        && !method.is_empty()
+        && method.iter().copied().all(is_token_byte)
+}
+
+/// Line ends may stand before a request. RFC 9112 §2.2.
+fn line_start(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len())
+}
+
+fn request_line(bytes: &[u8]) -> &[u8] {
+    bytes[line_start(bytes)..].split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(b"")
+}
+
 /// llhttp refuses a method it doesn't know at the first byte that differs. Whether what stands there is
-/// a method at all, and so 501 and not 400, only the whole token tells.
+/// a method at all, and so 501 and not 400, only the whole line tells.
 #[cold]
 fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
-    let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
-    let line = bytes[start..].split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(b"");
-    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    let mut parts = request_line(bytes).splitn(3, |&byte| byte == b' ');
     let (method, _, version) = (parts.next(), parts.next(), parts.next());
     match error.kind {
         ErrorKind::Method
@@ -241,11 +346,14 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
         {
             RequestError::UnknownMethod
         }
-        ErrorKind::Version if version.is_some_and(|version| version.starts_with(b"HTTP/")) => {
-            RequestError::Version
-        }
+        ErrorKind::Version if version.is_some_and(is_other_version) => RequestError::Version,
         kind => RequestError::Syntax { kind, offset: error.offset },
     }
+}
+
+/// A version, but none that is spoken here: otherwise what is wrong is the end of the line.
+fn is_other_version(version: &[u8]) -> bool {
+    version.starts_with(b"HTTP/") && !matches!(version, b"HTTP/1.1" | b"HTTP/1.0")
 }
 
 /// RFC 9110 §5.6.2.

@@ -232,7 +232,7 @@ impl Connection {
                 // Whatever else was asked for is never answered: the client was told so.
                 self.window.clear();
                 self.reading = Reading::Closed;
-                let is_all_read = self.receiving.is_none() && refusal.is_none();
+                let is_all_read = self.receiving.is_none() && !self.leaves_unread;
                 self.receiving = self.receiving.take().filter(|body| !body.is_unasked());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),

@@ -1,0 +1,272 @@
+//! A client and a server in memory, with a clock that moves by hand.
+//!
+//! The server is a [`Connection`] driven as the reactor does it; the application notes what it is told
+//! and answers as the test says. What happened is a list of lines, in order.
+
+#![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
+
+use protocol::{
+    Answer, Body, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, Ticket, Timestamp,
+};
+
+/// What the application does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Asks for each body and answers `200` with `ok` as soon as it has it.
+    Answer,
+    /// Asks for each body and waits to be told.
+    Hold,
+    /// Neither asks nor answers.
+    Ignore,
+}
+
+/// Both ends of one connection.
+pub struct Pair {
+    pub cx: Context,
+    pub connection: Connection,
+    habit: Habit,
+    inbox: Vec<u8>,
+    has_ended: bool,
+    /// The client takes nothing off the wire.
+    pub is_client_stuck: bool,
+    tickets: Vec<Ticket>,
+    /// What happened, a line each; bytes to the client stand as they were sent, each line its own.
+    pub log: Vec<String>,
+    /// Bytes that the client has received.
+    pub received: Vec<u8>,
+    is_over: bool,
+}
+
+impl Pair {
+    pub fn new(limits: Limits, habit: Habit) -> Pair {
+        let cx = Context::new(limits);
+        let connection = Connection::new(&cx);
+        Pair {
+            cx,
+            connection,
+            habit,
+            inbox: Vec::new(),
+            has_ended: false,
+            is_client_stuck: false,
+            tickets: Vec::new(),
+            log: Vec::new(),
+            received: Vec::new(),
+            is_over: false,
+        }
+    }
+
+    pub fn client_sends(&mut self, bytes: &[u8]) {
+        self.inbox.extend_from_slice(bytes);
+        self.pump();
+    }
+
+    /// The client closes its sending side.
+    pub fn client_ends(&mut self) {
+        self.has_ended = true;
+        self.pump();
+    }
+
+    pub fn server_stops(&mut self) {
+        self.connection.handle_stop(&mut self.cx);
+        self.pump();
+    }
+
+    /// Moves the clock; deadlines on the way are met at their time.
+    pub fn advance(&mut self, millis: u64) {
+        let end = self.cx.now.after_millis(millis);
+        while let Some(at) = self.connection.poll_timeout().filter(|at| *at <= end && !self.is_over) {
+            self.cx.now = self.cx.now.max(at);
+            self.connection.handle_timeout(&mut self.cx);
+            self.pump();
+        }
+        self.cx.now = end;
+    }
+
+    /// The ticket of request number `number`, from 1.
+    pub fn ticket(&self, number: usize) -> Ticket {
+        number.checked_sub(1).and_then(|at| self.tickets.get(at)).copied().unwrap_or(Ticket(u64::MAX - 1))
+    }
+
+    pub fn answer(&mut self, number: usize, answer: Answer<'_>) {
+        let ticket = self.ticket(number);
+        if self.connection.handle_answer(&mut self.cx, ticket, answer).is_err() {
+            self.log.push(format!("answer {number} is stale"));
+        }
+        self.pump();
+    }
+
+    /// Answers with a status and a text.
+    pub fn respond(&mut self, number: usize, status: u16, body: &str) {
+        let payload = Payload::Full(body.as_bytes());
+        self.answer(number, Answer { status, reason: None, fields: b"", payload, close: false });
+    }
+
+    pub fn command(
+        &mut self,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), protocol::AnswerError>,
+    ) {
+        if let Err(error) = run(&mut self.connection, &mut self.cx) {
+            self.log.push(format!("{error:?}"));
+        }
+        self.pump();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.cx.now
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Everything that can happen now happens.
+    pub fn pump(&mut self) {
+        loop {
+            let before = (self.inbox.len(), self.log.len(), self.has_ended);
+            self.feed();
+            self.poll_events();
+            self.transmit();
+            if (self.inbox.len(), self.log.len(), self.has_ended) == before {
+                break;
+            }
+        }
+        if !self.is_over
+            && let Some(finish) = self.connection.finish()
+        {
+            self.is_over = true;
+            let how = match finish {
+                Finish::Close => "close",
+                Finish::Linger => "linger",
+                Finish::Reset => "reset",
+            };
+            let why = match self.connection.close_reason() {
+                CloseReason::Refused(error) => format!("refused, {}", error.code()),
+                reason => format!("{reason:?}"),
+            };
+            self.log.push(format!("{how}: {why}"));
+        }
+    }
+
+    fn feed(&mut self) {
+        while !self.inbox.is_empty() && !self.is_over && self.connection.wants_input() {
+            let inbox = std::mem::take(&mut self.inbox);
+            let step = self.connection.handle_input(&mut self.cx, &inbox);
+            let taken = step.taken;
+            let happening = step.event.map(Happening::of);
+            self.inbox = inbox[taken..].to_vec();
+            let is_idle = taken == 0 && happening.is_none();
+            if let Some(happening) = happening {
+                self.tell(happening);
+                self.transmit();
+            }
+            if is_idle {
+                break;
+            }
+        }
+        if self.has_ended && self.inbox.is_empty() && !self.is_over {
+            self.has_ended = false;
+            self.connection.handle_eof(&mut self.cx);
+        }
+    }
+
+    fn poll_events(&mut self) {
+        while let Some(event) = self.connection.poll_event(&mut self.cx) {
+            let happening = Happening::of(event);
+            self.tell(happening);
+        }
+    }
+
+    fn transmit(&mut self) {
+        if self.is_client_stuck || self.connection.transmit().is_empty() {
+            return;
+        }
+        let bytes = self.connection.transmit().to_vec();
+        self.received.extend_from_slice(&bytes);
+        self.log.extend(lines(&bytes));
+        self.connection.handle_sent(&mut self.cx, bytes.len());
+    }
+
+    fn tell(&mut self, happening: Happening) {
+        match happening {
+            Happening::Request { ticket, line, body } => {
+                self.tickets.push(ticket);
+                self.log.push(line);
+                let number = self.tickets.len();
+                match body {
+                    Some(body) => self.has_whole(number, &body),
+                    None if self.habit == Habit::Ignore => {}
+                    None => {
+                        let asked = self.connection.handle_credit(&mut self.cx, ticket, Credit::Whole);
+                        assert!(asked.is_ok(), "a body that is arriving can be asked for");
+                    }
+                }
+            }
+            Happening::Body { ticket, bytes } => {
+                let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
+                self.has_whole(number, &bytes);
+            }
+            Happening::Other(line) => self.log.push(line),
+        }
+    }
+
+    fn has_whole(&mut self, number: usize, body: &[u8]) {
+        if !body.is_empty() {
+            self.log.push(format!("body {:?}", String::from_utf8_lossy(body)));
+        }
+        if self.habit == Habit::Answer {
+            let ticket = self.ticket(number);
+            let payload = Payload::Full(b"ok");
+            let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+            let _ = self.connection.handle_answer(&mut self.cx, ticket, answer);
+        }
+    }
+}
+
+/// An event without its borrows.
+enum Happening {
+    Request { ticket: Ticket, line: String, body: Option<Vec<u8>> },
+    Body { ticket: Ticket, bytes: Vec<u8> },
+    Other(String),
+}
+
+impl Happening {
+    fn of(event: Event<'_>) -> Happening {
+        match event {
+            Event::Request(request) => {
+                let target = String::from_utf8_lossy(request.head.target.of(request.head.bytes));
+                let mut line = format!("request {} {target}", request.method.name());
+                let traits = [
+                    (request.version == protocol::Version::Http10, " 1.0"),
+                    (request.upgrade, " upgrade"),
+                    (request.expects_continue, " expects-continue"),
+                    (!request.keep_alive, " last"),
+                ];
+                traits.iter().filter(|(is_so, _)| *is_so).for_each(|(_, word)| line.push_str(word));
+                let body = match request.body {
+                    Body::None => Some(Vec::new()),
+                    Body::Whole(pieces) => Some(pieces.iter().flatten().copied().collect()),
+                    Body::Arriving { .. } => None,
+                };
+                Happening::Request { ticket: request.ticket, line, body }
+            }
+            Event::Body { ticket, bytes, .. } => Happening::Body { ticket, bytes },
+            Event::BodyLimit { .. } => Happening::Other("body over its limit".to_owned()),
+            Event::BodyFailed { error, .. } => Happening::Other(format!("body failed: {error}")),
+            Event::HalfClosed => Happening::Other("half-closed".to_owned()),
+        }
+    }
+}
+
+/// Bytes as lines of text that show their ends; the date, which says nothing here, is left out.
+fn lines(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    // An answer begins a line of its own, whatever it was sent together with.
+    let text = (1..=5).fold(text.into_owned(), |text, class| {
+        text.replace(&format!("HTTP/1.1 {class}"), &format!("\0HTTP/1.1 {class}"))
+    });
+    text.split('\0')
+        .flat_map(|piece| piece.split_inclusive('\n'))
+        .filter(|line| !line.starts_with("date: "))
+        .map(|line| line.replace('\r', "␍").replace('\n', "␊"))
+        .collect()
+}

@@ -1,0 +1,228 @@
+//! What goes on the wire, as texts that a person can read: `traces/*.txt`.
+//!
+//! ```text
+//! ## title                      RFC
+//! = header_timeout 1000         a limit
+//! = hold                        the application waits to be told (ignore: and asks for no bodies)
+//! = whole                       the bytes are not split: what is shown depends on their coming together
+//! > GET / HTTP/1.1␍␊            bytes from the client; no line end but those shown
+//! ! respond 1 200 ok            the application, the clock, the end of the stream
+//! < request GET /               what the application was told, what was sent, how it ended
+//! ```
+//! Each trace runs with the bytes between two commands sent at once, and again byte by byte. With
+//! `UPDATE_TRACES` in the environment the expectations are written anew; read the difference.
+
+#![allow(clippy::unwrap_used, reason = "a trace that can't be read fails the test")]
+
+mod pair;
+
+use std::fs;
+use std::path::Path;
+
+use pair::{Habit, Pair};
+use protocol::{Answer, Credit, Limits, Payload};
+
+#[derive(Default)]
+struct Trace {
+    title: String,
+    settings: Vec<String>,
+    steps: Vec<Step>,
+    expected: Vec<String>,
+}
+
+enum Step {
+    Sends(Vec<u8>),
+    Command(String),
+}
+
+#[test]
+fn traces_come_out_as_written() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if std::env::var_os("UPDATE_TRACES").is_some() {
+            update(&path);
+        }
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        for trace in parse(&fs::read_to_string(&path).unwrap()) {
+            count += 1;
+            let is_whole_only = trace.settings.iter().any(|setting| setting == "whole");
+            for is_split in [false, true] {
+                if is_split && is_whole_only {
+                    continue;
+                }
+                let log = run(&trace, is_split);
+                if log != trace.expected {
+                    let how = if is_split { "byte by byte" } else { "whole" };
+                    let difference = difference(&trace.expected, &log);
+                    failures.push(format!("{file}: {} ({how})\n{difference}", trace.title));
+                }
+            }
+        }
+    }
+    assert!(count > 50, "only {count} traces were found");
+    assert!(failures.is_empty(), "{} of {count}:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn parse(text: &str) -> Vec<Trace> {
+    let mut traces: Vec<Trace> = Vec::new();
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            traces.push(Trace { title: title.to_owned(), ..Trace::default() });
+            continue;
+        }
+        let Some(trace) = traces.last_mut() else { continue };
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("=", setting) => trace.settings.push(setting.trim().to_owned()),
+            (">", text) => match trace.steps.last_mut() {
+                Some(Step::Sends(bytes)) => bytes.extend(bytes_of(text)),
+                _ => trace.steps.push(Step::Sends(bytes_of(text))),
+            },
+            ("!", command) => trace.steps.push(Step::Command(command.to_owned())),
+            ("<", line) => trace.expected.push(line.to_owned()),
+            ("", _) => {}
+            _ => panic!("a trace has the line {line:?}"),
+        }
+    }
+    traces
+}
+
+/// `␍`, `␊`, `␉`, `␀` and `\xHH` stand for the bytes they name; `…N×c` for N times the character.
+fn bytes_of(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        rest = &rest[character.len_utf8()..];
+        match character {
+            '␍' => bytes.push(b'\r'),
+            '␊' => bytes.push(b'\n'),
+            '␉' => bytes.push(b'\t'),
+            '␀' => bytes.push(0),
+            '\\' if rest.starts_with('x') => {
+                bytes.push(u8::from_str_radix(&rest[1..3], 16).unwrap());
+                rest = &rest[3..];
+            }
+            '…' => {
+                let (count, after) = rest.split_once('×').unwrap();
+                let repeated = after.chars().next().unwrap();
+                bytes.extend(repeated.to_string().repeat(count.parse().unwrap()).bytes());
+                rest = &after[repeated.len_utf8()..];
+            }
+            other => bytes.extend(other.to_string().bytes()),
+        }
+    }
+    bytes
+}
+
+fn run(trace: &Trace, is_split: bool) -> Vec<String> {
+    let mut limits = Limits::default();
+    let mut habit = Habit::Answer;
+    for setting in &trace.settings {
+        match setting.as_str() {
+            "hold" => habit = Habit::Hold,
+            "ignore" => habit = Habit::Ignore,
+            "whole" => {}
+            other => set(&mut limits, other),
+        }
+    }
+    let mut pair = Pair::new(limits, habit);
+    for step in &trace.steps {
+        match step {
+            Step::Sends(bytes) if is_split => bytes.chunks(1).for_each(|byte| pair.client_sends(byte)),
+            Step::Sends(bytes) => pair.client_sends(bytes),
+            Step::Command(command) => obey(&mut pair, command),
+        }
+    }
+    pair.log
+}
+
+fn set(limits: &mut Limits, setting: &str) {
+    let (name, value) = setting.split_once(' ').unwrap_or((setting, "1"));
+    let value: u64 = value.trim().parse().unwrap();
+    match name {
+        "http1_timeout" => limits.http1_timeout = value,
+        "header_timeout" => limits.header_timeout = value,
+        "body_timeout" => limits.body_timeout = value,
+        "minimum_body_rate" => limits.minimum_body_rate = value,
+        "request_timeout" => limits.request_timeout = value,
+        "write_timeout" => limits.write_timeout = value,
+        "allow_half_close" => limits.allow_half_close = true,
+        "body_size_limit" => limits.body_size_limit = value,
+        "header_size_limit" => limits.header_size_limit = value,
+        "header_field_limit" => limits.header_field_limit = value,
+        "request_line_limit" => limits.request_line_limit = value,
+        "chunk_extension_limit" => limits.chunk_extension_limit = value,
+        "pipeline_limit" => limits.pipeline_limit = value,
+        _ => panic!("no limit is called {name}"),
+    }
+}
+
+fn obey(pair: &mut Pair, command: &str) {
+    let mut words = command.splitn(4, ' ');
+    let verb = words.next().unwrap();
+    let first = words.next();
+    let number: usize = first.and_then(|word| word.parse().ok()).unwrap_or(0);
+    let ticket = pair.ticket(number);
+    let (second, third) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let status = second.parse().unwrap_or(200);
+    let whole = |payload, fields, close| Answer { status, reason: None, fields, payload, close };
+    match verb {
+        "respond" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", false)),
+        "last" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", true)),
+        "declare" => {
+            // declare 1 5 abc: five bytes are declared, those given are there.
+            let payload = Payload::Declared { length: second.parse().unwrap(), bytes: third.as_bytes() };
+            pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
+        }
+        "stream" => {
+            let length = second.parse().ok();
+            let payload = Payload::Stream { length };
+            pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
+        }
+        "write" => pair.command(|connection, cx| connection.handle_write(cx, ticket, second.as_bytes())),
+        "end" => {
+            let trailers = bytes_of(second);
+            pair.command(|connection, cx| connection.handle_end(cx, ticket, &trailers));
+        }
+        "inform" => {
+            let fields = bytes_of(third);
+            pair.command(|connection, cx| connection.handle_inform(cx, ticket, status, &fields));
+        }
+        "want" => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole)),
+        "raise" => {
+            let limit = second.parse().unwrap();
+            pair.command(|connection, cx| connection.handle_raise(cx, ticket, limit));
+        }
+        "abort" => pair.command(|connection, _| connection.handle_abort(ticket)),
+        "wait" => pair.advance(number as u64),
+        "eof" => pair.client_ends(),
+        "stop" => pair.server_stops(),
+        "stuck" => pair.is_client_stuck = true,
+        _ => panic!("no command is called {verb}"),
+    }
+}
+
+fn update(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let logs = parse(&text).into_iter().map(|trace| run(&trace, false)).collect::<Vec<_>>();
+    let mut sections = text.split("\n## ");
+    let mut updated = sections.next().unwrap().trim_end().to_owned();
+    for (section, log) in sections.zip(logs) {
+        let kept = section.lines().filter(|line| !line.starts_with("< ") && !line.is_empty());
+        let lines = kept.map(str::to_owned).chain(log.iter().map(|line| format!("< {line}")));
+        updated.push_str(&format!("\n\n## {}", lines.collect::<Vec<_>>().join("\n")));
+    }
+    updated.push('\n');
+    fs::write(path, updated).unwrap();
+}
+
+fn difference(expected: &[String], found: &[String]) -> String {
+    let common = expected.iter().zip(found).take_while(|(one, other)| one == other).count();
+    let mut text = String::new();
+    expected[..common].iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    expected[common..].iter().for_each(|line| text.push_str(&format!("  - {line}\n")));
+    found[common..].iter().for_each(|line| text.push_str(&format!("  + {line}\n")));
+    text
+}
