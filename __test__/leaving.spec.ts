@@ -315,7 +315,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     t.teardown(() => rm(directory, { recursive: true }))
     const descriptors = (): number => readdirSync('/proc/self/fd').length
     const before = descriptors()
-    const called = new EventEmitter()
+    const called = new EventEmitter().setMaxListeners(0)
     const tellAndHandle: HandlerFunction = (request) => {
       called.emit(request.getPath())
       return handler(request)
@@ -325,7 +325,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     const ways = isUnix ? [WAYS['a hang-up']!] : Object.values(WAYS)
     const visit = async (index: number): Promise<void> => {
       const socket = connect({ ...(target as NetConnectOpts), allowHalfOpen: true })
-      const gone = once(socket, 'close')
+      const gone = new Promise((resolve) => socket.on('close', resolve))
       socket.on('error', () => {})
       socket.write(`${phase === 'in a body' ? 'POST' : 'GET'} /${index} HTTP/1.1${sends}`)
       if (waitsFor === 'the handler') await once(called, `/${index}`)
