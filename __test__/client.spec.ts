@@ -328,12 +328,11 @@ test('the expiration is told in whole seconds, only ever extended, and 0 after t
 
 test('a client whose expiration was put off outlives the idle time of others', async (t) => {
   const { connect, next } = await hold(t, { http1Timeout: 1 })
-  const [patient, other] = [await connect(), await connect()]
-  patient.send(GET)
+  const patient = (await connect()).send(GET)
   const held = await next()
-  other.send(GET)
+  const other = (await connect()).send(GET)
   const { client: unextended, answer } = await next()
-  const until = Math.ceil(Date.now() / 1000) + 2
+  const until = Math.ceil(Date.now() / 1000) + 3
   held.client.updateExpirationTime(until)
   held.answer(new Response(204))
   answer(new Response(204))

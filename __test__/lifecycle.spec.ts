@@ -124,7 +124,7 @@ const MEBIBYTE = 1024 * 1024
   // Those of the servers that were just stopped, which the next round of the event loop closes.
   t.true(left['descriptorsMeanwhile']! <= 16, `${left['descriptorsMeanwhile']} descriptors`)
   t.true(left['heap']! < 2 * MEBIBYTE, `${left['heap']} bytes of JavaScript's`)
-  t.true(left['rss']! < 24 * MEBIBYTE, `${left['rss']} bytes`)
+  t.true(left['rss']! < 48 * MEBIBYTE, `${left['rss']} bytes`)
   t.is(left['hooks'], 3000)
 })
 
