@@ -104,6 +104,10 @@ export declare class Engine {
   unref(): void
   /** Open connections. */
   clientCount(): number
+  /** How many requests were refused before a handler saw them, or while their body came, by code. */
+  refusals(): Record<string, number>
+  /** Has each refusal announced by a `Refused` notice. */
+  explainRefusals(): void
   /**
    * The facts of the client that sent the request with this head block, also after it has gone. Its
    * close will be announced.

@@ -10,7 +10,7 @@ import { Dispatcher } from '../src/dispatch.ts'
 import { DefaultErrorHandler } from '../src/error-handler.ts'
 import { Client, ClientException, Options, Response, silentLogger } from '../src/index.ts'
 import type { HandlerFunction } from '../src/handler.ts'
-import { engineLimits } from '../src/options.ts'
+import { engineLimits } from '../src/engine-limits.ts'
 import { GET, hold, until } from './support.ts'
 import type { Held, Wire } from './support.ts'
 

@@ -6,14 +6,18 @@
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
 import { AsyncResource } from 'node:async_hooks'
+import { HandlerTimeout } from './handler-timeout.ts'
 import { createClient, noteClosed, noteHalfClosed } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
+import { debugPage } from './debug-page.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
-import { ClientException, HandlerError, HttpErrorException, show } from './errors.ts'
+import { ClientException, HttpErrorException } from './errors.ts'
+import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from './logger.ts'
 import type { Logger } from './logger.ts'
+import { refusalOf } from './methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from './native.ts'
 import type { EngineLimits, HotFunctions } from './native.ts'
 import type { Options } from './options.ts'
@@ -32,9 +36,6 @@ const LOOK = 2
 
 const LAST_RESORT = new DefaultErrorHandler()
 const UNTRACKED = { requireManualDestroy: true }
-
-/** Methods that HTTP itself defines: others that aren't allowed are not implemented, these not allowed. */
-const STANDARD_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
 
 /** What waits for news of one request. */
 export interface Waiting {
@@ -80,6 +81,8 @@ export class Dispatcher implements ClientOwner {
   /** By id: clients that somebody asked for. */
   readonly #clients = new Map<number, Client>()
   readonly #run: (request: Request, exchange: Exchange) => void
+  /** Only where handlers have a time limit. */
+  readonly #timeout: HandlerTimeout | null
   #slab: Buffer | null = null
   /** Exchanges whose handler hasn't answered and whose head is in the present slab. */
   #open: Exchange[] = []
@@ -91,12 +94,15 @@ export class Dispatcher implements ClientOwner {
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
     this.engine = new Engine(settings.limits, this.#words, (first, count, slab) => this.#onNotices(first, count, slab))
+    if (this.options.get('debug')) this.engine.explainRefusals()
     this.hot = this.engine.hot()
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
     this.#allowed = Uint8Array.from(this.methods, (method) => (allowed.includes(method) ? CALL : REFUSE))
     if (allowed.includes('OPTIONS')) this.#allowed[this.methods.indexOf('OPTIONS')] = LOOK
     this.#allow = allowed.join(', ')
+    const timeout = this.options.get('handlerTimeout')
+    this.#timeout = timeout === 0 ? null : new HandlerTimeout(timeout)
     this.#run = (request, exchange) => this.#handle(request, exchange)
   }
 
@@ -118,6 +124,7 @@ export class Dispatcher implements ClientOwner {
     if ((flags & (Flag.Body | Flag.Spilled)) !== 0) this.#takeBytes(exchange, words, at, flags)
     const request = new Request(exchange)
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
+    this.#timeout?.add(ticket, () => this.#expire(request, exchange))
     // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
     // would be seen by the next.
     new AsyncResource('busbar.Request', UNTRACKED).runInAsyncScope(this.#run, undefined, request, exchange)
@@ -166,6 +173,8 @@ export class Dispatcher implements ClientOwner {
     } catch (error) {
       return this.#fail(request, exchange, error)
     }
+    exchange.isAnswered = true
+    this.#timeout?.delete(ticket)
     if (disposal || exchange.isWaiting) this.#answered(exchange, response, disposal && result === 0)
   }
 
@@ -187,7 +196,22 @@ export class Dispatcher implements ClientOwner {
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
     if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
     this.#logFailure('a handler failed', request, error)
-    this.#answerError(request, exchange, 500, null)
+    const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
+    if (page === null) this.#answerError(request, exchange, 500, null)
+    else this.#answer(request, exchange, page)
+  }
+
+  /** A handler has had its time. Whatever it answers later is dropped. */
+  #expire(request: Request, exchange: Exchange): void {
+    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
+    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s: ${target}`)
+    exchange.expire()
+    this.#answerError(request, exchange, 503, null)
+  }
+
+  /** No more news will come. */
+  close(): void {
+    this.#timeout?.close()
   }
 
   #logFailure(message: string, request: Request, exception: unknown): void {
@@ -231,8 +255,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    const status = STANDARD_METHODS.has(request.getMethod()) ? 405 : 501
-    this.#answerError(request, exchange, status, null, false, this.#allow)
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
     return true
   }
 
@@ -258,18 +281,14 @@ export class Dispatcher implements ClientOwner {
       }
       case Notice.Idle:
         return this.#onIdle()
+      case Notice.Refused:
+        return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
     }
     const waiting = this.waiting.get(id)
     if (waiting === undefined) return
     switch (kind & 0xff) {
-      case Notice.Body: {
-        const isLarge = ((kind >>> 16) & Flag.Large) !== 0
-        const start = words[at + 5]!
-        const bytes = isLarge
-          ? this.hot.takeBytes(start)
-          : Buffer.from(this.#slab!.subarray(start, start + words[at + 6]!))
-        return waiting.onBody(bytes)
-      }
+      case Notice.Body:
+        return waiting.onBody(this.#bytesAt(kind, at))
       case Notice.BodyLimit:
         return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
       case Notice.BodyFailed:
@@ -291,9 +310,16 @@ export class Dispatcher implements ClientOwner {
     }
   }
 
+  /** A copy of the bytes that came with a notice. */
+  #bytesAt(kind: number, at: number): Buffer {
+    const start = this.#words[at + 5]!
+    if (((kind >>> 16) & Flag.Large) !== 0) return this.hot.takeBytes(start)
+    return Buffer.from(this.#slab!.subarray(start, start + this.#words[at + 6]!))
+  }
+
   #changeSlab(slab: Buffer): void {
     // A request that is still open would keep its whole slab: it takes its head along instead.
-    for (const exchange of this.#open) exchange.leaveSlab()
+    for (const exchange of this.#open) if (!exchange.isAnswered) exchange.leaveSlab()
     this.#open = []
     this.#slab = slab
   }
@@ -314,17 +340,4 @@ export class Dispatcher implements ClientOwner {
       ? new ClientException(client, 'the client disconnected', 408)
       : new ClientException(client, 'the body was refused or dropped', 400)
   }
-}
-
-function notAResponse(value: unknown): HandlerError {
-  if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
-    return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
-  }
-  let shown = 'something that can not be shown'
-  try {
-    shown = show(value)
-  } catch {
-    // A getter of its own failed.
-  }
-  return new HandlerError(`a handler must return a Response or a promise of one; got ${shown}`)
 }

@@ -17,6 +17,8 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   readonly ticket: number
   /** Somebody waits for something: it stands in the dispatcher's map. */
   isWaiting = false
+  /** The engine has its answer. */
+  isAnswered = false
   readonly #dispatcher: Dispatcher
   readonly #method: number
   readonly #flags: number
@@ -134,12 +136,20 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   signal(): AbortSignal {
     const extra = this.#extra()
     extra.controller ??= new AbortController()
-    if (extra.isSettled) return extra.controller.signal
+    if (extra.isExpired) extra.controller.abort()
+    if (extra.isSettled || extra.isExpired) return extra.controller.signal
     const status = this.client().getStatus()
     const isPatient = this.#dispatcher.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) extra.controller.abort()
     else this.#wait()
     return extra.controller.signal
+  }
+
+  /** The handler has had its time: its signal fires. */
+  expire(): void {
+    const extra = this.#extra()
+    extra.isExpired = true
+    extra.controller?.abort()
   }
 
   inform(status: number, lines: string): void {
@@ -193,4 +203,5 @@ class Rare {
   controller: AbortController | null = null
   written: (() => void) | null = null
   isSettled = false
+  isExpired = false
 }

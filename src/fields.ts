@@ -107,6 +107,19 @@ function newName(name: string): Name {
   return found
 }
 
+/** A URI reference is wanted there. RFC 9110 §10.2.2, RFC 3986. */
+const LOCATION = 'location'
+const NOT_IN_A_URI = /[\s"<>\\^`{|}]/
+
+function checkLocation(text: string): void {
+  const at = text.search(NOT_IN_A_URI)
+  if (at >= 0) {
+    throw new InvalidHeaderException(
+      `header location must be a URI; ${show(text.charAt(at))} at ${at} has to be percent-encoded, as Response.redirect does`,
+    )
+  }
+}
+
 /** Checks one value; numbers become strings. */
 export function valueOf(name: string, value: unknown): string {
   const text = typeof value === 'number' ? String(value) : value
@@ -114,6 +127,7 @@ export function valueOf(name: string, value: unknown): string {
     throw new InvalidHeaderException(`header ${name} must have a string or a number as value; got ${show(value)}`)
   }
   if (NOT_A_VALUE.test(text)) throw badValue(name, text)
+  if (name.length === LOCATION.length && name.toLowerCase() === LOCATION) checkLocation(text)
   return text
 }
 

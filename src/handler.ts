@@ -1,7 +1,7 @@
 /**
  * Handlers: what answers requests.
  */
-import { OptionError } from './errors.ts'
+import { HandlerError, OptionError, show } from './errors.ts'
 import type { Request } from './request.ts'
 import type { Response } from './response.ts'
 
@@ -27,4 +27,18 @@ export function toFunction(handler: Handler): HandlerFunction {
     return (request) => handler.handleRequest(request)
   }
   throw new OptionError('handler', handler, 'a function (request) => Response, or an object with handleRequest(request)')
+}
+
+/** The error of a handler that answered with something else. */
+export function notAResponse(value: unknown): HandlerError {
+  if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
+    return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
+  }
+  let shown = 'something that can not be shown'
+  try {
+    shown = show(value)
+  } catch {
+    // A getter of its own failed.
+  }
+  return new HandlerError(`a handler must return a Response or a promise of one; got ${shown}`)
 }

@@ -3,44 +3,79 @@
  */
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
-import { HandlerError, HttpErrorException, show } from './errors.ts'
+import { ClientException, HttpErrorException, StateError } from './errors.ts'
+import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
+import { escapeLine } from './logger.ts'
 import type { Logger } from './logger.ts'
+import { refusalOf } from './methods.ts'
 import type { Options } from './options.ts'
-import type { Request } from './request.ts'
+import { Request } from './request.ts'
 import { Response } from './response.ts'
 
+/** What decides over the answer. */
+export interface InjectSettings {
+  readonly handler: HandlerFunction
+  readonly errorHandler: ErrorHandler
+  readonly options: Options
+  readonly logger: Logger
+}
+
 /** The response that a client would get, by the same rules as on a socket. */
-export async function inject(
-  request: Request,
-  handler: HandlerFunction,
-  errorHandler: ErrorHandler,
-  options: Options,
-  logger: Logger,
-): Promise<Response> {
+export async function inject(request: Request, settings: InjectSettings): Promise<Response> {
+  if (!(request instanceof Request)) throw new StateError('server.inject takes a Request; see Request.create')
+  const { options, logger } = settings
   const allowed = options.get('allowedMethods')
+  const allow = allowed.join(', ')
   const method = request.getMethod()
-  const page = async (status: number, reason: string | null = null): Promise<Response> => {
-    try {
-      return await errorHandler.handleError(status, reason, request)
-    } catch (exception) {
-      logger.error('the error handler failed', { exception })
-      return new DefaultErrorHandler().handleError(status, reason)
-    }
-  }
   if (!allowed.includes(method)) {
-    const isStandard = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'].includes(method)
-    const response = await page(isStandard ? 405 : 501)
-    response.setHeader('allow', allowed.join(', '))
+    const response = await page(request, settings, refusalOf(method))
+    response.setHeader('allow', allow)
     return response
   }
+  if (method === 'OPTIONS' && request.getTarget() === '*') return new Response(204, { allow })
   try {
-    const response: unknown = await handler(request)
-    if (response instanceof Response) return response
-    throw new HandlerError(`a handler must return a Response or a promise of one; got ${show(response)}`)
+    return await answer(request, settings)
   } catch (exception) {
-    if (exception instanceof HttpErrorException) return page(exception.status, exception.reason)
-    logger.error(`a handler failed: ${method} ${request.getTarget()}`, { exception })
-    return page(500)
+    if (exception instanceof HttpErrorException) return page(request, settings, exception.status, exception.reason)
+    if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
+    // On a socket there would be nobody left to answer.
+    if (exception instanceof ClientException) throw exception
+    logger.error(`a handler failed: ${method} ${escapeLine(request.getTarget())}`, { exception })
+    return page(request, settings, 500)
+  }
+}
+
+async function answer(request: Request, { handler, options }: InjectSettings): Promise<Response> {
+  const seconds = options.get('handlerTimeout')
+  const answered = Promise.resolve(handler(request)).then((response: unknown) => {
+    if (response instanceof Response) return response
+    throw notAResponse(response)
+  })
+  if (seconds === 0) return answered
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new HttpErrorException(503)), Math.min(seconds * 1000, 2 ** 31 - 1))
+  })
+  try {
+    return await Promise.race([answered, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function page(
+  request: Request,
+  { errorHandler, logger }: InjectSettings,
+  status: number,
+  reason: string | null = null,
+): Promise<Response> {
+  try {
+    const response: unknown = await errorHandler.handleError(status, reason, request)
+    if (response instanceof Response) return response
+    throw notAResponse(response)
+  } catch (exception) {
+    logger.error('the error handler failed', { exception })
+    return new DefaultErrorHandler().handleError(status, reason)
   }
 }

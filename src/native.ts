@@ -23,6 +23,7 @@ export const Notice = {
   Closed: 9,
   PeerHalfClosed: 10,
   Idle: 11,
+  Refused: 12,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */

@@ -198,6 +198,16 @@ export function isOption(name: string): name is OptionName {
   return Object.hasOwn(RULES, name)
 }
 
+/** Whether the option may have the value. */
+export function isAllowed(name: OptionName, value: unknown): boolean {
+  return RULES[name].accepts(value)
+}
+
+/** What the option may be, in words. */
+export function allowedValues(name: OptionName): string {
+  return RULES[name].allowed
+}
+
 /** The value if the option may have it; duplicates of methods are taken out. */
 export function checkOption(name: OptionName, value: unknown): unknown {
   const rule = RULES[name]

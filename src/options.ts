@@ -4,26 +4,18 @@
 import { OptionError } from './errors.ts'
 import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
-import type { EngineLimits } from './native.ts'
 
 export type { OptionValues } from './option-table.ts'
 
-/** A getter and a wither for every option: `getHttp1Timeout()`, `withHttp1Timeout(30)`. */
-type Accessors = {
-  readonly [Name in OptionName as OptionValues[Name] extends boolean
-    ? never
-    : `get${Capitalize<Name>}`]: () => OptionValues[Name]
-} & {
-  readonly [Name in OptionName as OptionValues[Name] extends boolean
-    ? never
-    : `with${Capitalize<Name>}`]: (value: OptionValues[Name]) => Options
-}
-
-class OptionSet {
+/**
+ * Options of a server: immutable, each `with…` gives a changed copy. A wrong value throws at once.
+ *
+ * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withoutCompression())
+ */
+export class Options {
   readonly #values: Readonly<OptionValues>
 
-  /** @internal */
-  constructor(values: Readonly<OptionValues>) {
+  private constructor(values: Readonly<OptionValues>) {
     this.#values = values
   }
 
@@ -33,7 +25,7 @@ class OptionSet {
    * @example Options.from({ http1Timeout: 30, bodySizeLimit: 1 << 20 })
    */
   static from(values: Partial<OptionValues> = {}): Options {
-    return (new OptionSet(DEFAULTS) as unknown as Options).with(values)
+    return new Options(DEFAULTS).with(values)
   }
 
   /**
@@ -49,7 +41,7 @@ class OptionSet {
       }
       if (value !== undefined) changed[name] = checkOption(name, value)
     }
-    return new OptionSet(changed as unknown as OptionValues) as unknown as Options
+    return new Options(changed as unknown as OptionValues)
   }
 
   /**
@@ -69,109 +61,506 @@ class OptionSet {
   toObject(): OptionValues {
     return { ...this.#values, allowedMethods: [...this.#values.allowedMethods], proxies: [...this.#values.proxies] }
   }
-}
 
-/**
- * Options of a server: immutable, each `with…` gives a changed copy.
- *
- * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withoutCompression())
- */
-export interface Options extends OptionSet, Accessors, Switches {}
+  /**
+   * Whether this is on: error pages and logs with more detail.
+   *
+   * @example options.isInDebugMode()
+   */
+  isInDebugMode(): boolean {
+    return this.get('debug')
+  }
 
-interface Switches {
-  isInDebugMode(): boolean
-  withDebugMode(): Options
-  withoutDebugMode(): Options
-  isHttp2UpgradeAllowed(): boolean
-  withHttp2Upgrade(): Options
-  withoutHttp2Upgrade(): Options
-  isPushEnabled(): boolean
-  withPush(): Options
-  withoutPush(): Options
-  isCompressionEnabled(): boolean
-  withCompression(): Options
-  withoutCompression(): Options
-  isRequestLogContextEnabled(): boolean
-  withRequestLogContext(): Options
-  withoutRequestLogContext(): Options
-  isHalfCloseAllowed(): boolean
-  withHalfClose(): Options
-  withoutHalfClose(): Options
-  isHttp2Enabled(): boolean
-  withHttp2(enabled?: boolean): Options
-  withoutHttp2(): Options
-  isHttp2CleartextAllowed(): boolean
-  withHttp2Cleartext(): Options
-  withoutHttp2Cleartext(): Options
-}
+  /** @example options.withDebugMode() */
+  withDebugMode(enabled = true): Options {
+    return this.with({ debug: enabled })
+  }
 
-/** Boolean options by the words of their methods: the question, and what stands behind `with`. */
-const SWITCHES: readonly (readonly [OptionName, string, string])[] = [
-  ['debug', 'isInDebugMode', 'DebugMode'],
-  ['http2Upgrade', 'isHttp2UpgradeAllowed', 'Http2Upgrade'],
-  ['push', 'isPushEnabled', 'Push'],
-  ['compression', 'isCompressionEnabled', 'Compression'],
-  ['requestLogContext', 'isRequestLogContextEnabled', 'RequestLogContext'],
-  ['allowHalfClose', 'isHalfCloseAllowed', 'HalfClose'],
-  ['http2', 'isHttp2Enabled', 'Http2'],
-  ['http2Cleartext', 'isHttp2CleartextAllowed', 'Http2Cleartext'],
-]
+  /** @example options.withoutDebugMode() */
+  withoutDebugMode(): Options {
+    return this.with({ debug: false })
+  }
 
-function define(name: string, method: (this: OptionSet, ...args: never[]) => unknown): void {
-  Object.defineProperty(OptionSet.prototype, name, { value: method, writable: true, configurable: true })
-}
+  /**
+   * Connections at once. Takes effect with connection limits, in a later release.
+   *
+   * @example options.getConnectionLimit()
+   */
+  getConnectionLimit(): number {
+    return this.get('connectionLimit')
+  }
 
-for (const [name, question, word] of SWITCHES) {
-  define(question, function () {
-    return this.get(name)
-  })
-  define(`with${word}`, function (enabled: boolean = true) {
-    return this.with({ [name]: enabled })
-  })
-  define(`without${word}`, function () {
-    return this.with({ [name]: false })
-  })
-}
-for (const name of Object.keys(DEFAULTS) as OptionName[]) {
-  if (typeof DEFAULTS[name] === 'boolean') continue
-  const word = name.charAt(0).toUpperCase() + name.slice(1)
-  define(`get${word}`, function () {
-    return this.get(name)
-  })
-  define(`with${word}`, function (value: never) {
-    return this.with({ [name]: value })
-  })
-}
+  /** @example options.withConnectionLimit(50_000) */
+  withConnectionLimit(value: number): Options {
+    return this.with({ connectionLimit: value })
+  }
 
-/**
- * Options of a server: immutable, each `with…` gives a changed copy.
- *
- * @example Options.from({ http1Timeout: 30 }).getHttp1Timeout() // 30
- */
-export const Options: {
-  from(values?: Partial<OptionValues>): Options
-  readonly prototype: Options
-  [Symbol.hasInstance](value: unknown): value is Options
-} = OptionSet as never
+  /**
+   * Connections at once of one address. Takes effect with connection limits, in a later release.
+   *
+   * @example options.getConnectionsPerIpLimit()
+   */
+  getConnectionsPerIpLimit(): number {
+    return this.get('connectionsPerIpLimit')
+  }
 
-/** The part of the options that the native half enforces. */
-export function engineLimits(options: Options): EngineLimits {
-  const given = process.env['BUSBAR_KEEP_ALIVE_TIMEOUT']
-  const http1Timeout =
-    given === undefined || given === '' ? options.get('http1Timeout') : checkOption('http1Timeout', Number(given))
-  return {
-    http1Timeout: http1Timeout as number,
-    headerTimeout: options.get('headerTimeout'),
-    bodyTimeout: options.get('bodyTimeout'),
-    minimumBodyRate: options.get('minimumBodyRate'),
-    requestTimeout: options.get('requestTimeout'),
-    writeTimeout: options.get('writeTimeout'),
-    allowHalfClose: options.get('allowHalfClose'),
-    bodySizeLimit: options.get('bodySizeLimit'),
-    headerSizeLimit: options.get('headerSizeLimit'),
-    headerFieldLimit: options.get('headerFieldLimit'),
-    requestLineLimit: options.get('requestLineLimit'),
-    chunkExtensionLimit: options.get('chunkExtensionLimit'),
-    pipelineLimit: options.get('pipelineLimit'),
+  /** @example options.withConnectionsPerIpLimit(100) */
+  withConnectionsPerIpLimit(value: number): Options {
+    return this.with({ connectionsPerIpLimit: value })
+  }
+
+  /**
+   * Idle keep-alive; also told to clients.
+   *
+   * @example options.getHttp1Timeout()
+   */
+  getHttp1Timeout(): number {
+    return this.get('http1Timeout')
+  }
+
+  /** @example options.withHttp1Timeout(30) */
+  withHttp1Timeout(value: number): Options {
+    return this.with({ http1Timeout: value })
+  }
+
+  /**
+   * Idle time of HTTP/2 connections. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.getHttp2Timeout()
+   */
+  getHttp2Timeout(): number {
+    return this.get('http2Timeout')
+  }
+
+  /** @example options.withHttp2Timeout(30) */
+  withHttp2Timeout(value: number): Options {
+    return this.with({ http2Timeout: value })
+  }
+
+  /**
+   * TLS handshake. Takes effect with TLS, in a later release.
+   *
+   * @example options.getTlsSetupTimeout()
+   */
+  getTlsSetupTimeout(): number {
+    return this.get('tlsSetupTimeout')
+  }
+
+  /** @example options.withTlsSetupTimeout(30) */
+  withTlsSetupTimeout(value: number): Options {
+    return this.with({ tlsSetupTimeout: value })
+  }
+
+  /**
+   * Body of one request; `Infinity` for no limit.
+   *
+   * @example options.getBodySizeLimit()
+   */
+  getBodySizeLimit(): number {
+    return this.get('bodySizeLimit')
+  }
+
+  /** @example options.withBodySizeLimit(10 * 1024 * 1024) */
+  withBodySizeLimit(value: number): Options {
+    return this.with({ bodySizeLimit: value })
+  }
+
+  /**
+   * Header section of one request.
+   *
+   * @example options.getHeaderSizeLimit()
+   */
+  getHeaderSizeLimit(): number {
+    return this.get('headerSizeLimit')
+  }
+
+  /** @example options.withHeaderSizeLimit(16_384) */
+  withHeaderSizeLimit(value: number): Options {
+    return this.with({ headerSizeLimit: value })
+  }
+
+  /**
+   * Streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.getConcurrentStreamLimit()
+   */
+  getConcurrentStreamLimit(): number {
+    return this.get('concurrentStreamLimit')
+  }
+
+  /** @example options.withConcurrentStreamLimit(100) */
+  withConcurrentStreamLimit(value: number): Options {
+    return this.with({ concurrentStreamLimit: value })
+  }
+
+  /**
+   * Bytes given to a driver in JavaScript at once. Takes effect with such drivers, in a later release.
+   *
+   * @example options.getChunkSize()
+   */
+  getChunkSize(): number {
+    return this.get('chunkSize')
+  }
+
+  /** @example options.withChunkSize(16_384) */
+  withChunkSize(value: number): Options {
+    return this.with({ chunkSize: value })
+  }
+
+  /**
+   * Bytes gathered before a streamed piece is sent. Takes effect with streams, in a later release.
+   *
+   * @example options.getStreamThreshold()
+   */
+  getStreamThreshold(): number {
+    return this.get('streamThreshold')
+  }
+
+  /** @example options.withStreamThreshold(16_384) */
+  withStreamThreshold(value: number): Options {
+    return this.with({ streamThreshold: value })
+  }
+
+  /**
+   * Methods that reach the handler, in the order in which `Allow` names them.
+   *
+   * @example options.getAllowedMethods()
+   */
+  getAllowedMethods(): readonly string[] {
+    return this.get('allowedMethods')
+  }
+
+  /** @example options.withAllowedMethods(['GET', 'HEAD', 'POST']) */
+  withAllowedMethods(value: readonly string[]): Options {
+    return this.with({ allowedMethods: value })
+  }
+
+  /**
+   * Whether this is on: the obsolete upgrade to h2c. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.isHttp2UpgradeAllowed()
+   */
+  isHttp2UpgradeAllowed(): boolean {
+    return this.get('http2Upgrade')
+  }
+
+  /** @example options.withHttp2Upgrade() */
+  withHttp2Upgrade(enabled = true): Options {
+    return this.with({ http2Upgrade: enabled })
+  }
+
+  /** @example options.withoutHttp2Upgrade() */
+  withoutHttp2Upgrade(): Options {
+    return this.with({ http2Upgrade: false })
+  }
+
+  /**
+   * Whether this is on: pushes become `Link` fields. Takes effect with pushes, in a later release.
+   *
+   * @example options.isPushEnabled()
+   */
+  isPushEnabled(): boolean {
+    return this.get('push')
+  }
+
+  /** @example options.withPush() */
+  withPush(enabled = true): Options {
+    return this.with({ push: enabled })
+  }
+
+  /** @example options.withoutPush() */
+  withoutPush(): Options {
+    return this.with({ push: false })
+  }
+
+  /**
+   * Whether this is on: answers are compressed. Takes effect with compression, in a later release.
+   *
+   * @example options.isCompressionEnabled()
+   */
+  isCompressionEnabled(): boolean {
+    return this.get('compression')
+  }
+
+  /** @example options.withCompression() */
+  withCompression(enabled = true): Options {
+    return this.with({ compression: enabled })
+  }
+
+  /** @example options.withoutCompression() */
+  withoutCompression(): Options {
+    return this.with({ compression: false })
+  }
+
+  /**
+   * Whether this is on: log lines of errors carry the request.
+   *
+   * @example options.isRequestLogContextEnabled()
+   */
+  isRequestLogContextEnabled(): boolean {
+    return this.get('requestLogContext')
+  }
+
+  /** @example options.withRequestLogContext() */
+  withRequestLogContext(enabled = true): Options {
+    return this.with({ requestLogContext: enabled })
+  }
+
+  /** @example options.withoutRequestLogContext() */
+  withoutRequestLogContext(): Options {
+    return this.with({ requestLogContext: false })
+  }
+
+  /**
+   * The header section, from its first byte.
+   *
+   * @example options.getHeaderTimeout()
+   */
+  getHeaderTimeout(): number {
+    return this.get('headerTimeout')
+  }
+
+  /** @example options.withHeaderTimeout(30) */
+  withHeaderTimeout(value: number): Options {
+    return this.with({ headerTimeout: value })
+  }
+
+  /**
+   * A body without progress.
+   *
+   * @example options.getBodyTimeout()
+   */
+  getBodyTimeout(): number {
+    return this.get('bodyTimeout')
+  }
+
+  /** @example options.withBodyTimeout(30) */
+  withBodyTimeout(value: number): Options {
+    return this.with({ bodyTimeout: value })
+  }
+
+  /**
+   * Bytes a second that a body must bring on average after five seconds; 0 = off.
+   *
+   * @example options.getMinimumBodyRate()
+   */
+  getMinimumBodyRate(): number {
+    return this.get('minimumBodyRate')
+  }
+
+  /** @example options.withMinimumBodyRate(0) */
+  withMinimumBodyRate(value: number): Options {
+    return this.with({ minimumBodyRate: value })
+  }
+
+  /**
+   * Receipt of one whole request; 0 = off.
+   *
+   * @example options.getRequestTimeout()
+   */
+  getRequestTimeout(): number {
+    return this.get('requestTimeout')
+  }
+
+  /** @example options.withRequestTimeout(30) */
+  withRequestTimeout(value: number): Options {
+    return this.with({ requestTimeout: value })
+  }
+
+  /**
+   * A handler that doesn't answer: 503; 0 = off.
+   *
+   * @example options.getHandlerTimeout()
+   */
+  getHandlerTimeout(): number {
+    return this.get('handlerTimeout')
+  }
+
+  /** @example options.withHandlerTimeout(30) */
+  withHandlerTimeout(value: number): Options {
+    return this.with({ handlerTimeout: value })
+  }
+
+  /**
+   * Whether this is on: a client that has closed its sending side isn't taken for gone.
+   *
+   * @example options.isHalfCloseAllowed()
+   */
+  isHalfCloseAllowed(): boolean {
+    return this.get('allowHalfClose')
+  }
+
+  /** @example options.withHalfClose() */
+  withHalfClose(enabled = true): Options {
+    return this.with({ allowHalfClose: enabled })
+  }
+
+  /** @example options.withoutHalfClose() */
+  withoutHalfClose(): Options {
+    return this.with({ allowHalfClose: false })
+  }
+
+  /**
+   * A client that doesn't read its answer.
+   *
+   * @example options.getWriteTimeout()
+   */
+  getWriteTimeout(): number {
+    return this.get('writeTimeout')
+  }
+
+  /** @example options.withWriteTimeout(30) */
+  withWriteTimeout(value: number): Options {
+    return this.with({ writeTimeout: value })
+  }
+
+  /**
+   * Fields in one header section.
+   *
+   * @example options.getHeaderFieldLimit()
+   */
+  getHeaderFieldLimit(): number {
+    return this.get('headerFieldLimit')
+  }
+
+  /** @example options.withHeaderFieldLimit(100) */
+  withHeaderFieldLimit(value: number): Options {
+    return this.with({ headerFieldLimit: value })
+  }
+
+  /**
+   * The request line.
+   *
+   * @example options.getRequestLineLimit()
+   */
+  getRequestLineLimit(): number {
+    return this.get('requestLineLimit')
+  }
+
+  /** @example options.withRequestLineLimit(8192) */
+  withRequestLineLimit(value: number): Options {
+    return this.with({ requestLineLimit: value })
+  }
+
+  /**
+   * Chunk extensions of one body.
+   *
+   * @example options.getChunkExtensionLimit()
+   */
+  getChunkExtensionLimit(): number {
+    return this.get('chunkExtensionLimit')
+  }
+
+  /** @example options.withChunkExtensionLimit(0) */
+  withChunkExtensionLimit(value: number): Options {
+    return this.with({ chunkExtensionLimit: value })
+  }
+
+  /**
+   * Requests of one connection that run or wait at once.
+   *
+   * @example options.getPipelineLimit()
+   */
+  getPipelineLimit(): number {
+    return this.get('pipelineLimit')
+  }
+
+  /** @example options.withPipelineLimit(16) */
+  withPipelineLimit(value: number): Options {
+    return this.with({ pipelineLimit: value })
+  }
+
+  /**
+   * Handlers that run at once in one server. Takes effect with admission, in a later release.
+   *
+   * @example options.getRequestLimit()
+   */
+  getRequestLimit(): number {
+    return this.get('requestLimit')
+  }
+
+  /** @example options.withRequestLimit(1000) */
+  withRequestLimit(value: number): Options {
+    return this.with({ requestLimit: value })
+  }
+
+  /**
+   * Heads, bodies and unsent bytes together. Takes effect with admission, in a later release.
+   *
+   * @example options.getMemoryLimit()
+   */
+  getMemoryLimit(): number {
+    return this.get('memoryLimit')
+  }
+
+  /** @example options.withMemoryLimit(256 * 1024 * 1024) */
+  withMemoryLimit(value: number): Options {
+    return this.with({ memoryLimit: value })
+  }
+
+  /**
+   * CIDRs and `'unix'`: trusted to forward. Takes effect with proxies, in a later release.
+   *
+   * @example options.getProxies()
+   */
+  getProxies(): readonly string[] {
+    return this.get('proxies')
+  }
+
+  /** @example options.withProxies(['10.0.0.0/8', 'unix']) */
+  withProxies(value: readonly string[]): Options {
+    return this.with({ proxies: value })
+  }
+
+  /**
+   * Whether this is on: hTTP/2 over TLS. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.isHttp2Enabled()
+   */
+  isHttp2Enabled(): boolean {
+    return this.get('http2')
+  }
+
+  /** @example options.withHttp2() */
+  withHttp2(enabled = true): Options {
+    return this.with({ http2: enabled })
+  }
+
+  /** @example options.withoutHttp2() */
+  withoutHttp2(): Options {
+    return this.with({ http2: false })
+  }
+
+  /**
+   * Whether this is on: hTTP/2 without TLS by prior knowledge. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.isHttp2CleartextAllowed()
+   */
+  isHttp2CleartextAllowed(): boolean {
+    return this.get('http2Cleartext')
+  }
+
+  /** @example options.withHttp2Cleartext() */
+  withHttp2Cleartext(enabled = true): Options {
+    return this.with({ http2Cleartext: enabled })
+  }
+
+  /** @example options.withoutHttp2Cleartext() */
+  withoutHttp2Cleartext(): Options {
+    return this.with({ http2Cleartext: false })
+  }
+
+  /**
+   * What `stop` waits by default.
+   *
+   * @example options.getStopTimeout()
+   */
+  getStopTimeout(): number {
+    return this.get('stopTimeout')
+  }
+
+  /** @example options.withStopTimeout(30) */
+  withStopTimeout(value: number): Options {
+    return this.with({ stopTimeout: value })
   }
 }

@@ -63,12 +63,12 @@ export class Response {
   }
 
   /**
-   * An answer of plain text.
+   * An answer of plain text; a content-type among the headers replaces its own.
    *
    * @example () => Response.text('Hello')
    */
-  static text(body: string, status = 200): Response {
-    return Response.#of(status, TEXT, body)
+  static text(body: string, status = 200, headers?: FieldsInit): Response {
+    return Response.#of(status, TEXT, body, headers)
   }
 
   /**
@@ -76,8 +76,8 @@ export class Response {
    *
    * @example () => Response.html('<h1>Hello</h1>')
    */
-  static html(body: string, status = 200): Response {
-    return Response.#of(status, HTML, body)
+  static html(body: string, status = 200, headers?: FieldsInit): Response {
+    return Response.#of(status, HTML, body, headers)
   }
 
   /**
@@ -85,10 +85,10 @@ export class Response {
    *
    * @example () => Response.json({ ok: true })
    */
-  static json(value: unknown, status = 200): Response {
+  static json(value: unknown, status = 200, headers?: FieldsInit): Response {
     const body = JSON.stringify(value) as string | undefined
     if (body === undefined) throw new HandlerError(`Response.json needs a value that JSON can hold; got ${show(value)}`)
-    return Response.#of(status, JSON_TYPE, body)
+    return Response.#of(status, JSON_TYPE, body, headers)
   }
 
   /**
@@ -103,11 +103,17 @@ export class Response {
     return new Response(status, { location: encodeURI(String(location)).replaceAll('%25', '%') })
   }
 
-  static #of(status: number, lines: string, body: string): Response {
-    const response = new Response(status)
-    response.#lines = lines
+  static #of(status: number, type: string, body: string, headers?: FieldsInit): Response {
+    const response = new Response(status, headers)
+    // A content-type of the application's own comes first and counts.
+    if (headers === undefined || !response.hasHeader('content-type')) response.#prepend(type)
     response.#setBody(body)
     return response
+  }
+
+  #prepend(line: string): void {
+    this.#lines = line + (this.#fields === null ? this.#lines : this.#fields.toLines())
+    this.#fields = null
   }
 
   /**

@@ -3,6 +3,8 @@
  */
 import { toAddress } from './client.ts'
 import { Dispatcher } from './dispatch.ts'
+import { isLoopback } from './debug-page.ts'
+import { engineLimits } from './engine-limits.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { OptionError, StateError } from './errors.ts'
@@ -13,7 +15,7 @@ import { listenError, planListening } from './listen.ts'
 import type { Listen, ListenPlan } from './listen.ts'
 import { guarded, silentLogger, stderrLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
-import { Options, engineLimits } from './options.ts'
+import { Options } from './options.ts'
 import type { OptionValues } from './options.ts'
 import type { Request } from './request.ts'
 import type { Response } from './response.ts'
@@ -75,6 +77,8 @@ export class HttpServer {
   #dispatcher: Dispatcher | null = null
   #addresses: SocketAddress[] = []
   #isReferenced = true
+  /** Of earlier starts. */
+  #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
 
   /**
@@ -132,6 +136,9 @@ export class HttpServer {
     this.#state = STARTED
     this.#log.debug('started')
     for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
+    if (this.#options.get('debug') && !this.#addresses.every(isLoopback)) {
+      this.#log.warning('debug mode is on and the server can be reached from other machines')
+    }
   }
 
   #open(): void {
@@ -190,6 +197,8 @@ export class HttpServer {
   }
 
   #shutDown(): void {
+    this.#refusals = this.getRefusals()
+    this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
     this.#addresses = []
@@ -239,6 +248,20 @@ export class HttpServer {
       const port = address?.getPort() ?? null
       return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
     })
+  }
+
+  /**
+   * How many requests were refused because they broke a rule or a limit, by the code of the reason: those
+   * that no handler saw, and those whose body failed. In debug mode each is a line of the log as well.
+   *
+   * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
+   */
+  getRefusals(): Record<string, number> {
+    const total = { ...this.#refusals }
+    for (const [code, count] of Object.entries(this.#dispatcher?.engine.refusals() ?? {})) {
+      total[code] = (total[code] ?? 0) + count
+    }
+    return total
   }
 
   /**
@@ -322,7 +345,8 @@ export class HttpServer {
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
   inject(request: Request): Promise<Response> {
-    return inject(request, this.#handler, this.#errorHandler, this.#options, this.#log)
+    const logger = this.#log
+    return inject(request, { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger })
   }
 
   /**

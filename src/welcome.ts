@@ -1,6 +1,7 @@
 /**
  * What the command serves when no module is named: a page that shows the request and its client.
  */
+import { escapeHtml } from './html.ts'
 import type { Request } from './request.ts'
 import { Response } from './response.ts'
 
@@ -27,7 +28,7 @@ export function welcome(request: Request): Response {
 </style>
 <h1>busbar is running</h1>
 <p>Name a module to serve your own handler: <code>busbar serve hello.mjs</code></p>
-<h2>${escape(`${request.getMethod()} ${request.getTarget()} HTTP/${request.getProtocolVersion()}`)}</h2>
+<h2>${escapeHtml(`${request.getMethod()} ${request.getTarget()} HTTP/${request.getProtocolVersion()}`)}</h2>
 ${table(request.getRawHeaders())}
 <h2>Client</h2>
 ${table(facts)}
@@ -36,11 +37,6 @@ ${table(facts)}
 }
 
 function table(rows: readonly (readonly [string, string])[]): string {
-  const cells = rows.map(([name, value]) => `<tr><td>${escape(name)}<td>${escape(value)}`)
+  const cells = rows.map(([name, value]) => `<tr><td>${escapeHtml(name)}<td>${escapeHtml(value)}`)
   return `<table>\n${cells.join('\n')}\n</table>`
-}
-
-/** Text that HTML shows as it is. */
-export function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -1,5 +1,6 @@
 //! The cold API of one server's engine: made once, listening, started, stopped.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -167,6 +168,19 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn client_count(&self) -> u32 {
         self.driver.reactor.borrow().client_count() as u32
+    }
+
+    /// How many requests were refused before a handler saw them, or while their body came, by code.
+    #[napi(catch_unwind)]
+    pub fn refusals(&self) -> HashMap<String, f64> {
+        let reactor = self.driver.reactor.borrow();
+        reactor.refusals().map(|(code, count)| (code.to_owned(), count as f64)).collect()
+    }
+
+    /// Has each refusal announced by a `Refused` notice.
+    #[napi(catch_unwind)]
+    pub fn explain_refusals(&self) {
+        self.driver.reactor.borrow_mut().explain_refusals();
     }
 
     /// The facts of the client that sent the request with this head block, also after it has gone. Its

@@ -61,6 +61,8 @@ pub enum Kind {
     PeerHalfClosed = 10,
     /// No client is left after a stop.
     Idle = 11,
+    /// A request was refused: [2, 3] the client's id, [5, 6] a text that says why.
+    Refused = 12,
 }
 
 /// A notice that waits for the next batch.

@@ -1,12 +1,12 @@
 //! The reactor itself: what it owns, listening, accepting, and the end of clients.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mio::{Events, Poll, Token, Waker};
-use protocol::{Connection, Context, Limits, Timestamp};
+use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
 use crate::client::{Client, Waiter};
@@ -59,6 +59,9 @@ pub struct Reactor {
     /// The client being worked on: what a caught panic closes.
     pub(crate) current: Option<u32>,
     is_stopping: bool,
+    /// How many connections ended with a request that was refused, by the reason's code.
+    refusals: BTreeMap<&'static str, u64>,
+    explains_refusals: bool,
 }
 
 impl Reactor {
@@ -90,6 +93,8 @@ impl Reactor {
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             current: None,
             is_stopping: false,
+            refusals: BTreeMap::new(),
+            explains_refusals: false,
         };
         reactor.tick();
         Ok(reactor)
@@ -168,6 +173,29 @@ impl Reactor {
     /// Connections in the table.
     pub fn client_count(&self) -> usize {
         self.clients.len()
+    }
+
+    /// How many requests were refused that no handler has seen, or whose body failed, by code.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, *count))
+    }
+
+    /// From now on each refusal is announced as well, with a text that says why.
+    pub fn explain_refusals(&mut self) {
+        self.explains_refusals = true;
+    }
+
+    #[cold]
+    pub(crate) fn count_refusal(&mut self, slot: u32, error: RequestError) {
+        *self.refusals.entry(error.code()).or_default() += 1;
+        if self.explains_refusals
+            && let Some(client) = self.clients.get(slot as usize)
+        {
+            let text =
+                format!("a request of {} was refused: {error} ({})", client.facts.remote(), error.code());
+            let notice = Notice::of(Kind::Refused, slot, client.facts.id());
+            self.notices.push_back(Notice { body: text.into_bytes(), ..notice });
+        }
     }
 
     /// Makes the poller's descriptor readable, so that another turn follows.

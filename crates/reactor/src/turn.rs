@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use protocol::{Event, Finish};
+use protocol::{CloseReason, Event, Finish};
 
 use crate::client::{LINGER_MILLIS, Phase, Until};
 use crate::facts::CLOSED_RD;
@@ -307,20 +307,30 @@ impl Reactor {
         }
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         client.facts.set_receiving(u32::from(client.connection.is_receiving()));
-        match client.connection.finish() {
-            None => {}
-            Some(Finish::Close) => return self.close_client(slot),
-            Some(Finish::Linger) => return self.linger(slot),
-            Some(Finish::Reset) => {
-                client.socket.reset_on_close();
-                return self.close_client(slot);
-            }
+        if let Some(finish) = client.connection.finish() {
+            return self.finish_client(slot, finish);
         }
         if !client.is_queued && client.can_read() {
             client.is_queued = true;
             self.ready.push_back(slot);
         }
         self.schedule(slot);
+    }
+
+    /// Everything is said: the connection ends as its protocol wants it to.
+    #[cold]
+    fn finish_client(&mut self, slot: u32, finish: Finish) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        if finish == Finish::Reset {
+            client.socket.reset_on_close();
+        }
+        if let CloseReason::Refused(error) = client.connection.close_reason() {
+            self.count_refusal(slot, error);
+        }
+        match finish {
+            Finish::Close | Finish::Reset => self.close_client(slot),
+            Finish::Linger => self.linger(slot),
+        }
     }
 
     #[cold]

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import test from 'ava'
+import { table } from '../scripts/options-table.mjs'
+import { HttpServer, OptionError, Options, Response } from '../src/index.ts'
+import type { OptionValues } from '../src/index.ts'
+import { DEFAULTS } from '../src/option-table.ts'
+import { open } from './support.ts'
+
+test('every option has the default of the documentation, and a getter', (t) => {
+  const options = Options.from()
+  t.is(options.getHttp1Timeout(), 15)
+  t.is(options.getBodySizeLimit(), 131_072)
+  t.is(options.getHeaderSizeLimit(), 32_768)
+  t.is(options.getConnectionLimit(), 10_000)
+  t.is(options.getConnectionsPerIpLimit(), 30)
+  t.deepEqual(options.getAllowedMethods(), ['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE'])
+  t.true(options.isCompressionEnabled())
+  t.true(options.isPushEnabled())
+  t.true(options.isHttp2Enabled())
+  t.false(options.isInDebugMode())
+  t.false(options.isHttp2UpgradeAllowed())
+  t.false(options.isHttp2CleartextAllowed())
+  t.false(options.isRequestLogContextEnabled())
+  t.false(options.isHalfCloseAllowed())
+  t.true(options.getMemoryLimit() > 1024 * 1024)
+})
+
+test('a change is made on a copy', (t) => {
+  const options = Options.from()
+  const changed = options.withHttp1Timeout(30).withDebugMode().withoutCompression().withHttp2(false)
+  t.is(options.getHttp1Timeout(), 15)
+  t.is(changed.getHttp1Timeout(), 30)
+  t.true(changed.isInDebugMode())
+  t.false(changed.withoutDebugMode().isInDebugMode())
+  t.false(changed.isCompressionEnabled())
+  t.false(changed.isHttp2Enabled())
+})
+
+test('every option has a with… that its get… reads back', (t) => {
+  const other: Partial<Record<keyof OptionValues, unknown>> = { allowedMethods: ['GET', 'HEAD'], proxies: ['unix'] }
+  const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
+  for (const [name, value] of Object.entries(DEFAULTS)) {
+    if (typeof value === 'boolean') continue
+    const word = name.charAt(0).toUpperCase() + name.slice(1)
+    const given = other[name as keyof OptionValues] ?? 7
+    const changed = options[`with${word}`]!(given) as unknown as Options
+    t.deepEqual((changed as unknown as typeof options)[`get${word}`]!(), given as never, name)
+  }
+})
+
+test('options go there and back as an object', (t) => {
+  const options = Options.from({ http1Timeout: 3, proxies: ['10.0.0.0/8'] })
+  t.deepEqual(Options.from(options.toObject()).toObject(), options.toObject())
+})
+
+const wrong: Partial<Record<keyof OptionValues, unknown[]>> = {
+  http1Timeout: [0, -1, 1.5, '15', Number.NaN, Infinity, null],
+  connectionLimit: [0, 1.5],
+  bodySizeLimit: [-1, 0.5, '1mb'],
+  headerTimeout: [0, -1, '1s'],
+  handlerTimeout: [-1],
+  allowedMethods: ['GET', ['GET'], ['HEAD'], ['GET', 'HEAD', ''], ['GET', 'HEAD', 'A B'], ['GET', 'HEAD', 5]],
+  debug: ['yes', 1],
+  proxies: ['10.0.0.0/8', ['']],
+}
+for (const [name, values] of Object.entries(wrong)) {
+  for (const value of values) {
+    test(`${name} can't be ${inspect(value)}`, (t) => {
+      const message = new RegExp(`^${name} must be .*; got `)
+      t.throws(() => Options.from({ [name]: value }), { instanceOf: OptionError, message })
+      t.throws(() => new HttpServer(0, () => new Response(204), { [name]: value }), { instanceOf: OptionError, message })
+    })
+  }
+}
+
+test('an unknown option throws and names the nearest', (t) => {
+  const error = t.throws(() => Options.from({ httpTimeout: 5 } as never), { instanceOf: OptionError })
+  t.regex(error.message, /httpTimeout.*did you mean http1Timeout\?/)
+  t.is(error.code, 'BUSBAR_INVALID_OPTION')
+})
+
+test('methods keep their order, and duplicates go', (t) => {
+  const options = Options.from({ allowedMethods: ['HEAD', 'GET', 'HEAD', 'POST'] })
+  t.deepEqual(options.getAllowedMethods(), ['HEAD', 'GET', 'POST'])
+})
+
+test('a body may be unlimited', (t) => {
+  t.is(Options.from({ bodySizeLimit: Infinity }).getBodySizeLimit(), Infinity)
+  t.is(Options.from({ bodySizeLimit: 0 }).getBodySizeLimit(), 0)
+})
+
+test('the documentation is the table of the sources', (t) => {
+  t.is(readFileSync(new URL('../docs/options.md', import.meta.url), 'utf8'), table)
+})
+
+test.serial('the environment overrides the keep-alive time', async (t) => {
+  process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'] = '77'
+  t.teardown(() => delete process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'])
+  const { connect } = await open(t, () => new Response(204))
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.regex(await wire.until((text) => text.endsWith('\r\n\r\n')), /\r\nkeep-alive: timeout=77\r\n/)
+})
+
+test.serial('nonsense in the environment is told when the server starts', async (t) => {
+  process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'] = '15s'
+  t.teardown(() => delete process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'])
+  const server = new HttpServer('localhost:0', () => new Response(204))
+  await t.throwsAsync(server.start(), { message: /BUSBAR_KEEP_ALIVE_TIMEOUT in the environment must be .*"15s"/ })
+  t.is(server.getState(), HttpServer.STOPPED)
+})

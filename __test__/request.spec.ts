@@ -1,0 +1,247 @@
+import test from 'ava'
+import { Attribute, Client, ClientException, MissingAttributeError, Request, Response, StateError } from '../src/index.ts'
+import type { Handler, ServerSettings } from '../src/index.ts'
+import { open } from './support.ts'
+
+/** What a handler makes of a request, as JSON. */
+async function seen(t: Parameters<typeof open>[0], handler: Handler, request: string, settings?: ServerSettings): Promise<never> {
+  const { connect } = await open(t, handler, settings)
+  const received = await (await connect()).send(request).end()
+  const body = Buffer.from(received.slice(received.indexOf('\r\n\r\n') + 4), 'latin1')
+  return JSON.parse(body.toString('utf8')) as never
+}
+
+const get = (target: string, ...fields: string[]): string =>
+  `GET ${target} HTTP/1.1\r\n${['Host: example.org', ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n`
+const post = (body: string, ...fields: string[]): string =>
+  `POST / HTTP/1.1\r\n${['Host: a', `Content-Length: ${body.length}`, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`
+
+test('target, path, query and parameters are what was sent', async (t) => {
+  const parts = (request: Request): Response =>
+    Response.json([
+      request.getMethod(),
+      request.getTarget(),
+      request.getPath(),
+      request.getQuery(),
+      request.getQueryParameter('q'),
+      request.getQueryParameterArray('t'),
+      request.hasQueryParameter('none'),
+      request.getQueryParameter('none'),
+      request.getUri().href,
+      request.getProtocolVersion(),
+    ])
+  t.deepEqual(await seen(t, parts, get('/a%20b?q=x+y&t=1&t=2')), [
+    'GET',
+    '/a%20b?q=x+y&t=1&t=2',
+    '/a%20b',
+    'q=x+y&t=1&t=2',
+    'x y',
+    ['1', '2'],
+    false,
+    null,
+    'http://example.org/a%20b?q=x+y&t=1&t=2',
+    '1.1',
+  ] as never)
+})
+
+test('two slashes begin a path and no authority', async (t) => {
+  const uri = (request: Request): Response => Response.json([request.getPath(), request.getUri().host])
+  t.deepEqual(await seen(t, uri, get('//evil.example/x')), ['//evil.example/x', 'example.org'] as never)
+})
+
+test('an absolute target has a path, too', async (t) => {
+  const path = (request: Request): Response => Response.json([request.getPath(), request.getQuery()])
+  t.deepEqual(await seen(t, path, get('http://example.org/a?b')), ['/a', 'b'] as never)
+  t.deepEqual(await seen(t, path, get('http://example.org')), ['/', ''] as never)
+  t.deepEqual(await seen(t, path, get('http://example.org?b')), ['/', 'b'] as never)
+})
+
+test('without Host the URI is that of the connection', async (t) => {
+  const { connect, port } = await open(t, (request) => Response.text(request.getUri().href))
+  t.true((await (await connect()).send('GET /x HTTP/1.0\r\n\r\n').end()).endsWith(`http://127.0.0.1:${port}/x`))
+})
+
+test('headers keep their order and letter case, and are found in any', async (t) => {
+  const headers = (request: Request): Response =>
+    Response.json([
+      request.getHeader('x-a'),
+      request.getHeaderArray('X-A'),
+      request.getHeaderLine('x-A'),
+      request.hasHeader('x-b'),
+      request.hasHeader('x-c'),
+      request.getHeader('x-c'),
+      request.getRawHeaders(),
+      Object.keys(request.getHeaders()),
+    ])
+  t.deepEqual(await seen(t, headers, get('/', 'X-a: 1', 'x-B:', 'x-A: 2')), [
+    '1',
+    ['1', '2'],
+    '1, 2',
+    true,
+    false,
+    null,
+    [['Host', 'example.org'], ['X-a', '1'], ['x-B', ''], ['x-A', '2'], ['Connection', 'close']],
+    ['host', 'x-a', 'x-b', 'connection'],
+  ] as never)
+})
+
+test('headers are read as latin1, prototype-like names are ordinary', async (t) => {
+  const headers = (request: Request): Response =>
+    Response.json([request.getHeader('x'), request.getHeader('__proto__'), request.getHeaders()['__proto__'], request.getHeader('tostring')])
+  t.deepEqual(await seen(t, headers, get('/', 'X: \xe9', '__proto__: p')), ['é', 'p', ['p'], null] as never)
+})
+
+test('headers can be read after the answer, and after many other requests', async (t) => {
+  let first: Request | null = null
+  const { connect } = await open(t, (request) => {
+    first ??= request
+    return new Response(204)
+  })
+  const wire = await connect()
+  for (let at = 0; at < 400; at++) wire.send(`GET /${at} HTTP/1.1\r\nHost: a\r\nX: ${at} ${'x'.repeat(400)}\r\n\r\n`)
+  await wire.until((text) => text.split('HTTP/1.1 204').length > 400)
+  t.is(first!.getTarget(), '/0')
+  t.true(first!.getHeader('x')!.startsWith('0 x'))
+})
+
+test('what a handler sets is what later ones see', (t) => {
+  const request = Request.create('GET', '/a?b=1', { 'X-One': '1' })
+  request.setMethod('PUT')
+  request.setHeader('x-two', 2)
+  request.addHeader('x-one', '3')
+  request.setHeaders({ 'x-three': ['4', '5'] })
+  request.setUri(new URL('http://other.example/c?d=2'))
+  request.setProtocolVersion('1.0')
+  t.is(request.getMethod(), 'PUT')
+  t.true(request.isIdempotent())
+  t.deepEqual(request.getHeaderArray('x-one'), ['1', '3'])
+  t.is(request.getHeader('x-two'), '2')
+  t.deepEqual(request.getHeaderArray('x-three'), ['4', '5'])
+  t.is(request.getPath(), '/c')
+  t.is(request.getQueryParameter('d'), '2')
+  t.is(request.getProtocolVersion(), '1.0')
+  request.removeHeader('X-ONE')
+  t.false(request.hasHeader('x-one'))
+  t.throws(() => request.setMethod('A B'))
+  t.throws(() => request.setHeaders({ 'x-four': '6', 'x bad': '7' }))
+  t.false(request.hasHeader('x-four'))
+})
+
+test('a body set by hand has its length', async (t) => {
+  const request = Request.create('POST', '/')
+  request.setBody('héllo')
+  t.is(request.getHeader('content-length'), '6')
+  t.is(await request.text(), 'héllo')
+  request.setBody(null)
+  t.is(request.getHeader('content-length'), '0')
+  request.setMethod('GET')
+  request.setBody('')
+  t.false(request.hasHeader('content-length'))
+})
+
+test('attributes are kept by typed key, string, symbol and class', (t) => {
+  class Session {}
+  const User = new Attribute<{ name: string }>('user')
+  const request = Request.create('GET', '/')
+  const error = t.throws(() => request.getAttribute(User), { instanceOf: MissingAttributeError })
+  t.regex(error.message, /user/)
+  t.is(request.findAttribute(User), undefined)
+  request.setAttribute(User, { name: 'ada' })
+  request.setAttribute(Session, new Session())
+  request.setAttribute('a', null)
+  t.is(request.getAttribute(User).name, 'ada')
+  t.true(request.getAttribute(Session) instanceof Session)
+  t.true(request.hasAttribute('a'))
+  t.is(request.getAttribute('a'), null)
+  t.is(request.getAttributes().size, 3)
+  request.removeAttribute('a')
+  t.throws(() => request.removeAttribute('a'), { instanceOf: MissingAttributeError })
+  request.removeAttributes()
+  t.false(request.hasAttribute(User))
+})
+
+test('a request made by hand has no client', (t) => {
+  t.throws(() => Request.create('GET', '/').getClient(), { instanceOf: StateError })
+})
+
+test('requests of one connection share their client', async (t) => {
+  const clients: Client[] = []
+  const { connect } = await open(t, (request) => {
+    clients.push(request.getClient(), request.getClient())
+    return new Response(204)
+  })
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2))
+  await wire.until((text) => text.split('204').length > 2)
+  t.is(new Set(clients).size, 1)
+})
+
+test('a body is bytes, text and JSON', async (t) => {
+  const echo = async (request: Request): Promise<Response> => Response.json(await request.json())
+  t.deepEqual(await seen(t, echo, post('{"a":"\xc3\xa9"}')), { a: 'é' } as never)
+  const bytes = async (request: Request): Promise<Response> => Response.json([...(await request.buffer())])
+  t.deepEqual(await seen(t, bytes, post('\x00\xff')), [0, 255] as never)
+})
+
+test('a body can be read again as a whole, and piece by piece only once', async (t) => {
+  const handler = async (request: Request): Promise<Response> => {
+    const body = request.getBody()
+    const pieces = []
+    for await (const piece of body) pieces.push(...piece)
+    return Response.json([pieces.length, await body.read(), (await body.buffer()).length])
+  }
+  t.deepEqual(await seen(t, handler, post('hello')), [5, null, 0] as never)
+  const again = async (request: Request): Promise<Response> => {
+    const [one, two] = [await request.text(), await request.text()]
+    const error = await request.getBody().read().then(null, (reason: unknown) => String(reason))
+    return Response.json([one, two, error])
+  }
+  const [one, two, error] = (await seen(t, again, post('hi'))) as string[]
+  t.deepEqual([one, two], ['hi', 'hi'])
+  t.regex(error!, /read as a whole/)
+})
+
+test('a body that is late is waited for, and 100 Continue asks for it', async (t) => {
+  const { connect } = await open(t, async (request) => Response.text((await request.text()).toUpperCase()))
+  const wire = (await connect()).send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n')
+  t.is(await wire.until((text) => text.endsWith('\r\n\r\n')), 'HTTP/1.1 100 Continue\r\n\r\n')
+  t.regex(await wire.send('hello').end(), /\r\n\r\nHELLO$/)
+})
+
+test('a body above its limit is a 413, and the connection ends', async (t) => {
+  const { connect } = await open(t, async (request) => Response.text(await request.text()), { bodySizeLimit: 4 })
+  t.regex(await (await connect()).send(post('hello').replace('Connection: close\r\n', '')).end(), /^HTTP\/1\.1 413 [^]*connection: close/)
+})
+
+test('a handler can catch what is wrong with a body and answer itself', async (t) => {
+  const handler = async (request: Request): Promise<Response> => {
+    try {
+      return Response.text(await request.text())
+    } catch (error) {
+      return Response.json((error as ClientException).getCode(), 422)
+    }
+  }
+  t.is(await seen(t, handler, post('hello'), { bodySizeLimit: 4 }), 413 as never)
+})
+
+test('a handler can raise the limit of one body', async (t) => {
+  const handler = async (request: Request): Promise<Response> => {
+    request.getBody().increaseSizeLimit(1_000_000)
+    return Response.json((await request.buffer()).length)
+  }
+  t.is(await seen(t, handler, post('x'.repeat(200_000)), { bodySizeLimit: 4 }), 200_000 as never)
+})
+
+test('an informational answer goes ahead of the final one', async (t) => {
+  const { connect } = await open(t, (request) => {
+    request.inform(103, { link: '</a.css>; rel=preload' })
+    return Response.text('done')
+  })
+  const received = await (await connect()).send(get('/')).end()
+  t.regex(received, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*done$/)
+})
+
+test('101 and final statuses are no information', (t) => {
+  const request = Request.create('GET', '/')
+  for (const status of [100, 101, 200, 102.5]) t.throws(() => request.inform(status), { instanceOf: StateError })
+  t.throws(() => request.inform(103, { 'x-a': 'b\n' }))
+})

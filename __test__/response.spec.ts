@@ -1,0 +1,183 @@
+import test from 'ava'
+import { HandlerError, InvalidHeaderException, OptionError, Response } from '../src/index.ts'
+import type { FieldsInit } from '../src/index.ts'
+import { LAST_GET, open } from './support.ts'
+
+/** What a client gets of a response. */
+async function sent(t: Parameters<typeof open>[0], response: () => Response, request = LAST_GET): Promise<string> {
+  const { connect } = await open(t, response)
+  return (await connect()).send(request).end()
+}
+
+test('status, fields and body go out as given', async (t) => {
+  const received = await sent(t, () => new Response(201, { 'X-One': '1', 'x-two': [2, 'b'] }, 'created'))
+  t.regex(received, /^HTTP\/1\.1 201 Created\r\n/)
+  t.regex(received, /\r\nX-One: 1\r\nx-two: 2\r\nx-two: b\r\n/)
+  t.true(received.endsWith('\r\ncontent-length: 7\r\n\r\ncreated'))
+})
+
+test('bytes are a body as they are, text is UTF-8', async (t) => {
+  t.true((await sent(t, () => new Response(200, null, Uint8Array.of(0, 255)))).endsWith('length: 2\r\n\r\n\x00\xff'))
+  t.true((await sent(t, () => Response.text('é€'))).endsWith('length: 5\r\n\r\n\xc3\xa9\xe2\x82\xac'))
+})
+
+test('the short makers say what they carry', async (t) => {
+  t.regex(await sent(t, () => Response.html('<p>')), /\r\ncontent-type: text\/html; charset=utf-8\r\n[^]*\r\n\r\n<p>$/)
+  t.regex(await sent(t, () => Response.json({ a: [1] })), /\r\ncontent-type: application\/json\r\n[^]*\r\n\r\n{"a":\[1\]}$/)
+  const custom = await sent(t, () => Response.json({}, 422, { 'content-type': 'application/problem+json', 'x-a': 'b' }))
+  t.regex(custom, /^HTTP\/1\.1 422 [^]*\r\ncontent-type: application\/problem\+json\r\nx-a: b\r\n/)
+  t.is(custom.split('content-type').length, 2)
+})
+
+test('a redirect encodes what a URI cannot hold and keeps what is encoded', (t) => {
+  const response = Response.redirect('/a b?ü=%20')
+  t.is(response.getStatus(), 303)
+  t.is(response.getHeader('location'), '/a%20b?%C3%BC=%20')
+  t.is(Response.redirect(new URL('https://example.org/x'), 308).getHeader('location'), 'https://example.org/x')
+  t.throws(() => Response.redirect('/', 200), { instanceOf: OptionError })
+})
+
+test('a value that JSON cannot hold is refused', (t) => {
+  t.throws(() => Response.json(undefined), { instanceOf: HandlerError, message: /undefined/ })
+})
+
+test('a body in place of the status is explained', (t) => {
+  t.throws(() => new Response('Hello' as never), { instanceOf: HandlerError, message: /status comes first.*Response\.text/ })
+})
+
+for (const status of [99, 600, 200.5, Number.NaN]) {
+  test(`${status} is no status`, (t) => {
+    t.throws(() => new Response(status), { instanceOf: OptionError, message: /status/ })
+    t.throws(() => new Response().setStatus(status), { instanceOf: OptionError })
+  })
+}
+
+const bad: [string, FieldsInit, RegExp][] = [
+  ['a line end', { 'x-a': 'a\r\nset-cookie: b=c' }, /header x-a.*0x0d/],
+  ['NUL', { 'x-a': 'a\0' }, /0x00/],
+  ['a character above U+00FF', { 'x-a': 'a€' }, /RFC 8187/],
+  ['undefined', { 'x-a': undefined } as never, /undefined/],
+  ['an object', { 'x-a': {} } as never, /object of class Object/],
+  ['a boolean', { 'x-a': true } as never, /true/],
+  ['null in a list', { 'x-a': ['b', null] } as never, /null/],
+  ['an empty name', { '': 'a' }, /no header name/],
+  ['a name with a colon', { ':status': '200' }, /no header name/],
+  ['a name with a space', [['x a', 'b']], /no header name/],
+  ['a name with a line end', [['x\r\ny', 'b']], /no header name/],
+  ['a location that is no URI', { location: '/a b' }, /location must be a URI/],
+]
+for (const [what, headers, message] of bad) {
+  test(`${what} in a header throws at each call that takes headers`, (t) => {
+    t.throws(() => new Response(200, headers), { instanceOf: InvalidHeaderException, message })
+    const response = new Response(200, { 'x-kept': '1' })
+    t.throws(() => response.setHeaders(headers), { instanceOf: InvalidHeaderException, message })
+    t.deepEqual(response.getHeaders(), { __proto__: null, 'x-kept': ['1'] } as never)
+    const [name, value] = (Array.isArray(headers) ? headers[0] : Object.entries(headers)[0]) as [string, string]
+    t.throws(() => response.setHeader(name, value), { instanceOf: InvalidHeaderException })
+    t.throws(() => response.addHeader(name, value), { instanceOf: InvalidHeaderException })
+  })
+}
+
+test('tabs and latin1 may stand in a value', async (t) => {
+  t.regex(await sent(t, () => new Response(200, { 'x-a': 'caf\u00e9\tx' })), /\r\nx-a: caf\xe9\tx\r\n/)
+})
+
+test('headers are looked up in any letter case and kept as written', (t) => {
+  const response = new Response(200, { 'X-Test': ['a', 'b'] })
+  t.is(response.getHeader('x-test'), 'a')
+  t.deepEqual(response.getHeaderArray('X-TEST'), ['a', 'b'])
+  t.is(response.getHeaderLine('x-test'), 'a, b')
+  t.deepEqual(response.getRawHeaders(), [['X-Test', 'a'], ['X-Test', 'b']])
+  response.addHeader('x-test', 'c')
+  t.is(response.getHeaderArray('x-test').length, 3)
+  response.setHeader('x-test', [])
+  t.false(response.hasHeader('x-test'))
+  t.is(response.getHeader('x-test'), null)
+})
+
+test('headers come as an object, as pairs, or as the Headers of the web', (t) => {
+  t.is(new Response(200, [['a', '1'], ['a', '2']]).getHeaderLine('a'), '1, 2')
+  t.is(new Response(200, new Headers({ a: '1' })).getHeader('a'), '1')
+  t.is(new Response(200, new Map([['a', '1']])).getHeader('a'), '1')
+})
+
+test('inherited and prototype-like names do no harm', (t) => {
+  const headers = Object.create({ inherited: 'x' }) as Record<string, string>
+  headers['constructor'] = 'y'
+  const response = new Response(200, headers)
+  t.false(response.hasHeader('inherited'))
+  t.is(response.getHeaders()['constructor']?.[0], 'y')
+  t.is(Object.getPrototypeOf(response.getHeaders()), null)
+})
+
+test('what the server manages is dropped', async (t) => {
+  const headers = { date: 'never', 'transfer-encoding': 'chunked', 'keep-alive': 'timeout=1' }
+  const received = await sent(t, () => new Response(200, headers, 'x'))
+  t.notRegex(received, /never|chunked|timeout=1/)
+})
+
+test('connection: close is obeyed, among other options too', async (t) => {
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+  const received = await sent(t, () => new Response(200, { connection: 'x, Close' }, 'bye'), get)
+  t.regex(received, /\r\nconnection: close\r\n[^]*bye$/)
+})
+
+test('a length for HEAD is kept, and one that lies is refused or cuts the connection', async (t) => {
+  const head = LAST_GET.replace('GET', 'HEAD')
+  t.regex(await sent(t, () => new Response(200, { 'content-length': 1234 }), head), /\r\ncontent-length: 1234\r\n\r\n$/)
+  t.throws(() => new Response(200, { 'content-length': 2 }, 'abc'), { message: /3 bytes, more than the content-length of 2/ })
+  t.throws(() => new Response(200, { 'content-length': '+2' }), { message: /content-length/ })
+  t.regex(await sent(t, () => new Response(200, { 'content-length': 5 }, 'abc')), /\r\ncontent-length: 5\r\n\r\nabc$/)
+})
+
+test('the reason phrase is the standard one unless another is set', async (t) => {
+  t.is(new Response(404).getReason(), 'Not Found')
+  t.is(new Response(299).getReason(), '')
+  const response = new Response()
+  response.setStatus(404, 'Nowhere')
+  t.is(response.getReason(), 'Nowhere')
+  t.regex(await sent(t, () => response), /^HTTP\/1\.1 404 Nowhere\r\n/)
+  t.throws(() => new Response().setStatus(200, 'a\nb'), { instanceOf: InvalidHeaderException })
+})
+
+test('a body can be replaced, and its length with it', async (t) => {
+  const response = Response.text('one')
+  response.setBody('three')
+  t.is(response.getHeader('content-length'), '5')
+  t.true((await sent(t, () => response)).endsWith('content-length: 5\r\n\r\nthree'))
+  t.throws(() => response.setBody(5 as never), { instanceOf: HandlerError, message: /body must be/ })
+})
+
+test('a response is sent once', async (t) => {
+  const response = Response.text('once')
+  const errors: unknown[] = []
+  const logger = { error: (_: string, context?: { exception?: unknown }) => void errors.push(context?.exception) }
+  const { connect } = await open(t, () => response, { logger: { ...(await import('../src/index.ts')).silentLogger, ...logger } })
+  t.regex(await (await connect()).send(LAST_GET).end(), /once$/)
+  t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 /)
+  t.regex(String(errors[0]), /sent already/)
+})
+
+test('1xx is no answer', async (t) => {
+  t.regex(await sent(t, () => new Response(103)), /^HTTP\/1\.1 500 /)
+})
+
+test('dispose hooks run once the response is sent, whatever they throw', async (t) => {
+  const seen: string[] = []
+  let done = (): void => {}
+  const all = new Promise<void>((resolve) => (done = resolve))
+  await sent(t, () => {
+    const response = Response.text('x')
+    response.onDispose(() => {
+      seen.push('one')
+      throw new Error('hook')
+    })
+    response.onDispose(() => {
+      seen.push('two')
+      done()
+    })
+    return response
+  })
+  await all
+  t.deepEqual(seen, ['one', 'two'])
+})

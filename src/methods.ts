@@ -1,0 +1,24 @@
+/**
+ * Request methods.
+ */
+
+/**
+ * Methods that HTTP itself defines: one of these that isn't allowed is a 405, any other a 501.
+ * RFC 9110 §9.3, RFC 5789.
+ */
+const STANDARD_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+])
+
+/** The status for a method that isn't allowed. */
+export function refusalOf(method: string): 405 | 501 {
+  return STANDARD_METHODS.has(method) ? 405 : 501
+}
