@@ -123,27 +123,25 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn start(&self) {
         self.driver.keep_alive(true);
-        self.driver.reactor.borrow_mut().start();
+        self.driver.start();
     }
 
     /// Closes the listening sockets.
     #[napi(catch_unwind)]
     pub fn stop_listening(&self) {
-        self.driver.reactor.borrow_mut().stop_listening();
+        self.driver.stop_listening();
     }
 
     /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
     #[napi(catch_unwind)]
     pub fn stop_gracefully(&self) {
-        self.driver.before_command();
-        self.driver.reactor.borrow_mut().stop_gracefully();
+        self.driver.stop_gracefully();
     }
 
     /// Closes every client now; an `Idle` notice follows.
     #[napi(catch_unwind)]
     pub fn close_all(&self) {
-        self.driver.before_command();
-        self.driver.reactor.borrow_mut().close_all();
+        self.driver.close_all();
     }
 
     /// Closes everything that is left and lets go of the event loop. Nothing is called back afterwards.
@@ -192,7 +190,7 @@ impl Engine {
         let bytes = unsafe { typed_array(env.raw(), slab.raw()) };
         let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
         let block = block.ok_or_else(|| Error::new(Status::InvalidArg, "no head block there".to_owned()))?;
-        let facts = self.driver.reactor.borrow_mut().watch(slot, &block);
+        let facts = self.driver.watch(slot, &block);
         Ok(ClientFacts::new(facts, Rc::downgrade(&self.driver)))
     }
 }

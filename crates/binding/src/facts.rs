@@ -107,18 +107,14 @@ impl ClientFacts {
     /// Closes the connection; true for the call that closed it. A `Closed` notice follows.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
-        self.driver.upgrade().is_some_and(|driver| {
-            driver.before_command();
-            driver.reactor.borrow_mut().close(self.facts.slot(), self.facts.id())
-        })
+        self.driver.upgrade().is_some_and(|driver| driver.close_client(&self.facts))
     }
 
     /// Ends the connection as soon as it owes nothing.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         if let Some(driver) = self.driver.upgrade() {
-            driver.before_command();
-            driver.reactor.borrow_mut().stop(self.facts.slot(), self.facts.id());
+            driver.stop_client(&self.facts);
         }
     }
 }

@@ -194,13 +194,7 @@ fn answer(
         payload,
         close: flags & flag::CLOSE != 0,
     };
-    driver.before_command();
-    let mut reactor = driver.reactor.borrow_mut();
-    reactor.respond(slot, ticket, answer)?;
-    if flags & flag::TELL_WRITTEN != 0 {
-        reactor.notify_written(slot, ticket);
-    }
-    Ok(())
+    driver.respond(slot, ticket, answer, flags & flag::TELL_WRITTEN != 0)
 }
 
 fn wide(low: u32, high: u32) -> u64 {
@@ -216,8 +210,7 @@ fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
         sys::ValueType::napi_string => call.utf8(2, &mut chunk),
         _ => call.put_bytes(2, &mut chunk),
     }
-    driver.before_command();
-    let waiting = driver.reactor.borrow_mut().write(slot, ticket, &chunk);
+    let waiting = driver.write(slot, ticket, &chunk);
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 
@@ -226,8 +219,7 @@ fn end(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let mut trailers = Vec::new();
     call.latin1(2, &mut trailers);
-    driver.before_command();
-    let result = driver.reactor.borrow_mut().end(slot, ticket, &trailers);
+    let result = driver.end(slot, ticket, &trailers);
     outcome(call, result)
 }
 
@@ -236,32 +228,28 @@ fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let mut fields = Vec::new();
     call.latin1(3, &mut fields);
-    driver.before_command();
-    let result = driver.reactor.borrow_mut().inform(slot, ticket, call.u32(2) as u16, &fields);
+    let result = driver.inform(slot, ticket, call.u32(2) as u16, &fields);
     outcome(call, result)
 }
 
 /// `wantBody(slot, ticket)`
 fn want_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    driver.before_command();
-    let result = driver.reactor.borrow_mut().want_body(slot, ticket);
+    let result = driver.want_body(slot, ticket);
     outcome(call, result)
 }
 
 /// `raiseBodyLimit(slot, ticket, limit)`
 fn raise_body_limit(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    driver.before_command();
-    let result = driver.reactor.borrow_mut().raise_body_limit(slot, ticket, call.u64(2));
+    let result = driver.raise_body_limit(slot, ticket, call.u64(2));
     outcome(call, result)
 }
 
 /// `abort(slot, ticket)`
 fn abort(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    driver.before_command();
-    let result = driver.reactor.borrow_mut().abort(slot, ticket);
+    let result = driver.abort(slot, ticket);
     outcome(call, result)
 }
 
