@@ -27,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) facts: Arc<Facts>,
     /// Bytes that were read but not wanted yet.
     pub(crate) held: Vec<u8>,
+    /// Who waits for bytes of an answer to leave.
+    pub(crate) waiters: Vec<Waiter>,
     pub(crate) phase: Phase,
     /// The timer tick at which it stands in the queue; 0 when it doesn't.
     pub(crate) armed: u64,
@@ -44,8 +46,6 @@ pub(crate) struct Client {
     pub(crate) is_queued: bool,
     /// It stands in the list of clients to be flushed.
     pub(crate) is_dirty: bool,
-    /// Somebody waits for an answer to be written or a stream to drain.
-    pub(crate) has_waiters: bool,
 }
 
 impl Client {
@@ -55,6 +55,7 @@ impl Client {
             connection,
             facts,
             held: Vec::new(),
+            waiters: Vec::new(),
             phase: Phase::Serving,
             armed: 0,
             requests: 0,
@@ -64,7 +65,6 @@ impl Client {
             is_blocked: false,
             is_queued: false,
             is_dirty: false,
-            has_waiters: false,
         }
     }
 
@@ -92,7 +92,6 @@ impl Client {
 /// An application that waits for bytes of one answer to leave.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
-    pub(crate) client_id: u64,
     pub(crate) ticket: Ticket,
     pub(crate) until: Until,
 }

@@ -46,7 +46,7 @@ impl Reactor {
     /// [`Gone`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
         self.command(slot, |connection, cx| connection.handle_write(cx, ticket, bytes))?;
-        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
+        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.backlog(ticket));
         if waiting > self.cx.high_water() {
             self.wait(slot, ticket, Until::Drained);
         }
@@ -165,8 +165,7 @@ impl Reactor {
     #[cold]
     fn wait(&mut self, slot: u32, ticket: Ticket, until: Until) {
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.has_waiters = true;
-            self.waiters.push(Waiter { client_id: client.facts.id(), ticket, until });
+            client.waiters.push(Waiter { ticket, until });
         }
     }
 }

@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token, Waker};
 use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
-use crate::client::{Client, Waiter};
+use crate::client::Client;
 use crate::clock::{Clock, unix_millis_now};
 use crate::facts::Facts;
 use crate::listener::{Bind, ListenError, Listener, ListenerFacts};
@@ -54,7 +54,6 @@ pub struct Reactor {
     /// Clients that have output or a decision waiting for the next flush.
     pub(crate) dirty: Vec<u32>,
     pub(crate) notices: VecDeque<Notice>,
-    pub(crate) waiters: Vec<Waiter>,
     pub(crate) buffer: Box<[u8]>,
     /// The client being worked on: what a caught panic closes.
     pub(crate) current: Option<u32>,
@@ -89,7 +88,6 @@ impl Reactor {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             notices: VecDeque::new(),
-            waiters: Vec::new(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             current: None,
             is_stopping: false,
@@ -307,16 +305,11 @@ impl Reactor {
         for ticket in client.connection.open_tickets() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
-        if client.has_waiters {
-            let id = client.facts.id();
-            self.waiters.retain(|waiter| {
-                let is_theirs = waiter.client_id == id;
-                // The answer is given, so its request isn't open, and its last bytes never leave.
-                if is_theirs && !client.connection.is_open(waiter.ticket) {
-                    self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
-                }
-                !is_theirs
-            });
+        for waiter in &client.waiters {
+            // The answer is given, so its request isn't open, and its last bytes never leave.
+            if !client.connection.is_open(waiter.ticket) {
+                self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
+            }
         }
         if client.facts.close() {
             self.notices.push_back(Notice::of(Kind::Closed, slot, client.facts.id()));

@@ -301,7 +301,7 @@ impl Reactor {
         if client.connection.transmit().is_empty() {
             let owed = client.connection.owed() as u32;
             client.facts.set_written(client.requests.wrapping_sub(owed));
-            if client.has_waiters {
+            if !client.waiters.is_empty() {
                 self.release_waiters(slot);
             }
         }
@@ -351,22 +351,17 @@ impl Reactor {
     #[cold]
     fn release_waiters(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
-        let id = client.facts.id();
-        let mut is_waited_for = false;
-        self.waiters.retain(|waiter| {
-            if waiter.client_id != id {
-                return true;
+        let (connection, notices) = (&client.connection, &mut self.notices);
+        client.waiters.retain(|waiter| {
+            let (kind, must_wait) = match waiter.until {
+                Until::Written => (Kind::Written, connection.is_open(waiter.ticket)),
+                Until::Drained => (Kind::Drained, connection.backlog(waiter.ticket) > 0),
+            };
+            if !must_wait {
+                notices.push_back(Notice::of(kind, slot, waiter.ticket.0));
             }
-            let is_open = client.connection.is_open(waiter.ticket);
-            if waiter.until == Until::Written && is_open {
-                is_waited_for = true;
-                return true;
-            }
-            let kind = if waiter.until == Until::Written { Kind::Written } else { Kind::Drained };
-            self.notices.push_back(Notice::of(kind, slot, waiter.ticket.0));
-            false
+            must_wait
         });
-        client.has_waiters = is_waited_for;
     }
 }
 

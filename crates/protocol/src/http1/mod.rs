@@ -267,6 +267,12 @@ impl Connection {
         self.window.is_open(ticket)
     }
 
+    /// Bytes that wait before a streamed answer can go on: all that is unsent when it is its turn, else
+    /// what is kept of it until then.
+    pub fn backlog(&self, ticket: Ticket) -> usize {
+        if self.window.is_first(ticket) { self.unsent() } else { self.window.kept_bytes(ticket) }
+    }
+
     fn unsent(&self) -> usize {
         self.out.len() - self.sent as usize
     }

@@ -133,6 +133,12 @@ impl Window {
         self.open().first().is_some_and(|pending| pending.ticket == ticket)
     }
 
+    /// Bytes of an answer that are kept until its turn comes.
+    pub(super) fn kept_bytes(&self, ticket: Ticket) -> usize {
+        let pending = self.open().iter().find(|pending| pending.ticket == ticket);
+        pending.and_then(|pending| pending.extra.as_ref()).map_or(0, |extra| extra.early.len())
+    }
+
     #[inline]
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Pending> {
         self.pending.get_mut(self.first + at)
