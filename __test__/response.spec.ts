@@ -1,5 +1,5 @@
 import test from 'ava'
-import { HandlerError, InvalidHeaderException, OptionError, Response } from '../src/index.ts'
+import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Response } from '../src/index.ts'
 import type { FieldsInit } from '../src/index.ts'
 import { LAST_GET, open } from './support.ts'
 
@@ -34,6 +34,9 @@ test('a redirect encodes what a URI cannot hold and keeps what is encoded', (t) 
   t.is(response.getStatus(), 303)
   t.is(response.getHeader('location'), '/a%20b?%C3%BC=%20')
   t.is(Response.redirect(new URL('https://example.org/x'), 308).getHeader('location'), 'https://example.org/x')
+  t.is(Response.redirect('http://[::1]:8080/[a]').getHeader('location'), 'http://[::1]:8080/[a]')
+  t.is(Response.redirect('/a\r\nset-cookie: b=c').getHeader('location'), '/a%0D%0Aset-cookie:%20b=c')
+  t.is(Response.redirect('/%25/\ud800').getHeader('location'), '/%25/%EF%BF%BD')
   t.throws(() => Response.redirect('/', 200), { instanceOf: OptionError })
 })
 
@@ -65,6 +68,9 @@ const bad: [string, FieldsInit, RegExp][] = [
   ['a name with a space', [['x a', 'b']], /no header name/],
   ['a name with a line end', [['x\r\ny', 'b']], /no header name/],
   ['a location that is no URI', { location: '/a b' }, /location must be a URI/],
+  ['a link without brackets', { link: '/a.css; rel=preload' }, /link must look like <\/style\.css>/],
+  ['a link whose URI has a blank', { Link: '</a b>' }, /link must look like/],
+  ['a link with half a quoted string', { link: '</a>; title="b' }, /link must look like/],
 ]
 for (const [what, headers, message] of bad) {
   test(`${what} in a header throws at each call that takes headers`, (t) => {
@@ -101,6 +107,33 @@ test('headers come as an object, as pairs, or as the Headers of the web', (t) =>
   t.is(new Response(200, new Map([['a', '1']])).getHeader('a'), '1')
 })
 
+test('links are taken in every form of their grammar', (t) => {
+  const links = ['</a>', '<>; rel=next', '</a>;rel=preload ; as="style, \\"x\\"", <https://a/b?c>; rel="a b"; crossorigin', '']
+  for (const link of links) t.is(new Response(200, { link }).getHeader('link'), link)
+})
+
+test('an empty list adds nothing, and removes what is set', (t) => {
+  const response = new Response(200, { etag: '"1"', vary: 'a', 'content-length': 5, connection: 'close' })
+  response.addHeader('etag', [])
+  response.addHeader('content-length', [])
+  t.deepEqual([response.getHeader('etag'), response.getHeader('content-length')], ['"1"', '5'])
+  response.setHeaders({ etag: [], 'content-length': [], 'x-new': '1' })
+  t.deepEqual(Object.keys(response.getHeaders()), ['vary', 'x-new'])
+})
+
+test('headers that are set together are all set, or none', (t) => {
+  const response = new Response(200, { etag: '"1"' }, 'hello')
+  for (const headers of [{ etag: '"2"', 'content-length': 1 }, { etag: [], 'bad name': [] }, { etag: '"2"', 'x-a': 'b\n' }]) {
+    t.throws(() => response.setHeaders(headers))
+    t.deepEqual([response.getHeader('etag'), response.getHeader('content-length')], ['"1"', '5'])
+  }
+})
+
+test('a cookie of the wrong kind is refused where it is set', (t) => {
+  const error = t.throws(() => new Response().setCookie('a=1' as never), { instanceOf: InvalidCookieException })
+  t.regex(error.message, /ResponseCookie; got "a=1"/)
+})
+
 test('inherited and prototype-like names do no harm', (t) => {
   const headers = Object.create({ inherited: 'x' }) as Record<string, string>
   headers['constructor'] = 'y'
@@ -120,6 +153,9 @@ test('connection: close is obeyed, among other options too', async (t) => {
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
   const received = await sent(t, () => new Response(200, { connection: 'x, Close' }, 'bye'), get)
   t.regex(received, /\r\nconnection: close\r\n[^]*bye$/)
+  const kept = new Response(200, { connection: 'close' })
+  kept.setHeader('connection', 'keep-alive')
+  t.regex(await sent(t, () => kept, get + LAST_GET), /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 500 /)
 })
 
 test('a length for HEAD is kept, and one that lies is refused or cuts the connection', async (t) => {

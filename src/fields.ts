@@ -107,9 +107,25 @@ function newName(name: string): Name {
   return found
 }
 
-/** A URI reference is wanted there. RFC 9110 §10.2.2, RFC 3986. */
-const LOCATION = 'location'
+/** A URI reference is wanted in `location`, and between the brackets of a `link`. RFC 9110 §10.2.2, RFC 3986. */
 const NOT_IN_A_URI = /[\s"<>\\^`{|}]/
+
+/** RFC 8288 §3: `<uri>; name=token; name="quoted", <uri> …` */
+const LINK = (() => {
+  const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+  const parameter = `[ \\t]*;[ \\t]*${token}(?:[ \\t]*=[ \\t]*(?:${token}|"(?:[^"\\\\]|\\\\[^])*"))?`
+  const link = `<[^\\s"<>\\\\^\`{|}]*>(?:${parameter})*`
+  return new RegExp(`^(?:${link}(?:[ \\t]*,[ \\t]*${link})*)?$`)
+})()
+
+/** Fields whose own grammar is checked, too. */
+function checkGrammar(name: string, text: string): void {
+  const lower = name.toLowerCase()
+  if (lower === 'location') checkLocation(text)
+  else if (lower === 'link' && !LINK.test(text)) {
+    throw new InvalidHeaderException(`header link must look like </style.css>; rel=preload; got ${show(text)}`)
+  }
+}
 
 function checkLocation(text: string): void {
   const at = text.search(NOT_IN_A_URI)
@@ -127,7 +143,7 @@ export function valueOf(name: string, value: unknown): string {
     throw new InvalidHeaderException(`header ${name} must have a string or a number as value; got ${show(value)}`)
   }
   if (NOT_A_VALUE.test(text)) throw badValue(name, text)
-  if (name.length === LOCATION.length && name.toLowerCase() === LOCATION) checkLocation(text)
+  if (name.length === 4 || name.length === 8) checkGrammar(name, text)
   return text
 }
 
@@ -156,6 +172,13 @@ function badValue(name: string, text: string): InvalidHeaderException {
   }
   const shown = `0x${code.toString(16).padStart(2, '0')}`
   return new InvalidHeaderException(`header ${name} has the control character ${shown} at ${at}, which can't be sent`)
+}
+
+/** Names that are given an empty list, which removes them. */
+export function emptiedNames(init: FieldsInit): string[] {
+  if (Symbol.iterator in init) return []
+  const values = init as Readonly<Record<string, unknown>>
+  return Object.keys(values).filter((name) => Array.isArray(values[name]) && (values[name] as unknown[]).length === 0)
 }
 
 /** Calls `use` for each line of `init`. */
@@ -238,7 +261,7 @@ export class Fields {
       cleared.add(nameOf(name).lower)
       checked.add(name, value as FieldValue)
     })
-    if (!(Symbol.iterator in init)) for (const name of Object.keys(init)) cleared.add(nameOf(name).lower)
+    for (const name of emptiedNames(init)) cleared.add(nameOf(name).lower)
     for (const lower of cleared) this.delete(lower)
     for (const [at, name] of checked.#names.entries()) this.#push(name, checked.#lower[at]!, checked.#values[at]!)
   }

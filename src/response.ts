@@ -2,8 +2,8 @@
  * Responses: what handlers answer with.
  */
 import { ResponseCookie, byName } from './cookie.ts'
-import { HandlerError, OptionError, StateError, show } from './errors.ts'
-import { Fields, Role, eachField, lineOf, nameOf, valueOf } from './fields.ts'
+import { HandlerError, InvalidCookieException, OptionError, StateError, show } from './errors.ts'
+import { Fields, Role, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
 import type { HotFunctions } from './native.ts'
@@ -23,6 +23,9 @@ export let disposeResponse: (response: Response, report: (error: unknown) => voi
 export let needsDisposal: (response: Response) => boolean
 
 const { hasOwnProperty } = Object.prototype
+
+/** What has to be percent-encoded in a URI; what is encoded already stays as it is. */
+const NOT_IN_A_LOCATION = /[^!#-;=?-[\]_a-z~]+/g
 
 const TEXT = 'content-type: text/plain; charset=utf-8\r\n'
 const HTML = 'content-type: text/html; charset=utf-8\r\n'
@@ -59,7 +62,7 @@ export class Response {
     this.#status = checkStatus(status)
     if (headers !== undefined && headers !== null) this.#setLines(headers)
     if (body !== null) this.#setBody(body)
-    if (this.#declaredLength >= 0) this.#checkLength()
+    if (this.#declaredLength >= 0) this.#declareLength(this.#declaredLength)
   }
 
   /**
@@ -100,7 +103,9 @@ export class Response {
     if (!Number.isInteger(status) || status < 300 || status > 399) {
       throw new OptionError('status', status, 'an integer from 300 to 399')
     }
-    return new Response(status, { location: encodeURI(String(location)).replaceAll('%25', '%') })
+    // By way of bytes, so that half a surrogate pair is encoded as well and not refused.
+    const text = Buffer.from(String(location)).toString()
+    return new Response(status, { location: text.replace(NOT_IN_A_LOCATION, encodeURIComponent) })
   }
 
   static #of(status: number, type: string, body: string, headers?: FieldsInit): Response {
@@ -235,9 +240,9 @@ export class Response {
    */
   setHeader(name: FieldName, value: FieldValue): void {
     if (this.#isSpecial(name)) {
-      const values = Array.isArray(value) ? (value as readonly (string | number)[]) : [value as string | number]
-      if (values.length === 0) this.removeHeader(name)
-      else for (const item of values) this.#setSpecial(name, item)
+      const values = listOf(value).map((item) => valueOf(name, item))
+      if (nameOf(name).role === Role.Connection || values.length === 0) this.removeHeader(name)
+      for (const item of values) this.#setSpecial(name, item)
       return
     }
     this.#materialise().set(name, value)
@@ -249,7 +254,7 @@ export class Response {
    * @example response.addHeader('vary', 'origin')
    */
   addHeader(name: FieldName, value: FieldValue): void {
-    if (this.#isSpecial(name)) this.setHeader(name, value)
+    if (this.#isSpecial(name)) for (const item of listOf(value)) this.#setSpecial(name, item)
     else this.#materialise().add(name, value)
   }
 
@@ -272,12 +277,12 @@ export class Response {
    */
   setHeaders(headers: FieldsInit): void {
     const checked = new Response(this.#status, headers)
+    const emptied = emptiedNames(headers)
+    for (const name of emptied) nameOf(name)
+    if (checked.#declaredLength >= 0) this.#declareLength(checked.#declaredLength)
     this.#materialise().setAll(checked.#materialise().toPairs())
     this.#closes ||= checked.#closes
-    if (checked.#declaredLength >= 0) {
-      this.#declaredLength = checked.#declaredLength
-      this.#checkLength()
-    }
+    for (const name of emptied) this.removeHeader(name)
   }
 
   /**
@@ -314,6 +319,9 @@ export class Response {
    * @example response.setCookie(new ResponseCookie('theme', 'dark'))
    */
   setCookie(cookie: ResponseCookie): void {
+    if (!(cookie instanceof ResponseCookie)) {
+      throw new InvalidCookieException(`response.setCookie takes a ResponseCookie; got ${show(cookie)}`)
+    }
     this.removeCookie(cookie.getName())
     this.addHeader('set-cookie', cookie.toString())
   }
@@ -351,8 +359,7 @@ export class Response {
       this.#closes ||= text.split(',').some((token) => token.trim().toLowerCase() === 'close')
     } else if (role === Role.Length) {
       if (!/^\d{1,15}$/.test(text)) throw new OptionError('content-length', value, 'a plain number of bytes')
-      this.#declaredLength = Number(text)
-      this.#checkLength()
+      this.#declareLength(Number(text))
     }
   }
 
@@ -396,11 +403,11 @@ export class Response {
     return this.#body === undefined ? null : String(this.#bodyLength())
   }
 
-  #checkLength(): void {
+  /** Notes a length, or leaves everything as it was if the body is longer. */
+  #declareLength(declared: number): void {
     const length = this.#bodyLength()
-    if (length > this.#declaredLength) {
-      throw new HandlerError(`the body has ${length} bytes, more than the content-length of ${this.#declaredLength}`)
-    }
+    if (length > declared) throw new HandlerError(`the body has ${length} bytes, more than the content-length of ${declared}`)
+    this.#declaredLength = declared
   }
 
   #send(words: Uint32Array, hot: HotFunctions): number {
@@ -441,6 +448,10 @@ export class Response {
     disposeResponse = (response, report) => response.#dispose(report)
     needsDisposal = (response) => response.#disposers !== null
   }
+}
+
+function listOf(value: FieldValue): readonly (string | number)[] {
+  return Array.isArray(value) ? (value as readonly (string | number)[]) : [value as string | number]
 }
 
 function checkStatus(status: number): number {
