@@ -1,5 +1,15 @@
 import test from 'ava'
-import { Attribute, Client, ClientException, MissingAttributeError, Request, Response, StateError } from '../src/index.ts'
+import {
+  Attribute,
+  Client,
+  ClientException,
+  InvalidCookieException,
+  MissingAttributeError,
+  OptionError,
+  Request,
+  Response,
+  StateError,
+} from '../src/index.ts'
 import type { Handler, ServerSettings } from '../src/index.ts'
 import { open } from './support.ts'
 
@@ -54,6 +64,21 @@ test('an absolute target has a path, too', async (t) => {
   t.deepEqual(await seen(t, path, get('http://example.org/a?b')), ['/a', 'b'] as never)
   t.deepEqual(await seen(t, path, get('http://example.org')), ['/', ''] as never)
   t.deepEqual(await seen(t, path, get('http://example.org?b')), ['/', 'b'] as never)
+})
+
+test('an absolute target names the authority, and the connection the scheme', async (t) => {
+  const uri = (request: Request): Response => Response.json(request.getUri().href)
+  t.is(await seen(t, uri, get('https://example.org/a?b')), 'http://example.org/a?b' as never)
+})
+
+test('OPTIONS * and CONNECT have no path', async (t) => {
+  const { connect } = await open(t, (request) => Response.json([request.getPath(), request.getUri().href]), {
+    allowedMethods: ['GET', 'HEAD', 'CONNECT'],
+  })
+  const wire = (await connect()).send('CONNECT example.org:81 HTTP/1.1\r\nHost: example.org:81\r\nConnection: close\r\n\r\n')
+  t.true((await wire.end()).endsWith('["","http://example.org:81/"]'))
+  const all = Request.create('OPTIONS', '*')
+  t.deepEqual([all.getTarget(), all.getPath(), all.getUri().href], ['*', '', 'http://localhost/'])
 })
 
 test('without Host the URI is that of the connection', async (t) => {
@@ -122,9 +147,71 @@ test('what a handler sets is what later ones see', (t) => {
   t.is(request.getProtocolVersion(), '1.0')
   request.removeHeader('X-ONE')
   t.false(request.hasHeader('x-one'))
-  t.throws(() => request.setMethod('A B'))
+  t.throws(() => request.setMethod('A B'), { instanceOf: OptionError })
   t.throws(() => request.setHeaders({ 'x-four': '6', 'x bad': '7' }))
   t.false(request.hasHeader('x-four'))
+})
+
+test('query parameters can be changed, and target and URI with them', (t) => {
+  const request = Request.create('GET', '/a?x=1&y=%20&x=2')
+  request.setQueryParameter('x', 3)
+  t.is(request.getTarget(), '/a?y=+&x=3')
+  request.addQueryParameter('t', ['ä', 'b&c'])
+  t.deepEqual(request.getQueryParameterArray('t'), ['ä', 'b&c'])
+  t.is(request.getUri().href, 'http://localhost/a?y=+&x=3&t=%C3%A4&t=b%26c')
+  request.removeQueryParameter('t')
+  request.setQueryParameter('x', [])
+  t.is(request.getUri().href, 'http://localhost/a?y=+')
+  t.deepEqual([...request.getQueryParameters()], [['y', ' ']])
+  request.setQueryParameters({ q: 'bus', n: [1, 2] })
+  t.is(request.getQuery(), 'q=bus&n=1&n=2')
+  request.setQueryParameters(new URLSearchParams('only=this'))
+  t.is(request.getTarget(), '/a?only=this')
+  request.removeQuery()
+  t.deepEqual([request.getTarget(), request.getQuery(), request.getUri().href], ['/a', '', 'http://localhost/a'])
+  t.throws(() => request.setQueryParameter('x', undefined as never), { instanceOf: OptionError, message: /parameter x/ })
+  t.throws(() => request.setQueryParameters({ x: {} as never }), { instanceOf: OptionError })
+  t.is(request.getTarget(), '/a')
+})
+
+test('changed query parameters keep the authority of a URI that was set', (t) => {
+  const request = Request.create('GET', 'https://example.org/a?b=1#top')
+  t.is(request.getUri().href, 'https://example.org/a?b=1')
+  t.is(request.getHeader('host'), 'example.org')
+  request.setQueryParameter('b', 2)
+  t.is(request.getUri().href, 'https://example.org/a?b=2')
+})
+
+test('a URI is set as a URL, as text, or as a path that keeps the authority', (t) => {
+  const request = Request.create('GET', '//evil.example/x?y#z')
+  t.deepEqual([request.getTarget(), request.getUri().host], ['//evil.example/x?y', 'localhost'])
+  request.setUri('/v2' + request.getTarget())
+  t.is(request.getUri().href, 'http://localhost/v2//evil.example/x?y')
+  request.setUri('//still.a/path#z')
+  t.deepEqual([request.getTarget(), request.getUri().href], ['//still.a/path', 'http://localhost//still.a/path'])
+  request.setUri('https://example.org/b')
+  t.is(request.getUri().href, 'https://example.org/b')
+  const uri = new URL('https://example.org/c#d')
+  request.setUri(uri)
+  t.is(request.getTarget(), '/c')
+  t.is(uri.hash, '#d')
+  t.throws(() => request.setUri('no URL'), { instanceOf: OptionError, message: /uri must be a URL, or a path/ })
+  t.is(request.getTarget(), '/c')
+})
+
+test('a cookie and a method of the wrong kind are refused where they are set', (t) => {
+  const request = Request.create('GET', '/')
+  t.throws(() => request.setCookie('a=1' as never), { instanceOf: InvalidCookieException, message: /RequestCookie; got "a=1"/ })
+  for (const method of ['', 'A B', 'GET\r\n', 5 as never]) {
+    t.throws(() => request.setMethod(method), { instanceOf: OptionError, message: /^method must be a token/ })
+    t.throws(() => Request.create(method, '/'), { instanceOf: OptionError })
+  }
+})
+
+test('the signal of a request made by hand is the same each time', (t) => {
+  const request = Request.create('GET', '/')
+  t.is(request.getSignal(), request.getSignal())
+  t.false(request.getSignal().aborted)
 })
 
 test('a body set by hand has its length', async (t) => {
@@ -238,6 +325,14 @@ test('an informational answer goes ahead of the final one', async (t) => {
   })
   const received = await (await connect()).send(get('/')).end()
   t.regex(received, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*done$/)
+})
+
+test('what the server manages is dropped from an informational answer', async (t) => {
+  const { connect } = await open(t, (request) => {
+    request.inform(103, { 'content-length': 5, 'transfer-encoding': 'chunked', date: 'never', 'X-Kept': '1' })
+    return Response.text('done')
+  })
+  t.regex(await (await connect()).send(get('/')).end(), /^HTTP\/1\.1 103 Early Hints\r\nX-Kept: 1\r\n\r\nHTTP\/1\.1 200 /)
 })
 
 test('101 and final statuses are no information', (t) => {

@@ -10,7 +10,7 @@ import { escapeLine } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { refusalOf } from './methods.ts'
 import type { Options } from './options.ts'
-import { Request } from './request.ts'
+import { Request, abortRequest } from './request.ts'
 import { Response } from './response.ts'
 
 /** What decides over the answer. */
@@ -55,7 +55,11 @@ async function answer(request: Request, { handler, options }: InjectSettings): P
   if (seconds === 0) return answered
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new HttpErrorException(503)), Math.min(seconds * 1000, 2 ** 31 - 1))
+    const expire = (): void => {
+      abortRequest(request)
+      reject(new HttpErrorException(503))
+    }
+    timer = setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1))
   })
   try {
     return await Promise.race([answered, expired])

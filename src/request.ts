@@ -5,10 +5,14 @@ import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from './client.ts'
 import { RequestCookie, byName } from './cookie.ts'
-import { MissingAttributeError, StateError } from './errors.ts'
-import { Fields, eachField, nameOf, valueOf } from './fields.ts'
+import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from './errors.ts'
+import { Fields, Role, eachField, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { RequestBody, bodyOf } from './request-body.ts'
+import { pathOf, queryOf, uriOf, withQuery } from './target.ts'
+
+/** Value of a query parameter, or several of them. */
+export type QueryValue = string | number | readonly (string | number)[]
 
 /** What a request can ask of the connection it came on. */
 export interface RequestOrigin {
@@ -24,6 +28,11 @@ export interface RequestOrigin {
   signal(): AbortSignal
   inform(status: number, lines: string): void
 }
+
+/** Fires the signal of a request that was made by hand. */
+export let abortRequest: (request: Request) => void
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 const SAFE_AND_IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -41,6 +50,8 @@ export class Request {
   #fields: Fields | null = null
   #body: RequestBody | null = null
   #attributes: Map<AttributeKey, unknown> | null = null
+  /** Of a request made by hand. */
+  #controller: AbortController | null = null
 
   /** @internal Requests of clients are made by the server; see `Request.create` for your own. */
   constructor(origin: RequestOrigin | null) {
@@ -60,13 +71,17 @@ export class Request {
     protocol: '1.0' | '1.1' | '2' = '1.1',
   ): Request {
     const request = new Request(null)
-    request.#method = nameOf(method) && method
-    const url = new URL(uri, 'http://localhost')
-    request.#uri = url
-    request.#target = typeof uri === 'string' && uri.startsWith('/') ? uri : url.pathname + url.search
+    request.#method = checkMethod(method)
+    let host = 'localhost'
+    if (typeof uri === 'string' && /^(\/|\*$)/.test(uri)) {
+      request.#target = uri.replace(/#.*/, '')
+    } else {
+      request.setUri(new URL(uri, `http://${host}`))
+      host = request.getUri().host
+    }
     request.#version = protocol
     const fields = new Fields()
-    fields.add('host', url.host)
+    fields.add('host', host)
     eachField(headers, (name, value) => {
       if (nameOf(name).lower === 'host') fields.delete('host')
       fields.add(name, value as FieldValue)
@@ -103,8 +118,7 @@ export class Request {
    * @example request.setMethod('PUT')
    */
   setMethod(method: string): void {
-    nameOf(method)
-    this.#method = method
+    this.#method = checkMethod(method)
   }
 
   /**
@@ -117,16 +131,12 @@ export class Request {
   }
 
   /**
-   * The path as received, nothing decoded; empty for `OPTIONS *`.
+   * The path as received, nothing decoded; empty for `OPTIONS *` and CONNECT.
    *
    * @example request.getPath() // '/search'
    */
   getPath(): string {
-    const target = this.getTarget()
-    if (target === '*') return ''
-    const start = target.startsWith('/') ? 0 : pathStart(target)
-    const end = target.indexOf('?')
-    return (end < 0 ? target.slice(start) : target.slice(start, end)) || '/'
+    return pathOf(this.getTarget())
   }
 
   /**
@@ -135,9 +145,7 @@ export class Request {
    * @example request.getQuery() // 'q=a%20b'
    */
   getQuery(): string {
-    const target = this.getTarget()
-    const at = target.indexOf('?')
-    return at < 0 ? '' : target.slice(at + 1)
+    return queryOf(this.getTarget())
   }
 
   /**
@@ -151,23 +159,24 @@ export class Request {
   }
 
   /**
-   * Changes the URI, and with it target, path and query, that later handlers see.
+   * Changes the URI, and with it target, path and query, that later handlers see. A path with or without
+   * a query keeps scheme and authority.
    *
-   * @example request.setUri(new URL('/v2' + request.getPath(), request.getUri()))
+   * @example request.setUri('/v2' + request.getTarget())
    */
-  setUri(uri: URL): void {
-    this.#uri = uri
-    this.#target = uri.pathname + uri.search
+  setUri(uri: URL | string): void {
+    const text = typeof uri === 'string' && uri.startsWith('/') ? this.getUri().origin + uri : String(uri)
+    if (!URL.canParse(text)) throw new OptionError('uri', uri, 'a URL, or a path that begins with a slash')
+    const changed = new URL(text)
+    changed.hash = ''
+    this.#uri = changed
+    this.#target = changed.pathname + changed.search
   }
 
   #makeUri(): URL {
-    const target = this.getTarget()
-    if (/^https?:\/\//i.test(target)) return new URL(target)
     const base = this.#origin?.base() ?? 'http://localhost'
-    const host = this.getHeader('host')
-    const root = host === null || host === '' ? base : `${base.slice(0, base.indexOf(':'))}://${host}`
-    if (this.getMethod() === 'CONNECT') return new URL(`${base.slice(0, base.indexOf(':'))}://${target}`)
-    return new URL(target === '*' ? root : root + target)
+    const [scheme = '', own = ''] = base.split('://')
+    return uriOf(scheme, this.getHeader('host') || own, this.getTarget())
   }
 
   /**
@@ -282,6 +291,15 @@ export class Request {
   }
 
   /**
+   * The same as `setHeaders`.
+   *
+   * @example request.replaceHeaders({ 'x-a': '2' })
+   */
+  replaceHeaders(headers: FieldsInit): void {
+    this.setHeaders(headers)
+  }
+
+  /**
    * The cookies by name, in an object without a prototype; of equal names the last counts.
    *
    * @example request.getCookies()['session']?.getValue()
@@ -305,7 +323,12 @@ export class Request {
    * @example request.setCookie(new RequestCookie('session', id))
    */
   setCookie(cookie: RequestCookie): void {
-    this.#setCookies({ ...this.getCookies(), [cookie.getName()]: cookie })
+    if (!(cookie instanceof RequestCookie)) {
+      throw new InvalidCookieException(`request.setCookie takes a RequestCookie; got ${show(cookie)}`)
+    }
+    const cookies = this.getCookies()
+    cookies[cookie.getName()] = cookie
+    this.#setCookies(cookies)
   }
 
   /**
@@ -362,6 +385,73 @@ export class Request {
    */
   hasQueryParameter(name: string): boolean {
     return new URLSearchParams(this.getQuery()).has(name)
+  }
+
+  /**
+   * Replaces a query parameter that later handlers see, and with it target and URI; an empty list removes it.
+   *
+   * @example request.setQueryParameter('page', 2)
+   */
+  setQueryParameter(name: string, value: QueryValue): void {
+    const values = queryValues(name, value)
+    const parameters = this.getQueryParameters()
+    parameters.delete(name)
+    for (const each of values) parameters.append(name, each)
+    this.#setQuery(parameters)
+  }
+
+  /**
+   * Adds a value, or several, to a query parameter that later handlers see.
+   *
+   * @example request.addQueryParameter('tag', ['a', 'b'])
+   */
+  addQueryParameter(name: string, value: QueryValue): void {
+    const values = queryValues(name, value)
+    const parameters = this.getQueryParameters()
+    for (const each of values) parameters.append(name, each)
+    this.#setQuery(parameters)
+  }
+
+  /**
+   * Replaces the whole query that later handlers see.
+   *
+   * @example request.setQueryParameters({ q: 'bus', tag: ['a', 'b'] })
+   */
+  setQueryParameters(parameters: Readonly<Record<string, QueryValue>> | URLSearchParams): void {
+    if (parameters instanceof URLSearchParams) return this.#setQuery(parameters)
+    const changed = new URLSearchParams()
+    for (const [name, value] of Object.entries(parameters)) {
+      for (const each of queryValues(name, value)) changed.append(name, each)
+    }
+    this.#setQuery(changed)
+  }
+
+  /**
+   * Removes a query parameter for later handlers.
+   *
+   * @example request.removeQueryParameter('token')
+   */
+  removeQueryParameter(name: string): void {
+    const parameters = this.getQueryParameters()
+    parameters.delete(name)
+    this.#setQuery(parameters)
+  }
+
+  /**
+   * Removes the whole query for later handlers.
+   *
+   * @example request.removeQuery()
+   */
+  removeQuery(): void {
+    this.#setQuery(new URLSearchParams())
+  }
+
+  #setQuery(parameters: URLSearchParams): void {
+    this.#target = withQuery(this.getTarget(), parameters.toString())
+    if (this.#uri === null) return
+    const changed = new URL(this.#uri)
+    changed.search = parameters.toString()
+    this.#uri = changed
   }
 
   /**
@@ -423,7 +513,7 @@ export class Request {
    * @example await fetch(upstream, { signal: request.getSignal() })
    */
   getSignal(): AbortSignal {
-    return this.#origin?.signal() ?? new AbortController().signal
+    return this.#origin?.signal() ?? (this.#controller ??= new AbortController()).signal
   }
 
   /**
@@ -438,8 +528,9 @@ export class Request {
     }
     let lines = ''
     eachField(headers, (name, value) => {
-      nameOf(name)
-      lines += `${name}: ${valueOf(name, value)}\r\n`
+      const text = valueOf(name, value)
+      // What the server manages, a length among it, has no place in an informational answer.
+      if (nameOf(name).role === Role.Ordinary) lines += `${name}: ${text}\r\n`
     })
     this.#origin?.inform(status, lines)
   }
@@ -526,13 +617,23 @@ export class Request {
   getAttributes(): ReadonlyMap<AttributeKey, unknown> {
     return new Map(this.#attributes)
   }
+
+  static {
+    abortRequest = (request) => (request.#controller ??= new AbortController()).abort()
+  }
 }
 
-/** Where the path begins in an absolute target. */
-function pathStart(target: string): number {
-  const authority = target.indexOf('://') + 3
-  const slash = target.indexOf('/', authority)
-  const question = target.indexOf('?', authority)
-  if (slash < 0 || (question >= 0 && question < slash)) return question < 0 ? target.length : question
-  return slash
+function checkMethod(method: string): string {
+  if (typeof method !== 'string' || !TOKEN.test(method)) {
+    throw new OptionError('method', method, 'a token such as GET')
+  }
+  return method
+}
+
+function queryValues(name: string, value: QueryValue): string[] {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values.map((each) => {
+    if (typeof each === 'string' || typeof each === 'number') return String(each)
+    throw new OptionError(`query parameter ${name}`, each, 'a string or a number')
+  })
 }

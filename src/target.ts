@@ -1,0 +1,45 @@
+/**
+ * Request targets as text: nothing is decoded, nothing resolved. RFC 9112 §3.2.
+ */
+
+/** Where the path begins; the length of a target that has none. */
+function pathStart(target: string): number {
+  if (target.startsWith('/')) return 0
+  const scheme = target.indexOf('://')
+  if (scheme < 0) return target.length
+  const slash = target.indexOf('/', scheme + 3)
+  const question = target.indexOf('?', scheme + 3)
+  if (slash < 0 || (question >= 0 && question < slash)) return question < 0 ? target.length : question
+  return slash
+}
+
+/** The path; empty for `*` and for the authority that CONNECT names. */
+export function pathOf(target: string): string {
+  const start = pathStart(target)
+  const end = target.indexOf('?')
+  const path = end < 0 ? target.slice(start) : target.slice(start, end)
+  return path === '' && target.includes('://') ? '/' : path
+}
+
+/** The query without its question mark; empty when there is none. */
+export function queryOf(target: string): string {
+  const at = target.indexOf('?')
+  return at < 0 ? '' : target.slice(at + 1)
+}
+
+/** The target with another query; an empty one goes together with the question mark. */
+export function withQuery(target: string, query: string): string {
+  const at = target.indexOf('?')
+  return (at < 0 ? target : target.slice(0, at)) + (query === '' ? '' : `?${query}`)
+}
+
+/**
+ * Scheme, authority and target put together, never resolved. An absolute target names its own authority
+ * (RFC 9112 §3.2.2); its scheme counts for nothing, because only we know whether there is TLS.
+ */
+export function uriOf(scheme: string, authority: string, target: string): URL {
+  if (target.startsWith('/')) return new URL(`${scheme}://${authority}${target}`)
+  const at = target.indexOf('://')
+  if (at >= 0) return new URL(scheme + target.slice(at))
+  return new URL(`${scheme}://${target === '*' ? authority : target}`)
+}
