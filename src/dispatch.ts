@@ -161,18 +161,21 @@ export class Dispatcher implements ClientOwner {
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
+    try {
+      this.#send(exchange, response)
+    } catch (error) {
+      this.#fail(request, exchange, error)
+    }
+  }
+
+  #send(exchange: Exchange, response: Response): void {
     const { ticket } = exchange
     const words = this.#words
     words[ANSWER_WORDS + Answer.Slot] = exchange.slot
     words[ANSWER_WORDS + Answer.TicketLow] = ticket
     words[ANSWER_WORDS + Answer.TicketHigh] = ticket / HIGH
     const disposal = needsDisposal(response)
-    let result
-    try {
-      result = sendResponse(response, words, this.hot)
-    } catch (error) {
-      return this.#fail(request, exchange, error)
-    }
+    const result = sendResponse(response, words, this.hot)
     exchange.isAnswered = true
     this.#timeout?.delete(ticket)
     if (disposal || exchange.isWaiting) this.#answered(exchange, response, disposal && result === 0)
@@ -232,17 +235,25 @@ export class Dispatcher implements ClientOwner {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
       if (allow !== null) response.setHeader('allow', allow)
-      this.#answer(request, exchange, response)
+      this.#send(exchange, response)
     }
     const giveUp = (error: unknown): void => {
       this.#logFailure('the error handler failed', request, error)
       send(LAST_RESORT.handleError(status, reason))
     }
+    // A page that can't be sent isn't asked for again: an error handler may give the same one each time.
+    const take = (page: unknown): void => {
+      try {
+        if (!(page instanceof Response)) throw notAResponse(page)
+        send(page)
+      } catch (error) {
+        giveUp(error)
+      }
+    }
     try {
-      const page = this.#errorHandler.handleError(status, reason, request)
-      if (page instanceof Response) return send(page)
-      if (typeof (page as PromiseLike<unknown> | null)?.then !== 'function') return giveUp(notAResponse(page))
-      page.then((response) => (response instanceof Response ? send(response) : giveUp(notAResponse(response))), giveUp)
+      const page = this.#errorHandler.handleError(status, reason, request) as Response | PromiseLike<unknown>
+      if (page instanceof Response || typeof page?.then !== 'function') take(page)
+      else page.then(take, giveUp)
     } catch (error) {
       giveUp(error)
     }
