@@ -3,7 +3,7 @@
  */
 import type { Request } from './request.ts'
 import { Response } from './response.ts'
-import { reasonPhrase } from './status.ts'
+import { isReasonPhrase, reasonPhrase } from './status.ts'
 
 /**
  * Makes the page for an error status.
@@ -36,7 +36,7 @@ export class DefaultErrorHandler implements ErrorHandler {
       this.#pages.set(status, page)
     }
     const response = Response.html(page, status)
-    if (reason !== null) response.setStatus(status, reason)
+    if (isReasonPhrase(reason)) response.setStatus(status, reason)
     return response
   }
 }

@@ -2,6 +2,7 @@
  * Errors that busbar throws. Each has a stable `code` and says whose fault it is.
  */
 import type { Client } from './client.ts'
+import { isReasonPhrase } from './status.ts'
 
 /** Whose fault an error is. Only the client's becomes a 4xx, only ours is logged as an error. */
 export type Fault = 'client' | 'application' | 'server'
@@ -13,7 +14,7 @@ export type Fault = 'client' | 'application' | 'server'
  */
 export abstract class BusbarError extends Error {
   /** Stable name, `BUSBAR_…`. */
-  abstract readonly code: string
+  abstract readonly code: `BUSBAR_${string}`
   /** Whose fault it is. */
   abstract readonly fault: Fault
   /** The HTTP status that goes with it, where there is one. */
@@ -113,8 +114,10 @@ export class TimeoutError extends BusbarError {
  * @example catch (error) { if (error instanceof ClientException) return }
  */
 export class ClientException extends BusbarError {
-  readonly code: string = 'BUSBAR_CLIENT'
+  readonly code = 'BUSBAR_CLIENT'
   readonly fault = 'client'
+  /** The status that was, or would be, answered; undefined when the client is simply gone. */
+  override readonly status: number | undefined
   readonly #client: Client | null
   readonly #number: number
 
@@ -122,6 +125,7 @@ export class ClientException extends BusbarError {
     super(message, cause === undefined ? undefined : { cause })
     this.#client = client
     this.#number = code
+    this.status = code >= 400 && code < 600 ? code : undefined
   }
 
   /**
@@ -159,6 +163,9 @@ export class HttpErrorException extends BusbarError {
     super(`HTTP ${status}${reason === null ? '' : ` ${reason}`}`, cause === undefined ? undefined : { cause })
     if (!Number.isInteger(status) || status < 400 || status > 599) {
       throw new OptionError('status', status, 'an integer from 400 to 599')
+    }
+    if (reason !== null && (!isReasonPhrase(reason))) {
+      throw new OptionError('reason', reason, 'text without control characters or any above U+00FF')
     }
     this.status = status
     this.reason = reason

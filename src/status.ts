@@ -75,6 +75,11 @@ export function reasonPhrase(status: number): string {
   return PHRASES[status] ?? ''
 }
 
+/** Whether a text can stand behind a status code. RFC 9112 §4. */
+export function isReasonPhrase(text: unknown): text is string {
+  return typeof text === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
+}
+
 /**
  * Status codes by name.
  *

@@ -1,0 +1,151 @@
+import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import {
+  BusbarError,
+  ClientException,
+  DefaultErrorHandler,
+  HandlerError,
+  HttpErrorException,
+  HttpStatus,
+  InvalidCookieException,
+  InvalidHeaderException,
+  ListenError,
+  MissingAttributeError,
+  OptionError,
+  Response,
+  StateError,
+  TimeoutError,
+  reasonPhrase,
+  silentLogger,
+} from '../src/index.ts'
+import type { ErrorHandler, Fault, Logger } from '../src/index.ts'
+import { LAST_GET, count, open } from './support.ts'
+
+const ERRORS: readonly (readonly [BusbarError, string, Fault, number | undefined])[] = [
+  [new OptionError('a', 1, 'b'), 'BUSBAR_INVALID_OPTION', 'application', undefined],
+  [new InvalidHeaderException('a'), 'BUSBAR_INVALID_HEADER', 'application', undefined],
+  [new InvalidCookieException('a'), 'BUSBAR_INVALID_COOKIE', 'application', undefined],
+  [new ListenError('a', 'EACCES'), 'BUSBAR_LISTEN', 'application', undefined],
+  [new StateError('a'), 'BUSBAR_STATE', 'application', undefined],
+  [new HandlerError('a'), 'BUSBAR_HANDLER', 'application', undefined],
+  [new MissingAttributeError('a'), 'BUSBAR_MISSING_ATTRIBUTE', 'application', undefined],
+  [new TimeoutError('a'), 'BUSBAR_TIMEOUT', 'server', undefined],
+  [new HttpErrorException(404), 'BUSBAR_HTTP_ERROR', 'application', 404],
+  [new ClientException(null, 'a', 413), 'BUSBAR_CLIENT', 'client', 413],
+  [new ClientException(null, 'a'), 'BUSBAR_CLIENT', 'client', undefined],
+]
+for (const [error, code, fault, status] of ERRORS) {
+  test(`${error.name} with status ${status} has its code and says whose fault it is`, (t) => {
+    t.true(error instanceof BusbarError && error instanceof Error)
+    t.deepEqual([error.code, error.fault, error.status], [code, fault, status])
+    t.true(error.stack!.startsWith(error.name))
+  })
+}
+
+test('the cause of an error is kept', (t) => {
+  const cause = new Error('why')
+  t.is(new HttpErrorException(502, null, cause).cause, cause)
+  t.is(new ClientException(null, 'a', 0, cause).cause, cause)
+})
+
+test('an HttpErrorException is checked where it is thrown', (t) => {
+  for (const status of [200, 399, 600, 404.5]) t.throws(() => new HttpErrorException(status), { instanceOf: OptionError })
+  for (const reason of ['a\nb', 'a€', 5 as never]) {
+    t.throws(() => new HttpErrorException(404, reason), { instanceOf: OptionError, message: /^reason must be/ })
+  }
+})
+
+test('statuses have names and phrases', (t) => {
+  for (const status of Object.values(HttpStatus)) t.not(reasonPhrase(status), '')
+  t.deepEqual([reasonPhrase(HttpStatus.NOT_FOUND), reasonPhrase(299)], ['Not Found', ''])
+})
+
+test('the default page has status and standard phrase, a reason is in the status line alone', (t) => {
+  const page = new DefaultErrorHandler().handleError(404, 'Gone fishing')
+  t.deepEqual([page.getStatus(), page.getReason()], [404, 'Gone fishing'])
+  t.is(page.getHeader('content-type'), 'text/html; charset=utf-8')
+  t.true(String(page.getBody()).includes('<h1>404 Not Found</h1>'))
+  t.false(String(page.getBody()).includes('fishing'))
+  t.is(new DefaultErrorHandler().handleError(404, 'a\nb').getReason(), 'Not Found')
+})
+
+/** An error handler that notes what it is asked for. */
+function noting(): ErrorHandler & { readonly asked: [number, string | null, string | undefined][] } {
+  const asked: [number, string | null, string | undefined][] = []
+  const handleError: ErrorHandler['handleError'] = (status, reason, request) => {
+    asked.push([status, reason, request?.getTarget()])
+    return Response.json({ status }, status)
+  }
+  return { asked, handleError }
+}
+
+function logging(): Logger & { readonly lines: string[] } {
+  const lines: string[] = []
+  return { ...silentLogger, lines, error: (message) => void lines.push(message) }
+}
+
+async function answer(t: ExecutionContext, handler: Parameters<typeof open>[1], request: string, settings = {}) {
+  const [errorHandler, logger] = [noting(), logging()]
+  const { connect } = await open(t, handler, { errorHandler, logger, ...settings })
+  const received = await (await connect()).send(request).end()
+  return { received, asked: errorHandler.asked, lines: logger.lines }
+}
+
+test('a thrown HttpErrorException is a page of the error handler, and not logged', async (t) => {
+  const handler = (): never => {
+    throw new HttpErrorException(418, 'Short and stout')
+  }
+  const { asked, lines, received } = await answer(t, handler, LAST_GET)
+  t.deepEqual(asked, [[418, 'Short and stout', '/']])
+  t.deepEqual(lines, [])
+  t.regex(received, /^HTTP\/1\.1 418 /)
+})
+
+test('a handler that throws is a 500 of the error handler, logged once', async (t) => {
+  const { asked, lines } = await answer(t, () => Promise.reject(new Error('broken')), LAST_GET)
+  t.deepEqual(asked, [[500, null, '/']])
+  t.deepEqual(lines, ['a handler failed: GET /'])
+})
+
+const never = (): Promise<Response> => new Promise(() => {})
+const post = (body: string): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof open>[1], object])[] = [
+  [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
+  [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],
+  [413, 'a body above its limit', post('hello'), async (request) => Response.text(await request.text()), { bodySizeLimit: 4 }],
+  [503, 'a handler out of time', LAST_GET, never, { handlerTimeout: 0.01 }],
+]
+for (const [status, what, request, handler, settings] of SERVER_MADE) {
+  test(`${what} is a page of the error handler with ${status}`, async (t) => {
+    const { asked, lines, received } = await answer(t, handler, request, settings)
+    t.deepEqual(asked, [[status, null, '/']])
+    t.deepEqual(lines, [])
+    t.regex(received, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\n\\r\\n\\{"status":${status}\\}$`))
+    t.is(/\r\nallow: GET, POST, PUT, PATCH, HEAD, OPTIONS, DELETE\r\n/.test(received), status === 405 || status === 501)
+  })
+}
+
+test('what is no request never reaches the error handler', async (t) => {
+  const { asked, received } = await answer(t, never, 'nonsense\r\n\r\n')
+  t.deepEqual(asked, [])
+  t.regex(received, /^HTTP\/1\.1 400 Bad Request\r\n/)
+})
+
+const shared = Response.text('the same each time', 404)
+const PAGES: readonly (readonly [string, ErrorHandler['handleError']])[] = [
+  ['gives the same page each time', () => shared],
+  ['promises the same page each time', () => Promise.resolve(shared)],
+  ['gives an informational page', () => new Response(103)],
+]
+for (const [what, handleError] of PAGES) {
+  test(`an error handler that ${what} is stood in for, once per request`, async (t) => {
+    const logger = logging()
+    const handler = (): never => {
+      throw new HttpErrorException(404)
+    }
+    const { connect } = await open(t, handler, { logger, errorHandler: { handleError } })
+    for (let at = 0; at < 2; at++) t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 404 /)
+    t.true(logger.lines.length >= 1 && logger.lines.length <= 2)
+    t.is(count(logger.lines.join('\n'), 'the error handler failed: GET /'), logger.lines.length)
+  })
+}
