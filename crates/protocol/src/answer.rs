@@ -43,12 +43,18 @@ pub enum AnswerError {
     Stale,
     /// More bytes than declared; those up to the length were taken.
     TooLong,
+    /// The connection can't be taken over: other requests stand behind this one, its body hasn't come
+    /// whole, or a 101 was wanted of HTTP/1.0.
+    Occupied,
 }
 
 /// How much of a body the application is ready to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credit {
-    /// The whole of it, at once.
+    /// So many more bytes, piece by piece as they come. RFC 9112 §9.3: what nobody takes stays with the
+    /// peer.
+    Bytes(u64),
+    /// All that is left of it, in one piece.
     Whole,
 }
 

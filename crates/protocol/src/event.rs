@@ -29,14 +29,16 @@ impl<'a> Step<'a> {
 pub enum Event<'a> {
     /// A request's head has come, perhaps with its body.
     Request(Request<'a>),
-    /// The body that was asked for.
+    /// A piece of the body that was asked for, or all that was left of it.
     Body {
         /// Whose.
         ticket: Ticket,
-        /// All of it.
+        /// The piece; empty only at the end.
         bytes: Vec<u8>,
         /// Nothing follows.
         end: bool,
+        /// The trailer section; only at the end, and only if there is one.
+        trailers: Option<Trailers>,
     },
     /// The body asked for is larger than its limit; it goes on if that is raised.
     BodyLimit {
@@ -52,6 +54,32 @@ pub enum Event<'a> {
     },
     /// The client has closed its sending side while requests are open.
     HalfClosed,
+    /// Bytes that came on a raw connection.
+    Raw {
+        /// At most as many as were granted.
+        bytes: &'a [u8],
+    },
+    /// Bytes that had been read when the connection became raw.
+    RawUnread {
+        /// At most as many as were granted.
+        bytes: Vec<u8>,
+    },
+    /// The peer of a raw connection has closed its sending side: no more bytes will come.
+    RawEnd,
+}
+
+/// The fields behind a chunked body that may be trusted as such. RFC 9110 §6.5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trailers {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Trailers {
+    /// Name and value of each field as received, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
+    }
 }
 
 /// HTTP/1's versions.

@@ -191,6 +191,23 @@ fn obey(pair: &mut Pair, command: &str) {
             pair.command(|connection, cx| connection.handle_inform(cx, ticket, status, &fields));
         }
         "want" => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole)),
+        "read" => {
+            let bytes = second.parse().unwrap();
+            pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(bytes)));
+        }
+        "upgrade" => {
+            let fields = bytes_of(second);
+            pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, Some(&fields)));
+        }
+        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, None)),
+        "take-raw" => pair.command(|connection, cx| connection.handle_take_raw(cx)),
+        "serve" => pair.serve(),
+        "raw-read" => pair.command(|connection, _| connection.handle_raw_credit(number as u64)),
+        "raw-write" => {
+            let bytes = bytes_of(first.unwrap_or(""));
+            pair.command(|connection, cx| connection.handle_raw_write(cx, &bytes));
+        }
+        "raw-end" => pair.command(|connection, _| connection.handle_raw_end()),
         "raise" => {
             let limit = second.parse().unwrap();
             pair.command(|connection, cx| connection.handle_raise(cx, ticket, limit));

@@ -1,18 +1,19 @@
 //! A request body that didn't come together with its head.
 //!
-//! Bytes are kept until the application asks for them: up to a window before it does, up to the limit
-//! afterwards. Nothing is reserved for what a client merely declares.
+//! Bytes are kept until the application asks for them, up to a window; then they are delivered as far as
+//! its credit reaches, or kept up to the limit when it wants them whole. Nothing is reserved for what a
+//! client merely declares, and nobody who doesn't read is sent more than one window.
 
 use llhttp::{Record, State};
 
-use crate::answer::Finish;
+use crate::answer::{Credit, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, Step, Ticket};
-use crate::http1::{Connection, Reading, head, writing};
+use crate::http1::{Connection, Reading, head, trailers, writing};
 use crate::timestamp::Timestamp;
 
-/// Bytes of a body kept before anybody asks for it.
+/// Bytes of a body kept ahead of what was asked for.
 const UNASKED_BYTES: usize = 64 * 1024;
 /// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
 const RATE_GRACE_MILLIS: u64 = 5000;
@@ -22,7 +23,9 @@ const RATE_GRACE_MILLIS: u64 = 5000;
 enum Wish {
     /// Nothing yet.
     Unasked,
-    /// All of it.
+    /// So many more bytes, as they come.
+    Pieces { credit: u64 },
+    /// All that is left of it.
     Whole,
     /// Nothing any more: it was answered. The rest is read and dropped, so that the connection can go on.
     Discard,
@@ -35,6 +38,7 @@ pub(super) struct Receiving {
     pub(super) record: Box<Record>,
     limit: u64,
     received: u64,
+    delivered: u64,
     declared: Option<u64>,
     bytes: Vec<u8>,
     wish: Wish,
@@ -60,6 +64,7 @@ impl Receiving {
             record: Box::new(record),
             limit: cx.limits.body_size_limit,
             received: 0,
+            delivered: 0,
             declared,
             bytes: Vec::new(),
             wish: Wish::Unasked,
@@ -71,10 +76,6 @@ impl Receiving {
         }
     }
 
-    fn failure(&self) -> Option<RequestError> {
-        self.failure
-    }
-
     pub(super) fn fail(&mut self, error: RequestError) {
         self.failure = Some(error);
     }
@@ -84,10 +85,15 @@ impl Receiving {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        !self.is_complete
-            && self.failure.is_none()
-            && !self.is_over()
-            && (self.wish != Wish::Unasked || self.bytes.len() < UNASKED_BYTES)
+        if self.is_complete || self.failure.is_some() {
+            return false;
+        }
+        match self.wish {
+            Wish::Unasked => !self.is_over() && self.bytes.len() < UNASKED_BYTES,
+            // What lies below the limit can be had, whatever was declared.
+            Wish::Pieces { .. } => self.received <= self.limit && self.bytes.len() < UNASKED_BYTES,
+            Wish::Whole | Wish::Discard => !self.is_over(),
+        }
     }
 
     /// Larger than its limit, by its own word or by count.
@@ -99,8 +105,20 @@ impl Receiving {
         self.wish == Wish::Unasked
     }
 
-    pub(super) fn ask(&mut self) {
-        self.wish = Wish::Whole;
+    pub(super) fn ask(&mut self, credit: Credit) {
+        self.wish = match (self.wish, credit) {
+            (Wish::Discard, _) => Wish::Discard,
+            (Wish::Whole, _) | (_, Credit::Whole) => Wish::Whole,
+            (Wish::Pieces { credit }, Credit::Bytes(more)) => {
+                Wish::Pieces { credit: credit.saturating_add(more) }
+            }
+            (Wish::Unasked, Credit::Bytes(credit)) => Wish::Pieces { credit },
+        };
+    }
+
+    /// Its request is answered: what still comes is dropped.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.wish == Wish::Discard
     }
 
     pub(super) fn raise(&mut self, limit: u64) {
@@ -110,7 +128,8 @@ impl Receiving {
 
     /// True once, when the client waits for a 100 that is now due.
     pub(super) fn take_continue(&mut self) -> bool {
-        !self.is_over() && std::mem::take(&mut self.awaits_continue)
+        let is_asked = matches!(self.wish, Wish::Whole | Wish::Pieces { .. });
+        is_asked && !self.is_over() && std::mem::take(&mut self.awaits_continue)
     }
 
     /// Whether the client may not send the body at all: it waits for a 100 and nothing has come.
@@ -128,6 +147,21 @@ impl Receiving {
             }
         }
         self.record.clear_body();
+    }
+
+    /// What may be delivered now: as much as was asked for and is within the limit.
+    fn take_out(&mut self, credit: u64) -> Vec<u8> {
+        let allowed = credit.min(self.limit.saturating_sub(self.delivered));
+        let count = self.bytes.len().min(usize::try_from(allowed).unwrap_or(usize::MAX));
+        if count == 0 {
+            return Vec::new();
+        }
+        let rest = self.bytes.split_off(count);
+        self.delivered += count as u64;
+        if let Wish::Pieces { credit } = &mut self.wish {
+            *credit -= count as u64;
+        }
+        std::mem::replace(&mut self.bytes, rest)
     }
 
     fn is_too_slow(&self, cx: &Context) -> bool {
@@ -172,8 +206,8 @@ impl Connection {
         if self.reading != Reading::Closed {
             self.reading = match self.window.last_traits() {
                 _ if self.is_last => Reading::Closed,
-                Some(traits) if traits.wants_close => Reading::Closed,
                 Some(traits) if traits.is_upgrade => Reading::Barrier,
+                Some(traits) if traits.wants_close => Reading::Closed,
                 _ => Reading::Idle,
             };
         }
@@ -181,24 +215,35 @@ impl Connection {
 
     pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {
         let body = self.receiving.as_mut()?;
-        if body.wish != Wish::Whole {
-            return None;
-        }
         let ticket = body.ticket;
-        if body.is_over() {
-            return (!std::mem::replace(&mut body.is_limit_told, true))
-                .then_some(Event::BodyLimit { ticket });
-        }
-        if let Some(error) = body.failure() {
+        let credit = match body.wish {
+            Wish::Unasked | Wish::Discard => return None,
+            Wish::Pieces { credit } => credit,
+            Wish::Whole => u64::MAX,
+        };
+        if let Some(error) = body.failure {
             self.receiving = None;
             return Some(Event::BodyFailed { ticket, error });
         }
-        if !body.is_complete {
+        let is_whole = body.wish == Wish::Whole;
+        let is_late = body.is_over() && (is_whole || body.delivered == body.limit || body.awaits_continue);
+        if is_late && credit > 0 {
+            return (!std::mem::replace(&mut body.is_limit_told, true))
+                .then_some(Event::BodyLimit { ticket });
+        }
+        if is_whole && !body.is_complete {
             return None;
         }
-        let bytes = std::mem::take(&mut body.bytes);
-        self.receiving = None;
-        Some(Event::Body { ticket, bytes, end: true })
+        let bytes = body.take_out(credit);
+        let end = body.is_complete && body.bytes.is_empty();
+        if bytes.is_empty() && !end {
+            return None;
+        }
+        let trailers = if end { trailers::take(&mut body.record) } else { None };
+        if end {
+            self.receiving = None;
+        }
+        Some(Event::Body { ticket, bytes, end, trailers })
     }
 
     /// The body can't be had: its request is answered by us if nothing has been said yet, and nothing
@@ -224,10 +269,15 @@ impl Connection {
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
     }
 
+    /// Whether the body is one that the client doesn't send before it is asked for it.
+    pub(super) fn may_never_come(&self, ticket: Ticket) -> bool {
+        self.receiving.as_ref().is_some_and(|body| body.ticket == ticket && body.may_never_come())
+    }
+
     /// Decides about the body of a request that has just been answered.
     pub(super) fn let_body_go(&mut self, ticket: Ticket) -> bool {
         let Some(body) = self.receiving.as_mut().filter(|body| body.ticket == ticket) else { return false };
-        if body.is_complete || body.failure().is_some() {
+        if body.is_complete || body.failure.is_some() {
             self.receiving = None;
             return false;
         }
@@ -253,9 +303,11 @@ impl Connection {
             }
             if is_over {
                 self.reading = Reading::Closed;
-                self.end(CloseReason::Done, Finish::Linger);
-            } else if self.is_last && self.window.is_empty() {
-                self.end(CloseReason::Done, Finish::Close);
+                self.is_last = true;
+                self.leaves_unread = true;
+            }
+            if self.is_last && self.window.is_empty() {
+                self.end(CloseReason::Done, if is_over { Finish::Linger } else { Finish::Close });
             }
         }
     }

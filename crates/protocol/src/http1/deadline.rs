@@ -84,7 +84,9 @@ impl Connection {
     /// sending helps.
     #[inline]
     pub(super) fn rearm(&mut self, cx: &Context) {
-        let (kind, millis) = if !self.out.is_empty() {
+        let (kind, millis) = if self.reading == Reading::Raw {
+            (Kind::Running, u64::MAX)
+        } else if !self.out.is_empty() {
             if self.deadline.kind == Kind::Write {
                 return;
             }

@@ -10,14 +10,17 @@
 //! ```
 //! Any of them goes to `Closed` when no further request will be read: the last one has come, a request
 //! was refused, the peer has closed its side, or we stop. Answers still owed are written all the same.
-//! Behind a request that asks for an upgrade reading stands at `Barrier` until that is answered.
+//! Behind a request that asks for an upgrade reading stands at `Barrier` until that is answered. If the
+//! answer takes the connection over it is `Raw` from then on.
 
 mod body;
 mod deadline;
 mod head;
 mod host;
+mod raw;
 mod reading;
 mod target;
+mod trailers;
 mod window;
 mod writing;
 
@@ -29,6 +32,7 @@ use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, Ticket};
 use crate::http1::body::Receiving;
 use crate::http1::deadline::Deadline;
+use crate::http1::raw::Raw;
 use crate::http1::window::Window;
 use crate::{AnswerError, Timestamp};
 
@@ -43,6 +47,8 @@ enum Reading {
     Body,
     /// Behind a request that may turn the connection into something else.
     Barrier,
+    /// The connection is the application's, and not HTTP's any more.
+    Raw,
     /// No more requests will be read.
     Closed,
 }
@@ -71,6 +77,7 @@ pub struct Connection {
     reading: Reading,
     partial: Option<Box<Partial>>,
     receiving: Option<Box<Receiving>>,
+    raw: Option<Box<Raw>>,
     window: Window,
     /// Bytes to be sent, from `sent` on.
     out: Vec<u8>,
@@ -87,6 +94,8 @@ pub struct Connection {
     leaves_unread: bool,
     /// The peer has closed its side and the application hasn't been told.
     has_half_closed: bool,
+    /// The peer has closed its side.
+    has_peer_ended: bool,
 }
 
 impl Connection {
@@ -97,6 +106,7 @@ impl Connection {
             reading: Reading::Idle,
             partial: None,
             receiving: None,
+            raw: None,
             window: Window::new(),
             out: Vec::new(),
             sent: 0,
@@ -107,6 +117,7 @@ impl Connection {
             is_last: false,
             leaves_unread: false,
             has_half_closed: false,
+            has_peer_ended: false,
         }
     }
 
@@ -116,6 +127,7 @@ impl Connection {
             // Bytes are dropped; the peer's departure is noticed.
             Reading::Closed => self.ending.is_none(),
             Reading::Barrier => false,
+            Reading::Raw => self.wants_raw_input(),
             Reading::Idle | Reading::Head => {
                 !self.is_held && self.unsent() < HIGH_WATER && self.receiving.is_none()
             }
@@ -128,12 +140,14 @@ impl Connection {
         if std::mem::take(&mut self.has_half_closed) {
             return Some(Event::HalfClosed);
         }
-        self.poll_body()
+        if self.raw.is_some() { self.poll_raw() } else { self.poll_body() }
     }
 
     /// The peer has closed its sending side.
     pub fn handle_eof(&mut self, cx: &mut Context) {
+        self.has_peer_ended = true;
         match self.reading {
+            Reading::Raw => return self.end_raw_input(),
             Reading::Head | Reading::Body => {
                 // A request cut in the middle: whoever sent it has gone.
                 self.partial = None;
@@ -154,8 +168,11 @@ impl Connection {
         self.rearm(cx);
     }
 
-    /// Ends the connection as soon as nothing is owed.
+    /// Ends the connection as soon as nothing is owed; a raw one is the application's to end.
     pub fn handle_stop(&mut self, cx: &mut Context) {
+        if self.reading == Reading::Raw {
+            return;
+        }
         self.is_last = true;
         if matches!(self.reading, Reading::Idle | Reading::Head) {
             self.partial = None;
@@ -178,16 +195,19 @@ impl Connection {
         ticket: Ticket,
         credit: Credit,
     ) -> Result<(), AnswerError> {
-        let Credit::Whole = credit;
-        let is_first = self.window.is_first(ticket);
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
-        let body = body.ok_or(AnswerError::Stale)?;
-        body.ask();
-        if is_first && body.take_continue() {
-            self.put(cx, b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
+        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket && !body.is_let_go());
+        body.ok_or(AnswerError::Stale)?.ask(credit);
+        self.put_continue_if_due(cx);
         self.rearm(cx);
         Ok(())
+    }
+
+    /// A body that is asked for, and whose answer's turn it is, is asked of the client as well.
+    fn put_continue_if_due(&mut self, cx: &mut Context) {
+        let Some(body) = &mut self.receiving else { return };
+        if self.window.is_first(body.ticket) && body.take_continue() {
+            self.put(cx, b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
     }
 
     /// Raises the body limit of one request; a lower one changes nothing.
@@ -197,6 +217,7 @@ impl Connection {
     pub fn handle_raise(&mut self, cx: &mut Context, ticket: Ticket, limit: u64) -> Result<(), AnswerError> {
         let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
         body.ok_or(AnswerError::Stale)?.raise(limit);
+        self.put_continue_if_due(cx);
         self.rearm(cx);
         Ok(())
     }

@@ -30,6 +30,7 @@ impl Connection {
             Reading::Head => self.read_rest_of_head(cx, input),
             Reading::Body => self.read_body(cx, input),
             Reading::Barrier => Step::none(0),
+            Reading::Raw => self.read_raw(input),
             Reading::Closed => Step::none(input.len()),
         }
     }
@@ -213,7 +214,8 @@ impl Connection {
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();
-        let is_whole = is_complete && body_len <= cx.limits.body_size_limit;
+        let is_whole =
+            is_complete && body_len <= cx.limits.body_size_limit && cx.record.trailers.is_empty();
         let mut declared = None;
         if is_whole {
             self.message_complete();

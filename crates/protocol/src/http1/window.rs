@@ -50,6 +50,8 @@ pub(super) struct Extra {
     pub(super) closes: bool,
     /// The answer was cut short.
     pub(super) is_cut: bool,
+    /// Behind this answer the connection is the application's.
+    pub(super) is_upgraded: bool,
     /// The answer is ours, for what was no request.
     pub(super) refusal: Option<RequestError>,
 }

@@ -48,7 +48,12 @@ impl Connection {
                 self.rearm(cx);
                 return Ok(());
             }
-            closes |= self.let_body_go(ticket);
+            closes |= match answer.payload {
+                // A streamed answer may go on with the body that it answers; one that the client won't
+                // send unasked can't be asked for behind the answer's head.
+                Payload::Stream { .. } if !self.may_never_come(ticket) => false,
+                _ => self.let_body_go(ticket),
+            };
         }
         if at == 0 {
             self.answer_first(cx, traits, &answer, closes);
@@ -149,6 +154,11 @@ impl Connection {
             out.extend_from_slice(trailers);
             out.extend_from_slice(b"\r\n");
         }
+        if self.let_body_go(ticket)
+            && let Some(pending) = self.window.get_mut(at)
+        {
+            pending.extra().closes = true;
+        }
         if at == 0 {
             self.advance(cx);
         }
@@ -213,12 +223,13 @@ impl Connection {
 
     /// Moves on through the window: answers that came early go out as their turn comes.
     #[cold]
-    fn advance(&mut self, cx: &mut Context) {
+    pub(super) fn advance(&mut self, cx: &mut Context) {
         while let Some(first) = self.window.first_mut() {
             let Some(extra) = &mut first.extra else { break };
             let early = std::mem::take(&mut extra.early);
             let (is_done, closes, is_cut) = (extra.is_done, extra.closes, extra.is_cut);
             let refusal = extra.refusal;
+            let (ticket, is_upgraded) = (first.ticket, extra.is_upgraded);
             let was_upgrade = first.traits.is_upgrade;
             if !early.is_empty() {
                 self.put(cx, &early);
@@ -228,6 +239,9 @@ impl Connection {
                 break;
             }
             self.window.pop_first();
+            if is_upgraded {
+                return self.become_raw(Some(ticket));
+            }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
                 self.window.clear();
@@ -247,8 +261,9 @@ impl Connection {
             }
         }
         if self.window.is_empty() && self.is_last && self.reading == Reading::Closed {
-            self.end(CloseReason::Done, Finish::Close);
+            self.end(CloseReason::Done, if self.leaves_unread { Finish::Linger } else { Finish::Close });
         }
+        self.put_continue_if_due(cx);
     }
 }
 
@@ -323,7 +338,7 @@ fn put_opening(cx: &Context, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8
     }
 }
 
-fn put_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
+pub(super) fn put_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
     out.push(b' ');

@@ -111,6 +111,15 @@ impl Pair {
         self.pump();
     }
 
+    /// Gives a raw connection back to HTTP.
+    pub fn serve(&mut self) {
+        match self.connection.handle_serve(&mut self.cx) {
+            Ok(unread) => self.inbox.splice(..0, unread).for_each(drop),
+            Err(error) => self.log.push(format!("{error:?}")),
+        }
+        self.pump();
+    }
+
     pub fn now(&self) -> Timestamp {
         self.cx.now
     }
@@ -126,6 +135,7 @@ impl Pair {
             self.feed();
             self.poll_events();
             self.transmit();
+            self.poll_raw();
             if (self.inbox.len(), self.log.len(), self.has_ended) == before {
                 break;
             }
@@ -186,6 +196,16 @@ impl Pair {
         self.connection.handle_sent(&mut self.cx, bytes.len());
     }
 
+    fn poll_raw(&mut self) {
+        if let Some(ticket) = self.connection.poll_upgraded() {
+            let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
+            self.log.push(format!("upgraded {number}"));
+        }
+        if self.connection.poll_shutdown() {
+            self.log.push("shutdown".to_owned());
+        }
+    }
+
     fn tell(&mut self, happening: Happening) {
         match happening {
             Happening::Request { ticket, line, body } => {
@@ -201,16 +221,29 @@ impl Pair {
                     }
                 }
             }
-            Happening::Body { ticket, bytes } => {
+            Happening::Piece { kind, bytes } => self.log_piece(kind, &bytes),
+            Happening::Body { ticket, bytes, trailers } => {
                 let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
+                self.log.extend(trailers.map(|trailers| format!("trailers {trailers}")));
                 self.has_whole(number, &bytes);
             }
             Happening::Other(line) => self.log.push(line),
         }
     }
 
+    /// Pieces that came one after the other stand as one: where they were cut says nothing.
+    fn log_piece(&mut self, kind: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).escape_default().to_string();
+        match self.log.last_mut().filter(|line| line.starts_with(kind) && line.ends_with('"')) {
+            Some(line) => line.insert_str(line.len() - 1, &text),
+            None => self.log.push(format!("{kind} \"{text}\"")),
+        }
+    }
+
     fn has_whole(&mut self, number: usize, body: &[u8]) {
-        if !body.is_empty() {
+        if self.habit == Habit::Ignore && !body.is_empty() {
+            self.log_piece("piece", body);
+        } else if !body.is_empty() {
             self.log.push(format!("body {:?}", String::from_utf8_lossy(body)));
         }
         if self.habit == Habit::Answer {
@@ -225,7 +258,8 @@ impl Pair {
 /// An event without its borrows.
 enum Happening {
     Request { ticket: Ticket, line: String, body: Option<Vec<u8>> },
-    Body { ticket: Ticket, bytes: Vec<u8> },
+    Body { ticket: Ticket, bytes: Vec<u8>, trailers: Option<String> },
+    Piece { kind: &'static str, bytes: Vec<u8> },
     Other(String),
 }
 
@@ -249,7 +283,18 @@ impl Happening {
                 };
                 Happening::Request { ticket: request.ticket, line, body }
             }
-            Event::Body { ticket, bytes, .. } => Happening::Body { ticket, bytes },
+            Event::Body { bytes, end: false, .. } => Happening::Piece { kind: "piece", bytes },
+            Event::Body { ticket, bytes, trailers, .. } => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let trailers = trailers.map(|trailers| {
+                    let lines = trailers.iter().map(|(name, value)| text(name) + "=" + &text(value));
+                    lines.collect::<Vec<_>>().join(", ")
+                });
+                Happening::Body { ticket, bytes, trailers }
+            }
+            Event::Raw { bytes } => Happening::Piece { kind: "raw", bytes: bytes.to_vec() },
+            Event::RawUnread { bytes } => Happening::Piece { kind: "raw", bytes },
+            Event::RawEnd => Happening::Other("raw end".to_owned()),
             Event::BodyLimit { .. } => Happening::Other("body over its limit".to_owned()),
             Event::BodyFailed { error, .. } => Happening::Other(format!("body failed: {error}")),
             Event::HalfClosed => Happening::Other("half-closed".to_owned()),
