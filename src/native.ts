@@ -24,6 +24,10 @@ export const Notice = {
   PeerHalfClosed: 10,
   Idle: 11,
   Refused: 12,
+  Accepted: 13,
+  Upgraded: 14,
+  Raw: 15,
+  RawDrained: 16,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */
@@ -36,6 +40,8 @@ export const Flag = {
   ExpectsContinue: 32,
   Large: 64,
   Spilled: 128,
+  End: 256,
+  Trailers: 512,
 } as const
 
 /** Where the numbers of an answer stand behind the records. */

@@ -19,12 +19,36 @@ export interface HotFunctions {
   end(slot: number, ticket: number, trailers: string): number
   /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
   inform(slot: number, ticket: number, status: number, fields: string): number
-  /** Asks for the whole body: a Body, BodyLimit, BodyFailed or Aborted notice follows. */
+  /** Asks for all that is left of a body, in one piece: a Body, BodyLimit, BodyFailed or Aborted notice follows. */
   wantBody(slot: number, ticket: number): number
+  /**
+   * Asks for up to `bytes` more of a body, piece by piece as they come: Body notices follow, the last one
+   * flagged End; or BodyLimit, BodyFailed, Aborted.
+   */
+  grantBody(slot: number, ticket: number, bytes: number): number
   /** Raises the body limit of one request, in bytes. */
   raiseBodyLimit(slot: number, ticket: number, limit: number): number
   /** Cuts the connection of a request whose answer can't be completed. */
   abort(slot: number, ticket: number): number
+  /**
+   * Takes over the connection behind a request, after all earlier answers; with `fields` a 101 goes ahead,
+   * with `null` nothing. An Upgraded notice follows, or Aborted. 2: other requests stand behind it, its
+   * body hasn't come whole, or it is HTTP/1.0 and can't be sent a 101; then nothing has changed.
+   */
+  upgrade(slot: number, ticket: number, fields: string | null): number
+  /**
+   * Asks for up to `bytes` more of a raw connection: Raw notices follow, one flagged End when the peer has
+   * closed its side.
+   */
+  grantRaw(slot: number, client: number, bytes: number): number
+  /** Bytes that now wait unsent on a raw connection; above 65536 a RawDrained notice follows; -1: gone. */
+  writeRaw(slot: number, client: number, chunk: string | Uint8Array): number
+  /** Closes the sending side of a raw connection once everything is sent; both sides closed end it. */
+  endRaw(slot: number, client: number): number
+  /** Hands a connection, raw or waiting for its driver, to HTTP, which takes `unread` first. */
+  serve(slot: number, client: number, unread?: Uint8Array): number
+  /** Hands a connection that waits for its driver to JavaScript: it is raw from now on. */
+  takeRaw(slot: number, client: number): number
   /** A large piece of the notices being handled; can be taken once. */
   takeBytes(index: number): Buffer
   /** First value of a field by lower-case name. */

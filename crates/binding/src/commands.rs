@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use protocol::{Answer, Ticket};
-use reactor::{Facts, Gone, HeadBlock, Reactor};
+use reactor::{Facts, Gone, HeadBlock, Reactor, UpgradeError};
 
 use crate::in_loop::Driver;
 
@@ -56,6 +56,46 @@ impl Driver {
         self.command(|reactor| reactor.want_body(slot, ticket))
     }
 
+    /// Asks for so many more bytes of a request's body.
+    pub(crate) fn grant_body(&self, slot: u32, ticket: Ticket, bytes: u64) -> Result<(), Gone> {
+        self.command(|reactor| reactor.grant_body(slot, ticket, bytes))
+    }
+
+    /// Takes the connection over behind a request.
+    pub(crate) fn upgrade(
+        &self,
+        slot: u32,
+        ticket: Ticket,
+        fields: Option<&[u8]>,
+    ) -> Result<(), UpgradeError> {
+        self.command(|reactor| reactor.upgrade(slot, ticket, fields))
+    }
+
+    /// Asks for so many more bytes of a raw connection.
+    pub(crate) fn grant_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
+        self.command(|reactor| reactor.grant_raw(slot, client, bytes))
+    }
+
+    /// Sends on a raw connection; the result is how many bytes wait unsent.
+    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Gone> {
+        self.command(|reactor| reactor.write_raw(slot, client, bytes))
+    }
+
+    /// Ends the sending side of a raw connection.
+    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+        self.command(|reactor| reactor.end_raw(slot, client))
+    }
+
+    /// Hands a connection to HTTP.
+    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Gone> {
+        self.command(|reactor| reactor.serve(slot, client, unread))
+    }
+
+    /// Hands a connection that waits for its driver to JavaScript.
+    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+        self.command(|reactor| reactor.take_raw(slot, client))
+    }
+
     /// Raises the body limit of one request.
     pub(crate) fn raise_body_limit(&self, slot: u32, ticket: Ticket, limit: u64) -> Result<(), Gone> {
         self.command(|reactor| reactor.raise_body_limit(slot, ticket, limit))
@@ -71,6 +111,11 @@ impl Driver {
         self.reactor.borrow_mut().watch(slot, head)
     }
 
+    /// The facts of a client that waits for its driver.
+    pub(crate) fn watch_accepted(&self, slot: u32, client: u64) -> Option<Arc<Facts>> {
+        self.reactor.borrow_mut().watch_accepted(slot, client)
+    }
+
     /// Closes a client; true for the call that closed it.
     pub(crate) fn close_client(&self, facts: &Facts) -> bool {
         self.command(|reactor| reactor.close(facts.slot(), facts.id()))
@@ -79,6 +124,11 @@ impl Driver {
     /// Ends a client as soon as it owes nothing.
     pub(crate) fn stop_client(&self, facts: &Facts) {
         self.command(|reactor| reactor.stop(facts.slot(), facts.id()));
+    }
+
+    /// Has connections announced, and wait for their driver.
+    pub(crate) fn announce_accepted(&self) {
+        self.reactor.borrow_mut().announce_accepted();
     }
 
     /// Begins to accept connections.

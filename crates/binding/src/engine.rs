@@ -181,6 +181,21 @@ impl Engine {
         self.driver.reactor.borrow_mut().explain_refusals();
     }
 
+    /// Has each connection announced by an `Accepted` notice, and wait until `serve` or `takeRaw` says
+    /// who drives it. To be called before the start.
+    #[napi(catch_unwind)]
+    pub fn announce_accepted(&self) {
+        self.driver.announce_accepted();
+    }
+
+    /// The facts of a client that was announced by `Accepted`; null when it has gone. Its close will be
+    /// announced.
+    #[napi(catch_unwind)]
+    pub fn open_accepted(&self, slot: u32, client: f64) -> Option<ClientFacts> {
+        let facts = self.driver.watch_accepted(slot, client as u64)?;
+        Some(ClientFacts::new(facts, Rc::downgrade(&self.driver)))
+    }
+
     /// The facts of the client that sent the request with this head block, also after it has gone. Its
     /// close will be announced.
     #[napi(catch_unwind, ts_args_type = "slot: number, slab: Buffer, head: number")]

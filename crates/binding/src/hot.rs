@@ -14,10 +14,12 @@ use std::rc::Rc;
 
 use napi::{Error, Result, Status, sys};
 use protocol::{Answer, Payload, Ticket};
-use reactor::{Gone, HeadBlock};
+use reactor::{Gone, HeadBlock, UpgradeError};
 
 use crate::in_loop::Driver;
 use crate::value::Call;
+
+mod raw;
 
 /// Flags of an answer.
 mod flag {
@@ -38,6 +40,8 @@ mod flag {
 /// Result of a command that was taken, and of one that came too late.
 const TAKEN: u32 = 0;
 const GONE: u32 = 1;
+/// The connection can't be taken over.
+const OCCUPIED: u32 = 2;
 
 /// Scratch memory that one long body has grown beyond this is given back.
 const SCRATCH_KEPT: usize = 1024 * 1024;
@@ -76,7 +80,14 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"end", end);
     add!(c"inform", inform);
     add!(c"wantBody", want_body);
+    add!(c"grantBody", grant_body);
     add!(c"raiseBodyLimit", raise_body_limit);
+    add!(c"upgrade", upgrade);
+    add!(c"grantRaw", raw::grant);
+    add!(c"writeRaw", raw::write);
+    add!(c"endRaw", raw::end);
+    add!(c"serve", raw::serve);
+    add!(c"takeRaw", raw::take);
     add!(c"abort", abort);
     add!(c"takeBytes", take_bytes);
     add!(c"header", header);
@@ -206,10 +217,7 @@ fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let mut chunk = driver.scratch.borrow_mut();
     chunk.clear();
-    match call.kind(2) {
-        sys::ValueType::napi_string => call.utf8(2, &mut chunk),
-        _ => call.put_bytes(2, &mut chunk),
-    }
+    call.put_chunk(2, &mut chunk);
     let waiting = driver.write(slot, ticket, &chunk);
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
@@ -237,6 +245,26 @@ fn want_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let result = driver.want_body(slot, ticket);
     outcome(call, result)
+}
+
+/// `grantBody(slot, ticket, bytes)`
+fn grant_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let result = driver.grant_body(slot, ticket, call.u64(2));
+    outcome(call, result)
+}
+
+/// `upgrade(slot, ticket, fields)`
+fn upgrade(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let mut fields = Vec::new();
+    let has_fields = call.kind(2) == sys::ValueType::napi_string;
+    call.latin1(2, &mut fields);
+    call.integer(match driver.upgrade(slot, ticket, has_fields.then_some(&fields[..])) {
+        Ok(()) => TAKEN,
+        Err(UpgradeError::Gone) => GONE,
+        Err(UpgradeError::Occupied) => OCCUPIED,
+    })
 }
 
 /// `raiseBodyLimit(slot, ticket, limit)`
@@ -275,14 +303,7 @@ fn header(_driver: &Driver, call: &Arguments) -> sys::napi_value {
 
 /// `headerBlock(slab, head)`: names and values in turn, each ended by a line feed, which neither can hold.
 fn header_block(_driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let block = with_head(call, |head| {
-        let mut block = Vec::with_capacity(head.as_bytes().len());
-        for part in head.fields().flat_map(|(name, value)| [name, value]) {
-            block.extend_from_slice(part);
-            block.push(b'\n');
-        }
-        call.string_of(&block)
-    });
+    let block = with_head(call, |head| call.string_of(&head.lines()));
     block.unwrap_or_else(|| call.string_of(b""))
 }
 

@@ -14,7 +14,9 @@ pub(crate) const LINGER_MILLIS: u64 = 1000;
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Requests are read and answered.
+    /// It waits for the application to choose who drives it; nothing is read.
+    Unclaimed,
+    /// Requests are read and answered, or raw bytes are passed on.
     Serving,
     /// Everything is sent and the sending side closed; what still comes is thrown away.
     Lingering { until: Timestamp },
@@ -72,6 +74,7 @@ impl Client {
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
             Phase::Serving => (self.is_readable || !self.held.is_empty()) && self.connection.wants_input(),
+            Phase::Unclaimed => false,
             Phase::Lingering { .. } => self.is_readable,
         }
     }
@@ -84,14 +87,16 @@ impl Client {
                 let floor = self.facts.floor();
                 Some(if self.connection.is_timeout_extendable() { deadline.max(floor) } else { deadline })
             }
+            Phase::Unclaimed => None,
             Phase::Lingering { until } => Some(until),
         }
     }
 }
 
 /// An application that waits for bytes of one answer to leave.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiter {
+    /// Whose answer; of no meaning for a raw connection.
     pub(crate) ticket: Ticket,
     pub(crate) until: Until,
 }
@@ -103,4 +108,6 @@ pub(crate) enum Until {
     Written,
     /// What was written so far is handed to the kernel.
     Drained,
+    /// The same on a raw connection.
+    RawDrained,
 }

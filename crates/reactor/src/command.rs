@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use protocol::{Answer, AnswerError, Connection, Context, Credit, Ticket};
 
-use crate::client::{Client, Until, Waiter};
+use crate::client::{Client, Phase, Until, Waiter};
 use crate::facts::Facts;
 use crate::head_block::HeadBlock;
 use crate::listener::{Address, ListenerFacts};
@@ -79,6 +79,16 @@ impl Reactor {
         Ok(())
     }
 
+    /// Asks for so many more bytes of a request's body: `Body` notices follow as they come, then as above.
+    ///
+    /// # Errors
+    /// [`Gone`] when the body isn't to be had any more.
+    pub fn grant_body(&mut self, slot: u32, ticket: Ticket, bytes: u64) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(bytes)))?;
+        self.take_connection_events(slot);
+        Ok(())
+    }
+
     /// Raises the body limit of one request; a smaller one than the present changes nothing.
     ///
     /// # Errors
@@ -103,11 +113,7 @@ impl Reactor {
         let id = head.client_id();
         match self.clients.get_mut(slot as usize) {
             Some(client) if client.facts.id() == id => {
-                if !client.facts.local_is_known()
-                    && let Some(address) = client.socket.local_address()
-                {
-                    client.facts.set_local(address);
-                }
+                client.learn_local_address();
                 client.facts.watch();
                 client.facts.clone()
             }
@@ -143,29 +149,45 @@ impl Reactor {
 
     pub(crate) fn stop_client(&mut self, slot: u32) {
         if let Some(client) = self.clients.get_mut(slot as usize) {
+            if client.phase == Phase::Unclaimed {
+                return self.close_client(slot);
+            }
             client.connection.handle_stop(&mut self.cx);
             self.settle(slot);
         }
     }
 
+    #[inline]
     fn command(
         &mut self,
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), Gone> {
-        let client: &mut Client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
-        run(&mut client.connection, &mut self.cx).map_err(|_| Gone)?;
+        self.try_command(slot, run).map_err(|_| Gone)
+    }
+
+    #[inline]
+    pub(crate) fn try_command<R>(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
+        let client: &mut Client = self.clients.get_mut(slot as usize).ok_or(AnswerError::Stale)?;
+        let result = run(&mut client.connection, &mut self.cx)?;
         if !client.is_dirty {
             client.is_dirty = true;
             self.dirty.push(slot);
         }
-        Ok(())
+        Ok(result)
     }
 
     #[cold]
-    fn wait(&mut self, slot: u32, ticket: Ticket, until: Until) {
+    pub(crate) fn wait(&mut self, slot: u32, ticket: Ticket, until: Until) {
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.waiters.push(Waiter { ticket, until });
+            let waiter = Waiter { ticket, until };
+            if !client.waiters.contains(&waiter) {
+                client.waiters.push(waiter);
+            }
         }
     }
 }

@@ -149,6 +149,11 @@ impl<'a> HeadBlock<'a> {
         })
     }
 
+    /// All fields as `name\nvalue\n`, in order.
+    pub fn lines(&self) -> Vec<u8> {
+        lines(self.fields())
+    }
+
     /// Value of the first field with this name, in whatever letter case.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
         self.fields()
@@ -160,6 +165,16 @@ impl<'a> HeadBlock<'a> {
         let head = self.block.get(word(self.block, 12)? as usize..)?;
         head.get(start as usize..)?.get(..len as usize)
     }
+}
+
+/// Names and values in turn, each ended by a line feed, which neither can hold.
+pub(crate) fn lines<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for part in fields.flat_map(|(name, value)| [name, value]) {
+        lines.extend_from_slice(part);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -4,7 +4,7 @@
 //! is called back, so nothing is re-entrant. The same batch serves an application on this thread
 //! and one on another.
 
-use protocol::{Method, Pieces, Request, Ticket, Version};
+use protocol::{Method, Pieces, Request, Ticket, Trailers, Version};
 
 use crate::facts::Facts;
 use crate::head_block;
@@ -33,6 +33,10 @@ pub mod flag {
     pub const LARGE: u32 = 64;
     /// The head block is entry [4] of the batch's large pieces: the batch's bytes were used up.
     pub const SPILLED: u32 = 128;
+    /// The last piece of a body; the peer of a raw connection has closed its side.
+    pub const END: u32 = 256;
+    /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
+    pub const TRAILERS: u32 = 512;
 }
 
 /// What a record tells; the low byte of its first word.
@@ -41,7 +45,7 @@ pub mod flag {
 pub enum Kind {
     /// A request: [2, 3] ticket, [4] head block, [5, 6] body, [7] listener.
     Request = 1,
-    /// The body that was asked for, whole: [2, 3] ticket, [5, 6] body.
+    /// A piece of the body that was asked for: [2, 3] ticket, [5, 6] bytes.
     Body = 2,
     /// The body is larger than its limit: [2, 3] ticket.
     BodyLimit = 3,
@@ -63,6 +67,14 @@ pub enum Kind {
     Idle = 11,
     /// A request was refused: [2, 3] the client's id, [5, 6] a text that says why.
     Refused = 12,
+    /// A connection waits for its driver: [2, 3] the client's id, [7] listener.
+    Accepted = 13,
+    /// The connection is the application's: [2, 3] the ticket of the request behind which it became so.
+    Upgraded = 14,
+    /// Bytes of a raw connection: [2, 3] the client's id, [5, 6] bytes.
+    Raw = 15,
+    /// A raw connection may be written to again: [2, 3] the client's id.
+    RawDrained = 16,
 }
 
 /// A notice that waits for the next batch.
@@ -73,12 +85,20 @@ pub(crate) struct Notice {
     /// A ticket or a client's id.
     pub(crate) id: u64,
     pub(crate) detail: u32,
+    pub(crate) flags: u32,
     pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Option<Vec<u8>>,
 }
 
 impl Notice {
     pub(crate) fn of(kind: Kind, slot: u32, id: u64) -> Notice {
-        Notice { kind, slot, id, detail: 0, body: Vec::new() }
+        Notice { kind, slot, id, detail: 0, flags: 0, body: Vec::new(), trailers: None }
+    }
+
+    /// A piece of a body.
+    pub(crate) fn of_body(slot: u32, ticket: Ticket, body: Vec<u8>, trailers: Option<Trailers>) -> Notice {
+        let trailers = trailers.map(|trailers| head_block::lines(trailers.iter()));
+        Notice { body, trailers, ..Notice::of(Kind::Body, slot, ticket.0) }
     }
 }
 
@@ -213,18 +233,40 @@ impl<'a> Batch<'a> {
         (self.keep_large(body), flag::LARGE)
     }
 
+    /// Bytes of a raw connection.
+    pub(crate) fn push_raw(&mut self, slot: u32, client_id: u64, bytes: &[u8]) {
+        let (at, flags) = match self.claim_small(bytes.len()) {
+            Some((at, place)) => {
+                place.copy_from_slice(bytes);
+                (at, 0)
+            }
+            None => (self.keep_large(bytes.to_vec()), flag::LARGE),
+        };
+        let (low, high) = (client_id as u32, (client_id >> 32) as u32);
+        self.push([Kind::Raw as u32 | flags << 16, slot, low, high, 0, at, bytes.len() as u32, 0]);
+    }
+
+    fn claim_small(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
+        if len <= SMALL_BODY { self.claim(len) } else { None }
+    }
+
     pub(crate) fn push_notice(&mut self, notice: Notice) {
         let len = notice.body.len();
-        let mut flags = 0;
+        let mut flags = notice.flags;
+        let mut detail = notice.detail;
         let mut at = 0;
+        if let Some(trailers) = notice.trailers {
+            flags |= flag::TRAILERS;
+            detail = self.keep_large(trailers);
+        }
         if len > 0 {
-            match self.claim(if len <= SMALL_BODY { len } else { usize::MAX / 2 }) {
+            match self.claim_small(len) {
                 Some((place_at, place)) => {
                     place.copy_from_slice(&notice.body);
                     at = place_at;
                 }
                 None => {
-                    flags = flag::LARGE;
+                    flags |= flag::LARGE;
                     at = self.keep_large(notice.body);
                 }
             }
@@ -234,7 +276,7 @@ impl<'a> Batch<'a> {
             notice.slot,
             notice.id as u32,
             (notice.id >> 32) as u32,
-            notice.detail,
+            detail,
             at,
             len as u32,
             0,

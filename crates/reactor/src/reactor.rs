@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token, Waker};
 use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
-use crate::client::Client;
+use crate::client::{Client, Phase, Until};
 use crate::clock::{Clock, unix_millis_now};
 use crate::facts::Facts;
 use crate::listener::{Bind, ListenError, Listener, ListenerFacts};
@@ -58,6 +58,8 @@ pub struct Reactor {
     /// The client being worked on: what a caught panic closes.
     pub(crate) current: Option<u32>,
     is_stopping: bool,
+    /// Connections are announced, and wait for their driver.
+    announces_accepted: bool,
     /// How many connections ended with a request that was refused, by the reason's code.
     refusals: BTreeMap<&'static str, u64>,
     explains_refusals: bool,
@@ -91,6 +93,7 @@ impl Reactor {
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             current: None,
             is_stopping: false,
+            announces_accepted: false,
             refusals: BTreeMap::new(),
             explains_refusals: false,
         };
@@ -140,6 +143,12 @@ impl Reactor {
     pub fn start(&mut self) {
         self.is_accepting = true;
         self.wake();
+    }
+
+    /// From now on each connection is announced by `Accepted` and waits for [`Reactor::serve`] or
+    /// [`Reactor::take_raw`]; nothing is read before.
+    pub fn announce_accepted(&mut self) {
+        self.announces_accepted = true;
     }
 
     /// Closes all listening sockets; connections live on.
@@ -281,7 +290,12 @@ impl Reactor {
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot as u32, peer, listener, self.clock));
         let connection = Connection::new(&self.cx);
-        entry.insert(Box::new(Client::new(socket, connection, facts)));
+        let mut client = Box::new(Client::new(socket, connection, facts));
+        if self.announces_accepted {
+            client.phase = Phase::Unclaimed;
+            self.notices.push_back(Notice::of(Kind::Accepted, slot as u32, id));
+        }
+        entry.insert(client);
         self.schedule(slot as u32);
     }
 
@@ -305,9 +319,12 @@ impl Reactor {
         for ticket in client.connection.open_tickets() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
+        if let Some(ticket) = client.connection.upgrading() {
+            self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
+        }
         for waiter in &client.waiters {
             // The answer is given, so its request isn't open, and its last bytes never leave.
-            if !client.connection.is_open(waiter.ticket) {
+            if waiter.until != Until::RawDrained && !client.connection.is_open(waiter.ticket) {
                 self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
             }
         }

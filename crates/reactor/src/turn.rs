@@ -11,7 +11,7 @@ use protocol::{CloseReason, Event, Finish};
 
 use crate::client::{LINGER_MILLIS, Phase, Until};
 use crate::facts::CLOSED_RD;
-use crate::notice::{Batch, Kind, Notice};
+use crate::notice::{Batch, Kind, Notice, flag};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
 /// Requests that one connection may hand over in one turn, so that a long pipeline doesn't crowd out others.
@@ -146,7 +146,7 @@ impl Reactor {
     fn read_client(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
         if client.is_lost || client.phase != Phase::Serving {
-            return self.read_leaving(slot, buffer);
+            return self.read_not_serving(slot, buffer);
         }
         let is_read_closed = client.is_read_closed;
         let mut received = 0;
@@ -233,7 +233,13 @@ impl Reactor {
                     client.facts.on_dispatched();
                     requests += 1;
                 }
-                Some(event) => note(&mut self.notices, slot, event),
+                Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
+                Some(event) => {
+                    note(&mut self.notices, slot, client.facts.id(), event);
+                    while let Some(event) = client.connection.poll_event(&mut self.cx) {
+                        note(&mut self.notices, slot, client.facts.id(), event);
+                    }
+                }
                 None => break,
             }
         }
@@ -249,12 +255,16 @@ impl Reactor {
         }
     }
 
-    /// Reads a connection that is on its way out: what comes is thrown away, and its end closes it.
+    /// Reads a connection that is on its way out: what comes is thrown away, and its end closes it. One
+    /// that waits for its driver is left as it is.
     #[cold]
-    fn read_leaving(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
+    fn read_not_serving(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
         let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
         if client.is_lost {
             self.close_client(slot);
+            return 0;
+        }
+        if client.phase == Phase::Unclaimed {
             return 0;
         }
         match client.socket.read(buffer) {
@@ -278,7 +288,7 @@ impl Reactor {
     pub(crate) fn take_connection_events(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         while let Some(event) = client.connection.poll_event(&mut self.cx) {
-            note(&mut self.notices, slot, event);
+            note(&mut self.notices, slot, client.facts.id(), event);
         }
     }
 
@@ -304,6 +314,7 @@ impl Reactor {
             if !client.waiters.is_empty() {
                 self.release_waiters(slot);
             }
+            self.settle_raw(slot);
         }
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         client.facts.set_receiving(u32::from(client.connection.is_receiving()));
@@ -315,6 +326,23 @@ impl Reactor {
             self.ready.push_back(slot);
         }
         self.schedule(slot);
+    }
+
+    /// A connection that has become raw, and is sent up to there, is announced; one whose sending side
+    /// is to end has it closed.
+    #[inline]
+    fn settle_raw(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        if !client.connection.is_raw() {
+            return;
+        }
+        if let Some(ticket) = client.connection.poll_upgraded() {
+            client.facts.watch();
+            self.notices.push_back(Notice::of(Kind::Upgraded, slot, ticket.0));
+        }
+        if client.connection.poll_shutdown() {
+            client.socket.shutdown_write();
+        }
     }
 
     /// Everything is said: the connection ends as its protocol wants it to.
@@ -351,27 +379,35 @@ impl Reactor {
     #[cold]
     fn release_waiters(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        let id = client.facts.id();
         let (connection, notices) = (&client.connection, &mut self.notices);
         client.waiters.retain(|waiter| {
-            let (kind, must_wait) = match waiter.until {
-                Until::Written => (Kind::Written, connection.is_open(waiter.ticket)),
-                Until::Drained => (Kind::Drained, connection.backlog(waiter.ticket) > 0),
+            let (kind, name, must_wait) = match waiter.until {
+                Until::Written => (Kind::Written, waiter.ticket.0, connection.is_open(waiter.ticket)),
+                Until::Drained => (Kind::Drained, waiter.ticket.0, connection.backlog(waiter.ticket) > 0),
+                Until::RawDrained => (Kind::RawDrained, id, false),
             };
             if !must_wait {
-                notices.push_back(Notice::of(kind, slot, waiter.ticket.0));
+                notices.push_back(Notice::of(kind, slot, name));
             }
             must_wait
         });
     }
 }
 
-/// Queues what was said of a body.
+/// Queues what was said of a body or a raw connection.
 #[cold]
-fn note(notices: &mut VecDeque<Notice>, slot: u32, event: Event<'_>) {
+fn note(notices: &mut VecDeque<Notice>, slot: u32, client_id: u64, event: Event<'_>) {
     notices.push_back(match event {
-        // The end of the peer's side is told by whoever read it.
-        Event::Request(_) | Event::HalfClosed => return,
-        Event::Body { ticket, bytes, .. } => Notice { body: bytes, ..Notice::of(Kind::Body, slot, ticket.0) },
+        // Requests and raw bytes go straight to the batch; the end of the peer's side is told by
+        // whoever read it.
+        Event::Request(_) | Event::Raw { .. } | Event::HalfClosed => return,
+        Event::RawUnread { bytes } => Notice { body: bytes, ..Notice::of(Kind::Raw, slot, client_id) },
+        Event::RawEnd => Notice { flags: flag::END, ..Notice::of(Kind::Raw, slot, client_id) },
+        Event::Body { ticket, bytes, end, trailers } => Notice {
+            flags: if end { flag::END } else { 0 },
+            ..Notice::of_body(slot, ticket, bytes, trailers)
+        },
         Event::BodyLimit { ticket } => Notice::of(Kind::BodyLimit, slot, ticket.0),
         Event::BodyFailed { ticket, error } => {
             Notice { detail: u32::from(error.status()), ..Notice::of(Kind::BodyFailed, slot, ticket.0) }

@@ -153,7 +153,9 @@ impl Connection {
     /// True once, when the sending side is to be closed and reading goes on.
     pub fn poll_shutdown(&mut self) -> bool {
         let is_sent = self.out.is_empty() && self.ending.is_none();
-        self.raw.as_mut().is_some_and(|raw| is_sent && raw.is_ended && !std::mem::replace(&mut raw.is_shut, true))
+        self.raw
+            .as_mut()
+            .is_some_and(|raw| is_sent && raw.is_ended && !std::mem::replace(&mut raw.is_shut, true))
     }
 
     /// Whether the connection is raw.

@@ -214,8 +214,7 @@ impl Connection {
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();
-        let is_whole =
-            is_complete && body_len <= cx.limits.body_size_limit && cx.record.trailers.is_empty();
+        let is_whole = is_complete && body_len <= cx.limits.body_size_limit && cx.record.trailers.is_empty();
         let mut declared = None;
         if is_whole {
             self.message_complete();

@@ -1,0 +1,46 @@
+//! The functions of raw connections, which are named by slot and client id.
+
+use napi::sys;
+
+use super::{Arguments, outcome};
+use crate::in_loop::Driver;
+
+fn client(call: &Arguments) -> (u32, u64) {
+    (call.u32(0), call.u64(1))
+}
+
+/// `grantRaw(slot, client, bytes)`
+pub(super) fn grant(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    outcome(call, driver.grant_raw(slot, client, call.u64(2)))
+}
+
+/// `writeRaw(slot, client, chunk)`: bytes that wait unsent, or -1.
+pub(super) fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    let mut chunk = driver.scratch.borrow_mut();
+    chunk.clear();
+    call.put_chunk(2, &mut chunk);
+    let waiting = driver.write_raw(slot, client, &chunk);
+    call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
+}
+
+/// `endRaw(slot, client)`
+pub(super) fn end(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    outcome(call, driver.end_raw(slot, client))
+}
+
+/// `serve(slot, client, unread)`
+pub(super) fn serve(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    let mut unread = Vec::new();
+    call.put_bytes(2, &mut unread);
+    outcome(call, driver.serve(slot, client, &unread))
+}
+
+/// `takeRaw(slot, client)`
+pub(super) fn take(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    outcome(call, driver.take_raw(slot, client))
+}
