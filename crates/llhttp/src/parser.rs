@@ -59,8 +59,8 @@ static SETTINGS: ffi::llhttp_settings_t = ffi::llhttp_settings_t {
     on_version_complete: None,
     on_header_field_complete: None,
     on_header_value_complete: None,
-    on_chunk_extension_name_complete: None,
-    on_chunk_extension_value_complete: None,
+    on_chunk_extension_name_complete: Some(on_chunk_extension_complete),
+    on_chunk_extension_value_complete: Some(on_chunk_extension_complete),
     on_chunk_header: None,
     on_chunk_complete: None,
     on_reset: None,
@@ -257,8 +257,15 @@ unsafe extern "C" fn on_header_value(parser: *mut ffi::llhttp_t, at: *const c_ch
 unsafe extern "C" fn on_chunk_extension(parser: *mut ffi::llhttp_t, _at: *const c_char, len: usize) -> c_int {
     // SAFETY: as above.
     let record = &mut unsafe { call_of(parser) }.record;
-    // One for the separator, so that empty extensions count too.
-    record.extension_bytes = record.extension_bytes.saturating_add(len as u32).saturating_add(1);
+    record.extension_bytes = record.extension_bytes.saturating_add(len as u32);
+    ffi::HPE_OK
+}
+
+unsafe extern "C" fn on_chunk_extension_complete(parser: *mut ffi::llhttp_t) -> c_int {
+    // SAFETY: as above.
+    let record = &mut unsafe { call_of(parser) }.record;
+    // The separator, so that empty extensions count too.
+    record.extension_bytes = record.extension_bytes.saturating_add(1);
     ffi::HPE_OK
 }
 
