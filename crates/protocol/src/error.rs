@@ -31,6 +31,8 @@ pub enum RequestError {
     Version,
     /// The request line has no version.
     VersionMissing,
+    /// Method, target and version aren't parted by one space each, or the protocol isn't HTTP. RFC 9112 §3.
+    RequestLine,
     /// The target has a form that its method doesn't allow, or a fragment. RFC 9112 §3.2.
     Target,
     /// Host is missing in HTTP/1.1 or comes more than once. RFC 9112 §3.2.
@@ -46,8 +48,10 @@ pub enum RequestError {
     EncodingInHttp10,
     /// A transfer coding other than one `chunked`.
     UnknownEncoding,
-    /// Content-Length isn't a plain number.
+    /// Content-Length isn't a plain number below 2^63.
     ContentLength,
+    /// CONNECT announces content, which it can't have. RFC 9110 §9.3.6.
+    ConnectContent,
     /// Expect with anything but 100-continue. RFC 9110 §10.1.1.
     Expectation,
     /// The request line outgrew `Limits::request_line_limit`.
@@ -64,32 +68,96 @@ pub enum RequestError {
     BodyTooLarge,
     /// The head took longer than `Limits::header_timeout`.
     HeadTimeout,
-    /// The body stood still, or came too slowly.
+    /// The body stood still for `Limits::body_timeout`.
     BodyTimeout,
+    /// The body fell below `Limits::minimum_body_rate`.
+    BodyTooSlow,
+    /// The whole request took longer than `Limits::request_timeout`.
+    RequestTimeout,
+}
+
+/// What each reason is born with.
+struct Reason {
+    /// The status owed to the client.
+    status: u16,
+    /// Its counter.
+    code: &'static str,
+    /// Its words, for a log line and the client.
+    text: &'static str,
+}
+
+const fn reason(status: u16, code: &'static str, text: &'static str) -> Reason {
+    Reason { status, code, text }
 }
 
 impl RequestError {
+    fn reason(&self) -> Reason {
+        match self {
+            RequestError::Syntax { kind, .. } => reason(400, syntax_code(*kind), kind.reason()),
+            RequestError::UnknownMethod => reason(501, "BUSBAR_UNKNOWN_METHOD", "unknown method"),
+            RequestError::Version => {
+                reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are spoken here")
+            }
+            RequestError::VersionMissing => {
+                reason(400, "BUSBAR_VERSION_MISSING", "the request line has no version")
+            }
+            RequestError::RequestLine => {
+                reason(400, "BUSBAR_REQUEST_LINE", "the request line isn't method, target and version")
+            }
+            RequestError::Target => {
+                reason(400, "BUSBAR_TARGET", "the request target has a form this method doesn't allow")
+            }
+            RequestError::HostCount { found: 0 } => {
+                reason(400, "BUSBAR_HOST_MISSING", "HTTP/1.1 requires a Host field")
+            }
+            RequestError::HostCount { .. } => reason(400, "BUSBAR_HOST_REPEATED", "more than one Host field"),
+            RequestError::HostInvalid => reason(400, "BUSBAR_HOST_INVALID", "invalid host"),
+            RequestError::HostMismatch => {
+                reason(400, "BUSBAR_HOST_MISMATCH", "the target's authority and Host differ")
+            }
+            RequestError::EncodingInHttp10 => {
+                reason(400, "BUSBAR_ENCODING_IN_HTTP10", "Transfer-Encoding in HTTP/1.0")
+            }
+            RequestError::UnknownEncoding => {
+                reason(501, "BUSBAR_UNKNOWN_ENCODING", "unknown transfer coding")
+            }
+            RequestError::ContentLength => reason(400, "BUSBAR_CONTENT_LENGTH", "invalid Content-Length"),
+            RequestError::ConnectContent => {
+                reason(400, "BUSBAR_CONNECT_CONTENT", "CONNECT has no content of its own")
+            }
+            RequestError::Expectation => {
+                reason(417, "BUSBAR_EXPECTATION", "only 100-continue can be expected")
+            }
+            RequestError::RequestLineTooLong => {
+                reason(414, "BUSBAR_REQUEST_LINE_TOO_LONG", "the request line is too long")
+            }
+            RequestError::HeadersTooLarge => {
+                reason(431, "BUSBAR_HEADERS_TOO_LARGE", "the header section is too large")
+            }
+            RequestError::TooManyFields => reason(431, "BUSBAR_TOO_MANY_FIELDS", "too many header fields"),
+            RequestError::TrailersTooLarge => {
+                reason(431, "BUSBAR_TRAILERS_TOO_LARGE", "the trailer section is too large")
+            }
+            RequestError::ExtensionsTooLarge => {
+                reason(413, "BUSBAR_EXTENSIONS_TOO_LARGE", "too many chunk extensions")
+            }
+            RequestError::BodyTooLarge => reason(413, "BUSBAR_BODY_TOO_LARGE", "the body is too large"),
+            RequestError::HeadTimeout => reason(408, "BUSBAR_HEAD_TIMEOUT", "the request head took too long"),
+            RequestError::BodyTimeout => {
+                reason(408, "BUSBAR_BODY_TIMEOUT", "the request body stood still for too long")
+            }
+            RequestError::BodyTooSlow => {
+                reason(408, "BUSBAR_BODY_TOO_SLOW", "the request body came too slowly")
+            }
+            RequestError::RequestTimeout => {
+                reason(408, "BUSBAR_REQUEST_TIMEOUT", "the request took too long")
+            }
+        }
+    }
+
     /// The status owed to the client.
     pub fn status(&self) -> u16 {
-        match self {
-            RequestError::Syntax { .. }
-            | RequestError::VersionMissing
-            | RequestError::Target
-            | RequestError::HostCount { .. }
-            | RequestError::HostInvalid
-            | RequestError::HostMismatch
-            | RequestError::EncodingInHttp10
-            | RequestError::ContentLength => 400,
-            RequestError::HeadTimeout | RequestError::BodyTimeout => 408,
-            RequestError::ExtensionsTooLarge | RequestError::BodyTooLarge => 413,
-            RequestError::RequestLineTooLong => 414,
-            RequestError::Expectation => 417,
-            RequestError::HeadersTooLarge | RequestError::TooManyFields | RequestError::TrailersTooLarge => {
-                431
-            }
-            RequestError::UnknownMethod | RequestError::UnknownEncoding => 501,
-            RequestError::Version => 505,
-        }
+        self.reason().status
     }
 
     /// All of these are the client's.
@@ -99,56 +167,32 @@ impl RequestError {
 
     /// A stable name, for counters.
     pub fn code(&self) -> &'static str {
-        match self {
-            RequestError::Syntax { .. } => "BUSBAR_SYNTAX",
-            RequestError::UnknownMethod => "BUSBAR_UNKNOWN_METHOD",
-            RequestError::Version => "BUSBAR_VERSION",
-            RequestError::VersionMissing => "BUSBAR_VERSION_MISSING",
-            RequestError::Target => "BUSBAR_TARGET",
-            RequestError::HostCount { .. } => "BUSBAR_HOST_COUNT",
-            RequestError::HostInvalid => "BUSBAR_HOST_INVALID",
-            RequestError::HostMismatch => "BUSBAR_HOST_MISMATCH",
-            RequestError::EncodingInHttp10 => "BUSBAR_ENCODING_IN_HTTP10",
-            RequestError::UnknownEncoding => "BUSBAR_UNKNOWN_ENCODING",
-            RequestError::ContentLength => "BUSBAR_CONTENT_LENGTH",
-            RequestError::Expectation => "BUSBAR_EXPECTATION",
-            RequestError::RequestLineTooLong => "BUSBAR_REQUEST_LINE_TOO_LONG",
-            RequestError::HeadersTooLarge => "BUSBAR_HEADERS_TOO_LARGE",
-            RequestError::TooManyFields => "BUSBAR_TOO_MANY_FIELDS",
-            RequestError::TrailersTooLarge => "BUSBAR_TRAILERS_TOO_LARGE",
-            RequestError::ExtensionsTooLarge => "BUSBAR_EXTENSIONS_TOO_LARGE",
-            RequestError::BodyTooLarge => "BUSBAR_BODY_TOO_LARGE",
-            RequestError::HeadTimeout => "BUSBAR_HEAD_TIMEOUT",
-            RequestError::BodyTimeout => "BUSBAR_BODY_TIMEOUT",
-        }
+        self.reason().code
+    }
+}
+
+const fn syntax_code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Method => "BUSBAR_SYNTAX_METHOD",
+        ErrorKind::Target => "BUSBAR_SYNTAX_TARGET",
+        ErrorKind::Version => "BUSBAR_SYNTAX_VERSION",
+        ErrorKind::Field => "BUSBAR_SYNTAX_FIELD",
+        ErrorKind::ContentLength => "BUSBAR_SYNTAX_CONTENT_LENGTH",
+        ErrorKind::LengthAndEncoding => "BUSBAR_SYNTAX_LENGTH_AND_ENCODING",
+        ErrorKind::TransferEncoding => "BUSBAR_SYNTAX_TRANSFER_ENCODING",
+        ErrorKind::Chunk => "BUSBAR_SYNTAX_CHUNK",
+        ErrorKind::LineEnd => "BUSBAR_SYNTAX_LINE_END",
+        ErrorKind::Line => "BUSBAR_SYNTAX_LINE",
+        ErrorKind::Space => "BUSBAR_SYNTAX_SPACE",
+        ErrorKind::Http2Preface => "BUSBAR_HTTP2_PREFACE",
+        ErrorKind::AfterClose => "BUSBAR_AFTER_CLOSE",
+        ErrorKind::Syntax => "BUSBAR_SYNTAX",
     }
 }
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            RequestError::Syntax { kind, .. } => kind.reason(),
-            RequestError::UnknownMethod => "unknown method",
-            RequestError::Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
-            RequestError::VersionMissing => "the request line has no version",
-            RequestError::Target => "the request target has a form this method doesn't allow",
-            RequestError::HostCount { found: 0 } => "HTTP/1.1 requires a Host field",
-            RequestError::HostCount { .. } => "more than one Host field",
-            RequestError::HostInvalid => "invalid host",
-            RequestError::HostMismatch => "the target's authority and Host differ",
-            RequestError::EncodingInHttp10 => "Transfer-Encoding in HTTP/1.0",
-            RequestError::UnknownEncoding => "unknown transfer coding",
-            RequestError::ContentLength => "invalid Content-Length",
-            RequestError::Expectation => "only 100-continue can be expected",
-            RequestError::RequestLineTooLong => "the request line is too long",
-            RequestError::HeadersTooLarge => "the header section is too large",
-            RequestError::TooManyFields => "too many header fields",
-            RequestError::TrailersTooLarge => "the trailer section is too large",
-            RequestError::ExtensionsTooLarge => "too many chunk extensions",
-            RequestError::BodyTooLarge => "the body is too large",
-            RequestError::HeadTimeout => "the request head took too long",
-            RequestError::BodyTimeout => "the request body took too long",
-        })
+        f.write_str(self.reason().text)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The defaults here are those of the public options; TypeScript sends only what a user changed.
 
+use crate::timestamp::Timestamp;
+
 /// Limits of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -50,5 +52,12 @@ impl Default for Limits {
             chunk_extension_limit: 16_384,
             pipeline_limit: 64,
         }
+    }
+}
+
+impl Limits {
+    /// When a request that began at `begun` must have come whole.
+    pub(crate) fn request_deadline(&self, begun: Timestamp) -> Timestamp {
+        begun.after_millis(if self.request_timeout == 0 { u64::MAX } else { self.request_timeout })
     }
 }

@@ -217,6 +217,7 @@ fn obey(pair: &mut Pair, command: &str) {
         "eof" => pair.client_ends(),
         "stop" => pair.server_stops(),
         "stuck" => pair.is_client_stuck = true,
+        "unstuck" => pair.client_reads_again(),
         _ => panic!("no command is called {verb}"),
     }
 }

@@ -79,14 +79,10 @@ impl Client {
         }
     }
 
-    /// When something must happen on it next, and whether the application may put that off.
+    /// When something must happen on it next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::Serving => {
-                let deadline = self.connection.poll_timeout()?;
-                let floor = self.facts.floor();
-                Some(if self.connection.is_timeout_extendable() { deadline.max(floor) } else { deadline })
-            }
+            Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unclaimed => None,
             Phase::Lingering { until } => Some(until),
         }

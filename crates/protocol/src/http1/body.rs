@@ -10,13 +10,12 @@ use crate::answer::{Credit, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, Step, Ticket};
+use crate::http1::pace::Pace;
 use crate::http1::{Connection, Reading, head, trailers, writing};
 use crate::timestamp::Timestamp;
 
 /// Bytes of a body kept ahead of what was asked for.
 const UNASKED_BYTES: usize = 64 * 1024;
-/// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
-const RATE_GRACE_MILLIS: u64 = 5000;
 
 /// What the application wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +33,9 @@ enum Wish {
 /// A body being received.
 pub(super) struct Receiving {
     pub(super) ticket: Ticket,
-    pub(super) begun: Timestamp,
+    /// When all of it must have come: the limit of the whole request.
+    pub(super) complete_by: Timestamp,
+    pub(super) pace: Pace,
     pub(super) record: Box<Record>,
     limit: u64,
     received: u64,
@@ -44,8 +45,6 @@ pub(super) struct Receiving {
     wish: Wish,
     awaits_continue: bool,
     is_complete: bool,
-    /// We have let the client wait: its rate no longer says anything.
-    was_paused: bool,
     is_limit_told: bool,
     failure: Option<RequestError>,
 }
@@ -60,7 +59,8 @@ impl Receiving {
     ) -> Receiving {
         Receiving {
             ticket,
-            begun: cx.now,
+            complete_by: cx.limits.request_deadline(cx.now),
+            pace: Pace::new(cx),
             record: Box::new(record),
             limit: cx.limits.body_size_limit,
             received: 0,
@@ -70,7 +70,6 @@ impl Receiving {
             wish: Wish::Unasked,
             awaits_continue,
             is_complete: false,
-            was_paused: false,
             is_limit_told: false,
             failure: None,
         }
@@ -78,6 +77,11 @@ impl Receiving {
 
     pub(super) fn fail(&mut self, error: RequestError) {
         self.failure = Some(error);
+    }
+
+    /// The request's first byte came at `begun`.
+    pub(super) fn begin_at(&mut self, cx: &Context, begun: Timestamp) {
+        self.complete_by = cx.limits.request_deadline(begun);
     }
 
     pub(super) fn complete(&mut self) {
@@ -164,12 +168,11 @@ impl Receiving {
         std::mem::replace(&mut self.bytes, rest)
     }
 
-    fn is_too_slow(&self, cx: &Context) -> bool {
-        let elapsed = cx.now.millis_since(self.begun);
-        cx.limits.minimum_body_rate > 0
-            && !self.was_paused
-            && elapsed > RATE_GRACE_MILLIS
-            && self.received.saturating_mul(1000) < cx.limits.minimum_body_rate.saturating_mul(elapsed)
+    /// Notes how the body comes along: called whenever anything has happened to it.
+    pub(super) fn note_pace(&mut self, now: Timestamp) {
+        // A client that waits for its 100 isn't late.
+        let is_awaited = self.has_room() && !self.may_never_come();
+        self.pace.note(now, self.received, is_awaited);
     }
 }
 
@@ -178,7 +181,6 @@ impl Connection {
     pub(super) fn read_body<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         let Some(body) = &mut self.receiving else { return Step::none(0) };
         if !body.has_room() {
-            body.was_paused = true;
             return Step::none(0);
         }
         let progress = self.parser.execute(input, &mut body.record);
@@ -189,9 +191,7 @@ impl Connection {
         };
         let is_complete = progress.state == State::Complete;
         body.is_complete = is_complete;
-        if body.is_too_slow(cx) && !is_complete {
-            self.fail_body(cx, RequestError::BodyTimeout);
-        } else if let Some(error) = failure {
+        if let Some(error) = failure {
             self.fail_body(cx, error);
         } else if is_complete {
             self.message_complete();
@@ -258,14 +258,22 @@ impl Connection {
         let Some(at) = self.window.position(ticket) else {
             // Answered already: all that is left is to end the connection behind that answer.
             self.receiving = None;
-            self.end(CloseReason::Refused(error), Finish::Linger);
+            match self.window.last_mut() {
+                Some(answered) => {
+                    let extra = answered.extra();
+                    extra.closes = true;
+                    extra.refusal = Some(error);
+                }
+                None => self.end(CloseReason::Refused(error), Finish::Linger),
+            }
             return;
         };
-        if self.window.get_mut(at).is_some_and(|pending| pending.has_begun) {
+        let Some(pending) = self.window.get_mut(at) else { return };
+        if pending.has_begun {
             self.end(CloseReason::Refused(error), Finish::Reset);
             return;
         }
-        let answer = writing::error_answer(cx, &error);
+        let answer = writing::error_answer(cx, &error, pending.traits.is_head);
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
     }
 

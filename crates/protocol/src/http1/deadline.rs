@@ -38,9 +38,15 @@ impl Deadline {
 }
 
 impl Connection {
-    /// The next moment at which `handle_timeout` is due.
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        (self.deadline.at.0 != u64::MAX).then_some(self.deadline.at)
+    /// The next moment at which `handle_timeout` is due. The application may put that off to `floor`, but it
+    /// may not let a head, a slow body or an unread answer take longer.
+    pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
+        let at = match self.deadline.kind {
+            Kind::Idle | Kind::Running => self.deadline.at.max(floor),
+            Kind::Body => self.deadline.at.max(floor).min(self.slow_body_deadline()),
+            Kind::Head | Kind::Write => self.deadline.at,
+        };
+        (at.0 != u64::MAX).then_some(at)
     }
 
     /// Bytes have been sent: the rest, if there is one, has its whole time again.
@@ -50,17 +56,14 @@ impl Connection {
         self.rearm(cx);
     }
 
-    /// Whether the application may put the present deadline off: it may not let a head, or an unread
-    /// answer, take longer.
-    pub fn is_timeout_extendable(&self) -> bool {
-        matches!(self.deadline.kind, Kind::Idle | Kind::Body | Kind::Running)
-    }
-
     /// The deadline has passed.
     pub fn handle_timeout(&mut self, cx: &mut Context) {
         match self.deadline.kind {
             Kind::Running => {
-                self.deadline.at = cx.now.after_millis(RUNNING_STEP_MILLIS);
+                self.rearm(cx);
+                if self.deadline.kind == Kind::Running && self.deadline.at.0 != u64::MAX {
+                    self.deadline.at = cx.now.after_millis(RUNNING_STEP_MILLIS);
+                }
                 return;
             }
             Kind::Idle => {
@@ -68,8 +71,8 @@ impl Connection {
                 self.reason = CloseReason::IdleTimeout;
                 self.ending = Some(Finish::Linger);
             }
-            Kind::Head => self.refuse(cx, RequestError::HeadTimeout),
-            Kind::Body => self.fail_body(cx, RequestError::BodyTimeout),
+            Kind::Head => self.refuse(cx, self.late_head(cx)),
+            Kind::Body => self.fail_body(cx, self.late_body(cx)),
             Kind::Write => {
                 self.reading = Reading::Closed;
                 self.reason = CloseReason::WriteTimeout;
@@ -93,7 +96,8 @@ impl Connection {
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {
-                Reading::Head => return self.rearm_head(cx),
+                // Held: we are the ones who don't read.
+                Reading::Head if !self.is_held => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.window.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
                 _ => (Kind::Running, cx.limits.http1_timeout),
@@ -105,26 +109,48 @@ impl Connection {
     #[cold]
     fn rearm_head(&mut self, cx: &Context) {
         let begun = self.partial.as_ref().map_or(cx.now, |partial| partial.begun);
-        let mut at = begun.after_millis(cx.limits.header_timeout);
-        if cx.limits.request_timeout > 0 {
-            at = at.min(begun.after_millis(cx.limits.request_timeout));
-        }
+        let at = begun.after_millis(cx.limits.header_timeout).min(cx.limits.request_deadline(begun));
         self.deadline = Deadline { at, kind: Kind::Head };
     }
 
     #[cold]
     fn rearm_body(&mut self, cx: &Context) {
-        let waits = self.receiving.as_ref().filter(|body| body.has_room());
-        let Some(body) = waits else {
+        let body = self.receiving.as_mut().and_then(|body| {
+            body.note_pace(cx.now);
+            body.pace.is_awaited().then_some(body)
+        });
+        self.deadline = match body {
+            Some(body) => Deadline { at: body.pace.still_at(), kind: Kind::Body },
             // We are the ones who don't read.
-            let at = cx.now.after_millis(cx.limits.http1_timeout);
-            self.deadline = Deadline { at, kind: Kind::Running };
-            return;
+            None => Deadline { at: cx.now.after_millis(cx.limits.http1_timeout), kind: Kind::Running },
         };
-        let mut at = cx.now.after_millis(cx.limits.body_timeout);
-        if cx.limits.request_timeout > 0 {
-            at = at.min(body.begun.after_millis(cx.limits.request_timeout));
+    }
+
+    /// When the body is too slow, whatever the application thinks of it. Once the answer has begun a slow
+    /// body may be one half of a conversation.
+    #[cold]
+    fn slow_body_deadline(&self) -> Timestamp {
+        let Some(body) = &self.receiving else { return Timestamp(u64::MAX) };
+        if self.window.is_answering(body.ticket) {
+            return body.complete_by;
         }
-        self.deadline = Deadline { at, kind: Kind::Body };
+        body.pace.too_slow_at().min(body.complete_by)
+    }
+
+    fn late_head(&self, cx: &Context) -> RequestError {
+        let begun = self.partial.as_ref().map_or(cx.now, |partial| partial.begun);
+        if cx.now >= begun.after_millis(cx.limits.header_timeout) {
+            RequestError::HeadTimeout
+        } else {
+            RequestError::RequestTimeout
+        }
+    }
+
+    fn late_body(&self, cx: &Context) -> RequestError {
+        match &self.receiving {
+            Some(body) if cx.now >= body.complete_by => RequestError::RequestTimeout,
+            Some(body) if cx.now < body.pace.still_at() => RequestError::BodyTooSlow,
+            _ => RequestError::BodyTimeout,
+        }
     }
 }

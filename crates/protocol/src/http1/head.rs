@@ -7,6 +7,9 @@ use crate::event::Version;
 use crate::http1::{host, target};
 use crate::limits::Limits;
 
+/// What stands behind the target in a request line: ` HTTP/1.1`.
+const VERSION_BYTES: u64 = 9;
+
 /// What a head says about its message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Checked {
@@ -25,15 +28,22 @@ pub(super) fn check(
     limits: &Limits,
     known_host: &mut Vec<u8>,
 ) -> Result<Checked, RequestError> {
+    let behind_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
     let version = match parser.version() {
         (1, 1) => Version::Http11,
         (1, 0) => Version::Http10,
-        (0, 9) => return Err(RequestError::VersionMissing),
+        (0, 9) if !behind_target.starts_with(b" ") => return Err(RequestError::VersionMissing),
         _ => return Err(RequestError::Version),
     };
     let method = parser.method().ok_or(RequestError::UnknownMethod)?;
     check_size(record, limits)?;
+    // llhttp takes more spaces than one, and protocols that look like HTTP.
+    if record.target.start as usize != method.name().len() + 1 || !behind_target.starts_with(b" HTTP/1.") {
+        return Err(RequestError::RequestLine);
+    }
     let mut hosts = 0;
+    let mut lengths = 0;
+    let mut encodings = 0;
     let mut host_value: &[u8] = b"";
     let mut expects_continue = false;
     for field in &mut record.fields {
@@ -49,13 +59,21 @@ pub(super) fn check(
                 }
                 expects_continue = version == Version::Http11;
             }
+            14 if is_named(field, bytes, b"content-length") => lengths += 1,
+            17 if is_named(field, bytes, b"transfer-encoding") => encodings += 1,
             _ => {}
         }
     }
-    if parser.has_transfer_encoding() {
+    // llhttp overlooks a Transfer-Encoding without a value.
+    if encodings > 0 {
         check_encoding(version, bytes, record)?;
-    } else if parser.has_content_length() {
+    } else if lengths > 0 {
         check_length(bytes, record)?;
+    }
+    if method == Method::CONNECT && (encodings > 0 || declared_length(bytes, record).unwrap_or(0) > 0) {
+        // What follows is another protocol's, so llhttp reads no body; a client that announces one would
+        // see its bytes taken for a request.
+        return Err(RequestError::ConnectContent);
     }
     match hosts {
         1 => {}
@@ -76,11 +94,10 @@ pub(super) fn check(
 
 /// Sizes, of a head that is complete or not.
 pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), RequestError> {
-    let Some((first, last)) = record.fields.first().zip(record.fields.last()) else { return Ok(()) };
-    // What stands before the first field is the request line and its end.
-    if u64::from(first.name.start) > limits.request_line_limit.saturating_add(2) {
+    if u64::from(record.target.end) + VERSION_BYTES > limits.request_line_limit {
         return Err(RequestError::RequestLineTooLong);
     }
+    let Some((first, last)) = record.fields.first().zip(record.fields.last()) else { return Ok(()) };
     if u64::from(last.value.end - first.name.start) > limits.header_size_limit {
         return Err(RequestError::HeadersTooLarge);
     }
@@ -134,7 +151,7 @@ fn check_encoding(version: Version, bytes: &[u8], record: &Record) -> Result<(),
     }
 }
 
-/// One number of plain digits. RFC 9110 §8.6.
+/// One number of plain digits, below 2^63 as everybody can count. RFC 9110 §8.6.
 fn check_length(bytes: &[u8], record: &Record) -> Result<(), RequestError> {
     let mut fields = record.fields.iter().filter(|field| is_named(field, bytes, b"content-length"));
     match (fields.next(), fields.next()) {
@@ -144,7 +161,8 @@ fn check_length(bytes: &[u8], record: &Record) -> Result<(), RequestError> {
 }
 
 fn is_number(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+    value.iter().all(u8::is_ascii_digit)
+        && std::str::from_utf8(value).is_ok_and(|value| value.parse::<i64>().is_ok())
 }
 
 /// The declared length of a body; None for a chunked one.

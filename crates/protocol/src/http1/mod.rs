@@ -17,6 +17,7 @@ mod body;
 mod deadline;
 mod head;
 mod host;
+mod pace;
 mod raw;
 mod reading;
 mod target;
@@ -136,11 +137,17 @@ impl Connection {
     }
 
     /// What the application must know, other than in answer to input.
-    pub fn poll_event(&mut self, _cx: &mut Context) -> Option<Event<'static>> {
+    pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
         if std::mem::take(&mut self.has_half_closed) {
             return Some(Event::HalfClosed);
         }
-        if self.raw.is_some() { self.poll_raw() } else { self.poll_body() }
+        if self.raw.is_some() {
+            return self.poll_raw();
+        }
+        let event = self.poll_body()?;
+        // What was delivered has made room for more.
+        self.rearm(cx);
+        Some(event)
     }
 
     /// The peer has closed its sending side.
@@ -310,10 +317,16 @@ impl Connection {
     /// Refuses what can't be a request: a short answer behind those owed, then the end.
     #[cold]
     fn refuse(&mut self, cx: &mut Context, error: RequestError) {
+        self.refuse_to(cx, error, false);
+    }
+
+    /// The same, to a client that may have asked for a head alone.
+    #[cold]
+    fn refuse_to(&mut self, cx: &mut Context, error: RequestError, is_head: bool) {
         self.reading = Reading::Closed;
         self.partial = None;
         self.is_last = true;
-        let answer = writing::error_answer(cx, &error);
+        let answer = writing::error_answer(cx, &error, is_head);
         if self.window.is_empty() {
             self.put(cx, &answer);
             self.reason = CloseReason::Refused(error);

@@ -10,6 +10,7 @@ use crate::http1::head::{self, Checked};
 use crate::http1::window::Traits;
 use crate::http1::{Connection, Doubt, Partial, Reading};
 use crate::limits::Limits;
+use crate::timestamp::Timestamp;
 
 impl Connection {
     /// Takes bytes from the peer; gives at most one event. To be called with the rest until there is
@@ -19,6 +20,7 @@ impl Connection {
             return Step::none(0);
         }
         match self.reading {
+            Reading::Idle if matches!(input, [b'\r' | b'\n', ..]) => self.skip_empty_lines(cx, input),
             Reading::Idle => match self.may_begin(cx, &[], input) {
                 Some(true) if self.receiving.is_none() => self.read_head(cx, input),
                 None => self.keep_undecided(cx, input),
@@ -33,6 +35,14 @@ impl Connection {
             Reading::Raw => self.read_raw(input),
             Reading::Closed => Step::none(input.len()),
         }
+    }
+
+    /// Empty lines may stand before a request; they are no sign of one. RFC 9112 §2.2.
+    #[cold]
+    fn skip_empty_lines<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let count = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let step = self.handle_input(cx, &input[count..]);
+        Step { taken: count + step.taken, ..step }
     }
 
     /// Whether a request that begins like this may start beside those that run; None while its method
@@ -72,7 +82,7 @@ impl Connection {
         cx.record.clear();
         let progress = self.parser.execute(input, &mut cx.record);
         if cx.record.head_complete {
-            return self.accept(cx, input, false, progress);
+            return self.accept(cx, input, None, progress);
         }
         self.keep_head(cx, input, progress)
     }
@@ -85,7 +95,6 @@ impl Connection {
             State::Failed(error) if !is_in_doubt(input, &error, &cx.limits) => {
                 self.refuse(cx, syntax_error(input, error));
             }
-            _ if !cx.record.begun => {}
             state => {
                 let mut record = std::mem::take(&mut cx.record);
                 record.offset = input.len() as u32;
@@ -111,6 +120,7 @@ impl Connection {
                 None => return self.read_more_of_method(input),
                 _ => {
                     self.is_held = true;
+                    self.rearm(cx);
                     return Step::none(0);
                 }
             },
@@ -120,15 +130,18 @@ impl Connection {
             // The beginning of a method that is known: nothing can come of it yet.
             self.parser.execute(&partial.bytes, &mut partial.record);
             partial.record.offset = partial.bytes.len() as u32;
+            // While it was held, we were the ones who didn't read.
+            partial.begun = cx.now;
         }
         let progress = self.parser.execute(input, &mut partial.record);
         partial.bytes.extend_from_slice(&input[..progress.consumed]);
         if partial.record.head_complete {
+            let begun = Some(partial.begun);
             if let Some(partial) = self.partial.take() {
                 cx.record = partial.record;
                 cx.head_bytes = partial.bytes;
             }
-            return self.accept(cx, input, true, progress);
+            return self.accept(cx, input, begun, progress);
         }
         partial.record.offset = partial.bytes.len() as u32;
         if let State::Failed(error) = progress.state {
@@ -174,7 +187,7 @@ impl Connection {
         let Some(partial) = &self.partial else { return };
         let limits = &cx.limits;
         let len = partial.bytes.len() as u64;
-        let error = if partial.record.fields.is_empty() && len > limits.request_line_limit.saturating_add(2) {
+        let error = if partial.record.fields.is_empty() && len > limits.request_line_limit.saturating_add(4) {
             Some(RequestError::RequestLineTooLong)
         } else if let Some(first) = partial.record.fields.first()
             && len - u64::from(first.name.start) > limits.header_size_limit.saturating_add(4)
@@ -188,15 +201,17 @@ impl Connection {
         }
     }
 
-    /// A head has come whole: it is checked and becomes a request, perhaps with its body.
+    /// A head has come whole: it is checked and becomes a request, perhaps with its body. `begun` is when
+    /// its first byte came, if that wasn't in this input.
     #[inline]
     fn accept<'a>(
         &'a mut self,
         cx: &'a mut Context,
         input: &'a [u8],
-        is_partial: bool,
+        begun: Option<Timestamp>,
         progress: Progress,
     ) -> Step<'a> {
+        let is_partial = begun.is_some();
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
         let checked = match head::check(&self.parser, bytes, &mut cx.record, &cx.limits, &mut cx.known_host) {
             Ok(checked) => checked,
@@ -222,6 +237,9 @@ impl Connection {
             let bytes = if is_partial { &cx.head_bytes[..] } else { input };
             declared = head::declared_length(bytes, &cx.record);
             self.begin_body(cx, ticket, &checked, declared, input, is_complete);
+            if let Some((body, begun)) = self.receiving.as_mut().zip(begun) {
+                body.begin_at(cx, begun);
+            }
         }
         self.rearm(cx);
         let cx = &*cx;
@@ -252,7 +270,8 @@ impl Connection {
 
     #[cold]
     fn refuse_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], error: RequestError) -> Step<'a> {
-        self.refuse(cx, error);
+        let is_head = self.parser.method() == Some(Method::HEAD);
+        self.refuse_to(cx, error, is_head);
         self.rearm(cx);
         Step::none(input.len())
     }
@@ -303,8 +322,6 @@ impl Doubt {
 
 /// Whether a request that begins like this has a safe method; None while that can't be told.
 fn begins_safe(input: &[u8]) -> Option<bool> {
-    let start = input.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
-    let input = &input[start..];
     let methods = [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "];
     if methods.iter().any(|method| input.starts_with(method)) {
         return Some(true);
@@ -318,19 +335,14 @@ fn is_in_doubt(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
     let line = request_line(bytes);
     let method = line.split(|&byte| byte == b' ').next().unwrap_or(b"");
     error.kind == ErrorKind::Method
-        && line.len() == bytes.len() - line_start(bytes)
+        && line.len() == bytes.len()
         && line.len() as u64 <= limits.request_line_limit
         && !method.is_empty()
         && method.iter().copied().all(is_token_byte)
 }
 
-/// Line ends may stand before a request. RFC 9112 §2.2.
-fn line_start(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len())
-}
-
 fn request_line(bytes: &[u8]) -> &[u8] {
-    bytes[line_start(bytes)..].split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(b"")
+    bytes.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(b"")
 }
 
 /// llhttp refuses a method it doesn't know at the first byte that differs. Whether what stands there is
@@ -354,7 +366,11 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
 
 /// A version, but none that is spoken here: otherwise what is wrong is the end of the line.
 fn is_other_version(version: &[u8]) -> bool {
-    version.starts_with(b"HTTP/") && !matches!(version, b"HTTP/1.1" | b"HTTP/1.0")
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let mut parts = version.strip_prefix(b"HTTP/").unwrap_or(b"").splitn(2, |&byte| byte == b'.');
+    parts.next().is_some_and(is_number)
+        && parts.next().is_some_and(is_number)
+        && !matches!(version, b"HTTP/1.1" | b"HTTP/1.0")
 }
 
 /// RFC 9110 §5.6.2.

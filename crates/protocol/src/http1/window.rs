@@ -151,6 +151,15 @@ impl Window {
         self.open().last().map(|pending| pending.traits)
     }
 
+    pub(super) fn last_mut(&mut self) -> Option<&mut Pending> {
+        self.len().checked_sub(1).and_then(|at| self.get_mut(at))
+    }
+
+    /// Whether the answer to a request has begun and isn't complete.
+    pub(super) fn is_answering(&self, ticket: Ticket) -> bool {
+        self.position(ticket).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+    }
+
     pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
         self.get_mut(0)
     }

@@ -42,7 +42,7 @@ impl Connection {
         let mut closes = answer.close || traits.wants_close || is_alone;
         if self.receiving.is_some() {
             if self.must_refuse_body(ticket, answer.status) {
-                let refusal = error_answer(cx, &RequestError::BodyTooLarge);
+                let refusal = error_answer(cx, &RequestError::BodyTooLarge, traits.is_head);
                 self.receiving = None;
                 self.finish_with(cx, at, &refusal, CloseReason::Refused(RequestError::BodyTooLarge));
                 self.rearm(cx);
@@ -380,7 +380,7 @@ fn put_hex(value: usize, out: &mut Vec<u8>) {
 
 /// The answer to what can't be a request: short, plain, and the last.
 #[cold]
-pub(super) fn error_answer(cx: &Context, error: &RequestError) -> Vec<u8> {
+pub(super) fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let body = format!("{error}\n");
     put_status_line(error.status(), None, &mut out);
@@ -389,6 +389,8 @@ pub(super) fn error_answer(cx: &Context, error: &RequestError) -> Vec<u8> {
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(cx.date.line());
     out.extend_from_slice(b"connection: close\r\n\r\n");
-    out.extend_from_slice(body.as_bytes());
+    if !is_head {
+        out.extend_from_slice(body.as_bytes());
+    }
     out
 }

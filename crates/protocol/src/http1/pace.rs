@@ -1,0 +1,73 @@
+//! How fast a body comes, while it is wanted.
+//!
+//! Only bytes of the body count, not its framing, and only time in which we were ready to read: what the
+//! application lets wait isn't the client's delay.
+
+use crate::context::Context;
+use crate::timestamp::Timestamp;
+
+/// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
+const GRACE_MILLIS: u64 = 5000;
+
+/// The pace of one body.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Milliseconds without a byte that are allowed.
+    pub(super) timeout: u64,
+    /// Bytes a second that it must bring on average; 0 = off.
+    pub(super) minimum_rate: u64,
+    /// We are reading it.
+    is_awaited: bool,
+    /// Since when we have been, and how much had come by then.
+    since: Timestamp,
+    before: u64,
+    /// What has come by now, and when the last of it did.
+    received: u64,
+    last: Timestamp,
+}
+
+impl Pace {
+    pub(super) fn new(cx: &Context) -> Pace {
+        Pace {
+            timeout: cx.limits.body_timeout,
+            minimum_rate: cx.limits.minimum_body_rate,
+            is_awaited: false,
+            since: cx.now,
+            before: 0,
+            received: 0,
+            last: cx.now,
+        }
+    }
+
+    /// Notes how much has come in all, and whether more is awaited. Its clock begins anew whenever that
+    /// becomes so.
+    pub(super) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) {
+        if is_awaited && !self.is_awaited {
+            self.since = now;
+            self.before = received;
+            self.last = now;
+        } else if received > self.received {
+            self.last = now;
+        }
+        self.received = received;
+        self.is_awaited = is_awaited;
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    /// When it has stood still for too long.
+    pub(super) fn still_at(&self) -> Timestamp {
+        self.last.after_millis(self.timeout)
+    }
+
+    /// When its average falls below the minimum if nothing more comes.
+    pub(super) fn too_slow_at(&self) -> Timestamp {
+        let bytes = self.received - self.before;
+        match bytes.saturating_mul(1000).checked_div(self.minimum_rate) {
+            Some(covered) => self.since.after_millis(covered.max(GRACE_MILLIS).saturating_add(1)),
+            None => Timestamp(u64::MAX),
+        }
+    }
+}
