@@ -9,9 +9,6 @@ use protocol::{
     Answer, Body, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, Ticket, Timestamp,
 };
 
-/// Bytes of a body from which on only their number is noted.
-const LONG: usize = 256;
-
 /// What the application does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
@@ -244,7 +241,7 @@ impl Pair {
 
     /// Pieces that came one after the other stand as one: where they were cut says nothing.
     fn log_piece(&mut self, kind: &str, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes).escape_default().to_string();
+        let text = abbreviated(&String::from_utf8_lossy(bytes).escape_default().to_string());
         match self.log.last_mut().filter(|line| line.starts_with(kind) && line.ends_with('"')) {
             Some(line) => line.insert_str(line.len() - 1, &text),
             None => self.log.push(format!("{kind} \"{text}\"")),
@@ -254,8 +251,6 @@ impl Pair {
     fn has_whole(&mut self, number: usize, body: &[u8]) {
         if self.habit == Habit::Ignore && !body.is_empty() {
             self.log_piece("piece", body);
-        } else if body.len() > LONG {
-            self.log.push(format!("body of {} bytes", body.len()));
         } else if !body.is_empty() {
             self.log.push(format!("body {:?}", String::from_utf8_lossy(body)));
         }
@@ -313,6 +308,16 @@ impl Happening {
             Event::HalfClosed => Happening::Other("half-closed".to_owned()),
         }
     }
+}
+
+/// A long run of one character as traces write it: `…65536×x`.
+fn abbreviated(text: &str) -> String {
+    let runs = text.as_bytes().chunk_by(|one, next| one == next);
+    let shown = runs.map(|run| match run {
+        [byte, ..] if run.len() > 100 => format!("…{}×{}", run.len(), char::from(*byte)),
+        _ => String::from_utf8_lossy(run).into_owned(),
+    });
+    shown.collect()
 }
 
 /// Bytes as lines of text that show their ends; the date, which says nothing here, is left out.
