@@ -43,20 +43,29 @@ const BACKLOG = 511
 export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] {
   const all = Array.isArray(listen) ? (listen as readonly Listen[]) : [listen as Listen]
   if (all.length === 0) throw new OptionError('listen', listen, `${FORMS}, or a list of at least one of them`)
-  const plans = new Map(all.map((one) => [JSON.stringify(one), plan(one)]))
+  const plans = new Map<string, ListenPlan>()
+  for (const one of all) {
+    const planned = planOne(one)
+    if (!plans.has(planned.shown)) plans.set(planned.shown, planned)
+  }
   return [...plans.values()]
 }
 
-function plan(listen: Listen): ListenPlan {
+/** The plan for one address. */
+export function planOne(listen: Listen): ListenPlan {
   const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
   const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
-  if (!Number.isInteger(backlog) || backlog < 1) throw new OptionError('backlog', backlog, 'an integer of at least 1')
+  checkInteger('backlog', backlog, 1, 2 ** 31 - 1)
+  if (mode !== null) checkInteger('mode', mode, 0, 0o7777)
+  for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
+    if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
+  }
   const shared = { backlog, reusePort, ipv6Only, mode }
   if (wish.path !== undefined) {
     const { path } = wish
     return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
   }
-  const port = checkPort(wish.port ?? 0)
+  const port = checkInteger('port', wish.port, 0, 65535)
   const socket = (host: string | null): ListenOptions => ({ ...shared, host, port, path: null })
   const { host } = wish
   if (host === undefined || host === '') {
@@ -73,31 +82,32 @@ function plan(listen: Listen): ListenPlan {
 }
 
 function parse(listen: unknown): ListenObject {
-  if (typeof listen === 'number') return { port: checkPort(listen) }
+  if (typeof listen === 'number') return { port: listen }
   if (typeof listen !== 'string') throw new OptionError('listen', listen, FORMS)
   if (listen.startsWith('unix:') && listen.length > 5) return { path: listen.slice(5) }
   const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(listen) ?? /^()()(\d{1,5})$/.exec(listen)
   if (match === null) throw new OptionError('listen', listen, FORMS)
   const [, ipv6, name, port] = match
   if (ipv6 !== undefined && ipv6 !== '' && ipVersion(ipv6) !== 6) throw new OptionError('listen', listen, FORMS)
-  return { host: ipv6 || name || undefined, port: checkPort(Number(port)) }
+  return { host: ipv6 || name || undefined, port: Number(port) }
 }
 
 function checkObject(listen: ListenObject): ListenObject {
   for (const key of Object.keys(listen)) {
     if (!KEYS.has(key)) throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}`)
   }
-  if (listen.path !== undefined && (typeof listen.path !== 'string' || listen.path === '')) {
-    throw new OptionError('path', listen.path, 'the path of a unix socket')
-  }
+  const { path, host, port } = listen
+  if (path === undefined) return listen
+  if (typeof path !== 'string' || path === '') throw new OptionError('path', path, 'the path of a unix socket')
+  if (host !== undefined || port !== undefined) throw new OptionError('listen', listen, 'either a path or a host and port')
   return listen
 }
 
-function checkPort(port: unknown): number {
-  if (!Number.isInteger(port) || (port as number) < 0 || (port as number) > 65535) {
-    throw new OptionError('port', port, 'an integer from 0 to 65535')
+function checkInteger(name: string, value: unknown, least: number, most: number): number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
+    throw new OptionError(name, value, `an integer from ${least} to ${most}`)
   }
-  return port as number
+  return value as number
 }
 
 /** The error of the engine's as users see it. */

@@ -85,10 +85,12 @@ export class SocketAddress {
   }
 }
 
-/** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. */
+/** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. RFC 4291 §2.5.5.2. */
 function unmap(host: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
-  return mapped !== undefined && ipVersion(mapped) === 4 ? mapped : host
+  if (!/ffff:/i.test(host) || ipVersion(host) !== 6) return host
+  const bytes = ipv6Bytes(host)
+  const isMapped = bytes.every((byte, at) => (at < 10 ? byte === 0 : at > 11 || byte === 0xff))
+  return isMapped ? bytes.subarray(12).join('.') : host
 }
 
 function ipv6Bytes(host: string): Uint8Array {
