@@ -33,6 +33,8 @@ const REFUSE = 0
 const CALL = 1
 /** It depends on the target. */
 const LOOK = 2
+/** The handler is called, and the log told. */
+const LOG = 3
 
 const LAST_RESORT = new DefaultErrorHandler()
 const UNTRACKED = { requireManualDestroy: true }
@@ -58,6 +60,8 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** Debug lines about requests and clients have a reader. */
+  readonly logsRequests?: boolean
   readonly onIdle: () => void
 }
 
@@ -83,6 +87,7 @@ export class Dispatcher implements ClientOwner {
   readonly #run: (request: Request, exchange: Exchange) => void
   /** Only where handlers have a time limit. */
   readonly #timeout: HandlerTimeout | null
+  readonly #logsRequests: boolean
   #slab: Buffer | null = null
   /** Exchanges whose handler hasn't answered and whose head is in the present slab. */
   #open: Exchange[] = []
@@ -98,7 +103,9 @@ export class Dispatcher implements ClientOwner {
     this.hot = this.engine.hot()
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
-    this.#allowed = Uint8Array.from(this.methods, (method) => (allowed.includes(method) ? CALL : REFUSE))
+    this.#logsRequests = settings.logsRequests === true
+    const call = this.#logsRequests ? LOG : CALL
+    this.#allowed = Uint8Array.from(this.methods, (method) => (allowed.includes(method) ? call : REFUSE))
     if (allowed.includes('OPTIONS')) this.#allowed[this.methods.indexOf('OPTIONS')] = LOOK
     this.#allow = allowed.join(', ')
     const timeout = this.options.get('handlerTimeout')
@@ -261,6 +268,8 @@ export class Dispatcher implements ClientOwner {
 
   /** `OPTIONS *`, which is about the server and not the application, and methods that aren't allowed. */
   #isAnsweredByServer(request: Request, exchange: Exchange, method: number): boolean {
+    if (this.#logsRequests) this.#logRequest(request)
+    if (this.#allowed[method] === LOG) return false
     if (this.#allowed[method] === LOOK) {
       if (request.getTarget() !== '*') return false
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
@@ -268,6 +277,13 @@ export class Dispatcher implements ClientOwner {
     }
     this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
     return true
+  }
+
+  /** Away from the hot path, which a silent logger costs nothing. */
+  #logRequest(request: Request): void {
+    const client = request.getClient()
+    const line = `${request.getMethod()} ${escapeLine(request.getTarget())} HTTP/${request.getProtocolVersion()}`
+    this.logger.debug(`client ${client.getId()} at ${client.getRemoteAddress()} requests ${line}`)
   }
 
   #takeBytes(exchange: Exchange, words: Uint32Array, at: number, flags: number): void {
@@ -288,6 +304,7 @@ export class Dispatcher implements ClientOwner {
         if (client === undefined) return
         if ((kind & 0xff) === Notice.PeerHalfClosed) return noteHalfClosed(client)
         this.#clients.delete(id)
+        if (this.#logsRequests) this.logger.debug(`client ${id} has closed`)
         return noteClosed(client)
       }
       case Notice.Idle:

@@ -2,6 +2,8 @@
  * Where busbar's log lines go.
  */
 
+import { OptionError } from './errors.ts'
+
 /** The eight levels, from the least to the most urgent. */
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency'
 
@@ -32,6 +34,8 @@ export const silentLogger: Logger = {
   alert: silence,
   emergency: silence,
 }
+
+const LEVELS = Object.keys(silentLogger) as LogLevel[]
 
 function toStderr(level: LogLevel): (message: string, context?: LogContext) => void {
   return (message, context) => {
@@ -64,6 +68,13 @@ export const stderrLogger: Logger = {
   emergency: toStderr('emergency'),
 }
 
+/** The logger, if it has a method for each level. */
+export function checkLogger(logger: Logger): Logger {
+  const missing = LEVELS.filter((level) => typeof logger?.[level] !== 'function')
+  if (missing.length === 0) return logger
+  throw new OptionError('logger', logger, `an object with the methods ${LEVELS.join(', ')} (not here: ${missing.join(', ')})`)
+}
+
 /** The same logger for our own use: should it fail, what was being done goes on, and stderr says so. */
 export function guarded(logger: Logger): Logger {
   const guard = (level: LogLevel): Logger[LogLevel] => {
@@ -75,8 +86,7 @@ export function guarded(logger: Logger): Logger {
       }
     }
   }
-  const levels = Object.keys(silentLogger) as LogLevel[]
-  return Object.fromEntries(levels.map((level) => [level, guard(level)])) as Logger
+  return Object.fromEntries(LEVELS.map((level) => [level, guard(level)])) as Logger
 }
 
 /**

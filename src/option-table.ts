@@ -215,9 +215,12 @@ export function checkOption(name: OptionName, value: unknown): unknown {
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 
+/** What a server takes besides its options. */
+const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
+
 /** The known name that takes the fewest edits. */
 export function nearestOption(name: string): string {
-  const names = Object.keys(RULES)
+  const names = [...Object.keys(RULES), ...SETTINGS]
   return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
 }
 

@@ -7,13 +7,13 @@ import { isLoopback } from './debug-page.ts'
 import { engineLimits } from './engine-limits.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
-import { OptionError, StateError } from './errors.ts'
+import { ListenError, OptionError, StateError } from './errors.ts'
 import { toFunction } from './handler.ts'
 import type { Handler, HandlerFunction } from './handler.ts'
 import { inject } from './inject.ts'
-import { listenError, planListening } from './listen.ts'
+import { listenError, planListening, planOne } from './listen.ts'
 import type { Listen, ListenPlan } from './listen.ts'
-import { guarded, silentLogger, stderrLogger } from './logger.ts'
+import { checkLogger, guarded, silentLogger, stderrLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { Options } from './options.ts'
 import type { OptionValues } from './options.ts'
@@ -37,9 +37,18 @@ export interface ServerSettings extends Partial<OptionValues> {
   readonly logger?: Logger | null
   /** Makes error pages. */
   readonly errorHandler?: ErrorHandler
-  /** Told of start and stop. */
+  /** Told of start and stop; handler and error handler are as well, if they have `onStart` or `onStop`. */
   readonly observers?: readonly ServerObserver[]
 }
+
+/** A plan carried out. */
+interface Bound {
+  readonly plan: ListenPlan
+  readonly addresses: readonly SocketAddress[]
+}
+
+/** How often a port is chosen that must be free on both families. */
+const ATTEMPTS = 16
 
 /** Where a server stands. */
 export type ServerState = 0 | 1 | 2 | 3
@@ -65,7 +74,7 @@ export class HttpServer {
   /** What `stop` waits unless told otherwise, in milliseconds. */
   static readonly DEFAULT_SHUTDOWN_TIMEOUT = 3000
 
-  readonly #plans: readonly ListenPlan[]
+  readonly #plans: ListenPlan[]
   readonly #handler: HandlerFunction
   readonly #options: Options
   readonly #logger: Logger
@@ -75,7 +84,9 @@ export class HttpServer {
   #errorHandler: ErrorHandler
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
-  #addresses: SocketAddress[] = []
+  #bound: readonly Bound[] = []
+  /** The start or stop that is under way, or was the last; never rejects. */
+  #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
   /** Of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
@@ -84,13 +95,16 @@ export class HttpServer {
   /**
    * @param listen a port, `'localhost:8080'`, `'unix:/run/app.sock'`, `{ host, port, path }`, or an array of them
    * @param handler answers requests
-   * @param settings `Options`, or an object with their fields and `logger`, `errorHandler`, `observers`
+   * @param settings `Options`, or an object with their fields and `options`, `logger`, `errorHandler`, `observers`
    *
    * @example new HttpServer('localhost:0', handler, { http1Timeout: 30 })
    */
   constructor(listen: Listen | readonly Listen[], handler: Handler, settings: Options | ServerSettings = {}) {
     this.#plans = planListening(listen)
     this.#handler = toFunction(handler)
+    if (typeof settings !== 'object' || settings === null) {
+      throw new OptionError('settings', settings, 'Options, or an object with their fields')
+    }
     if (settings instanceof Options) {
       this.#options = settings
       this.#logger = stderrLogger
@@ -100,9 +114,9 @@ export class HttpServer {
       const { options = Options.from(), logger, errorHandler, observers = [], ...values } = settings
       if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
       this.#options = options.with(values)
-      this.#logger = logger === null ? silentLogger : (logger ?? stderrLogger)
-      this.#errorHandler = errorHandler ?? new DefaultErrorHandler()
-      this.#observers = new Set(observers)
+      this.#logger = logger === null ? silentLogger : checkLogger(logger ?? stderrLogger)
+      this.#errorHandler = checkErrorHandler(errorHandler ?? new DefaultErrorHandler())
+      this.#observers = new Set([...observers].map(checkObserver))
     }
     this.#log = guarded(this.#logger)
     if (isObserver(handler)) this.#observers.add(handler)
@@ -118,6 +132,12 @@ export class HttpServer {
     if (this.#state !== STOPPED) {
       throw new StateError(`the server can't be started: it is ${HttpServer.STATES[this.#state]}`)
     }
+    const started = this.#start()
+    this.#underWay = started.catch(() => {})
+    return started
+  }
+
+  async #start(): Promise<void> {
     this.#log.debug('starting')
     this.#state = STARTING
     try {
@@ -136,22 +156,32 @@ export class HttpServer {
     this.#state = STARTED
     this.#log.debug('started')
     for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
-    if (this.#options.get('debug') && !this.#addresses.every(isLoopback)) {
+    if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
       this.#log.warning('debug mode is on and the server can be reached from other machines')
     }
   }
 
   #open(): void {
-    const dispatcher = new Dispatcher({
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const dispatcher = this.#makeDispatcher()
+      this.#dispatcher = dispatcher
+      this.#bound = this.#plans.map((plan) => ({ plan, addresses: bind(dispatcher, plan) }))
+      if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
+      this.#release()
+    }
+    throw new ListenError('no port was free on both families of localhost (EADDRINUSE)', 'EADDRINUSE')
+  }
+
+  #makeDispatcher(): Dispatcher {
+    return new Dispatcher({
       handler: this.#handler,
       options: this.#options,
       logger: this.#log,
       errorHandler: this.#errorHandler,
       limits: engineLimits(this.#options),
+      logsRequests: this.#logger.debug !== silentLogger.debug,
       onIdle: () => this.#onIdle?.(),
     })
-    this.#dispatcher = dispatcher
-    this.#addresses = this.#plans.flatMap((plan) => bind(dispatcher, plan))
   }
 
   /**
@@ -162,11 +192,16 @@ export class HttpServer {
    * @example await server.stop()
    */
   async stop(timeoutMs: number = this.#options.get('stopTimeout') * 1000): Promise<void> {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0')
+    }
     if (this.#state === STOPPED) return
     if (this.#state !== STARTED) {
       throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
     }
-    const failures = await this.#stop(timeoutMs)
+    const stopped = this.#stop(timeoutMs)
+    this.#underWay = stopped
+    const failures = await stopped
     if (failures.length > 0) throw new AggregateError(failures, 'observers failed when the server stopped')
   }
 
@@ -197,16 +232,22 @@ export class HttpServer {
   }
 
   #shutDown(): void {
+    this.#release()
+    this.#state = STOPPED
+  }
+
+  #release(): void {
     this.#refusals = this.getRefusals()
     this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
-    this.#addresses = []
-    this.#state = STOPPED
+    this.#bound = []
   }
 
   async #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
-    const told = [...this.#observers].map(async (observer) => observer[moment]?.(this))
+    const observers = new Set(this.#observers)
+    if (isObserver(this.#errorHandler)) observers.add(this.#errorHandler)
+    const told = [...observers].map(async (observer) => observer[moment]?.(this))
     const results = await Promise.allSettled(told)
     return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
   }
@@ -227,7 +268,7 @@ export class HttpServer {
    */
   getServers(): SocketAddress[] {
     if (this.#dispatcher === null) throw new StateError('the server is not started')
-    return [...this.#addresses]
+    return this.#bound.flatMap((each) => each.addresses)
   }
 
   /**
@@ -241,11 +282,8 @@ export class HttpServer {
   }
 
   #urls(): string[] {
-    let at = 0
-    return this.#plans.map((plan) => {
-      const address = this.#addresses[at]
-      at += plan.sockets.length
-      const port = address?.getPort() ?? null
+    return this.#bound.map(({ plan, addresses }) => {
+      const port = addresses[0]?.getPort() ?? null
       return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
     })
   }
@@ -298,7 +336,7 @@ export class HttpServer {
    */
   setErrorHandler(errorHandler: ErrorHandler): void {
     this.#onlyStopped('setErrorHandler')
-    this.#errorHandler = errorHandler
+    this.#errorHandler = checkErrorHandler(errorHandler)
   }
 
   /**
@@ -308,7 +346,41 @@ export class HttpServer {
    */
   attach(observer: ServerObserver): void {
     this.#onlyStopped('attach')
-    this.#observers.add(observer)
+    this.#observers.add(checkObserver(observer))
+  }
+
+  /**
+   * Listens on one more address; only while the server is stopped. The same one twice throws.
+   *
+   * @example server.expose('unix:/run/app.sock')
+   */
+  expose(listen: Listen): void {
+    this.#onlyStopped('expose')
+    const plan = planOne(listen)
+    if (this.#plans.some((each) => each.shown === plan.shown)) {
+      throw new OptionError('listen', listen, 'an address that the server does not listen on yet')
+    }
+    this.#plans.push(plan)
+  }
+
+  /**
+   * Calls a function whenever the server starts: sockets are bound, nothing is accepted yet. Only while the
+   * server is stopped.
+   *
+   * @example server.onStart(() => database.connect())
+   */
+  onStart(callback: (server: HttpServer) => void | Promise<void>): void {
+    this.attach({ onStart: callback })
+  }
+
+  /**
+   * Calls a function whenever the server stops: nothing is accepted any more, clients are still connected.
+   * Only while the server is stopped.
+   *
+   * @example server.onStop(() => database.end())
+   */
+  onStop(callback: (server: HttpServer) => void | Promise<void>): void {
+    this.attach({ onStop: callback })
   }
 
   #onlyStopped(method: string): void {
@@ -350,16 +422,20 @@ export class HttpServer {
   }
 
   /**
-   * Stops the server at the end of an `await using` block.
+   * Stops the server at the end of an `await using` block, once a start or stop under way is done.
    *
    * @example await using server = await serve(0, handler)
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#underWay
     await this.stop()
   }
 }
 
-/** Binds the sockets of one plan; those that share a port take the first one's. */
+/**
+ * Binds the sockets of one plan; those that share a port take the first one's. The result is empty when the
+ * port that the system chose for the first is taken for the next: another choice may do.
+ */
 function bind(dispatcher: Dispatcher, plan: ListenPlan): SocketAddress[] {
   const addresses: SocketAddress[] = []
   let port: number | null = null
@@ -372,6 +448,7 @@ function bind(dispatcher: Dispatcher, plan: ListenPlan): SocketAddress[] {
       // 'localhost' on a system without IPv6 is IPv4 alone.
       const reason = error instanceof Error ? error.message : ''
       if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
+      if (addresses.length > 0 && socket.port === 0 && reason.startsWith('EADDRINUSE')) return []
       throw listenError(plan, error)
     }
   }
@@ -379,6 +456,18 @@ function bind(dispatcher: Dispatcher, plan: ListenPlan): SocketAddress[] {
 }
 
 function isObserver(value: unknown): value is ServerObserver {
-  return typeof value === 'object' && value !== null && ('onStart' in value || 'onStop' in value)
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  const { onStart, onStop } = value as ServerObserver
+  return typeof onStart === 'function' || typeof onStop === 'function'
+}
+
+function checkObserver(observer: ServerObserver): ServerObserver {
+  if (isObserver(observer)) return observer
+  throw new OptionError('an observer', observer, 'an object with onStart or onStop')
+}
+
+function checkErrorHandler(errorHandler: ErrorHandler): ErrorHandler {
+  if (typeof errorHandler?.handleError === 'function') return errorHandler
+  throw new OptionError('errorHandler', errorHandler, 'an object with handleError(status, reason, request)')
 }
 
