@@ -158,10 +158,14 @@ fn respond(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let fields_end = scratch.len();
     if flags & flag::TEXT != 0 {
         call.utf8(1, &mut scratch);
-    } else if flags & flag::BYTES != 0 {
-        call.put_bytes(1, &mut scratch);
     }
-    let (fields, bytes) = scratch.split_at(fields_end);
+    let (fields, text) = scratch.split_at(fields_end);
+    let bytes = if flags & flag::BYTES != 0 {
+        // SAFETY: no JavaScript runs before the answer is taken, which copies what isn't sent.
+        unsafe { call.bytes(1) }.unwrap_or(&[])
+    } else {
+        text
+    };
     let payload = if flags & flag::LENGTH != 0 {
         Payload::Declared { length: wide(words[5], words[6]), bytes }
     } else {
@@ -215,11 +219,21 @@ fn wide(low: u32, high: u32) -> u64 {
 /// `write(slot, ticket, chunk)`: bytes that wait unsent, or -1.
 fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    let mut chunk = driver.scratch.borrow_mut();
-    chunk.clear();
-    call.put_chunk(2, &mut chunk);
-    let waiting = driver.write(slot, ticket, &chunk);
+    let mut text = driver.scratch.borrow_mut();
+    text.clear();
+    let waiting = driver.write(slot, ticket, chunk(call, 2, &mut text));
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
+}
+
+/// Argument `at`: a string as UTF-8, for which `text` is the place, or the bytes of a typed array where
+/// they lie.
+fn chunk<'a>(call: &Arguments, at: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
+    if call.kind(at) == sys::ValueType::napi_string {
+        call.utf8(at, text);
+        return text;
+    }
+    // SAFETY: every caller is done with the bytes before it returns to JavaScript.
+    unsafe { call.bytes(at) }.unwrap_or(&[])
 }
 
 /// `end(slot, ticket, trailers)`

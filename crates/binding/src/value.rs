@@ -145,15 +145,6 @@ impl<const N: usize> Call<N> {
         }
     }
 
-    /// Appends argument `at` to `out`: a string as UTF-8, or the bytes of a typed array.
-    #[inline]
-    pub(crate) fn put_chunk(&self, at: usize, out: &mut Vec<u8>) {
-        match self.kind(at) {
-            sys::ValueType::napi_string => self.utf8(at, out),
-            _ => self.put_bytes(at, out),
-        }
-    }
-
     /// Bytes of the typed array argument `at`; None for anything else, empty when it is detached.
     /// They are valid until JavaScript runs again, hence the unsafe.
     ///

@@ -27,7 +27,7 @@ pub use context::Context;
 pub use date::Date;
 pub use error::{CloseReason, Fault, RequestError};
 pub use event::{Body, Event, Head, Pieces, Request, Step, Ticket, Trailers, Version};
-pub use http1::Connection;
+pub use http1::{Connection, Send, is_long};
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};
 pub use status::reason_phrase;

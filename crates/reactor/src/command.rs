@@ -4,11 +4,12 @@
 //! the caller asks [`Reactor::has_work`] whether a turn should follow. A command that
 //! comes too late, twice, or for a ticket nobody gave out changes nothing and says so.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use protocol::{Answer, AnswerError, Connection, Context, Credit, Ticket};
+use protocol::{Answer, AnswerError, Connection, Context, Credit, Send, Ticket};
 
 use crate::client::{Client, Phase, Until, Waiter};
 use crate::facts::Facts;
@@ -27,7 +28,13 @@ impl Reactor {
     /// [`Gone`] when the request isn't open any more.
     #[inline]
     pub fn respond(&mut self, slot: u32, ticket: Ticket, answer: Answer<'_>) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_answer(cx, ticket, answer))?;
+        if answer.payload.is_long() {
+            self.command_sending(slot, |connection, cx, send| {
+                connection.handle_long_answer(cx, ticket, answer, send)
+            })?;
+        } else {
+            self.command(slot, |connection, cx| connection.handle_answer(cx, ticket, answer))?;
+        }
         if let Some(client) = self.clients.get(slot as usize) {
             client.facts.on_returned();
         }
@@ -45,7 +52,13 @@ impl Reactor {
     /// # Errors
     /// [`Gone`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
-        self.command(slot, |connection, cx| connection.handle_write(cx, ticket, bytes))?;
+        if protocol::is_long(bytes) {
+            self.command_sending(slot, |connection, cx, send| {
+                connection.handle_long_write(cx, ticket, bytes, send)
+            })?;
+        } else {
+            self.command(slot, |connection, cx| connection.handle_write(cx, ticket, bytes))?;
+        }
         let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.backlog(ticket));
         if waiting > self.cx.high_water() {
             self.wait(slot, ticket, Until::Drained);
@@ -164,6 +177,26 @@ impl Reactor {
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), Gone> {
         self.try_command(slot, run).map_err(|_| Gone)
+    }
+
+    /// A command that may hand bytes to the socket at once.
+    pub(crate) fn command_sending(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
+    ) -> Result<(), Gone> {
+        let client: &mut Client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
+        let (socket, is_blocked) = (&client.socket, client.is_blocked);
+        let mut send = |parts: &[IoSlice<'_>]| {
+            // Whatever the socket has to say against it, the flush will hear as well.
+            if is_blocked { 0 } else { socket.write_vectored(parts).unwrap_or(0) }
+        };
+        run(&mut client.connection, &mut self.cx, &mut send).map_err(|_| Gone)?;
+        if !client.is_dirty {
+            client.is_dirty = true;
+            self.dirty.push(slot);
+        }
+        Ok(())
     }
 
     #[inline]

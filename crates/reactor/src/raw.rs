@@ -86,7 +86,13 @@ impl Reactor {
     /// # Errors
     /// [`Gone`] when it has gone, isn't raw, or its sending side was ended.
     pub fn write_raw(&mut self, slot: u32, id: u64, bytes: &[u8]) -> Result<usize, Gone> {
-        self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;
+        if protocol::is_long(bytes) && self.is_client(slot, id) {
+            self.command_sending(slot, |connection, cx, send| {
+                connection.handle_long_raw_write(cx, bytes, send)
+            })?;
+        } else {
+            self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;
+        }
         let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
         if waiting > self.cx.high_water() {
             self.wait(slot, Ticket(0), Until::RawDrained);
@@ -108,11 +114,14 @@ impl Reactor {
         id: u64,
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
     ) -> Result<R, Gone> {
-        let is_theirs = self.clients.get(slot as usize).is_some_and(|client| client.facts.id() == id);
-        if !is_theirs {
+        if !self.is_client(slot, id) {
             return Err(Gone);
         }
         self.try_command(slot, run).map_err(|_| Gone)
+    }
+
+    fn is_client(&self, slot: u32, id: u64) -> bool {
+        self.clients.get(slot as usize).is_some_and(|client| client.facts.id() == id)
     }
 
     /// Ends the wait for a driver.

@@ -1,6 +1,6 @@
 //! A connected stream socket, internet or unix.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use mio::event::Source;
@@ -36,6 +36,13 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => (&*stream).write(bytes),
             Socket::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
+
+    pub(crate) fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => (&*stream).write_vectored(parts),
+            Socket::Unix(stream) => (&*stream).write_vectored(parts),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use napi::sys;
 
-use super::{Arguments, outcome};
+use super::{Arguments, chunk, outcome};
 use crate::in_loop::Driver;
 
 fn client(call: &Arguments) -> (u32, u64) {
@@ -18,10 +18,9 @@ pub(super) fn grant(driver: &Driver, call: &Arguments) -> sys::napi_value {
 /// `writeRaw(slot, client, chunk)`: bytes that wait unsent, or -1.
 pub(super) fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, client) = client(call);
-    let mut chunk = driver.scratch.borrow_mut();
-    chunk.clear();
-    call.put_chunk(2, &mut chunk);
-    let waiting = driver.write_raw(slot, client, &chunk);
+    let mut text = driver.scratch.borrow_mut();
+    text.clear();
+    let waiting = driver.write_raw(slot, client, chunk(call, 2, &mut text));
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 

@@ -17,6 +17,7 @@ mod body;
 mod deadline;
 mod head;
 mod host;
+mod long;
 mod pace;
 mod raw;
 mod reading;
@@ -24,6 +25,8 @@ mod target;
 mod trailers;
 mod window;
 mod writing;
+
+pub use long::{Send, is_long};
 
 use llhttp::{ParseError, Parser, Record};
 

@@ -7,6 +7,7 @@ use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::Ticket;
+use crate::http1::long::{LONG_BYTES, Send};
 use crate::http1::window::{Extra, Stream, Traits};
 use crate::http1::{Connection, Reading};
 use crate::status::reason_phrase;
@@ -32,6 +33,17 @@ impl Connection {
         ticket: Ticket,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
+        self.take_answer(cx, ticket, answer, None)
+    }
+
+    #[inline]
+    pub(super) fn take_answer(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        answer: Answer<'_>,
+        send: Option<Send<'_>>,
+    ) -> Result<(), AnswerError> {
         let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
         let is_alone = self.is_last && self.window.len() == at + 1;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
@@ -56,7 +68,7 @@ impl Connection {
             };
         }
         if at == 0 {
-            self.answer_first(cx, traits, &answer, closes);
+            self.answer_first(cx, traits, &answer, closes, send);
         } else {
             self.answer_early(cx, at, traits, &answer, closes);
         }
@@ -65,11 +77,22 @@ impl Connection {
     }
 
     #[inline]
-    fn answer_first(&mut self, cx: &mut Context, traits: Traits, answer: &Answer<'_>, closes: bool) {
+    fn answer_first(
+        &mut self,
+        cx: &mut Context,
+        traits: Traits,
+        answer: &Answer<'_>,
+        closes: bool,
+        send: Option<Send<'_>>,
+    ) {
         if self.out.capacity() == 0 {
             self.out = cx.take_buffer();
         }
-        let outcome = serialise(cx, traits, answer, closes, &mut self.out);
+        let (outcome, body) = serialise(cx, traits, answer, closes, &mut self.out);
+        match send {
+            None => self.out.extend_from_slice(body),
+            Some(send) => self.put_long(body, b"", send),
+        }
         self.is_held = false;
         if outcome.stream.is_none() && !outcome.closes && !outcome.is_cut {
             self.window.pop_first();
@@ -101,7 +124,8 @@ impl Connection {
         let Some(pending) = self.window.get_mut(at) else { return };
         pending.has_begun = true;
         let extra = pending.extra();
-        let outcome = serialise(cx, traits, answer, closes, &mut extra.early);
+        let (outcome, body) = serialise(cx, traits, answer, closes, &mut extra.early);
+        extra.early.extend_from_slice(body);
         note(extra, &outcome);
     }
 
@@ -274,12 +298,19 @@ fn note(extra: &mut Extra, outcome: &Outcome) {
     extra.is_cut = outcome.is_cut;
 }
 
-/// Writes head and body of an answer. The hot path: everything that can be is copied from tables.
+/// Writes the head of an answer, and tells which bytes of its body follow. The hot path: everything that
+/// can be is copied from tables.
 #[inline]
-fn serialise(cx: &Context, traits: Traits, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) -> Outcome {
+fn serialise<'a>(
+    cx: &Context,
+    traits: Traits,
+    answer: &Answer<'a>,
+    closes: bool,
+    out: &mut Vec<u8>,
+) -> (Outcome, &'a [u8]) {
     let has_no_body = traits.is_head || matches!(answer.status, 204 | 304);
     let mut outcome = Outcome { stream: None, closes, is_cut: false };
-    let mut body: &[u8] = b"";
+    let mut body: &'a [u8] = b"";
     let length = match answer.payload {
         Payload::Full(bytes) => {
             if !has_no_body {
@@ -308,7 +339,7 @@ fn serialise(cx: &Context, traits: Traits, answer: &Answer<'_>, closes: bool, ou
     };
     let is_chunked = outcome.stream == Some(Stream::Chunked)
         || outcome.stream == Some(Stream::Silent) && length.is_none() && traits.is_head && !traits.is_http10;
-    out.reserve(answer.fields.len() + body.len() + 256);
+    out.reserve(answer.fields.len() + body.len().min(LONG_BYTES) + 256);
     if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
         out.extend_from_slice(&cx.usual_opening);
     } else {
@@ -323,8 +354,7 @@ fn serialise(cx: &Context, traits: Traits, answer: &Answer<'_>, closes: bool, ou
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body);
-    outcome
+    (outcome, body)
 }
 
 /// Status line and the connection's own fields.
@@ -370,7 +400,7 @@ fn write_piece(stream: &mut Stream, bytes: &[u8], out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-fn put_hex(value: usize, out: &mut Vec<u8>) {
+pub(super) fn put_hex(value: usize, out: &mut Vec<u8>) {
     let digits = (usize::BITS - value.leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {
         let digit = (value >> (place * 4)) & 0xf;
