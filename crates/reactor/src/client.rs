@@ -42,6 +42,8 @@ pub(crate) struct Client {
     pub(crate) is_read_closed: bool,
     /// The connection was reset, or both its sides are closed.
     pub(crate) is_lost: bool,
+    /// We have closed our sending side.
+    pub(crate) is_write_shut: bool,
     /// The kernel takes no more bytes until it says so.
     pub(crate) is_blocked: bool,
     /// It stands in the list of clients to be read.
@@ -64,6 +66,7 @@ impl Client {
             is_readable: false,
             is_read_closed: false,
             is_lost: false,
+            is_write_shut: false,
             is_blocked: false,
             is_queued: false,
             is_dirty: false,

@@ -74,7 +74,8 @@ impl Reactor {
                     self.dirty.push(slot);
                 }
             }
-            let is_lost = event.is_error() || event.is_write_closed();
+            // With our own side closed a hang-up is no more than the peer's end, behind bytes to be read.
+            let is_lost = event.is_error() || event.is_write_closed() && !client.is_write_shut;
             if event.is_readable() || event.is_read_closed() || is_lost {
                 client.is_readable = true;
                 client.is_read_closed |= event.is_read_closed() || is_lost;
@@ -342,6 +343,7 @@ impl Reactor {
         }
         if client.connection.poll_shutdown() {
             client.socket.shutdown_write();
+            client.is_write_shut = true;
         }
     }
 

@@ -1,0 +1,180 @@
+//! Bodies by credit and raw connections over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod app;
+
+use app::{App, GET, UPGRADE};
+use protocol::Limits;
+use reactor::{Gone, Kind, UpgradeError};
+
+#[test]
+fn a_body_comes_as_far_as_credit_reaches() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    let request = app.next(Kind::Request);
+    app.reactor.grant_body(request.slot, request.ticket(), 3).unwrap();
+    assert_eq!(app.next(Kind::Body).bytes, b"012");
+    app.round();
+    assert!(app.inbox.is_empty(), "no more than was granted: {:?}", app.inbox);
+    app.reactor.grant_body(request.slot, request.ticket(), 100).unwrap();
+    assert_eq!(app.next(Kind::Body).bytes, b"34");
+    peer.sends("56789");
+    let last = app.next(Kind::Body);
+    assert_eq!((&last.bytes[..], last.is_end()), (&b"56789"[..], true));
+    app.respond(&request, "done");
+    app.receives(&mut peer, "done");
+}
+
+#[test]
+fn a_sender_whose_body_nobody_reads_is_stopped() {
+    let limits = Limits { body_size_limit: u64::MAX, ..Limits::default() };
+    let mut app = App::new(limits);
+    let mut peer = app.connect();
+    peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n");
+    let request = app.next(Kind::Request);
+    let piece = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    let mut refusals = 0;
+    // What both kernels hold is some megabytes; then nothing is taken any more.
+    while refusals < 1000 {
+        match std::io::Write::write(&mut peer.stream, &piece) {
+            Ok(count) => {
+                sent += count;
+                refusals = 0;
+            }
+            Err(_) => refusals += 1,
+        }
+        app.round();
+        assert!(sent < 256 << 20, "nobody stops it");
+    }
+    app.reactor.grant_body(request.slot, request.ticket(), u64::MAX).unwrap();
+    let mut received = 0;
+    app.until("what was sent", |app| {
+        received += app.inbox.drain(..).map(|seen| seen.bytes.len()).sum::<usize>();
+        (received == sent).then_some(())
+    });
+}
+
+#[test]
+fn limit_and_end_follow_in_one_visit() {
+    let limits = Limits { body_size_limit: 4, ..Limits::default() };
+    let mut app = App::new(limits);
+    let mut peer = app.connect();
+    peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let request = app.next(Kind::Request);
+    app.reactor.grant_body(request.slot, request.ticket(), 100).unwrap();
+    peer.sends("6\r\n012345\r\n0\r\nX-Sum: 6\r\n\r\n");
+    assert_eq!(app.next(Kind::Body).bytes, b"0123");
+    app.next(Kind::BodyLimit);
+    app.reactor.raise_body_limit(request.slot, request.ticket(), 6).unwrap();
+    let last = app.next(Kind::Body);
+    assert_eq!((&last.bytes[..], last.is_end()), (&b"45"[..], true));
+    assert_eq!(last.trailers.as_deref(), Some(&b"X-Sum\n6\n"[..]));
+}
+
+/// Asks for raw bytes until these have come.
+#[track_caller]
+fn raw_bytes(app: &mut App, slot: u32, client: u64, expected: &[u8]) {
+    let mut bytes = Vec::new();
+    while bytes.len() < expected.len() {
+        app.reactor.grant_raw(slot, client, 1024).unwrap();
+        bytes.extend(app.next(Kind::Raw).bytes);
+    }
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(&format!("{GET}{UPGRADE}left over"));
+    let first = app.next(Kind::Request);
+    let second = app.next(Kind::Request);
+    let (slot, client) = (second.slot, second.client);
+    app.reactor.upgrade(slot, second.ticket(), Some(b"upgrade: echo\r\n")).unwrap();
+    assert_eq!(app.reactor.upgrade(slot, second.ticket(), None), Err(UpgradeError::Gone));
+    app.respond(&first, "first");
+    assert_eq!(app.next(Kind::Upgraded).id, second.id);
+    app.receives(&mut peer, "firstHTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n");
+    raw_bytes(&mut app, slot, client, b"left over");
+    peer.sends("and more");
+    raw_bytes(&mut app, slot, client, b"and more");
+    app.reactor.write_raw(slot, client, b"echo").unwrap();
+    app.receives(&mut peer, "echo");
+}
+
+#[test]
+fn both_sides_of_a_raw_connection_end_by_themselves() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(UPGRADE);
+    let request = app.next(Kind::Request);
+    let (slot, client) = (request.slot, request.client);
+    app.reactor.upgrade(slot, request.ticket(), None).unwrap();
+    app.next(Kind::Upgraded);
+    app.reactor.write_raw(slot, client, b"bye").unwrap();
+    app.reactor.end_raw(slot, client).unwrap();
+    assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Gone));
+    assert_eq!(app.ends(&mut peer), "bye");
+    peer.sends("still here");
+    raw_bytes(&mut app, slot, client, b"still here");
+    peer.closes_its_side();
+    app.reactor.grant_raw(slot, client, 1024).unwrap();
+    assert!(app.next(Kind::Raw).is_end());
+    assert_eq!(app.next(Kind::Closed).id, client);
+    assert_eq!(app.reactor.client_count(), 0);
+}
+
+#[test]
+fn a_client_that_leaves_before_it_is_upgraded_is_told_of() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(&format!("{GET}{UPGRADE}"));
+    let first = app.next(Kind::Request);
+    let second = app.next(Kind::Request);
+    app.reactor.upgrade(second.slot, second.ticket(), None).unwrap();
+    app.reactor.close(first.slot, first.client);
+    let told = [app.next(Kind::Aborted).id, app.next(Kind::Aborted).id];
+    assert_eq!(told, [first.id, second.id]);
+}
+
+#[test]
+fn a_connection_waits_for_its_driver_and_can_be_handed_on() {
+    let mut app = App::new(Limits::default());
+    app.reactor.announce_accepted();
+    let mut peer = app.connect();
+    peer.sends("PING\r\n");
+    let accepted = app.next(Kind::Accepted);
+    let (slot, client) = (accepted.slot, accepted.id);
+    app.round();
+    assert!(app.inbox.is_empty(), "nothing is read: {:?}", app.inbox);
+    assert_eq!(app.reactor.watch_accepted(slot, client).map(|facts| facts.id()), Some(client));
+    app.reactor.take_raw(slot, client).unwrap();
+    assert_eq!(app.reactor.take_raw(slot, client), Err(Gone));
+    raw_bytes(&mut app, slot, client, b"PING\r\n");
+    app.reactor.serve(slot, client, b"GET /unread HTTP/1.1\r\n").unwrap();
+    peer.sends("Host: a\r\n\r\n");
+    let request = app.next(Kind::Request);
+    assert_eq!(request.target, "/unread");
+    app.respond(&request, "served");
+    app.receives(&mut peer, "served");
+}
+
+#[test]
+fn a_client_that_nobody_claims_is_noticed_when_it_leaves_and_closed_by_a_stop() {
+    let mut app = App::new(Limits::default());
+    app.reactor.announce_accepted();
+    let peers = [app.connect(), app.connect()];
+    let accepted = [app.next(Kind::Accepted), app.next(Kind::Accepted)];
+    assert!(app.reactor.watch_accepted(accepted[0].slot, accepted[0].id).is_some());
+    let [first, second] = peers;
+    socket2::SockRef::from(&first.stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(first);
+    assert_eq!(app.next(Kind::Closed).id, accepted[0].id);
+    app.reactor.stop_listening();
+    app.reactor.stop_gracefully();
+    app.next(Kind::Idle);
+    drop(second);
+}
