@@ -102,13 +102,40 @@ test('a second signal ends the command at once', async (t) => {
 })
 
 test('a handler that never answers does not keep the command from ending with 0', async (t) => {
-  const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
+  const args = ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1', '--stop-timeout=0.1']
+  const command = busbar(t, args)
   const answer = t.throwsAsync(ask(`${await urlOf(command)}never`))
   t.is(await command.line(), 'called')
   command.child.kill('SIGTERM')
   const { code, stderr } = await command.ended
   t.deepEqual([code, stderr], [0, ''])
   await answer
+})
+
+test('while it drains the command serves on, and every answer ends its connection', async (t) => {
+  const args = ['serve', pathOf('fixtures/observed.mjs'), '--port=0', '--host=127.0.0.1', '--drain-delay=600']
+  const command = busbar(t, args)
+  t.is(await command.line(), 'started')
+  const url = await urlOf(command)
+  t.is((await fetch(url)).headers.get('connection'), 'keep-alive')
+  command.child.kill('SIGTERM')
+  t.is(await command.line(), 'told of SIGTERM')
+  const response = await fetch(url)
+  t.deepEqual([await response.text(), response.headers.get('connection')], ['observed', 'close'])
+  command.child.kill('SIGTERM')
+  t.is((await command.ended).code, 1)
+})
+
+test('after the drain delay the command stops as ever', async (t) => {
+  const args = ['serve', pathOf('fixtures/observed.mjs'), '--port=0', '--host=127.0.0.1', '--drain-delay=0.05']
+  const command = busbar(t, args)
+  t.is(await command.line(), 'started')
+  t.is((await ask(await urlOf(command))).body, 'observed')
+  command.child.kill('SIGTERM')
+  t.is(await command.line(), 'told of SIGTERM')
+  t.is(await command.line(), 'stopped')
+  const { code, stderr } = await command.ended
+  t.deepEqual([code, stderr], [0, ''])
 })
 
 test('a port in use is one clear line and exit code 1', async (t) => {
@@ -129,6 +156,8 @@ const MISUSES: readonly (readonly [string, string[], Record<string, string>, Reg
   ['a port that is no number', ['serve', '--port=http'], {}, /"http"/],
   ['a port that is too large', ['serve', '--port=65536'], {}, /"65536"/],
   ['PORT that is no number', ['serve'], { PORT: 'http' }, /"http"/],
+  ['a stop timeout that is no number', ['serve', '--stop-timeout=1s'], {}, /--stop-timeout must be .*"1s"/],
+  ['a drain delay below 0', ['serve', '--drain-delay=-1'], {}, /--drain-delay must be .*"-1"/],
   ['a host that is a name', ['serve', '--port=0', '--host=example.org'], {}, /"example\.org"/],
 ]
 
@@ -144,7 +173,7 @@ for (const [misuse, args, env, message] of MISUSES) {
 test('--help shows every option, --version the version', async (t) => {
   const help = await busbar(t, ['--help']).ended
   t.deepEqual([help.code, help.stderr], [0, ''])
-  for (const part of ['Usage: busbar serve', '--port', '--host', '--help', '--version']) t.true(help.stdout.includes(part))
+  for (const part of ['Usage: busbar serve', '--port', '--host', '--stop-timeout', '--drain-delay', '--help', '--version']) t.true(help.stdout.includes(part))
   const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8')) as { version: string }
   t.deepEqual(await busbar(t, ['--version']).ended, { code: 0, stdout: `${version}\n`, stderr: '' })
 })
@@ -163,7 +192,7 @@ test('PORT is the default of --port', async (t) => {
 
 const MODULES: readonly (readonly [string, string, RegExp])[] = [
   ['has no handler', 'no-handler.mjs', /no-handler\.mjs has no handler as its default export/],
-  ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken/],
+  ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken \(.*broken\.mjs:\d+\)/],
   ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: /],
 ]
 

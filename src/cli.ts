@@ -6,8 +6,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { toFunction } from './handler.ts'
 import type { Handler } from './handler.ts'
-import { BusbarError, HttpServer, ListenError } from './index.ts'
+import { BusbarError, HttpServer, ListenError, Response } from './index.ts'
+import type { Listen, ServerObserver } from './index.ts'
 import { welcome } from './welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
@@ -16,10 +18,16 @@ Serves the handler that a module exports by default; without a module, a page
 that shows the request and its client.
 
 Options:
-  --port PORT   port to listen on; 0 lets the system choose (PORT, else 8080)
-  --host HOST   IP address or localhost; all interfaces when left out
-  --help        show this text
-  --version     show the version
+  --port PORT             port to listen on; 0 lets the system choose (PORT, else 8080)
+  --host HOST             IP address or localhost; all interfaces when left out
+  --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
+  --drain-delay SECONDS   how long they still serve before that, each answer with
+                          Connection: close, so that a balancer can turn away (0)
+  --help                  show this text
+  --version               show the version
+
+SIGINT and SIGTERM stop the server and end the command with 0; a second one ends
+it at once with 1.
 
 Example:
   busbar serve examples/hello.mjs --port 3000
@@ -45,7 +53,10 @@ async function main(args: string[]): Promise<void> {
     throw new CommandError(`${what}; see busbar --help`, 2)
   }
   const handler = module === undefined ? welcome : await load(module)
-  await run(handler, values.host, port(values.port ?? process.env['PORT'] ?? '8080'))
+  const stopTimeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
+  const drainDelay = seconds('--drain-delay', values['drain-delay'] ?? '0')
+  const listen = { host: values.host, port: port(values.port ?? process.env['PORT'] ?? '8080') }
+  await run(handler, listen, stopTimeout, drainDelay)
 }
 
 function parse(args: string[]): { values: Values; positionals: string[] } {
@@ -56,6 +67,8 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       options: {
         port: { type: 'string' },
         host: { type: 'string' },
+        'stop-timeout': { type: 'string' },
+        'drain-delay': { type: 'string' },
         help: { type: 'boolean' },
         version: { type: 'boolean' },
       },
@@ -68,6 +81,8 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
 interface Values {
   readonly port?: string | undefined
   readonly host?: string | undefined
+  readonly 'stop-timeout'?: string | undefined
+  readonly 'drain-delay'?: string | undefined
   readonly help?: boolean | undefined
   readonly version?: boolean | undefined
 }
@@ -79,12 +94,20 @@ function port(text: string): number {
   return Number(text)
 }
 
+/** Seconds as milliseconds. */
+function seconds(option: string, text: string): number {
+  if (!/^\d{1,9}(\.\d+)?$/.test(text)) {
+    throw new CommandError(`${option} must be a number of seconds; got ${JSON.stringify(text)}`, 2)
+  }
+  return Number(text) * 1000
+}
+
 async function load(module: string): Promise<Handler> {
   let found: { default?: unknown }
   try {
     found = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown }
   } catch (error) {
-    throw new CommandError(`${module} can't be loaded: ${reason(error)}`, 1)
+    throw new CommandError(`${module} can't be loaded: ${loadReason(error)}`, 1)
   }
   const handler = found.default
   const isHandler =
@@ -96,18 +119,34 @@ async function load(module: string): Promise<Handler> {
   return handler as Handler
 }
 
-async function run(handler: Handler, host: string | undefined, port: number): Promise<void> {
-  const server = new HttpServer(host === undefined ? port : { host, port }, handler)
-  await server.start()
+async function run(handler: Handler, listen: Listen, stopTimeout: number, drainDelay: number): Promise<void> {
   let isStopping = false
+  const serving = drainDelay === 0 ? handler : closing(handler, () => isStopping)
+  const server = new HttpServer(listen, serving)
+  await server.start()
   const stop = (): void => {
     if (isStopping) process.exit(1)
     isStopping = true
-    server.stop().then(() => process.exit(0), fail)
+    setTimeout(() => server.stop(stopTimeout).then(() => process.exit(0), fail), drainDelay)
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   process.stdout.write(`busbar is ready on ${server.url} after ${Math.round(performance.now())} ms\n`)
+}
+
+/** The handler, whose answers end their connections once the server is draining. */
+function closing(handler: Handler, isDraining: () => boolean): Handler & ServerObserver {
+  const answer = toFunction(handler)
+  const { onStart, onStop } = handler as ServerObserver
+  return {
+    onStart: (server) => onStart?.call(handler, server),
+    onStop: (server) => onStop?.call(handler, server),
+    async handleRequest(request) {
+      const response = await answer(request)
+      if (isDraining() && response instanceof Response) response.setHeader('connection', 'close')
+      return response
+    },
+  }
 }
 
 function version(): string {
@@ -119,20 +158,21 @@ function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''
 }
 
+/** Why a module can't be loaded, and where it says so if it says anything. */
+function loadReason(error: unknown): string {
+  if ((error as { code?: unknown } | null)?.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+    return `${reason(error)}; TypeScript needs Node 22.18 or newer, this is ${process.version}`
+  }
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const place = /(?:file:\/\/|[\s(])(\/[^\s():]+:\d+)/.exec(stack)?.[1]
+  return reason(error) + (place === undefined ? '' : ` (${place})`)
+}
+
 function fail(error: unknown): void {
-  if (error instanceof CommandError) {
-    process.stderr.write(`busbar: ${error.message}\n`)
-    process.exit(error.exitCode)
-  }
-  if (error instanceof ListenError) {
-    process.stderr.write(`busbar: ${error.message}\n`)
-    process.exit(1)
-  }
-  if (error instanceof BusbarError) {
-    process.stderr.write(`busbar: ${error.message}\n`)
-    process.exit(2)
-  }
-  throw error
+  if (!(error instanceof CommandError) && !(error instanceof BusbarError)) throw error
+  process.stderr.write(`busbar: ${error.message}\n`)
+  if (error instanceof CommandError) process.exit(error.exitCode)
+  process.exit(error instanceof ListenError ? 1 : 2)
 }
 
 main(process.argv.slice(2)).catch(fail)
