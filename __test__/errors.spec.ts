@@ -12,6 +12,7 @@ import {
   ListenError,
   MissingAttributeError,
   OptionError,
+  Request,
   Response,
   StateError,
   TimeoutError,
@@ -84,6 +85,8 @@ function logging(): Logger & { readonly lines: string[] } {
   return { ...silentLogger, lines, error: (message) => void lines.push(message) }
 }
 
+const post = (body: string): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+
 async function answer(t: ExecutionContext, handler: Parameters<typeof open>[1], request: string, settings = {}) {
   const [errorHandler, logger] = [noting(), logging()]
   const { connect } = await open(t, handler, { errorHandler, logger, ...settings })
@@ -107,8 +110,16 @@ test('a handler that throws is a 500 of the error handler, logged once', async (
   t.deepEqual(lines, ['a handler failed: GET /'])
 })
 
+test('a body that should be JSON and is none is a 400 of the error handler, and not logged', async (t) => {
+  const handler = async (request: Request): Promise<Response> => Response.json(await request.json())
+  const { asked, lines } = await answer(t, handler, post('{"a":') + LAST_GET)
+  t.deepEqual(asked, [[400, null, '/'], [400, null, '/']])
+  t.deepEqual(lines, [])
+  const error = await t.throwsAsync(Request.create('POST', '/', {}, '{').json(), { instanceOf: HttpErrorException })
+  t.true(error.cause instanceof SyntaxError)
+})
+
 const never = (): Promise<Response> => new Promise(() => {})
-const post = (body: string): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof open>[1], object])[] = [
   [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
   [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],

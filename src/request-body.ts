@@ -1,7 +1,7 @@
 /**
  * The body of a request.
  */
-import { StateError } from './errors.ts'
+import { HttpErrorException, StateError } from './errors.ts'
 
 /** Where the bytes of a body come from. */
 export interface BodySource {
@@ -51,12 +51,18 @@ export class RequestBody {
   }
 
   /**
-   * Everything as JSON. Rejects with a `SyntaxError` when it isn't.
+   * Everything as JSON. Rejects with an `HttpErrorException` of 400 when it isn't: let it escape, and the
+   * client is told that it has sent nonsense.
    *
    * @example const order = await request.getBody().json<Order>()
    */
   async json<T = unknown>(): Promise<T> {
-    return JSON.parse(await this.text()) as T
+    const text = await this.text()
+    try {
+      return JSON.parse(text) as T
+    } catch (error) {
+      throw new HttpErrorException(400, null, error)
+    }
   }
 
   /**
