@@ -1,0 +1,132 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+const isBuilt = existsSync(join(root, 'dist/index.js'))
+
+/** A project of a user's, with the package in it as it would come from a registry. */
+const project = mkdtempSync(join(tmpdir(), 'busbar-user-'))
+const installed = join(project, 'node_modules/busbar')
+
+const built = isBuilt ? test.serial : test.serial.skip
+
+test.before(async () => {
+  if (!isBuilt) return
+  await run(npm, ['pack', '--ignore-scripts', '--pack-destination', project], { cwd: root })
+  writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
+  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
+  await run(npm, ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`], { cwd: project })
+})
+
+test.after.always(() => rmSync(project, { recursive: true }))
+
+async function node(file: string, source: string): Promise<string> {
+  writeFileSync(join(project, file), source)
+  const { stdout, stderr } = await run(process.execPath, [join(project, file)])
+  return stdout + stderr
+}
+
+const SERVE = `serve('127.0.0.1:0', () => Response.text('served')).then(async (server) => {
+  console.log(await (await fetch(server.url)).text())
+  await server.stop()
+})`
+
+built('the package can be imported, and nothing else is said', async (t) => {
+  t.is(await node('esm.mjs', `import { serve, Response } from 'busbar'\n${SERVE}`), 'served\n')
+})
+
+built('the package can be required, and nothing else is said', async (t) => {
+  t.is(await node('cjs.cjs', `const { serve, Response } = require('busbar')\n${SERVE}`), 'served\n')
+})
+
+built('import and require give the same classes', async (t) => {
+  const source = `import { createRequire } from 'node:module'
+import { Response } from 'busbar'
+console.log(createRequire(import.meta.url)('busbar').Response === Response)`
+  t.is(await node('both.mjs', source), 'true\n')
+})
+
+built('the package has a command', async (t) => {
+  const { stdout } = await run(join(project, 'node_modules/.bin/busbar'), ['--version'])
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  t.is(stdout, `${version}\n`)
+})
+
+const USER = `import { Attribute, HttpServer, Response, serve } from 'busbar'
+import type { Handler, Request } from 'busbar'
+const User = new Attribute<{ name: string }>('user')
+const handler: Handler = async (request: Request) => {
+  request.setAttribute(User, { name: 'ada' })
+  return Response.json({ name: request.getAttribute(User).name, length: (await request.buffer()).length })
+}
+export async function main(): Promise<HttpServer> {
+  await using server = await serve([8080, 'unix:/run/app.sock'], handler, { http1Timeout: 30 })
+  return server
+}
+// @ts-expect-error a handler gives a Response
+export const wrong = new HttpServer(8080, () => 'Hello')
+`
+for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']] as const) {
+  built(`the types resolve under moduleResolution ${resolution}, in .mts and .cts`, async (t) => {
+    const directory = mkdtempSync(join(project, 'types-'))
+    symlinkSync(join(root, 'node_modules/@types'), join(directory, 'types'))
+    const files = ['user.mts', 'user.cts']
+    for (const file of files) writeFileSync(join(directory, file), USER)
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      // Our own declarations are library files there: one check of them will do.
+      skipLibCheck: resolution === 'bundler',
+      target: 'es2022',
+      lib: ['es2023', 'esnext.disposable'],
+      module,
+      moduleResolution: resolution,
+      typeRoots: ['./types'],
+      types: ['node'],
+    }
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
+    const told = await run(process.execPath, [tsc, '-p', directory]).catch((error: unknown) => error as { stdout: string })
+    t.is(told.stdout, '')
+  })
+}
+
+/** Runs the build script of a package where there is no toolchain. */
+function build(directory: string): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [join(directory, 'scripts/build.mjs')], { encoding: 'utf8', env: { PATH: '' } })
+}
+
+built('an installed package has nothing to build and needs no toolchain', (t) => {
+  const { status, stdout, stderr } = build(installed)
+  t.deepEqual([status, stdout, stderr], [0, '', ''])
+})
+
+test.serial('a clone without Rust is told in one line what to install', (t) => {
+  const { status, stdout, stderr } = build(root)
+  t.deepEqual([status, stdout], [1, ''])
+  t.regex(stderr, /^busbar: building from source needs Rust 1\.\d+ or newer and a C compiler; install Rust from https:\S+\n$/)
+})
+
+built('the package carries what it needs and no sources', (t) => {
+  const { files, napi } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    files: string[]
+    napi: { binaryName: string; targets: string[] }
+  }
+  for (const file of ['LICENSE', 'NOTICE', 'README.md', 'index.js', 'index.d.ts']) t.true(existsSync(join(installed, file)), file)
+  for (const directory of ['src', 'crates', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
+  t.true(files.includes('*.node'))
+  const loader = readFileSync(join(installed, 'index.js'), 'utf8')
+  for (const target of napi.targets) {
+    const [arch, , system, abi] = target.split('-')
+    const platform = [system, arch === 'x86_64' ? 'x64' : 'arm64', ...(abi === undefined ? [] : [abi])].join('-')
+    t.true(loader.includes(`./${napi.binaryName}.${platform}.node`), target)
+  }
+})
