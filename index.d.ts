@@ -103,9 +103,10 @@ export declare class ClientFacts {
 export declare class Engine {
   /**
    * `words` takes the records of notices, eight words each; `onNotices` is called with the first
-   * record, their count, and the slab that they refer to.
+   * record, their count, and the slab that they refer to. The reactor runs on the event loop, or on
+   * as many `threads` of its own, which call by libuv if the runtime has it.
    */
-  constructor(limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void)
+  constructor(limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void, threads: number, hasLibuv: boolean)
   /** The functions on the path of every request. */
   hot(): HotFunctions
   /** Names of request methods by the number that notices give them; gaps are empty. */

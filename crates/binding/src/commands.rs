@@ -1,20 +1,72 @@
 //! What JavaScript tells the reactor of its requests and connections: one method a command.
 //!
-//! The callers (`hot`, `engine`, `facts`) know only these, and not where the reactor runs.
+//! The callers (`hot`, `engine`, `facts`) know only these, and not where the reactor runs. Each command is
+//! written once, as what is done to the reactor: in-loop it is done at once and says whether it came too
+//! late; on another thread it is done there, in order, and counts as taken.
 
 use std::sync::Arc;
 
-use protocol::{Answer, Ticket};
-use reactor::{Facts, Gone, HeadBlock, Reactor, UpgradeError};
+use protocol::{Answer, HIGH_WATER, Payload, Ticket};
+use reactor::{Facts, Gone, HeadBlock, Kind, Reactor, UpgradeError};
 
-use crate::in_loop::Driver;
+use crate::driver::{Driver, Side};
+
+mod raw;
+mod server;
 
 impl Driver {
-    /// A command that acts on the reactor at once, and on the wire with the next flush.
+    /// A command for the client at `slot`, with bytes that it needs. It takes effect on the wire with the
+    /// next flush.
     #[inline]
-    fn command<R>(&self, run: impl FnOnce(&mut Reactor) -> R) -> R {
+    fn command(
+        &self,
+        slot: u32,
+        bytes: &[u8],
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
+    ) -> Result<(), Gone> {
+        self.command_or(slot, bytes, run, |_, _| {})
+    }
+
+    /// A command of which somebody waits for the effect: on another thread, `late` tells them that it came
+    /// too late.
+    #[inline]
+    fn command_or(
+        &self,
+        slot: u32,
+        bytes: &[u8],
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
+        late: impl FnOnce(&mut Reactor, u32) + Send + 'static,
+    ) -> Result<(), Gone> {
         self.before_command();
-        run(&mut self.reactor.borrow_mut())
+        match &self.side {
+            Side::InLoop(side) => run(&mut side.reactor.borrow_mut(), slot, bytes),
+            Side::Threaded(side) => {
+                let sent = side.link(slot, |link, slot| {
+                    link.run(slot, bytes, move |reactor, bytes| {
+                        if run(reactor, slot, bytes).is_err() {
+                            late(reactor, slot);
+                        }
+                    });
+                });
+                sent.ok_or(Gone)
+            }
+        }
+    }
+
+    /// The same with an answer that can't be taken on trust: on another thread it is waited for, for the
+    /// length of a turn at most. None when that has been closed.
+    fn ask_of<R: Send + 'static>(
+        &self,
+        slot: u32,
+        ask: impl FnOnce(&mut Reactor, u32) -> R + Send + 'static,
+    ) -> Option<R> {
+        self.before_command();
+        match &self.side {
+            Side::InLoop(side) => Some(ask(&mut side.reactor.borrow_mut(), slot)),
+            Side::Threaded(side) => {
+                side.link(slot, |link, slot| link.ask(move |reactor| ask(reactor, slot))).flatten()
+            }
+        }
     }
 
     /// Answers a request, with its whole body or by opening a stream of it. With `tells_written` a
@@ -27,38 +79,77 @@ impl Driver {
         answer: Answer<'_>,
         tells_written: bool,
     ) -> Result<(), Gone> {
-        self.command(|reactor| {
-            reactor.respond(slot, ticket, answer)?;
-            if tells_written {
-                reactor.notify_written(slot, ticket);
+        self.before_command();
+        match &self.side {
+            Side::InLoop(side) => {
+                let mut reactor = side.reactor.borrow_mut();
+                reactor.respond(slot, ticket, answer)?;
+                if tells_written {
+                    reactor.notify_written(slot, ticket);
+                }
+                Ok(())
             }
-            Ok(())
-        })
+            Side::Threaded(side) => {
+                if let Payload::Stream { .. } = answer.payload {
+                    side.open_stream(ticket);
+                }
+                let sent = side.link(slot, |link, slot| link.respond(slot, ticket, &answer, tells_written));
+                sent.ok_or(Gone)
+            }
+        }
     }
 
     /// Sends more of a streamed answer; the result is how many bytes wait unsent.
     pub(crate) fn write(&self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
-        self.command(|reactor| reactor.write(slot, ticket, bytes))
+        match &self.side {
+            Side::InLoop(side) => {
+                self.before_command();
+                side.reactor.borrow_mut().write(slot, ticket, bytes)
+            }
+            Side::Threaded(side) => {
+                let (waiting, asks) = side.count(ticket, bytes.len()).ok_or(Gone)?;
+                self.command(slot, bytes, move |reactor, slot, bytes| {
+                    let waiting = reactor.write(slot, ticket, bytes).unwrap_or(0);
+                    // Above that mark the reactor tells by itself when they are sent.
+                    if asks && waiting <= HIGH_WATER {
+                        reactor.tell(Kind::Drained, slot, ticket.0);
+                    }
+                    Ok(())
+                })?;
+                Ok(waiting)
+            }
+        }
     }
 
     /// Ends a streamed answer.
     pub(crate) fn end(&self, slot: u32, ticket: Ticket, trailers: &[u8]) -> Result<(), Gone> {
-        self.command(|reactor| reactor.end(slot, ticket, trailers))
+        self.forget_stream(ticket);
+        self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, ticket, trailers))
     }
 
     /// Sends a 1xx answer.
     pub(crate) fn inform(&self, slot: u32, ticket: Ticket, status: u16, fields: &[u8]) -> Result<(), Gone> {
-        self.command(|reactor| reactor.inform(slot, ticket, status, fields))
+        self.command(slot, fields, move |reactor, slot, fields| reactor.inform(slot, ticket, status, fields))
     }
 
     /// Asks for the whole body of a request.
     pub(crate) fn want_body(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.command(|reactor| reactor.want_body(slot, ticket))
+        self.command_or(
+            slot,
+            &[],
+            move |reactor, slot, _| reactor.want_body(slot, ticket),
+            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
+        )
     }
 
     /// Asks for so many more bytes of a request's body.
     pub(crate) fn grant_body(&self, slot: u32, ticket: Ticket, bytes: u64) -> Result<(), Gone> {
-        self.command(|reactor| reactor.grant_body(slot, ticket, bytes))
+        self.command_or(
+            slot,
+            &[],
+            move |reactor, slot, _| reactor.grant_body(slot, ticket, bytes),
+            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
+        )
     }
 
     /// Takes the connection over behind a request.
@@ -68,86 +159,63 @@ impl Driver {
         ticket: Ticket,
         fields: Option<&[u8]>,
     ) -> Result<(), UpgradeError> {
-        self.command(|reactor| reactor.upgrade(slot, ticket, fields))
-    }
-
-    /// Asks for so many more bytes of a raw connection.
-    pub(crate) fn grant_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
-        self.command(|reactor| reactor.grant_raw(slot, client, bytes))
-    }
-
-    /// Sends on a raw connection; the result is how many bytes wait unsent.
-    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Gone> {
-        self.command(|reactor| reactor.write_raw(slot, client, bytes))
-    }
-
-    /// Ends the sending side of a raw connection.
-    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
-        self.command(|reactor| reactor.end_raw(slot, client))
-    }
-
-    /// Hands a connection to HTTP.
-    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Gone> {
-        self.command(|reactor| reactor.serve(slot, client, unread))
-    }
-
-    /// Hands a connection that waits for its driver to JavaScript.
-    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
-        self.command(|reactor| reactor.take_raw(slot, client))
+        let fields = fields.map(<[u8]>::to_vec);
+        self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, ticket, fields.as_deref()))
+            .unwrap_or(Err(UpgradeError::Gone))
     }
 
     /// Raises the body limit of one request.
     pub(crate) fn raise_body_limit(&self, slot: u32, ticket: Ticket, limit: u64) -> Result<(), Gone> {
-        self.command(|reactor| reactor.raise_body_limit(slot, ticket, limit))
+        self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, ticket, limit))
     }
 
     /// Cuts the connection of a request whose answer can't be completed.
     pub(crate) fn abort(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.command(|reactor| reactor.abort(slot, ticket))
+        self.forget_stream(ticket);
+        self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, ticket))
+    }
+
+    fn forget_stream(&self, ticket: Ticket) {
+        if let Side::Threaded(side) = &self.side {
+            side.close_stream(ticket);
+        }
     }
 
     /// The facts of the client that sent the request with this head block.
     pub(crate) fn watch(&self, slot: u32, head: &HeadBlock<'_>) -> Arc<Facts> {
-        self.reactor.borrow_mut().watch(slot, head)
+        match &self.side {
+            Side::InLoop(side) => side.reactor.borrow_mut().watch(slot, head),
+            Side::Threaded(side) => {
+                let found = side.link(slot, |link, slot| link.facts(slot, head.client_id())).flatten();
+                match found {
+                    Some(facts) => {
+                        facts.watch();
+                        facts
+                    }
+                    None => Facts::of_gone(slot, head, side.listener(head.listener())),
+                }
+            }
+        }
     }
 
-    /// The facts of a client that waits for its driver.
-    pub(crate) fn watch_accepted(&self, slot: u32, client: u64) -> Option<Arc<Facts>> {
-        self.reactor.borrow_mut().watch_accepted(slot, client)
+    /// Closes the client with this id; true if it was open.
+    pub(crate) fn close_client(&self, slot: u32, facts: &Facts) -> bool {
+        let id = facts.id();
+        !facts.is_closed()
+            && self
+                .command(
+                    slot,
+                    &[],
+                    move |reactor, slot, _| {
+                        if reactor.close(slot, id) { Ok(()) } else { Err(Gone) }
+                    },
+                )
+                .is_ok()
     }
 
-    /// Closes a client; true for the call that closed it.
-    pub(crate) fn close_client(&self, facts: &Facts) -> bool {
-        self.command(|reactor| reactor.close(facts.slot(), facts.id()))
-    }
-
-    /// Ends a client as soon as it owes nothing.
-    pub(crate) fn stop_client(&self, facts: &Facts) {
-        self.command(|reactor| reactor.stop(facts.slot(), facts.id()));
-    }
-
-    /// Has connections announced, and wait for their driver.
-    pub(crate) fn announce_accepted(&self) {
-        self.reactor.borrow_mut().announce_accepted();
-    }
-
-    /// Begins to accept connections.
-    pub(crate) fn start(&self) {
-        self.reactor.borrow_mut().start();
-    }
-
-    /// Closes the listening sockets.
-    pub(crate) fn stop_listening(&self) {
-        self.reactor.borrow_mut().stop_listening();
-    }
-
-    /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
-    pub(crate) fn stop_gracefully(&self) {
-        self.command(Reactor::stop_gracefully);
-    }
-
-    /// Closes every client; an `Idle` notice follows.
-    pub(crate) fn close_all(&self) {
-        self.command(Reactor::close_all);
+    /// Ends a client as soon as it owes nothing: from now on it takes no request.
+    pub(crate) fn stop_client(&self, slot: u32, facts: &Facts) {
+        let id = facts.id();
+        self.ask_of(slot, move |reactor, slot| reactor.stop(slot, id));
     }
 }

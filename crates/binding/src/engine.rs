@@ -10,10 +10,10 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use reactor::{Bind, HeadBlock, Reactor};
 
+use crate::driver::Driver;
 use crate::error::{listen_error, system_error};
 use crate::facts::{BoundAddress, ClientFacts};
 use crate::hot;
-use crate::in_loop::Driver;
 use crate::limits::EngineLimits;
 use crate::value::typed_array;
 
@@ -64,22 +64,32 @@ pub struct Engine {
 #[napi]
 impl Engine {
     /// `words` takes the records of notices, eight words each; `onNotices` is called with the first
-    /// record, their count, and the slab that they refer to.
+    /// record, their count, and the slab that they refer to. The reactor runs on the event loop, or on
+    /// as many `threads` of its own, which call by libuv if the runtime has it.
     #[napi(
         constructor,
         catch_unwind,
-        ts_args_type = "limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void"
+        ts_args_type = "limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void, threads: number, hasLibuv: boolean"
     )]
     pub fn new(
         env: Env,
         limits: EngineLimits,
         words: Unknown<'_>,
         on_notices: Unknown<'_>,
+        threads: u32,
+        has_libuv: bool,
     ) -> Result<Engine> {
-        let reactor = Reactor::new(limits.to_limits()).map_err(|error| system_error("poller", &error))?;
-        // SAFETY: the environment is that of the running call, the values are its arguments.
-        let driver = unsafe { Driver::open(env.raw(), reactor, words.raw(), on_notices.raw()) };
-        let driver = driver.map_err(|reason| Error::new(Status::GenericFailure, reason.to_owned()))?;
+        let (env, words, on_notices) = (env.raw(), words.raw(), on_notices.raw());
+        let limits = limits.to_limits();
+        let driver = if threads == 0 {
+            let reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
+            // SAFETY: the environment is that of the running call, the values are its arguments.
+            unsafe { Driver::in_loop(env, reactor, words, on_notices) }
+        } else {
+            // SAFETY: as above.
+            unsafe { Driver::threaded(env, &limits, threads as usize, has_libuv, words, on_notices) }
+        };
+        let driver = driver.map_err(|reason| Error::new(Status::GenericFailure, reason))?;
         Ok(Engine { driver })
     }
 
@@ -107,16 +117,16 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
-        let mut reactor = self.driver.reactor.borrow_mut();
-        let facts = reactor.listen(&bind, options.backlog).map_err(|error| listen_error(&error))?;
+        let bound = self.driver.listen(bind, options.backlog);
+        let closed = || Error::new(Status::GenericFailure, "the engine is closed".to_owned());
+        let facts = bound.ok_or_else(closed)?.map_err(|error| listen_error(&error))?;
         Ok(BoundAddress::of(&facts.address))
     }
 
     /// The address of a listener by its number, also after it was closed.
     #[napi(catch_unwind)]
     pub fn listener_address(&self, index: u32) -> Option<BoundAddress> {
-        let reactor = self.driver.reactor.borrow();
-        reactor.listener(index).map(|facts| BoundAddress::of(&facts.address))
+        self.driver.listener(index).map(|facts| BoundAddress::of(&facts.address))
     }
 
     /// Begins to accept connections; from now on the server keeps the process alive.
@@ -165,20 +175,23 @@ impl Engine {
     /// Open connections.
     #[napi(catch_unwind)]
     pub fn client_count(&self) -> u32 {
-        self.driver.reactor.borrow().client_count() as u32
+        self.driver.client_count() as u32
     }
 
     /// How many requests were refused before a handler saw them, or while their body came, by code.
     #[napi(catch_unwind)]
     pub fn refusals(&self) -> HashMap<String, f64> {
-        let reactor = self.driver.reactor.borrow();
-        reactor.refusals().map(|(code, count)| (code.to_owned(), count as f64)).collect()
+        let mut refusals = HashMap::new();
+        for (code, count) in self.driver.refusals() {
+            *refusals.entry(code.to_owned()).or_default() += count as f64;
+        }
+        refusals
     }
 
     /// Has each refusal announced by a `Refused` notice.
     #[napi(catch_unwind)]
     pub fn explain_refusals(&self) {
-        self.driver.reactor.borrow_mut().explain_refusals();
+        self.driver.explain_refusals();
     }
 
     /// Has each connection announced by an `Accepted` notice, and wait until `serve` or `takeRaw` says
@@ -193,7 +206,7 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn open_accepted(&self, slot: u32, client: f64) -> Option<ClientFacts> {
         let facts = self.driver.watch_accepted(slot, client as u64)?;
-        Some(ClientFacts::new(facts, Rc::downgrade(&self.driver)))
+        Some(ClientFacts::new(facts, slot, Rc::downgrade(&self.driver)))
     }
 
     /// The facts of the client that sent the request with this head block, also after it has gone. Its
@@ -206,7 +219,7 @@ impl Engine {
         let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
         let block = block.ok_or_else(|| Error::new(Status::InvalidArg, "no head block there".to_owned()))?;
         let facts = self.driver.watch(slot, &block);
-        Ok(ClientFacts::new(facts, Rc::downgrade(&self.driver)))
+        Ok(ClientFacts::new(facts, slot, Rc::downgrade(&self.driver)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 use reactor::{Address, Facts};
 
-use crate::in_loop::Driver;
+use crate::driver::Driver;
 
 /// An address: `host` is an IP literal, or the path of a unix socket with port 0.
 #[napi(object)]
@@ -39,12 +39,14 @@ impl BoundAddress {
 #[napi]
 pub struct ClientFacts {
     facts: Arc<Facts>,
+    /// Where commands about it go.
+    slot: u32,
     driver: Weak<Driver>,
 }
 
 impl ClientFacts {
-    pub(crate) fn new(facts: Arc<Facts>, driver: Weak<Driver>) -> ClientFacts {
-        ClientFacts { facts, driver }
+    pub(crate) fn new(facts: Arc<Facts>, slot: u32, driver: Weak<Driver>) -> ClientFacts {
+        ClientFacts { facts, slot, driver }
     }
 }
 
@@ -59,7 +61,7 @@ impl ClientFacts {
     /// Its place in the engine's table, which goes to another client after the close.
     #[napi]
     pub fn slot(&self) -> u32 {
-        self.facts.slot()
+        self.slot
     }
 
     /// The peer's address.
@@ -113,14 +115,14 @@ impl ClientFacts {
     /// Closes the connection; true for the call that closed it. A `Closed` notice follows.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
-        self.driver.upgrade().is_some_and(|driver| driver.close_client(&self.facts))
+        self.driver.upgrade().is_some_and(|driver| driver.close_client(self.slot, &self.facts))
     }
 
     /// Ends the connection as soon as it owes nothing.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         if let Some(driver) = self.driver.upgrade() {
-            driver.stop_client(&self.facts);
+            driver.stop_client(self.slot, &self.facts);
         }
     }
 }

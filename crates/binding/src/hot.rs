@@ -16,7 +16,7 @@ use napi::{Error, Result, Status, sys};
 use protocol::{Answer, Payload, Ticket};
 use reactor::{Gone, HeadBlock, UpgradeError};
 
-use crate::in_loop::Driver;
+use crate::driver::Driver;
 use crate::value::Call;
 
 mod raw;

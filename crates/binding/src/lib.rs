@@ -4,13 +4,17 @@
 //!  engine, facts, limits    the cold API, one #[napi] class or object each
 //!  commands                 what JavaScript tells the reactor, wherever that runs
 //!  hot                      the functions on the path of every request, by raw Node-API
-//!  in_loop                  the driver: the reactor on Node's own event loop
+//!  driver                   what carries notices into JavaScript and commands out of it
+//!  in_loop, threaded        its two kinds: the reactor on Node's own event loop, or on threads of its own
+//!  attachment               how the event loop calls it
 //!  uv, scope, value         what these are made of
 //! ```
-//! Nothing is decided here that could be tested without Node. Everything runs on the thread of the
-//! environment that made the engine; a panic never leaves a function that C calls.
+//! Nothing is decided here that could be tested without Node. Everything here runs on the thread of
+//! the environment that made the engine, but for the ring of a bell; a panic never leaves a function that C calls.
 
+mod attachment;
 mod commands;
+mod driver;
 mod engine;
 mod error;
 mod facts;
@@ -19,5 +23,6 @@ mod in_loop;
 mod limits;
 mod pace;
 mod scope;
+mod threaded;
 mod uv;
 mod value;

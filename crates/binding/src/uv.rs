@@ -1,4 +1,4 @@
-//! The few functions of libuv that the in-loop driver needs, looked up at run time.
+//! The few functions of libuv that the drivers need, looked up at run time.
 //!
 //! Node exports libuv's symbols from its executable. They are found by name, so that the addon
 //! also loads into runtimes which have no libuv, and handles are made as large as the running
@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 
 /// `uv_handle_type` values of the handles used here. They are part of libuv's stable ABI.
+const UV_ASYNC: c_int = 1;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
@@ -29,6 +30,8 @@ struct Functions {
     close: unsafe extern "C" fn(RawHandle, HandleCallback),
     reference: unsafe extern "C" fn(RawHandle),
     unreference: unsafe extern "C" fn(RawHandle),
+    async_init: unsafe extern "C" fn(Loop, RawHandle, HandleCallback) -> c_int,
+    async_send: unsafe extern "C" fn(RawHandle) -> c_int,
     poll_init: unsafe extern "C" fn(Loop, RawHandle, c_int) -> c_int,
     poll_start: unsafe extern "C" fn(RawHandle, c_int, PollCallback) -> c_int,
     timer_init: unsafe extern "C" fn(Loop, RawHandle) -> c_int,
@@ -64,6 +67,8 @@ fn look_up() -> Option<Functions> {
         close: find!(c"uv_close"),
         reference: find!(c"uv_ref"),
         unreference: find!(c"uv_unref"),
+        async_init: find!(c"uv_async_init"),
+        async_send: find!(c"uv_async_send"),
         poll_init: find!(c"uv_poll_init"),
         poll_start: find!(c"uv_poll_start"),
         timer_init: find!(c"uv_timer_init"),
@@ -78,8 +83,8 @@ fn look_up() -> Option<Functions> {
 /// What a driver does when the loop calls it. The loop holds one strong reference through
 /// [`Handles`], so an implementor lives until the last handle is closed.
 pub(crate) trait OnLoop {
-    /// The descriptor is readable.
-    fn on_readable(&self);
+    /// The descriptor is readable, or the bell was rung.
+    fn on_source(&self);
     /// The time asked for is over.
     fn on_timer(&self);
     /// The loop is about to sleep.
@@ -113,10 +118,40 @@ impl Handle {
     }
 }
 
-/// The three handles of a driver: a watched descriptor, a timer and a hook before the loop sleeps.
+/// What a driver waits for.
+pub(crate) enum Source {
+    /// That a descriptor is readable.
+    Descriptor(c_int),
+    /// That some thread rings.
+    Bell,
+}
+
+/// Rings for the loop of a [`Source::Bell`], from any thread.
+pub(crate) struct Bell {
+    functions: &'static Functions,
+    handle: RawHandle,
+}
+
+// SAFETY: `uv_async_send`, the only thing done with the handle, may be called from any thread.
+unsafe impl Send for Bell {}
+// SAFETY: as above, and from several at once.
+unsafe impl Sync for Bell {}
+
+impl Bell {
+    /// Calls `on_source` of the driver, once for all rings until then.
+    ///
+    /// # Safety
+    /// The handles that the bell belongs to must not have been closed.
+    pub(crate) unsafe fn ring(&self) {
+        // SAFETY: the handle is open by contract.
+        unsafe { (self.functions.async_send)(self.handle) };
+    }
+}
+
+/// The three handles of a driver: its source, a timer and a hook before the loop sleeps.
 pub(crate) struct Handles<D: OnLoop> {
     functions: &'static Functions,
-    poll: Handle,
+    source: Handle,
     timer: Handle,
     prepare: Handle,
     driver: PhantomData<D>,
@@ -130,41 +165,54 @@ struct Share<D> {
 }
 
 impl<D: OnLoop> Handles<D> {
-    /// Watches `descriptor` on the loop, on behalf of `driver`. None where there is no libuv.
+    /// Watches `source` on the loop, on behalf of `driver`. None where there is no libuv.
     ///
     /// # Safety
     /// `event_loop` must be the loop of the calling thread, and live.
-    pub(crate) unsafe fn open(event_loop: Loop, descriptor: c_int, driver: Rc<D>) -> Option<Handles<D>> {
+    pub(crate) unsafe fn open(event_loop: Loop, wanted: Source, driver: Rc<D>) -> Option<Handles<D>> {
         let functions = functions()?;
-        let poll = Handle::allocate(functions, UV_POLL)?;
+        let kind = if matches!(wanted, Source::Bell) { UV_ASYNC } else { UV_POLL };
+        let source = Handle::allocate(functions, kind)?;
         let timer = Handle::allocate(functions, UV_TIMER)?;
         let prepare = Handle::allocate(functions, UV_PREPARE)?;
-        let handles = [&poll, &timer, &prepare].map(|handle| (handle.raw.as_ptr(), handle.layout));
+        let handles = [&source, &timer, &prepare].map(|handle| (handle.raw.as_ptr(), handle.layout));
         let share = NonNull::from(Box::leak(Box::new(Share { driver, handles, open: 3 })));
         // SAFETY: the memory has the size libuv asked for; the loop is live by contract. Data is set
-        // after init, which may clear it, and before start, so no callback sees it unset.
+        // after init, which may clear it, and before start or any ring, so no callback sees it unset.
         unsafe {
-            if (functions.poll_init)(event_loop, poll.raw.as_ptr(), descriptor) != 0 {
+            let raw = source.raw.as_ptr();
+            let status = match wanted {
+                Source::Descriptor(descriptor) => (functions.poll_init)(event_loop, raw, descriptor),
+                Source::Bell => (functions.async_init)(event_loop, raw, on_bell::<D>),
+            };
+            if status != 0 {
                 drop(Box::from_raw(share.as_ptr()));
-                [&poll, &timer, &prepare].into_iter().for_each(Handle::free);
+                [&source, &timer, &prepare].into_iter().for_each(Handle::free);
                 return None;
             }
             (functions.timer_init)(event_loop, timer.raw.as_ptr());
             (functions.prepare_init)(event_loop, prepare.raw.as_ptr());
-            for handle in [&poll, &timer, &prepare] {
+            for handle in [&source, &timer, &prepare] {
                 (functions.set_data)(handle.raw.as_ptr(), share.as_ptr().cast());
                 (functions.unreference)(handle.raw.as_ptr());
             }
-            (functions.poll_start)(poll.raw.as_ptr(), UV_READABLE, on_poll::<D>);
+            if let Source::Descriptor(_) = wanted {
+                (functions.poll_start)(raw, UV_READABLE, on_poll::<D>);
+            }
         }
-        Some(Handles { functions, poll, timer, prepare, driver: PhantomData })
+        Some(Handles { functions, source, timer, prepare, driver: PhantomData })
     }
 
-    /// Whether the watched descriptor keeps the loop alive.
+    /// What rings where the source is a bell.
+    pub(crate) fn bell(&self) -> Bell {
+        Bell { functions: self.functions, handle: self.source.raw.as_ptr() }
+    }
+
+    /// Whether the source keeps the loop alive.
     pub(crate) fn keep_alive(&self, yes: bool) {
         let set = if yes { self.functions.reference } else { self.functions.unreference };
         // SAFETY: the handle is open as long as `self` exists.
-        unsafe { set(self.poll.raw.as_ptr()) };
+        unsafe { set(self.source.raw.as_ptr()) };
     }
 
     /// Asks for `on_timer` in `millis`; None calls it off.
@@ -194,7 +242,7 @@ impl<D: OnLoop> Handles<D> {
 
     /// Closes all three; `on_closed` follows from the loop when they are.
     pub(crate) fn close(self) {
-        for handle in [&self.poll, &self.timer, &self.prepare] {
+        for handle in [&self.source, &self.timer, &self.prepare] {
             // SAFETY: each is open and closed once, since `self` is consumed.
             unsafe { (self.functions.close)(handle.raw.as_ptr(), on_close::<D>) };
         }
@@ -217,7 +265,14 @@ unsafe fn driver_of<D: OnLoop>(handle: RawHandle) -> Option<Rc<D>> {
 unsafe extern "C" fn on_poll<D: OnLoop>(handle: RawHandle, _status: c_int, _events: c_int) {
     // SAFETY: libuv calls it with the handle it was started on.
     if let Some(driver) = unsafe { driver_of::<D>(handle) } {
-        driver.on_readable();
+        driver.on_source();
+    }
+}
+
+unsafe extern "C" fn on_bell<D: OnLoop>(handle: RawHandle) {
+    // SAFETY: as above.
+    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
+        driver.on_source();
     }
 }
 

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
 /// Unsent bytes of one connection above which no more is read or produced.
-pub(crate) const HIGH_WATER: usize = 64 * 1024;
+pub const HIGH_WATER: usize = 64 * 1024;
 /// Output buffers kept for reuse.
 const POOLED_BUFFERS: usize = 256;
 /// Capacity above which a buffer is given back to the allocator rather than kept.
@@ -33,6 +33,7 @@ pub struct Context {
     /// The Host last found valid: clients of one server nearly all send the same.
     pub(crate) known_host: Vec<u8>,
     next_ticket: u64,
+    ticket_step: u64,
     buffers: Vec<Vec<u8>>,
 }
 
@@ -54,6 +55,7 @@ impl Context {
             head_bytes: Vec::new(),
             known_host: Vec::new(),
             next_ticket: 1,
+            ticket_step: 1,
             buffers: Vec::new(),
         };
         cx.set_date(0);
@@ -76,8 +78,15 @@ impl Context {
 
     pub(crate) fn next_ticket(&mut self) -> Ticket {
         let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        self.next_ticket += self.ticket_step;
         ticket
+    }
+
+    /// Makes this context number `index` of `count` that give out tickets to one application: none gives
+    /// one that another has given. To be called before the first.
+    pub fn share_tickets(&mut self, index: u64, count: u64) {
+        self.next_ticket = 1 + index;
+        self.ticket_step = count;
     }
 
     pub(crate) fn take_buffer(&mut self) -> Vec<u8> {

@@ -23,7 +23,7 @@ mod status;
 mod timestamp;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
-pub use context::Context;
+pub use context::{Context, HIGH_WATER};
 pub use date::Date;
 pub use error::{CloseReason, Fault, RequestError};
 pub use event::{Body, Event, Head, Pieces, Request, Step, Ticket, Trailers, Version};

@@ -5,8 +5,6 @@
 //! comes too late, twice, or for a ticket nobody gave out changes nothing and says so.
 
 use std::io::IoSlice;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::{Answer, AnswerError, Connection, Context, Credit, Send, Ticket};
@@ -14,7 +12,7 @@ use protocol::{Answer, AnswerError, Connection, Context, Credit, Send, Ticket};
 use crate::client::{Client, Phase, Until, Waiter};
 use crate::facts::Facts;
 use crate::head_block::HeadBlock;
-use crate::listener::{Address, ListenerFacts};
+use crate::notice::{Kind, Notice};
 use crate::reactor::Reactor;
 
 /// The request is no longer open: its client has gone, or it was answered before.
@@ -130,16 +128,15 @@ impl Reactor {
                 client.facts.watch();
                 client.facts.clone()
             }
-            _ => self.ghost(slot, id, head.remote(), head.listener()),
+            _ => Facts::of_gone(slot, head, self.listener(head.listener()).cloned()),
         }
     }
 
-    fn ghost(&self, slot: u32, id: u64, remote: Option<SocketAddr>, listener: u32) -> Arc<Facts> {
-        let unknown = || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: listener });
-        let listener = self.listener(listener).cloned().unwrap_or_else(unknown);
-        let facts = Facts::new(id, slot, remote, listener, self.clock);
-        facts.close();
-        Arc::new(facts)
+    /// Queues a notice without detail about a request, or a client: what a command is answered with where
+    /// the application could not be told at once.
+    #[cold]
+    pub fn tell(&mut self, kind: Kind, slot: u32, id: u64) {
+        self.notices.push_back(Notice::of(kind, slot, id));
     }
 
     /// Closes a client on the application's behalf. True when this call closed it.

@@ -7,12 +7,14 @@
 //! | word | writer |
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
-//! | `status`, `written`, `receiving`, `phase`, `local` | the reactor |
-//! | `dispatched`, `returned`, `floor` | the application's side |
+//! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
+//! | `floor` | the application's side; the reactor when it closes, after which nobody reads it |
 //!
-//! Nothing else is published through these words, so every access is relaxed; only `life` orders.
+//! Nothing else is published through these words, so every access is relaxed; only `life` orders. With
+//! the reactor on another thread the application sees them change when that thread comes to it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -20,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use protocol::Timestamp;
 
 use crate::clock::Clock;
+use crate::head_block::HeadBlock;
 use crate::listener::{Address, ListenerFacts};
 
 /// Nobody watches this connection: its close is announced to no one.
@@ -77,6 +80,16 @@ impl Facts {
             phase: AtomicU64::new(0),
             floor: AtomicU64::new(0),
         }
+    }
+
+    /// Facts of a client that has gone, made anew from the head block of one of its requests.
+    pub fn of_gone(slot: u32, head: &HeadBlock<'_>, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
+        let index = head.listener();
+        let unknown = || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index });
+        let listener = listener.unwrap_or_else(unknown);
+        let facts = Facts::new(head.client_id(), slot, head.remote(), listener, Clock::start());
+        facts.close();
+        Arc::new(facts)
     }
 
     /// Unique in the process, counted from 1, never given twice.
@@ -159,13 +172,13 @@ impl Facts {
         self.life.load(Acquire) == CLOSED
     }
 
-    /// The application's side takes a request over: its handler runs from now on.
-    pub fn on_dispatched(&self) {
+    /// A request was handed to the application.
+    pub(crate) fn on_dispatched(&self) {
         self.dispatched.store(self.dispatched.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// A handler has given its answer.
-    pub fn on_returned(&self) {
+    pub(crate) fn on_returned(&self) {
         self.returned.store(self.returned.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
@@ -208,6 +221,9 @@ impl Facts {
 
     /// Unix time in whole seconds, rounded up, at which the connection expires; 0 when none is set.
     pub fn expiration(&self) -> u64 {
+        if self.is_closed() {
+            return 0;
+        }
         let phase = self.phase.load(Relaxed);
         let floor = self.floor.load(Relaxed);
         match phase.max(floor) {

@@ -11,6 +11,8 @@
 //! Nothing is called back from inside a turn, so nothing is re-entrant, and a test can be the
 //! application.
 //!
+//! The same on threads of their own, with batches that go by queues, is in `threaded`.
+//!
 //! Out of scope: what HTTP means (`protocol`), and who the application is (`binding`).
 
 #![forbid(unsafe_code)]
@@ -25,6 +27,7 @@ mod notice;
 mod raw;
 mod reactor;
 mod socket;
+mod threaded;
 mod timers;
 mod turn;
 
@@ -36,3 +39,4 @@ pub use listener::{Address, Bind, ListenError, ListenerFacts};
 pub use notice::{Batch, Kind, RECORD_WORDS, flag};
 pub use raw::UpgradeError;
 pub use reactor::Reactor;
+pub use threaded::{BATCHES, Doorbell, Link, Notices, ReportPanic, start};

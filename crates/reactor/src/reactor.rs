@@ -14,6 +14,7 @@ use crate::clock::{Clock, unix_millis_now};
 use crate::facts::Facts;
 use crate::listener::{Bind, ListenError, Listener, ListenerFacts};
 use crate::notice::{Kind, Notice};
+use crate::threaded::{Company, Newcomer};
 use crate::timers::Timers;
 
 /// Token of the waker.
@@ -38,7 +39,7 @@ pub struct Reactor {
     /// None once it was released.
     pub(crate) poll: Option<Poll>,
     pub(crate) events: Events,
-    waker: Option<Waker>,
+    waker: Option<Arc<Waker>>,
     pub(crate) listeners: Vec<Option<Listener>>,
     listener_facts: Vec<Arc<ListenerFacts>>,
     is_accepting: bool,
@@ -63,6 +64,8 @@ pub struct Reactor {
     /// How many connections ended with a request that was refused, by the reason's code.
     refusals: BTreeMap<&'static str, u64>,
     explains_refusals: bool,
+    /// The other reactors of its server, where there are any.
+    pub(crate) company: Option<Company>,
 }
 
 impl Reactor {
@@ -72,7 +75,7 @@ impl Reactor {
     /// The system has no descriptors left for the poller or its waker.
     pub fn new(limits: Limits) -> io::Result<Reactor> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mut reactor = Reactor {
             poll: Some(poll),
             events: Events::with_capacity(EVENTS),
@@ -96,6 +99,7 @@ impl Reactor {
             announces_accepted: false,
             refusals: BTreeMap::new(),
             explains_refusals: false,
+            company: None,
         };
         reactor.tick();
         Ok(reactor)
@@ -208,7 +212,12 @@ impl Reactor {
     /// Makes the poller's descriptor readable, so that another turn follows.
     pub fn wake(&self) {
         // It can fail only when the counter behind it is full, and then it is readable already.
-        let _ = self.waker.as_ref().map(Waker::wake);
+        let _ = self.waker.as_ref().map(|waker| waker.wake());
+    }
+
+    /// What wakes it from other threads.
+    pub(crate) fn waker(&self) -> Option<Arc<Waker>> {
+        self.waker.clone()
     }
 
     /// Whether another turn has something to do at once.
@@ -258,8 +267,15 @@ impl Reactor {
                 budget -= 1;
                 match listener.accept() {
                     Ok((socket, peer)) => {
-                        let facts = listener.facts.clone();
-                        self.add_client(socket, peer, facts);
+                        let newcomer = Newcomer { socket, peer, listener: listener.facts.clone() };
+                        match &mut self.company {
+                            Some(company) => {
+                                if let Some(newcomer) = company.place(newcomer) {
+                                    self.add_client(newcomer);
+                                }
+                            }
+                            None => self.add_client(newcomer),
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => listener.is_ready = false,
                     Err(error) if concerns_one_connection(&error) => {}
@@ -274,23 +290,27 @@ impl Reactor {
         }
     }
 
-    fn add_client(
-        &mut self,
-        mut socket: crate::socket::Socket,
-        peer: Option<std::net::SocketAddr>,
-        listener: Arc<ListenerFacts>,
-    ) {
+    /// Takes over a connection that was just accepted, by this reactor or another of the same server.
+    pub(crate) fn add_client(&mut self, newcomer: Newcomer) {
+        let Newcomer { mut socket, peer, listener } = newcomer;
         let entry = self.clients.vacant_entry();
         let slot = entry.key();
         let is_registered =
             self.poll.as_ref().is_some_and(|poll| socket.register(poll.registry(), Token(slot)).is_ok());
         if !is_registered {
+            if let Some(company) = &self.company {
+                company.forget(slot as u32);
+            }
             return;
         }
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot as u32, peer, listener, self.clock));
         let connection = Connection::new(&self.cx);
         let mut client = Box::new(Client::new(socket, connection, facts));
+        if let Some(company) = &self.company {
+            client.learn_local_address();
+            company.remember(&client.facts);
+        }
         if self.announces_accepted {
             client.phase = Phase::Unclaimed;
             self.notices.push_back(Notice::of(Kind::Accepted, slot as u32, id));
@@ -316,6 +336,9 @@ impl Reactor {
     /// last that is heard of it, and `Idle` the last of all.
     pub(crate) fn close_client(&mut self, slot: u32) {
         let Some(client) = self.clients.try_remove(slot as usize) else { return };
+        if let Some(company) = &self.company {
+            company.forget(slot);
+        }
         for ticket in client.connection.open_tickets() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }

@@ -21,13 +21,14 @@ const BYTES_PER_TURN: usize = 1024 * 1024;
 
 impl Reactor {
     /// Takes what is ready, within a budget, and fills `batch`. [`Reactor::has_work`] tells whether
-    /// something is left for another turn.
+    /// something is left for another turn. With nothing ready it blocks for up to `wait`, None for ever,
+    /// or until it is woken. A batch without room for a record leaves everything unread.
     ///
     /// # Errors
     /// The poller itself failed.
-    pub fn turn(&mut self, batch: &mut Batch<'_>) -> io::Result<()> {
+    pub fn turn(&mut self, batch: &mut Batch<'_>, wait: Option<Duration>) -> io::Result<()> {
+        self.take_events(wait)?;
         self.tick();
-        self.take_events()?;
         self.deliver_notices(batch);
         self.expire_timers();
         self.accept_waiting();
@@ -48,9 +49,9 @@ impl Reactor {
         self.dirty.clear();
     }
 
-    fn take_events(&mut self) -> io::Result<()> {
+    fn take_events(&mut self, wait: Option<Duration>) -> io::Result<()> {
         let Some(poll) = &mut self.poll else { return Ok(()) };
-        match poll.poll(&mut self.events, Some(Duration::ZERO)) {
+        match poll.poll(&mut self.events, wait) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }

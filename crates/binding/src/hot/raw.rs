@@ -3,7 +3,7 @@
 use napi::sys;
 
 use super::{Arguments, chunk, outcome};
-use crate::in_loop::Driver;
+use crate::driver::Driver;
 
 fn client(call: &Arguments) -> (u32, u64) {
     (call.u32(0), call.u64(1))

@@ -82,7 +82,7 @@ impl App {
     /// One round: a turn, what it told, and a flush.
     pub fn round(&mut self) {
         let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
-        self.reactor.turn(&mut batch).unwrap();
+        self.reactor.turn(&mut batch, Some(Duration::ZERO)).unwrap();
         let records = batch.records();
         for record in self.words.chunks_exact(RECORD_WORDS).take(records) {
             let flags = record[0] >> 16;

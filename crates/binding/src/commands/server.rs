@@ -1,0 +1,89 @@
+//! Commands and questions about a whole server. They are rare, so those to other threads are waited for.
+
+use std::sync::Arc;
+
+use reactor::{Bind, ListenError, ListenerFacts, Reactor};
+
+use crate::driver::{Driver, Side};
+
+impl Driver {
+    /// A question about the reactor, or about that which accepts where there are several. None when it has
+    /// been closed.
+    fn ask<R: Send + 'static>(&self, ask: impl FnOnce(&mut Reactor) -> R + Send + 'static) -> Option<R> {
+        match &self.side {
+            Side::InLoop(side) => Some(ask(&mut side.reactor.borrow_mut())),
+            Side::Threaded(side) => side.link(0, |link, _| link.ask(ask)).flatten(),
+        }
+    }
+
+    /// The same of every reactor.
+    fn ask_each<R: Send + 'static>(&self, ask: fn(&mut Reactor) -> R) -> Vec<R> {
+        match &self.side {
+            Side::InLoop(side) => vec![ask(&mut side.reactor.borrow_mut())],
+            Side::Threaded(side) => {
+                let mut answers = Vec::new();
+                side.each(|link| answers.extend(link.ask(ask)));
+                answers
+            }
+        }
+    }
+
+    /// Binds a listening socket.
+    pub(crate) fn listen(&self, bind: Bind, backlog: i32) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
+        let bound = self.ask(move |reactor| reactor.listen(&bind, backlog))?;
+        if let (Side::Threaded(side), Ok(facts)) = (&self.side, &bound) {
+            side.add_listener(facts.clone());
+        }
+        Some(bound)
+    }
+
+    /// What is known of a listener by its number.
+    pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
+        match &self.side {
+            Side::InLoop(side) => side.reactor.borrow().listener(index).cloned(),
+            Side::Threaded(side) => side.listener(index),
+        }
+    }
+
+    /// Has connections announced, and wait for their driver.
+    pub(crate) fn announce_accepted(&self) {
+        self.ask_each(Reactor::announce_accepted);
+    }
+
+    /// Begins to accept connections.
+    pub(crate) fn start(&self) {
+        self.ask(Reactor::start);
+    }
+
+    /// Closes the listening sockets.
+    pub(crate) fn stop_listening(&self) {
+        self.ask(Reactor::stop_listening);
+    }
+
+    /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
+    pub(crate) fn stop_gracefully(&self) {
+        self.before_command();
+        self.ask_each(Reactor::stop_gracefully);
+    }
+
+    /// Closes every client; an `Idle` notice follows.
+    pub(crate) fn close_all(&self) {
+        self.before_command();
+        self.ask_each(Reactor::close_all);
+    }
+
+    /// Open connections.
+    pub(crate) fn client_count(&self) -> usize {
+        self.ask_each(|reactor| reactor.client_count()).into_iter().sum()
+    }
+
+    /// How many requests were refused, by code; a code may come several times.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
+    }
+
+    /// Has each refusal announced.
+    pub(crate) fn explain_refusals(&self) {
+        self.ask_each(Reactor::explain_refusals);
+    }
+}

@@ -1,0 +1,116 @@
+//! The application's end of one I/O thread.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use protocol::{Answer, Ticket};
+
+use crate::facts::Facts;
+use crate::reactor::Reactor;
+use crate::threaded::company::Roster;
+use crate::threaded::notices::{Notices, SLOT_BITS};
+use crate::threaded::orders::Orders;
+use crate::threaded::sleep::Mailbox;
+use crate::threaded::thread::Message;
+
+/// Bytes of commands above which they are handed over at once, so that memory for them is reused.
+const MANY_BYTES: usize = 256 * 1024;
+
+/// One thread, as the application sees it. Commands are collected until [`Link::hand_over`]; those
+/// that come too late change nothing.
+pub struct Link {
+    mailbox: Mailbox,
+    notices: Receiver<Box<Notices>>,
+    emptied: SyncSender<Box<Notices>>,
+    spare: Receiver<Orders>,
+    orders: Orders,
+    roster: Arc<Roster>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        mailbox: Mailbox,
+        notices: Receiver<Box<Notices>>,
+        emptied: SyncSender<Box<Notices>>,
+        spare: Receiver<Orders>,
+        roster: Arc<Roster>,
+        thread: JoinHandle<()>,
+    ) -> Link {
+        Link { mailbox, notices, emptied, spare, orders: Orders::default(), roster, thread: Some(thread) }
+    }
+
+    /// Number of the thread and slot on it behind a slot that the application was told.
+    pub fn split(slot: u32) -> (usize, u32) {
+        ((slot >> SLOT_BITS) as usize, slot & ((1 << SLOT_BITS) - 1))
+    }
+
+    /// Answers a request.
+    pub fn respond(&mut self, slot: u32, ticket: Ticket, answer: &Answer<'_>, tells_written: bool) {
+        self.orders.respond(slot, ticket, answer, tells_written);
+        self.relieve();
+    }
+
+    /// Has `run` done on the thread, with these bytes, on behalf of the client at `slot`, which is closed
+    /// should it panic.
+    pub fn run(&mut self, slot: u32, bytes: &[u8], run: impl FnOnce(&mut Reactor, &[u8]) + Send + 'static) {
+        self.orders.run(slot, bytes, run);
+        self.relieve();
+    }
+
+    /// Has `ask` done on the thread and waits for what it returns: at most for the length of a turn. None
+    /// when the thread has ended.
+    pub fn ask<R: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (answer, answered) = sync_channel(1);
+        self.run(u32::MAX, &[], move |reactor, _| {
+            let _ = answer.try_send(ask(reactor));
+        });
+        self.hand_over();
+        answered.recv().ok()
+    }
+
+    /// Hands the commands collected so far to the thread.
+    pub fn hand_over(&mut self) {
+        if !self.orders.is_empty() {
+            let fresh = self.spare.try_recv().unwrap_or_default();
+            self.mailbox.send(Message::Orders(std::mem::replace(&mut self.orders, fresh)));
+        }
+    }
+
+    fn relieve(&mut self) {
+        if self.orders.len() > MANY_BYTES {
+            self.hand_over();
+        }
+    }
+
+    /// The next batch of notices; None when there is none now.
+    pub fn next_notices(&self) -> Option<Box<Notices>> {
+        self.notices.try_recv().ok()
+    }
+
+    /// Gives back a batch, to be filled again.
+    pub fn give_back(&self, notices: Box<Notices>) {
+        let _ = self.emptied.try_send(notices);
+        self.mailbox.feed();
+    }
+
+    /// The facts of an open client; None when it is closed.
+    pub fn facts(&self, slot: u32, id: u64) -> Option<Arc<Facts>> {
+        self.roster.find(slot, id)
+    }
+}
+
+impl Drop for Link {
+    /// Closes everything on the thread, and waits until it has ended.
+    fn drop(&mut self) {
+        self.mailbox.send(Message::End);
+        if let Some(thread) = self.thread.take() {
+            // An error is a panic, which was reported when it came.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A batch of notices on its way from a thread to the application.
+
+use crate::notice::{Batch, Kind, RECORD_WORDS, flag};
+
+/// Records in one batch.
+const RECORDS: usize = 256;
+/// Bytes of heads and small bodies in one batch. A slab of the application's takes two of them.
+const BYTES: usize = 32 * 1024;
+
+/// Records and the bytes they refer to, in memory of its own that goes back and forth.
+pub struct Notices {
+    words: Box<[u32]>,
+    bytes: Box<[u8]>,
+    large: Vec<Option<Vec<u8>>>,
+    records: usize,
+    used: usize,
+    has_news: bool,
+}
+
+impl Notices {
+    pub(crate) fn new() -> Notices {
+        Notices {
+            words: vec![0; RECORDS * RECORD_WORDS].into_boxed_slice(),
+            bytes: vec![0; BYTES].into_boxed_slice(),
+            large: Vec::new(),
+            records: 0,
+            used: 0,
+            has_news: false,
+        }
+    }
+
+    /// The memory to be filled, as a turn wants it.
+    pub(crate) fn batch(&mut self) -> Batch<'_> {
+        Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large)
+    }
+
+    /// Notes what a turn has written.
+    pub(crate) fn set_filled(&mut self, records: usize, used: usize) {
+        self.records = records;
+        self.used = used;
+        let has_news = self.iter().any(|[kind, ..]| *kind & 0xff != Kind::Request as u32);
+        self.has_news = has_news;
+    }
+
+    /// Whether there are notices other than requests.
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Records in it.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Bytes that the records refer to.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// The records in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32; RECORD_WORDS]> {
+        self.words.as_chunks().0.iter().take(self.records)
+    }
+
+    /// The bytes that the records refer to, as far as they aren't large pieces.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or(&[])
+    }
+
+    /// Takes the large pieces out.
+    pub fn take_large(&mut self) -> Vec<Option<Vec<u8>>> {
+        std::mem::take(&mut self.large)
+    }
+
+    /// Copies everything but the large pieces into the application's memory: records to the beginning of
+    /// `words`, bytes to `at` in `memory`, with offsets as they are there and slots marked with `thread`.
+    /// False when there isn't room for all of it.
+    pub fn copy_to(&self, words: &mut [u32], memory: &mut [u8], at: usize, thread: u32) -> bool {
+        let Some(place) = memory.get_mut(at..at + self.used) else { return false };
+        place.copy_from_slice(self.bytes());
+        let (places, _) = words.as_chunks_mut::<RECORD_WORDS>();
+        if places.len() < self.records {
+            return false;
+        }
+        let at = at as u32;
+        for (place, record) in places.iter_mut().zip(self.iter()) {
+            *place = *record;
+            let [kind, slot, _, _, head, body, ..] = place;
+            let flags = *kind >> 16;
+            *slot |= thread << SLOT_BITS;
+            if flags & flag::LARGE == 0 {
+                *body += at;
+            }
+            if *kind & 0xff == Kind::Request as u32 && flags & flag::SPILLED == 0 {
+                *head += at;
+            }
+        }
+        true
+    }
+}
+
+/// Bits of a slot that are the reactor's own; above them the application sees the number of its thread.
+pub(crate) const SLOT_BITS: u32 = 24;
