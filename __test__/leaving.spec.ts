@@ -11,6 +11,7 @@ import { DefaultErrorHandler } from '../src/error-handler.ts'
 import { Client, ClientException, Options, Response, silentLogger } from '../src/index.ts'
 import type { HandlerFunction } from '../src/handler.ts'
 import { engineLimits } from '../src/engine-limits.ts'
+import { ioThreads } from '../src/io-threads.ts'
 import { GET, hold, until } from './support.ts'
 import type { Held, Wire } from './support.ts'
 
@@ -265,6 +266,7 @@ function engine(handler: HandlerFunction, path: string | null) {
     logger: silentLogger,
     errorHandler: new DefaultErrorHandler(),
     limits: engineLimits(options),
+    ioThreads: ioThreads(undefined),
     onIdle: () => {},
   })
   const host = path === null ? '127.0.0.1' : null

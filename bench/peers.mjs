@@ -32,9 +32,11 @@ function firstLine(command, args) {
   return status === 0 ? `${stdout}${stderr}`.split('\n')[0] : null
 }
 
-function script(file) {
-  return ({ node, handler }) => [node, [here(`servers/${file}.mjs`), handler]]
+function script(file, ...args) {
+  return ({ node, handler }) => [node, [here(`servers/${file}.mjs`), handler, ...args]]
 }
+
+const BUSBAR = () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).version
 
 const BUN = here('../node_modules/.bin/bun')
 
@@ -49,7 +51,8 @@ const BUN = here('../node_modules/.bin/bun')
 
 /** @type {readonly Peer[]} */
 export const PEERS = [
-  { name: 'busbar', version: () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).version, command: script('busbar') },
+  { name: 'busbar', version: BUSBAR, command: script('busbar') },
+  { name: 'busbar (1 thread)', version: BUSBAR, command: script('busbar', '1') },
   { name: 'node:http', version: ({ node }) => firstLine(node, ['--version']), command: script('node-http') },
   { name: 'uWebSockets.js', version: () => versionOf('uwebsockets'), command: script('uwebsockets') },
   { name: 'Fastify', version: () => versionOf('fastify'), command: script('fastify') },

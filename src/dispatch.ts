@@ -17,6 +17,7 @@ import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from './logger.ts'
 import type { Logger } from './logger.ts'
+import { hasLibuv } from './io-threads.ts'
 import { refusalOf } from './methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from './native.ts'
 import type { EngineLimits, HotFunctions } from './native.ts'
@@ -62,6 +63,7 @@ export interface DispatchSettings {
   readonly limits: EngineLimits
   /** Debug lines about requests and clients have a reader. */
   readonly logsRequests?: boolean
+  readonly ioThreads: number
   readonly onIdle: () => void
 }
 
@@ -98,7 +100,8 @@ export class Dispatcher implements ClientOwner {
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
-    this.engine = new Engine(settings.limits, this.#words, (first, count, slab) => this.#onNotices(first, count, slab))
+    const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
+    this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
     if (this.options.get('debug')) this.engine.explainRefusals()
     this.hot = this.engine.hot()
     this.methods = Engine.methods()
@@ -320,6 +323,8 @@ export class Dispatcher implements ClientOwner {
       case Notice.BodyLimit:
         return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
       case Notice.BodyFailed:
+        // It was asked for too late, which the engine could not say at once.
+        if (words[at + 4] === 0) return waiting.onFailure(this.gone(waiting))
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Aborted: {
         this.waiting.delete(id)
@@ -362,8 +367,8 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** Why a body can't be had: its client has gone, or what it sent was refused. */
-  gone(exchange: Exchange): ClientException {
-    const client = this.clientOf(exchange)
+  gone(waiting: Waiting): ClientException {
+    const client = waiting.client()
     return client.isClosed()
       ? new ClientException(client, 'the client disconnected', 408)
       : new ClientException(client, 'the body was refused or dropped', 400)

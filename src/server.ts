@@ -11,6 +11,8 @@ import { ListenError, OptionError, StateError } from './errors.ts'
 import { toFunction } from './handler.ts'
 import type { Handler, HandlerFunction } from './handler.ts'
 import { inject } from './inject.ts'
+import { checkIoThreads, ioThreads } from './io-threads.ts'
+import type { IoThreads } from './io-threads.ts'
 import { listenError, planListening, planOne } from './listen.ts'
 import type { Listen, ListenPlan } from './listen.ts'
 import { checkLogger, guarded, silentLogger, stderrLogger } from './logger.ts'
@@ -39,6 +41,11 @@ export interface ServerSettings extends Partial<OptionValues> {
   readonly errorHandler?: ErrorHandler
   /** Told of start and stop; handler and error handler are as well, if they have `onStart` or `onStop`. */
   readonly observers?: readonly ServerObserver[]
+  /**
+   * Threads that serve the sockets, beside the one that runs JavaScript: 0 to 64, or `'auto'`, the default.
+   * `BUSBAR_IO_THREADS` in the environment sets another default. docs/threads.md says when it pays.
+   */
+  readonly ioThreads?: IoThreads
 }
 
 /** A plan carried out. */
@@ -81,6 +88,7 @@ export class HttpServer {
   /** The same, for our own use. */
   readonly #log: Logger
   readonly #observers: Set<ServerObserver>
+  readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
@@ -110,13 +118,16 @@ export class HttpServer {
       this.#logger = stderrLogger
       this.#errorHandler = new DefaultErrorHandler()
       this.#observers = new Set()
+      this.#ioThreads = undefined
     } else {
-      const { options = Options.from(), logger, errorHandler, observers = [], ...values } = settings
+      const { options = Options.from(), logger, errorHandler, observers = [], ioThreads, ...values } = settings
       if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
       this.#options = options.with(values)
       this.#logger = logger === null ? silentLogger : checkLogger(logger ?? stderrLogger)
       this.#errorHandler = checkErrorHandler(errorHandler ?? new DefaultErrorHandler())
       this.#observers = new Set([...observers].map(checkObserver))
+      if (ioThreads !== undefined) checkIoThreads(ioThreads)
+      this.#ioThreads = ioThreads
     }
     this.#log = guarded(this.#logger)
     if (isObserver(handler)) this.#observers.add(handler)
@@ -180,6 +191,7 @@ export class HttpServer {
       errorHandler: this.#errorHandler,
       limits: engineLimits(this.#options),
       logsRequests: this.#logger.debug !== silentLogger.debug,
+      ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
     })
   }
