@@ -63,7 +63,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: error pages and logs with more detail.
+   * Whether error pages and logs have more detail.
    *
    * @example options.isInDebugMode()
    */
@@ -236,7 +236,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: the obsolete upgrade to h2c. Takes effect with HTTP/2, in a later release.
+   * Whether the obsolete upgrade to h2c is allowed. Takes effect with HTTP/2, in a later release.
    *
    * @example options.isHttp2UpgradeAllowed()
    */
@@ -255,7 +255,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: pushes become `Link` fields. Takes effect with pushes, in a later release.
+   * Whether pushes become `Link` fields. Takes effect with pushes, in a later release.
    *
    * @example options.isPushEnabled()
    */
@@ -274,7 +274,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: answers are compressed. Takes effect with compression, in a later release.
+   * Whether answers are compressed. Takes effect with compression, in a later release.
    *
    * @example options.isCompressionEnabled()
    */
@@ -293,7 +293,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: log lines of errors carry the request.
+   * Whether log lines of errors carry the request.
    *
    * @example options.isRequestLogContextEnabled()
    */
@@ -382,7 +382,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: a client that has closed its sending side isn't taken for gone.
+   * Whether a client that has closed its sending side is still taken to be there.
    *
    * @example options.isHalfCloseAllowed()
    */
@@ -513,7 +513,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: hTTP/2 over TLS. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release.
    *
    * @example options.isHttp2Enabled()
    */
@@ -532,7 +532,7 @@ export class Options {
   }
 
   /**
-   * Whether this is on: hTTP/2 without TLS by prior knowledge. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 without TLS is taken by prior knowledge. Takes effect with HTTP/2, in a later release.
    *
    * @example options.isHttp2CleartextAllowed()
    */
