@@ -115,7 +115,7 @@ pub struct Request<'a> {
 /// Request line and header section as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
-    /// From the first byte of the request line to the end of the last field.
+    /// From the first byte of the request line to the end of the last field; of the target if there is none.
     pub bytes: &'a [u8],
     /// The request target in `bytes`.
     pub target: Span,

@@ -359,13 +359,16 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
         {
             RequestError::UnknownMethod
         }
-        ErrorKind::Version if version.is_some_and(is_other_version) => RequestError::Version,
+        ErrorKind::Version if is_other_version(bytes, error.offset) => RequestError::Version,
         kind => RequestError::Syntax { kind, offset: error.offset },
     }
 }
 
-/// A version, but none that is spoken here: otherwise what is wrong is the end of the line.
-fn is_other_version(version: &[u8]) -> bool {
+/// Whether what was refused at `offset` is a version, but none that is spoken here: otherwise what is wrong is
+/// the end of the line. Bytes behind it may not have come yet, so they say nothing.
+fn is_other_version(bytes: &[u8], offset: usize) -> bool {
+    let seen = bytes.get(..offset).unwrap_or(bytes);
+    let version = seen.rsplit(|&byte| byte == b' ').next().unwrap_or(b"");
     let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     let mut parts = version.strip_prefix(b"HTTP/").unwrap_or(b"").splitn(2, |&byte| byte == b'.');
     parts.next().is_some_and(is_number)

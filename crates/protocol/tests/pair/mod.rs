@@ -5,6 +5,8 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
 
+mod promises;
+
 use protocol::{
     Answer, Body, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, Ticket, Timestamp,
 };
@@ -93,6 +95,11 @@ impl Pair {
     /// The ticket of request number `number`, from 1.
     pub fn ticket(&self, number: usize) -> Ticket {
         number.checked_sub(1).and_then(|at| self.tickets.get(at)).copied().unwrap_or(Ticket(u64::MAX - 1))
+    }
+
+    /// How many requests the application was told of.
+    pub fn requests(&self) -> usize {
+        self.tickets.len()
     }
 
     pub fn answer(&mut self, number: usize, answer: Answer<'_>) {
@@ -275,6 +282,7 @@ impl Happening {
     fn of(event: Event<'_>) -> Happening {
         match event {
             Event::Request(request) => {
+                promises::check(&request);
                 let target = String::from_utf8_lossy(request.head.target.of(request.head.bytes));
                 let mut line = format!("request {} {target}", request.method.name());
                 let traits = [
