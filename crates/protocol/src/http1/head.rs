@@ -38,13 +38,16 @@ pub(super) fn check(
     let method = parser.method().ok_or(RequestError::UnknownMethod)?;
     check_size(record, limits)?;
     // llhttp takes more spaces than one, and protocols that look like HTTP.
-    if record.target.start as usize != method.name().len() + 1 || !behind_target.starts_with(b" HTTP/1.") {
+    let before_target = bytes.get(..record.target.start as usize).unwrap_or(&[]);
+    if before_target.ends_with(b"  ") || !behind_target.starts_with(b" HTTP/1.") {
         return Err(RequestError::RequestLine);
     }
     let mut hosts = 0;
-    let mut lengths = 0;
-    let mut encodings = 0;
     let mut host_value: &[u8] = b"";
+    let mut lengths = 0;
+    let mut length_value: &[u8] = b"";
+    let mut encodings = 0;
+    let mut encoding_value: &[u8] = b"";
     let mut expects_continue = false;
     for field in &mut record.fields {
         trim_end(field, bytes);
@@ -59,16 +62,22 @@ pub(super) fn check(
                 }
                 expects_continue = version == Version::Http11;
             }
-            14 if is_named(field, bytes, b"content-length") => lengths += 1,
-            17 if is_named(field, bytes, b"transfer-encoding") => encodings += 1,
+            14 if is_named(field, bytes, b"content-length") => {
+                lengths += 1;
+                length_value = field.value.of(bytes);
+            }
+            17 if is_named(field, bytes, b"transfer-encoding") => {
+                encodings += 1;
+                encoding_value = field.value.of(bytes);
+            }
             _ => {}
         }
     }
     // llhttp overlooks a Transfer-Encoding without a value.
     if encodings > 0 {
-        check_encoding(version, bytes, record)?;
-    } else if lengths > 0 {
-        check_length(bytes, record)?;
+        check_encoding(version, encodings, encoding_value)?;
+    } else if lengths > 0 && (lengths > 1 || !is_length(length_value)) {
+        return Err(RequestError::ContentLength);
     }
     if method == Method::CONNECT && (encodings > 0 || declared_length(bytes, record).unwrap_or(0) > 0) {
         // What follows is another protocol's, so llhttp reads no body; a client that announces one would
@@ -140,29 +149,23 @@ fn trim_end(field: &mut Field, bytes: &[u8]) {
 
 /// Exactly one `chunked`, and not in HTTP/1.0. RFC 9112 §6.1: any other coding is one we don't know.
 #[cold]
-fn check_encoding(version: Version, bytes: &[u8], record: &Record) -> Result<(), RequestError> {
+fn check_encoding(version: Version, count: usize, value: &[u8]) -> Result<(), RequestError> {
     if version == Version::Http10 {
         return Err(RequestError::EncodingInHttp10);
     }
-    let mut fields = record.fields.iter().filter(|field| is_named(field, bytes, b"transfer-encoding"));
-    match (fields.next(), fields.next()) {
-        (Some(field), None) if field.value.of(bytes).eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(RequestError::UnknownEncoding),
+    if count == 1 && value.eq_ignore_ascii_case(b"chunked") {
+        Ok(())
+    } else {
+        Err(RequestError::UnknownEncoding)
     }
 }
 
-/// One number of plain digits, below 2^63 as everybody can count. RFC 9110 §8.6.
-fn check_length(bytes: &[u8], record: &Record) -> Result<(), RequestError> {
-    let mut fields = record.fields.iter().filter(|field| is_named(field, bytes, b"content-length"));
-    match (fields.next(), fields.next()) {
-        (Some(field), None) if is_number(field.value.of(bytes)) => Ok(()),
-        _ => Err(RequestError::ContentLength),
-    }
-}
-
-fn is_number(value: &[u8]) -> bool {
-    value.iter().all(u8::is_ascii_digit)
-        && std::str::from_utf8(value).is_ok_and(|value| value.parse::<i64>().is_ok())
+/// A number of plain digits, below 2^63 as everybody can count. RFC 9110 §8.6.
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty()
+        && value.iter().all(u8::is_ascii_digit)
+        // So many digits always fit.
+        && (value.len() <= 18 || std::str::from_utf8(value).is_ok_and(|value| value.parse::<i64>().is_ok()))
 }
 
 /// The declared length of a body; None for a chunked one.

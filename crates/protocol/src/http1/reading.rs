@@ -14,13 +14,13 @@ use crate::timestamp::Timestamp;
 
 impl Connection {
     /// Takes bytes from the peer; gives at most one event. To be called with the rest until there is
-    /// none. Bytes not taken then aren't wanted now: they are to be offered again once `wants_input`.
+    /// none, or none is taken: then they aren't wanted now, and are to be offered again once `wants_input`.
     pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         if input.is_empty() {
             return Step::none(0);
         }
         match self.reading {
-            Reading::Idle if matches!(input, [b'\r' | b'\n', ..]) => self.skip_empty_lines(cx, input),
+            Reading::Idle if matches!(input, [b'\r' | b'\n', ..]) => Step::none(empty_lines(input)),
             Reading::Idle => match self.may_begin(cx, &[], input) {
                 Some(true) if self.receiving.is_none() => self.read_head(cx, input),
                 None => self.keep_undecided(cx, input),
@@ -35,14 +35,6 @@ impl Connection {
             Reading::Raw => self.read_raw(input),
             Reading::Closed => Step::none(input.len()),
         }
-    }
-
-    /// Empty lines may stand before a request; they are no sign of one. RFC 9112 §2.2.
-    #[cold]
-    fn skip_empty_lines<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
-        let count = input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let step = self.handle_input(cx, &input[count..]);
-        Step { taken: count + step.taken, ..step }
     }
 
     /// Whether a request that begins like this may start beside those that run; None while its method
@@ -318,6 +310,12 @@ impl Doubt {
             _ => None,
         }
     }
+}
+
+/// Empty lines may stand before a request; they are no sign of one. RFC 9112 §2.2.
+#[cold]
+fn empty_lines(input: &[u8]) -> usize {
+    input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
 /// Whether a request that begins like this has a safe method; None while that can't be told.
