@@ -15,6 +15,7 @@ use crate::error::{listen_error, system_error};
 use crate::facts::{BoundAddress, ClientFacts};
 use crate::hot;
 use crate::limits::EngineLimits;
+use crate::unacknowledged::unacknowledged;
 use crate::value::typed_array;
 
 /// Where to listen: `path` for a unix socket, else `host` and `port`.
@@ -82,7 +83,8 @@ impl Engine {
         let (env, words, on_notices) = (env.raw(), words.raw(), on_notices.raw());
         let limits = limits.to_limits();
         let driver = if threads == 0 {
-            let reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
+            let mut reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
+            reactor.ask_unacknowledged(unacknowledged);
             // SAFETY: the environment is that of the running call, the values are its arguments.
             unsafe { Driver::in_loop(env, reactor, words, on_notices) }
         } else {

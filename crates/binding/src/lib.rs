@@ -8,6 +8,7 @@
 //!  in_loop, threaded        its two kinds: the reactor on Node's own event loop, or on threads of its own
 //!  attachment               how the event loop calls it
 //!  uv, scope, value         what these are made of
+//!  unacknowledged           what the reactor may not ask the system itself, being free of unsafe code
 //! ```
 //! Nothing is decided here that could be tested without Node. Everything here runs on the thread of
 //! the environment that made the engine, but for the ring of a bell; a panic never leaves a function that C calls.
@@ -24,5 +25,6 @@ mod limits;
 mod pace;
 mod scope;
 mod threaded;
+mod unacknowledged;
 mod uv;
 mod value;

@@ -18,6 +18,7 @@ use reactor::{Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start}
 
 use crate::driver::{Driver, Slab, report_panic};
 use crate::scope::HandleScope;
+use crate::unacknowledged::unacknowledged;
 
 /// Batches of each thread in one round, before other work of the loop has its turn.
 const BATCHES_PER_ROUND: usize = 8;
@@ -80,7 +81,7 @@ impl Threaded {
         ring: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         let doorbell = Arc::new(Doorbell::new(ring));
-        *self.links.borrow_mut() = start(limits, count, &doorbell, report_panic)?;
+        *self.links.borrow_mut() = start(limits, count, &doorbell, report_panic, unacknowledged)?;
         *self.doorbell.borrow_mut() = Some(doorbell);
         *self.idle.borrow_mut() = vec![false; count];
         Ok(())

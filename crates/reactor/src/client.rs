@@ -32,6 +32,8 @@ pub(crate) struct Client {
     /// Who waits for bytes of an answer to leave.
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) phase: Phase,
+    /// Bytes that the peer hadn't acknowledged when the kernel took no more, or when that was looked at last.
+    pub(crate) unacknowledged: u32,
     /// The timer tick at which it stands in the queue; 0 when it doesn't.
     pub(crate) armed: u64,
     /// Requests handed to the application so far.
@@ -61,6 +63,7 @@ impl Client {
             held: Vec::new(),
             waiters: Vec::new(),
             phase: Phase::Serving,
+            unacknowledged: 0,
             armed: 0,
             requests: 0,
             is_readable: false,

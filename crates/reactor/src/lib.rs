@@ -20,6 +20,7 @@
 mod client;
 mod clock;
 mod command;
+mod expiry;
 mod facts;
 mod head_block;
 mod listener;
@@ -33,6 +34,7 @@ mod turn;
 
 pub use clock::Clock;
 pub use command::Gone;
+pub use expiry::Unacknowledged;
 pub use facts::{CLOSED_RD, CLOSED_RDWR, Facts};
 pub use head_block::HeadBlock;
 pub use listener::{Address, Bind, ListenError, ListenerFacts};

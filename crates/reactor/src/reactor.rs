@@ -11,6 +11,7 @@ use slab::Slab;
 
 use crate::client::{Client, Phase, Until};
 use crate::clock::{Clock, unix_millis_now};
+use crate::expiry::Unacknowledged;
 use crate::facts::Facts;
 use crate::listener::{Bind, ListenError, Listener, ListenerFacts};
 use crate::notice::{Kind, Notice};
@@ -50,6 +51,7 @@ pub struct Reactor {
     date_second: u64,
     pub(crate) timers: Timers,
     pub(crate) due: Vec<(u32, u64)>,
+    pub(crate) unacknowledged: Unacknowledged,
     /// Clients that may have input to be read, in the order in which they became ready.
     pub(crate) ready: VecDeque<u32>,
     /// Clients that have output or a decision waiting for the next flush.
@@ -90,6 +92,7 @@ impl Reactor {
             date_second: 0,
             timers: Timers::new(),
             due: Vec::new(),
+            unacknowledged: |_| None,
             ready: VecDeque::new(),
             dirty: Vec::new(),
             notices: VecDeque::new(),

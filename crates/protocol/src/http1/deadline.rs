@@ -40,6 +40,7 @@ impl Deadline {
 impl Connection {
     /// The next moment at which `handle_timeout` is due. The application may put that off to `floor`, but it
     /// may not let a head, a slow body or an unread answer take longer.
+    #[inline]
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         let at = match self.deadline.kind {
             Kind::Idle | Kind::Running => self.deadline.at.max(floor),
@@ -47,6 +48,21 @@ impl Connection {
             Kind::Head | Kind::Write => self.deadline.at,
         };
         (at.0 != u64::MAX).then_some(at)
+    }
+
+    /// Whether nothing is waited for but another request.
+    pub fn is_idle(&self) -> bool {
+        self.deadline.kind == Kind::Idle
+    }
+
+    /// Whether the peer is waited for to take what is sent.
+    pub fn is_sending(&self) -> bool {
+        self.deadline.kind == Kind::Write
+    }
+
+    /// The peer has acknowledged more of what was sent before, so it does read: time begins anew.
+    pub fn handle_acknowledged(&mut self, cx: &Context) {
+        self.rearm_after_sending(cx);
     }
 
     /// Bytes have been sent: the rest, if there is one, has its whole time again.

@@ -42,6 +42,7 @@ use std::sync::mpsc::{channel, sync_channel};
 
 use protocol::Limits;
 
+use crate::expiry::Unacknowledged;
 use crate::reactor::Reactor;
 pub(crate) use company::{Company, Newcomer, Roster};
 pub use doorbell::Doorbell;
@@ -63,7 +64,7 @@ pub const BATCHES: usize = 4;
 pub type ReportPanic = fn(u64);
 
 /// Starts `count` reactors, each on a thread of its own. The first accepts all connections and hands
-/// them round.
+/// them round. `ask` is for [`Reactor::ask_unacknowledged`].
 ///
 /// # Errors
 /// The system has no descriptors or no threads left.
@@ -72,12 +73,14 @@ pub fn start(
     count: usize,
     doorbell: &Arc<Doorbell>,
     report: ReportPanic,
+    ask: Unacknowledged,
 ) -> io::Result<Vec<Link>> {
     let mut reactors = Vec::with_capacity(count);
     let mut mailboxes = Vec::with_capacity(count);
     let mut receivers = Vec::with_capacity(count);
     for index in 0..count {
         let mut reactor = Reactor::new(limits.clone())?;
+        reactor.ask_unacknowledged(ask);
         reactor.cx.share_tickets(index as u64, count as u64);
         let waker = reactor.waker().ok_or(io::ErrorKind::NotConnected)?;
         let (sender, receiver) = channel();

@@ -1,0 +1,202 @@
+//! What happens when a client's time is up.
+
+use std::os::fd::BorrowedFd;
+
+use crate::client::{Client, Phase};
+use crate::notice::Batch;
+use crate::reactor::Reactor;
+
+/// Bytes of a socket that its peer hasn't acknowledged; None where the system doesn't tell.
+pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<u32>;
+
+impl Reactor {
+    /// From now on the system is asked, before a client that doesn't read is cut off, whether it reads after
+    /// all: what the kernel holds for it may take longer to leave than we wait.
+    pub fn ask_unacknowledged(&mut self, ask: Unacknowledged) {
+        self.unacknowledged = ask;
+    }
+
+    pub(crate) fn expire_timers(&mut self, batch: &mut Batch<'_>) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.expire(self.cx.now, &mut due);
+        for (slot, tick) in due.drain(..) {
+            let Some(client) = self.clients.get_mut(slot as usize) else { continue };
+            if client.armed == tick {
+                client.armed = 0;
+                self.expire(slot, batch);
+            }
+        }
+        self.due = due;
+    }
+
+    fn expire(&mut self, slot: u32, batch: &mut Batch<'_>) {
+        let now = self.cx.now;
+        let is_over = |client: &Client| client.deadline().is_some_and(|at| now >= at) && !client.is_queued;
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        if !is_over(client) {
+            return self.schedule(slot);
+        }
+        if client.phase != Phase::Serving {
+            return self.close_client(slot);
+        }
+        self.current = Some(slot);
+        if client.connection.is_idle() {
+            self.read_once_more(slot, batch);
+        } else if client.connection.is_sending() && client.is_taking(self.unacknowledged) {
+            client.connection.handle_acknowledged(&self.cx);
+        }
+        // Bytes that are there already are served: the client was in time.
+        match self.clients.get_mut(slot as usize) {
+            Some(client) if is_over(client) => {
+                client.connection.handle_timeout(&mut self.cx);
+                self.take_connection_events(slot);
+                self.settle(slot);
+            }
+            Some(_) => self.schedule(slot),
+            None => {}
+        }
+        self.current = None;
+    }
+
+    /// A request may have come since the poller was asked. Afterwards there is no way back: the client would
+    /// see its request go unanswered.
+    #[cold]
+    fn read_once_more(&mut self, slot: u32, batch: &mut Batch<'_>) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        client.is_readable = true;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.read_client(slot, &mut buffer, batch);
+        self.buffer = buffer;
+    }
+}
+
+impl Client {
+    /// Whether the peer has acknowledged anything since this was asked last.
+    #[cold]
+    fn is_taking(&mut self, ask: Unacknowledged) -> bool {
+        let before = self.unacknowledged;
+        self.note_unacknowledged(ask);
+        self.unacknowledged < before
+    }
+
+    /// Notes how much the peer still has to take.
+    #[cold]
+    pub(crate) fn note_unacknowledged(&mut self, ask: Unacknowledged) {
+        self.unacknowledged = ask(self.socket.fd()).unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use protocol::{Answer, Limits, Payload, Ticket};
+
+    use super::*;
+    use crate::{Address, Bind, Kind, RECORD_WORDS};
+
+    /// A reactor with one client that it has accepted, and the memory of its turns.
+    struct Served {
+        reactor: Reactor,
+        client: TcpStream,
+        words: Vec<u32>,
+        bytes: Vec<u8>,
+        large: Vec<Option<Vec<u8>>>,
+    }
+
+    impl Served {
+        fn open() -> Served {
+            let mut reactor = Reactor::new(Limits::default()).unwrap();
+            let bind =
+                Bind::Internet { address: ([127, 0, 0, 1], 0).into(), ipv6_only: false, reuse_port: false };
+            let facts = reactor.listen(&bind, 16).unwrap();
+            reactor.start();
+            let Address::Internet(address) = facts.address else { unreachable!() };
+            let client = TcpStream::connect(address).unwrap();
+            let words = vec![0; 64 * RECORD_WORDS];
+            let mut served = Served { reactor, client, words, bytes: vec![0; 65536], large: Vec::new() };
+            while served.reactor.client_count() == 0 {
+                served.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap());
+            }
+            served
+        }
+
+        /// Runs a part of a turn; returns the requests that came: slot and ticket.
+        fn work(&mut self, run: impl FnOnce(&mut Reactor, &mut Batch<'_>)) -> Vec<(u32, Ticket)> {
+            let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
+            run(&mut self.reactor, &mut batch);
+            let records = batch.records();
+            let records = self.words[..records * RECORD_WORDS].chunks_exact(RECORD_WORDS);
+            let requests = records.filter(|record| record[0] & 0xff == Kind::Request as u32);
+            requests.map(|record| (record[1], Ticket(record[2].into()))).collect()
+        }
+
+        /// Lets time pass without looking at any socket.
+        fn expire_after(&mut self, millis: u64) -> Vec<(u32, Ticket)> {
+            self.reactor.cx.now = self.reactor.cx.now.after_millis(millis);
+            self.work(|reactor, batch| reactor.expire_timers(batch))
+        }
+
+        fn phase(&self) -> Option<Phase> {
+            self.reactor.clients.iter().next().map(|(_, client)| client.phase)
+        }
+
+        /// Answers a request with more than the kernel takes; the client reads nothing of it.
+        fn answer_too_much(&mut self) {
+            self.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let (slot, ticket) = loop {
+                if let Some(request) =
+                    self.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap()).pop()
+                {
+                    break request;
+                }
+            };
+            let payload = Payload::Full(&[b'x'; 16 * 1024 * 1024]);
+            let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+            self.reactor.respond(slot, ticket, answer).unwrap();
+            self.reactor.flush();
+        }
+    }
+
+    #[test]
+    fn a_silent_connection_is_let_run_out_after_its_idle_time() {
+        let mut served = Served::open();
+        assert!(served.expire_after(16_000).is_empty());
+        assert!(matches!(served.phase(), Some(Phase::Lingering { .. })));
+    }
+
+    #[test]
+    fn a_request_that_nobody_has_looked_at_yet_is_served_after_the_idle_time() {
+        let mut served = Served::open();
+        served.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(served.expire_after(16_000).len(), 1);
+        assert_eq!(served.phase(), Some(Phase::Serving));
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_closed() {
+        let mut served = Served::open();
+        served.reactor.ask_unacknowledged(|_| Some(1000));
+        served.answer_too_much();
+        served.expire_after(16_000);
+        assert_eq!(served.phase(), None);
+    }
+
+    #[test]
+    fn a_client_that_takes_what_the_kernel_holds_is_not() {
+        static LEFT: AtomicU32 = AtomicU32::new(1000);
+        let mut served = Served::open();
+        served.reactor.ask_unacknowledged(|_| Some(LEFT.load(Ordering::Relaxed)));
+        served.answer_too_much();
+        for left in [900, 899] {
+            LEFT.store(left, Ordering::Relaxed);
+            served.expire_after(16_000);
+            assert_eq!(served.phase(), Some(Phase::Serving));
+        }
+        served.expire_after(16_000);
+        assert_eq!(served.phase(), None);
+    }
+}
