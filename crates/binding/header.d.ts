@@ -15,6 +15,11 @@ export interface HotFunctions {
   startStream(fields: string, body?: undefined, reason?: string): number
   /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
   write(slot: number, ticket: number, chunk: string | Uint8Array): number
+  /**
+   * Fills the next `length` bytes of a streamed answer, whose length must be declared, from an open file,
+   * whose descriptor may be closed afterwards; `end` may follow at once. 2: not on this system.
+   */
+  sendFile(slot: number, ticket: number, descriptor: number, offset: number, length: number): number
   /** Ends a streamed answer; trailers as `name: value\r\n` lines. */
   end(slot: number, ticket: number, trailers: string): number
   /** Sends a 1xx answer; fields as `name: value\r\n` lines. */

@@ -4,6 +4,7 @@
 //! written once, as what is done to the reactor: in-loop it is done at once and says whether it came too
 //! late; on another thread it is done there, in order, and counts as taken.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use protocol::{Answer, HIGH_WATER, Payload, Ticket};
@@ -119,6 +120,18 @@ impl Driver {
                 Ok(waiting)
             }
         }
+    }
+
+    /// Fills the next bytes of a streamed answer from a file.
+    pub(crate) fn send_file(
+        &self,
+        slot: u32,
+        ticket: Ticket,
+        file: File,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.send_file(slot, ticket, file, offset, length))
     }
 
     /// Ends a streamed answer.

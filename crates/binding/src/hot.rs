@@ -19,6 +19,7 @@ use reactor::{Gone, HeadBlock, UpgradeError};
 use crate::driver::Driver;
 use crate::value::Call;
 
+mod file;
 mod raw;
 
 /// Flags of an answer.
@@ -50,7 +51,7 @@ const SCRATCH_KEPT: usize = 1024 * 1024;
 const NAME: usize = 256;
 
 /// Arguments of the longest function.
-const ARGUMENTS: usize = 4;
+const ARGUMENTS: usize = 5;
 
 type Arguments = Call<ARGUMENTS>;
 type Body = fn(&Driver, &Arguments) -> sys::napi_value;
@@ -77,6 +78,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"respond", respond);
     add!(c"startStream", start_stream);
     add!(c"write", write);
+    add!(c"sendFile", file::send);
     add!(c"end", end);
     add!(c"inform", inform);
     add!(c"wantBody", want_body);

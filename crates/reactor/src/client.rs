@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::{Connection, Ticket, Timestamp};
 
 use crate::facts::Facts;
+use crate::file::Region;
 use crate::socket::Socket;
 
 /// How long a connection whose last answer is sent is read on, so that bytes still under way from
@@ -29,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) facts: Arc<Facts>,
     /// Bytes that were read but not wanted yet.
     pub(crate) held: Vec<u8>,
+    /// Files that answers are to be filled with.
+    pub(crate) files: Vec<Region>,
     /// Who waits for bytes of an answer to leave.
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) phase: Phase,
@@ -61,6 +64,7 @@ impl Client {
             connection,
             facts,
             held: Vec::new(),
+            files: Vec::new(),
             waiters: Vec::new(),
             phase: Phase::Serving,
             unacknowledged: 0,

@@ -22,6 +22,7 @@ mod clock;
 mod command;
 mod expiry;
 mod facts;
+mod file;
 mod head_block;
 mod listener;
 mod notice;

@@ -56,6 +56,8 @@ pub struct Reactor {
     pub(crate) ready: VecDeque<u32>,
     /// Clients that have output or a decision waiting for the next flush.
     pub(crate) dirty: Vec<u32>,
+    /// Clients whose visit in the last flush ended before their file.
+    pub(crate) unfinished: Vec<u32>,
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) buffer: Box<[u8]>,
     /// The client being worked on: what a caught panic closes.
@@ -95,6 +97,7 @@ impl Reactor {
             unacknowledged: |_| None,
             ready: VecDeque::new(),
             dirty: Vec::new(),
+            unfinished: Vec::new(),
             notices: VecDeque::new(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             current: None,
@@ -226,6 +229,7 @@ impl Reactor {
     /// Whether another turn has something to do at once.
     pub fn has_work(&self) -> bool {
         !self.ready.is_empty()
+            || !self.unfinished.is_empty()
             || !self.notices.is_empty()
             || self.is_accepting && self.listeners.iter().flatten().any(|listener| listener.is_ready)
     }

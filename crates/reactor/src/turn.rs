@@ -11,6 +11,7 @@ use protocol::{CloseReason, Event, Finish};
 
 use crate::client::{LINGER_MILLIS, Phase, Until};
 use crate::facts::CLOSED_RD;
+use crate::file::Sending;
 use crate::notice::{Batch, Kind, Notice, flag};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
@@ -29,6 +30,7 @@ impl Reactor {
     pub fn turn(&mut self, batch: &mut Batch<'_>, wait: Option<Duration>) -> io::Result<()> {
         self.take_events(wait)?;
         self.tick();
+        self.dirty.append(&mut self.unfinished);
         self.deliver_notices(batch);
         self.expire_timers(batch);
         self.accept_waiting();
@@ -274,20 +276,43 @@ impl Reactor {
     /// Brings a client up to date after anything happened on it: sends, finishes, notes its deadline,
     /// goes on reading.
     pub(crate) fn settle(&mut self, slot: u32) {
-        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        let Some(mut client) = self.clients.get_mut(slot as usize) else { return };
         client.is_dirty = false;
         if client.phase != Phase::Serving {
             return;
         }
-        while !client.is_blocked && !client.connection.transmit().is_empty() {
-            match client.socket.write(client.connection.transmit()) {
-                Ok(count) => client.connection.handle_sent(&mut self.cx, count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+        loop {
+            while !client.is_blocked && !client.connection.transmit().is_empty() {
+                match client.socket.write(client.connection.transmit()) {
+                    Ok(count) => client.connection.handle_sent(&mut self.cx, count),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        client.is_blocked = true;
+                        client.note_unacknowledged(self.unacknowledged);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return self.close_client(slot),
+                }
+            }
+            if client.files.is_empty() || client.is_blocked {
+                break;
+            }
+            let sending = self.send_file_part(slot);
+            let Some(known) = self.clients.get_mut(slot as usize) else { return };
+            client = known;
+            match sending {
+                Sending::Nothing if client.connection.transmit().is_empty() => break,
+                Sending::Nothing => {}
+                Sending::Blocked => {
                     client.is_blocked = true;
                     client.note_unacknowledged(self.unacknowledged);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.close_client(slot),
+                Sending::Unfinished => {
+                    if !self.unfinished.contains(&slot) {
+                        self.unfinished.push(slot);
+                    }
+                    break;
+                }
+                Sending::Broken => return self.close_client(slot),
             }
         }
         if client.connection.transmit().is_empty() {

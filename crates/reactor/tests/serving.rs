@@ -123,3 +123,80 @@ fn a_graceful_stop_waits_for_answers_and_is_told_when_all_have_gone() {
     drop((idle, busy));
     app.next(Kind::Idle);
 }
+
+#[cfg(target_os = "linux")]
+mod files {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    /// A file of `len` bytes that has no name any more.
+    fn file(len: usize) -> (File, Vec<u8>) {
+        let path = std::env::temp_dir().join(format!("busbar-{}-{len}", std::process::id()));
+        let bytes = (0..len).map(|at| b'a' + (at % 23) as u8).collect::<Vec<_>>();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        (file, bytes)
+    }
+
+    fn open(app: &mut App, peer: &mut app::Peer, length: u64) -> (u32, Ticket) {
+        peer.sends(GET);
+        let request = app.next(Kind::Request);
+        let answer = Answer { payload: Payload::Stream { length: Some(length) }, ..answer(b"") };
+        app.reactor.respond(request.slot, request.ticket(), answer).unwrap();
+        (request.slot, request.ticket())
+    }
+
+    #[test]
+    fn a_file_fills_its_place_between_bytes_and_the_next_answer() {
+        let mut app = App::new(Limits::default());
+        let mut peer = app.connect();
+        let (file, bytes) = file(5_000_000);
+        let (slot, ticket) = open(&mut app, &mut peer, 4 + 4_999_000 + 4);
+        app.reactor.write(slot, ticket, b"<<<<").unwrap();
+        app.reactor.send_file(slot, ticket, file, 1000, 4_999_000).unwrap();
+        assert_eq!(app.reactor.write(slot, ticket, b">>>>"), Err(Gone), "the file comes first");
+        app.until("the file", |app| {
+            let _ = app.reactor.write(slot, ticket, b">>>>").map(|_| app.reactor.end(slot, ticket, b""));
+            peer.read();
+            peer.received.ends_with(b">>>>").then_some(())
+        });
+        let head = peer.received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!(&peer.received[head..head + 4], b"<<<<");
+        assert!(peer.received[head + 4..peer.received.len() - 4] == bytes[1000..], "the file as it is");
+        peer.sends(GET);
+        let next = app.next(Kind::Request);
+        app.respond(&next, "next");
+        app.receives(&mut peer, "next");
+    }
+
+    #[test]
+    fn a_file_that_has_shrunk_cuts_the_connection() {
+        let mut app = App::new(Limits::default());
+        let mut peer = app.connect();
+        let (file, _) = file(1000);
+        let (slot, ticket) = open(&mut app, &mut peer, 2000);
+        app.reactor.send_file(slot, ticket, file, 0, 2000).unwrap();
+        app.reactor.end(slot, ticket, b"").unwrap();
+        let received = app.ends(&mut peer);
+        assert_eq!(received.len() - received.find("\r\n\r\n").unwrap() - 4, 1000);
+    }
+
+    #[test]
+    fn a_file_of_an_answer_that_must_wait_is_sent_in_its_turn() {
+        let mut app = App::new(Limits::default());
+        let mut peer = app.connect();
+        let (file, _) = file(20);
+        peer.sends(GET);
+        let first = app.next(Kind::Request);
+        let (slot, ticket) = open(&mut app, &mut peer, 20);
+        app.reactor.send_file(slot, ticket, file, 0, 20).unwrap();
+        app.reactor.end(slot, ticket, b"").unwrap();
+        app.round();
+        app.respond(&first, "first");
+        app.receives(&mut peer, "abcdefghijklmnopqrst");
+        assert!(String::from_utf8_lossy(&peer.received).contains("first"));
+    }
+}

@@ -105,7 +105,7 @@ impl Connection {
     pub(super) fn rearm(&mut self, cx: &Context) {
         let (kind, millis) = if self.reading == Reading::Raw {
             (Kind::Running, u64::MAX)
-        } else if !self.out.is_empty() {
+        } else if !self.out.is_empty() || self.poll_file().is_some() {
             if self.deadline.kind == Kind::Write {
                 return;
             }

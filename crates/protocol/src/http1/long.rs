@@ -63,6 +63,7 @@ impl Connection {
             return self.handle_write(cx, ticket, bytes);
         }
         let first = self.window.first_mut().and_then(|first| first.extra.as_mut());
+        let first = first.filter(|extra| extra.file == 0);
         let stream = first.and_then(|extra| extra.stream.as_mut()).ok_or(AnswerError::Stale)?;
         let mut result = Ok(());
         let mut bytes = bytes;

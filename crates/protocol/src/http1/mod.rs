@@ -15,6 +15,7 @@
 
 mod body;
 mod deadline;
+mod file;
 mod head;
 mod host;
 mod long;

@@ -44,6 +44,8 @@ pub(super) struct Extra {
     pub(super) early: Vec<u8>,
     /// A body that is being streamed.
     pub(super) stream: Option<Stream>,
+    /// Bytes that follow from a file.
+    pub(super) file: u64,
     /// The answer is complete in `early`.
     pub(super) is_done: bool,
     /// The connection ends behind this answer.
@@ -158,6 +160,10 @@ impl Window {
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, ticket: Ticket) -> bool {
         self.position(ticket).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+    }
+
+    pub(super) fn first(&self) -> Option<&Pending> {
+        self.open().first()
     }
 
     pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {

@@ -132,7 +132,8 @@ impl Connection {
     /// Sends more of a streamed answer.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket; `TooLong` when it outgrows its declared length.
+    /// `Stale` when no stream is open for the ticket, or a file is being sent on it; `TooLong` when it
+    /// outgrows its declared length.
     pub fn handle_write(
         &mut self,
         cx: &mut Context,
@@ -142,6 +143,9 @@ impl Connection {
         let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
+        if extra.file > 0 {
+            return Err(AnswerError::Stale);
+        }
         let stream = extra.stream.as_mut().ok_or(AnswerError::Stale)?;
         let out = if at == 0 { &mut self.out } else { &mut extra.early };
         if out.capacity() == 0 {
@@ -251,7 +255,8 @@ impl Connection {
         while let Some(first) = self.window.first_mut() {
             let Some(extra) = &mut first.extra else { break };
             let early = std::mem::take(&mut extra.early);
-            let (is_done, closes, is_cut) = (extra.is_done, extra.closes, extra.is_cut);
+            let is_done = extra.is_done && extra.file == 0;
+            let (closes, is_cut) = (extra.closes, extra.is_cut);
             let refusal = extra.refusal;
             let (ticket, is_upgraded) = (first.ticket, extra.is_upgraded);
             let was_upgrade = first.traits.is_upgrade;

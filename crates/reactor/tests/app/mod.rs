@@ -188,7 +188,7 @@ impl Peer {
         self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    fn read(&mut self) {
+    pub fn read(&mut self) {
         let mut buffer = [0; 64 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => self.has_ended = true,

@@ -1,0 +1,33 @@
+//! Files in answers.
+
+use napi::sys;
+
+use super::{Arguments, GONE, TAKEN, ticket};
+use crate::driver::Driver;
+
+/// This system has no call for it that is used here.
+#[cfg(not(target_os = "linux"))]
+const UNSUPPORTED: u32 = 2;
+
+/// `sendFile(slot, ticket, descriptor, offset, length)`
+#[cfg(target_os = "linux")]
+pub(super) fn send(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    use std::fs::File;
+    use std::os::fd::BorrowedFd;
+
+    let (slot, ticket) = ticket(call);
+    // JavaScript may close its own at any time afterwards.
+    let file = i32::try_from(call.u32(2)).ok().and_then(|descriptor| {
+        // SAFETY: the borrow ends before this function does, and the system answers for a number that
+        // stands for no open file.
+        unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
+    });
+    let result = file.map(|file| driver.send_file(slot, ticket, File::from(file), call.u64(3), call.u64(4)));
+    call.integer(if matches!(result, Some(Ok(()))) { TAKEN } else { GONE })
+}
+
+/// `sendFile(slot, ticket, descriptor, offset, length)`
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send(_: &Driver, call: &Arguments) -> sys::napi_value {
+    call.integer(UNSUPPORTED)
+}
