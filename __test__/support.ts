@@ -37,7 +37,8 @@ export class Wire {
   /** Everything up to the end of the connection. */
   async end(): Promise<string> {
     if (!this.socket.closed && !this.socket.readableEnded) {
-      await this.#any('end', 'close')
+      // A reset ends it as well.
+      await this.#any('end', 'close').catch(() => {})
     }
     this.socket.destroy()
     return this.received

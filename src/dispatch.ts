@@ -24,7 +24,9 @@ import type { EngineLimits, HotFunctions } from './native.ts'
 import type { Options } from './options.ts'
 import { Exchange } from './exchange.ts'
 import { Request } from './request.ts'
-import { Response, disposeResponse, needsDisposal, sendResponse } from './response.ts'
+import { ResponseStream } from './response-stream.ts'
+import { Response, claimResponse, openResponse, rareOf, sendResponse } from './response.ts'
+import type { Framing, Rare } from './response.ts'
 
 const HIGH = 2 ** 32
 
@@ -44,13 +46,19 @@ const UNTRACKED = { requireManualDestroy: true }
 export interface Waiting {
   /** Whose request it is. */
   client(): Client
-  /** The body that was asked for. */
-  onBody(bytes: Uint8Array): void
+  /** More of the body that was asked for; behind the last piece there may be trailers, as `name\nvalue\n…`. */
+  onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void
+  /** The body is larger than its limit. */
+  onBodyLimit(): void
   /** The body can't be had. */
   onFailure(error: ClientException): void
-  /** The client has left, or has closed its sending side. */
-  onAbort(): void
-  /** The answer is written, or never will be. */
+  /** All that was written of the answer has left. */
+  onDrained(): void
+  /** The client has closed its sending side. */
+  onHalfClosed(): void
+  /** The client has left. */
+  onGone(): void
+  /** The answer is written. */
   onWritten(): void
 }
 
@@ -145,7 +153,7 @@ export class Dispatcher implements ClientOwner {
     try {
       result = this.#handler(request)
     } catch (error) {
-      return this.#fail(request, exchange, error)
+      return this.fail(request, exchange, error)
     }
     if (result instanceof Response) return this.#answer(request, exchange, result)
     this.#settleLater(request, exchange, result)
@@ -154,53 +162,78 @@ export class Dispatcher implements ClientOwner {
   #settleLater(request: Request, exchange: Exchange, result: unknown): void {
     try {
       if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
-        return this.#fail(request, exchange, notAResponse(result))
+        return this.fail(request, exchange, notAResponse(result))
       }
       this.#open.push(exchange)
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (response instanceof Response) this.#answer(request, exchange, response)
-          else this.#fail(request, exchange, notAResponse(response))
+          else this.fail(request, exchange, notAResponse(response))
         },
-        (error: unknown) => this.#fail(request, exchange, error),
+        (error: unknown) => this.fail(request, exchange, error),
       )
     } catch (error) {
       // Its `then` is the application's own, and failed.
-      this.#fail(request, exchange, error)
+      this.fail(request, exchange, error)
     }
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
     try {
-      this.#send(exchange, response)
+      this.#send(request, exchange, response)
     } catch (error) {
-      this.#fail(request, exchange, error)
+      this.fail(request, exchange, error)
     }
   }
 
-  #send(exchange: Exchange, response: Response): void {
-    const { ticket } = exchange
+  #send(request: Request, exchange: Exchange, response: Response): void {
+    const rare = rareOf(response)
+    if (rare !== null) return this.#sendRare(request, exchange, response, rare)
+    this.#address(exchange)
+    sendResponse(response, this.#words, this.hot)
+    exchange.isAnswered = true
+    this.#timeout?.delete(exchange.ticket)
+    if (exchange.isWaiting) exchange.settle(null)
+  }
+
+  /** Notes whose answer follows. */
+  #address(exchange: Exchange): void {
     const words = this.#words
     words[ANSWER_WORDS + Answer.Slot] = exchange.slot
-    words[ANSWER_WORDS + Answer.TicketLow] = ticket
-    words[ANSWER_WORDS + Answer.TicketHigh] = ticket / HIGH
-    const disposal = needsDisposal(response)
-    const result = sendResponse(response, words, this.hot)
+    words[ANSWER_WORDS + Answer.TicketLow] = exchange.ticket
+    words[ANSWER_WORDS + Answer.TicketHigh] = exchange.ticket / HIGH
+  }
+
+  /** The rarer answers: somebody waits for the end, or the body comes by and by. */
+  #sendRare(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
+    if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
+    this.#address(exchange)
+    const isTaken = sendResponse(response, this.#words, this.hot) === 0
     exchange.isAnswered = true
-    this.#timeout?.delete(ticket)
-    if (disposal || exchange.isWaiting) this.#answered(exchange, response, disposal && result === 0)
-  }
-
-  /** The rarer end of an answer: somebody wants to know of it. */
-  #answered(exchange: Exchange, response: Response, isDisposedLater: boolean): void {
+    this.#timeout?.delete(exchange.ticket)
     const dispose = (): void => {
-      disposeResponse(response, (exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+      rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
     }
-    exchange.settle(isDisposedLater ? dispose : null)
-    if (!isDisposedLater) dispose()
+    exchange.settle(isTaken ? dispose : null)
+    if (!isTaken) dispose()
   }
 
-  #fail(request: Request, exchange: Exchange, error: unknown): void {
+  #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
+    claimResponse(response)
+    this.#timeout?.delete(exchange.ticket)
+    // Its request stays in use: the head must not keep a whole slab.
+    this.#open.push(exchange)
+    new ResponseStream(this, request, exchange, response, rare).begin()
+  }
+
+  /** Begins a streamed answer; 1 when its request isn't open any more. */
+  openStream(exchange: Exchange, response: Response, framing: Framing): number {
+    this.#address(exchange)
+    return openResponse(response, this.#words, this.hot, framing)
+  }
+
+  /** Answers as a handler deserves that has failed. */
+  fail(request: Request, exchange: Exchange, error: unknown): void {
     if (error instanceof ClientException && error.getCode() !== 413) {
       // The client is at fault and often gone; whoever let this escape is done with it.
       void exchange.client().stop(1000).catch(() => {})
@@ -208,7 +241,7 @@ export class Dispatcher implements ClientOwner {
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
     if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
-    this.#logFailure('a handler failed', request, error)
+    this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
     else this.#answer(request, exchange, page)
@@ -227,7 +260,8 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.close()
   }
 
-  #logFailure(message: string, request: Request, exception: unknown): void {
+  /** A line in the log about one request. */
+  logFailure(message: string, request: Request, exception: unknown): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
     const context = this.options.get('requestLogContext') ? { exception, request } : { exception }
     this.logger.error(`${message}: ${target}`, context)
@@ -245,10 +279,10 @@ export class Dispatcher implements ClientOwner {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
       if (allow !== null) response.setHeader('allow', allow)
-      this.#send(exchange, response)
+      this.#send(request, exchange, response)
     }
     const giveUp = (error: unknown): void => {
-      this.#logFailure('the error handler failed', request, error)
+      this.logFailure('the error handler failed', request, error)
       send(LAST_RESORT.handleError(status, reason))
     }
     // A page that can't be sent isn't asked for again: an error handler may give the same one each time.
@@ -318,25 +352,29 @@ export class Dispatcher implements ClientOwner {
     const waiting = this.waiting.get(id)
     if (waiting === undefined) return
     switch (kind & 0xff) {
-      case Notice.Body:
-        return waiting.onBody(this.#bytesAt(kind, at))
+      case Notice.Body: {
+        const flags = kind >>> 16
+        const trailers = (flags & Flag.Trailers) === 0 ? null : this.hot.takeBytes(words[at + 4]!).toString('latin1')
+        return waiting.onBody(this.#bytesAt(kind, at), (flags & Flag.End) !== 0, trailers)
+      }
       case Notice.BodyLimit:
-        return waiting.onFailure(new ClientException(waiting.client(), 'the body is larger than its limit', 413))
+        return waiting.onBodyLimit()
       case Notice.BodyFailed:
         // It was asked for too late, which the engine could not say at once.
         if (words[at + 4] === 0) return waiting.onFailure(this.gone(waiting))
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
+      case Notice.Drained:
+        return waiting.onDrained()
       case Notice.Aborted: {
         this.waiting.delete(id)
         // Whoever hears of it sees a closed client whose hooks have run.
         const client = waiting.client()
         noteClosed(client)
         waiting.onFailure(new ClientException(client, 'the client disconnected', 408))
-        waiting.onAbort()
-        return waiting.onWritten()
+        return waiting.onGone()
       }
       case Notice.HalfClosed:
-        return waiting.onAbort()
+        return waiting.onHalfClosed()
       case Notice.Written:
         this.waiting.delete(id)
         return waiting.onWritten()
@@ -352,7 +390,8 @@ export class Dispatcher implements ClientOwner {
 
   #changeSlab(slab: Buffer): void {
     // A request that is still open would keep its whole slab: it takes its head along instead.
-    for (const exchange of this.#open) if (!exchange.isAnswered) exchange.leaveSlab()
+    const used = this.#slab
+    for (const exchange of this.#open) if (!exchange.isAnswered && used !== null) exchange.leaveSlab(used)
     this.#open = []
     this.#slab = slab
   }

@@ -3,16 +3,22 @@
  */
 import { Client, toAddress } from './client.ts'
 import type { Dispatcher, Waiting } from './dispatch.ts'
-import type { ClientException } from './errors.ts'
+import { ClientException } from './errors.ts'
 import { Fields } from './fields.ts'
 import { Flag } from './native.ts'
 import type { ClientFacts } from './native.ts'
+import { IncomingBody, trailersOf } from './incoming-body.ts'
+import type { BodyPort } from './incoming-body.ts'
 import { RequestBody } from './request-body.ts'
 import type { BodySource } from './request-body.ts'
 import type { RequestOrigin } from './request.ts'
+import type { ResponseStream } from './response-stream.ts'
+import type { Trailers } from './trailers.ts'
+
+const BYTE_ORDER_MARK = 0xfeff
 
 /** A request and its answer. */
-export class Exchange implements RequestOrigin, BodySource, Waiting {
+export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   readonly slot: number
   readonly ticket: number
   /** Somebody waits for something: it stands in the dispatcher's map. */
@@ -65,7 +71,8 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   }
 
   /** The slab is used up: what lies in it is copied out. */
-  leaveSlab(): void {
+  leaveSlab(slab: Buffer): void {
+    if (this.#slab !== slab) return
     if (this.#bodyLength >= 0) this.whole()
     this.moveHead(this.#dispatcher.hot.copyHead(this.#slab, this.#head))
   }
@@ -115,22 +122,78 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   whole(): Uint8Array | null {
     if (this.#bodyLength < 0) return null
     const extra = this.#extra()
-    extra.whole ??= Buffer.from(this.#slab.subarray(this.#bodyAt, this.#bodyAt + this.#bodyLength))
+    if (extra.whole === null) {
+      // Small bodies come from Node's pool; what lies beside them in the slab isn't for users.
+      extra.whole = Buffer.allocUnsafe(this.#bodyLength)
+      this.#slab.copy(extra.whole, 0, this.#bodyAt, this.#bodyAt + this.#bodyLength)
+    }
     return extra.whole
   }
 
-  receive(): Promise<Uint8Array> {
-    const extra = this.#extra()
-    return new Promise((resolve, reject) => {
-      extra.resolve = resolve
-      extra.reject = reject
-      if (this.#dispatcher.hot.wantBody(this.slot, this.ticket) === 0) this.#wait()
-      else reject(this.#dispatcher.gone(this))
-    })
+  text(): string | null {
+    if (this.#bodyLength < 0) return null
+    const whole = this.#rare?.whole ?? null
+    const text =
+      whole === null
+        ? this.#slab.toString('utf8', this.#bodyAt, this.#bodyAt + this.#bodyLength)
+        : whole.toString('utf8')
+    return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text
+  }
+
+  read(): Promise<Uint8Array | null> {
+    return this.#incoming().read()
+  }
+
+  rest(): Promise<Uint8Array> {
+    return this.#incoming().rest()
+  }
+
+  close(): void {
+    if (this.#bodyLength < 0) this.#incoming().close()
   }
 
   raise(limit: number): void {
+    if (this.#bodyLength < 0) this.#incoming().raise(limit)
+  }
+
+  grant(bytes: number): boolean {
+    return this.#waitIf(this.#dispatcher.hot.grantBody(this.slot, this.ticket, bytes) === 0)
+  }
+
+  wantWhole(): boolean {
+    return this.#waitIf(this.#dispatcher.hot.wantBody(this.slot, this.ticket) === 0)
+  }
+
+  #waitIf(isTaken: boolean): boolean {
+    if (isTaken) this.#wait()
+    return isTaken
+  }
+
+  raiseLimit(limit: number): void {
     this.#dispatcher.hot.raiseBodyLimit(this.slot, this.ticket, limit)
+  }
+
+  gone(): ClientException {
+    return this.#dispatcher.gone(this)
+  }
+
+  limitHit(): ClientException {
+    return new ClientException(this.client(), 'the body is larger than its limit', 413)
+  }
+
+  trailers(): Trailers | null {
+    if ((this.#flags & Flag.Body) === 0) return null
+    // A body that came together with its head has none.
+    if (this.#bodyLength >= 0) return trailersOf({}, null)
+    const incoming = this.#incoming()
+    if (this.#extra().isSettled) incoming.onAnswered()
+    else this.#wait()
+    return incoming.trailers(this.header('trailer'))
+  }
+
+  #incoming(): IncomingBody {
+    const extra = this.#extra()
+    return (extra.incoming ??= new IncomingBody(this))
   }
 
   signal(): AbortSignal {
@@ -160,6 +223,7 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
   settle(onWritten: (() => void) | null): void {
     const extra = this.#extra()
     extra.isSettled = true
+    extra.incoming?.onAnswered()
     if (onWritten === null) {
       this.#dispatcher.waiting.delete(this.ticket)
     } else {
@@ -168,16 +232,45 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
     }
   }
 
-  onBody(bytes: Uint8Array): void {
-    this.#rare?.resolve?.(bytes)
+  /** The answer is given by and by; null: it won't be. */
+  setStream(stream: ResponseStream | null): void {
+    this.#extra().stream = stream
+    if (stream !== null) this.#wait()
+    else if (this.#rare?.incoming === null && this.#rare.controller === null) this.#dispatcher.waiting.delete(this.ticket)
+  }
+
+  /** The end of the answer is handed over; when it is written the stream hears of it. */
+  endStream(): void {
+    const extra = this.#extra()
+    this.isAnswered = true
+    this.settle(() => extra.stream?.onWritten())
+  }
+
+  onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void {
+    this.#rare?.incoming?.onPiece(bytes, isLast, trailers)
+  }
+
+  onBodyLimit(): void {
+    this.#rare?.incoming?.onLimit()
   }
 
   onFailure(error: ClientException): void {
-    this.#rare?.reject?.(error)
+    this.#rare?.incoming?.onFailure(error)
   }
 
-  onAbort(): void {
+  onDrained(): void {
+    this.#rare?.stream?.onDrained()
+  }
+
+  onHalfClosed(): void {
     this.#rare?.controller?.abort()
+    this.#rare?.stream?.onHalfClosed()
+  }
+
+  onGone(): void {
+    this.#rare?.controller?.abort()
+    this.#rare?.stream?.onGone()
+    this.#rare?.written?.()
   }
 
   onWritten(): void {
@@ -198,8 +291,8 @@ export class Exchange implements RequestOrigin, BodySource, Waiting {
 class Rare {
   client: Client | null = null
   whole: Buffer | null = null
-  resolve: ((bytes: Uint8Array) => void) | null = null
-  reject: ((error: ClientException) => void) | null = null
+  incoming: IncomingBody | null = null
+  stream: ResponseStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null
   isSettled = false

@@ -4,6 +4,7 @@
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { ClientException, HttpErrorException, StateError } from './errors.ts'
+import { FileBody } from './file-body.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from './logger.ts'
@@ -48,9 +49,11 @@ export async function inject(request: Request, settings: InjectSettings): Promis
 
 async function answer(request: Request, { handler, options }: InjectSettings): Promise<Response> {
   const seconds = options.get('handlerTimeout')
-  const answered = Promise.resolve(handler(request)).then((response: unknown) => {
-    if (response instanceof Response) return response
-    throw notAResponse(response)
+  const answered = Promise.resolve(handler(request)).then(async (response: unknown) => {
+    if (!(response instanceof Response)) throw notAResponse(response)
+    const body = response.getBody()
+    if (body instanceof FileBody) await body.probe(response)
+    return response
   })
   if (seconds === 0) return answered
   let timer: NodeJS.Timeout | undefined

@@ -9,7 +9,9 @@ import { InvalidCookieException, MissingAttributeError, OptionError, StateError,
 import { Fields, Role, eachField, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { RequestBody, bodyOf } from './request-body.ts'
+import type { Streamed } from './source.ts'
 import { pathOf, queryOf, uriOf, withQuery } from './target.ts'
+import { Trailers } from './trailers.ts'
 
 /** Value of a query parameter, or several of them. */
 export type QueryValue = string | number | readonly (string | number)[]
@@ -23,6 +25,8 @@ export interface RequestOrigin {
   method(): string
   version(): string
   body(): RequestBody
+  /** What follows the body; null where there is none. */
+  trailers(): Trailers | null
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string
   signal(): AbortSignal
@@ -49,6 +53,7 @@ export class Request {
   #version: string | null = null
   #fields: Fields | null = null
   #body: RequestBody | null = null
+  #trailers: Trailers | null | undefined = undefined
   #attributes: Map<AttributeKey, unknown> | null = null
   /** Of a request made by hand. */
   #controller: AbortController | null = null
@@ -67,8 +72,9 @@ export class Request {
     method: string,
     uri: string | URL,
     headers: FieldsInit = {},
-    body: string | Uint8Array | null = null,
+    body: string | Uint8Array | Streamed | null = null,
     protocol: '1.0' | '1.1' | '2' = '1.1',
+    trailers: Trailers | null = null,
   ): Request {
     const request = new Request(null)
     request.#method = checkMethod(method)
@@ -86,10 +92,11 @@ export class Request {
       if (nameOf(name).lower === 'host') fields.delete('host')
       fields.add(name, value as FieldValue)
     })
-    const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.byteLength ?? 0)
-    if (body !== null && !fields.has('content-length')) fields.add('content-length', length)
+    const length = lengthOf(body)
+    if (body !== null && length >= 0 && !fields.has('content-length')) fields.add('content-length', length)
     request.#fields = fields
     request.#body = bodyOf(body)
+    request.#trailers = trailers ?? (body === null ? null : new Trailers({}))
     return request
   }
 
@@ -464,20 +471,47 @@ export class Request {
   }
 
   /**
-   * Replaces the body that later handlers see.
+   * Replaces the body that later handlers see. Content sets its length; a body that comes piece by piece
+   * removes it.
    *
-   * @example request.setBody('{}')
+   * @example request.setBody(request.getBody().stream().pipeThrough(new DecompressionStream('gzip')))
    */
-  setBody(body: string | Uint8Array | RequestBody | null): void {
-    if (body instanceof RequestBody) {
-      this.#body = body
-      this.removeHeader('content-length')
-      return
-    }
-    this.#body = bodyOf(body)
-    const length = typeof body === 'string' ? Buffer.byteLength(body) : (body?.byteLength ?? 0)
-    if (length === 0 && /^(GET|HEAD|OPTIONS|TRACE)$/.test(this.getMethod())) this.removeHeader('content-length')
+  setBody(body: string | Uint8Array | Streamed | RequestBody | null): void {
+    this.#body = body instanceof RequestBody ? body : bodyOf(body)
+    const length = lengthOf(body)
+    const isBare = length === 0 && /^(GET|HEAD|OPTIONS|TRACE)$/.test(this.getMethod())
+    if (length < 0 || isBare) this.removeHeader('content-length')
     else this.setHeader('content-length', length)
+  }
+
+  /**
+   * What follows the body; null for a request that has none. Its fields come with the end of the body, so
+   * they are there once that was read.
+   *
+   * @example const checksum = (await request.getTrailers()?.getMessage())?.getHeader('x-checksum')
+   */
+  getTrailers(): Trailers | null {
+    if (this.#trailers === undefined) this.#trailers = this.#origin?.trailers() ?? null
+    return this.#trailers
+  }
+
+  /**
+   * Replaces the trailers that later handlers see.
+   *
+   * @example request.setTrailers(new Trailers({ 'x-checksum': digest }))
+   */
+  setTrailers(trailers: Trailers): void {
+    if (!(trailers instanceof Trailers)) throw new StateError('request.setTrailers takes Trailers')
+    this.#trailers = trailers
+  }
+
+  /**
+   * Takes the trailers away from later handlers.
+   *
+   * @example request.removeTrailers()
+   */
+  removeTrailers(): void {
+    this.#trailers = null
   }
 
   /**
@@ -636,4 +670,12 @@ function queryValues(name: string, value: QueryValue): string[] {
     if (typeof each === 'string' || typeof each === 'number') return String(each)
     throw new OptionError(`query parameter ${name}`, each, 'a string or a number')
   })
+}
+
+/** Length of a body in bytes; -1 when it isn't known. */
+function lengthOf(body: string | Uint8Array | Streamed | RequestBody | null): number {
+  if (body === null) return 0
+  if (typeof body === 'string') return Buffer.byteLength(body)
+  if (body instanceof Uint8Array) return body.byteLength
+  return body instanceof Blob ? body.size : -1
 }

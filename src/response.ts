@@ -5,22 +5,76 @@ import { ResponseCookie, byName } from './cookie.ts'
 import { HandlerError, InvalidCookieException, OptionError, StateError, show } from './errors.ts'
 import { Fields, Role, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
+import { FileBody } from './file-body.ts'
+import { mediaTypeOf } from './media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
 import type { HotFunctions } from './native.ts'
+import { bytesOf, isStreamed, sourceOf } from './source.ts'
+import type { Streamed } from './source.ts'
 import { reasonPhrase } from './status.ts'
+import { Trailers } from './trailers.ts'
 
 /** A body that is there as a whole. */
 export type Content = string | Uint8Array
+/** A body of either kind. */
+export type Body = Content | Streamed
 
 /**
  * Sends a response for the request whose slot and ticket stand in the words already; says whether the
  * engine took it. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
-/** Runs the functions that wait for its end, once. */
-export let disposeResponse: (response: Response, report: (error: unknown) => void) => void
-/** Whether any function waits for its end. */
-export let needsDisposal: (response: Response) => boolean
+/** Marks a response whose body will be streamed as sent. Throws when it was sent before. */
+export let claimResponse: (response: Response) => void
+/** The same as `sendResponse` for one that was claimed: its body follows. */
+export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
+/** What few responses have; null for all others. */
+export let rareOf: (response: Response) => Rare | null
+
+/** Settings of `Response.file`. */
+export interface FileSettings {
+  /** Directory that the file has to be in. */
+  readonly root?: string | URL | null
+  /** Further headers. */
+  readonly headers?: FieldsInit
+}
+
+/** How a streamed body ends. */
+export interface Framing {
+  /** Its length in bytes; -1 when it isn't known. */
+  readonly length: number
+  /** Further fields, as they are sent. */
+  readonly lines: string
+}
+
+/** Content from this length on is written in portions, as fast as the client takes it. */
+const LONG = 256 * 1024
+
+/** What few responses have. */
+export class Rare {
+  /** Functions that wait for the end. */
+  disposers: (() => void)[] = []
+  /** The body is written by and by. */
+  isStreamed = false
+  trailers: Trailers | null = null
+  /** It was to be cut off before it was sent. */
+  isCut = false
+  /** Cuts the answer off that is being sent; says whether there was anything to cut. */
+  cut: (() => boolean) | null = null
+
+  /** Runs the functions that wait for the end, once. */
+  dispose(report: (error: unknown) => void): void {
+    const disposers = this.disposers
+    this.disposers = []
+    for (const dispose of disposers) {
+      try {
+        dispose()
+      } catch (error) {
+        report(error)
+      }
+    }
+  }
+}
 
 const { hasOwnProperty } = Object.prototype
 
@@ -42,18 +96,19 @@ export class Response {
   /** Checked fields as they are sent; out of date once `#fields` exists. */
   #lines = ''
   #fields: Fields | null = null
-  #body: Content | undefined = undefined
+  #body: Body | undefined = undefined
   #declaredLength = -1
   #closes = false
   #isSent = false
-  #disposers: (() => void)[] | null = null
+  #rare: Rare | null = null
 
   /**
-   * Status first, then headers, then the body. A wrong header throws here, naming it.
+   * Status first, then headers, then the body, then what follows it. A wrong header throws here, naming it.
+   * A body that comes piece by piece is read as fast as the client takes it, and cancelled when it leaves.
    *
-   * @example new Response(204)
+   * @example new Response(200, { 'content-type': 'text/plain' }, createReadStream('log.txt'))
    */
-  constructor(status = 200, headers?: FieldsInit | null, body: Content | null = null) {
+  constructor(status = 200, headers?: FieldsInit | null, body: Body | null = null, trailers: Trailers | null = null) {
     if (typeof status !== 'number') {
       throw new HandlerError(
         `the status comes first; for a body alone use Response.text(body). Got ${show(status)} as status`,
@@ -63,6 +118,7 @@ export class Response {
     if (headers !== undefined && headers !== null) this.#setLines(headers)
     if (body !== null) this.#setBody(body)
     if (this.#declaredLength >= 0) this.#declareLength(this.#declaredLength)
+    if (trailers !== null) this.setTrailers(trailers)
   }
 
   /**
@@ -108,6 +164,22 @@ export class Response {
     return new Response(status, { location: text.replace(NOT_IN_A_LOCATION, encodeURIComponent) })
   }
 
+  /**
+   * An answer with the content of a file, which is opened when the answer is sent: a 404 by the error handler
+   * when it is missing. With a root, the path is one below it, and no link leads out of it; without one,
+   * whatever the application names is opened. Content type, length, Last-Modified and ETag are set unless
+   * the headers have them.
+   *
+   * @example (request) => Response.file(decodeURIComponent(request.getPath()), { root: 'public' })
+   */
+  static file(path: string | URL, { root = null, headers }: FileSettings = {}): Response {
+    const response = new Response(200, headers, new FileBody(path, root))
+    if (headers === undefined || !response.hasHeader('content-type')) {
+      response.#prepend(`content-type: ${mediaTypeOf(String(path))}\r\n`)
+    }
+    return response
+  }
+
   static #of(status: number, type: string, body: string, headers?: FieldsInit): Response {
     const response = new Response(status, headers)
     // A content-type of the application's own comes first and counts.
@@ -150,23 +222,101 @@ export class Response {
   }
 
   /**
-   * The body; null when there is none.
+   * The body as it was given; null when there is none.
    *
    * @example response.getBody()
    */
-  getBody(): Content | null {
+  getBody(): Body | null {
     return this.#body ?? null
   }
 
   /**
-   * Replaces the body. Its length is sent with it; a length that was set before is forgotten.
+   * Replaces the body. The length of content is sent with it; a length that was set before is forgotten, and
+   * may be set again for a body that comes piece by piece.
    *
    * @example response.setBody('Hello')
    */
-  setBody(body: Content | null): void {
+  setBody(body: Body | null): void {
     this.#declaredLength = -1
     this.#body = undefined
+    if (this.#rare !== null) this.#rare.isStreamed = false
     if (body !== null) this.#setBody(body)
+  }
+
+  /**
+   * Everything in the body as bytes, as a test wants it. A body that comes piece by piece is read for it.
+   *
+   * @example const bytes = await (await server.inject(request)).buffer()
+   */
+  async buffer(): Promise<Uint8Array> {
+    const body = this.#body
+    if (body === undefined) return new Uint8Array(0)
+    if (typeof body === 'string') return Buffer.from(body)
+    if (body instanceof Uint8Array) return body
+    const source = sourceOf(body)
+    const pieces: Uint8Array[] = []
+    for (let item; (item = await source.next()).done !== true; ) pieces.push(bytesOf(item.value))
+    return Buffer.concat(pieces)
+  }
+
+  /**
+   * Everything in the body as text.
+   *
+   * @example t.is(await (await server.inject(request)).text(), 'Hello')
+   */
+  async text(): Promise<string> {
+    return typeof this.#body === 'string' ? this.#body : new TextDecoder().decode(await this.buffer())
+  }
+
+  /**
+   * Everything in the body as JSON.
+   *
+   * @example const { ok } = await (await server.inject(request)).json<{ ok: boolean }>()
+   */
+  async json<T = unknown>(): Promise<T> {
+    return JSON.parse(await this.text()) as T
+  }
+
+  /**
+   * What follows the body; null when nothing does.
+   *
+   * @example response.getTrailers()?.getFields()
+   */
+  getTrailers(): Trailers | null {
+    return this.#rare?.trailers ?? null
+  }
+
+  /**
+   * Has fields follow the body, where the protocol can: not in HTTP/1.0, and not behind an answer that has
+   * no body. They are announced in a `trailer` field unless one is set.
+   *
+   * @example response.setTrailers(new Trailers(() => ({ 'x-rows': rows }), ['x-rows']))
+   */
+  setTrailers(trailers: Trailers): void {
+    if (!(trailers instanceof Trailers)) throw new HandlerError(`setTrailers takes Trailers; got ${show(trailers)}`)
+    this.#extra().trailers = trailers
+  }
+
+  /**
+   * Takes back what `setTrailers` set.
+   *
+   * @example response.removeTrailers()
+   */
+  removeTrailers(): void {
+    if (this.#rare !== null) this.#rare.trailers = null
+  }
+
+  /**
+   * Cuts the answer off: its client sees that it isn't complete, and nothing is logged. True when there was
+   * anything left to cut.
+   *
+   * @example if (quota.isUsedUp()) response.abort()
+   */
+  abort(): boolean {
+    const rare = this.#extra()
+    if (this.#isSent) return rare.cut?.() ?? false
+    rare.isCut = true
+    return true
   }
 
   /**
@@ -344,7 +494,7 @@ export class Response {
    * @example response.onDispose(() => lock.release())
    */
   onDispose(callback: () => void): void {
-    ;(this.#disposers ??= []).push(callback)
+    this.#extra().disposers.push(callback)
   }
 
   #isSpecial(name: string): boolean {
@@ -382,11 +532,25 @@ export class Response {
     else this.#setSpecial(name, value)
   }
 
-  #setBody(body: Content): void {
-    if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
-      throw new HandlerError(`a body must be a string, a Uint8Array or null; got ${show(body)}`)
+  #setBody(body: Body): void {
+    if (typeof body === 'string' ? body.length >= LONG : !(body instanceof Uint8Array) || body.length >= LONG) {
+      this.#setStreamed(body)
     }
     this.#body = body
+  }
+
+  #setStreamed(body: Body): void {
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+      if (!isStreamed(body)) {
+        throw new HandlerError(`a body must be a string, a Uint8Array, a stream of them, or null; got ${show(body)}`)
+      }
+      if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
+    }
+    this.#extra().isStreamed = true
+  }
+
+  #extra(): Rare {
+    return (this.#rare ??= new Rare())
   }
 
   #materialise(): Fields {
@@ -395,12 +559,14 @@ export class Response {
 
   #bodyLength(): number {
     if (this.#body === undefined) return 0
-    return typeof this.#body === 'string' ? Buffer.byteLength(this.#body) : this.#body.byteLength
+    if (typeof this.#body === 'string') return Buffer.byteLength(this.#body)
+    return this.#body instanceof Uint8Array ? this.#body.byteLength : -1
   }
 
   #length(): string | null {
     if (this.#declaredLength >= 0) return String(this.#declaredLength)
-    return this.#body === undefined ? null : String(this.#bodyLength())
+    const length = this.#body === undefined ? -1 : this.#bodyLength()
+    return length < 0 ? null : String(length)
   }
 
   /** Notes a length, or leaves everything as it was if the body is longer. */
@@ -410,43 +576,51 @@ export class Response {
     this.#declaredLength = declared
   }
 
-  #send(words: Uint32Array, hot: HotFunctions): number {
+  #claim(): void {
     if (this.#isSent) throw new StateError('this Response was sent already; make a new one for each request')
     const status = this.#status
     if (status < 200) throw new HandlerError(`a handler can't answer with ${status}; see request.inform`)
     this.#isSent = true
-    const body = this.#body
+  }
+
+  #send(words: Uint32Array, hot: HotFunctions): number {
+    this.#claim()
+    const body = this.#body as Content | undefined
     let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#disposers !== null) flags |= AnswerFlag.TellWritten
+    if (this.#rare !== null) flags |= AnswerFlag.TellWritten
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     if (this.#declaredLength >= 0) {
       flags |= AnswerFlag.Length
       words[ANSWER_WORDS + Answer.LengthLow] = this.#declaredLength
       words[ANSWER_WORDS + Answer.LengthHigh] = this.#declaredLength / 2 ** 32
     }
-    words[ANSWER_WORDS + Answer.Status] = status
+    words[ANSWER_WORDS + Answer.Status] = this.#status
     words[ANSWER_WORDS + Answer.Flags] = flags
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
     return hot.respond(lines, body, this.#reason)
   }
 
-  #dispose(report: (error: unknown) => void): void {
-    const disposers = this.#disposers
-    this.#disposers = null
-    for (const dispose of disposers ?? []) {
-      try {
-        dispose()
-      } catch (error) {
-        report(error)
-      }
+  #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {
+    let flags: number = AnswerFlag.TellWritten
+    if (this.#closes) flags |= AnswerFlag.Close
+    if (this.#reason !== undefined) flags |= AnswerFlag.Reason
+    if (length >= 0) {
+      flags |= AnswerFlag.Length
+      words[ANSWER_WORDS + Answer.LengthLow] = length
+      words[ANSWER_WORDS + Answer.LengthHigh] = length / 2 ** 32
     }
+    words[ANSWER_WORDS + Answer.Status] = this.#status
+    words[ANSWER_WORDS + Answer.Flags] = flags
+    const own = this.#fields === null ? this.#lines : this.#fields.toLines()
+    return hot.startStream(own + lines, undefined, this.#reason)
   }
 
   static {
     sendResponse = (response, words, hot) => response.#send(words, hot)
-    disposeResponse = (response, report) => response.#dispose(report)
-    needsDisposal = (response) => response.#disposers !== null
+    claimResponse = (response) => response.#claim()
+    openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
+    rareOf = (response) => response.#rare
   }
 }
 

@@ -1,0 +1,360 @@
+/**
+ * Answers whose body is written by and by: streams, files, long content, and all that has trailers.
+ *
+ *   held ── first bytes, 100 ms, or the end ──► open ── end ──► written
+ *     └── the source fails: an error page        └── the source fails: the connection is cut
+ *
+ * The head waits for the first bytes, so that both leave in one write. Pieces shorter than
+ * `streamThreshold` are gathered for as long as the source gives them without a pause. With more than the
+ * high-water mark unsent the source isn't asked for more until all has left. Whatever ends an answer
+ * before its source has ended cancels the source, once.
+ */
+import { Client } from './client.ts'
+import { ClientException, HandlerError, show } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import { FileBody } from './file-body.ts'
+import type { HotFunctions } from './native.ts'
+import type { Options } from './options.ts'
+import type { Request } from './request.ts'
+import type { Framing, Rare, Response } from './response.ts'
+import { WholeSource, sourceOf } from './source.ts'
+import type { PieceSource } from './source.ts'
+import { trailerLines } from './trailers.ts'
+
+/** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
+const HIGH_WATER = 64 * 1024
+/** Long pieces are handed to the engine in portions of this size, in bytes. */
+const PORTION = 128 * 1024
+/** How long the head waits for the first bytes, in milliseconds. */
+const HEAD_WAIT = 100
+/**
+ * How long a silent source is kept for a client that has closed its sending side, in milliseconds. Most of
+ * them have left, and only a write would tell.
+ */
+const SILENCE = 1000
+
+/** What a stream needs of its dispatcher. */
+export interface StreamOwner {
+  readonly hot: HotFunctions
+  readonly options: Options
+  /** Begins the answer; 1 when its request isn't open any more. */
+  openStream(exchange: Exchange, response: Response, framing: Framing): number
+  /** Answers as if the handler had failed. */
+  fail(request: Request, exchange: Exchange, error: unknown): void
+  /** A line in the log. */
+  logFailure(message: string, request: Request, error: unknown): void
+}
+
+/** One such answer. */
+export class ResponseStream {
+  readonly #owner: StreamOwner
+  readonly #request: Request
+  readonly #exchange: Exchange
+  readonly #response: Response
+  readonly #rare: Rare
+  readonly #source: PieceSource
+  readonly #threshold: number
+  /** Bytes that are still to come; -1 when that isn't known. */
+  #missing = -1
+  #isOpen = false
+  /** Nothing more is written. */
+  #isOver = false
+  /** The source is asked for a piece. */
+  #isReading = false
+  #hasEnded = false
+  #isBlocked = false
+  #isTickPlanned = false
+  #isPeerDone = false
+  #resume: (() => void) | null = null
+  #timer: NodeJS.Timeout | null = null
+  /** What is gathered; never text and pieces at once. */
+  #text = ''
+  #pieces: Uint8Array[] = []
+  #gathered = 0
+
+  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, rare: Rare) {
+    this.#owner = owner
+    this.#request = request
+    this.#exchange = exchange
+    this.#response = response
+    this.#rare = rare
+    this.#threshold = owner.options.get('streamThreshold')
+    const body = response.getBody() ?? ''
+    const isContent = typeof body === 'string' || body instanceof Uint8Array
+    this.#source = isContent ? new WholeSource(body) : body instanceof FileBody ? body : sourceOf(body)
+  }
+
+  /** Begins to read the source. */
+  begin(): void {
+    if (this.#exchange.isAnswered) return this.#leave()
+    this.#rare.cut = () => this.#cut()
+    this.#exchange.setStream(this)
+    if (this.#rare.isCut) return void this.#cut()
+    this.#planTick()
+    void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
+      if (this.#isOver) return
+      this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
+      if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
+      for (;;) {
+        this.#isReading = true
+        const item = await this.#source.next()
+        this.#isReading = false
+        if (this.#isOver) return
+        this.#stopTimer()
+        if (item.done === true) break
+        await this.#take(item.value)
+        if (this.#isOver) return
+        if (this.#isPeerDone) this.#planTick()
+      }
+      this.#hasEnded = true
+      await this.#end()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Takes a piece; the result is there when the next one may come. */
+  #take(piece: unknown): Promise<void> | undefined {
+    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
+      throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
+    }
+    if (piece.length > PORTION) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
+    if (typeof piece === 'string') this.#gatherText(piece)
+    else if (piece.length >= this.#threshold) this.#writeBehind(piece)
+    else if (piece.length > 0) this.#gatherBytes(piece)
+    return this.#isBlocked ? this.#drained() : undefined
+  }
+
+  async #takeLong(bytes: Uint8Array): Promise<void> {
+    const { length } = bytes
+    if (this.#missing >= 0) this.#count(length)
+    for (let at = 0; at < length && !this.#isOver; at += PORTION) {
+      // Between two portions the application may have transferred or shrunk its buffer.
+      if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
+      this.#writeBehind(bytes.subarray(at, Math.min(at + PORTION, length)))
+      if (this.#isBlocked) await this.#drained()
+    }
+  }
+
+  #count(length: number): void {
+    if (length > this.#missing) {
+      throw new HandlerError(`the body is longer than its content-length of ${this.#response.getHeader('content-length')}`)
+    }
+    this.#missing -= length
+  }
+
+  #gatherText(piece: string): void {
+    if (piece === '') return
+    if (this.#pieces.length > 0) this.#flush()
+    this.#text += piece
+    this.#gather(piece.length)
+  }
+
+  #gatherBytes(piece: Uint8Array): void {
+    if (this.#text !== '') this.#flush()
+    // A copy: sources may fill the same memory again once they are asked for more.
+    this.#pieces.push(Buffer.from(piece))
+    this.#gather(piece.length)
+  }
+
+  #gather(length: number): void {
+    this.#gathered += length
+    if (this.#gathered >= this.#threshold) this.#flush()
+    else this.#planTick()
+  }
+
+  /** Hands over what is gathered. */
+  #flush(): void {
+    const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
+    this.#text = ''
+    this.#pieces = []
+    this.#gathered = 0
+    if (gathered.length > 0) this.#write(gathered)
+  }
+
+  #writeBehind(bytes: Uint8Array): void {
+    this.#flush()
+    if (!this.#isOver) this.#write(bytes)
+  }
+
+  #write(data: string | Uint8Array): void {
+    if (!this.#open()) return
+    // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
+    const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
+    const waiting = this.#owner.hot.write(this.#exchange.slot, this.#exchange.ticket, isShared ? new Uint8Array(data) : data)
+    if (waiting < 0) this.#leave()
+    else this.#isBlocked = waiting > HIGH_WATER
+  }
+
+  /** Sees to it that the head has been handed over; false when nobody is there for it. */
+  #open(): boolean {
+    if (this.#isOpen || this.#isOver) return this.#isOpen
+    this.#isOpen = true
+    const { trailers } = this.#rare
+    let length = Number(this.#response.getHeader('content-length') ?? -1)
+    let lines = ''
+    if (trailers !== null && this.#exchange.version() !== '1.0') {
+      length = -1
+      const names = trailers.getFields().join(', ')
+      if (names !== '' && !this.#response.hasHeader('trailer')) lines = `trailer: ${names}\r\n`
+    }
+    if (this.#owner.openStream(this.#exchange, this.#response, { length, lines }) === 0) return true
+    // Nothing will be heard of it: its client had gone, or it was answered.
+    this.#exchange.setStream(null)
+    this.#leave()
+    return false
+  }
+
+  /** Resolves when the engine has handed everything to the kernel, or nothing more is written. */
+  #drained(): Promise<void> {
+    return new Promise((resolve) => (this.#resume = resolve))
+  }
+
+  /** Has `onTick` called when the source pauses: when nothing else is left to run before the event loop goes on. */
+  #planTick(): void {
+    if (this.#isTickPlanned) return
+    this.#isTickPlanned = true
+    process.nextTick(tick, this)
+  }
+
+  /** The source pauses. */
+  onTick(): void {
+    this.#isTickPlanned = false
+    if (this.#isOver) return
+    this.#flush()
+    if (this.#isOver || this.#timer !== null || !this.#isReading) return
+    if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
+    else if (this.#isPeerDone) this.#timer = setTimeout(() => this.#cut(), SILENCE)
+  }
+
+  #stopHolding(): void {
+    this.#timer = null
+    if (!this.#open()) return
+    const hasPeerLeft = this.#exchange.client().getStatus() === Client.CLOSED_RD
+    if (hasPeerLeft && !this.#owner.options.get('allowHalfClose')) this.onHalfClosed()
+  }
+
+  /** All that was written has left. */
+  onDrained(): void {
+    this.#isBlocked = false
+    const resume = this.#resume
+    this.#resume = null
+    resume?.()
+  }
+
+  /** The client has closed its sending side. */
+  onHalfClosed(): void {
+    this.#isPeerDone = true
+    this.#planTick()
+  }
+
+  /** The client has left. */
+  onGone(): void {
+    this.#leave()
+  }
+
+  /** The end is on its way. */
+  onWritten(): void {
+    this.#dispose()
+  }
+
+  async #end(): Promise<void> {
+    this.#flush()
+    if (this.#missing > 0) {
+      this.#logFailure(new HandlerError(`the body is ${this.#missing} bytes shorter than its content-length`))
+    }
+    const { trailers } = this.#rare
+    if (trailers === null) return this.#close('')
+    this.#open()
+    const lines = await trailerLines(trailers)
+    if (!this.#isOver) this.#close(lines)
+  }
+
+  /** The answer has no body: its source is not for anybody. */
+  #endUnread(): void {
+    this.#stop()
+    this.#isOver = false
+    this.#close('')
+  }
+
+  #close(lines: string): void {
+    if (!this.#open()) return
+    this.#stop()
+    this.#exchange.endStream()
+    if (this.#owner.hot.end(this.#exchange.slot, this.#exchange.ticket, lines) !== 0) this.#dispose()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return
+    // A source that has failed needs no telling that nobody wants more of it.
+    this.#hasEnded ||= this.#isReading
+    // Once the source has given something there is no other answer.
+    if (this.#gathered > 0) this.#flush()
+    if (this.#isOver) return
+    this.#stop()
+    if (this.#isOpen) {
+      if (!(error instanceof ClientException)) this.#logFailure(error)
+      this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
+      this.#dispose()
+    } else {
+      this.#exchange.setStream(null)
+      this.#dispose()
+      this.#owner.fail(this.#request, this.#exchange, error)
+    }
+  }
+
+  #cut(): boolean {
+    if (this.#isOver) return false
+    this.#stop()
+    this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
+    this.#dispose()
+    return true
+  }
+
+  #leave(): void {
+    this.#stop()
+    this.#dispose()
+  }
+
+  /** Nothing more is read or written. */
+  #stop(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#rare.cut = null
+    this.#stopTimer()
+    this.#text = ''
+    this.#pieces = []
+    this.onDrained()
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#source.cancel((error) => this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error))
+  }
+
+  #stopTimer(): void {
+    if (this.#timer === null) return
+    clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #dispose(): void {
+    this.#rare.dispose((error) => this.#owner.logFailure('a dispose hook of a response failed', this.#request, error))
+  }
+
+  #logFailure(error: unknown): void {
+    this.#owner.logFailure('the body of a response failed', this.#request, error)
+  }
+}
+
+function tick(stream: ResponseStream): void {
+  stream.onTick()
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
