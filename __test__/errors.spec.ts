@@ -124,6 +124,7 @@ const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof
   [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
   [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],
   [413, 'a body above its limit', post('hello'), async (request) => Response.text(await request.text()), { bodySizeLimit: 4 }],
+  [417, 'an expectation that can not be met', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
   [503, 'a handler out of time', LAST_GET, never, { handlerTimeout: 0.01 }],
 ]
 for (const [status, what, request, handler, settings] of SERVER_MADE) {

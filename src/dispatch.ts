@@ -40,6 +40,7 @@ const LOOK = 2
 const LOG = 3
 
 const LAST_RESORT = new DefaultErrorHandler()
+const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
 
 /** What waits for news of one request. */
@@ -139,8 +140,8 @@ export class Dispatcher implements ClientOwner {
     const ticket = words[at + 2]! + words[at + 3]! * HIGH
     const method = (kind >>> 8) & 0xff
     const exchange = new Exchange(this, slab, words[at + 4]!, words[at + 1]!, ticket, method, flags)
-    if ((flags & (Flag.Body | Flag.Spilled)) !== 0) this.#takeBytes(exchange, words, at, flags)
     const request = new Request(exchange)
+    if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
     this.#timeout?.add(ticket, () => this.#expire(request, exchange))
     // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
@@ -323,11 +324,17 @@ export class Dispatcher implements ClientOwner {
     this.logger.debug(`client ${client.getId()} at ${client.getRemoteAddress()} requests ${line}`)
   }
 
-  #takeBytes(exchange: Exchange, words: Uint32Array, at: number, flags: number): void {
+  /** What few heads have; true for a request that is answered by it. */
+  #takeUnusual(request: Request, exchange: Exchange, words: Uint32Array, at: number, flags: number): boolean {
     if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
-    if ((flags & Flag.Whole) === 0) return
-    if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))
-    else exchange.setPlace(words[at + 5]!, words[at + 6]!)
+    if ((flags & Flag.Whole) !== 0) {
+      if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))
+      else exchange.setPlace(words[at + 5]!, words[at + 6]!)
+    }
+    if ((flags & Flag.ExpectsOther) === 0) return false
+    // Whether the body comes is unknown, so nothing behind it can be trusted to be a request.
+    this.#answerError(request, exchange, 417, null, true)
+    return true
   }
 
   /** News of requests and clients that somebody waits for. */

@@ -42,6 +42,7 @@ export const Flag = {
   Spilled: 128,
   End: 256,
   Trailers: 512,
+  ExpectsOther: 1024,
 } as const
 
 /** Where the numbers of an answer stand behind the records. */

@@ -52,8 +52,6 @@ pub enum RequestError {
     ContentLength,
     /// CONNECT announces content, which it can't have. RFC 9110 §9.3.6.
     ConnectContent,
-    /// Expect with anything but 100-continue. RFC 9110 §10.1.1.
-    Expectation,
     /// The request line outgrew `Limits::request_line_limit`.
     RequestLineTooLong,
     /// The header section outgrew `Limits::header_size_limit`.
@@ -124,9 +122,6 @@ impl RequestError {
             RequestError::ContentLength => reason(400, "BUSBAR_CONTENT_LENGTH", "invalid Content-Length"),
             RequestError::ConnectContent => {
                 reason(400, "BUSBAR_CONNECT_CONTENT", "CONNECT has no content of its own")
-            }
-            RequestError::Expectation => {
-                reason(417, "BUSBAR_EXPECTATION", "only 100-continue can be expected")
             }
             RequestError::RequestLineTooLong => {
                 reason(414, "BUSBAR_REQUEST_LINE_TOO_LONG", "the request line is too long")

@@ -91,6 +91,17 @@ pub enum Version {
     Http11,
 }
 
+/// What a client expects before it sends the body. RFC 9110 §10.1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expectation {
+    /// Nothing.
+    None,
+    /// A 100, which goes out when the body is first asked for.
+    Continue,
+    /// Something else: 417 is owed, and nobody may ask for the body.
+    Other,
+}
+
 /// One request.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -104,8 +115,8 @@ pub struct Request<'a> {
     pub keep_alive: bool,
     /// It is CONNECT or asks for an upgrade: nothing behind it is parsed before its answer.
     pub upgrade: bool,
-    /// The client waits for a 100 before it sends the body.
-    pub expects_continue: bool,
+    /// What the client expects before it sends the body.
+    pub expectation: Expectation,
     /// Request line and header section.
     pub head: Head<'a>,
     /// Its body.

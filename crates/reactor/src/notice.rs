@@ -4,7 +4,7 @@
 //! is called back, so nothing is re-entrant. The same batch serves an application on this thread
 //! and one on another.
 
-use protocol::{Method, Pieces, Request, Ticket, Trailers, Version};
+use protocol::{Expectation, Method, Pieces, Request, Ticket, Trailers, Version};
 
 use crate::facts::Facts;
 use crate::head_block;
@@ -37,6 +37,8 @@ pub mod flag {
     pub const END: u32 = 256;
     /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
     pub const TRAILERS: u32 = 512;
+    /// The client expects what can't be met.
+    pub const EXPECTS_OTHER: u32 = 1024;
 }
 
 /// What a record tells; the low byte of its first word.
@@ -172,8 +174,10 @@ impl<'a> Batch<'a> {
         if request.keep_alive {
             flags |= flag::KEEP_ALIVE;
         }
-        if request.expects_continue {
-            flags |= flag::EXPECTS_CONTINUE;
+        match request.expectation {
+            Expectation::None => {}
+            Expectation::Continue => flags |= flag::EXPECTS_CONTINUE,
+            Expectation::Other => flags |= flag::EXPECTS_OTHER,
         }
         let head = {
             let len = head_block::encoded_len(&request.head);

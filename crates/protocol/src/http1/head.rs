@@ -3,7 +3,7 @@
 use llhttp::{Field, Method, Parser, Record};
 
 use crate::error::RequestError;
-use crate::event::Version;
+use crate::event::{Expectation, Version};
 use crate::http1::{host, target};
 use crate::limits::Limits;
 
@@ -17,7 +17,7 @@ pub(super) struct Checked {
     pub(super) version: Version,
     pub(super) keep_alive: bool,
     pub(super) is_upgrade: bool,
-    pub(super) expects_continue: bool,
+    pub(super) expectation: Expectation,
 }
 
 /// Checks a complete head and cuts the white space off its values' ends.
@@ -48,7 +48,7 @@ pub(super) fn check(
     let mut length_value: &[u8] = b"";
     let mut encodings = 0;
     let mut encoding_value: &[u8] = b"";
-    let mut expects_continue = false;
+    let mut expectation = Expectation::None;
     for field in &mut record.fields {
         trim_end(field, bytes);
         match field.name.len() {
@@ -58,9 +58,10 @@ pub(super) fn check(
             }
             6 if is_named(field, bytes, b"expect") => {
                 if !field.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
-                    return Err(RequestError::Expectation);
+                    expectation = Expectation::Other;
+                } else if expectation == Expectation::None && version == Version::Http11 {
+                    expectation = Expectation::Continue;
                 }
-                expects_continue = version == Version::Http11;
             }
             14 if is_named(field, bytes, b"content-length") => {
                 lengths += 1;
@@ -98,7 +99,7 @@ pub(super) fn check(
         Version::Http10 => parser.wants_keep_alive() && !parser.wants_close(),
     };
     let is_upgrade = parser.is_upgrade() && (version == Version::Http11 || method == Method::CONNECT);
-    Ok(Checked { method, version, keep_alive, is_upgrade, expects_continue })
+    Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
 
 /// Sizes, of a head that is complete or not.

@@ -4,7 +4,7 @@ use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 
 use crate::context::Context;
 use crate::error::RequestError;
-use crate::event::{Body, Event, Head, Pieces, Request, Step, Ticket, Version};
+use crate::event::{Body, Event, Expectation, Head, Pieces, Request, Step, Ticket, Version};
 use crate::http1::body::Receiving;
 use crate::http1::head::{self, Checked};
 use crate::http1::window::Traits;
@@ -253,7 +253,7 @@ impl Connection {
             version: checked.version,
             keep_alive: checked.keep_alive,
             upgrade: checked.is_upgrade,
-            expects_continue: checked.expects_continue,
+            expectation: checked.expectation,
             head,
             body,
         };
@@ -279,7 +279,8 @@ impl Connection {
         is_complete: bool,
     ) {
         let rest = cx.record.split_off_body();
-        let mut body = Receiving::new(cx, ticket, declared, checked.expects_continue, rest);
+        let expects_continue = checked.expectation == Expectation::Continue;
+        let mut body = Receiving::new(cx, ticket, declared, expects_continue, rest);
         body.take_in(input);
         if is_complete {
             body.complete();

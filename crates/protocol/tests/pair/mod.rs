@@ -8,7 +8,8 @@
 mod promises;
 
 use protocol::{
-    Answer, Body, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, Ticket, Timestamp,
+    Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
+    Ticket, Timestamp,
 };
 
 /// What the application does by itself.
@@ -288,7 +289,8 @@ impl Happening {
                 let traits = [
                     (request.version == protocol::Version::Http10, " 1.0"),
                     (request.upgrade, " upgrade"),
-                    (request.expects_continue, " expects-continue"),
+                    (request.expectation == Expectation::Continue, " expects-continue"),
+                    (request.expectation == Expectation::Other, " expects-other"),
                     (!request.keep_alive, " last"),
                 ];
                 traits.iter().filter(|(is_so, _)| *is_so).for_each(|(_, word)| line.push_str(word));
