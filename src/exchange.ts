@@ -274,7 +274,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   onWritten(): void {
-    this.#rare?.written?.()
+    const written = this.#rare?.written ?? null
+    if (written !== null) written()
+    // The end of a stream was not given yet: its beginning came too late for anybody.
+    else this.#rare?.stream?.onGone()
   }
 
   #wait(): void {

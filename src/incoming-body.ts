@@ -41,11 +41,15 @@ export class IncomingBody {
   #queued = 0
   /** Bytes asked for that haven't come. */
   #granted = 0
+  #isAsked = false
   #reader: Reader | null = null
   /** All that is left is wanted at once. */
   #isWhole = false
   #hasEnded = false
   #isAtLimit = false
+  /** The limit was raised, and whether that came in time isn't known. */
+  #isInDoubt = false
+  #limit = 0
   #isClosed = false
   #failure: unknown = null
   #trailers: Trailers | null = null
@@ -88,7 +92,10 @@ export class IncomingBody {
     if (this.#failure !== null) return Promise.reject(this.#failure as Error)
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
-      if (!ask() && this.#reader !== null) this.#fail(this.#port.gone())
+      const isFirst = !this.#isAsked
+      this.#isAsked = true
+      // Once it was asked for, why no more is to be had is told by a notice, which may be under way.
+      if (!ask() && isFirst) this.#fail(this.#port.gone())
     })
   }
 
@@ -102,6 +109,8 @@ export class IncomingBody {
 
   raise(limit: number): void {
     this.#isAtLimit = false
+    this.#isInDoubt = this.#isAsked
+    this.#limit = Math.max(this.#limit, limit)
     this.#port.raiseLimit(limit)
   }
 
@@ -137,7 +146,11 @@ export class IncomingBody {
 
   /** It is larger than its limit; it goes on if that is raised before anybody has to know. */
   onLimit(): void {
-    if (this.#reader === null) this.#isAtLimit = true
+    if (this.#isInDoubt) {
+      // It may have been said before the engine heard of the new limit: asked again it says so again.
+      this.#isInDoubt = false
+      this.#port.raiseLimit(this.#limit)
+    } else if (this.#reader === null) this.#isAtLimit = true
     else this.#fail(this.#port.limitHit())
   }
 
