@@ -55,6 +55,8 @@ export interface Waiting {
   onFailure(error: ClientException): void
   /** All that was written of the answer has left. */
   onDrained(): void
+  /** The file that the answer was to be filled with has shrunk. */
+  onFileFailed(): void
   /** The client has closed its sending side. */
   onHalfClosed(): void
   /** The client has left. */
@@ -372,6 +374,8 @@ export class Dispatcher implements ClientOwner {
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
         return waiting.onDrained()
+      case Notice.FileFailed:
+        return waiting.onFileFailed()
       case Notice.Aborted: {
         this.waiting.delete(id)
         // Whoever hears of it sees a closed client whose hooks have run.

@@ -258,6 +258,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#rare?.incoming?.onFailure(error)
   }
 
+  onFileFailed(): void {
+    this.#rare?.stream?.onFileFailed()
+  }
+
   onDrained(): void {
     this.#rare?.stream?.onDrained()
   }

@@ -49,6 +49,11 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     if (!response.hasHeader('etag')) response.setHeader('etag', `W/"${size.toString(16)}-${stats.mtimeMs.toString(16)}"`)
   }
 
+  /** Descriptor and size of the open file, as long as nothing was read of it. */
+  opened(): { descriptor: number; size: number } {
+    return { descriptor: this.#descriptor, size: this.#left }
+  }
+
   /** The same without keeping it open. */
   async probe(response: Response): Promise<void> {
     await this.describe(response)

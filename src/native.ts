@@ -28,6 +28,7 @@ export const Notice = {
   Upgraded: 14,
   Raw: 15,
   RawDrained: 16,
+  FileFailed: 17,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */

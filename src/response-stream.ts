@@ -27,6 +27,8 @@ const HIGH_WATER = 64 * 1024
 const PORTION = 128 * 1024
 /** How long the head waits for the first bytes, in milliseconds. */
 const HEAD_WAIT = 100
+/** What the engine says where the system has no way to send files. */
+const UNSUPPORTED = 2
 /**
  * How long a silent source is kept for a client that has closed its sending side, in milliseconds. Most of
  * them have left, and only a write would tell.
@@ -100,6 +102,7 @@ export class ResponseStream {
       if (this.#isOver) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
+      if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
       for (;;) {
         this.#isReading = true
         const item = await this.#source.next()
@@ -116,6 +119,26 @@ export class ResponseStream {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** Has the engine send a file, past our memory, where it can. */
+  #sendFile(file: FileBody): boolean {
+    const { descriptor, size } = file.opened()
+    if (size === 0 || size !== this.#missing || this.#rare.trailers !== null) return false
+    if (!this.#open()) return true
+    const { slot, ticket } = this.#exchange
+    const result = this.#owner.hot.sendFile(slot, ticket, descriptor, 0, size)
+    if (result === UNSUPPORTED) return false
+    if (result === 0) this.#close('')
+    else this.#leave()
+    // Until the last byte is sent the answer can still be cut.
+    if (result === 0) this.#rare.cut = () => this.#owner.hot.abort(slot, ticket) === 0
+    return true
+  }
+
+  /** The engine has come to the end of a file before it came to the end of the answer. */
+  onFileFailed(): void {
+    this.#logFailure(new HandlerError('the file ended early: it has shrunk while it was being sent, or could not be read'))
   }
 
   /** Takes a piece; the result is there when the next one may come. */
@@ -261,6 +284,7 @@ export class ResponseStream {
 
   /** The end is on its way. */
   onWritten(): void {
+    this.#rare.cut = null
     this.#dispose()
   }
 

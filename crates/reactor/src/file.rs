@@ -6,6 +6,7 @@ use std::io;
 use protocol::Ticket;
 
 use crate::command::Gone;
+use crate::notice::{Kind, Notice};
 use crate::reactor::Reactor;
 use crate::socket::Socket;
 
@@ -70,7 +71,10 @@ impl Reactor {
             let region = client.files.iter_mut().find(|region| region.ticket == ticket);
             let Some(region) = region else { return Sending::Broken };
             match send(&client.socket, region, missing.min(budget)) {
-                Ok(0) => client.connection.handle_file_failed(&mut self.cx),
+                Ok(0) => {
+                    client.connection.handle_file_failed(&mut self.cx);
+                    self.notices.push_back(Notice::of(Kind::FileFailed, slot, ticket.0));
+                }
                 Ok(count) => {
                     budget -= count;
                     client.connection.handle_file_sent(&mut self.cx, count);

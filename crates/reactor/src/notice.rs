@@ -77,6 +77,8 @@ pub enum Kind {
     Raw = 15,
     /// A raw connection may be written to again: [2, 3] the client's id.
     RawDrained = 16,
+    /// A file in an answer was shorter than the answer needed it to be, or couldn't be read: [2, 3] ticket.
+    FileFailed = 17,
 }
 
 /// A notice that waits for the next batch.

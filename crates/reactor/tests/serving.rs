@@ -181,6 +181,7 @@ mod files {
         app.reactor.send_file(slot, ticket, file, 0, 2000).unwrap();
         app.reactor.end(slot, ticket, b"").unwrap();
         let received = app.ends(&mut peer);
+        assert_eq!(app.next(Kind::FileFailed).ticket(), ticket);
         assert_eq!(received.len() - received.find("\r\n\r\n").unwrap() - 4, 1000);
     }
 
