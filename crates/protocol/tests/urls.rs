@@ -37,7 +37,7 @@ fn host() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn hosts_are_what_the_url_parser_says(host in host()) {
@@ -58,6 +58,23 @@ proptest! {
             let url = Url::parse(&whole);
             prop_assert!(url.is_ok(), "{target} is accepted and no URL can be made of it");
             prop_assert_eq!(url.map(|url| url.host_str().map(str::to_owned)), Ok(Some("a".to_owned())));
+        }
+    }
+
+    #[test]
+    fn absolute_targets_are_what_the_url_parser_says(
+        scheme in "https?",
+        host in host(),
+        rest in "(/[!-~&&[^#]]{0,10})?(\\?[!-~&&[^#]]{0,5})?",
+    ) {
+        let target = format!("{scheme}://{host}{rest}");
+        let mut pair = Pair::new(Limits::default(), Habit::Answer);
+        pair.client_sends(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        if pair.received.starts_with(b"HTTP/1.1 200") {
+            let (one, other) = (Url::parse(&target), Url::parse(&format!("{scheme}://{host}/")));
+            prop_assert!(one.is_ok() && other.is_ok(), "{target} is accepted and no URL can be made of it");
+            let authority = |url: Result<Url, _>| url.map(|url| (url.host_str().map(str::to_owned), url.port()));
+            prop_assert_eq!(authority(one), authority(other));
         }
     }
 }
