@@ -173,6 +173,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#dispatcher.hot.raiseBodyLimit(this.slot, this.ticket, limit)
   }
 
+  pace(timeout: number | null, minimumRate: number | null): void {
+    this.#dispatcher.hot.paceBody(this.slot, this.ticket, timeout, minimumRate)
+  }
+
   gone(): ClientException {
     return this.#dispatcher.gone(this)
   }

@@ -31,6 +31,8 @@ export interface RequestOrigin {
   base(): string
   signal(): AbortSignal
   inform(status: number, lines: string): void
+  /** How slowly the body may come; null leaves what is. */
+  pace(timeout: number | null, minimumRate: number | null): void
 }
 
 /** Fires the signal of a request that was made by hand. */
@@ -539,6 +541,30 @@ export class Request {
    */
   json<T = unknown>(): Promise<T> {
     return this.getBody().json<T>()
+  }
+
+  /**
+   * How long the body of this request may stand still, in seconds, instead of `bodyTimeout`; `Infinity` for as
+   * long as its client likes.
+   *
+   * @example request.setBodyTimeout(60)
+   */
+  setBodyTimeout(seconds: number): void {
+    if (!(seconds > 0)) throw new OptionError('the body timeout', seconds, 'a number of seconds above 0')
+    this.#origin?.pace(seconds, null)
+  }
+
+  /**
+   * How many bytes a second the body of this request must bring on average, instead of `minimumBodyRate`; 0 for
+   * no minimum.
+   *
+   * @example request.setMinimumBodyRate(0)
+   */
+  setMinimumBodyRate(bytes: number): void {
+    if (!Number.isInteger(bytes) || bytes < 0) {
+      throw new OptionError('the minimum body rate', bytes, 'a whole number of bytes a second, 0 for none')
+    }
+    this.#origin?.pace(null, bytes)
   }
 
   /**

@@ -33,6 +33,8 @@ export interface HotFunctions {
   grantBody(slot: number, ticket: number, bytes: number): number
   /** Raises the body limit of one request, in bytes. */
   raiseBodyLimit(slot: number, ticket: number, limit: number): number
+  /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */
+  paceBody(slot: number, ticket: number, timeout: number | null, minimumRate: number | null): number
   /** Cuts the connection of a request whose answer can't be completed. */
   abort(slot: number, ticket: number): number
   /**

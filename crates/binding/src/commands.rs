@@ -182,6 +182,19 @@ impl Driver {
         self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, ticket, limit))
     }
 
+    /// Sets how slowly the body of one request may come.
+    pub(crate) fn pace_body(
+        &self,
+        slot: u32,
+        ticket: Ticket,
+        timeout: Option<u64>,
+        minimum_rate: Option<u64>,
+    ) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| {
+            reactor.pace_body(slot, ticket, timeout, minimum_rate)
+        })
+    }
+
     /// Cuts the connection of a request whose answer can't be completed.
     pub(crate) fn abort(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
         self.forget_stream(ticket);

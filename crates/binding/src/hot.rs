@@ -90,6 +90,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"endRaw", raw::end);
     add!(c"serve", raw::serve);
     add!(c"takeRaw", raw::take);
+    add!(c"paceBody", pace_body);
     add!(c"abort", abort);
     add!(c"takeBytes", take_bytes);
     add!(c"header", header);
@@ -288,6 +289,16 @@ fn raise_body_limit(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let result = driver.raise_body_limit(slot, ticket, call.u64(2));
     outcome(call, result)
+}
+
+/// `paceBody(slot, ticket, timeout, minimumRate)`
+fn pace_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let given = |value: f64| (!value.is_nan()).then_some(value);
+    // A cast saturates: Infinity becomes the largest count.
+    let timeout = given(call.f64(2)).map(|seconds| (seconds * 1000.0).ceil() as u64);
+    let minimum_rate = given(call.f64(3)).map(|rate| rate as u64);
+    outcome(call, driver.pace_body(slot, ticket, timeout, minimum_rate))
 }
 
 /// `abort(slot, ticket)`

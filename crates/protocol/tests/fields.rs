@@ -56,7 +56,7 @@ fn told(pieces: &[&[u8]]) -> Option<Told> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn fields_come_as_they_were_sent(

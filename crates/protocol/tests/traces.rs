@@ -212,6 +212,11 @@ fn obey(pair: &mut Pair, command: &str) {
             let limit = second.parse().unwrap();
             pair.command(|connection, cx| connection.handle_raise(cx, ticket, limit));
         }
+        "pace" => {
+            // pace 1 60000 -: the timeout, and the rate stays.
+            let (timeout, rate) = (second.parse().ok(), third.parse().ok());
+            pair.command(|connection, cx| connection.handle_pace(cx, ticket, timeout, rate));
+        }
         "abort" => pair.command(|connection, _| connection.handle_abort(ticket)),
         "wait" => pair.advance(number as u64),
         "eof" => pair.client_ends(),

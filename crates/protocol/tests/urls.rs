@@ -37,7 +37,7 @@ fn host() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn hosts_are_what_the_url_parser_says(host in host()) {
@@ -60,6 +60,10 @@ proptest! {
             prop_assert_eq!(url.map(|url| url.host_str().map(str::to_owned)), Ok(Some("a".to_owned())));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn absolute_targets_are_what_the_url_parser_says(

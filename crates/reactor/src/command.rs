@@ -110,6 +110,21 @@ impl Reactor {
         Ok(())
     }
 
+    /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
+    /// average, 0 for no minimum. None leaves what is.
+    ///
+    /// # Errors
+    /// [`Gone`] when the request isn't open any more.
+    pub fn pace_body(
+        &mut self,
+        slot: u32,
+        ticket: Ticket,
+        timeout: Option<u64>,
+        minimum_rate: Option<u64>,
+    ) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_pace(cx, ticket, timeout, minimum_rate))
+    }
+
     /// Cuts the connection of a request whose answer can't be completed.
     ///
     /// # Errors

@@ -233,6 +233,24 @@ impl Connection {
         Ok(())
     }
 
+    /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
+    /// average, 0 for no minimum. None leaves what is.
+    ///
+    /// # Errors
+    /// `Stale` when that body isn't to be had any more.
+    pub fn handle_pace(
+        &mut self,
+        cx: &mut Context,
+        ticket: Ticket,
+        timeout: Option<u64>,
+        minimum_rate: Option<u64>,
+    ) -> Result<(), AnswerError> {
+        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+        body.ok_or(AnswerError::Stale)?.pace.set(timeout, minimum_rate);
+        self.rearm(cx);
+        Ok(())
+    }
+
     /// Cuts the connection: the answer to this request can't be completed.
     ///
     /// # Errors

@@ -13,9 +13,9 @@ const GRACE_MILLIS: u64 = 5000;
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Milliseconds without a byte that are allowed.
-    pub(super) timeout: u64,
+    timeout: u64,
     /// Bytes a second that it must bring on average; 0 = off.
-    pub(super) minimum_rate: u64,
+    minimum_rate: u64,
     /// We are reading it.
     is_awaited: bool,
     /// Since when we have been, and how much had come by then.
@@ -37,6 +37,12 @@ impl Pace {
             received: 0,
             last: cx.now,
         }
+    }
+
+    /// Changes what is allowed; None leaves what is.
+    pub(super) fn set(&mut self, timeout: Option<u64>, minimum_rate: Option<u64>) {
+        self.timeout = timeout.unwrap_or(self.timeout);
+        self.minimum_rate = minimum_rate.unwrap_or(self.minimum_rate);
     }
 
     /// Notes how much has come in all, and whether more is awaited. Its clock begins anew whenever that
