@@ -375,6 +375,14 @@ test('a close hook added after the close runs at once', async (t) => {
   t.is(given as Client | null, client)
 })
 
+test('a close hook that is no function is refused where it is added', async (t) => {
+  const { connect, next } = await hold(t)
+  ;(await connect()).send(LAST_GET)
+  const { client, answer } = await next()
+  t.throws(() => client.onClose('now' as never), { instanceOf: OptionError, message: /^callback must be a function; got "now"/ })
+  answer(new Response(204))
+})
+
 test('a close hook that was taken back does not run', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()

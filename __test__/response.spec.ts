@@ -107,6 +107,15 @@ test('headers come as an object, as pairs, or as the Headers of the web', (t) =>
   t.is(new Response(200, new Map([['a', '1']])).getHeader('a'), '1')
 })
 
+test('headers that are none, and hooks that are none, are refused by name', (t) => {
+  for (const headers of ['content-type: text/plain', 5, true]) {
+    const refusal = { instanceOf: InvalidHeaderException, message: /^headers must be an object, pairs, or the web's Headers; got / }
+    t.throws(() => new Response(200, headers as never), refusal)
+    t.throws(() => new Response().setHeaders(headers as never), refusal)
+  }
+  t.throws(() => new Response().onDispose('now' as never), { instanceOf: OptionError, message: /^callback must be a function; got "now"/ })
+})
+
 test('links are taken in every form of their grammar', (t) => {
   const links = ['</a>', '<>; rel=next', '</a>;rel=preload ; as="style, \\"x\\"", <https://a/b?c>; rel="a b"; crossorigin', '']
   for (const link of links) t.is(new Response(200, { link }).getHeader('link'), link)

@@ -230,6 +230,7 @@ export class Client {
    * @example const takeBack = client.onClose(() => room.leave(user))
    */
   onClose(callback: CloseHook): (() => void) & Disposable {
+    if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
     const hook: CloseHook = (client) => callback(client)
     if (this.#status === Client.CLOSED_RDWR) this.#run(hook)
     else this.#hooks.push(hook)

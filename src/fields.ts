@@ -174,17 +174,23 @@ function badValue(name: string, text: string): InvalidHeaderException {
   return new InvalidHeaderException(`header ${name} has the control character ${shown} at ${at}, which can't be sent`)
 }
 
+/** Whether fields are given as pairs; throws for what holds none at all. */
+export function arePairs(init: FieldsInit): init is Iterable<readonly [string, string]> {
+  if (typeof init === 'object' && init !== null) return Symbol.iterator in init
+  throw new InvalidHeaderException(`headers must be an object, pairs, or the web's Headers; got ${show(init)}`)
+}
+
 /** Names that are given an empty list, which removes them. */
 export function emptiedNames(init: FieldsInit): string[] {
-  if (Symbol.iterator in init) return []
+  if (arePairs(init)) return []
   const values = init as Readonly<Record<string, unknown>>
   return Object.keys(values).filter((name) => Array.isArray(values[name]) && (values[name] as unknown[]).length === 0)
 }
 
 /** Calls `use` for each line of `init`. */
 export function eachField(init: FieldsInit, use: (name: string, value: unknown) => void): void {
-  if (Symbol.iterator in init) {
-    for (const [name, value] of init as Iterable<readonly [string, string]>) use(name, value)
+  if (arePairs(init)) {
+    for (const [name, value] of init) use(name, value)
     return
   }
   const values = init as Readonly<Record<string, unknown>>

@@ -3,7 +3,7 @@
  */
 import { ResponseCookie, byName } from './cookie.ts'
 import { HandlerError, InvalidCookieException, OptionError, StateError, show } from './errors.ts'
-import { Fields, Role, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
+import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { FileBody } from './file-body.ts'
 import { mediaTypeOf } from './media-type.ts'
@@ -494,6 +494,7 @@ export class Response {
    * @example response.onDispose(() => lock.release())
    */
   onDispose(callback: () => void): void {
+    if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
     this.#extra().disposers.push(callback)
   }
 
@@ -514,7 +515,7 @@ export class Response {
   }
 
   #setLines(headers: FieldsInit): void {
-    if (Symbol.iterator in headers) {
+    if (arePairs(headers)) {
       eachField(headers, (name, value) => this.#addLine(name, value))
       return
     }
