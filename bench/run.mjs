@@ -92,7 +92,7 @@ for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
   if (!isWanted) continue
   report.works[work.name] = await measure(work)
-  says(`\n${workTable(work.name, report.works[work.name])}`)
+  says(`\n${workTable(work, report.works[work.name])}`)
 }
 
 const cpuOf = (work, name) => report.works[work]?.find((row) => row.name === name)?.cpu ?? Number.NaN

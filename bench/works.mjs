@@ -5,6 +5,10 @@
 /** Body that is echoed. */
 export const KIBIBYTE = 'x'.repeat(1024)
 
+/** Bodies that are sent in portions. */
+const LONG = 'x'.repeat(64 * 1024)
+const MEBIBYTE = 'x'.repeat(1024 * 1024)
+
 const HELLO = 'Hello, World!'
 
 /** Eight fields such as a browser sends, which no handler reads. */
@@ -37,6 +41,7 @@ const TWELVE = {
  * @property {number} [pipeline] requests sent at once on each connection
  * @property {boolean} [closes] a connection for each request
  * @property {string} answer the body of a right answer
+ * @property {number} [bytes] of bodies in one request and its answer, where that is what costs
  */
 
 /** @type {readonly Work[]} */
@@ -49,4 +54,9 @@ export const WORKS = [
   { name: 'async answer', handler: 'async', answer: HELLO },
   { name: 'pipelined x16', handler: 'hello', pipeline: 16, answer: HELLO },
   { name: 'connection per request', handler: 'hello', closes: true, headers: { connection: 'close' }, answer: HELLO },
+  { name: 'download 64 KiB', handler: 'long', answer: LONG, bytes: LONG.length },
+  { name: 'download 1 MiB', handler: 'longer', answer: MEBIBYTE, bytes: MEBIBYTE.length },
+  { name: 'download 1 MiB streamed', handler: 'stream', answer: MEBIBYTE, bytes: MEBIBYTE.length },
+  { name: 'echo 1 MiB', handler: 'echo', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
+  { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
 ]

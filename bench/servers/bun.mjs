@@ -1,4 +1,11 @@
 const TEXT = { headers: { 'content-type': 'text/plain' } }
+const LONG = Buffer.alloc(64 * 1024, 'x')
+const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
+
+async function* pieces() {
+  for (let at = 0; at < 16; at++) yield LONG
+}
+
 const handlers = {
   hello: () => new Response('Hello, World!', TEXT),
   json: () => Response.json({ message: 'Hello, World!', id: 42, ok: true }),
@@ -7,6 +14,11 @@ const handlers = {
     return new Response('Hello, World!', { ...TEXT, status: isPlain ? 200 : 400 })
   },
   echo: async (request) => new Response(await request.arrayBuffer(), TEXT),
+  long: () => new Response(LONG, TEXT),
+  longer: () => new Response(MEBIBYTE, TEXT),
+  stream: () => new Response(pieces(), { headers: { ...TEXT.headers, 'content-length': String(MEBIBYTE.length) } }),
+  pipe: ({ body, headers }) =>
+    new Response(body, { headers: { ...TEXT.headers, 'content-length': headers.get('content-length') } }),
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response('Hello, World!', TEXT)))),
 }
 

@@ -1,4 +1,12 @@
 import fastify from 'fastify'
+import { Readable } from 'node:stream'
+
+const LONG = Buffer.alloc(64 * 1024, 'x')
+const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
+
+async function* pieces() {
+  for (let at = 0; at < 16; at++) yield LONG
+}
 
 const handlers = {
   hello: (_, reply) => reply.type('text/plain').send('Hello, World!'),
@@ -8,6 +16,10 @@ const handlers = {
     return reply.code(isPlain ? 200 : 400).type('text/plain').send('Hello, World!')
   },
   echo: ({ body }, reply) => reply.type('text/plain').send(body),
+  long: (_, reply) => reply.type('text/plain').send(LONG),
+  longer: (_, reply) => reply.type('text/plain').send(MEBIBYTE),
+  stream: (_, reply) => reply.type('text/plain').header('content-length', MEBIBYTE.length).send(Readable.from(pieces())),
+  pipe: ({ headers, body }, reply) => reply.type('text/plain').header('content-length', headers['content-length']).send(body),
   async: (_, reply) => {
     setImmediate(() => reply.type('text/plain').send('Hello, World!'))
     return reply
@@ -16,7 +28,8 @@ const handlers = {
 
 const server = fastify()
 server.removeAllContentTypeParsers()
-server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
+if (process.argv[2] === 'pipe') server.addContentTypeParser('*', (_, body, done) => done(null, body))
+else server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
 server.route({ method: ['GET', 'POST'], url: '/', handler: handlers[process.argv[2]] })
 await server.listen({ port: 0, host: '127.0.0.1' })
 console.log(server.server.address().port)

@@ -1,4 +1,12 @@
 import { createServer } from 'node:http'
+import { Readable } from 'node:stream'
+
+const LONG = Buffer.alloc(64 * 1024, 'x')
+const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
+
+async function* pieces() {
+  for (let at = 0; at < 16; at++) yield LONG
+}
 
 function send(response, body, type = 'text/plain', status = 200) {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
@@ -17,6 +25,16 @@ const handlers = {
     const pieces = []
     request.on('data', (piece) => pieces.push(piece))
     request.on('end', () => send(response, Buffer.concat(pieces)))
+  },
+  long: (_, response) => send(response, LONG),
+  longer: (_, response) => send(response, MEBIBYTE),
+  stream(_, response) {
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': MEBIBYTE.length })
+    Readable.from(pieces()).pipe(response)
+  },
+  pipe(request, response) {
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': request.headers['content-length'] })
+    request.pipe(response)
   },
   async: (_, response) => setImmediate(() => send(response, 'Hello, World!')),
 }

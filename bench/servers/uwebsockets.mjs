@@ -1,6 +1,30 @@
 import uWS from 'uwebsockets'
 
 const hello = (response) => response.writeHeader('content-type', 'text/plain').end('Hello, World!')
+const LONG = Buffer.alloc(64 * 1024, 'x')
+const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
+
+/** Sends so many pieces, each when the one before it is on its way. */
+function stream(response, count) {
+  const total = count * LONG.length
+  let at = 0
+  const send = () => {
+    for (; at < total; at += LONG.length) {
+      const before = response.getWriteOffset()
+      const [isTaken, isDone] = response.tryEnd(LONG.subarray(before - at), total)
+      if (isDone || !isTaken) return isDone
+    }
+    return true
+  }
+  response.onWritable((offset) => {
+    at = offset - (offset % LONG.length)
+    return send()
+  })
+  response.onAborted(() => {})
+  response.writeHeader('content-type', 'text/plain')
+  send()
+}
+
 const handlers = {
   hello,
   json(response) {
@@ -19,6 +43,33 @@ const handlers = {
       if (!isLast) return void pieces.push(Buffer.from(piece.slice(0)))
       const body = pieces.length === 0 ? piece : Buffer.concat([...pieces, Buffer.from(piece)])
       response.writeHeader('content-type', 'text/plain').end(body)
+    })
+  },
+  long: (response) => response.writeHeader('content-type', 'text/plain').end(LONG),
+  longer: (response) => response.writeHeader('content-type', 'text/plain').end(MEBIBYTE),
+  stream: (response) => stream(response, 16),
+  pipe(response, request) {
+    const total = Number(request.getHeader('content-length'))
+    const held = []
+    let held_at = 0
+    let isAborted = false
+    const send = () => {
+      while (held.length > 0) {
+        const [isTaken] = response.tryEnd(held[0].subarray(response.getWriteOffset() - held_at), total)
+        if (!isTaken) return response.pause()
+        held_at += held.shift().length
+      }
+      response.resume()
+    }
+    response.onAborted(() => (isAborted = true))
+    response.onWritable(() => {
+      if (!isAborted) send()
+      return true
+    })
+    response.writeHeader('content-type', 'text/plain')
+    response.onData((piece) => {
+      held.push(Buffer.from(piece.slice(0)))
+      if (held.length === 1 && !isAborted) response.cork(send)
     })
   },
   async(response) {

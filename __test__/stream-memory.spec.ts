@@ -1,0 +1,185 @@
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import test from 'ava'
+import { Response } from '../src/index.ts'
+import { GET, open, until } from './support.ts'
+
+/** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
+const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
+const MEBIBYTE = 1024 * 1024
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+function memory(): number {
+  collect()
+  return process.memoryUsage().rss
+}
+
+/** Megabytes more than there were. */
+function growth(before: number): number {
+  return (memory() - before) / MEBIBYTE
+}
+
+/** What is to be left when all is over. */
+function descriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
+}
+
+async function opened(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Runs something so often, some of them side by side. */
+async function times(count: number, run: (at: number) => Promise<void>): Promise<void> {
+  let at = 0
+  const worker = async (): Promise<void> => {
+    while (at < count) await run(at++)
+  }
+  await Promise.all(Array.from({ length: 20 }, worker))
+}
+
+const PIECE = Buffer.alloc(64 * 1024, 'x')
+
+async function* endless(): AsyncGenerator<Uint8Array> {
+  for (;;) yield PIECE
+}
+
+test.serial('2,000 uploads that are broken off leave nothing behind', async (t) => {
+  let [called, failed] = [0, 0]
+  const { port } = await open(
+    t,
+    async (request) => {
+      called++
+      try {
+        for await (const _ of request.getBody()) request.getTrailers()
+      } catch (error) {
+        failed++
+        throw error
+      }
+      return new Response(204)
+    },
+    { bodySizeLimit: Number.POSITIVE_INFINITY },
+  )
+  const upload = async (at: number): Promise<void> => {
+    const socket = await opened(port)
+    const before = called
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
+    socket.write(PIECE.subarray(0, at * 20))
+    await until(() => called > before)
+    if (at % 2 === 0) socket.resetAndDestroy()
+    else socket.destroy()
+    await once(socket, 'close')
+  }
+  await times(300, upload)
+  await until(() => failed === called)
+  const [rss, open_] = [memory(), descriptors()]
+  await times(1700, upload)
+  await until(() => failed === called)
+  t.is(called, 2000)
+  await until(() => descriptors() <= open_)
+  t.true(growth(rss) < 24, `${growth(rss)} MiB`)
+})
+
+test.serial('2,000 downloads that are broken off leave nothing behind', async (t) => {
+  let [called, disposed, ended] = [0, 0, 0]
+  async function* source(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* endless()
+    } finally {
+      ended++
+    }
+  }
+  const { port } = await open(t, () => {
+    called++
+    const response = new Response(200, {}, source())
+    response.onDispose(() => disposed++)
+    return response
+  })
+  const download = async (at: number): Promise<void> => {
+    const socket = await opened(port)
+    socket.write(GET)
+    await once(socket, 'data')
+    if (at % 3 === 0) socket.pause()
+    if (at % 2 === 0) socket.resetAndDestroy()
+    else socket.destroy()
+    await once(socket, 'close')
+  }
+  await times(300, download)
+  await until(() => disposed === called)
+  const [rss, open_] = [memory(), descriptors()]
+  await times(1700, download)
+  await until(() => disposed === called && ended === called)
+  t.is(called, 2000)
+  await until(() => descriptors() <= open_)
+  t.true(growth(rss) < 24, `${growth(rss)} MiB`)
+})
+
+test.serial('a long upload goes through in constant memory', async (t) => {
+  let highest = 0
+  const { port } = await open(
+    t,
+    async (request) => {
+      let length = 0
+      let next = 0
+      for await (const piece of request.getBody()) {
+        length += piece.length
+        if (length < next) continue
+        next += 32 * MEBIBYTE
+        highest = Math.max(highest, process.memoryUsage().rss)
+      }
+      return Response.text(`${length} bytes`)
+    },
+    { bodySizeLimit: Number.POSITIVE_INFINITY },
+  )
+  const socket = await opened(port)
+  let received = ''
+  socket.on('data', (data) => (received += data.toString()))
+  const before = memory()
+  socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${BYTES}\r\n\r\n`)
+  for (let sent = 0; sent < BYTES; sent += PIECE.length) {
+    if (!socket.write(PIECE)) await once(socket, 'drain')
+  }
+  await until(() => received.endsWith(`${BYTES} bytes`))
+  t.true((highest - before) / MEBIBYTE < 64, `${(highest - before) / MEBIBYTE} MiB`)
+  socket.destroy()
+})
+
+test.serial('a long download goes through in constant memory', async (t) => {
+  let highest = 0
+  async function* source(): AsyncGenerator<Uint8Array> {
+    for (let sent = 0; sent < BYTES; sent += PIECE.length) {
+      if (sent % (32 * MEBIBYTE) === 0) highest = Math.max(highest, process.memoryUsage().rss)
+      yield PIECE
+    }
+  }
+  const { port } = await open(t, () => new Response(200, { 'content-length': BYTES, connection: 'close' }, source()))
+  const socket = await opened(port)
+  const before = memory()
+  socket.write(GET)
+  let received = 0
+  socket.on('data', (data) => (received += data.length))
+  await once(socket, 'end')
+  t.true(received > BYTES)
+  t.true((highest - before) / MEBIBYTE < 64, `${(highest - before) / MEBIBYTE} MiB`)
+})
+
+test.serial('50 clients that do not read their long answers cost little', async (t) => {
+  const long = Buffer.alloc(64 * MEBIBYTE, 'x')
+  let called = 0
+  const { port } = await open(t, () => new Response(200, {}, called++ % 2 === 0 ? long : endless()))
+  const before = memory()
+  const sockets = await Promise.all(Array.from({ length: 50 }, () => opened(port)))
+  for (const socket of sockets) socket.pause().write(GET)
+  await until(() => called === 50)
+  for (let at = 0; at < 200; at++) await new Promise((resolve) => setImmediate(resolve))
+  t.true(growth(before) < 32, `${growth(before)} MiB`)
+  for (const socket of sockets) socket.destroy()
+})
