@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { HandlerError, Response, StateError, Trailers, silentLogger } from '../src/index.ts'
+import { HandlerError, HttpServer, Response, StateError, Trailers, silentLogger } from '../src/index.ts'
 import type { Body, Client, LogContext, Logger, Streamed } from '../src/index.ts'
 import { GET, LAST_GET, count, hold, open, until } from './support.ts'
 
@@ -552,6 +552,40 @@ test('a Readable is destroyed and a web stream cancelled when the client leaves'
   t.is(reason, undefined)
 })
 
+for (const [way, leave] of Object.entries(ways)) {
+  test(`${way} that a source or a handler hears of by the signal is no failure of theirs`, async (t) => {
+    const { logger, errors } = keepErrors()
+    const failed: unknown[] = []
+    const { connect } = await open(
+      t,
+      async (request) => {
+        const silence = new Promise<never>((_, reject) => {
+          const signal = request.getSignal()
+          signal.addEventListener('abort', () => {
+            failed.push(signal.reason)
+            reject(signal.reason as Error)
+          })
+        })
+        if (request.getPath() === '/handler') return silence
+        return new Response(200, {}, (async function* () {
+          yield 'x'
+          await silence
+        })())
+      },
+      { logger },
+    )
+    const wires = [await connect(), await connect()]
+    wires[0]!.send(GET)
+    await wires[0]!.until((text) => text.endsWith('x\r\n'))
+    wires[1]!.send(GET.replace('/', '/handler'))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    for (const wire of wires) leave(wire.socket)
+    await until(() => failed.length === 2)
+    for (const wire of wires) await wire.end()
+    t.deepEqual(errors, [])
+  })
+}
+
 test('a source whose clean-up fails ends nothing, and is logged', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
@@ -713,3 +747,85 @@ test('a client that is closed from within the source ends it', async (t) => {
   t.is(ended, 1)
   t.notRegex(wire.received, /three/)
 })
+
+/** Where the application may hear that it is over. */
+const HOOKS = ['a dispose hook', 'a close hook', 'the clean-up of the source', 'the signal', 'a read that fails'] as const
+/** What it may do there. */
+const ACTS: Record<string, (held: { client: Client; response: Response; server: HttpServer }) => unknown> = {
+  'closes the client': ({ client }) => client.close(),
+  'aborts the response': ({ response }) => response.abort(),
+  'stops the server': ({ server }) => server.stop(0),
+  'throws': () => {
+    throw new Error('broken hook')
+  },
+}
+
+for (const hook of HOOKS) {
+  for (const [what, act] of Object.entries(ACTS)) {
+    test(`${hook} that ${what} runs once, and the rest is done all the same`, async (t) => {
+      const done: string[] = []
+      const { server, connect } = await open(t, (request) => {
+        const client = request.getClient()
+        const run = (name: string): void => {
+          done.push(name)
+          if (name === hook) void act({ client, response, server })
+        }
+        async function* source(): AsyncGenerator<string> {
+          try {
+            for (;;) yield 'x'.repeat(10_000)
+          } finally {
+            run('the clean-up of the source')
+          }
+        }
+        const response = new Response(200, {}, source())
+        response.onDispose(() => run('a dispose hook'))
+        client.onClose(() => run('a close hook'))
+        // What is thrown in there would be uncaught, which is the application's own affair.
+        if (what !== 'throws') request.getSignal().addEventListener('abort', () => run('the signal'))
+        else request.getSignal().addEventListener('abort', () => done.push('the signal'))
+        request.getBody().read().then(null, () => {
+          if (what === 'throws') done.push('a read that fails')
+          else run('a read that fails')
+        })
+        return response
+      })
+      const wire = await connect()
+      wire.socket.pause()
+      wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n')
+      await once(wire.socket, 'readable')
+      wire.socket.resetAndDestroy()
+      await until(() => done.length >= HOOKS.length)
+      await new Promise((resolve) => setImmediate(resolve))
+      t.deepEqual([...done].sort(), [...HOOKS].sort())
+      if (what === 'stops the server') await until(() => server.getState() === HttpServer.STOPPED)
+      else t.regex(await (await connect()).send(LAST_GET).until((text) => text.length > 0), /^HTTP\/1\.1 200/)
+    })
+  }
+}
+
+/** What may be going on when a server stops. */
+const STATES: Record<string, () => Body> = {
+  'its source is silent': () => new Tap(),
+  'its client does not read': () =>
+    (async function* () {
+      for (;;) yield Buffer.alloc(100_000)
+    })(),
+  'long content is on its way': () => Buffer.alloc(50_000_000),
+}
+
+for (const [state, body] of Object.entries(STATES)) {
+  test(`a stop while ${state} ends and disposes it`, async (t) => {
+    let disposed = 0
+    const { server, connect } = await open(t, () => {
+      const response = new Response(200, {}, body())
+      response.onDispose(() => disposed++)
+      return response
+    })
+    const wire = await connect()
+    wire.socket.pause()
+    wire.send(GET)
+    await once(wire.socket, 'readable')
+    await server.stop(20)
+    t.is(disposed, 1)
+  })
+}

@@ -237,9 +237,10 @@ export class Dispatcher implements ClientOwner {
 
   /** Answers as a handler deserves that has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
-    if (error instanceof ClientException && error.getCode() !== 413) {
+    const isFarewell = exchange.isFarewell(error)
+    if (isFarewell || (error instanceof ClientException && error.getCode() !== 413)) {
       // The client is at fault and often gone; whoever let this escape is done with it.
-      void exchange.client().stop(1000).catch(() => {})
+      if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
       return
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)

@@ -219,6 +219,13 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     extra.controller?.abort()
   }
 
+  /** Whether something failed because the client has left, and the application asked to be told by its signal. */
+  isFarewell(error: unknown): boolean {
+    const signal = this.#rare?.controller?.signal
+    if (signal?.aborted !== true) return false
+    return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+  }
+
   inform(status: number, lines: string): void {
     this.#dispatcher.hot.inform(this.slot, this.ticket, status, lines)
   }

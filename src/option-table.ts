@@ -26,7 +26,7 @@ export interface OptionValues {
   concurrentStreamLimit: number
   /** Bytes given to a driver in JavaScript at once. Takes effect with such drivers, in a later release. */
   chunkSize: number
-  /** Bytes gathered before a streamed piece is sent. Takes effect with streams, in a later release. */
+  /** Bytes of a streamed body that are gathered while its source gives them without a pause. */
   streamThreshold: number
   /** Methods that reach the handler, in the order in which `Allow` names them. */
   allowedMethods: readonly string[]

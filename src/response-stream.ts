@@ -24,7 +24,7 @@ import { trailerLines } from './trailers.ts'
 /** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
 const HIGH_WATER = 64 * 1024
 /** Long pieces are handed to the engine in portions of this size, in bytes. */
-const PORTION = 128 * 1024
+const PORTION = 256 * 1024
 /** How long the head waits for the first bytes, in milliseconds. */
 const HEAD_WAIT = 100
 /** What the engine says where the system has no way to send files. */
@@ -323,7 +323,7 @@ export class ResponseStream {
     if (this.#isOver) return
     this.#stop()
     if (this.#isOpen) {
-      if (!(error instanceof ClientException)) this.#logFailure(error)
+      if (!(error instanceof ClientException) && !this.#exchange.isFarewell(error)) this.#logFailure(error)
       this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
       this.#dispose()
     } else {

@@ -51,25 +51,25 @@ const handlers = {
   pipe(response, request) {
     const total = Number(request.getHeader('content-length'))
     const held = []
-    let held_at = 0
-    let isAborted = false
+    let sent = 0
     const send = () => {
       while (held.length > 0) {
-        const [isTaken] = response.tryEnd(held[0].subarray(response.getWriteOffset() - held_at), total)
-        if (!isTaken) return response.pause()
-        held_at += held.shift().length
+        const [isTaken] = response.tryEnd(held[0].subarray(response.getWriteOffset() - sent), total)
+        if (!isTaken) return
+        sent += held.shift().length
       }
-      response.resume()
     }
-    response.onAborted(() => (isAborted = true))
+    response.onAborted(() => held.splice(0))
     response.onWritable(() => {
-      if (!isAborted) send()
+      send()
       return true
     })
-    response.writeHeader('content-type', 'text/plain')
     response.onData((piece) => {
       held.push(Buffer.from(piece.slice(0)))
-      if (held.length === 1 && !isAborted) response.cork(send)
+      response.cork(() => {
+        if (sent === 0 && held.length === 1) response.writeHeader('content-type', 'text/plain')
+        send()
+      })
     })
   },
   async(response) {
