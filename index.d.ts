@@ -44,13 +44,17 @@ export interface HotFunctions {
    */
   upgrade(slot: number, ticket: number, fields: string | null): number
   /**
-   * Asks for up to `bytes` more of a raw connection: Raw notices follow, one flagged End when the peer has
-   * closed its side.
+   * Asks for one piece of up to `bytes` of a raw connection: one Raw notice follows when there is something
+   * to tell. 0 takes an unanswered ask back: an empty Raw answers it. When the peer has closed its side a
+   * Raw flagged End says so, asked for or not, and answers an ask.
    */
-  grantRaw(slot: number, client: number, bytes: number): number
+  askRaw(slot: number, client: number, bytes: number): number
   /** Bytes that now wait unsent on a raw connection; above 65536 a RawDrained notice follows; -1: gone. */
   writeRaw(slot: number, client: number, chunk: string | Uint8Array): number
-  /** Closes the sending side of a raw connection once everything is sent; both sides closed end it. */
+  /**
+   * Closes the sending side of a raw connection once everything is sent, which RawDrained tells; both sides
+   * closed end it.
+   */
   endRaw(slot: number, client: number): number
   /** Hands a connection, raw or waiting for its driver, to HTTP, which takes `unread` first. */
   serve(slot: number, client: number, unread?: Uint8Array): number

@@ -85,7 +85,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"grantBody", grant_body);
     add!(c"raiseBodyLimit", raise_body_limit);
     add!(c"upgrade", upgrade);
-    add!(c"grantRaw", raw::grant);
+    add!(c"askRaw", raw::ask);
     add!(c"writeRaw", raw::write);
     add!(c"endRaw", raw::end);
     add!(c"serve", raw::serve);

@@ -56,12 +56,12 @@ pub enum Event<'a> {
     HalfClosed,
     /// Bytes that came on a raw connection.
     Raw {
-        /// At most as many as were granted.
+        /// At most as many as were asked for.
         bytes: &'a [u8],
     },
     /// Bytes that had been read when the connection became raw.
     RawUnread {
-        /// At most as many as were granted.
+        /// At most as many as were asked for; none when the ask was taken back.
         bytes: Vec<u8>,
     },
     /// The peer of a raw connection has closed its sending side: no more bytes will come.

@@ -201,8 +201,9 @@ fn obey(pair: &mut Pair, command: &str) {
         }
         "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, None)),
         "take-raw" => pair.command(|connection, cx| connection.handle_take_raw(cx)),
-        "serve" => pair.serve(),
-        "raw-read" => pair.command(|connection, _| connection.handle_raw_credit(number as u64)),
+        "serve" => pair.serve(&bytes_of(first.unwrap_or(""))),
+        "raw-read" => pair.read_raw(number as u64),
+        "raw-take-back" => pair.command(|connection, _| connection.handle_raw_ask(0)),
         "raw-write" => {
             let bytes = bytes_of(first.unwrap_or(""));
             pair.command(|connection, cx| connection.handle_raw_write(cx, &bytes));

@@ -147,6 +147,11 @@ impl Facts {
         self.status.fetch_or(bits, Relaxed);
     }
 
+    /// The end of the peer's side is to be read, and told, again.
+    pub(crate) fn forget_peer_closed(&self) {
+        self.status.fetch_and(!CLOSED_RD, Relaxed);
+    }
+
     /// Asks that the close be announced. False when the connection is closed already.
     pub fn watch(&self) -> bool {
         match self.life.compare_exchange(OPEN, WATCHED, AcqRel, Acquire) {

@@ -60,22 +60,24 @@ impl Reactor {
     /// Gives a connection that waits for its driver, or is raw, to HTTP, which takes `unread` first.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone, is HTTP's already, or has a side that is closed.
+    /// [`Gone`] when it has gone, is HTTP's already, or its sending side was ended.
     pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8]) -> Result<(), Gone> {
         if self.claim(slot, id).is_err() {
             let rest = self.raw_command(slot, id, |connection, cx| connection.handle_serve(cx))?;
             self.put_back(slot, &rest);
+            self.repeat_end(slot);
         }
         self.put_back(slot, unread);
         Ok(())
     }
 
-    /// Asks for so many more bytes of a raw connection: `Raw` notices follow as they come.
+    /// Asks for one piece of up to so many bytes of a raw connection: one `Raw` notice follows when there
+    /// is something to tell. 0 takes an unanswered ask back: an empty `Raw` answers it.
     ///
     /// # Errors
     /// [`Gone`] when it has gone or isn't raw.
-    pub fn grant_raw(&mut self, slot: u32, id: u64, bytes: u64) -> Result<(), Gone> {
-        self.raw_command(slot, id, |connection, _| connection.handle_raw_credit(bytes))?;
+    pub fn ask_raw(&mut self, slot: u32, id: u64, bytes: u64) -> Result<(), Gone> {
+        self.raw_command(slot, id, |connection, _| connection.handle_raw_ask(bytes))?;
         self.take_connection_events(slot);
         Ok(())
     }
@@ -100,12 +102,15 @@ impl Reactor {
         Ok(waiting)
     }
 
-    /// Ends the sending side of a raw connection behind what was written.
+    /// Ends the sending side of a raw connection behind what was written. `RawDrained` follows when all
+    /// of that is sent.
     ///
     /// # Errors
     /// [`Gone`] when it has gone or isn't raw.
     pub fn end_raw(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
-        self.raw_command(slot, id, |connection, _| connection.handle_raw_end())
+        self.raw_command(slot, id, |connection, _| connection.handle_raw_end())?;
+        self.wait(slot, Ticket(0), Until::RawDrained);
+        Ok(())
     }
 
     fn raw_command<R>(
@@ -134,6 +139,16 @@ impl Reactor {
             self.dirty.push(slot);
         }
         Ok(())
+    }
+
+    /// HTTP hasn't seen that the peer closed its side: it reads the end once more, behind what was put back.
+    fn repeat_end(&mut self, slot: u32) {
+        if let Some(client) = self.clients.get_mut(slot as usize)
+            && client.connection.has_peer_ended()
+        {
+            client.is_readable = true;
+            client.facts.forget_peer_closed();
+        }
     }
 
     /// Has bytes read again ahead of those that weren't taken yet.

@@ -79,7 +79,7 @@ fn limit_and_end_follow_in_one_visit() {
 fn raw_bytes(app: &mut App, slot: u32, client: u64, expected: &[u8]) {
     let mut bytes = Vec::new();
     while bytes.len() < expected.len() {
-        app.reactor.grant_raw(slot, client, 1024).unwrap();
+        app.reactor.ask_raw(slot, client, 1024).unwrap();
         bytes.extend(app.next(Kind::Raw).bytes);
     }
     assert_eq!(bytes, expected);
@@ -121,7 +121,7 @@ fn both_sides_of_a_raw_connection_end_by_themselves() {
     peer.sends("still here");
     raw_bytes(&mut app, slot, client, b"still here");
     peer.closes_its_side();
-    app.reactor.grant_raw(slot, client, 1024).unwrap();
+    app.reactor.ask_raw(slot, client, 1024).unwrap();
     assert!(app.next(Kind::Raw).is_end());
     assert_eq!(app.next(Kind::Closed).id, client);
     assert_eq!(app.reactor.client_count(), 0);
@@ -177,4 +177,59 @@ fn a_client_that_nobody_claims_is_noticed_when_it_leaves_and_closed_by_a_stop() 
     app.reactor.stop_gracefully();
     app.next(Kind::Idle);
     drop(second);
+}
+
+#[test]
+fn an_ask_that_is_taken_back_loses_nothing_when_a_connection_is_handed_on() {
+    let mut app = App::new(Limits::default());
+    app.reactor.announce_accepted();
+    let mut peer = app.connect();
+    let accepted = app.next(Kind::Accepted);
+    let (slot, client) = (accepted.slot, accepted.id);
+    app.reactor.take_raw(slot, client).unwrap();
+    app.reactor.ask_raw(slot, client, 1024).unwrap();
+    app.reactor.ask_raw(slot, client, 0).unwrap();
+    let answer = app.next(Kind::Raw);
+    assert_eq!((&answer.bytes[..], answer.is_end()), (&b""[..], false));
+    app.reactor.ask_raw(slot, client, 0).unwrap();
+    peer.sends(GET);
+    app.round();
+    app.reactor.serve(slot, client, b"").unwrap();
+    let request = app.next(Kind::Request);
+    app.respond(&request, "served");
+    app.receives(&mut peer, "served");
+}
+
+#[test]
+fn a_request_whose_peer_has_ended_is_served_when_a_driver_hands_it_on() {
+    let mut app = App::new(Limits::default());
+    app.reactor.announce_accepted();
+    let mut peer = app.connect();
+    let accepted = app.next(Kind::Accepted);
+    let (slot, client) = (accepted.slot, accepted.id);
+    app.reactor.take_raw(slot, client).unwrap();
+    peer.sends(GET);
+    raw_bytes(&mut app, slot, client, GET.as_bytes());
+    peer.closes_its_side();
+    app.reactor.ask_raw(slot, client, 1024).unwrap();
+    assert!(app.next(Kind::Raw).is_end());
+    app.reactor.serve(slot, client, GET.as_bytes()).unwrap();
+    let request = app.next(Kind::Request);
+    assert_eq!(app.next(Kind::HalfClosed).id, request.id);
+    app.respond(&request, "served");
+    assert!(app.ends(&mut peer).ends_with("served"));
+}
+
+#[test]
+fn what_a_raw_connection_has_written_is_sent_before_it_closes() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(UPGRADE);
+    let request = app.next(Kind::Request);
+    let (slot, client) = (request.slot, request.client);
+    app.reactor.upgrade(slot, request.ticket(), None).unwrap();
+    app.next(Kind::Upgraded);
+    app.reactor.write_raw(slot, client, b"bye").unwrap();
+    app.reactor.close(slot, client);
+    assert_eq!(app.ends(&mut peer), "bye");
 }

@@ -31,8 +31,8 @@ impl Driver {
     }
 
     /// Asks for so many more bytes of a raw connection.
-    pub(crate) fn grant_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
-        self.command(slot, &[], move |reactor, slot, _| reactor.grant_raw(slot, client, bytes))
+    pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.ask_raw(slot, client, bytes))
     }
 
     /// Sends on a raw connection; the result is how many bytes wait unsent.

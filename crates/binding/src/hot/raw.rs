@@ -9,10 +9,10 @@ fn client(call: &Arguments) -> (u32, u64) {
     (call.u32(0), call.u64(1))
 }
 
-/// `grantRaw(slot, client, bytes)`
-pub(super) fn grant(driver: &Driver, call: &Arguments) -> sys::napi_value {
+/// `askRaw(slot, client, bytes)`
+pub(super) fn ask(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, client) = client(call);
-    outcome(call, driver.grant_raw(slot, client, call.u64(2)))
+    outcome(call, driver.ask_raw(slot, client, call.u64(2)))
 }
 
 /// `writeRaw(slot, client, chunk)`: bytes that wait unsent, or -1.

@@ -5,8 +5,10 @@
 //!   accepted ───► handle_take_raw ─────────────────────────────────────►      │
 //!   Reading::Idle ◄──────────────────────────── handle_serve ◄────────────────┘
 //! ```
-//! Bytes are delivered as credit allows, those that were read before the change first. There are no
-//! deadlines here: how long such a connection may be silent is the application's to say.
+//! Bytes are delivered when they are asked for, those that were read before the change first. One ask is
+//! answered by one piece, so that an application which has all its answers knows that no bytes are on
+//! their way: then it can hand the connection on. There are no deadlines here: how long such a
+//! connection may be silent is the application's to say.
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
@@ -18,8 +20,10 @@ use crate::http1::{Connection, Reading};
 /// What a raw connection remembers.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
-    /// Bytes that the application is ready to take.
-    credit: u64,
+    /// The longest piece that the application is ready to take; 0 when it hasn't asked.
+    asked: u64,
+    /// The ask was taken back, and is to be answered by an empty piece.
+    owes_nothing: bool,
     /// Bytes that were read while the connection was still HTTP's.
     unread: Vec<u8>,
     /// The request behind which the connection became raw, until that was announced.
@@ -88,12 +92,12 @@ impl Connection {
     }
 
     /// Takes a raw connection back into HTTP. The bytes that the application has left unread come as
-    /// input again, ahead of all others.
+    /// input again, ahead of all others; behind them the end, if the peer has closed its side.
     ///
     /// # Errors
-    /// `Stale` when it isn't raw, or one of its sides is closed.
+    /// `Stale` when it isn't raw, or our sending side was ended.
     pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
-        let is_whole = self.raw.as_ref().is_some_and(|raw| !raw.is_ended && !raw.has_peer_ended);
+        let is_whole = self.raw.as_ref().is_some_and(|raw| !raw.is_ended);
         if !is_whole || self.reading != Reading::Raw {
             return Err(AnswerError::Stale);
         }
@@ -104,13 +108,15 @@ impl Connection {
         Ok(unread)
     }
 
-    /// Grants credit for so many more bytes.
+    /// Asks for one piece of up to so many bytes. 0 takes an ask back that wasn't answered yet: an empty
+    /// piece answers it at once.
     ///
     /// # Errors
     /// `Stale` when the connection isn't raw.
-    pub fn handle_raw_credit(&mut self, bytes: u64) -> Result<(), AnswerError> {
+    pub fn handle_raw_ask(&mut self, bytes: u64) -> Result<(), AnswerError> {
         let raw = self.raw.as_mut().ok_or(AnswerError::Stale)?;
-        raw.credit = raw.credit.saturating_add(bytes);
+        raw.owes_nothing = bytes == 0 && raw.asked > 0;
+        raw.asked = bytes;
         Ok(())
     }
 
@@ -163,6 +169,11 @@ impl Connection {
         self.raw.is_some()
     }
 
+    /// Whether the peer has closed its sending side.
+    pub fn has_peer_ended(&self) -> bool {
+        self.has_peer_ended
+    }
+
     pub(super) fn become_raw(&mut self, upgraded: Option<Ticket>) {
         let unread = self.partial.take().map_or(Vec::new(), |partial| partial.bytes);
         // A peer that had closed its side before was known to HTTP alone.
@@ -177,7 +188,7 @@ impl Connection {
             && self
                 .raw
                 .as_ref()
-                .is_some_and(|raw| raw.credit > 0 && raw.unread.is_empty() && !raw.has_peer_ended)
+                .is_some_and(|raw| raw.asked > 0 && raw.unread.is_empty() && !raw.has_peer_ended)
     }
 
     pub(super) fn read_raw<'a>(&'a mut self, input: &'a [u8]) -> Step<'a> {
@@ -185,16 +196,19 @@ impl Connection {
             return Step::none(0);
         }
         let Some(raw) = &mut self.raw else { return Step::none(0) };
-        let taken = input.len().min(usize::try_from(raw.credit).unwrap_or(usize::MAX));
-        raw.credit -= taken as u64;
+        let asked = std::mem::take(&mut raw.asked);
+        let taken = input.len().min(usize::try_from(asked).unwrap_or(usize::MAX));
         Step { taken, event: Some(Event::Raw { bytes: &input[..taken] }) }
     }
 
     pub(super) fn poll_raw(&mut self) -> Option<Event<'static>> {
         let raw = self.raw.as_mut().filter(|raw| raw.upgraded.is_none())?;
-        let count = raw.unread.len().min(usize::try_from(raw.credit).unwrap_or(usize::MAX));
+        if std::mem::take(&mut raw.owes_nothing) {
+            return Some(Event::RawUnread { bytes: Vec::new() });
+        }
+        let count = raw.unread.len().min(usize::try_from(raw.asked).unwrap_or(usize::MAX));
         if count > 0 {
-            raw.credit -= count as u64;
+            raw.asked = 0;
             let rest = raw.unread.split_off(count);
             return Some(Event::RawUnread { bytes: std::mem::replace(&mut raw.unread, rest) });
         }
@@ -205,6 +219,8 @@ impl Connection {
         if let Some(raw) = &mut self.raw {
             raw.owes_end = !raw.has_peer_ended;
             raw.has_peer_ended = true;
+            // The end answers an ask.
+            raw.asked = 0;
         }
         self.finish_raw();
     }

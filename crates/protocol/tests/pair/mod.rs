@@ -38,6 +38,8 @@ pub struct Pair {
     /// Bytes that the client has received.
     pub received: Vec<u8>,
     is_over: bool,
+    /// Bytes of the raw connection that the application still wants to have.
+    raw_wanted: u64,
 }
 
 impl Pair {
@@ -55,6 +57,7 @@ impl Pair {
             log: Vec::new(),
             received: Vec::new(),
             is_over: false,
+            raw_wanted: 0,
         }
     }
 
@@ -127,10 +130,20 @@ impl Pair {
         self.pump();
     }
 
-    /// Gives a raw connection back to HTTP.
-    pub fn serve(&mut self) {
+    /// Has the application ask for raw pieces until it has so many bytes.
+    pub fn read_raw(&mut self, bytes: u64) {
+        self.raw_wanted += bytes;
+        let wanted = self.raw_wanted;
+        self.command(|connection, _| connection.handle_raw_ask(wanted));
+    }
+
+    /// Gives a raw connection back to HTTP, with bytes that the application had read too far.
+    pub fn serve(&mut self, unread: &[u8]) {
         match self.connection.handle_serve(&mut self.cx) {
-            Ok(unread) => self.inbox.splice(..0, unread).for_each(drop),
+            Ok(rest) => {
+                self.inbox.splice(..0, unread.iter().copied().chain(rest)).for_each(drop);
+                self.has_ended = self.connection.has_peer_ended();
+            }
             Err(error) => self.log.push(format!("{error:?}")),
         }
         self.pump();
@@ -237,7 +250,14 @@ impl Pair {
                     }
                 }
             }
-            Happening::Piece { kind, bytes } => self.log_piece(kind, &bytes),
+            Happening::Piece { kind, bytes } => {
+                self.log_piece(kind, &bytes);
+                if kind == "raw" {
+                    self.raw_wanted = self.raw_wanted.saturating_sub(bytes.len() as u64);
+                    let asked = self.connection.handle_raw_ask(self.raw_wanted);
+                    assert!(asked.is_ok(), "what was raw still is");
+                }
+            }
             Happening::Body { ticket, bytes, trailers } => {
                 let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
                 self.log.extend(trailers.map(|trailers| format!("trailers {trailers}")));
@@ -311,6 +331,7 @@ impl Happening {
                 Happening::Body { ticket, bytes, trailers }
             }
             Event::Raw { bytes } => Happening::Piece { kind: "raw", bytes: bytes.to_vec() },
+            Event::RawUnread { bytes } if bytes.is_empty() => Happening::Other("raw nothing".to_owned()),
             Event::RawUnread { bytes } => Happening::Piece { kind: "raw", bytes },
             Event::RawEnd => Happening::Other("raw end".to_owned()),
             Event::BodyLimit { .. } => Happening::Other("body over its limit".to_owned()),

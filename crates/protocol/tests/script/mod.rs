@@ -102,7 +102,7 @@ fn obey(pair: &mut Pair, command: u8) {
         0x1a => pair.advance([1, 999, 5001, 15_000][usize::from(command & 3)]),
         0x1b => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, Some(b"upgrade: x\r\n"))),
         0x1c => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, None)),
-        0x1d if command & 1 == 0 => pair.command(|connection, _| connection.handle_raw_credit(7)),
+        0x1d if command & 1 == 0 => pair.read_raw(7),
         0x1d => pair.command(|connection, cx| connection.handle_raw_write(cx, BODY)),
         0x1e if command & 3 == 0 => pair.client_ends(),
         0x1e if command & 3 == 1 => pair.server_stops(),
