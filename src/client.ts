@@ -1,7 +1,8 @@
 /**
  * Clients: the connections of a server.
  */
-import { OptionError, StateError, TimeoutError } from './errors.ts'
+import type { Driver } from './driver.ts'
+import { OptionError, StateError, TimeoutError, show } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { ClientFacts, BoundAddress } from './native.ts'
 import type { Options } from './options.ts'
@@ -14,6 +15,23 @@ export interface ClientOwner {
   readonly logger: Logger
 }
 
+/** What serves a connection: the engine's HTTP, a driver in JavaScript, or whoever it was handed to. */
+export interface Driving {
+  /** Requests whose body is being read. */
+  pendingRequests(): number
+  /** Requests handed to the handler whose response is not wholly written. */
+  pendingResponses(): number
+  /** Handlers that have not answered yet. */
+  runningHandlers(): number
+  /** Unix time in whole seconds; 0 for never. */
+  expiration(): number
+  extendExpiration(unixSeconds: number): void
+  /** Ends the connection as soon as it owes nothing. Rejects when that fails. */
+  stop(): void | Promise<void>
+  /** Hands the connection to another driver; only drivers in JavaScript can. */
+  switchDriver?(driver: Driver, unread: Uint8Array | null): void
+}
+
 type CloseHook = (client: Client) => void | Promise<void>
 
 /** Makes a client for a connection. */
@@ -22,6 +40,14 @@ export let createClient: (facts: ClientFacts, owner: ClientOwner) => Client
 export let noteClosed: (client: Client) => void
 /** The peer has closed its sending side. */
 export let noteHalfClosed: (client: Client) => void
+/** Our sending side is ended. */
+export let noteEnded: (client: Client) => void
+/** The connection is, or is about to be, an upgrade callback's. */
+export let noteExported: (client: Client) => void
+/** Somebody else serves the connection from now on; null for the engine's HTTP. */
+export let setDriving: (client: Client, driving: Driving | null) => void
+/** Ends what a client is served by, when its server stops. */
+export let stopDriving: (client: Client) => void | Promise<void>
 
 /** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
 const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
@@ -46,6 +72,8 @@ export class Client {
 
   readonly #facts: ClientFacts
   readonly #owner: ClientOwner
+  #driving: Driving
+  #isExported = false
   #status: number
   #hooks: CloseHook[] = []
 
@@ -53,6 +81,7 @@ export class Client {
   constructor(facts: ClientFacts, owner: ClientOwner, permit: symbol) {
     if (permit !== key || key === null) throw new StateError('clients are made by the server; see request.getClient()')
     this.#facts = facts
+    this.#driving = facts
     this.#owner = owner
     this.#status = facts.status()
   }
@@ -70,7 +99,7 @@ export class Client {
   /**
    * Ends the connection gracefully: answers under way are finished first, for at most `timeoutMs`
    * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError` if there
-   * was anything to wait for.
+   * was anything to wait for. An upgraded socket is told (`onStop`) and has that time to say goodbye.
    *
    * @example await client.stop(1000)
    */
@@ -92,7 +121,12 @@ export class Client {
         clearTimeout(timer)
         resolve()
       })
-      this.#facts.stop()
+      this.#driving.stop()?.catch((error: unknown) => {
+        takeBack()
+        clearTimeout(timer)
+        this.close()
+        reject(error as Error)
+      })
     })
   }
 
@@ -111,7 +145,7 @@ export class Client {
    * @example client.getPendingRequestCount() // 1 during an upload
    */
   getPendingRequestCount(): number {
-    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.pendingRequests()
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.pendingRequests()
   }
 
   /**
@@ -120,7 +154,7 @@ export class Client {
    * @example client.getPendingResponseCount()
    */
   getPendingResponseCount(): number {
-    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.pendingResponses()
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.pendingResponses()
   }
 
   /**
@@ -129,7 +163,7 @@ export class Client {
    * @example client.isWaitingOnResponse()
    */
   isWaitingOnResponse(): boolean {
-    return this.#status !== Client.CLOSED_RDWR && this.#facts.runningHandlers() > this.#facts.pendingRequests()
+    return this.#status !== Client.CLOSED_RDWR && this.#driving.runningHandlers() > this.#driving.pendingRequests()
   }
 
   /**
@@ -187,12 +221,30 @@ export class Client {
   }
 
   /**
-   * Whether the socket was handed to an upgrade callback.
+   * Whether the socket was, or is about to be, handed to an upgrade callback; that never changes back.
    *
    * @example client.isExported()
    */
   isExported(): boolean {
-    return false
+    return this.#isExported
+  }
+
+  /**
+   * Hands the connection to another driver in mid-stream, with bytes that were read and belong to it. Only
+   * for connections that a driver in JavaScript serves; `Http1Driver` stands for the engine's own.
+   *
+   * @example client.switchDriver(new Http1Driver(), bytes)
+   */
+  switchDriver(driver: Driver, unread: Uint8Array | null = null): void {
+    if (unread !== null && !(unread instanceof Uint8Array)) {
+      throw new OptionError('unread', unread, 'a Uint8Array, or null')
+    }
+    if (this.isClosed()) return
+    if (this.#driving.switchDriver === undefined) {
+      const why = this.#isExported ? 'it was upgraded' : 'the engine serves it; see Response.detach'
+      throw new StateError(`client ${this.getId()} can't be handed to ${show(driver)}: ${why}`)
+    }
+    this.#driving.switchDriver(driver, unread)
   }
 
   /**
@@ -211,17 +263,18 @@ export class Client {
    * @example client.updateExpirationTime(client.getExpirationTime() + 30)
    */
   getExpirationTime(): number {
-    return this.#status === Client.CLOSED_RDWR ? 0 : this.#facts.expiration()
+    return this.#isExported || this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.expiration()
   }
 
   /**
-   * Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored.
+   * Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored. Nothing
+   * happens once the socket was handed to an upgrade callback.
    *
    * @example client.updateExpirationTime(Date.now() / 1000 + 60)
    */
   updateExpirationTime(expiresAt: number): void {
     if (!Number.isFinite(expiresAt)) throw new OptionError('expiresAt', expiresAt, 'a Unix time in seconds')
-    if (this.#status !== Client.CLOSED_RDWR) this.#facts.extendExpiration(expiresAt)
+    if (this.#status !== Client.CLOSED_RDWR && !this.#isExported) this.#driving.extendExpiration(expiresAt)
   }
 
   /**
@@ -286,9 +339,20 @@ export class Client {
     const permit = key
     createClient = (facts, owner) => new Client(facts, owner, permit)
     noteClosed = (client) => client.#closed()
+    // With both bits it would be closed, which only the engine says.
     noteHalfClosed = (client) => {
-      client.#status |= Client.CLOSED_RD
+      if (client.#status === 0) client.#status = Client.CLOSED_RD
     }
+    noteEnded = (client) => {
+      if (client.#status === 0) client.#status = Client.CLOSED_WR
+    }
+    noteExported = (client) => {
+      client.#isExported = true
+    }
+    setDriving = (client, driving) => {
+      client.#driving = driving ?? client.#facts
+    }
+    stopDriving = (client) => client.#driving.stop()
   }
 }
 

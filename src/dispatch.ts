@@ -7,12 +7,15 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import { HandlerTimeout } from './handler-timeout.ts'
-import { createClient, noteClosed, noteHalfClosed } from './client.ts'
+import type { Acceptor, AcceptorHost } from './acceptor.ts'
+import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
 import { debugPage } from './debug-page.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { ClientException, HttpErrorException } from './errors.ts'
+import { handOver as beginHandOver } from './hand-over.ts'
+import type { HandOver } from './hand-over.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from './logger.ts'
@@ -23,6 +26,7 @@ import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from './nati
 import type { EngineLimits, HotFunctions } from './native.ts'
 import type { Options } from './options.ts'
 import { Exchange } from './exchange.ts'
+import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
 import { Response, claimResponse, openResponse, rareOf, sendResponse } from './response.ts'
@@ -63,6 +67,8 @@ export interface Waiting {
   onGone(): void
   /** The answer is written. */
   onWritten(): void
+  /** The connection is the application's. */
+  onUpgraded(): void
 }
 
 /** What a dispatcher needs of its server. */
@@ -76,6 +82,8 @@ export interface DispatchSettings {
   readonly logsRequests?: boolean
   readonly ioThreads: number
   readonly onIdle: () => void
+  /** Makes what gives connections their drivers; without it they are the engine's. */
+  readonly makeAcceptor?: ((host: AcceptorHost) => Acceptor) | undefined
 }
 
 /** One server's requests and clients, as far as anybody waits for them. */
@@ -87,6 +95,7 @@ export class Dispatcher implements ClientOwner {
   readonly methods: readonly string[]
   /** By ticket: requests that wait for something. */
   readonly waiting = new Map<number, Waiting>()
+  readonly raws = new RawConnections()
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
@@ -100,6 +109,8 @@ export class Dispatcher implements ClientOwner {
   readonly #run: (request: Request, exchange: Exchange) => void
   /** Only where handlers have a time limit. */
   readonly #timeout: HandlerTimeout | null
+  /** Only where a server has factories of its own. */
+  readonly #acceptor: Acceptor | null
   readonly #logsRequests: boolean
   #slab: Buffer | null = null
   /** Exchanges whose handler hasn't answered and whose head is in the present slab. */
@@ -124,6 +135,8 @@ export class Dispatcher implements ClientOwner {
     this.#allow = allowed.join(', ')
     const timeout = this.options.get('handlerTimeout')
     this.#timeout = timeout === 0 ? null : new HandlerTimeout(timeout)
+    this.#acceptor = settings.makeAcceptor?.(this) ?? null
+    if (this.#acceptor !== null) this.engine.announceAccepted()
     this.#run = (request, exchange) => this.#handle(request, exchange)
   }
 
@@ -209,16 +222,26 @@ export class Dispatcher implements ClientOwner {
 
   /** The rarer answers: somebody waits for the end, or the body comes by and by. */
   #sendRare(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
+    if (rare.handOver !== null) return this.#handOver(request, exchange, response, rare, rare.handOver)
     if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
     this.#address(exchange)
     const isTaken = sendResponse(response, this.#words, this.hot) === 0
     exchange.isAnswered = true
     this.#timeout?.delete(exchange.ticket)
-    const dispose = (): void => {
-      rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
-    }
+    const dispose = (): void => this.#dispose(rare)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
+  }
+
+  #dispose(rare: Rare): void {
+    rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+  }
+
+  /** The answer is the connection itself. */
+  #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
+    claimResponse(response)
+    this.#timeout?.delete(exchange.ticket)
+    beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
@@ -262,6 +285,7 @@ export class Dispatcher implements ClientOwner {
   /** No more news will come. */
   close(): void {
     this.#timeout?.close()
+    this.#acceptor?.close()
   }
 
   /** A line in the log about one request. */
@@ -354,6 +378,12 @@ export class Dispatcher implements ClientOwner {
         if (this.#logsRequests) this.logger.debug(`client ${id} has closed`)
         return noteClosed(client)
       }
+      case Notice.Raw:
+        return this.raws.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
+      case Notice.RawDrained:
+        return this.raws.get(id)?.onDrained()
+      case Notice.Accepted:
+        return this.#acceptor?.accept(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
@@ -390,6 +420,9 @@ export class Dispatcher implements ClientOwner {
       case Notice.Written:
         this.waiting.delete(id)
         return waiting.onWritten()
+      case Notice.Upgraded:
+        this.waiting.delete(id)
+        return waiting.onUpgraded()
     }
   }
 
@@ -413,8 +446,30 @@ export class Dispatcher implements ClientOwner {
     const known = this.#clients.get(exchange.clientId())
     if (known !== undefined) return known
     const client = createClient(exchange.openFacts(), this)
-    if (!client.isClosed()) this.#clients.set(client.getId(), client)
+    this.adopt(client)
     return client
+  }
+
+  /** Tells a client of its close. */
+  adopt(client: Client): void {
+    if (!client.isClosed()) this.#clients.set(client.getId(), client)
+  }
+
+  /** Sockets that were handed over hear that the server is about to stop. */
+  tellSockets(): void {
+    this.raws.isStopping = true
+    for (const { client } of this.raws.values()) if (client.isExported()) void stopDriving(client)
+  }
+
+  /** Drivers in JavaScript end their connections as soon as those owe nothing. */
+  stopDrivers(): void {
+    for (const { client } of this.raws.values()) {
+      if (client.isExported()) continue
+      Promise.resolve(stopDriving(client)).catch((exception: unknown) => {
+        this.logger.error(`the driver of client ${client.getId()} failed to stop`, { exception })
+        client.close()
+      })
+    }
   }
 
   /** Why a body can't be had: its client has gone, or what it sent was refused. */

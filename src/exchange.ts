@@ -257,6 +257,31 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.settle(() => extra.stream?.onWritten())
   }
 
+  /** Whether there is a body that didn't come with its head. */
+  hasIncomingBody(): boolean {
+    return (this.#flags & Flag.Body) !== 0 && this.#bodyLength < 0
+  }
+
+  /** Reads what is left of the body and drops it. */
+  drain(): Promise<void> {
+    return this.#incoming().drain()
+  }
+
+  /** The head takes memory of its own, so that it may be kept for long. */
+  ownHead(): void {
+    this.leaveSlab(this.#slab)
+  }
+
+  /** The connection is asked for: `onUpgraded` is called when it is there, `onGone` when its client leaves before. */
+  awaitUpgrade(onUpgraded: () => void, onGone: () => void): void {
+    this.settle(onGone)
+    this.#extra().upgraded = onUpgraded
+  }
+
+  onUpgraded(): void {
+    this.#rare?.upgraded?.()
+  }
+
   onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void {
     this.#rare?.incoming?.onPiece(bytes, isLast, trailers)
   }
@@ -313,6 +338,7 @@ class Rare {
   stream: ResponseStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null
+  upgraded: (() => void) | null = null
   isSettled = false
   isExpired = false
 }

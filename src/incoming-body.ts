@@ -123,6 +123,13 @@ export class IncomingBody {
     this.#take()?.resolve(null)
   }
 
+  /** All that is left is read and dropped, also if it wasn't wanted. Resolves when it has come. */
+  async drain(): Promise<void> {
+    if (this.#reader !== null) throw new StateError('the body is still being read')
+    this.#isClosed = false
+    while ((await this.read()) !== null);
+  }
+
   /** The request is answered, and what is left of its body will be dropped. */
   onAnswered(): void {
     if (this.#hasEnded || this.#failure !== null) return

@@ -7,6 +7,18 @@ export { Client } from './client.ts'
 export { CookieAttributes } from './cookie-attributes.ts'
 export type { SameSite } from './cookie-attributes.ts'
 export { RequestCookie, ResponseCookie } from './cookie.ts'
+export { DefaultClientFactory, DefaultHttpDriverFactory, Http1Driver, Http2Driver, HttpDriver, streamDriver } from './driver.ts'
+export type {
+  ClientFactory,
+  Driver,
+  HttpDriverFactory,
+  OnMessage,
+  Parser,
+  ParserInput,
+  ParserYield,
+  StreamDriver,
+  WriteBytes,
+} from './driver.ts'
 export { DefaultErrorHandler } from './error-handler.ts'
 export type { ErrorHandler } from './error-handler.ts'
 export {
@@ -24,6 +36,7 @@ export {
 } from './errors.ts'
 export type { Fault } from './errors.ts'
 export type { FieldName, FieldValue, FieldsInit, KnownField } from './fields.ts'
+export type { UpgradeHandler } from './hand-over.ts'
 export type { Handler, HandlerFunction, RequestHandler } from './handler.ts'
 export type { Listen, ListenObject } from './listen.ts'
 export { silentLogger, stderrLogger } from './logger.ts'
@@ -41,8 +54,10 @@ export { HttpServer } from './server.ts'
 export type { IoThreads } from './io-threads.ts'
 export type { ServerObserver, ServerSettings, ServerState } from './server.ts'
 export type { Streamed } from './source.ts'
+export type { ServerSocketHandle } from './server-socket.ts'
 export { SocketAddress } from './socket-address.ts'
 export { HttpStatus, reasonPhrase } from './status.ts'
 export { Trailers } from './trailers.ts'
 export type { TrailersInit } from './trailers.ts'
 export type { TlsInfo } from './tls-info.ts'
+export type { UpgradedSocket } from './upgraded-socket.ts'

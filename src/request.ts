@@ -35,6 +35,11 @@ export interface RequestOrigin {
   pace(timeout: number | null, minimumRate: number | null): void
 }
 
+/**
+ * A copy, for a handler, of a request that a driver has made by hand: it has a client, and what the handler
+ * changes doesn't reach the driver.
+ */
+export let adoptRequest: (request: Request, client: Client, signal: AbortSignal) => Request
 /** Fires the signal of a request that was made by hand. */
 export let abortRequest: (request: Request) => void
 
@@ -679,8 +684,77 @@ export class Request {
   }
 
   static {
+    adoptRequest = (request, client, signal) => {
+      const copy = new Request(new DriverOrigin(client, signal, request))
+      copy.#method = request.#method
+      copy.#target = request.#target
+      copy.#version = request.#version
+      copy.#fields = Fields.fromLines(request.#materialise().toLines())
+      copy.#attributes = request.#attributes === null ? null : new Map(request.#attributes)
+      return copy
+    }
     abortRequest = (request) => (request.#controller ??= new AbortController()).abort()
   }
+}
+
+/** Ties a request that a driver in JavaScript has parsed to its client. */
+class DriverOrigin implements RequestOrigin {
+  readonly #client: Client
+  readonly #signal: AbortSignal
+  readonly #request: Request
+
+  constructor(client: Client, signal: AbortSignal, request: Request) {
+    this.#client = client
+    this.#signal = signal
+    this.#request = request
+  }
+
+  client(): Client {
+    return this.#client
+  }
+
+  header(lower: string): string | null {
+    return this.#request.getHeader(lower)
+  }
+
+  fields(): Fields {
+    return new Fields()
+  }
+
+  target(): string {
+    return this.#request.getTarget()
+  }
+
+  method(): string {
+    return this.#request.getMethod()
+  }
+
+  version(): string {
+    return this.#request.getProtocolVersion()
+  }
+
+  body(): RequestBody {
+    return this.#request.getBody()
+  }
+
+  trailers(): Trailers | null {
+    return this.#request.getTrailers()
+  }
+
+  base(): string {
+    const address = this.#client.getLocalAddress()
+    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+  }
+
+  signal(): AbortSignal {
+    return this.#signal
+  }
+
+  /** How to say something ahead is the driver's own business. */
+  inform(): void {}
+
+  /** So is how long it waits for a body. */
+  pace(): void {}
 }
 
 function checkMethod(method: string): string {

@@ -6,6 +6,7 @@ import { HandlerError, InvalidCookieException, OptionError, StateError, show } f
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { FileBody } from './file-body.ts'
+import type { HandOver, UpgradeHandler } from './hand-over.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
 import type { HotFunctions } from './native.ts'
@@ -24,7 +25,7 @@ export type Body = Content | Streamed
  * engine took it. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
-/** Marks a response whose body will be streamed as sent. Throws when it was sent before. */
+/** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
 export let claimResponse: (response: Response) => void
 /** The same as `sendResponse` for one that was claimed: its body follows. */
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
@@ -57,6 +58,8 @@ export class Rare {
   /** The body is written by and by. */
   isStreamed = false
   trailers: Trailers | null = null
+  /** What becomes of the connection behind it. */
+  handOver: HandOver | null = null
   /** It was to be cut off before it was sent. */
   isCut = false
   /** Cuts the answer off that is being sent; says whether there was anything to cut. */
@@ -212,12 +215,13 @@ export class Response {
   }
 
   /**
-   * Changes the status; without a reason the standard phrase goes with it.
+   * Changes the status; without a reason the standard phrase goes with it. Any but 101 cancels an upgrade.
    *
    * @example response.setStatus(404)
    */
   setStatus(status: number, reason: string | null = null): void {
     this.#status = checkStatus(status)
+    if (status !== 101 && this.#rare !== null) this.#rare.handOver = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
   }
 
@@ -498,6 +502,59 @@ export class Response {
     this.#extra().disposers.push(callback)
   }
 
+  /**
+   * Switches protocols: sends the headers with a 101, after everything that was asked before, and hands the
+   * connection to a function. Name the protocol in the header `upgrade`; `connection` is sent by itself. A
+   * body that nobody read is read and dropped first. CONNECT is answered with a 200 instead. The function
+   * isn't called when the client leaves before.
+   *
+   * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
+   */
+  upgrade(callback: UpgradeHandler): this {
+    this.#setHandOver(callback, false)
+    return this
+  }
+
+  /**
+   * Hands the connection to a function with nothing written, after all earlier answers: for libraries that
+   * answer by themselves. No other request may stand behind the one that it answers.
+   *
+   * @example () => Response.detach((socket) => void socket.end('HTTP/1.1 101 Switching Protocols\r\n…'))
+   */
+  static detach(callback: UpgradeHandler): Response {
+    const response = new Response(101)
+    response.#setHandOver(callback, true)
+    return response
+  }
+
+  #setHandOver(handler: UpgradeHandler, isDetached: boolean): void {
+    if (typeof handler !== 'function') {
+      throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
+    }
+    this.setStatus(101)
+    const rare = this.#extra()
+    rare.handOver = { handler, isDetached }
+    rare.trailers = null
+  }
+
+  /**
+   * Whether it hands the connection over.
+   *
+   * @example response.isUpgraded()
+   */
+  isUpgraded(): boolean {
+    return this.getUpgradeHandler() !== null
+  }
+
+  /**
+   * The function that gets the connection; null when none does.
+   *
+   * @example response.getUpgradeHandler()
+   */
+  getUpgradeHandler(): UpgradeHandler | null {
+    return this.#rare?.handOver?.handler ?? null
+  }
+
   #isSpecial(name: string): boolean {
     return nameOf(name).role !== Role.Ordinary
   }
@@ -580,7 +637,9 @@ export class Response {
   #claim(): void {
     if (this.#isSent) throw new StateError('this Response was sent already; make a new one for each request')
     const status = this.#status
-    if (status < 200) throw new HandlerError(`a handler can't answer with ${status}; see request.inform`)
+    if (status < 200 && !this.isUpgraded()) {
+      throw new HandlerError(`a handler can't answer with ${status}; see request.inform and response.upgrade`)
+    }
     this.#isSent = true
   }
 

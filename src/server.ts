@@ -1,8 +1,11 @@
 /**
  * The server: listening, starting, stopping.
  */
+import type { Acceptor } from './acceptor.ts'
 import { toAddress } from './client.ts'
 import { Dispatcher } from './dispatch.ts'
+import { DefaultClientFactory, DefaultHttpDriverFactory } from './driver.ts'
+import type { ClientFactory, HttpDriverFactory } from './driver.ts'
 import { isLoopback } from './debug-page.ts'
 import { engineLimits } from './engine-limits.ts'
 import { DefaultErrorHandler } from './error-handler.ts'
@@ -39,7 +42,11 @@ export interface ServerSettings extends Partial<OptionValues> {
   readonly logger?: Logger | null
   /** Makes error pages. */
   readonly errorHandler?: ErrorHandler
-  /** Told of start and stop; handler and error handler are as well, if they have `onStart` or `onStop`. */
+  /** Chooses who drives each connection; by default the engine does. */
+  readonly driverFactory?: HttpDriverFactory
+  /** Makes or refuses the client of each connection. */
+  readonly clientFactory?: ClientFactory
+  /** Told of start and stop; so are handler, error handler and factories, if they have `onStart` or `onStop`. */
   readonly observers?: readonly ServerObserver[]
   /**
    * Threads that serve the sockets, beside the one that runs JavaScript: 0 to 64, or `'auto'`, the default.
@@ -90,6 +97,10 @@ export class HttpServer {
   readonly #observers: Set<ServerObserver>
   readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
+  #driverFactory: HttpDriverFactory | null = null
+  #clientFactory: ClientFactory | null = null
+  /** Loaded where there is a factory. */
+  #acceptorClass: typeof Acceptor | null = null
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
   #bound: readonly Bound[] = []
@@ -120,7 +131,8 @@ export class HttpServer {
       this.#observers = new Set()
       this.#ioThreads = undefined
     } else {
-      const { options = Options.from(), logger, errorHandler, observers = [], ioThreads, ...values } = settings
+      const { options = Options.from(), logger, errorHandler, observers = [], ...others } = settings
+      const { driverFactory, clientFactory, ioThreads, ...values } = others
       if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
       this.#options = options.with(values)
       this.#logger = logger === null ? silentLogger : checkLogger(logger ?? stderrLogger)
@@ -128,6 +140,8 @@ export class HttpServer {
       this.#observers = new Set([...observers].map(checkObserver))
       if (ioThreads !== undefined) checkIoThreads(ioThreads)
       this.#ioThreads = ioThreads
+      if (driverFactory !== undefined) this.#driverFactory = checkDriverFactory(driverFactory)
+      if (clientFactory !== undefined) this.#clientFactory = checkClientFactory(clientFactory)
     }
     this.#log = guarded(this.#logger)
     if (isObserver(handler)) this.#observers.add(handler)
@@ -152,6 +166,8 @@ export class HttpServer {
     this.#log.debug('starting')
     this.#state = STARTING
     try {
+      const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
+      this.#acceptorClass = isDriven ? (await import('./acceptor.ts')).Acceptor : null
       this.#open()
     } catch (error) {
       this.#shutDown()
@@ -184,15 +200,25 @@ export class HttpServer {
   }
 
   #makeDispatcher(): Dispatcher {
-    return new Dispatcher({
+    const AcceptorClass = this.#acceptorClass
+    const answering = {
       handler: this.#handler,
       options: this.#options,
       logger: this.#log,
       errorHandler: this.#errorHandler,
+    }
+    const driverFactory = this.#driverFactory ?? new DefaultHttpDriverFactory()
+    const clientFactory = this.#clientFactory ?? new DefaultClientFactory()
+    return new Dispatcher({
+      ...answering,
       limits: engineLimits(this.#options),
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
+      makeAcceptor:
+        AcceptorClass === null
+          ? undefined
+          : (host) => new AcceptorClass(host, { ...answering, driverFactory, clientFactory }),
     })
   }
 
@@ -221,6 +247,7 @@ export class HttpServer {
     this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
+    this.#dispatcher?.tellSockets()
     const failures = await this.#tell('onStop')
     await this.#drain(timeoutMs)
     this.#shutDown()
@@ -240,6 +267,7 @@ export class HttpServer {
       }
       engine.ref()
       engine.stopGracefully()
+      this.#dispatcher?.stopDrivers()
     })
   }
 
@@ -258,7 +286,8 @@ export class HttpServer {
 
   async #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
     const observers = new Set(this.#observers)
-    if (isObserver(this.#errorHandler)) observers.add(this.#errorHandler)
+    const parts = [this.#errorHandler, this.#driverFactory, this.#clientFactory]
+    for (const part of parts) if (isObserver(part)) observers.add(part)
     const told = [...observers].map(async (observer) => observer[moment]?.(this))
     const results = await Promise.allSettled(told)
     return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
@@ -349,6 +378,26 @@ export class HttpServer {
   setErrorHandler(errorHandler: ErrorHandler): void {
     this.#onlyStopped('setErrorHandler')
     this.#errorHandler = checkErrorHandler(errorHandler)
+  }
+
+  /**
+   * Replaces what chooses who drives each connection; only while the server is stopped.
+   *
+   * @example server.setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
+   */
+  setDriverFactory(factory: HttpDriverFactory): void {
+    this.#onlyStopped('setDriverFactory')
+    this.#driverFactory = checkDriverFactory(factory)
+  }
+
+  /**
+   * Replaces what makes or refuses the client of each connection; only while the server is stopped.
+   *
+   * @example server.setClientFactory({ createClient: (socket) => (isBanned(socket) ? null : inner.createClient(socket)) })
+   */
+  setClientFactory(factory: ClientFactory): void {
+    this.#onlyStopped('setClientFactory')
+    this.#clientFactory = checkClientFactory(factory)
   }
 
   /**
@@ -476,6 +525,16 @@ function isObserver(value: unknown): value is ServerObserver {
 function checkObserver(observer: ServerObserver): ServerObserver {
   if (isObserver(observer)) return observer
   throw new OptionError('an observer', observer, 'an object with onStart or onStop')
+}
+
+function checkDriverFactory(factory: HttpDriverFactory): HttpDriverFactory {
+  if (typeof factory?.selectDriver === 'function') return factory
+  throw new OptionError('driverFactory', factory, 'an object with selectDriver(client, errorHandler, logger, options)')
+}
+
+function checkClientFactory(factory: ClientFactory): ClientFactory {
+  if (typeof factory?.createClient === 'function') return factory
+  throw new OptionError('clientFactory', factory, 'an object with createClient(socket, …)')
 }
 
 function checkErrorHandler(errorHandler: ErrorHandler): ErrorHandler {

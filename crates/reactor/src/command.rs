@@ -154,10 +154,14 @@ impl Reactor {
         self.notices.push_back(Notice::of(kind, slot, id));
     }
 
-    /// Closes a client on the application's behalf. True when this call closed it.
+    /// Closes a client on the application's behalf. True when this call closed it. What a raw connection
+    /// has written is offered to the kernel once, as a socket of the application's own would have done.
     pub fn close(&mut self, slot: u32, id: u64) -> bool {
         match self.clients.get(slot as usize) {
             Some(client) if client.facts.id() == id => {
+                if client.connection.is_raw() {
+                    self.settle(slot);
+                }
                 self.close_client(slot);
                 true
             }
