@@ -480,6 +480,47 @@ test('methods, failing handlers and strange answers are treated as on any connec
   t.is(logged.length, 3)
 })
 
+test('a response that was sent before, or can not be sent, is a 500 like on any connection', async (t) => {
+  const twice = Response.text('once')
+  const { connect, logged } = await drive(
+    t,
+    () => new LineDriver(),
+    (request) => (request.getPath() === '/early' ? new Response(103) : twice),
+  )
+  const wire = await connect()
+  wire.send('/a\n/b\n/early\n')
+  await wire.until((text) => count(text, '\n') >= 3)
+  t.regex(wire.received, /^once\n<!doctype html>[^]*500[^]*500/)
+  t.is(logged.length, 2)
+})
+
+test('a driver that hands over no request, or writes no bytes, is told so', async (t) => {
+  for (const wrong of [
+    (onMessage: OnMessage) => onMessage({} as Request),
+    (_: OnMessage, write: WriteBytes) => write(1 as never),
+  ]) {
+    const { connect, logged } = await drive(t, () =>
+      parser(function* (_client, onMessage, write): Parser {
+        yield
+        yield wrong(onMessage, write)
+      }),
+    )
+    const wire = await connect()
+    wire.send('x')
+    await wire.end()
+    t.regex(logged.join(), /OptionError: (request must be made by Request.create|data must be a string or a Uint8Array)/)
+  }
+})
+
+test('a driver over streams that is done sends the rest and closes, although the peer does not', async (t) => {
+  const { connect, clients } = await drive(t, () =>
+    streamDriver(async (_client, _readable, writable) => void writable.write('that is all')),
+  )
+  const wire = await connect()
+  t.is(await wire.until((text) => text === 'that is all'), 'that is all')
+  await until(() => clients[0]!.isClosed())
+})
+
 test('a ClientException out of the handler stops the client and is not logged', async (t) => {
   const { connect, drivers, logged } = await drive(
     t,

@@ -152,7 +152,7 @@ test('an exported client has no expiration, counts nothing, and says so for good
   client.updateExpirationTime(Date.now() / 1000 + 60)
   t.is(client.getExpirationTime(), 0)
   t.deepEqual([client.getPendingRequestCount(), client.getPendingResponseCount(), client.isWaitingOnResponse()], [0, 0, false])
-  t.throws(() => client.switchDriver({ handleClient: () => {} }), { instanceOf: StateError, message: /upgraded/ })
+  t.throws(() => client.switchDriver({ handleClient: async () => {} }), { instanceOf: StateError, message: /upgraded/ })
   socket.destroy()
   t.is(client.getStatus(), Client.CLOSED_RDWR)
   t.true(client.isExported())
@@ -164,7 +164,7 @@ test('a client that the engine serves is not exported and can not be handed on',
   wire.send(GET)
   const { client, answer } = await next()
   t.false(client.isExported())
-  t.throws(() => client.switchDriver({ handleClient: () => {} }), { instanceOf: StateError, message: /Response\.detach/ })
+  t.throws(() => client.switchDriver({ handleClient: async () => {} }), { instanceOf: StateError, message: /Response\.detach/ })
   answer(Response.text('ok'))
 })
 
@@ -230,10 +230,16 @@ test('HTTP/1.0 has no upgrades: a 500', async (t) => {
 })
 
 test('an upgrade that names no protocol is the application\'s mistake: a 500', async (t) => {
-  const { connect } = await open(t, () => new Response(101).upgrade(() => t.fail()))
+  let disposals = 0
+  const { connect } = await open(t, () => {
+    const response = new Response(101).upgrade(() => t.fail())
+    response.onDispose(() => void disposals++)
+    return response
+  })
   const wire = await connect()
   wire.send(UPGRADE)
   t.regex(await wire.until((text) => text.includes('\r\n\r\n')), /^HTTP\/1\.1 500 /)
+  t.is(disposals, 1)
 })
 
 test('a callback that throws or rejects is logged, and its client closed', async (t) => {

@@ -241,7 +241,12 @@ export class Dispatcher implements ClientOwner {
   #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
     claimResponse(response)
     this.#timeout?.delete(exchange.ticket)
-    beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
+    try {
+      beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
+    } catch (error) {
+      this.#dispose(rare)
+      throw error
+    }
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {

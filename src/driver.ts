@@ -60,8 +60,11 @@ export const HttpDriver = {
  * @example const echo: StreamDriver = { handleClient: (client, readable, writable) => pipeline(readable, writable) }
  */
 export interface StreamDriver {
-  /** The connection's bytes. When the promise resolves our side is ended, when it rejects the connection is closed. */
-  handleClient(client: Client, readable: Readable, writable: Writable): void | Promise<void>
+  /**
+   * The connection's bytes. When the promise resolves what was written is sent and the connection closed;
+   * when it rejects the connection is closed at once.
+   */
+  handleClient(client: Client, readable: Readable, writable: Writable): Promise<void>
   /** Called when the server or the client is to stop, instead of leaving it to the socket's `onStop`. */
   stop?(): void | Promise<void>
 }

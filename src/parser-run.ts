@@ -16,12 +16,11 @@ import type { Acceptor } from './acceptor.ts'
 import { noteEnded, noteExported } from './client.ts'
 import type { Client, Driving } from './client.ts'
 import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
-import { ClientException, StateError } from './errors.ts'
+import { ClientException, OptionError, StateError } from './errors.ts'
 import { inject } from './inject.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection, RawReceiver } from './raw-connection.ts'
-import { adoptRequest } from './request.ts'
-import type { Request } from './request.ts'
+import { Request, adoptRequest } from './request.ts'
 import { claimResponse, rareOf } from './response.ts'
 import type { Response } from './response.ts'
 
@@ -200,6 +199,9 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #write(data: string | Uint8Array, close = false): Promise<void> {
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
+      throw new OptionError('data', data, 'a string or a Uint8Array')
+    }
     const waiting = this.#isEnded || !this.#isOurs() ? -1 : this.#raw.write(data)
     if (waiting < 0) return Promise.reject(new ClientException(this.#client, 'the client takes no more bytes'))
     if (close) {
@@ -223,6 +225,7 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #onMessage(request: Request, leftover: Uint8Array | null = null): Promise<void> {
+    if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
     const copy = adoptRequest(request, this.#client, controller.signal)
@@ -245,12 +248,20 @@ export class ParserRun implements RawReceiver, Driving {
 
   /** The handler's response; null when there is nobody to get it. */
   async #ask(request: Request): Promise<Response | null> {
+    const { answering } = this.#acceptor
     try {
-      return await inject(request, this.#acceptor.answering)
+      const response = await inject(request, answering)
+      claimResponse(response)
+      return response
     } catch (error) {
-      if (!(error instanceof ClientException)) throw error
-      void this.#client.stop(1000).catch(() => {})
-      return null
+      if (error instanceof ClientException) {
+        void this.#client.stop(1000).catch(() => {})
+        return null
+      }
+      // It can't be sent: the handler's mistake like any other.
+      const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
+      claimResponse(page)
+      return page
     }
   }
 
@@ -267,11 +278,12 @@ export class ParserRun implements RawReceiver, Driving {
       this.#answered(controller)
     }
     if (!this.#isOurs() || this.#isEnded) return done()
-    claimResponse(response)
     const handOver = rare?.handOver ?? null
     if (handOver !== null) noteExported(this.#client)
-    const written = handOver?.isDetached === true ? Promise.resolve() : this.#driver.write(request, response)
-    written.then(
+    const write = async (): Promise<void> => {
+      if (handOver?.isDetached !== true) await this.#driver.write(request, response)
+    }
+    write().then(
       () => {
         done()
         if (handOver === null || !this.#isOurs()) return

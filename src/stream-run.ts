@@ -30,7 +30,7 @@ export class StreamRun implements Driving {
   async start(): Promise<void> {
     try {
       await this.#driver.handleClient(this.#client, this.#socket, this.#socket)
-      if (!this.#isHandedOn) this.#socket.end()
+      if (!this.#isHandedOn) this.#socket.destroySoon()
     } catch (exception) {
       if (this.#isHandedOn) return
       // A peer that leaves in the middle is nobody's mistake here.
