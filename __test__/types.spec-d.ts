@@ -2,12 +2,15 @@
  * What the types say, checked by `tsc -p __test__` and never run. A line below `@ts-expect-error` must not
  * compile; everything else must. Nothing may come out as `any`.
  */
+import type { Duplex } from 'node:stream'
 import {
   Attribute,
   BusbarError,
   Client,
   ClientException,
   CookieAttributes,
+  DefaultClientFactory,
+  Http1Driver,
   HttpErrorException,
   HttpServer,
   HttpStatus,
@@ -20,6 +23,7 @@ import {
   SocketAddress,
   serve,
   silentLogger,
+  streamDriver,
 } from '../src/index.ts'
 import type {
   ErrorHandler,
@@ -28,6 +32,7 @@ import type {
   FieldsInit,
   Handler,
   HandlerFunction,
+  HttpDriverFactory,
   KnownField,
   Listen,
   LogContext,
@@ -39,6 +44,8 @@ import type {
   ServerSettings,
   ServerState,
   TlsInfo,
+  UpgradeHandler,
+  UpgradedSocket,
 } from '../src/index.ts'
 
 /** True only for the very same type; `any` is the same as nothing but itself. */
@@ -271,3 +278,23 @@ export function explain(error: unknown): string {
   }
   return ''
 }
+
+// Connections that are handed over, and drivers.
+const upgraded: Response = new Response(101, { upgrade: 'echo' }).upgrade(async (socket, asked, answered) => {
+  same<typeof socket, UpgradedSocket>(true)
+  same<typeof asked, Request>(true)
+  same<typeof answered, Response>(true)
+  const stream: Duplex = socket
+  same<Awaited<ReturnType<typeof socket.readChunk>>, Uint8Array | null>(true)
+  stream.end()
+})
+same<ReturnType<typeof upgraded.getUpgradeHandler>, UpgradeHandler | null>(true)
+// @ts-expect-error a callback is needed
+Response.detach()
+const driverFactory: HttpDriverFactory = {
+  selectDriver: (chosen) => (chosen.isUnix() ? new Http1Driver() : streamDriver(async (_, readable) => void readable.resume())),
+  getApplicationLayerProtocols: () => [],
+}
+new HttpServer(0, atOnce, { driverFactory, clientFactory: new DefaultClientFactory() })
+// @ts-expect-error a driver is more than a function
+client.switchDriver(() => {})

@@ -46,5 +46,10 @@ await build({
   external: ['../index.js', /^node:/],
   platform: 'node',
   logLevel: 'warn',
-  output: { dir: 'dist', format: 'esm', chunkFileNames: 'busbar.js' },
+  output: {
+    dir: 'dist',
+    format: 'esm',
+    // What is loaded only when it is needed has files of its own.
+    chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
+  },
 })
