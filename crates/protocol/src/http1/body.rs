@@ -17,6 +17,9 @@ use crate::timestamp::Timestamp;
 /// Bytes of a body kept ahead of what was asked for.
 const UNASKED_BYTES: usize = 64 * 1024;
 
+/// How many times what has come of a body that is wanted whole there may be room for.
+const GROWTH: usize = 4;
+
 /// What the application wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -142,6 +145,10 @@ impl Receiving {
     }
 
     pub(super) fn take_in(&mut self, input: &[u8]) {
+        let coming = self.record.body.iter().map(|span| span.len()).sum::<usize>();
+        if self.wish == Wish::Whole && self.bytes.capacity() - self.bytes.len() < coming {
+            self.make_room(coming);
+        }
         for span in &self.record.body {
             let piece = span.of(input);
             self.received += piece.len() as u64;
@@ -151,6 +158,16 @@ impl Receiving {
             }
         }
         self.record.clear_body();
+    }
+
+    /// Room for a piece, and for more of what was declared: the larger a body has become, the more of it is
+    /// likely to come, and growing by halves would copy it as often again. What a client merely declares is
+    /// no reason for anything.
+    fn make_room(&mut self, needed: usize) {
+        let missing = self.declared.map_or(0, |declared| declared.saturating_sub(self.delivered));
+        let missing = usize::try_from(missing).unwrap_or(usize::MAX).saturating_sub(self.bytes.len());
+        let likely = self.bytes.len().saturating_mul(GROWTH);
+        self.bytes.reserve(missing.min(likely).max(needed));
     }
 
     /// What may be delivered now: as much as was asked for and is within the limit.
