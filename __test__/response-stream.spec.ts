@@ -556,9 +556,11 @@ for (const [way, leave] of Object.entries(ways)) {
   test(`${way} that a source or a handler hears of by the signal is no failure of theirs`, async (t) => {
     const { logger, errors } = keepErrors()
     const failed: unknown[] = []
+    let called = 0
     const { connect } = await open(
       t,
       async (request) => {
+        called++
         const silence = new Promise<never>((_, reject) => {
           const signal = request.getSignal()
           signal.addEventListener('abort', () => {
@@ -578,7 +580,7 @@ for (const [way, leave] of Object.entries(ways)) {
     wires[0]!.send(GET)
     await wires[0]!.until((text) => text.endsWith('x\r\n'))
     wires[1]!.send(GET.replace('/', '/handler'))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => called === 2)
     for (const wire of wires) leave(wire.socket)
     await until(() => failed.length === 2)
     for (const wire of wires) await wire.end()
