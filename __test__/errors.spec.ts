@@ -123,6 +123,7 @@ const never = (): Promise<Response> => new Promise(() => {})
 const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof open>[1], object])[] = [
   [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
   [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],
+  [413, 'a body above its limit that nobody reads', post('hello'), () => Response.text('fine'), { bodySizeLimit: 4 }],
   [413, 'a body above its limit', post('hello'), async (request) => Response.text(await request.text()), { bodySizeLimit: 4 }],
   [417, 'an expectation that can not be met', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
   [503, 'a handler out of time', LAST_GET, never, { handlerTimeout: 0.01 }],

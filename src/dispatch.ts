@@ -204,6 +204,9 @@ export class Dispatcher implements ClientOwner {
 
   #send(request: Request, exchange: Exchange, response: Response): void {
     const rare = rareOf(response)
+    if (exchange.isOver && response.getStatus() < 400 && exchange.isUnread()) {
+      return this.#refuseBody(request, exchange, rare)
+    }
     if (rare !== null) return this.#sendRare(request, exchange, response, rare)
     this.#address(exchange)
     sendResponse(response, this.#words, this.hot)
@@ -247,6 +250,12 @@ export class Dispatcher implements ClientOwner {
       this.#dispose(rare)
       throw error
     }
+  }
+
+  /** The body is over its limit and the handler, which answers as if all were well, hasn't noticed. */
+  #refuseBody(request: Request, exchange: Exchange, rare: Rare | null): void {
+    if (rare !== null) this.#dispose(rare)
+    this.#answerError(request, exchange, 413, null, true)
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
@@ -358,6 +367,7 @@ export class Dispatcher implements ClientOwner {
 
   /** What few heads have; true for a request that is answered by it. */
   #takeUnusual(request: Request, exchange: Exchange, words: Uint32Array, at: number, flags: number): boolean {
+    exchange.isOver = (flags & Flag.Over) !== 0
     if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
     if ((flags & Flag.Whole) !== 0) {
       if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))

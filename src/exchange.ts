@@ -25,6 +25,8 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   isWaiting = false
   /** The engine has its answer. */
   isAnswered = false
+  /** Its body is larger than the limit, by the head's own word. */
+  isOver = false
   readonly #dispatcher: Dispatcher
   readonly #method: number
   readonly #flags: number
@@ -146,6 +148,11 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   rest(): Promise<Uint8Array> {
     return this.#incoming().rest()
+  }
+
+  /** Whether nobody has asked for its body, or for a higher limit. */
+  isUnread(): boolean {
+    return (this.#rare?.incoming ?? null) === null
   }
 
   close(): void {

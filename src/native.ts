@@ -43,6 +43,7 @@ export const Flag = {
   Spilled: 128,
   End: 256,
   Trailers: 512,
+  Over: 2048,
   ExpectsOther: 1024,
 } as const
 

@@ -143,8 +143,8 @@ pub enum Body<'a> {
     Whole(Pieces<'a>),
     /// It is on its way.
     Arriving {
-        /// Its length, if the head told.
-        declared: Option<u64>,
+        /// It is larger than its limit, by the head's own word.
+        is_over: bool,
     },
 }
 

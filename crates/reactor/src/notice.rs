@@ -33,6 +33,8 @@ pub mod flag {
     pub const LARGE: u32 = 64;
     /// The head block is entry [4] of the batch's large pieces: the batch's bytes were used up.
     pub const SPILLED: u32 = 128;
+    /// The body is larger than its limit, by the head's own word.
+    pub const OVER: u32 = 2048;
     /// The last piece of a body; the peer of a raw connection has closed its side.
     pub const END: u32 = 256;
     /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
@@ -200,7 +202,9 @@ impl<'a> Batch<'a> {
         let (mut body_at, mut body_len) = (0, 0);
         match &request.body {
             protocol::Body::None => {}
-            protocol::Body::Arriving { .. } => flags |= flag::BODY,
+            protocol::Body::Arriving { is_over } => {
+                flags |= flag::BODY | if *is_over { flag::OVER } else { 0 };
+            }
             protocol::Body::Whole(pieces) => {
                 let (at, large) = self.push_pieces(pieces);
                 body_at = at;

@@ -238,7 +238,9 @@ impl Connection {
         let body = match (has_body, is_whole) {
             (false, _) => Body::None,
             (true, true) => Body::Whole(Pieces { input, spans: &cx.record.body }),
-            (true, false) => Body::Arriving { declared },
+            (true, false) => {
+                Body::Arriving { is_over: declared.is_some_and(|length| length > cx.limits.body_size_limit) }
+            }
         };
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
         let end = cx.record.fields.last().map_or(cx.record.target.end, |field| field.value.end);
