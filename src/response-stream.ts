@@ -110,7 +110,8 @@ export class ResponseStream {
         if (this.#isOver) return
         this.#stopTimer()
         if (item.done === true) break
-        await this.#take(item.value)
+        const room = this.#take(item.value)
+        if (room !== undefined) await room
         if (this.#isOver) return
         if (this.#isPeerDone) this.#planTick()
       }
@@ -196,7 +197,7 @@ export class ResponseStream {
   #flush(): void {
     const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
     this.#text = ''
-    this.#pieces = []
+    if (this.#pieces.length > 0) this.#pieces = []
     this.#gathered = 0
     if (gathered.length > 0) this.#write(gathered)
   }
@@ -243,14 +244,14 @@ export class ResponseStream {
   #planTick(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
-    process.nextTick(tick, this)
+    if (pausing.push(this) === 1) process.nextTick(tick)
   }
 
   /** The source pauses. */
   onTick(): void {
     this.#isTickPlanned = false
     if (this.#isOver) return
-    this.#flush()
+    if (this.#gathered > 0) this.#flush()
     if (this.#isOver || this.#timer !== null || !this.#isReading) return
     if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.#cut(), SILENCE)
@@ -375,8 +376,13 @@ export class ResponseStream {
   }
 }
 
-function tick(stream: ResponseStream): void {
-  stream.onTick()
+/** Streams whose source may have paused. One tick serves all, however many were written to. */
+let pausing: ResponseStream[] = []
+
+function tick(): void {
+  const streams = pausing
+  pausing = []
+  for (const stream of streams) stream.onTick()
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
