@@ -9,13 +9,15 @@ import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
 import { PEERS, Running, start } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
+import { eventStreams, webSockets } from './streams.mjs'
 import { summary, table, workTable } from './table.mjs'
 import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
-       [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--json] [--smoke]
+       [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--events]
+       [--websockets] [--json] [--smoke]
 
-Without --works, --latency, --idle and --start everything is measured.
+Without --works, --latency, --idle, --start, --events and --websockets everything is measured.
 `
 const { values } = parseArgs({
   options: {
@@ -28,6 +30,8 @@ const { values } = parseArgs({
     latency: { type: 'boolean', default: false },
     idle: { type: 'boolean', default: false },
     start: { type: 'boolean', default: false },
+    events: { type: 'boolean', default: false },
+    websockets: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -86,7 +90,7 @@ async function measure(work) {
 says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))
 says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of ${seconds} s, interleaved`)
 
-const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start
+const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets
 const report = { versions: Object.fromEntries(versions), works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
@@ -119,6 +123,12 @@ if (isAll || values.start) {
   report.start = await startTime(nodes, shared)
   const rows = report.start.map(({ name, milliseconds }) => [name, milliseconds.toFixed(1)])
   says(`\n${table([['import and listen', 'ms over bare node'], ...rows])}`)
+}
+for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets]]) {
+  if (!isAll && !values[name]) continue
+  report[name] = await measureAll(peers, shared)
+  const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate))])
+  says(`\n${table([[name, `us/${unit}`, `${unit}s/s`], ...rows])}`)
 }
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 

@@ -34,10 +34,37 @@ const handlers = {
     while (performance.now() < end);
     return new Response(200, TEXT, 'Hello, World!')
   },
+  events: () => new Response(200, { 'content-type': 'text/event-stream' }, eachEvent()),
+  websocket: (request) =>
+    Response.detach((socket) => {
+      const headers = Object.fromEntries(Object.entries(request.getHeaders()).map(([name, values]) => [name, values.join()]))
+      const upgrade = { method: request.getMethod(), url: request.getTarget(), headers, socket }
+      webSockets.handleUpgrade(upgrade, socket, Buffer.alloc(0), (webSocket) => {
+        webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
+      })
+    }),
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response(200, TEXT, 'Hello, World!')))),
 }
 
 const [handler, ioThreads] = process.argv.slice(2)
+let webSockets
+if (process.argv[2] === 'websocket') {
+  const { WebSocketServer } = await import('ws')
+  webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
+}
+
+/** Resolves for everybody at once, each second. */
+let nextEvent = new Promise(tick)
+function tick(resolve) {
+  setTimeout(() => {
+    nextEvent = new Promise(tick)
+    resolve('data: 0123456789\n\n')
+  }, 1000)
+}
+async function* eachEvent() {
+  for (;;) yield await nextEvent
+}
+
 const server = new HttpServer('127.0.0.1:0', handlers[handler], { ioThreads: ioThreads === undefined ? 0 : Number(ioThreads) })
 await server.start()
 console.log(server.getServers()[0].getPort())

@@ -36,8 +36,28 @@ const handlers = {
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': request.headers['content-length'] })
     request.pipe(response)
   },
+  events(_, response) {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.flushHeaders()
+    eventStreams.add(response)
+    response.on('close', () => eventStreams.delete(response))
+  },
+  websocket() {},
   async: (_, response) => setImmediate(() => send(response, 'Hello, World!')),
 }
 
+const eventStreams = new Set()
+if (process.argv[2] === 'events') {
+  setInterval(() => eventStreams.forEach((response) => response.write('data: 0123456789\n\n')), 1000)
+}
 const server = createServer(handlers[process.argv[2]])
+if (process.argv[2] === 'websocket') {
+  const { WebSocketServer } = await import('ws')
+  const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
+  server.on('upgrade', (request, socket, head) => {
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
+    })
+  })
+}
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))
