@@ -101,3 +101,62 @@ impl Notices {
 
 /// Bits of a slot that are the reactor's own; above them the application sees the number of its thread.
 pub(crate) const SLOT_BITS: u32 = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(records: &[[u32; RECORD_WORDS]], used: usize) -> Notices {
+        let mut notices = Notices::new();
+        for (place, record) in notices.words.as_chunks_mut().0.iter_mut().zip(records) {
+            *place = *record;
+        }
+        notices.bytes[..used].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+        notices.set_filled(records.len(), used);
+        notices
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_memory_it_is_copied_to_and_slots_tell_the_thread() {
+        let request = Kind::Request as u32;
+        let whole = (flag::BODY | flag::WHOLE) << 16;
+        let apart = (flag::SPILLED | flag::LARGE) << 16;
+        let notices = filled(
+            &[
+                [request | whole, 7, 1, 0, 4, 12, 3, 0],
+                [request | apart, 8, 2, 0, 0, 1, 9999, 0],
+                [Kind::Body as u32, 9, 3, 0, 0, 8, 4, 0],
+                [Kind::Body as u32 | flag::LARGE << 16, 9, 3, 0, 5, 2, 9999, 0],
+            ],
+            16,
+        );
+        let mut words = vec![0; 4 * RECORD_WORDS];
+        let mut memory = vec![0xff; 200];
+        assert!(notices.copy_to(&mut words, &mut memory, 100, 5));
+        let slot = |slot: u32| slot | 5 << SLOT_BITS;
+        let (records, _) = words.as_chunks::<RECORD_WORDS>();
+        assert_eq!(records[0], [request | whole, slot(7), 1, 0, 104, 112, 3, 0]);
+        assert_eq!(records[1], [request | apart, slot(8), 2, 0, 0, 1, 9999, 0]);
+        assert_eq!(records[2], [Kind::Body as u32, slot(9), 3, 0, 0, 108, 4, 0]);
+        assert_eq!(records[3], [Kind::Body as u32 | flag::LARGE << 16, slot(9), 3, 0, 5, 2, 9999, 0]);
+        assert_eq!(memory[100..116], *notices.bytes());
+        assert_eq!((memory[99], memory[116]), (0xff, 0xff));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_copied_by_half() {
+        let notices = filled(&[[Kind::Idle as u32; RECORD_WORDS]; 2], 16);
+        let mut memory = [0; 32];
+        assert!(!notices.copy_to(&mut [0; 2 * RECORD_WORDS], &mut memory, 17, 0));
+        assert!(!notices.copy_to(&mut [0; RECORD_WORDS], &mut memory, 0, 0));
+        assert!(notices.copy_to(&mut [0; 2 * RECORD_WORDS], &mut memory, 16, 0));
+    }
+
+    #[test]
+    fn requests_alone_are_no_news() {
+        let request = [Kind::Request as u32, 0, 0, 0, 0, 0, 0, 0];
+        let idle = [Kind::Idle as u32, 0, 0, 0, 0, 0, 0, 0];
+        assert!(!filled(&[request, request], 0).has_news());
+        assert!(filled(&[request, idle], 0).has_news());
+    }
+}

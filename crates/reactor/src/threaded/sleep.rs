@@ -92,3 +92,91 @@ impl Mailbox {
         let _ = self.waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+    use std::sync::mpsc::{Receiver, channel, sync_channel};
+    use std::thread;
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    /// A thread's side: sleeps whenever there is nothing, and must be woken then.
+    struct Sleeper {
+        poll: Poll,
+        events: Events,
+        sleep: Arc<Sleep>,
+    }
+
+    impl Sleeper {
+        fn new() -> (Sleeper, Mailbox, Receiver<Message>) {
+            let poll = Poll::new().unwrap();
+            let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+            let (sender, messages) = channel();
+            let mailbox = Mailbox::new(sender, waker);
+            let sleep = mailbox.sleep();
+            (Sleeper { poll, events: Events::with_capacity(4), sleep }, mailbox, messages)
+        }
+
+        fn next<R>(&mut self, is_hungry: bool, look: impl Fn() -> Option<R>) -> R {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                self.sleep.announce(is_hungry);
+                if let Some(found) = look() {
+                    self.sleep.end();
+                    return found;
+                }
+                self.poll.poll(&mut self.events, Some(Duration::from_secs(20))).unwrap();
+                assert!(!self.events.is_empty(), "nobody woke it");
+                self.sleep.end();
+            }
+        }
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_woken_for_every_message_of_several_senders() {
+        const SENDERS: usize = 3;
+        const MESSAGES: usize = 10_000;
+        let (mut sleeper, mailbox, messages) = Sleeper::new();
+        for _ in 0..SENDERS {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                for number in 0..MESSAGES {
+                    mailbox.send(Message::End);
+                    // Gives the thread a chance to be on its way to sleep.
+                    (0..number % 64).for_each(|_| std::hint::spin_loop());
+                }
+            });
+        }
+        for _ in 0..SENDERS * MESSAGES {
+            sleeper.next(false, || messages.try_recv().ok());
+        }
+    }
+
+    #[test]
+    fn a_hungry_thread_is_woken_for_a_batch_and_one_that_is_not_hungry_is_left_asleep() {
+        const BATCHES: usize = 20_000;
+        let (mut sleeper, mailbox, _messages) = Sleeper::new();
+        let (batches, empty) = sync_channel(4);
+        let feeder = mailbox.clone();
+        thread::spawn(move || {
+            for batch in 0..BATCHES {
+                batches.send(batch).unwrap();
+                feeder.feed();
+            }
+        });
+        for batch in 0..BATCHES {
+            assert_eq!(sleeper.next(true, || empty.try_recv().ok()), batch);
+        }
+        sleeper.sleep.announce(false);
+        assert!(!sleeper.sleep.ends_by_batch());
+        assert!(sleeper.sleep.ends_by_message());
+        assert!(!sleeper.sleep.ends_by_message());
+    }
+}

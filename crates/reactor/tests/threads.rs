@@ -1,0 +1,446 @@
+//! Reactors on threads of their own, with an application that is slow, late, forgetful and wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol::{Answer, Limits, Payload, Ticket};
+use reactor::{Address, BATCHES, Bind, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag, start};
+
+/// What is waited for comes at once or never; a busy machine is given this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The client closed by the latest panic.
+static PANICKED: AtomicU64 = AtomicU64::new(0);
+
+/// A request or another notice, out of its batch.
+#[derive(Debug, Clone)]
+struct Seen {
+    kind: u32,
+    slot: u32,
+    id: u64,
+    target: String,
+    client: u64,
+    body: Vec<u8>,
+}
+
+impl Seen {
+    fn is(&self, kind: Kind) -> bool {
+        self.kind == kind as u32
+    }
+}
+
+/// The application's side: its memory, and what rings for it.
+struct App {
+    links: Vec<Link>,
+    doorbell: Arc<Doorbell>,
+    rung: Receiver<()>,
+    address: SocketAddr,
+    words: Vec<u32>,
+    memory: Vec<u8>,
+    used: usize,
+}
+
+impl App {
+    fn new(threads: usize) -> App {
+        let (ring, rung) = channel();
+        let doorbell = Arc::new(Doorbell::new(move || {
+            let _ = ring.send(());
+        }));
+        let report = |id| PANICKED.store(id, Relaxed);
+        let mut links = start(&Limits::default(), threads, &doorbell, report).unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let bind = Bind::Internet { address, ipv6_only: false, reuse_port: false };
+        let facts = links[0].ask(move |reactor| reactor.listen(&bind, 1024)).unwrap().unwrap();
+        let Address::Internet(address) = facts.address else { panic!("an internet address was asked for") };
+        links[0].ask(|reactor| reactor.start());
+        let (words, memory) = (vec![0; 256 * RECORD_WORDS], vec![0; 64 * 1024]);
+        App { links, doorbell, rung, address, words, memory, used: 0 }
+    }
+
+    /// Waits for a ring and hands every notice behind it to `handle`.
+    #[track_caller]
+    fn round(&mut self, handle: &mut impl FnMut(&mut App, Seen)) {
+        self.rung.recv_timeout(PATIENCE).unwrap();
+        self.doorbell.answer();
+        for thread in 0..self.links.len() {
+            while let Some(notices) = self.links[thread].next_notices() {
+                for seen in self.unpack(thread, notices) {
+                    handle(self, seen);
+                }
+            }
+        }
+        self.links.iter_mut().for_each(Link::hand_over);
+    }
+
+    fn unpack(&mut self, thread: usize, mut notices: Box<Notices>) -> Vec<Seen> {
+        let at = self.used.next_multiple_of(4);
+        let at = if at + notices.used() > self.memory.len() { 0 } else { at };
+        self.used = at + notices.used();
+        assert!(notices.copy_to(&mut self.words, &mut self.memory, at, thread as u32));
+        let (records, mut large) = (notices.records(), notices.take_large());
+        self.links[thread].give_back(notices);
+        let records = self.words.chunks_exact(RECORD_WORDS).take(records);
+        records
+            .map(|record| {
+                let flags = record[0] >> 16;
+                let (mut target, mut client) = (String::new(), 0);
+                if record[0] & 0xff == Kind::Request as u32 {
+                    let block = match flags & flag::SPILLED {
+                        0 => &self.memory[record[4] as usize..],
+                        _ => large[record[4] as usize].as_deref().unwrap(),
+                    };
+                    let head = HeadBlock::at(block, 0).unwrap();
+                    target = String::from_utf8_lossy(head.target()).into_owned();
+                    client = head.client_id();
+                }
+                let body = match flags & flag::LARGE {
+                    0 => self.memory[record[5] as usize..][..record[6] as usize].to_vec(),
+                    _ => large[record[5] as usize].take().unwrap(),
+                };
+                let id = u64::from(record[2]) | u64::from(record[3]) << 32;
+                Seen { kind: record[0] & 0xff, slot: record[1], id, target, client, body }
+            })
+            .collect()
+    }
+
+    fn respond(&mut self, slot: u32, ticket: u64, body: &[u8]) {
+        let payload = Payload::Full(body);
+        let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+        let (thread, slot) = Link::split(slot);
+        if let Some(link) = self.links.get_mut(thread) {
+            link.respond(slot, Ticket(ticket), &answer, false);
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+/// `count` answers of a connection, in the order in which they came.
+fn read_answers(stream: &mut TcpStream, count: usize) -> Vec<String> {
+    let mut received = Vec::new();
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let text = String::from_utf8_lossy(&received).into_owned();
+        let answers = text.split("HTTP/1.1 200 OK\r\n").skip(1).filter_map(|answer| {
+            let (head, body) = answer.split_once("\r\n\r\n")?;
+            let length = head.split("content-length: ").nth(1)?.lines().next()?;
+            (body.len() == length.parse::<usize>().ok()?).then(|| body.to_owned())
+        });
+        let answers = answers.collect::<Vec<_>>();
+        if answers.len() == count {
+            return answers;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return answers,
+            Ok(count) => received.extend_from_slice(&buffer[..count]),
+            Err(error) => panic!("{error} after {text}"),
+        }
+    }
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+/// Numbers that look random and are the same in every run.
+fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    }
+}
+
+#[test]
+fn connections_are_spread_evenly() {
+    for threads in [1, 2, 3, 4] {
+        let mut app = App::new(threads);
+        let mut streams = (0..60).map(|_| app.connect()).collect::<Vec<_>>();
+        streams.iter_mut().for_each(|stream| stream.write_all(get("/").as_bytes()).unwrap());
+        let mut by_thread = HashMap::new();
+        let mut seen = 0;
+        while seen < 60 {
+            app.round(&mut |_, request| {
+                *by_thread.entry(Link::split(request.slot).0).or_insert(0) += 1;
+                seen += 1;
+            });
+        }
+        assert_eq!(by_thread, (0..threads).map(|thread| (thread, 60 / threads)).collect());
+    }
+}
+
+#[test]
+fn the_place_of_one_that_left_is_taken_by_the_next() {
+    let mut app = App::new(3);
+    let mut streams = Vec::new();
+    let mut ask = |app: &mut App| {
+        let mut stream = app.connect();
+        stream.write_all(get("/").as_bytes()).unwrap();
+        let mut thread = None;
+        while thread.is_none() {
+            app.round(&mut |app, request| {
+                thread = Some(Link::split(request.slot).0);
+                app.respond(request.slot, request.id, b"");
+            });
+        }
+        assert_eq!(read_answers(&mut stream, 1), [""]);
+        streams.push(stream);
+        (streams.len() - 1, thread.unwrap())
+    };
+    let places = (0..9).map(|_| ask(&mut app).1).collect::<Vec<_>>();
+    let left = places.iter().position(|place| *place == 1).unwrap();
+    let gone = streams.remove(left);
+    let count = |app: &mut App| app.links[1].ask(|reactor| reactor.client_count()).unwrap();
+    drop(gone);
+    while count(&mut app) == 3 {
+        thread::yield_now();
+    }
+    let mut stream = app.connect();
+    stream.write_all(get("/").as_bytes()).unwrap();
+    let mut thread = None;
+    while thread.is_none() {
+        app.round(&mut |_, seen| {
+            if seen.is(Kind::Request) {
+                thread = Some(Link::split(seen.slot).0);
+            }
+        });
+    }
+    assert_eq!(thread, Some(1));
+}
+
+#[test]
+fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
+    const CLIENTS: usize = 24;
+    const ROUNDS: usize = 20;
+    const PIPELINED: usize = 8;
+    let mut app = App::new(3);
+    let clients = (0..CLIENTS)
+        .map(|client| {
+            let mut stream = app.connect();
+            thread::spawn(move || {
+                for round in 0..ROUNDS {
+                    let targets = (0..PIPELINED).map(|at| format!("/{client}/{round}/{at}"));
+                    let targets = targets.collect::<Vec<_>>();
+                    let sent = targets.iter().map(|target| get(target)).collect::<String>();
+                    stream.write_all(sent.as_bytes()).unwrap();
+                    assert_eq!(read_answers(&mut stream, PIPELINED), targets);
+                }
+            })
+        })
+        .collect::<Vec<_>>();
+    let mut number = numbers();
+    let mut open: Vec<Seen> = Vec::new();
+    let mut answered: Vec<(u32, u64)> = Vec::new();
+    let mut seen = 0;
+    let end = Instant::now() + PATIENCE;
+    while seen < CLIENTS * ROUNDS * PIPELINED || !open.is_empty() {
+        assert!(Instant::now() < end, "{seen} requests were seen, {} are open", open.len());
+        // Some wait for a later round, as long as new requests come at all.
+        while !open.is_empty() && (open.len() > 16 || number(4) != 0) {
+            let request = open.swap_remove(number(open.len()));
+            app.respond(request.slot, request.id, request.target.as_bytes());
+            answered.push((request.slot, request.id));
+            if number(3) == 0 {
+                let (slot, ticket) = answered[number(answered.len())];
+                app.respond(slot, ticket, b"twice");
+            }
+            if number(8) == 0 {
+                app.respond(number(1 << 26) as u32, 1 << 45, b"invented");
+            }
+        }
+        app.links.iter_mut().for_each(Link::hand_over);
+        if seen < CLIENTS * ROUNDS * PIPELINED {
+            if app.rung.try_recv().is_err() {
+                thread::yield_now();
+                continue;
+            }
+            app.doorbell.answer();
+            for thread in 0..app.links.len() {
+                while let Some(notices) = app.links[thread].next_notices() {
+                    let requests = app.unpack(thread, notices);
+                    let requests = requests.into_iter().filter(|seen| seen.is(Kind::Request));
+                    let before = open.len();
+                    open.extend(requests);
+                    seen += open.len() - before;
+                }
+            }
+        }
+    }
+    clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+#[test]
+fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
+    const CLIENTS: usize = 100;
+    const PIPELINED: usize = 50;
+    let mut app = App::new(2);
+    let mut streams = (0..CLIENTS).map(|_| app.connect()).collect::<Vec<_>>();
+    for (client, stream) in streams.iter_mut().enumerate() {
+        let sent = (0..PIPELINED).map(|at| get(&format!("/{client}/{at}"))).collect::<String>();
+        stream.write_all(sent.as_bytes()).unwrap();
+    }
+    app.rung.recv_timeout(PATIENCE).unwrap();
+    app.doorbell.answer();
+    // Every batch is full or on its way: nothing rings any more, whatever else the sockets have.
+    let mut batches = Vec::new();
+    for thread in 0..2 {
+        while batches.len() < (thread + 1) * BATCHES {
+            // The thread answers, so it isn't stuck; it reads no further.
+            app.links[thread].ask(|_| ()).unwrap();
+            batches.extend(app.links[thread].next_notices().map(|notices| (thread, notices)));
+        }
+    }
+    let held = batches.iter().map(|(_, notices)| notices.records()).sum::<usize>();
+    assert!(held <= 2 * BATCHES * 256, "{held}");
+    for link in &mut app.links {
+        link.ask(|_| ()).unwrap();
+        assert!(link.next_notices().is_none());
+    }
+    let mut seen = 0;
+    let answer = |app: &mut App, request: Seen| {
+        app.respond(request.slot, request.id, request.target.as_bytes());
+    };
+    for (thread, notices) in batches {
+        for request in app.unpack(thread, notices) {
+            seen += 1;
+            answer(&mut app, request);
+        }
+    }
+    app.links.iter_mut().for_each(Link::hand_over);
+    while seen < CLIENTS * PIPELINED {
+        app.round(&mut |app, request| {
+            seen += 1;
+            answer(app, request);
+        });
+    }
+    for (client, stream) in streams.iter_mut().enumerate() {
+        let targets = (0..PIPELINED).map(|at| format!("/{client}/{at}")).collect::<Vec<_>>();
+        assert_eq!(read_answers(stream, PIPELINED), targets);
+    }
+}
+
+#[test]
+fn bodies_of_any_size_come_whole() {
+    let mut app = App::new(2);
+    for size in [1, 4096, 4097, 40_000, 120_000] {
+        let mut stream = app.connect();
+        let body = "x".repeat(size);
+        write!(stream, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n{body}").unwrap();
+        let mut received = None;
+        while received.is_none() {
+            app.round(&mut |app, seen| {
+                if seen.is(Kind::Request) && seen.body.is_empty() {
+                    let (thread, slot) = Link::split(seen.slot);
+                    let ticket = Ticket(seen.id);
+                    app.links[thread].run(slot, &[], move |reactor, _| {
+                        reactor.want_body(slot, ticket).unwrap();
+                    });
+                } else {
+                    app.respond(seen.slot, seen.id, b"");
+                    received = Some(seen.body);
+                }
+            });
+        }
+        assert_eq!(read_answers(&mut stream, 1), [""]);
+        assert_eq!(received.unwrap(), body.as_bytes());
+    }
+}
+
+#[test]
+fn a_panic_closes_its_client_and_nobody_else() {
+    let mut app = App::new(1);
+    let (mut one, mut other) = (app.connect(), app.connect());
+    let mut requests = Vec::new();
+    for stream in [&mut one, &mut other] {
+        stream.write_all(get("/").as_bytes()).unwrap();
+        let before = requests.len();
+        while requests.len() == before {
+            app.round(&mut |_, seen| requests.push(seen));
+        }
+    }
+    app.links[0].run(requests[0].slot, &[], |_, _| panic!("on purpose, in a test"));
+    app.respond(requests[1].slot, requests[1].id, b"fine");
+    app.links[0].hand_over();
+    assert_eq!(read_answers(&mut one, 1), Vec::<String>::new());
+    assert_eq!(read_answers(&mut other, 1), ["fine"]);
+    assert_eq!(PANICKED.load(Relaxed), requests[0].client);
+    other.write_all(get("/again").as_bytes()).unwrap();
+    let mut again = None;
+    while again.is_none() {
+        app.round(&mut |_, seen| again = seen.is(Kind::Request).then_some(seen.target));
+    }
+    assert_eq!(again.unwrap(), "/again");
+}
+
+#[test]
+fn the_end_closes_everything_although_answers_are_owed() {
+    for threads in [1, 2, 4] {
+        let mut app = App::new(threads);
+        let mut streams = (0..20).map(|_| app.connect()).collect::<Vec<_>>();
+        streams.iter_mut().for_each(|stream| stream.write_all(get("/").repeat(3).as_bytes()).unwrap());
+        let mut seen = 0;
+        while seen < 30 {
+            app.round(&mut |_, _| seen += 1);
+        }
+        let address = app.address;
+        drop(app);
+        for mut stream in streams {
+            // A FIN or a reset.
+            assert!(!matches!(stream.read(&mut [0; 64]), Ok(1..)));
+        }
+        assert!(TcpStream::connect(address).is_err());
+    }
+}
+
+#[test]
+fn facts_are_found_while_a_client_is_open() {
+    let mut app = App::new(2);
+    let streams = (0..4).map(|_| app.connect()).collect::<Vec<_>>();
+    let mut requests = Vec::new();
+    for mut stream in &streams {
+        stream.write_all(get("/").as_bytes()).unwrap();
+    }
+    while requests.len() < 4 {
+        app.round(&mut |_, seen| requests.push(seen));
+    }
+    for request in &requests {
+        let (thread, slot) = Link::split(request.slot);
+        let facts = app.links[thread].facts(slot, request.client).unwrap();
+        assert!(facts.watch());
+        assert_eq!((facts.id(), facts.pending_responses()), (request.client, 1));
+        assert!(app.links[thread].facts(slot, request.client + 1000).is_none());
+    }
+    drop(streams);
+    for request in &requests {
+        app.respond(request.slot, request.id, b"");
+    }
+    app.links.iter_mut().for_each(Link::hand_over);
+    let mut closed = Vec::new();
+    while closed.len() < 4 {
+        app.round(&mut |_, seen| {
+            if seen.is(Kind::Closed) {
+                closed.push(seen.id);
+            }
+        });
+    }
+    for request in requests {
+        let (thread, slot) = Link::split(request.slot);
+        assert!(closed.contains(&request.client));
+        assert!(app.links[thread].facts(slot, request.client).is_none());
+    }
+}
