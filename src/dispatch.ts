@@ -69,6 +69,10 @@ export interface Waiting {
   onWritten(): void
   /** The connection is the application's. */
   onUpgraded(): void
+  /** The answer came too late. */
+  onLate(): void
+  /** Whether anything is still to be heard of its request. */
+  expectsNews(): boolean
 }
 
 /** What a dispatcher needs of its server. */
@@ -415,8 +419,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.BodyLimit:
         return waiting.onBodyLimit()
       case Notice.BodyFailed:
-        // It was asked for too late, which the engine could not say at once.
-        if (words[at + 4] === 0) return waiting.onFailure(this.gone(waiting))
+        if (words[at + 4] === 0) return this.#bodyTooLate(id, waiting)
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
         return waiting.onDrained()
@@ -438,7 +441,16 @@ export class Dispatcher implements ClientOwner {
       case Notice.Upgraded:
         this.waiting.delete(id)
         return waiting.onUpgraded()
+      case Notice.Late:
+        this.waiting.delete(id)
+        return waiting.onLate()
     }
+  }
+
+  /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
+  #bodyTooLate(ticket: number, waiting: Waiting): void {
+    waiting.onFailure(this.gone(waiting))
+    if (!waiting.expectsNews()) this.waiting.delete(ticket)
   }
 
   /** A copy of the bytes that came with a notice. */

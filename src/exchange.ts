@@ -327,6 +327,16 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     else this.#rare?.stream?.onGone()
   }
 
+  onLate(): void {
+    this.#rare?.stream?.onGone()
+    this.#rare?.written?.()
+  }
+
+  expectsNews(): boolean {
+    const isOver = this.#rare !== null && this.#rare.isSettled && this.#rare.written === null
+    return !isOver && !this.client().isClosed()
+  }
+
   #wait(): void {
     this.isWaiting = true
     this.#dispatcher.waiting.set(this.ticket, this)

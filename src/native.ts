@@ -29,6 +29,7 @@ export const Notice = {
   Raw: 15,
   RawDrained: 16,
   FileFailed: 17,
+  Late: 18,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */

@@ -187,7 +187,7 @@ impl Threaded {
                 if let Some(stream) = self.streams.borrow_mut().get_mut(&name) {
                     *stream = Stream::default();
                 }
-            } else if kind == Kind::Aborted as u32 {
+            } else if kind == Kind::Aborted as u32 || kind == Kind::Late as u32 {
                 self.streams.borrow_mut().remove(&name);
             } else if kind == Kind::RawDrained as u32 || kind == Kind::Closed as u32 {
                 self.raw.borrow_mut().remove(&name);

@@ -53,7 +53,8 @@ pub enum Kind {
     Body = 2,
     /// The body is larger than its limit: [2, 3] ticket.
     BodyLimit = 3,
-    /// The body can't be had: [2, 3] ticket, [4] the status that says why.
+    /// The body can't be had: [2, 3] ticket, [4] the status that says why; 0 when it was asked for too late,
+    /// which could not be said at once.
     BodyFailed = 4,
     /// The client has left: [2, 3] ticket.
     Aborted = 5,
@@ -81,6 +82,8 @@ pub enum Kind {
     RawDrained = 16,
     /// A file in an answer was shorter than the answer needed it to be, or couldn't be read: [2, 3] ticket.
     FileFailed = 17,
+    /// An answer came too late, which could not be said at once: [2, 3] ticket.
+    Late = 18,
 }
 
 /// A notice that waits for the next batch.

@@ -148,11 +148,11 @@ impl Respond {
             close: self.close,
         };
         let is_taken = reactor.respond(self.slot, self.ticket, answer).is_ok();
-        match (self.tells_written, is_taken) {
-            (true, true) => reactor.notify_written(self.slot, self.ticket),
-            // It came too late, and the application waits to be told that it is over with it.
-            (true, false) => reactor.tell(Kind::Written, self.slot, self.ticket.0),
-            _ => {}
+        if !is_taken {
+            // The application counts on it, and may wait for it to be written.
+            reactor.tell(Kind::Late, self.slot, self.ticket.0);
+        } else if self.tells_written {
+            reactor.notify_written(self.slot, self.ticket);
         }
     }
 }
