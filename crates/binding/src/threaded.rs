@@ -89,7 +89,9 @@ impl Threaded {
 
     /// Ends the threads and waits for them: none rings afterwards.
     pub(crate) fn close(&self) {
-        self.links.take();
+        let links = self.links.take();
+        links.iter().for_each(Link::begin_end);
+        drop(links);
         self.doorbell.take();
         self.streams.take();
         self.raw.take();

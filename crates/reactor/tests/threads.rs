@@ -56,7 +56,7 @@ impl App {
             let _ = ring.send(());
         }));
         let report = |id| PANICKED.store(id, Relaxed);
-        let mut links = start(&Limits::default(), threads, &doorbell, report).unwrap();
+        let mut links = start(&Limits::default(), threads, &doorbell, report, |_| None).unwrap();
         let address = "127.0.0.1:0".parse().unwrap();
         let bind = Bind::Internet { address, ipv6_only: false, reuse_port: false };
         let facts = links[0].ask(move |reactor| reactor.listen(&bind, 1024)).unwrap().unwrap();

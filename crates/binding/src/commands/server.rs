@@ -21,10 +21,22 @@ impl Driver {
         match &self.side {
             Side::InLoop(side) => vec![ask(&mut side.reactor.borrow_mut())],
             Side::Threaded(side) => {
-                let mut answers = Vec::new();
-                side.each(|link| answers.extend(link.ask(ask)));
-                answers
+                let mut questions = Vec::new();
+                side.each(|link| questions.push(link.begin_ask(ask)));
+                questions.into_iter().filter_map(|question| question.recv().ok()).collect()
             }
+        }
+    }
+
+    /// The same of every reactor, with nothing to wait for.
+    fn tell_each(&self, tell: fn(&mut Reactor)) {
+        self.before_command();
+        match &self.side {
+            Side::InLoop(side) => tell(&mut side.reactor.borrow_mut()),
+            Side::Threaded(side) => side.each(|link| {
+                link.run(u32::MAX, &[], move |reactor, _| tell(reactor));
+                link.hand_over();
+            }),
         }
     }
 
@@ -47,12 +59,12 @@ impl Driver {
 
     /// Has connections announced, and wait for their driver.
     pub(crate) fn announce_accepted(&self) {
-        self.ask_each(Reactor::announce_accepted);
+        self.tell_each(Reactor::announce_accepted);
     }
 
     /// Begins to accept connections.
     pub(crate) fn start(&self) {
-        self.ask(Reactor::start);
+        self.tell_each(Reactor::start);
     }
 
     /// Closes the listening sockets.
@@ -62,14 +74,12 @@ impl Driver {
 
     /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
     pub(crate) fn stop_gracefully(&self) {
-        self.before_command();
-        self.ask_each(Reactor::stop_gracefully);
+        self.tell_each(Reactor::stop_gracefully);
     }
 
     /// Closes every client; an `Idle` notice follows.
     pub(crate) fn close_all(&self) {
-        self.before_command();
-        self.ask_each(Reactor::close_all);
+        self.tell_each(Reactor::close_all);
     }
 
     /// Open connections.
@@ -84,6 +94,6 @@ impl Driver {
 
     /// Has each refusal announced.
     pub(crate) fn explain_refusals(&self) {
-        self.ask_each(Reactor::explain_refusals);
+        self.tell_each(Reactor::explain_refusals);
     }
 }

@@ -65,12 +65,25 @@ impl Link {
         &mut self,
         ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,
     ) -> Option<R> {
+        self.begin_ask(ask).recv().ok()
+    }
+
+    /// The same, to be waited for later: several threads can be asked at once.
+    pub fn begin_ask<R: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,
+    ) -> Receiver<R> {
         let (answer, answered) = sync_channel(1);
         self.run(u32::MAX, &[], move |reactor, _| {
             let _ = answer.try_send(ask(reactor));
         });
         self.hand_over();
-        answered.recv().ok()
+        answered
+    }
+
+    /// Has the thread end, which its drop waits for.
+    pub fn begin_end(&self) {
+        self.mailbox.send(Message::End);
     }
 
     /// Hands the commands collected so far to the thread.
@@ -107,7 +120,7 @@ impl Link {
 impl Drop for Link {
     /// Closes everything on the thread, and waits until it has ended.
     fn drop(&mut self) {
-        self.mailbox.send(Message::End);
+        self.begin_end();
         if let Some(thread) = self.thread.take() {
             // An error is a panic, which was reported when it came.
             let _ = thread.join();
