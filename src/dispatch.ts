@@ -53,8 +53,8 @@ export interface Waiting {
   client(): Client
   /** More of the body that was asked for; behind the last piece there may be trailers, as `name\nvalue\n…`. */
   onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void
-  /** The body is larger than its limit. */
-  onBodyLimit(): void
+  /** The body is larger than its limit, which had been raised so often. */
+  onBodyLimit(raises: number): void
   /** The body can't be had. */
   onFailure(error: ClientException): void
   /** All that was written of the answer has left. */
@@ -417,7 +417,7 @@ export class Dispatcher implements ClientOwner {
         return waiting.onBody(this.#bytesAt(kind, at), (flags & Flag.End) !== 0, trailers)
       }
       case Notice.BodyLimit:
-        return waiting.onBodyLimit()
+        return waiting.onBodyLimit(words[at + 4]!)
       case Notice.BodyFailed:
         if (words[at + 4] === 0) return this.#bodyTooLate(id, waiting)
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))

@@ -293,8 +293,8 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#rare?.incoming?.onPiece(bytes, isLast, trailers)
   }
 
-  onBodyLimit(): void {
-    this.#rare?.incoming?.onLimit()
+  onBodyLimit(raises: number): void {
+    this.#rare?.incoming?.onLimit(raises)
   }
 
   onFailure(error: ClientException): void {
@@ -321,10 +321,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   onWritten(): void {
-    const written = this.#rare?.written ?? null
-    if (written !== null) written()
-    // The end of a stream was not given yet: its beginning came too late for anybody.
-    else this.#rare?.stream?.onGone()
+    this.#rare?.written?.()
   }
 
   onLate(): void {

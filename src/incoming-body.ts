@@ -47,9 +47,8 @@ export class IncomingBody {
   #isWhole = false
   #hasEnded = false
   #isAtLimit = false
-  /** The limit was raised, and whether that came in time isn't known. */
-  #isInDoubt = false
-  #limit = 0
+  /** How often the limit was raised. */
+  #raises = 0
   #isClosed = false
   #failure: unknown = null
   #trailers: Trailers | null = null
@@ -109,8 +108,7 @@ export class IncomingBody {
 
   raise(limit: number): void {
     this.#isAtLimit = false
-    this.#isInDoubt = this.#isAsked
-    this.#limit = Math.max(this.#limit, limit)
+    this.#raises++
     this.#port.raiseLimit(limit)
   }
 
@@ -152,12 +150,10 @@ export class IncomingBody {
   }
 
   /** It is larger than its limit; it goes on if that is raised before anybody has to know. */
-  onLimit(): void {
-    if (this.#isInDoubt) {
-      // It may have been said before the engine heard of the new limit: asked again it says so again.
-      this.#isInDoubt = false
-      this.#port.raiseLimit(this.#limit)
-    } else if (this.#reader === null) this.#isAtLimit = true
+  onLimit(raises: number): void {
+    // It was said before the engine heard of a higher limit, after which it says so again if it must.
+    if (raises < this.#raises) return
+    if (this.#reader === null) this.#isAtLimit = true
     else this.#fail(this.#port.limitHit())
   }
 

@@ -44,6 +44,8 @@ pub enum Event<'a> {
     BodyLimit {
         /// Whose.
         ticket: Ticket,
+        /// How often the limit has been raised: fewer than the application knows of, and the next is under way.
+        raises: u32,
     },
     /// The body asked for can't be had.
     BodyFailed {

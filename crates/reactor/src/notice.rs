@@ -51,7 +51,7 @@ pub enum Kind {
     Request = 1,
     /// A piece of the body that was asked for: [2, 3] ticket, [5, 6] bytes.
     Body = 2,
-    /// The body is larger than its limit: [2, 3] ticket.
+    /// The body is larger than its limit: [2, 3] ticket, [4] how often that had been raised.
     BodyLimit = 3,
     /// The body can't be had: [2, 3] ticket, [4] the status that says why; 0 when it was asked for too late,
     /// which could not be said at once.

@@ -416,7 +416,9 @@ fn note(notices: &mut VecDeque<Notice>, slot: u32, client_id: u64, event: Event<
             flags: if end { flag::END } else { 0 },
             ..Notice::of_body(slot, ticket, bytes, trailers)
         },
-        Event::BodyLimit { ticket } => Notice::of(Kind::BodyLimit, slot, ticket.0),
+        Event::BodyLimit { ticket, raises } => {
+            Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, ticket.0) }
+        }
         Event::BodyFailed { ticket, error } => {
             Notice { detail: u32::from(error.status()), ..Notice::of(Kind::BodyFailed, slot, ticket.0) }
         }

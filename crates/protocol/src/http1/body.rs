@@ -49,6 +49,8 @@ pub(super) struct Receiving {
     awaits_continue: bool,
     is_complete: bool,
     is_limit_told: bool,
+    /// How often the limit was raised, or was to be.
+    raises: u32,
     failure: Option<RequestError>,
 }
 
@@ -74,6 +76,7 @@ impl Receiving {
             awaits_continue,
             is_complete: false,
             is_limit_told: false,
+            raises: 0,
             failure: None,
         }
     }
@@ -131,6 +134,7 @@ impl Receiving {
     pub(super) fn raise(&mut self, limit: u64) {
         self.limit = self.limit.max(limit);
         self.is_limit_told = false;
+        self.raises = self.raises.wrapping_add(1);
     }
 
     /// True once, when the client waits for a 100 that is now due.
@@ -246,7 +250,7 @@ impl Connection {
         let is_late = body.is_over() && (is_whole || body.delivered == body.limit || body.awaits_continue);
         if is_late && credit > 0 {
             return (!std::mem::replace(&mut body.is_limit_told, true))
-                .then_some(Event::BodyLimit { ticket });
+                .then_some(Event::BodyLimit { ticket, raises: body.raises });
         }
         if is_whole && !body.is_complete {
             return None;
