@@ -119,7 +119,7 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
-        let bound = self.driver.listen(bind, options.backlog);
+        let bound = self.driver.listen(&bind, options.backlog);
         let closed = || Error::new(Status::GenericFailure, "the engine is closed".to_owned());
         let facts = bound.ok_or_else(closed)?.map_err(|error| listen_error(&error))?;
         Ok(BoundAddress::of(&facts.address))

@@ -34,7 +34,6 @@ pub(crate) struct Threaded {
     streams: RefCell<HashMap<u64, Stream>>,
     /// Raw connections that were written to, by client.
     raw: RefCell<HashMap<u64, Stream>>,
-    listeners: RefCell<Vec<Arc<ListenerFacts>>>,
     /// By thread: whether it has no client left after a stop.
     idle: RefCell<Vec<bool>>,
 }
@@ -65,7 +64,6 @@ impl Threaded {
             doorbell: RefCell::new(None),
             streams: RefCell::new(HashMap::new()),
             raw: RefCell::new(HashMap::new()),
-            listeners: RefCell::new(Vec::new()),
             idle: RefCell::new(Vec::new()),
         }
     }
@@ -230,11 +228,6 @@ impl Threaded {
 
     /// What is known of listener number `index`.
     pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
-        self.listeners.borrow().get(index as usize).cloned()
-    }
-
-    /// A listener was bound.
-    pub(crate) fn add_listener(&self, facts: Arc<ListenerFacts>) {
-        self.listeners.borrow_mut().push(facts);
+        self.links.borrow().first().and_then(|link| link.listener(index).cloned())
     }
 }

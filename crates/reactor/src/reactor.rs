@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Registry, Token, Waker};
 use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
@@ -134,14 +134,23 @@ impl Reactor {
     /// The address can't be bound; the error names it.
     pub fn listen(&mut self, bind: &Bind, backlog: i32) -> Result<Arc<ListenerFacts>, ListenError> {
         let index = self.listener_facts.len() as u32;
-        let mut listener = Listener::bind(bind, backlog, index)?;
+        let poll = self.poll.as_ref();
+        let listener = bind_registered(bind, backlog, index, poll.map(Poll::registry))?;
         let facts = listener.facts.clone();
-        let poll = self.poll.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
-        poll.and_then(|poll| listener.register(poll.registry(), Token(FIRST_LISTENER + index as usize)))
-            .map_err(|source| ListenError { address: facts.address.to_string(), source })?;
-        self.listeners.push(Some(listener));
-        self.listener_facts.push(facts.clone());
+        self.add_listener(listener);
         Ok(facts)
+    }
+
+    /// Takes over a listener whose socket is watched already.
+    pub(crate) fn add_listener(&mut self, listener: Listener) {
+        self.listener_facts.push(listener.facts.clone());
+        self.listeners.push(Some(listener));
+    }
+
+    /// What watches sockets for it, from any thread.
+    pub(crate) fn registry(&self) -> io::Result<Registry> {
+        let poll = self.poll.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        poll.registry().try_clone()
     }
 
     /// What is known of listener number `index`, also after it was closed.
@@ -386,6 +395,21 @@ impl Reactor {
     fn slots(&self) -> Vec<u32> {
         self.clients.iter().map(|(slot, _)| slot as u32).collect()
     }
+}
+
+/// Binds listener number `index` and has it watched.
+pub(crate) fn bind_registered(
+    bind: &Bind,
+    backlog: i32,
+    index: u32,
+    registry: Option<&Registry>,
+) -> Result<Listener, ListenError> {
+    let mut listener = Listener::bind(bind, backlog, index)?;
+    let registry = registry.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
+    registry
+        .and_then(|registry| listener.register(registry, Token(FIRST_LISTENER + index as usize)))
+        .map_err(|source| ListenError { address: listener.facts.address.to_string(), source })?;
+    Ok(listener)
 }
 
 /// Errors of `accept` that belong to a connection which is gone before we took it.

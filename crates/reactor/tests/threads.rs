@@ -59,7 +59,7 @@ impl App {
         let mut links = start(&Limits::default(), threads, &doorbell, report, |_| None).unwrap();
         let address = "127.0.0.1:0".parse().unwrap();
         let bind = Bind::Internet { address, ipv6_only: false, reuse_port: false };
-        let facts = links[0].ask(move |reactor| reactor.listen(&bind, 1024)).unwrap().unwrap();
+        let facts = links[0].listen(&bind, 1024).unwrap();
         let Address::Internet(address) = facts.address else { panic!("an internet address was asked for") };
         links[0].ask(|reactor| reactor.start());
         let (words, memory) = (vec![0; 256 * RECORD_WORDS], vec![0; 64 * 1024]);

@@ -1,4 +1,4 @@
-//! Commands and questions about a whole server. They are rare, so those to other threads are waited for.
+//! Commands and questions about a whole server. Questions to other threads are waited for: they are rare.
 
 use std::sync::Arc;
 
@@ -40,13 +40,16 @@ impl Driver {
         }
     }
 
-    /// Binds a listening socket.
-    pub(crate) fn listen(&self, bind: Bind, backlog: i32) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
-        let bound = self.ask(move |reactor| reactor.listen(&bind, backlog))?;
-        if let (Side::Threaded(side), Ok(facts)) = (&self.side, &bound) {
-            side.add_listener(facts.clone());
+    /// Binds a listening socket. None when the engine is closed.
+    pub(crate) fn listen(
+        &self,
+        bind: &Bind,
+        backlog: i32,
+    ) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
+        match &self.side {
+            Side::InLoop(side) => Some(side.reactor.borrow_mut().listen(bind, backlog)),
+            Side::Threaded(side) => side.link(0, |link, _| link.listen(bind, backlog)),
         }
-        Some(bound)
     }
 
     /// What is known of a listener by its number.

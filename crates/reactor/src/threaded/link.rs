@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use mio::Registry;
 use protocol::{Answer, Ticket};
 
 use crate::facts::Facts;
-use crate::reactor::Reactor;
+use crate::listener::{Bind, ListenError, ListenerFacts};
+use crate::reactor::{Reactor, bind_registered};
 use crate::threaded::company::Roster;
 use crate::threaded::notices::{Notices, SLOT_BITS};
 use crate::threaded::orders::Orders;
@@ -26,6 +28,8 @@ pub struct Link {
     spare: Receiver<Orders>,
     orders: Orders,
     roster: Arc<Roster>,
+    /// Only that of the thread that accepts: what watches its sockets, and its listeners so far.
+    accepting: Option<(Registry, Vec<Arc<ListenerFacts>>)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -36,14 +40,46 @@ impl Link {
         emptied: SyncSender<Box<Notices>>,
         spare: Receiver<Orders>,
         roster: Arc<Roster>,
+        registry: Option<Registry>,
         thread: JoinHandle<()>,
     ) -> Link {
-        Link { mailbox, notices, emptied, spare, orders: Orders::default(), roster, thread: Some(thread) }
+        let accepting = registry.map(|registry| (registry, Vec::new()));
+        Link {
+            mailbox,
+            notices,
+            emptied,
+            spare,
+            orders: Orders::default(),
+            roster,
+            accepting,
+            thread: Some(thread),
+        }
     }
 
     /// Number of the thread and slot on it behind a slot that the application was told.
     pub fn split(slot: u32) -> (usize, u32) {
         ((slot >> SLOT_BITS) as usize, slot & ((1 << SLOT_BITS) - 1))
+    }
+
+    /// Binds a listening socket for all threads, on this one: nothing is waited for.
+    ///
+    /// # Errors
+    /// The address can't be bound, or this isn't the link to the thread that accepts.
+    pub fn listen(&mut self, bind: &Bind, backlog: i32) -> Result<Arc<ListenerFacts>, ListenError> {
+        let index = self.accepting.as_ref().map_or(0, |(_, listeners)| listeners.len()) as u32;
+        let registry = self.accepting.as_ref().map(|(registry, _)| registry);
+        let listener = bind_registered(bind, backlog, index, registry)?;
+        let facts = listener.facts.clone();
+        if let Some((_, listeners)) = &mut self.accepting {
+            listeners.push(facts.clone());
+        }
+        self.mailbox.send(Message::Listener(listener));
+        Ok(facts)
+    }
+
+    /// What is known of listener number `index`, also after it was closed.
+    pub fn listener(&self, index: u32) -> Option<&Arc<ListenerFacts>> {
+        self.accepting.as_ref()?.1.get(index as usize)
     }
 
     /// Answers a request.

@@ -101,6 +101,7 @@ pub fn start(
             let _ = emptied.try_send(Box::new(Notices::new()));
         }
         let mailbox = mailboxes[index].clone();
+        let registry = if index == 0 { Some(reactor.registry()?) } else { None };
         let thread = IoThread {
             reactor,
             messages,
@@ -112,7 +113,7 @@ pub fn start(
             report,
         };
         let handle = thread.start(index)?;
-        links.push(Link::new(mailbox, notices, emptied, spare, roster, handle));
+        links.push(Link::new(mailbox, notices, emptied, spare, roster, registry, handle));
     }
     Ok(links)
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use crate::listener::Listener;
 use crate::notice::Batch;
 use crate::reactor::Reactor;
 use crate::threaded::ReportPanic;
@@ -22,6 +23,8 @@ pub(crate) enum Message {
     Orders(Orders),
     /// A connection that another thread has accepted.
     Newcomer(Newcomer),
+    /// A listener that was bound on another thread, and is watched already.
+    Listener(Listener),
     /// Close everything and end.
     End,
 }
@@ -131,6 +134,7 @@ impl IoThread {
                 }
                 let _ = self.spare.try_send(orders.cleared());
             }
+            Message::Listener(listener) => self.reactor.add_listener(listener),
             Message::Newcomer(newcomer) => self.guarded(|reactor| reactor.add_client(newcomer)),
             Message::End => return Err(Ended),
         }
