@@ -52,6 +52,7 @@ export const WORKS = [
   { name: '8 headers, unread', handler: 'hello', headers: EIGHT, answer: HELLO },
   { name: 'echo 1 KiB', handler: 'echo', method: 'POST', body: KIBIBYTE, answer: KIBIBYTE },
   { name: 'async answer', handler: 'async', answer: HELLO },
+  { name: 'handler of 20 us', handler: 'burn', answer: HELLO },
   { name: 'pipelined x16', handler: 'hello', pipeline: 16, answer: HELLO },
   { name: 'connection per request', handler: 'hello', closes: true, headers: { connection: 'close' }, answer: HELLO },
   { name: 'download 64 KiB', handler: 'long', answer: LONG, bytes: LONG.length },

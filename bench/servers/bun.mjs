@@ -19,6 +19,11 @@ const handlers = {
   stream: () => new Response(pieces(), { headers: { ...TEXT.headers, 'content-length': String(MEBIBYTE.length) } }),
   pipe: ({ body, headers }) =>
     new Response(body, { headers: { ...TEXT.headers, 'content-length': headers.get('content-length') } }),
+  burn() {
+    const end = performance.now() + 0.02
+    while (performance.now() < end);
+    return new Response('Hello, World!', TEXT)
+  },
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response('Hello, World!', TEXT)))),
 }
 

@@ -20,6 +20,11 @@ const handlers = {
   longer: (_, reply) => reply.type('text/plain').send(MEBIBYTE),
   stream: (_, reply) => reply.type('text/plain').header('content-length', MEBIBYTE.length).send(Readable.from(pieces())),
   pipe: ({ headers, body }, reply) => reply.type('text/plain').header('content-length', headers['content-length']).send(body),
+  burn(_, reply) {
+    const end = performance.now() + 0.02
+    while (performance.now() < end);
+    return reply.type('text/plain').send('Hello, World!')
+  },
   async: (_, reply) => {
     setImmediate(() => reply.type('text/plain').send('Hello, World!'))
     return reply

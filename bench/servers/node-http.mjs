@@ -43,6 +43,11 @@ const handlers = {
     response.on('close', () => eventStreams.delete(response))
   },
   websocket() {},
+  burn(_, response) {
+    const end = performance.now() + 0.02
+    while (performance.now() < end);
+    send(response, 'Hello, World!')
+  },
   async: (_, response) => setImmediate(() => send(response, 'Hello, World!')),
 }
 

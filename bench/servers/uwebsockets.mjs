@@ -72,6 +72,11 @@ const handlers = {
       })
     })
   },
+  burn(response) {
+    const end = performance.now() + 0.02
+    while (performance.now() < end);
+    hello(response)
+  },
   async(response) {
     let isOpen = true
     response.onAborted(() => (isOpen = false))
