@@ -203,11 +203,20 @@ impl Reactor {
     ) -> Result<(), Gone> {
         let client: &mut Client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
         let (socket, is_blocked) = (&client.socket, client.is_blocked);
+        let mut is_short = false;
         let mut send = |parts: &[IoSlice<'_>]| {
+            if is_blocked {
+                return 0;
+            }
             // Whatever the socket has to say against it, the flush will hear as well.
-            if is_blocked { 0 } else { socket.write_vectored(parts).unwrap_or(0) }
+            let count = socket.write_vectored(parts).unwrap_or(0);
+            is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+            count
         };
         run(&mut client.connection, &mut self.cx, &mut send).map_err(|_| Gone)?;
+        if is_short {
+            client.note_blocked(self.unacknowledged);
+        }
         if !client.is_dirty {
             client.is_dirty = true;
             self.dirty.push(slot);

@@ -79,9 +79,15 @@ impl Client {
         self.unacknowledged < before
     }
 
-    /// Notes how much the peer still has to take.
+    /// The kernel takes no more until the peer has taken some.
     #[cold]
-    pub(crate) fn note_unacknowledged(&mut self, ask: Unacknowledged) {
+    pub(crate) fn note_blocked(&mut self, ask: Unacknowledged) {
+        self.is_blocked = true;
+        self.note_unacknowledged(ask);
+    }
+
+    /// Notes how much the peer still has to take.
+    fn note_unacknowledged(&mut self, ask: Unacknowledged) {
         self.unacknowledged = ask(self.socket.fd()).unwrap_or(0);
     }
 }

@@ -283,11 +283,18 @@ impl Reactor {
         }
         loop {
             while !client.is_blocked && !client.connection.transmit().is_empty() {
-                match client.socket.write(client.connection.transmit()) {
-                    Ok(count) => client.connection.handle_sent(&mut self.cx, count),
+                let unsent = client.connection.transmit();
+                match client.socket.write(unsent) {
+                    Ok(count) => {
+                        // A short write means that the kernel takes no more, and it will say when it does.
+                        let is_short = count < unsent.len();
+                        client.connection.handle_sent(&mut self.cx, count);
+                        if is_short {
+                            client.note_blocked(self.unacknowledged);
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        client.is_blocked = true;
-                        client.note_unacknowledged(self.unacknowledged);
+                        client.note_blocked(self.unacknowledged);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(_) => return self.close_client(slot),
@@ -302,10 +309,7 @@ impl Reactor {
             match sending {
                 Sending::Nothing if client.connection.transmit().is_empty() => break,
                 Sending::Nothing => {}
-                Sending::Blocked => {
-                    client.is_blocked = true;
-                    client.note_unacknowledged(self.unacknowledged);
-                }
+                Sending::Blocked => client.note_blocked(self.unacknowledged),
                 Sending::Unfinished => {
                     if !self.unfinished.contains(&slot) {
                         self.unfinished.push(slot);
