@@ -78,7 +78,8 @@ test.serial('2,000 uploads that are broken off leave nothing behind', async (t) 
   const upload = async (at: number): Promise<void> => {
     const socket = await opened(port)
     socket.write(`POST /${at} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`)
-    socket.write(PIECE.subarray(0, at * 20))
+    // All sizes from the beginning on, or what the first ones need would be taken for all there is.
+    socket.write(PIECE.subarray(0, ((at * 137) % 2000) * 20))
     await until(() => called.has(`/${at}`))
     if (at % 2 === 0) socket.resetAndDestroy()
     else socket.destroy()
