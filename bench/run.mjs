@@ -57,7 +57,8 @@ const seconds = Number(settings.seconds)
 const connections = Number(settings.connections)
 const shared = { node: settings.node, scratch, seconds, connections }
 
-const isNamed = (list, name) => list === undefined || list.split(',').includes(name)
+// Names may have commas themselves.
+const isNamed = (list, name) => list === undefined || `,${list},`.includes(`,${name},`)
 const versions = new Map(PEERS.map((peer) => [peer.name, peer.version(settings)]))
 const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && versions.get(name) !== null)
 const says = (text) => void (values.json || process.stdout.write(`${text}\n`))
