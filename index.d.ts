@@ -86,8 +86,6 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class ClientFacts {
   /** Unique in the process, from 1. */
   id(): number
-  /** Its place in the engine's table, which goes to another client after the close. */
-  slot(): number
   /** The peer's address. */
   remoteAddress(): BoundAddress
   /** The address the connection arrived on. */
@@ -124,8 +122,6 @@ export declare class Engine {
   static methods(): Array<string>
   /** Binds a listening socket. Throws an error whose message begins with the system's name for it. */
   listen(options: ListenOptions): BoundAddress
-  /** The address of a listener by its number, also after it was closed. */
-  listenerAddress(index: number): BoundAddress | null
   /** Begins to accept connections; from now on the server keeps the process alive. */
   start(): void
   /** Closes the listening sockets. */
@@ -140,8 +136,6 @@ export declare class Engine {
   ref(): void
   /** Lets the process end although the server is open. */
   unref(): void
-  /** Open connections. */
-  clientCount(): number
   /** How many requests were refused before a handler saw them, or while their body came, by code. */
   refusals(): Record<string, number>
   /** Has each refusal announced by a `Refused` notice. */

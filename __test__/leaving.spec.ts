@@ -257,9 +257,10 @@ test('a hang-up on a unix socket is noticed while the handler runs', async (t) =
   t.true(client.isClosed())
 })
 
-/** An engine with nothing around it, listening on `target`. */
+/** An engine with nothing around it, listening on `target`; `idle` is fulfilled when it has been stopped and no client is left. */
 function engine(handler: HandlerFunction, path: string | null) {
   const options = Options.from()
+  const news = new EventEmitter()
   const dispatcher = new Dispatcher({
     handler,
     options,
@@ -267,13 +268,13 @@ function engine(handler: HandlerFunction, path: string | null) {
     errorHandler: new DefaultErrorHandler(),
     limits: engineLimits(options),
     ioThreads: ioThreads(undefined),
-    onIdle: () => {},
+    onIdle: () => void news.emit('idle'),
   })
   const host = path === null ? '127.0.0.1' : null
   const wish = { host, port: 0, path, backlog: 511, reusePort: false, ipv6Only: false, mode: null }
   const { port } = dispatcher.engine.listen(wish)
   dispatcher.engine.start()
-  return { dispatcher, target: path === null ? { host: '127.0.0.1', port } : { path } }
+  return { dispatcher, idle: once(news, 'idle'), target: path === null ? { host: '127.0.0.1', port } : { path } }
 }
 
 /** What a client sends, what it waits for before it leaves, and what the handler does meanwhile. */
@@ -322,7 +323,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
       called.emit(request.getPath())
       return handler(request)
     }
-    const { dispatcher, target } = engine(tellAndHandle, isUnix ? join(directory, 'leaving.sock') : null)
+    const { dispatcher, idle, target } = engine(tellAndHandle, isUnix ? join(directory, 'leaving.sock') : null)
     const listening = descriptors()
     const ways = isUnix ? [WAYS['a hang-up']!] : Object.values(WAYS)
     const visit = async (index: number): Promise<void> => {
@@ -340,7 +341,9 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     for (let done = 0; done < 2000; done += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => visit(done + index)))
     }
-    await until(() => dispatcher.engine.clientCount() === 0 && descriptors() === listening && dispatcher.waiting.size === 0)
+    await until(() => descriptors() === listening && dispatcher.waiting.size === 0)
+    dispatcher.engine.stopGracefully()
+    await idle
     dispatcher.engine.dispose()
     await until(() => descriptors() === before)
     t.pass()

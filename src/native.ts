@@ -8,7 +8,7 @@ export type { BoundAddress, EngineLimits, HotFunctions, ListenOptions } from '..
 export const RECORD_WORDS = 8
 
 /** Records that one batch can hold. */
-export const BATCH_RECORDS = 256
+const BATCH_RECORDS = 256
 
 /** What a record tells: the low byte of its first word. */
 export const Notice = {

@@ -125,12 +125,6 @@ impl Engine {
         Ok(BoundAddress::of(&facts.address))
     }
 
-    /// The address of a listener by its number, also after it was closed.
-    #[napi(catch_unwind)]
-    pub fn listener_address(&self, index: u32) -> Option<BoundAddress> {
-        self.driver.listener(index).map(|facts| BoundAddress::of(&facts.address))
-    }
-
     /// Begins to accept connections; from now on the server keeps the process alive.
     #[napi(catch_unwind)]
     pub fn start(&self) {
@@ -172,12 +166,6 @@ impl Engine {
     #[napi(js_name = "unref", catch_unwind)]
     pub fn unreference(&self) {
         self.driver.keep_alive(false);
-    }
-
-    /// Open connections.
-    #[napi(catch_unwind)]
-    pub fn client_count(&self) -> u32 {
-        self.driver.client_count() as u32
     }
 
     /// How many requests were refused before a handler saw them, or while their body came, by code.

@@ -58,12 +58,6 @@ impl ClientFacts {
         self.facts.id() as f64
     }
 
-    /// Its place in the engine's table, which goes to another client after the close.
-    #[napi]
-    pub fn slot(&self) -> u32 {
-        self.slot
-    }
-
     /// The peer's address.
     #[napi]
     pub fn remote_address(&self) -> BoundAddress {

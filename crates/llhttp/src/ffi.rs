@@ -86,8 +86,6 @@ pub(crate) const HPE_UNEXPECTED_SPACE: i32 = 30;
 pub(crate) const F_CONNECTION_KEEP_ALIVE: u16 = 0x1;
 pub(crate) const F_CONNECTION_CLOSE: u16 = 0x2;
 pub(crate) const F_CHUNKED: u16 = 0x8;
-pub(crate) const F_CONTENT_LENGTH: u16 = 0x20;
-pub(crate) const F_TRANSFER_ENCODING: u16 = 0x200;
 
 unsafe extern "C" {
     pub(crate) fn llhttp_init(parser: *mut llhttp_t, kind: c_int, settings: *const llhttp_settings_t);

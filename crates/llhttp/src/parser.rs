@@ -148,16 +148,6 @@ impl Parser {
         self.raw.flags & ffi::F_CHUNKED != 0
     }
 
-    /// There is a Transfer-Encoding field.
-    pub fn has_transfer_encoding(&self) -> bool {
-        self.raw.flags & ffi::F_TRANSFER_ENCODING != 0
-    }
-
-    /// There is a Content-Length field.
-    pub fn has_content_length(&self) -> bool {
-        self.raw.flags & ffi::F_CONTENT_LENGTH != 0
-    }
-
     /// A Connection field holds `close`.
     pub fn wants_close(&self) -> bool {
         self.raw.flags & ffi::F_CONNECTION_CLOSE != 0
@@ -166,12 +156,6 @@ impl Parser {
     /// A Connection field holds `keep-alive`.
     pub fn wants_keep_alive(&self) -> bool {
         self.raw.flags & ffi::F_CONNECTION_KEEP_ALIVE != 0
-    }
-
-    /// Bytes of a body with Content-Length that have not come yet; valid right after an `execute`
-    /// that saw the head complete.
-    pub fn body_bytes_left(&self) -> u64 {
-        self.raw.content_length
     }
 
     /// The message is CONNECT, or asked for an upgrade by Upgrade and Connection.

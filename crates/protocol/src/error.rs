@@ -4,18 +4,7 @@ use std::fmt;
 
 use llhttp::ErrorKind;
 
-/// Whose fault an error is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The peer broke a rule or left; it may get a 4xx.
-    Client,
-    /// A handler broke a rule.
-    Application,
-    /// We did; it is logged as an error.
-    Server,
-}
-
-/// Why a request could not be accepted, or its body not be received.
+/// Why a request could not be accepted, or its body not be received. Always the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestError {
     /// llhttp refused the bytes; `offset` counts from the start of the input that failed.
@@ -153,11 +142,6 @@ impl RequestError {
     /// The status owed to the client.
     pub fn status(&self) -> u16 {
         self.reason().status
-    }
-
-    /// All of these are the client's.
-    pub fn fault(&self) -> Fault {
-        Fault::Client
     }
 
     /// A stable name, for counters.

@@ -25,7 +25,7 @@ mod timestamp;
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
 pub use context::{Context, HIGH_WATER};
 pub use date::Date;
-pub use error::{CloseReason, Fault, RequestError};
+pub use error::{CloseReason, RequestError};
 pub use event::{Body, Event, Expectation, Head, Pieces, Request, Step, Ticket, Trailers, Version};
 pub use http1::{Connection, Send, is_long};
 pub use limits::Limits;

@@ -9,9 +9,4 @@ impl Timestamp {
     pub fn after_millis(self, millis: u64) -> Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }
-
-    /// Milliseconds since `earlier`; 0 if that is later.
-    pub fn millis_since(self, earlier: Timestamp) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
 }

@@ -154,7 +154,7 @@ impl Reactor {
     }
 
     /// What is known of listener number `index`, also after it was closed.
-    pub fn listener(&self, index: u32) -> Option<&Arc<ListenerFacts>> {
+    pub(crate) fn listener(&self, index: u32) -> Option<&Arc<ListenerFacts>> {
         self.listener_facts.get(index as usize)
     }
 

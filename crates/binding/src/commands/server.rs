@@ -52,14 +52,6 @@ impl Driver {
         }
     }
 
-    /// What is known of a listener by its number.
-    pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
-        match &self.side {
-            Side::InLoop(side) => side.reactor.borrow().listener(index).cloned(),
-            Side::Threaded(side) => side.listener(index),
-        }
-    }
-
     /// Has connections announced, and wait for their driver.
     pub(crate) fn announce_accepted(&self) {
         self.tell_each(Reactor::announce_accepted);
@@ -83,11 +75,6 @@ impl Driver {
     /// Closes every client; an `Idle` notice follows.
     pub(crate) fn close_all(&self) {
         self.tell_each(Reactor::close_all);
-    }
-
-    /// Open connections.
-    pub(crate) fn client_count(&self) -> usize {
-        self.ask_each(|reactor| reactor.client_count()).into_iter().sum()
     }
 
     /// How many requests were refused, by code; a code may come several times.
