@@ -1,5 +1,6 @@
 /**
- * Load: one work against one port for some seconds. wrk where it is installed, else autocannon.
+ * Load: one work against one port for some seconds. wrk where it is installed, else autocannon; bulk.c where
+ * bodies are too long for them.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
@@ -7,7 +8,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { LOAD_CORE, pinned } from './peers.mjs'
+import { LOAD_CORE, compiled, pinned } from './peers.mjs'
 
 const AUTOCANNON = fileURLToPath(new URL('../node_modules/autocannon/autocannon.js', import.meta.url))
 
@@ -16,6 +17,7 @@ export const tool = spawnSync('wrk', ['--version']).error === undefined ? 'wrk' 
 
 /** Requests as the work says for so many seconds; requests done, their rate, and what went wrong. */
 export async function load(work, port, { seconds, connections, scratch }) {
+  if (work.bulk !== undefined) return bulk(work.bulk, port, seconds, scratch)
   const run = tool === 'wrk' ? wrk : autocannon
   return run(work, port, seconds, connections, scratch)
 }
@@ -78,8 +80,17 @@ async function autocannon(work, port, seconds, connections) {
   }
 }
 
+/** Connections of a load whose bodies are too long for more. */
+const BULK_CONNECTIONS = 4
+
+async function bulk({ method, sends, receives }, port, seconds, scratch) {
+  const args = [port, BULK_CONNECTIONS, seconds, method, sends, receives].map(String)
+  return JSON.parse(await output(compiled('bulk', scratch), args))
+}
+
 /** Sends one request of a work by hand and throws unless the answer is what it must be. */
 export async function check(work, { port, peer }) {
+  if (work.bulk !== undefined) return checkBulk(work, port, peer)
   const { method = 'GET', headers = {}, body = '', answer } = work
   const fields = Object.entries({ host: 'localhost', connection: 'close', ...headers })
   if (body !== '') fields.push(['content-length', String(Buffer.byteLength(body))])
@@ -92,5 +103,31 @@ export async function check(work, { port, peer }) {
   const isRight = start.startsWith('HTTP/1.1 200 ') && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)
   if (!isRight || content !== answer) {
     throw new Error(`${peer.name} answers ${work.name} with ${JSON.stringify(received.slice(0, 400))}`)
+  }
+}
+
+/** The same for an answer too long for a string; it is all one byte. */
+async function checkBulk({ name, bulk: { method, sends, receives } }, port, peer) {
+  const expected = Buffer.alloc(1024 * 1024, 'x')
+  const socket = connect(port, '127.0.0.1')
+  socket.setTimeout(10_000, () => socket.destroy(new Error(`${peer.name} doesn't answer`)))
+  socket.write(`${method} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${sends}\r\n\r\n`)
+  if (sends > 0) socket.write(Buffer.alloc(sends, 'x'))
+  let head = ''
+  let left = receives
+  for await (const chunk of socket) {
+    let body = chunk
+    if (left === receives && !head.includes('\r\n\r\n')) {
+      head += chunk.toString('latin1')
+      const end = head.indexOf('\r\n\r\n')
+      if (end < 0) continue
+      body = Buffer.from(head.slice(end + 4), 'latin1')
+    }
+    left -= body.length
+    if (left < 0 || !body.equals(expected.subarray(0, body.length))) throw new Error(`${peer.name} answers ${name} with other bytes`)
+    if (left === 0) break
+  }
+  if (left > 0 || !head.startsWith('HTTP/1.1 200 ')) {
+    throw new Error(`${peer.name} answers ${name} with ${JSON.stringify(head.slice(0, 400))} and ${left} bytes too few`)
   }
 }

@@ -3,7 +3,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +19,11 @@ const hasTaskset = spawnSync('taskset', ['--version']).status === 0
 /** The same command, tied to one core where the system can do that. */
 export function pinned(core, command, args) {
   return hasTaskset ? ['taskset', ['-c', core, command, ...args]] : [command, args]
+}
+
+/** Ties this process to a core. */
+export function pinThis(core) {
+  if (hasTaskset) spawnSync('taskset', ['-a', '-c', '-p', core, String(process.pid)])
 }
 
 function versionOf(module) {
@@ -37,6 +42,12 @@ function script(file, ...args) {
 }
 
 const BUSBAR = () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).version
+
+/** The C compiler, null without one. */
+export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--version']) : null
+
+/** Handlers of the bare loop that are about bodies. */
+const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
 const BUN = here('../node_modules/.bin/bun')
 
@@ -70,9 +81,12 @@ export const PEERS = [
   },
   {
     name: 'bare epoll',
-    version: () => (process.platform === 'linux' ? firstLine('cc', ['--version']) : null),
-    handlers: ['hello'],
-    command: ({ scratch }) => [compiled('bare-epoll', scratch), []],
+    version: () => COMPILER,
+    handlers: ['hello', 'events', ...BODIES],
+    command({ scratch, handler }) {
+      if (BODIES.includes(handler)) return [compiled('bare-bodies', scratch), [handler]]
+      return [compiled(handler === 'events' ? 'bare-events' : 'bare-epoll', scratch), []]
+    },
   },
 ]
 
@@ -80,7 +94,7 @@ export const PEERS = [
 export function compiled(name, scratch) {
   const program = join(scratch, name)
   if (!existsSync(program)) {
-    const { status, stderr } = spawnSync('cc', ['-O2', '-o', program, here(`${name}.c`)], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync('cc', ['-O2', '-Wall', '-o', program, here(`${name}.c`)], { encoding: 'utf8' })
     if (status !== 0) throw new Error(`${name}.c can't be compiled: ${stderr}`)
   }
   return program
@@ -116,6 +130,16 @@ async function freePort() {
   return port
 }
 
+/** The file that `file` sends: made once in a run. */
+function longFile(scratch) {
+  const path = join(scratch, 'gibibyte.txt')
+  if (!existsSync(path)) {
+    const portion = Buffer.alloc(16 * 1024 * 1024, 'x')
+    for (let at = 0; at < 1024 ** 3; at += portion.length) appendFileSync(path, portion)
+  }
+  return path
+}
+
 /** A peer that runs; stopped by its own process id. */
 export class Running {
   static #all = new Set()
@@ -148,7 +172,8 @@ export class Running {
 export async function start(peer, { node, handler, scratch }) {
   const port = peer.needsPort ? await freePort() : 0
   const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '' }
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
   const running = new Running(peer, child, port)
   if (peer.needsPort) {
     await untilListening(port)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
-import { PEERS, Running, start } from './peers.mjs'
+import { COMPILER, PEERS, Running, start } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { summary, table, workTable } from './table.mjs'
@@ -64,7 +64,9 @@ const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && vers
 const says = (text) => void (values.json || process.stdout.write(`${text}\n`))
 
 async function measure(work) {
-  const able = peers.filter(({ handlers }) => handlers === undefined || handlers.includes(work.handler))
+  const able = peers.filter(
+    ({ name, handlers = [work.handler] }) => handlers.includes(work.handler) && (work.servers ?? [name]).includes(name),
+  )
   const running = []
   for (const peer of able) running.push(await start(peer, { ...shared, handler: work.handler }))
   const results = new Map(able.map(({ name }) => [name, []]))
@@ -95,7 +97,8 @@ const isAll = !values.smoke && settings.works === undefined && !values.latency &
 const report = { versions: Object.fromEntries(versions), works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
-  if (!isWanted) continue
+  const isLeftOut = work.bulk !== undefined && (values.smoke || COMPILER === null)
+  if (!isWanted || isLeftOut) continue
   report.works[work.name] = await measure(work)
   says(`\n${workTable(work, report.works[work.name])}`)
 }
@@ -128,8 +131,9 @@ if (isAll || values.start) {
 for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets]]) {
   if (!isAll && !values[name]) continue
   report[name] = await measureAll(peers, shared)
-  const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate))])
-  says(`\n${table([[name, `us/${unit}`, `${unit}s/s`], ...rows])}`)
+  const node = report[name].find((row) => row.name === 'node:http')?.cpu ?? Number.NaN
+  const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate)), (row.cpu / node).toFixed(2)])
+  says(`\n${table([[name, `us/${unit}`, `${unit}s/s`, '/ node'], ...rows])}`)
 }
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 

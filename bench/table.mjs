@@ -40,12 +40,11 @@ export function summary(rounds) {
 
 /** The summary of one work as text. */
 export function workTable({ name: title, bytes }, rows) {
-  const unit = bytes === undefined ? [] : ['MB/CPU s']
+  const unit = bytes === undefined ? [] : ['MiB/CPU s']
   const head = [title, ...unit, 'us/req', 'least', 'JS thread', 'req/s', '/ node', '/ best peer', '/ bare', 'errors']
   const body = rows.map((row) => [
     row.name,
-    // Bytes in a microsecond are megabytes in a second.
-    ...(bytes === undefined ? [] : [fixed(bytes / row.cpu, 0)]),
+    ...(bytes === undefined ? [] : [fixed(bytes / 1024 ** 2 / (row.cpu / 1e6), 0)]),
     fixed(row.cpu),
     fixed(row.least),
     fixed(row.main),

@@ -8,6 +8,7 @@ export const KIBIBYTE = 'x'.repeat(1024)
 /** Bodies that are sent in portions. */
 const LONG = 'x'.repeat(64 * 1024)
 const MEBIBYTE = 'x'.repeat(1024 * 1024)
+const GIBIBYTE = 1024 ** 3
 
 const HELLO = 'Hello, World!'
 
@@ -40,9 +41,22 @@ const TWELVE = {
  * @property {string} [body]
  * @property {number} [pipeline] requests sent at once on each connection
  * @property {boolean} [closes] a connection for each request
- * @property {string} answer the body of a right answer
+ * @property {string} [answer] the body of a right answer; `bulk` says it otherwise
+ * @property {{ method: string, sends: number, receives: number }} [bulk] bytes of bodies too long for wrk, all the same byte
+ * @property {readonly string[]} [servers] the only ones that it is measured on; all when left out
  * @property {number} [bytes] of bodies in one request and its answer, where that is what costs
  */
+
+const ECHO = { method: 'POST', sends: 100 * MEBIBYTE.length, receives: 100 * MEBIBYTE.length }
+const DOWNLOAD = { method: 'GET', sends: 0, receives: GIBIBYTE }
+const FOR_BULK = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'bare epoll']
+const BULK = [
+  { name: 'echo 100 MiB', handler: 'echo', bulk: ECHO },
+  { name: 'echo 100 MiB streamed', handler: 'pipe', bulk: ECHO },
+  { name: 'download 1 GiB streamed', handler: 'huge', bulk: DOWNLOAD },
+  // uWebSockets.js has no way of its own to send files.
+  { name: 'download 1 GiB file', handler: 'file', bulk: DOWNLOAD, servers: FOR_BULK.filter((name) => name !== 'uWebSockets.js') },
+].map((work) => ({ servers: FOR_BULK, bytes: work.bulk.sends + work.bulk.receives, ...work }))
 
 /** @type {readonly Work[]} */
 export const WORKS = [
@@ -60,4 +74,5 @@ export const WORKS = [
   { name: 'download 1 MiB streamed', handler: 'stream', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'echo 1 MiB', handler: 'echo', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
   { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
+  ...BULK,
 ]

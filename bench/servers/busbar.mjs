@@ -3,10 +3,11 @@ import { HttpServer, Response } from '../../dist/index.js'
 const TEXT = { 'content-type': 'text/plain' }
 const LONG = Buffer.alloc(64 * 1024, 'x')
 const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
-const STREAMED = { ...TEXT, 'content-length': MEBIBYTE.length }
+const GIBIBYTE = 1024 ** 3
+const LONGEST_ECHO = 100 * MEBIBYTE.length
 
-async function* pieces() {
-  for (let at = 0; at < 16; at++) yield LONG
+async function* pieces(count) {
+  for (let at = 0; at < count; at++) yield LONG
 }
 
 const handlers = {
@@ -18,15 +19,17 @@ const handlers = {
   },
   async echo(request) {
     const body = request.getBody()
-    body.increaseSizeLimit(MEBIBYTE.length)
+    body.increaseSizeLimit(LONGEST_ECHO)
     return new Response(200, TEXT, await body.buffer())
   },
   long: () => new Response(200, TEXT, LONG),
   longer: () => new Response(200, TEXT, MEBIBYTE),
-  stream: () => new Response(200, STREAMED, pieces()),
+  stream: () => new Response(200, { ...TEXT, 'content-length': MEBIBYTE.length }, pieces(16)),
+  huge: () => new Response(200, { ...TEXT, 'content-length': GIBIBYTE }, pieces(GIBIBYTE / LONG.length)),
+  file: () => Response.file(process.env.BENCH_FILE, { headers: TEXT }),
   pipe(request) {
     const body = request.getBody()
-    body.increaseSizeLimit(MEBIBYTE.length)
+    body.increaseSizeLimit(LONGEST_ECHO)
     return new Response(200, { ...TEXT, 'content-length': request.getHeader('content-length') }, body)
   },
   burn() {

@@ -1,16 +1,22 @@
+import { createReadStream } from 'node:fs'
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 
 const LONG = Buffer.alloc(64 * 1024, 'x')
 const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
+const GIBIBYTE = 1024 ** 3
 
-async function* pieces() {
-  for (let at = 0; at < 16; at++) yield LONG
+async function* pieces(count) {
+  for (let at = 0; at < count; at++) yield LONG
 }
 
 function send(response, body, type = 'text/plain', status = 200) {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
   response.end(body)
+}
+function stream(response, length, source) {
+  response.writeHead(200, { 'content-type': 'text/plain', 'content-length': length })
+  source.pipe(response)
 }
 const handlers = {
   hello: (_, response) => send(response, 'Hello, World!'),
@@ -28,10 +34,9 @@ const handlers = {
   },
   long: (_, response) => send(response, LONG),
   longer: (_, response) => send(response, MEBIBYTE),
-  stream(_, response) {
-    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': MEBIBYTE.length })
-    Readable.from(pieces()).pipe(response)
-  },
+  stream: (_, response) => stream(response, MEBIBYTE.length, Readable.from(pieces(16))),
+  huge: (_, response) => stream(response, GIBIBYTE, Readable.from(pieces(GIBIBYTE / LONG.length))),
+  file: (_, response) => stream(response, GIBIBYTE, createReadStream(process.env.BENCH_FILE)),
   pipe(request, response) {
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': request.headers['content-length'] })
     request.pipe(response)

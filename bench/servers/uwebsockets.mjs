@@ -48,10 +48,12 @@ const handlers = {
   long: (response) => response.writeHeader('content-type', 'text/plain').end(LONG),
   longer: (response) => response.writeHeader('content-type', 'text/plain').end(MEBIBYTE),
   stream: (response) => stream(response, 16),
+  huge: (response) => stream(response, 1024 ** 3 / LONG.length),
   pipe(response, request) {
     const total = Number(request.getHeader('content-length'))
     const held = []
     let sent = 0
+    let hasBegun = false
     const send = () => {
       while (held.length > 0) {
         const [isTaken] = response.tryEnd(held[0].subarray(response.getWriteOffset() - sent), total)
@@ -67,7 +69,8 @@ const handlers = {
     response.onData((piece) => {
       held.push(Buffer.from(piece.slice(0)))
       response.cork(() => {
-        if (sent === 0 && held.length === 1) response.writeHeader('content-type', 'text/plain')
+        if (!hasBegun) response.writeHeader('content-type', 'text/plain')
+        hasBegun = true
         send()
       })
     })
