@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
-import { COMPILER, PEERS, Running, start } from './peers.mjs'
+import { COMPILER, LOAD_CORE, PEERS, Running, pinThis, start } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { summary, table, workTable } from './table.mjs'
@@ -48,6 +48,8 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true })
 })
 process.on('SIGINT', () => process.exit(130))
+// What it sends itself is load, too.
+pinThis(LOAD_CORE)
 
 /** In CI: only servers that are dependencies, a moment of each. */
 const SMOKE = { servers: 'busbar,node:http,uWebSockets.js,Fastify', rounds: '1', seconds: '1', connections: '8' }
@@ -55,7 +57,7 @@ const settings = values.smoke ? { ...values, ...SMOKE, servers: values.servers ?
 const rounds = Number(settings.rounds)
 const seconds = Number(settings.seconds)
 const connections = Number(settings.connections)
-const shared = { node: settings.node, scratch, seconds, connections }
+const shared = { node: settings.node, scratch, rounds, seconds, connections }
 
 // Names may have commas themselves.
 const isNamed = (list, name) => list === undefined || `,${list},`.includes(`,${name},`)

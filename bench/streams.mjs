@@ -6,28 +6,37 @@ import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuTime } from './cpu.mjs'
 import { start } from './peers.mjs'
+import { median } from './table.mjs'
 
 /** Streams that are open at once; each gets an event a second. */
 const STREAMS = 5000
 const WEBSOCKETS = 64
 const MESSAGE = 1024
 
-/** CPU microseconds per event, with so many event streams open. */
+/** CPU microseconds per event, with so many event streams open on each server: all at once, in the same seconds. */
 export async function eventStreams(peers, settings, streams = STREAMS) {
-  const rows = []
-  for (const peer of peers.filter(({ name }) => name === 'busbar' || name === 'node:http')) {
-    const running = await start(peer, { ...settings, handler: 'events' })
-    const received = { bytes: 0 }
-    const sockets = await openAll(running.port, streams, GET, (chunk) => (received.bytes += count(chunk, 'data: ')))
-    try {
-      await pause(2000)
-      rows.push({ name: peer.name, ...(await measured(running, settings.seconds, () => received.bytes)) })
-    } finally {
+  const servers = []
+  try {
+    for (const peer of peers.filter(({ name }) => ['busbar', 'node:http', 'bare epoll'].includes(name))) {
+      const server = { running: await start(peer, { ...settings, handler: 'events' }), received: 0, sockets: [], rounds: [] }
+      servers.push(server)
+      const onData = (chunk) => (server.received += count(chunk, 'data: '))
+      server.sockets = await openAll(server.running.port, streams, GET, onData)
+    }
+    await pause(2000)
+    for (let round = 0; round < settings.rounds; round++) {
+      const measure = async ({ running, rounds }, done) => rounds.push(await measured(running, settings.seconds, done))
+      await Promise.all(servers.map((server) => measure(server, () => server.received)))
+    }
+  } finally {
+    for (const { running, sockets } of servers) {
       sockets.forEach((socket) => socket.destroy())
       await running.stop()
     }
   }
-  return rows
+  return servers.map(({ running, rounds }) => {
+    return { name: running.peer.name, cpu: median(rounds.map(({ cpu }) => cpu)), rate: median(rounds.map(({ rate }) => rate)) }
+  })
 }
 
 /** CPU microseconds per message of 1 KiB that a WebSocket server echoes, by the package `ws` on each server. */
