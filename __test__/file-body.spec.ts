@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { HandlerError, Request, Response, silentLogger } from '../src/index.ts'
+import { HandlerError, Request, Response } from '../src/index.ts'
 import type { Handler } from '../src/index.ts'
-import { GET, LAST_GET, open, until } from './support.ts'
+import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
 /** A directory that goes with the test. */
 function directory(t: ExecutionContext): string {
@@ -70,8 +70,7 @@ test('what is no file is a 404 by the error handler, and nothing is logged', asy
   const root = directory(t)
   mkdirSync(join(root, 'sub'))
   if (process.platform !== 'win32') execFileSync('mkfifo', [join(root, 'pipe')])
-  const errors: string[] = []
-  const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
+  const { logger, errors } = keepErrors()
   const errorHandler = { handleError: (status: number) => Response.json({ status }, status) }
   let path = ''
   const { connect, server } = await open(t, () => Response.file(path, { root }), { logger, errorHandler })
@@ -113,8 +112,7 @@ test('a file is opened when the answer is sent and not before', async (t) => {
 test('a file that shrinks while it is sent cuts the connection, and is logged', async (t) => {
   const path = join(directory(t), 'shrinking.bin')
   writeFileSync(path, Buffer.alloc(32_000_000))
-  const errors: unknown[] = []
-  const logger = { ...silentLogger, error: (_: string, context?: object) => void errors.push((context as { exception?: unknown }).exception) }
+  const { logger, errors } = keepErrors()
   const { connect } = await open(t, () => Response.file(path), { logger })
   const wire = await connect()
   wire.send(GET)
@@ -125,8 +123,8 @@ test('a file that shrinks while it is sent cuts the connection, and is logged', 
   await wire.end()
   t.true(wire.received.length < 32_000_000)
   await until(() => errors.length > 0)
-  t.true(errors[0] instanceof HandlerError)
-  t.regex(String(errors[0]), /it has shrunk/)
+  t.true(errors[0]!.exception instanceof HandlerError)
+  t.regex(String(errors[0]!.exception), /it has shrunk/)
 })
 
 test('a file is whole for whoever injects the request', async (t) => {

@@ -1,9 +1,6 @@
 import { EventEmitter, once } from 'node:events'
-import { readdirSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
-import type { NetConnectOpts, Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import type { NetConnectOpts } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { Dispatcher } from '../src/dispatch.ts'
@@ -12,17 +9,10 @@ import { Client, ClientException, Options, Response, silentLogger } from '../src
 import type { HandlerFunction } from '../src/handler.ts'
 import { engineLimits } from '../src/engine-limits.ts'
 import { ioThreads } from '../src/io-threads.ts'
-import { GET, hold, until } from './support.ts'
+import { GET, WAYS_TO_LEAVE, closed, hold, holdOne, openDescriptors, temporaryDirectory, until } from './support.ts'
 import type { Held, Wire } from './support.ts'
 
 const UPLOAD = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nthe beginning'
-
-/** How a client can leave. One that hangs up with bytes unread sends a reset, else a FIN. */
-const WAYS: Readonly<Record<string, (socket: Socket) => unknown>> = {
-  'a FIN': (socket) => socket.end(),
-  'a reset': (socket) => socket.resetAndDestroy(),
-  'a hang-up': (socket) => socket.destroy(),
-}
 
 /** Sends one request on a connection of its own: when it has been answered, all that was sent earlier was read. */
 async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promise<Held> }): Promise<void> {
@@ -32,16 +22,9 @@ async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promi
   await wire.until((text) => text.endsWith('done'))
 }
 
-function closed(client: Client): Promise<void> {
-  return new Promise((resolve) => void client.onClose(() => resolve()))
-}
-
-for (const [way, leave] of Object.entries(WAYS)) {
+for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   test(`${way} on an idle connection closes it`, async (t) => {
-    const { connect, next } = await hold(t)
-    const wire = await connect()
-    wire.send(GET)
-    const { client, answer } = await next()
+    const { wire, client, answer } = await holdOne(t)
     answer(Response.text('done'))
     await wire.until((text) => text.endsWith('done'))
     t.false(client.isClosed())
@@ -65,10 +48,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
   })
 
   test(`${way} in a body closes the connection, rejects the read and fires the signal`, async (t) => {
-    const { connect, next } = await hold(t)
-    const wire = await connect()
-    wire.send(UPLOAD)
-    const { request, client } = await next()
+    const { wire, request, client } = await holdOne(t, UPLOAD)
     const seen: string[] = []
     client.onClose(() => void seen.push('hook'))
     const signal = request.getSignal()
@@ -82,10 +62,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
   })
 
   test(`${way} in a body that nobody reads yet is noticed, and a later read is rejected`, async (t) => {
-    const { connect, next } = await hold(t)
-    const wire = await connect()
-    wire.send(UPLOAD)
-    const { request, client } = await next()
+    const { wire, request, client } = await holdOne(t, UPLOAD)
     const aborted = once(request.getSignal(), 'abort')
     leave(wire.socket)
     await aborted
@@ -94,10 +71,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
   })
 
   test(`${way} while a handler runs fires its signal at once`, async (t) => {
-    const { connect, next } = await hold(t)
-    const wire = await connect()
-    wire.send(GET)
-    const { request, client } = await next()
+    const { wire, request, client } = await holdOne(t)
     const aborted = once(request.getSignal(), 'abort')
     leave(wire.socket)
     await aborted
@@ -116,10 +90,7 @@ for (const [way, leave] of Object.entries(WAYS)) {
   })
 
   test(`${way} is found by a handler that asks for its signal afterwards`, async (t) => {
-    const { connect, next } = await hold(t)
-    const wire = await connect()
-    wire.send(GET)
-    const { request, client } = await next()
+    const { wire, request, client } = await holdOne(t)
     leave(wire.socket)
     await until(() => client.getStatus() !== 0)
     t.true(request.getSignal().aborted)
@@ -134,7 +105,7 @@ const PAUSES: Readonly<Record<string, string>> = {
 }
 
 for (const [pause, bytes] of Object.entries(PAUSES)) {
-  for (const [way, leave] of Object.entries(WAYS)) {
+  for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     test(`${way} is noticed at once although ${pause}`, async (t) => {
       const server = await hold(t)
       const wire = await server.connect()
@@ -151,10 +122,7 @@ for (const [pause, bytes] of Object.entries(PAUSES)) {
 }
 
 test('a FIN is noticed at once although a whole body waits to be read', async (t) => {
-  const { connect, next } = await hold(t)
-  const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
-  const { request, client, answer } = await next()
+  const { wire, request, client, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
   wire.send('cd')
   await until(() => client.getPendingRequestCount() === 0)
   const aborted = once(request.getSignal(), 'abort')
@@ -181,7 +149,7 @@ test('what waits behind a pause is still served when the client has sent its FIN
   t.regex(await wire.end(), /one[^]*two$/)
 })
 
-for (const [way, leave] of Object.entries(WAYS).slice(1)) {
+for (const [way, leave] of Object.entries(WAYS_TO_LEAVE).slice(1)) {
   test(`${way} while an answer is being written to a slow reader closes the connection and disposes the answer`, async (t) => {
     const { connect, next } = await hold(t)
     const wire = await connect()
@@ -217,10 +185,7 @@ test('a FIN while an answer is being written half closes, and the answer arrives
 })
 
 test('with allowHalfClose a FIN leaves the signal silent, and the answer is written', async (t) => {
-  const { connect, next } = await hold(t, { allowHalfClose: true })
-  const wire = await connect()
-  wire.send(GET)
-  const { request, client, answer } = await next()
+  const { wire, request, client, answer } = await holdOne(t, GET, { allowHalfClose: true })
   const signal = request.getSignal()
   wire.socket.end()
   await until(() => client.getStatus() === Client.CLOSED_RD)
@@ -233,10 +198,7 @@ test('with allowHalfClose a FIN leaves the signal silent, and the answer is writ
 })
 
 test('with allowHalfClose a FIN inside a body is leaving all the same', async (t) => {
-  const { connect, next } = await hold(t, { allowHalfClose: true })
-  const wire = await connect()
-  wire.send(UPLOAD)
-  const { request, client } = await next()
+  const { wire, request, client } = await holdOne(t, UPLOAD, { allowHalfClose: true })
   const aborted = once(request.getSignal(), 'abort')
   wire.socket.end()
   await aborted
@@ -244,9 +206,7 @@ test('with allowHalfClose a FIN inside a body is leaving all the same', async (t
 })
 
 test('a hang-up on a unix socket is noticed while the handler runs', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
-  t.teardown(() => rm(directory, { recursive: true }))
-  const path = join(directory, 'leaving.sock')
+  const path = join(await temporaryDirectory(t), 'leaving.sock')
   const { next } = await hold(t, {}, `unix:${path}`)
   const socket = connect({ path })
   socket.write(GET)
@@ -314,18 +274,16 @@ const isLinux = process.platform === 'linux'
 
 for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entries(PHASES)) {
   ;(isLinux ? test.serial : test.serial.skip)(`2,000 clients that leave ${phase} leave nothing behind`, async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
-    t.teardown(() => rm(directory, { recursive: true }))
-    const descriptors = (): number => readdirSync('/proc/self/fd').length
-    const before = descriptors()
+    const path = isUnix ? join(await temporaryDirectory(t), 'leaving.sock') : null
+    const before = openDescriptors()
     const called = new EventEmitter().setMaxListeners(0)
     const tellAndHandle: HandlerFunction = (request) => {
       called.emit(request.getPath())
       return handler(request)
     }
-    const { dispatcher, idle, target } = engine(tellAndHandle, isUnix ? join(directory, 'leaving.sock') : null)
-    const listening = descriptors()
-    const ways = isUnix ? [WAYS['a hang-up']!] : Object.values(WAYS)
+    const { dispatcher, idle, target } = engine(tellAndHandle, path)
+    const listening = openDescriptors()
+    const ways = isUnix ? [WAYS_TO_LEAVE['a hang-up']] : Object.values(WAYS_TO_LEAVE)
     const visit = async (index: number): Promise<void> => {
       const socket = connect({ ...(target as NetConnectOpts), allowHalfOpen: true })
       const gone = new Promise((resolve) => socket.on('close', resolve))
@@ -341,11 +299,11 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     for (let done = 0; done < 2000; done += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => visit(done + index)))
     }
-    await until(() => descriptors() === listening && dispatcher.waiting.size === 0)
+    await until(() => openDescriptors() === listening && dispatcher.waiting.size === 0)
     dispatcher.engine.stopGracefully()
     await idle
     dispatcher.engine.dispose()
-    await until(() => descriptors() === before)
+    await until(() => openDescriptors() === before)
     t.pass()
   })
 }

@@ -9,7 +9,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger, stderrLogger } from '../src/index.ts'
 import type { Handler, Logger } from '../src/index.ts'
-import { GET, LAST_GET, count, open } from './support.ts'
+import { GET, LAST_GET, count, keepErrors, open } from './support.ts'
 
 /** A process that runs a fixture. */
 interface Running {
@@ -183,8 +183,7 @@ const MISTAKES: Readonly<Record<string, () => unknown>> = {
 
 for (const [mistake, make] of Object.entries(MISTAKES)) {
   test(`a handler that ${mistake} is answered for with 500, and the connection goes on`, async (t) => {
-    const logged: string[] = []
-    const logger = { ...silentLogger, error: (message: string) => void logged.push(message) }
+    const { logger, errors } = keepErrors()
     const handler = ((request) => (request.getPath() === '/' ? make() : Response.text('fine'))) as Handler
     const { connect } = await open(t, handler, { logger })
     const wire = await connect()
@@ -192,7 +191,7 @@ for (const [mistake, make] of Object.entries(MISTAKES)) {
     const received = await wire.end()
     t.regex(received, /^HTTP\/1\.1 500 [^]*HTTP\/1\.1 200 OK\r\n[^]*fine$/)
     t.is(count(received, 'HTTP/1.1 '), 2)
-    t.true(logged.length >= 1 && logged.every((message) => message === 'a handler failed: GET /'))
+    t.true(errors.length >= 1 && errors.every(({ message }) => message === 'a handler failed: GET /'))
   })
 }
 

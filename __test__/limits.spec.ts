@@ -1,7 +1,7 @@
 import test from 'ava'
 import { Response } from '../src/index.ts'
 import type { Handler, ServerSettings } from '../src/index.ts'
-import { GET, LAST_GET, count, hold, open } from './support.ts'
+import { GET, LAST_GET, closed, count, hold, holdOne, open } from './support.ts'
 
 const read: Handler = async (request) => Response.text(String((await request.buffer()).length))
 const post = (...lines: string[]): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines.join('\r\n')}`
@@ -90,9 +90,7 @@ for (const [what, settings, begun, status] of TIMES) {
 }
 
 test('handlerTimeout: a handler that does not answer is answered for with 503, and its signal fires', async (t) => {
-  const { connect, next } = await hold(t, { handlerTimeout: 0.05 })
-  const wire = (await connect()).send(LAST_GET)
-  const { request, answer } = await next()
+  const { wire, request, answer } = await holdOne(t, LAST_GET, { handlerTimeout: 0.05 })
   const signal = request.getSignal()
   t.regex(await wire.end(), /^HTTP\/1\.1 503 /)
   t.true(signal.aborted)
@@ -111,9 +109,9 @@ test('writeTimeout: a client that does not read its answer is cut, and the handl
   wire.socket.pause()
   wire.send(GET)
   const { client, answer } = await next()
-  const closed = new Promise((resolve) => client.onClose(resolve))
+  const isClosed = closed(client)
   answer(new Response(200, {}, Buffer.alloc(32 * 1024 * 1024)))
-  await closed
+  await isClosed
   t.true(client.isClosed())
 })
 

@@ -4,23 +4,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
 import { OptionError, Response } from '../src/index.ts'
-import { GET, hold, open } from './support.ts'
+import { holdOne, open } from './support.ts'
 
 test('a handler may give a body less time to stand still', async (t) => {
-  const { connect, next } = await hold(t)
-  const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe')
-  const { request } = await next()
+  const { wire, request } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe')
   request.setBodyTimeout(0.2)
   await t.throwsAsync(request.getBody().text(), { code: 'BUSBAR_CLIENT' })
   t.true((await wire.end()).startsWith('HTTP/1.1 408 '))
 })
 
 test('a pace that is none throws', async (t) => {
-  const { connect, next } = await hold(t)
-  const wire = await connect()
-  wire.send(GET)
-  const { request, answer } = await next()
+  const { request, answer } = await holdOne(t)
   for (const wrong of [0, -1, Number.NaN]) t.throws(() => request.setBodyTimeout(wrong), { instanceOf: OptionError })
   for (const wrong of [-1, 0.5, Infinity]) t.throws(() => request.setMinimumBodyRate(wrong), { instanceOf: OptionError })
   t.notThrows(() => request.setBodyTimeout(Infinity))

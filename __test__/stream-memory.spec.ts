@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
@@ -7,7 +6,7 @@ import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Response } from '../src/index.ts'
-import { GET, open, until } from './support.ts'
+import { GET, open, openDescriptors, until } from './support.ts'
 
 /** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
 const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
@@ -29,11 +28,6 @@ async function isBack(t: ExecutionContext, before: number, megabytes: number): P
     await new Promise((resolve) => setImmediate(resolve))
   }
   t.true(growth < megabytes, `${growth} MiB more`)
-}
-
-/** What is to be left when all is over. */
-function descriptors(): number {
-  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
 }
 
 async function opened(port: number): Promise<Socket> {
@@ -87,11 +81,11 @@ test.serial('2,000 uploads that are broken off leave nothing behind', async (t) 
   }
   await times(300, upload)
   await until(() => failed === called.size)
-  const [rss, open_] = [memory(), descriptors()]
+  const [rss, open_] = [memory(), openDescriptors()]
   await times(1700, (at) => upload(at + 300))
   await until(() => failed === called.size)
   t.is(called.size, 2000)
-  await until(() => descriptors() <= open_)
+  await until(() => openDescriptors() <= open_)
   await isBack(t, rss, 24)
 })
 
@@ -121,11 +115,11 @@ test.serial('2,000 downloads that are broken off leave nothing behind', async (t
   }
   await times(300, download)
   await until(() => disposed === called)
-  const [rss, open_] = [memory(), descriptors()]
+  const [rss, open_] = [memory(), openDescriptors()]
   await times(1700, download)
   await until(() => disposed === called && ended === called)
   t.is(called, 2000)
-  await until(() => descriptors() <= open_)
+  await until(() => openDescriptors() <= open_)
   await isBack(t, rss, 24)
 })
 

@@ -2,11 +2,15 @@
  * Openers shared by the specs: a server on a free port, and a connection that speaks raw bytes.
  */
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect as openSocket } from 'node:net'
-import type { Socket } from 'node:net'
+import type { NetConnectOpts, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
-import type { Client, Handler, Listen, Request, ServerSettings } from '../src/index.ts'
+import type { Client, Handler, Listen, Logger, Request, ServerSettings } from '../src/index.ts'
 
 /** A raw connection. */
 export class Wire {
@@ -51,6 +55,14 @@ export class Wire {
   }
 }
 
+/** A connection to an address, which ends with the test. */
+export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
+  const socket = openSocket({ ...target, allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  return new Wire(socket)
+}
+
 /** A started server that stops with the test. */
 export async function open(
   t: ExecutionContext,
@@ -64,13 +76,7 @@ export async function open(
     if (server.getState() === HttpServer.STARTED) await server.stop(0)
   })
   const port = server.getServers()[0]?.getPort() ?? 0
-  const connect = async (): Promise<Wire> => {
-    const socket = openSocket({ port, host: '127.0.0.1', allowHalfOpen: true })
-    t.teardown(() => socket.destroy())
-    await once(socket, 'connect')
-    return new Wire(socket)
-  }
-  return { server, port, connect }
+  return { server, port, connect: () => dial(t, { port, host: '127.0.0.1' }) }
 }
 
 /** A request in the hands of a test. */
@@ -101,6 +107,44 @@ export async function hold(t: ExecutionContext, settings: ServerSettings = {}, l
   return { ...opened, next, arrived }
 }
 
+/** Such a server with one request that has arrived, over `wire`. */
+export async function holdOne(t: ExecutionContext, sent: string = GET, settings: ServerSettings = {}) {
+  const opened = await hold(t, settings)
+  const wire = (await opened.connect()).send(sent)
+  return { ...opened, wire, ...(await opened.next()) }
+}
+
+/** Resolves when a client closes. */
+export function closed(client: Client): Promise<void> {
+  return new Promise((resolve) => void client.onClose(() => resolve()))
+}
+
+/** How a client can leave. One that hangs up with bytes unread sends a reset, else a FIN. */
+export const WAYS_TO_LEAVE = {
+  'a FIN': (socket: Socket): unknown => socket.end(),
+  'a reset': (socket: Socket): unknown => socket.resetAndDestroy(),
+  'a hang-up': (socket: Socket): unknown => socket.destroy(),
+}
+
+/** A logger that keeps what it is told at error level. */
+export function keepErrors(): { logger: Logger; errors: { message: string; exception: unknown }[] } {
+  const errors: { message: string; exception: unknown }[] = []
+  const error: Logger['error'] = (message, context) => void errors.push({ message, exception: context?.['exception'] })
+  return { logger: { ...silentLogger, error }, errors }
+}
+
+/** A directory that goes with the test. */
+export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  return directory
+}
+
+/** How many descriptors the process has open, where that can be told. */
+export function openDescriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
+}
+
 /** Resolves when a condition holds; looks at it once per round of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
@@ -111,8 +155,23 @@ export function count(text: string, part: string): number {
   return text.split(part).length - 1
 }
 
+/** All that a body brings. */
+export async function collected(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of body) pieces.push(piece)
+  return Buffer.concat(pieces).toString('latin1')
+}
+
 /** A GET that keeps the connection. */
 export const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
 /** A GET that asks for the connection to be closed. */
 export const LAST_GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+/** The head of a POST with a body of so many bytes. */
+export function postHead(length: number, ...fields: string[]): string {
+  return ['POST / HTTP/1.1', 'Host: a', `Content-Length: ${length}`, ...fields, '\r\n'].join('\r\n')
+}
+
+/** The beginning of a POST whose body comes in chunks; more fields, or the end of the head, follow. */
+export const CHUNKED_POST = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n'

@@ -11,7 +11,7 @@ import type { ExecutionContext } from 'ava'
 import { checkIoThreads, hasLibuv, ioThreads } from '../src/io-threads.ts'
 import { HttpServer, OptionError, Response } from '../src/index.ts'
 import type { IoThreads } from '../src/index.ts'
-import { GET, LAST_GET, count, hold, open, until } from './support.ts'
+import { GET, LAST_GET, count, hold, holdOne, open, until } from './support.ts'
 
 const isLinux = process.platform === 'linux'
 const MEBIBYTE = 1024 * 1024
@@ -90,10 +90,7 @@ test('clients on different threads have different ids, and each its own addresse
 })
 
 test('a body that is asked for when its client has gone is refused', async (t) => {
-  const { connect, next } = await hold(t, { ioThreads: 1 })
-  const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab')
-  const { request, client } = await next()
+  const { wire, request, client } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab', { ioThreads: 1 })
   wire.socket.resetAndDestroy()
   // The news has come to the thread, and not to this one, which hasn't gone back to its event loop.
   const end = performance.now() + 200

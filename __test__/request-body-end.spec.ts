@@ -1,0 +1,154 @@
+import { once } from 'node:events'
+import test from 'ava'
+import { ClientException, Request, Response, StateError } from '../src/index.ts'
+import type { RequestBody } from '../src/index.ts'
+import { CHUNKED_POST, GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, postHead, until } from './support.ts'
+import type { Held } from './support.ts'
+
+test('a closed body gives nothing more, and a read that waits gives null', async (t) => {
+  const { next, wire, request, answer } = await holdOne(t, postHead(10))
+  const body = request.getBody()
+  t.true(body.isReadable())
+  const waiting = body.read()
+  body.close()
+  t.is(await waiting, null)
+  t.is(await body.read(), null)
+  t.is((await body.buffer()).length, 0)
+  t.deepEqual([body.isClosed(), body.isReadable()], [true, false])
+  answer(Response.text('done'))
+  await wire.until((text) => text.endsWith('done'))
+  wire.received = ''
+  wire.send(`0123456789${GET}`)
+  ;(await next()).answer(Response.text('again'))
+  await wire.until((text) => text.endsWith('again'))
+})
+
+test('a body is read once at a time, and as a whole or in pieces', async (t) => {
+  const { wire, request, answer } = await holdOne(t, postHead(10))
+  const body = request.getBody()
+  const first = body.read()
+  await t.throwsAsync(body.read(), { instanceOf: StateError, message: /one read at a time/ })
+  await t.throwsAsync(body.buffer(), { instanceOf: StateError, message: /one read at a time/ })
+  wire.send('01234')
+  t.is(Buffer.from((await first)!).toString(), '01234')
+  const whole = body.buffer()
+  t.is(body.buffer(), whole)
+  await t.throwsAsync(body.read(), { instanceOf: StateError, message: /as a whole/ })
+  wire.send('56789')
+  t.is(Buffer.from(await whole).toString(), '56789')
+  t.true(body.isClosed())
+  answer(new Response(204))
+})
+
+test('whoever destroys or cancels a stream of a body does not want the rest', async (t) => {
+  const { connect, next } = await hold(t)
+  for (const drop of [
+    async (body: RequestBody) => void (await body.stream().cancel()),
+    async (body: RequestBody) => {
+      const readable = body.toReadable()
+      readable.destroy()
+      await once(readable, 'close')
+    },
+  ]) {
+    const wire = (await connect()).send(`${postHead(1000)}some`)
+    const { request, answer } = await next()
+    await drop(request.getBody())
+    t.true(request.getBody().isClosed())
+    answer(Response.text('done'))
+    await wire.until((text) => text.endsWith('done'))
+  }
+})
+
+test('a body that is read while its request is answered is over with the answer', async (t) => {
+  const { wire, request, answer } = await holdOne(t, postHead(10))
+  const reading = t.throwsAsync(request.getBody().read(), { instanceOf: StateError, message: /was answered/ })
+  const trailers = t.throwsAsync(request.getTrailers()!.getMessage(), { instanceOf: StateError })
+  answer(Response.text('early'))
+  await reading
+  await trailers
+  await wire.until((text) => text.endsWith('early'))
+})
+
+test('a body over its limit is delivered up to it, then the read is a 413', async (t) => {
+  const { wire, request, answer } = await holdOne(t, `${CHUNKED_POST}\r\n`, { bodySizeLimit: 1000 })
+  const body = request.getBody()
+  wire.send(`3e8\r\n${'x'.repeat(1000)}\r\n`)
+  let length = 0
+  while (length < 1000) length += (await body.read())!.length
+  wire.send('1\r\ny\r\n')
+  const error = await t.throwsAsync(body.read(), { instanceOf: ClientException })
+  t.is(error.getCode(), 413)
+  t.is(length, 1000)
+  t.true(body.isClosed())
+  answer(Response.text('too much', 413))
+  t.regex(await wire.until((text) => text.endsWith('too much')), /^HTTP\/1\.1 413 /)
+})
+
+test('the limit can be raised until it is hit, also while the body comes', async (t) => {
+  const { wire, request, answer } = await holdOne(t, `${CHUNKED_POST}\r\n`, { bodySizeLimit: 1000 })
+  const body = request.getBody()
+  let length = 0
+  for (const limit of [2000, 3000, 500]) {
+    wire.send(`3e8\r\n${'x'.repeat(1000)}\r\n`)
+    const expected = length + 1000
+    while (length < expected) length += (await body.read())!.length
+    body.increaseSizeLimit(limit)
+  }
+  wire.send('0\r\n\r\n')
+  t.is(await body.read(), null)
+  t.is(length, 3000)
+  answer(new Response(204))
+  await wire.until((text) => text.startsWith('HTTP/1.1 204'))
+  t.throws(() => Request.create('POST', '/').getBody().increaseSizeLimit(-1))
+})
+
+test('what is wrong with a body in its middle rejects the read with 400', async (t) => {
+  const { wire, request } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`)
+  const body = request.getBody()
+  t.is(Buffer.from((await body.read())!).toString(), 'hello')
+  wire.send('nonsense\r\n')
+  t.is((await t.throwsAsync(body.read(), { instanceOf: ClientException })).getCode(), 400)
+  t.regex(await wire.end(), /^HTTP\/1\.1 400 /)
+})
+
+/** What may be going on when it does. */
+const STATES: Record<string, (held: Held, wire: Wire) => Promise<unknown>> = {
+  'a read waits': ({ request }) => request.getBody().read().then(() => request.getBody().read()),
+  'the rest is waited for': ({ request }) => request.buffer(),
+  'an iterator waits': ({ request }) => collected(request.getBody()),
+  'trailers are waited for': ({ request }) => request.getTrailers()!.getMessage(),
+}
+
+for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
+  for (const [state, begin] of Object.entries(STATES)) {
+    test(`${way} while ${state} settles it`, async (t) => {
+      const { connect, next } = await hold(t)
+      const wire = (await connect()).send(`${postHead(1000)}some`)
+      const held = await next()
+      let closes = 0
+      held.client.onClose(() => void closes++)
+      const waiting = t.throwsAsync(begin(held, wire), { instanceOf: ClientException })
+      leave(wire.socket)
+      t.is((await waiting).getCode(), 408)
+      t.is(closes, 1)
+      await t.throwsAsync(held.request.getTrailers()!.getMessage(), { instanceOf: ClientException })
+    })
+  }
+}
+
+test('a client that is closed by a handler that reads rejects the read', async (t) => {
+  const { request, client } = await holdOne(t, `${postHead(1000)}some`)
+  await request.getBody().read()
+  const reading = t.throwsAsync(request.getBody().read(), { instanceOf: ClientException })
+  client.close()
+  await reading
+})
+
+test('a stop rejects the reads of bodies that take too long', async (t) => {
+  const { server, request } = await holdOne(t, `${postHead(1000)}some`)
+  const reading = t.throwsAsync(request.text(), { instanceOf: ClientException })
+  await server.stop(0)
+  await reading
+  await until(() => request.getSignal().aborted)
+  t.pass()
+})

@@ -1,0 +1,157 @@
+import { Readable } from 'node:stream'
+import test from 'ava'
+import { HandlerError, Response } from '../src/index.ts'
+import type { Streamed } from '../src/index.ts'
+import { Tap, answered, yielding } from './sources.ts'
+import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
+
+test('a body shorter than its length cuts the connection and is the fault of the application', async (t) => {
+  const { logger, errors } = keepErrors()
+  const received = await answered(t, () => new Response(200, { 'content-length': 10 }, yielding('short')), GET, logger)
+  t.true(received.endsWith('\r\n\r\nshort'))
+  t.is(errors.length, 1)
+  t.true(errors[0]?.exception instanceof HandlerError)
+  t.regex(String(errors[0]?.exception), /5 bytes shorter than its content-length/)
+})
+
+test('a body longer than its length sends nothing extra, cuts the connection and cancels the source', async (t) => {
+  const { logger, errors } = keepErrors()
+  const tap = new Tap()
+  tap.give('12345')
+  tap.give('678')
+  const received = await answered(t, () => new Response(200, { 'content-length': 5 }, tap), GET, logger)
+  t.true(received.endsWith('\r\n\r\n12345') || received === '')
+  t.is(tap.cancelled, 1)
+  t.is(errors.length, 1)
+  t.regex(String(errors[0]?.exception), /longer than its content-length of 5/)
+})
+
+/** Sources that fail in each of the ways, behind so many pieces. */
+const failures: Record<string, (pieces: string[]) => Streamed> = {
+  'an async generator': (pieces) =>
+    (async function* () {
+      yield* pieces
+      throw new Error('broken source')
+    })(),
+  'a Readable': (pieces) => {
+    const stream = new Readable({ read: () => {} })
+    for (const piece of pieces) stream.push(piece)
+    setImmediate(() => stream.destroy(new Error('broken source')))
+    return stream
+  },
+  'a web stream': (pieces) =>
+    new ReadableStream({
+      pull(controller) {
+        const piece = pieces.shift()
+        if (piece === undefined) controller.error(new Error('broken source'))
+        else controller.enqueue(piece)
+      },
+    }),
+  'an iterable that cannot begin': () => ({
+    [Symbol.asyncIterator]() {
+      throw new Error('broken source')
+    },
+  }),
+}
+
+for (const [kind, failing] of Object.entries(failures)) {
+  test(`${kind} that fails before the first byte is a 500, logged once`, async (t) => {
+    const { logger, errors } = keepErrors()
+    let disposed = 0
+    const received = await answered(
+      t,
+      () => {
+        const response = new Response(200, {}, failing([]))
+        response.onDispose(() => disposed++)
+        return response
+      },
+      LAST_GET,
+      logger,
+    )
+    t.regex(received, /^HTTP\/1\.1 500 /)
+    t.is(disposed, 1)
+    t.is(errors.length, 1)
+    t.regex(String(errors[0]?.exception), /broken source/)
+  })
+
+  if (kind !== 'an iterable that cannot begin') {
+    test(`${kind} that fails after the first byte cuts the connection, logged once`, async (t) => {
+      const { logger, errors } = keepErrors()
+      let disposed = 0
+      const { connect } = await open(
+        t,
+        () => {
+          const response = new Response(200, {}, failing(['some', 'thing']))
+          response.onDispose(() => disposed++)
+          return response
+        },
+        { logger },
+      )
+      const wire = (await connect()).send(GET)
+      await wire.end()
+      t.false(wire.received.endsWith('0\r\n\r\n'))
+      await until(() => disposed > 0)
+      t.is(disposed, 1)
+      t.is(errors.length, 1)
+      t.regex(errors[0]!.message, /^the body of a response failed: GET \/$/)
+    })
+  }
+}
+
+test('what is neither text nor bytes is the fault of the application, and its source is cancelled', async (t) => {
+  const { logger, errors } = keepErrors()
+  const tap = new Tap()
+  tap.give({ an: 'object' } as never)
+  t.regex(await answered(t, () => new Response(200, {}, tap), LAST_GET, logger), /^HTTP\/1\.1 500 /)
+  t.is(tap.cancelled, 1)
+  t.regex(String(errors[0]?.exception), /must yield strings and Uint8Arrays; got an object of class Object/)
+})
+
+test('what is no body throws where it is given', (t) => {
+  for (const body of [5, true, {}, [], new ArrayBuffer(1), new Map()]) {
+    t.throws(() => new Response(200, {}, body as never), { instanceOf: HandlerError, message: /a body must be/ })
+  }
+})
+
+test('a source whose clean-up fails ends nothing, and is logged', async (t) => {
+  const { logger, errors } = keepErrors()
+  const tap = new Tap()
+  tap.return = () => Promise.reject(new Error('broken clean-up'))
+  const { connect } = await open(t, () => new Response(200, {}, tap), { logger })
+  const wire = (await connect()).send(GET)
+  await wire.until((text) => text.endsWith('\r\n\r\n'))
+  wire.socket.resetAndDestroy()
+  await until(() => errors.length > 0)
+  t.regex(errors[0]!.message, /could not be cancelled/)
+})
+
+const faults: Record<string, () => { body: Uint8Array; spoil: () => void }> = {
+  'transferred to another thread': () => {
+    const body = new Uint8Array(8_000_000)
+    return { body, spoil: () => void structuredClone(body.buffer, { transfer: [body.buffer] }) }
+  },
+  'made smaller': () => {
+    // Newer than the library that the types are of.
+    const Resizable = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer & { resize(length: number): void }
+    const buffer = new Resizable(8_000_000, { maxByteLength: 8_000_000 })
+    return { body: new Uint8Array(buffer), spoil: () => buffer.resize(10) }
+  },
+}
+
+for (const [fault, make] of Object.entries(faults)) {
+  test(`a buffer that is ${fault} while it is sent cuts the connection, and is logged`, async (t) => {
+    const { logger, errors } = keepErrors()
+    const { body, spoil } = make()
+    const { connect } = await open(t, () => new Response(200, {}, body), { logger })
+    const wire = await connect()
+    wire.send(GET)
+    await wire.until((text) => text.length > 0)
+    wire.socket.pause()
+    spoil()
+    wire.socket.resume()
+    await wire.end()
+    t.true(wire.received.length < 8_000_000)
+    await until(() => errors.length > 0)
+    t.regex(String(errors[0]?.exception), /was transferred or has shrunk/)
+  })
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events'
+import test from 'ava'
+import { HttpServer, Response } from '../src/index.ts'
+import type { Body, Client } from '../src/index.ts'
+import { Tap, answered } from './sources.ts'
+import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
+
+test('a response that is aborted is cut off, and nothing is logged', async (t) => {
+  const { logger, errors } = keepErrors()
+  const tap = new Tap()
+  let disposed = 0
+  const response = new Response(200, {}, tap)
+  response.onDispose(() => disposed++)
+  const { connect } = await open(t, () => response, { logger })
+  const wire = (await connect()).send(GET)
+  tap.give('x')
+  await wire.until((text) => text.endsWith('x\r\n'))
+  t.true(response.abort())
+  t.false(response.abort())
+  await wire.end()
+  t.false(wire.received.endsWith('0\r\n\r\n'))
+  t.deepEqual([tap.cancelled, disposed, errors.length], [1, 1, 0])
+})
+
+test('a response that was aborted before it was sent sends nothing', async (t) => {
+  let disposed = 0
+  const received = await answered(t, () => {
+    const response = Response.text('hello')
+    response.onDispose(() => disposed++)
+    response.abort()
+    return response
+  })
+  t.is(received, '')
+  t.is(disposed, 1)
+})
+
+test('a graceful stop waits for streams, and cancels those that take too long', async (t) => {
+  const taps = [new Tap(), new Tap()]
+  let at = 0
+  const { server, connect } = await open(t, () => new Response(200, {}, taps[at++]))
+  const [first, second] = [(await connect()).send(GET), (await connect()).send(GET)]
+  await first.until((text) => text.endsWith('\r\n\r\n'))
+  await second.until((text) => text.endsWith('\r\n\r\n'))
+  const stopped = server.stop(300)
+  const [quick, slow] = taps as [Tap, Tap]
+  quick.give('done')
+  quick.end()
+  t.regex(await first.end(), /done\r\n0\r\n\r\n$/)
+  await stopped
+  await second.end()
+  t.deepEqual([quick.cancelled, slow.cancelled], [0, 1])
+})
+
+/** What may be going on when a server stops. */
+const STATES: Record<string, () => Body> = {
+  'its source is silent': () => new Tap(),
+  'its client does not read': () =>
+    (async function* () {
+      for (;;) yield Buffer.alloc(100_000)
+    })(),
+  'long content is on its way': () => Buffer.alloc(50_000_000),
+}
+
+for (const [state, body] of Object.entries(STATES)) {
+  test(`a stop while ${state} ends and disposes it`, async (t) => {
+    let disposed = 0
+    const { server, connect } = await open(t, () => {
+      const response = new Response(200, {}, body())
+      response.onDispose(() => disposed++)
+      return response
+    })
+    const wire = await connect()
+    wire.socket.pause()
+    wire.send(GET)
+    await once(wire.socket, 'readable')
+    await server.stop(20)
+    t.is(disposed, 1)
+  })
+}
+
+/** Where the application may hear that it is over. */
+const HOOKS = ['a dispose hook', 'a close hook', 'the clean-up of the source', 'the signal', 'a read that fails'] as const
+/** What it may do there. */
+const ACTS: Record<string, (held: { client: Client; response: Response; server: HttpServer }) => unknown> = {
+  'closes the client': ({ client }) => client.close(),
+  'aborts the response': ({ response }) => response.abort(),
+  'stops the server': ({ server }) => server.stop(0),
+  'throws': () => {
+    throw new Error('broken hook')
+  },
+}
+
+for (const hook of HOOKS) {
+  for (const [what, act] of Object.entries(ACTS)) {
+    test(`${hook} that ${what} runs once, and the rest is done all the same`, async (t) => {
+      const done: string[] = []
+      const { server, connect } = await open(t, (request) => {
+        const client = request.getClient()
+        const run = (name: string): void => {
+          done.push(name)
+          if (name === hook) void act({ client, response, server })
+        }
+        async function* source(): AsyncGenerator<string> {
+          try {
+            for (;;) yield 'x'.repeat(10_000)
+          } finally {
+            run('the clean-up of the source')
+          }
+        }
+        const response = new Response(200, {}, source())
+        response.onDispose(() => run('a dispose hook'))
+        client.onClose(() => run('a close hook'))
+        // What is thrown in there would be uncaught, which is the application's own affair.
+        if (what !== 'throws') request.getSignal().addEventListener('abort', () => run('the signal'))
+        else request.getSignal().addEventListener('abort', () => done.push('the signal'))
+        request.getBody().read().then(null, () => {
+          if (what === 'throws') done.push('a read that fails')
+          else run('a read that fails')
+        })
+        return response
+      })
+      const wire = await connect()
+      wire.socket.pause()
+      wire.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n')
+      await once(wire.socket, 'readable')
+      wire.socket.resetAndDestroy()
+      await until(() => done.length >= HOOKS.length)
+      await new Promise((resolve) => setImmediate(resolve))
+      t.deepEqual([...done].sort(), [...HOOKS].sort())
+      if (what === 'stops the server') await until(() => server.getState() === HttpServer.STOPPED)
+      else t.regex(await (await connect()).send(LAST_GET).until((text) => text.length > 0), /^HTTP\/1\.1 200/)
+    })
+  }
+}
