@@ -4,12 +4,12 @@
 import { CookieAttributes } from './cookie-attributes.ts'
 import type { SameSite } from './cookie-attributes.ts'
 import { InvalidCookieException, show } from './errors.ts'
+import { TOKEN } from './token.ts'
 
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const VALUE = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/
 
 function checkName(name: string): string {
-  if (typeof name !== 'string' || !NAME.test(name)) {
+  if (typeof name !== 'string' || !TOKEN.test(name)) {
     throw new InvalidCookieException(`${show(name)} is no cookie name: it may hold letters, digits and !#$%&'*+-.^_\`|~`)
   }
   return name
@@ -33,7 +33,7 @@ function pairOf(text: string): [string, string] | null {
     .slice(equals + 1)
     .trim()
     .replace(/^"(.*)"$/, '$1')
-  return NAME.test(name) && VALUE.test(value) ? [name, value] : null
+  return TOKEN.test(name) && VALUE.test(value) ? [name, value] : null
 }
 
 /**

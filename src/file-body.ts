@@ -6,8 +6,17 @@ import type { BigIntStats } from 'node:fs'
 import { resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HandlerError, HttpErrorException } from './errors.ts'
+import type { FieldsInit } from './fields.ts'
 import type { Response } from './response.ts'
 import type { PieceSource } from './source.ts'
+
+/** Settings of `Response.file`. */
+export interface FileSettings {
+  /** Directory that the file has to be in. */
+  readonly root?: string | URL | null
+  /** Further headers. */
+  readonly headers?: FieldsInit
+}
 
 /** Bytes read at once. */
 const PORTION = 64 * 1024

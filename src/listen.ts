@@ -1,9 +1,11 @@
 /**
- * Where to listen, as users say it and as the engine wants it.
+ * Where to listen, as users say it and as the engine wants it, and where a server listens then.
  */
+import { toAddress } from './client.ts'
 import { ListenError, OptionError } from './errors.ts'
 import { ipVersion } from './ip.ts'
-import type { ListenOptions } from './native.ts'
+import type { Engine, ListenOptions } from './native.ts'
+import type { SocketAddress } from './socket-address.ts'
 
 /** A listening address spelled out. */
 export interface ListenObject {
@@ -33,6 +35,12 @@ export interface ListenPlan {
   /** Host as users see it in a URL. */
   readonly host: string
   readonly sockets: readonly ListenOptions[]
+}
+
+/** A plan carried out. */
+export interface Bound {
+  readonly plan: ListenPlan
+  readonly addresses: readonly SocketAddress[]
 }
 
 const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path }"
@@ -111,7 +119,7 @@ function checkInteger(name: string, value: unknown, least: number, most: number)
 }
 
 /** The error of the engine's as users see it. */
-export function listenError(plan: ListenPlan, error: unknown): ListenError {
+function listenError(plan: ListenPlan, error: unknown): ListenError {
   const message = error instanceof Error ? error.message : String(error)
   const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
   const words: Readonly<Record<string, string>> = {
@@ -121,4 +129,33 @@ export function listenError(plan: ListenPlan, error: unknown): ListenError {
     ENOENT: "can't be made: its directory doesn't exist",
   }
   return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
+}
+
+/**
+ * Binds the sockets of one plan; those that share a port take the first one's. The result has no address
+ * when the port that the system chose for the first is taken for the next: another choice may do.
+ */
+export function bind(engine: Engine, plan: ListenPlan): Bound {
+  const addresses: SocketAddress[] = []
+  let port: number | null = null
+  for (const socket of plan.sockets) {
+    try {
+      const bound = engine.listen(port === null ? socket : { ...socket, port })
+      if (bound.family !== 'unix') port = bound.port
+      addresses.push(toAddress(bound))
+    } catch (error) {
+      // 'localhost' on a system without IPv6 is IPv4 alone.
+      const reason = error instanceof Error ? error.message : ''
+      if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
+      if (addresses.length > 0 && socket.port === 0 && reason.startsWith('EADDRINUSE')) return { plan, addresses: [] }
+      throw listenError(plan, error)
+    }
+  }
+  return { plan, addresses }
+}
+
+/** The URL of the first address, with the host as the user gave it. */
+export function urlOf({ plan, addresses }: Bound): string {
+  const port = addresses[0]?.getPort() ?? null
+  return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
 }

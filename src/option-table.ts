@@ -3,6 +3,7 @@
  */
 import { totalmem } from 'node:os'
 import { OptionError } from './errors.ts'
+import { TOKEN } from './token.ts'
 
 /** Options by name. Times are seconds, sizes bytes. */
 export interface OptionValues {
@@ -100,7 +101,6 @@ const SIZE_OR_INFINITY: Rule = {
   accepts: (value) => value === Infinity || isInteger(value, 0),
 }
 const SWITCH: Rule = { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' }
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const METHODS: Rule = {
   allowed: 'a list of methods that holds GET and HEAD',
   accepts: (value) =>

@@ -5,8 +5,6 @@ import { OptionError } from './errors.ts'
 import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
 
-export type { OptionValues } from './option-table.ts'
-
 /**
  * Options of a server: immutable, each `with…` gives a changed copy. A wrong value throws at once.
  *
@@ -208,7 +206,7 @@ export class Options {
   }
 
   /**
-   * Bytes gathered before a streamed piece is sent. Takes effect with streams, in a later release.
+   * Bytes of a streamed body that are gathered while its source gives them without a pause.
    *
    * @example options.getStreamThreshold()
    */

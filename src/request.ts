@@ -5,16 +5,17 @@ import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from './client.ts'
 import { RequestCookie, byName } from './cookie.ts'
+import { DriverOrigin } from './driver-origin.ts'
 import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from './errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
+import { queryFrom, withParameter, withParameterAdded } from './query.ts'
+import type { QueryValue } from './query.ts'
 import { RequestBody, bodyOf } from './request-body.ts'
 import type { Streamed } from './source.ts'
 import { pathOf, queryOf, uriOf, withQuery } from './target.ts'
+import { TOKEN } from './token.ts'
 import { Trailers } from './trailers.ts'
-
-/** Value of a query parameter, or several of them. */
-export type QueryValue = string | number | readonly (string | number)[]
 
 /** What a request can ask of the connection it came on. */
 export interface RequestOrigin {
@@ -42,8 +43,6 @@ export interface RequestOrigin {
 export let adoptRequest: (request: Request, client: Client, signal: AbortSignal) => Request
 /** Fires the signal of a request that was made by hand. */
 export let abortRequest: (request: Request) => void
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 const SAFE_AND_IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -407,11 +406,7 @@ export class Request {
    * @example request.setQueryParameter('page', 2)
    */
   setQueryParameter(name: string, value: QueryValue): void {
-    const values = queryValues(name, value)
-    const parameters = this.getQueryParameters()
-    parameters.delete(name)
-    for (const each of values) parameters.append(name, each)
-    this.#setQuery(parameters)
+    this.#setQuery(withParameter(this.getQuery(), name, value))
   }
 
   /**
@@ -420,10 +415,7 @@ export class Request {
    * @example request.addQueryParameter('tag', ['a', 'b'])
    */
   addQueryParameter(name: string, value: QueryValue): void {
-    const values = queryValues(name, value)
-    const parameters = this.getQueryParameters()
-    for (const each of values) parameters.append(name, each)
-    this.#setQuery(parameters)
+    this.#setQuery(withParameterAdded(this.getQuery(), name, value))
   }
 
   /**
@@ -432,12 +424,7 @@ export class Request {
    * @example request.setQueryParameters({ q: 'bus', tag: ['a', 'b'] })
    */
   setQueryParameters(parameters: Readonly<Record<string, QueryValue>> | URLSearchParams): void {
-    if (parameters instanceof URLSearchParams) return this.#setQuery(parameters)
-    const changed = new URLSearchParams()
-    for (const [name, value] of Object.entries(parameters)) {
-      for (const each of queryValues(name, value)) changed.append(name, each)
-    }
-    this.#setQuery(changed)
+    this.#setQuery(queryFrom(parameters))
   }
 
   /**
@@ -446,9 +433,7 @@ export class Request {
    * @example request.removeQueryParameter('token')
    */
   removeQueryParameter(name: string): void {
-    const parameters = this.getQueryParameters()
-    parameters.delete(name)
-    this.#setQuery(parameters)
+    this.#setQuery(withParameter(this.getQuery(), name, []))
   }
 
   /**
@@ -697,79 +682,11 @@ export class Request {
   }
 }
 
-/** Ties a request that a driver in JavaScript has parsed to its client. */
-class DriverOrigin implements RequestOrigin {
-  readonly #client: Client
-  readonly #signal: AbortSignal
-  readonly #request: Request
-
-  constructor(client: Client, signal: AbortSignal, request: Request) {
-    this.#client = client
-    this.#signal = signal
-    this.#request = request
-  }
-
-  client(): Client {
-    return this.#client
-  }
-
-  header(lower: string): string | null {
-    return this.#request.getHeader(lower)
-  }
-
-  fields(): Fields {
-    return new Fields()
-  }
-
-  target(): string {
-    return this.#request.getTarget()
-  }
-
-  method(): string {
-    return this.#request.getMethod()
-  }
-
-  version(): string {
-    return this.#request.getProtocolVersion()
-  }
-
-  body(): RequestBody {
-    return this.#request.getBody()
-  }
-
-  trailers(): Trailers | null {
-    return this.#request.getTrailers()
-  }
-
-  base(): string {
-    const address = this.#client.getLocalAddress()
-    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
-  }
-
-  signal(): AbortSignal {
-    return this.#signal
-  }
-
-  /** How to say something ahead is the driver's own business. */
-  inform(): void {}
-
-  /** So is how long it waits for a body. */
-  pace(): void {}
-}
-
 function checkMethod(method: string): string {
   if (typeof method !== 'string' || !TOKEN.test(method)) {
     throw new OptionError('method', method, 'a token such as GET')
   }
   return method
-}
-
-function queryValues(name: string, value: QueryValue): string[] {
-  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
-  return values.map((each) => {
-    if (typeof each === 'string' || typeof each === 'number') return String(each)
-    throw new OptionError(`query parameter ${name}`, each, 'a string or a number')
-  })
 }
 
 /** Length of a body in bytes; -1 when it isn't known. */

@@ -6,13 +6,14 @@ import { HandlerError, InvalidCookieException, OptionError, StateError, show } f
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { FileBody } from './file-body.ts'
+import type { FileSettings } from './file-body.ts'
 import type { HandOver, UpgradeHandler } from './hand-over.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
 import type { HotFunctions } from './native.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { Streamed } from './source.ts'
-import { reasonPhrase } from './status.ts'
+import { checkStatus, reasonPhrase } from './status.ts'
 import { Trailers } from './trailers.ts'
 
 /** A body that is there as a whole. */
@@ -31,14 +32,6 @@ export let claimResponse: (response: Response) => void
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** What few responses have; null for all others. */
 export let rareOf: (response: Response) => Rare | null
-
-/** Settings of `Response.file`. */
-export interface FileSettings {
-  /** Directory that the file has to be in. */
-  readonly root?: string | URL | null
-  /** Further headers. */
-  readonly headers?: FieldsInit
-}
 
 /** How a streamed body ends. */
 export interface Framing {
@@ -686,11 +679,4 @@ export class Response {
 
 function listOf(value: FieldValue): readonly (string | number)[] {
   return Array.isArray(value) ? (value as readonly (string | number)[]) : [value as string | number]
-}
-
-function checkStatus(status: number): number {
-  if (!Number.isInteger(status) || status < 100 || status > 599) {
-    throw new OptionError('status', status, 'an integer from 100 to 599')
-  }
-  return status
 }

@@ -5,7 +5,7 @@ import type { Handler } from './handler.ts'
 import type { Listen } from './listen.ts'
 import type { Options } from './options.ts'
 import { HttpServer } from './server.ts'
-import type { ServerSettings } from './server.ts'
+import type { ServerSettings } from './server-settings.ts'
 
 /**
  * A server that has started.

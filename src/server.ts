@@ -2,64 +2,30 @@
  * The server: listening, starting, stopping.
  */
 import type { Acceptor } from './acceptor.ts'
-import { toAddress } from './client.ts'
 import { Dispatcher } from './dispatch.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from './driver.ts'
 import type { ClientFactory, HttpDriverFactory } from './driver.ts'
 import { isLoopback } from './debug-page.ts'
 import { engineLimits } from './engine-limits.ts'
-import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { ListenError, OptionError, StateError } from './errors.ts'
 import { toFunction } from './handler.ts'
 import type { Handler, HandlerFunction } from './handler.ts'
 import { inject } from './inject.ts'
-import { checkIoThreads, ioThreads } from './io-threads.ts'
+import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
-import { listenError, planListening, planOne } from './listen.ts'
-import type { Listen, ListenPlan } from './listen.ts'
-import { checkLogger, guarded, silentLogger, stderrLogger } from './logger.ts'
+import { bind, planListening, planOne, urlOf } from './listen.ts'
+import type { Bound, Listen, ListenPlan } from './listen.ts'
+import { guarded, silentLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
-import { Options } from './options.ts'
-import type { OptionValues } from './options.ts'
+import { checkObserver, isObserver, tellObservers } from './observers.ts'
+import type { ServerObserver } from './observers.ts'
+import type { Options } from './options.ts'
 import type { Request } from './request.ts'
 import type { Response } from './response.ts'
+import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
+import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from './socket-address.ts'
-
-/** Told when a server starts and stops. */
-export interface ServerObserver {
-  /** Sockets are bound, nothing is accepted yet. */
-  onStart?(server: HttpServer): void | Promise<void>
-  /** Nothing is accepted any more, clients are still connected. */
-  onStop?(server: HttpServer): void | Promise<void>
-}
-
-/** Settings of a server: any of the options, and what isn't one. */
-export interface ServerSettings extends Partial<OptionValues> {
-  /** Options, instead of their fields. */
-  readonly options?: Options
-  /** Where log lines go; null for nowhere. By default errors go to stderr. */
-  readonly logger?: Logger | null
-  /** Makes error pages. */
-  readonly errorHandler?: ErrorHandler
-  /** Chooses who drives each connection; by default the engine does. */
-  readonly driverFactory?: HttpDriverFactory
-  /** Makes or refuses the client of each connection. */
-  readonly clientFactory?: ClientFactory
-  /** Told of start and stop; so are handler, error handler and factories, if they have `onStart` or `onStop`. */
-  readonly observers?: readonly ServerObserver[]
-  /**
-   * Threads that serve the sockets, beside the one that runs JavaScript: 0 to 64, or `'auto'`, the default.
-   * `BUSBAR_IO_THREADS` in the environment sets another default. docs/threads.md says when it pays.
-   */
-  readonly ioThreads?: IoThreads
-}
-
-/** A plan carried out. */
-interface Bound {
-  readonly plan: ListenPlan
-  readonly addresses: readonly SocketAddress[]
-}
 
 /** How often a port is chosen that must be free on both families. */
 const ATTEMPTS = 16
@@ -97,8 +63,8 @@ export class HttpServer {
   readonly #observers: Set<ServerObserver>
   readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
-  #driverFactory: HttpDriverFactory | null = null
-  #clientFactory: ClientFactory | null = null
+  #driverFactory: HttpDriverFactory | null
+  #clientFactory: ClientFactory | null
   /** Loaded where there is a factory. */
   #acceptorClass: typeof Acceptor | null = null
   #state: ServerState = STOPPED
@@ -121,29 +87,15 @@ export class HttpServer {
   constructor(listen: Listen | readonly Listen[], handler: Handler, settings: Options | ServerSettings = {}) {
     this.#plans = planListening(listen)
     this.#handler = toFunction(handler)
-    if (typeof settings !== 'object' || settings === null) {
-      throw new OptionError('settings', settings, 'Options, or an object with their fields')
-    }
-    if (settings instanceof Options) {
-      this.#options = settings
-      this.#logger = stderrLogger
-      this.#errorHandler = new DefaultErrorHandler()
-      this.#observers = new Set()
-      this.#ioThreads = undefined
-    } else {
-      const { options = Options.from(), logger, errorHandler, observers = [], ...others } = settings
-      const { driverFactory, clientFactory, ioThreads, ...values } = others
-      if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
-      this.#options = options.with(values)
-      this.#logger = logger === null ? silentLogger : checkLogger(logger ?? stderrLogger)
-      this.#errorHandler = checkErrorHandler(errorHandler ?? new DefaultErrorHandler())
-      this.#observers = new Set([...observers].map(checkObserver))
-      if (ioThreads !== undefined) checkIoThreads(ioThreads)
-      this.#ioThreads = ioThreads
-      if (driverFactory !== undefined) this.#driverFactory = checkDriverFactory(driverFactory)
-      if (clientFactory !== undefined) this.#clientFactory = checkClientFactory(clientFactory)
-    }
+    const checked = checkSettings(settings)
+    this.#options = checked.options
+    this.#logger = checked.logger
     this.#log = guarded(this.#logger)
+    this.#errorHandler = checked.errorHandler
+    this.#driverFactory = checked.driverFactory
+    this.#clientFactory = checked.clientFactory
+    this.#ioThreads = checked.ioThreads
+    this.#observers = checked.observers
     if (isObserver(handler)) this.#observers.add(handler)
   }
 
@@ -192,7 +144,7 @@ export class HttpServer {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan) => ({ plan, addresses: bind(dispatcher, plan) }))
+      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan))
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
@@ -284,13 +236,9 @@ export class HttpServer {
     this.#bound = []
   }
 
-  async #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
-    const observers = new Set(this.#observers)
-    const parts = [this.#errorHandler, this.#driverFactory, this.#clientFactory]
-    for (const part of parts) if (isObserver(part)) observers.add(part)
-    const told = [...observers].map(async (observer) => observer[moment]?.(this))
-    const results = await Promise.allSettled(told)
-    return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+  #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
+    const parts = [...this.#observers, this.#errorHandler, this.#driverFactory, this.#clientFactory]
+    return tellObservers(parts, moment, this)
   }
 
   /**
@@ -323,10 +271,7 @@ export class HttpServer {
   }
 
   #urls(): string[] {
-    return this.#bound.map(({ plan, addresses }) => {
-      const port = addresses[0]?.getPort() ?? null
-      return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
-    })
+    return this.#bound.map(urlOf)
   }
 
   /**
@@ -492,53 +437,3 @@ export class HttpServer {
     await this.stop()
   }
 }
-
-/**
- * Binds the sockets of one plan; those that share a port take the first one's. The result is empty when the
- * port that the system chose for the first is taken for the next: another choice may do.
- */
-function bind(dispatcher: Dispatcher, plan: ListenPlan): SocketAddress[] {
-  const addresses: SocketAddress[] = []
-  let port: number | null = null
-  for (const socket of plan.sockets) {
-    try {
-      const bound = dispatcher.engine.listen(port === null ? socket : { ...socket, port })
-      if (bound.family !== 'unix') port = bound.port
-      addresses.push(toAddress(bound))
-    } catch (error) {
-      // 'localhost' on a system without IPv6 is IPv4 alone.
-      const reason = error instanceof Error ? error.message : ''
-      if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
-      if (addresses.length > 0 && socket.port === 0 && reason.startsWith('EADDRINUSE')) return []
-      throw listenError(plan, error)
-    }
-  }
-  return addresses
-}
-
-function isObserver(value: unknown): value is ServerObserver {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  const { onStart, onStop } = value as ServerObserver
-  return typeof onStart === 'function' || typeof onStop === 'function'
-}
-
-function checkObserver(observer: ServerObserver): ServerObserver {
-  if (isObserver(observer)) return observer
-  throw new OptionError('an observer', observer, 'an object with onStart or onStop')
-}
-
-function checkDriverFactory(factory: HttpDriverFactory): HttpDriverFactory {
-  if (typeof factory?.selectDriver === 'function') return factory
-  throw new OptionError('driverFactory', factory, 'an object with selectDriver(client, errorHandler, logger, options)')
-}
-
-function checkClientFactory(factory: ClientFactory): ClientFactory {
-  if (typeof factory?.createClient === 'function') return factory
-  throw new OptionError('clientFactory', factory, 'an object with createClient(socket, …)')
-}
-
-function checkErrorHandler(errorHandler: ErrorHandler): ErrorHandler {
-  if (typeof errorHandler?.handleError === 'function') return errorHandler
-  throw new OptionError('errorHandler', errorHandler, 'an object with handleError(status, reason, request)')
-}
-

@@ -1,6 +1,7 @@
 /**
  * Status codes by name, and their phrases. RFC 9110 §15 and the IANA registry.
  */
+import { OptionError } from './errors.ts'
 
 const PHRASES: Readonly<Record<number, string>> = {
   100: 'Continue',
@@ -128,3 +129,11 @@ export const HttpStatus = {
   GATEWAY_TIMEOUT: 504,
   HTTP_VERSION_NOT_SUPPORTED: 505,
 } as const
+
+/** The same if it is a status, else a throw that says what one is. */
+export function checkStatus(status: number): number {
+  if (!Number.isInteger(status) || status < 100 || status > 599) {
+    throw new OptionError('status', status, 'an integer from 100 to 599')
+  }
+  return status
+}
