@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a request that isn't taken fails the test")]
 
+mod cut;
+
+use cut::cut;
 use proptest::prelude::*;
 use protocol::{Connection, Context, Event, Limits};
 
@@ -71,15 +74,6 @@ proptest! {
             sent.push((name.into_bytes(), value));
         }
         bytes.extend(b"\r\n");
-        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
-        cuts.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut start = 0;
-        for cut in cuts {
-            pieces.push(&bytes[start..cut]);
-            start = cut;
-        }
-        pieces.push(&bytes[start..]);
-        prop_assert_eq!(told(&pieces), Some((target.into_bytes(), sent)));
+        prop_assert_eq!(told(&cut(&bytes, &cuts)), Some((target.into_bytes(), sent)));
     }
 }

@@ -1,7 +1,9 @@
 //! However the network cuts the bytes, the application is told the same and the client gets the same.
 
+mod cut;
 mod pair;
 
+use cut::cut;
 use pair::{Habit, Pair};
 use proptest::prelude::*;
 use protocol::Limits;
@@ -94,17 +96,8 @@ proptest! {
 
     #[test]
     fn any_split_gives_the_same(bytes in stream(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8)) {
-        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        cuts.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut start = 0;
-        for cut in cuts {
-            pieces.push(&bytes[start..cut]);
-            start = cut;
-        }
-        pieces.push(&bytes[start..]);
         let (whole_bytes, whole_log) = outcome(&[&bytes]);
-        let (split_bytes, split_log) = outcome(&pieces);
+        let (split_bytes, split_log) = outcome(&cut(&bytes, &cuts));
         prop_assert_eq!(String::from_utf8_lossy(&whole_bytes), String::from_utf8_lossy(&split_bytes));
         let (whole, split) = (told(&whole_log), told(&split_log));
         // A request whose body breaks in the same piece is refused without having been told.
