@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { HandlerError, Response } from '../src/index.ts'
 import type { Streamed } from '../src/index.ts'
-import { Tap, answered, yielding } from './sources.ts'
+import { Disposals, Tap, answered, yielding } from './sources.ts'
 import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
 test('a body shorter than its length cuts the connection and is the fault of the application', async (t) => {
@@ -57,19 +57,15 @@ const failures: Record<string, (pieces: string[]) => Streamed> = {
 for (const [kind, failing] of Object.entries(failures)) {
   test(`${kind} that fails before the first byte is a 500, logged once`, async (t) => {
     const { logger, errors } = keepErrors()
-    let disposed = 0
+    const disposals = new Disposals()
     const received = await answered(
       t,
-      () => {
-        const response = new Response(200, {}, failing([]))
-        response.onDispose(() => disposed++)
-        return response
-      },
+      () => disposals.of(new Response(200, {}, failing([]))),
       LAST_GET,
       logger,
     )
     t.regex(received, /^HTTP\/1\.1 500 /)
-    t.is(disposed, 1)
+    t.is(disposals.count, 1)
     t.is(errors.length, 1)
     t.regex(String(errors[0]?.exception), /broken source/)
   })
@@ -77,21 +73,17 @@ for (const [kind, failing] of Object.entries(failures)) {
   if (kind !== 'an iterable that cannot begin') {
     test(`${kind} that fails after the first byte cuts the connection, logged once`, async (t) => {
       const { logger, errors } = keepErrors()
-      let disposed = 0
+      const disposals = new Disposals()
       const { connect } = await open(
         t,
-        () => {
-          const response = new Response(200, {}, failing(['some', 'thing']))
-          response.onDispose(() => disposed++)
-          return response
-        },
+        () => disposals.of(new Response(200, {}, failing(['some', 'thing']))),
         { logger },
       )
       const wire = (await connect()).send(GET)
       await wire.end()
       t.false(wire.received.endsWith('0\r\n\r\n'))
-      await until(() => disposed > 0)
-      t.is(disposed, 1)
+      await until(() => disposals.count > 0)
+      t.is(disposals.count, 1)
       t.is(errors.length, 1)
       t.regex(errors[0]!.message, /^the body of a response failed: GET \/$/)
     })

@@ -2,61 +2,52 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { Response } from '../src/index.ts'
 import type { Streamed } from '../src/index.ts'
-import { Tap } from './sources.ts'
+import { Disposals, Tap } from './sources.ts'
 import { GET, WAYS_TO_LEAVE, holdOne, keepErrors, open, until } from './support.ts'
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   test(`${way} cancels a source that is silent, and disposes, once`, async (t) => {
     const tap = new Tap()
-    let disposed = 0
-    const { connect } = await open(t, () => {
-      const response = new Response(200, {}, tap)
-      response.onDispose(() => disposed++)
-      return response
-    })
+    const disposals = new Disposals()
+    const { connect } = await open(t, () => disposals.of(new Response(200, {}, tap)))
     const wire = (await connect()).send(GET)
     tap.give('x')
     await wire.until((text) => text.endsWith('x\r\n'))
     leave(wire.socket)
-    await until(() => disposed > 0)
+    await until(() => disposals.count > 0)
     tap.give('y')
     await new Promise((resolve) => setImmediate(resolve))
-    t.deepEqual([tap.cancelled, disposed], [1, 1])
+    t.deepEqual([tap.cancelled, disposals.count], [1, 1])
   })
 
   test(`${way} while the head is held cancels the source`, async (t) => {
     const tap = new Tap()
-    let disposed = 0
-    const { connect } = await open(t, () => {
-      const response = new Response(200, {}, tap)
-      response.onDispose(() => disposed++)
-      return response
-    })
+    const disposals = new Disposals()
+    const { connect } = await open(t, () => disposals.of(new Response(200, {}, tap)))
     const wire = (await connect()).send(GET)
     await until(() => tap.asked === 1)
     leave(wire.socket)
-    await until(() => disposed > 0)
-    t.deepEqual([tap.cancelled, disposed], [1, 1])
+    await until(() => disposals.count > 0)
+    t.deepEqual([tap.cancelled, disposals.count], [1, 1])
   })
 
   test(`${way} before the handler has answered cancels the source`, async (t) => {
     const tap = new Tap()
-    let disposed = 0
+    const disposals = new Disposals()
     const { wire, client, answer } = await holdOne(t)
     leave(wire.socket)
     await until(() => client.getStatus() !== 0)
-    const response = new Response(200, {}, tap)
-    response.onDispose(() => disposed++)
+    const response = disposals.of(new Response(200, {}, tap))
     answer(response)
-    await until(() => disposed > 0)
-    t.deepEqual([tap.cancelled, disposed], [1, 1])
+    await until(() => disposals.count > 0)
+    t.deepEqual([tap.cancelled, disposals.count], [1, 1])
   })
 }
 
 for (const way of ['a reset', 'a hang-up'] as const) {
   test(`${way} cancels a source that waits for the client to read`, async (t) => {
     let ended = 0
-    let disposed = 0
+    const disposals = new Disposals()
     async function* endless(): AsyncGenerator<Uint8Array> {
       try {
         for (;;) yield Buffer.alloc(100_000, 'x')
@@ -64,19 +55,15 @@ for (const way of ['a reset', 'a hang-up'] as const) {
         ended++
       }
     }
-    const { connect } = await open(t, () => {
-      const response = new Response(200, {}, endless())
-      response.onDispose(() => disposed++)
-      return response
-    })
+    const { connect } = await open(t, () => disposals.of(new Response(200, {}, endless())))
     const wire = await connect()
     wire.send(GET)
     await wire.until((text) => text.length > 200_000)
     wire.socket.pause()
     WAYS_TO_LEAVE[way](wire.socket)
-    await until(() => disposed > 0)
+    await until(() => disposals.count > 0)
     await until(() => ended > 0)
-    t.deepEqual([ended, disposed], [1, 1])
+    t.deepEqual([ended, disposals.count], [1, 1])
   })
 }
 
@@ -85,17 +72,13 @@ test('a Readable is destroyed and a web stream cancelled when the client leaves'
   let reason: unknown = 'none'
   const stream = new ReadableStream<string>({ cancel: (given) => void (reason = given) })
   const bodies: Streamed[] = [readable, stream]
-  let disposed = 0
-  const { connect } = await open(t, () => {
-    const response = new Response(200, {}, bodies.shift())
-    response.onDispose(() => disposed++)
-    return response
-  })
+  const disposals = new Disposals()
+  const { connect } = await open(t, () => disposals.of(new Response(200, {}, bodies.shift())))
   for (const expected of [1, 2]) {
     const wire = (await connect()).send(GET)
     await wire.until((text) => text.endsWith('\r\n\r\n'))
     wire.socket.resetAndDestroy()
-    await until(() => disposed === expected)
+    await until(() => disposals.count === expected)
   }
   t.true(readable.destroyed)
   t.is(reason, undefined)

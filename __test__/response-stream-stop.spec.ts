@@ -2,15 +2,14 @@ import { once } from 'node:events'
 import test from 'ava'
 import { HttpServer, Response } from '../src/index.ts'
 import type { Body, Client } from '../src/index.ts'
-import { Tap, answered } from './sources.ts'
+import { Disposals, Tap, answered } from './sources.ts'
 import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
 test('a response that is aborted is cut off, and nothing is logged', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
-  let disposed = 0
-  const response = new Response(200, {}, tap)
-  response.onDispose(() => disposed++)
+  const disposals = new Disposals()
+  const response = disposals.of(new Response(200, {}, tap))
   const { connect } = await open(t, () => response, { logger })
   const wire = (await connect()).send(GET)
   tap.give('x')
@@ -19,19 +18,18 @@ test('a response that is aborted is cut off, and nothing is logged', async (t) =
   t.false(response.abort())
   await wire.end()
   t.false(wire.received.endsWith('0\r\n\r\n'))
-  t.deepEqual([tap.cancelled, disposed, errors.length], [1, 1, 0])
+  t.deepEqual([tap.cancelled, disposals.count, errors.length], [1, 1, 0])
 })
 
 test('a response that was aborted before it was sent sends nothing', async (t) => {
-  let disposed = 0
+  const disposals = new Disposals()
   const received = await answered(t, () => {
-    const response = Response.text('hello')
-    response.onDispose(() => disposed++)
+    const response = disposals.of(Response.text('hello'))
     response.abort()
     return response
   })
   t.is(received, '')
-  t.is(disposed, 1)
+  t.is(disposals.count, 1)
 })
 
 test('a graceful stop waits for streams, and cancels those that take too long', async (t) => {
@@ -63,18 +61,14 @@ const STATES: Record<string, () => Body> = {
 
 for (const [state, body] of Object.entries(STATES)) {
   test(`a stop while ${state} ends and disposes it`, async (t) => {
-    let disposed = 0
-    const { server, connect } = await open(t, () => {
-      const response = new Response(200, {}, body())
-      response.onDispose(() => disposed++)
-      return response
-    })
+    const disposals = new Disposals()
+    const { server, connect } = await open(t, () => disposals.of(new Response(200, {}, body())))
     const wire = await connect()
     wire.socket.pause()
     wire.send(GET)
     await once(wire.socket, 'readable')
     await server.stop(20)
-    t.is(disposed, 1)
+    t.is(disposals.count, 1)
   })
 }
 

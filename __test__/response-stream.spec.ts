@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Streamed } from '../src/index.ts'
-import { LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
+import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
 import { GET, LAST_GET, count, keepErrors, open, until } from './support.ts'
 
 const LONG_TEXT = 'é'.repeat(200_000)
@@ -224,20 +224,16 @@ test('a stream behind another is held up, too', async (t) => {
 for (const [what, request, status] of [['HEAD', LAST_HEAD, 200], ['204', LAST_GET, 204], ['304', LAST_GET, 304]] as const) {
   test(`the source of an answer to ${what} is cancelled and not read`, async (t) => {
     const tap = new Tap()
-    let disposed = 0
+    const disposals = new Disposals()
     const received = await answered(
       t,
-      () => {
-        const response = new Response(status, { 'x-a': 'b' }, tap)
-        response.onDispose(() => disposed++)
-        return response
-      },
+      () => disposals.of(new Response(status, { 'x-a': 'b' }, tap)),
       request,
     )
     t.true(received.endsWith('\r\n\r\n'))
     t.is(count(received, '\r\n\r\n'), 1)
     t.is(/transfer-encoding: chunked/.test(received), what === 'HEAD')
-    t.deepEqual([tap.asked, tap.cancelled, disposed], [0, 1, 1])
+    t.deepEqual([tap.asked, tap.cancelled, disposals.count], [0, 1, 1])
   })
 }
 

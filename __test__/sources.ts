@@ -65,6 +65,16 @@ export class Tap implements AsyncIterableIterator<string> {
   }
 }
 
+/** Counts how often responses are disposed of. */
+export class Disposals {
+  count = 0
+
+  of(response: Response): Response {
+    response.onDispose(() => this.count++)
+    return response
+  }
+}
+
 /** What is in the chunks of a whole answer. */
 export function unchunked(received: string): string {
   let rest = received.slice(received.indexOf('\r\n\r\n') + 4)
