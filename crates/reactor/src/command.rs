@@ -15,6 +15,10 @@ use crate::head_block::HeadBlock;
 use crate::notice::{Kind, Notice};
 use crate::reactor::Reactor;
 
+/// Clients that may wait for the flush together. When an event goes to thousands of them, the first would
+/// have left the cache by the time the last has got it, and each would need an output buffer of its own.
+const FLUSHED_TOGETHER: usize = 64;
+
 /// The request is no longer open: its client has gone, or it was answered before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
@@ -60,6 +64,9 @@ impl Reactor {
         let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.backlog(ticket));
         if waiting > self.cx.high_water() {
             self.wait(slot, ticket, Until::Drained);
+        }
+        if self.dirty.len() > FLUSHED_TOGETHER {
+            self.flush_earlier();
         }
         Ok(waiting)
     }
@@ -237,6 +244,13 @@ impl Reactor {
             self.dirty.push(slot);
         }
         Ok(result)
+    }
+
+    /// Sends what waits on all clients but the one that came last: more may be on its way to that.
+    fn flush_earlier(&mut self) {
+        let Some(last) = self.dirty.pop() else { return };
+        self.flush();
+        self.dirty.push(last);
     }
 
     #[cold]

@@ -5,7 +5,7 @@
 mod app;
 
 use app::{App, GET, UPGRADE};
-use protocol::Limits;
+use protocol::{Answer, Limits, Payload};
 use reactor::{Gone, Kind, UpgradeError};
 
 #[test]
@@ -232,4 +232,41 @@ fn what_a_raw_connection_has_written_is_sent_before_it_closes() {
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.close(slot, client);
     assert_eq!(app.ends(&mut peer), "bye");
+}
+
+#[test]
+fn an_event_for_many_streams_reaches_the_first_before_all_are_written() {
+    let mut app = App::new(Limits::default());
+    let mut peers: Vec<_> = (0..100).map(|_| app.connect()).collect();
+    let mut requests = Vec::new();
+    for peer in &mut peers {
+        peer.sends(GET);
+        let request = app.next(Kind::Request);
+        let answer = Answer {
+            status: 200,
+            reason: None,
+            fields: b"",
+            payload: Payload::Stream { length: None },
+            close: false,
+        };
+        app.reactor.respond(request.slot, request.ticket(), answer).unwrap();
+        app.receives(peer, "\r\n\r\n");
+        requests.push(request);
+    }
+    for request in &requests {
+        app.reactor.write(request.slot, request.ticket(), b"event").unwrap();
+    }
+    // Nothing was flushed. What is written to the loopback is there when the write returns.
+    peers[0].read();
+    assert!(peers[0].received.ends_with(b"5\r\nevent\r\n"), "the first waits for the last");
+    let last = requests.last().unwrap();
+    app.reactor.write(last.slot, last.ticket(), b"more").unwrap();
+    let peer = peers.last_mut().unwrap();
+    peer.read();
+    assert!(peer.received.ends_with(b"\r\n\r\n"), "the last is sent with what follows at once");
+    app.reactor.flush();
+    for peer in &mut peers[..99] {
+        app.receives(peer, "\r\n\r\n5\r\nevent\r\n");
+    }
+    app.receives(&mut peers[99], "\r\n\r\n5\r\nevent\r\n4\r\nmore\r\n");
 }
