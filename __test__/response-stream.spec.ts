@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
-import type { Body, Client, Streamed } from '../src/index.ts'
+import type { Body, Client, Request, Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
 import { GET, LAST_GET, count, keepErrors, open, until } from './support.ts'
 
@@ -269,3 +269,34 @@ test('the same stream cannot be sent twice', async (t) => {
   t.regex(received, /once\r\n0\r\n\r\nHTTP\/1\.1 500 /)
   t.true(errors[0]?.exception instanceof StateError)
 })
+
+/** An iterator written by hand, and badly: it gives `first`, then what `then` does. */
+function handWritten(first: unknown, then: () => unknown): Body {
+  const steps = [() => first, then]
+  return { [Symbol.asyncIterator]: () => ({ next: () => steps.shift()?.() }) } as unknown as Body
+}
+
+test('an iterator that gives its pieces without promises is a body', async (t) => {
+  const body = handWritten({ done: false, value: 'plain' }, () => ({ done: true, value: undefined }))
+  t.is(unchunked(await answered(t, () => new Response(200, {}, body))), 'plain')
+})
+
+for (const [what, then] of Object.entries<() => unknown>({
+  throws: () => {
+    throw new Error('bad')
+  },
+  rejects: () => Promise.reject(new Error('bad')),
+  'gives no result': () => undefined,
+  'promises no result': () => Promise.resolve(null),
+})) {
+  test(`an iterator that ${what} after its first piece cuts its answer, and others are served`, async (t) => {
+    const { logger, errors } = keepErrors()
+    const body = handWritten(Promise.resolve({ done: false, value: 'first' }), then)
+    const handler = (request: Request): Response => (request.getTarget() === '/' ? new Response(200, {}, body) : Response.text('well'))
+    const { connect } = await open(t, handler, { logger })
+    const cut = await (await connect()).send(GET).end()
+    t.true(cut.endsWith('5\r\nfirst\r\n'), cut)
+    t.is(errors.length, 1)
+    t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/other ')).end(), /well$/)
+  })
+}

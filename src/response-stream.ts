@@ -49,13 +49,15 @@ export interface StreamOwner {
 
 /** One such answer. */
 export class ResponseStream {
+  // What every piece needs stands together at the front: thousands of streams don't fit into the cache.
   readonly #owner: StreamOwner
-  readonly #request: Request
-  readonly #exchange: Exchange
-  readonly #response: Response
-  readonly #rare: Rare
+  readonly #slot: number
+  readonly #ticket: number
   readonly #source: PieceSource
   readonly #threshold: number
+  readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
+  readonly #onFailure = (error: unknown): void => this.#fail(error)
+  readonly #onRoom = (): void => this.#readOn()
   /** Bytes that are still to come; -1 when that isn't known. */
   #missing = -1
   #isOpen = false
@@ -67,17 +69,23 @@ export class ResponseStream {
   #isBlocked = false
   #isTickPlanned = false
   #isPeerDone = false
-  #resume: (() => void) | null = null
   #timer: NodeJS.Timeout | null = null
   /** What is gathered; never text and pieces at once. */
   #text = ''
   #pieces: Uint8Array[] = []
   #gathered = 0
+  #resume: (() => void) | null = null
+  readonly #request: Request
+  readonly #exchange: Exchange
+  readonly #response: Response
+  readonly #rare: Rare
 
   constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, rare: Rare) {
     this.#owner = owner
     this.#request = request
     this.#exchange = exchange
+    this.#slot = exchange.slot
+    this.#ticket = exchange.ticket
     this.#response = response
     this.#rare = rare
     this.#threshold = owner.options.get('streamThreshold')
@@ -103,23 +111,40 @@ export class ResponseStream {
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
-      for (;;) {
-        this.#isReading = true
-        const item = await this.#source.next()
-        this.#isReading = false
-        if (this.#isOver) return
-        this.#stopTimer()
-        if (item.done === true) break
-        const room = this.#take(item.value)
-        if (room !== undefined) await room
-        if (this.#isOver) return
-        if (this.#isPeerDone) this.#planTick()
-      }
-      this.#hasEnded = true
-      await this.#end()
+      this.#read()
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** Asks the source for a piece. Its callbacks are made once: an `await` would make some for every piece. */
+  #read(): void {
+    this.#isReading = true
+    Promise.resolve(this.#source.next()).then(this.#onPiece, this.#onFailure)
+  }
+
+  #handle(item: IteratorResult<unknown>): void {
+    this.#isReading = false
+    if (this.#isOver) return
+    this.#stopTimer()
+    try {
+      if (item.done === true) {
+        this.#hasEnded = true
+        this.#end().catch(this.#onFailure)
+        return
+      }
+      const room = this.#take(item.value)
+      if (room === undefined) this.#readOn()
+      else room.then(this.#onRoom).catch(this.#onFailure)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #readOn(): void {
+    if (this.#isOver) return
+    if (this.#isPeerDone) this.#planTick()
+    this.#read()
   }
 
   /** Has the engine send a file, past our memory, where it can. */
@@ -211,7 +236,7 @@ export class ResponseStream {
     if (!this.#open()) return
     // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
-    const waiting = this.#owner.hot.write(this.#exchange.slot, this.#exchange.ticket, isShared ? new Uint8Array(data) : data)
+    const waiting = this.#owner.hot.write(this.#slot, this.#ticket, isShared ? new Uint8Array(data) : data)
     if (waiting < 0) this.#leave()
     else this.#isBlocked = waiting > HIGH_WATER
   }
