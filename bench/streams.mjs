@@ -25,8 +25,15 @@ export async function eventStreams(peers, settings, streams = STREAMS) {
     }
     await pause(2000)
     for (let round = 0; round < settings.rounds; round++) {
-      const measure = async ({ running, rounds }, done) => rounds.push(await measured(running, settings.seconds, done))
-      await Promise.all(servers.map((server) => measure(server, () => server.received)))
+      await untilQuiet(servers)
+      const before = servers.map(taken)
+      await pause(settings.seconds * 1000)
+      await untilQuiet(servers)
+      servers.forEach((server, at) => {
+        const { cpu, received, time } = taken(server)
+        const events = received - before[at].received
+        server.rounds.push({ cpu: (cpu - before[at].cpu) / 1000 / events, rate: events / ((time - before[at].time) / 1000) })
+      })
     }
   } finally {
     for (const { running, sockets } of servers) {
@@ -37,6 +44,17 @@ export async function eventStreams(peers, settings, streams = STREAMS) {
   return servers.map(({ running, rounds }) => {
     return { name: running.peer.name, cpu: median(rounds.map(({ cpu }) => cpu)), rate: median(rounds.map(({ rate }) => rate)) }
   })
+}
+
+const taken = ({ running, received }) => ({ cpu: cpuTime(running.pid).all, received, time: performance.now() })
+
+/** Resolves between two events: those under way would be counted where their cost isn't. At the latest after two seconds. */
+async function untilQuiet(servers) {
+  const all = () => servers.reduce((sum, { received }) => sum + received, 0)
+  for (let tries = 0, before = -1; before !== all() && tries < 50; tries++) {
+    before = all()
+    await pause(40)
+  }
 }
 
 /** CPU microseconds per message of 1 KiB that a WebSocket server echoes, by the package `ws` on each server. */
