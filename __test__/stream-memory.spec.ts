@@ -13,7 +13,7 @@ const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
 const MEBIBYTE = 1024 * 1024
 
 setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
+const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void
 
 function memory(): number {
   collect()
@@ -183,4 +183,22 @@ test.serial('50 clients that do not read their long answers cost little', async 
   for (let at = 0; at < 200; at++) await new Promise((resolve) => setImmediate(resolve))
   await isBack(t, before, 32)
   for (const socket of sockets) socket.destroy()
+})
+
+test.serial('the bodies of long answers go with them, in the cheap kind of collection', async (t) => {
+  const { connect } = await open(t, () => new Response(200, {}, Buffer.allocUnsafeSlow(MEBIBYTE)))
+  const wire = await connect()
+  collect()
+  const before = process.memoryUsage().arrayBuffers
+  for (let at = 0; at < 30; at++) {
+    wire.received = ''
+    wire.send(GET)
+    await wire.until((text) => text.length > MEBIBYTE)
+  }
+  wire.received = ''
+  // What survives two of them is old, and stays until a full one.
+  collect({ type: 'minor' })
+  collect({ type: 'minor' })
+  const growth = (process.memoryUsage().arrayBuffers - before) / MEBIBYTE
+  t.true(growth < 10, `${growth} MiB of 30 are still there`)
 })

@@ -26,6 +26,7 @@ import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from './nati
 import type { EngineLimits, HotFunctions } from './native.ts'
 import type { Options } from './options.ts'
 import { Exchange } from './exchange.ts'
+import { OpenExchanges } from './open-exchanges.ts'
 import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
@@ -100,6 +101,7 @@ export class Dispatcher implements ClientOwner {
   /** By ticket: requests that wait for something. */
   readonly waiting = new Map<number, Waiting>()
   readonly raws = new RawConnections()
+  readonly open = new OpenExchanges()
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
@@ -117,8 +119,6 @@ export class Dispatcher implements ClientOwner {
   readonly #acceptor: Acceptor | null
   readonly #logsRequests: boolean
   #slab: Buffer | null = null
-  /** Exchanges whose handler hasn't answered and whose head is in the present slab. */
-  #open: Exchange[] = []
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
@@ -184,7 +184,7 @@ export class Dispatcher implements ClientOwner {
       if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
         return this.fail(request, exchange, notAResponse(result))
       }
-      this.#open.push(exchange)
+      this.open.add(exchange)
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (response instanceof Response) this.#answer(request, exchange, response)
@@ -214,7 +214,7 @@ export class Dispatcher implements ClientOwner {
     if (rare !== null) return this.#sendRare(request, exchange, response, rare)
     this.#address(exchange)
     sendResponse(response, this.#words, this.hot)
-    exchange.isAnswered = true
+    exchange.noteAnswered()
     this.#timeout?.delete(exchange.ticket)
     if (exchange.isWaiting) exchange.settle(null)
   }
@@ -233,7 +233,7 @@ export class Dispatcher implements ClientOwner {
     if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
     this.#address(exchange)
     const isTaken = sendResponse(response, this.#words, this.hot) === 0
-    exchange.isAnswered = true
+    exchange.noteAnswered()
     this.#timeout?.delete(exchange.ticket)
     const dispose = (): void => this.#dispose(rare)
     exchange.settle(isTaken ? dispose : null)
@@ -266,7 +266,7 @@ export class Dispatcher implements ClientOwner {
     claimResponse(response)
     this.#timeout?.delete(exchange.ticket)
     // Its request stays in use: the head must not keep a whole slab.
-    this.#open.push(exchange)
+    this.open.add(exchange)
     new ResponseStream(this, request, exchange, response, rare).begin()
   }
 
@@ -461,10 +461,7 @@ export class Dispatcher implements ClientOwner {
   }
 
   #changeSlab(slab: Buffer): void {
-    // A request that is still open would keep its whole slab: it takes its head along instead.
-    const used = this.#slab
-    for (const exchange of this.#open) if (!exchange.isAnswered && used !== null) exchange.leaveSlab(used)
-    this.#open = []
+    if (this.#slab !== null) this.open.leave(this.#slab)
     this.#slab = slab
   }
 

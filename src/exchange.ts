@@ -25,6 +25,8 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   isWaiting = false
   /** The engine has its answer. */
   isAnswered = false
+  /** Its place among the open ones of the present slab; -1 when it isn't there. */
+  openAt = -1
   /** Its body is larger than the limit, by the head's own word. */
   isOver = false
   readonly #dispatcher: Dispatcher
@@ -52,6 +54,11 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.ticket = ticket
     this.#method = method
     this.#flags = flags
+  }
+
+  noteAnswered(): void {
+    this.isAnswered = true
+    if (this.openAt >= 0) this.#dispatcher.open.delete(this)
   }
 
   /** The head lies in memory of its own. */
@@ -260,7 +267,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   /** The end of the answer is handed over; when it is written the stream hears of it. */
   endStream(): void {
     const extra = this.#extra()
-    this.isAnswered = true
+    this.noteAnswered()
     this.settle(() => extra.stream?.onWritten())
   }
 
@@ -322,11 +329,20 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   onWritten(): void {
     this.#rare?.written?.()
+    this.#letGo()
+  }
+
+  /** Nothing more comes: a body that was sent must not live as long as the request. */
+  #letGo(): void {
+    if (this.#rare === null) return
+    this.#rare.stream = null
+    this.#rare.written = null
   }
 
   onLate(): void {
     this.#rare?.stream?.onGone()
     this.#rare?.written?.()
+    this.#letGo()
   }
 
   expectsNews(): boolean {

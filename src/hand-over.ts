@@ -56,7 +56,7 @@ export function handOver(
   const take = (): void => {
     const result = dispatcher.hot.upgrade(exchange.slot, exchange.ticket, lines)
     if (result === OCCUPIED) throw occupied(exchange, lines !== null)
-    exchange.isAnswered = true
+    exchange.noteAnswered()
     if (result !== TAKEN) return onDone()
     noteExported(exchange.client())
     // Within the request's context, whose AsyncLocalStorage the callback sees.

@@ -69,6 +69,8 @@ export class ResponseStream {
   #isBlocked = false
   #isTickPlanned = false
   #isPeerDone = false
+  /** The engine sends the rest by itself. */
+  #isFile = false
   #timer: NodeJS.Timeout | null = null
   /** What is gathered; never text and pieces at once. */
   #text = ''
@@ -97,9 +99,9 @@ export class ResponseStream {
   /** Begins to read the source. */
   begin(): void {
     if (this.#exchange.isAnswered) return this.#leave()
-    this.#rare.cut = () => this.#cut()
+    this.#rare.sender = this
     this.#exchange.setStream(this)
-    if (this.#rare.isCut) return void this.#cut()
+    if (this.#rare.isCut) return void this.cut()
     this.#planTick()
     void this.#run()
   }
@@ -155,10 +157,13 @@ export class ResponseStream {
     const { slot, ticket } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, ticket, descriptor, 0, size)
     if (result === UNSUPPORTED) return false
-    if (result === 0) this.#close('')
-    else this.#leave()
-    // Until the last byte is sent the answer can still be cut.
-    if (result === 0) this.#rare.cut = () => this.#owner.hot.abort(slot, ticket) === 0
+    if (result !== 0) this.#leave()
+    else {
+      this.#close('')
+      // Until the last byte is sent the answer can still be cut.
+      this.#isFile = true
+      this.#rare.sender = this
+    }
     return true
   }
 
@@ -279,7 +284,7 @@ export class ResponseStream {
     if (this.#gathered > 0) this.#flush()
     if (this.#isOver || this.#timer !== null || !this.#isReading) return
     if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
-    else if (this.#isPeerDone) this.#timer = setTimeout(() => this.#cut(), SILENCE)
+    else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
   }
 
   #stopHolding(): void {
@@ -310,7 +315,7 @@ export class ResponseStream {
 
   /** The end is on its way. */
   onWritten(): void {
-    this.#rare.cut = null
+    this.#rare.sender = null
     this.#dispose()
   }
 
@@ -359,7 +364,9 @@ export class ResponseStream {
     }
   }
 
-  #cut(): boolean {
+  /** Cuts the answer off; false when there is nothing left to cut. */
+  cut(): boolean {
+    if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#ticket) === 0
     if (this.#isOver) return false
     this.#stop()
     this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
@@ -376,7 +383,7 @@ export class ResponseStream {
   #stop(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#rare.cut = null
+    this.#rare.sender = null
     this.#stopTimer()
     this.#text = ''
     this.#pieces = []

@@ -44,6 +44,12 @@ export interface Framing {
 /** Content from this length on is written in portions, as fast as the client takes it. */
 const LONG = 256 * 1024
 
+/** An answer that is being sent by and by. */
+interface Sender {
+  /** Cuts the answer off; false when there is nothing left to cut. */
+  cut(): boolean
+}
+
 /** What few responses have. */
 export class Rare {
   /** Functions that wait for the end. */
@@ -55,8 +61,8 @@ export class Rare {
   handOver: HandOver | null = null
   /** It was to be cut off before it was sent. */
   isCut = false
-  /** Cuts the answer off that is being sent; says whether there was anything to cut. */
-  cut: (() => boolean) | null = null
+  /** What is sending it. Not a closure of that: V8 keeps those, and the body, until a full collection. */
+  sender: Sender | null = null
 
   /** Runs the functions that wait for the end, once. */
   dispose(report: (error: unknown) => void): void {
@@ -311,7 +317,7 @@ export class Response {
    */
   abort(): boolean {
     const rare = this.#extra()
-    if (this.#isSent) return rare.cut?.() ?? false
+    if (this.#isSent) return rare.sender?.cut() ?? false
     rare.isCut = true
     return true
   }
