@@ -24,13 +24,18 @@ export interface HotFunctions {
   end(slot: number, ticket: number, trailers: string): number
   /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
   inform(slot: number, ticket: number, status: number, fields: string): number
-  /** Asks for all that is left of a body, in one piece: a Body, BodyLimit, BodyFailed or Aborted notice follows. */
-  wantBody(slot: number, ticket: number): number
   /**
-   * Asks for up to `bytes` more of a body, piece by piece as they come: Body notices follow, the last one
-   * flagged End; or BodyLimit, BodyFailed, Aborted.
+   * Asks for more of a body, or for all of it: BodyReady says when there is something to lend memory for. Or
+   * the last Body when nothing was left; or BodyLimit, BodyFailed, Aborted.
    */
-  grantBody(slot: number, ticket: number, bytes: number): number
+  awaitBody(slot: number, ticket: number, isWhole: 0 | 1): number
+  /**
+   * The same with memory to write it to, of which nobody else may know until a Body notice gives it back: as
+   * soon as something has come, or with `isWhole` when it is full. The last one is flagged End. Or BodyLimit,
+   * after which the memory stays lent; or BodyFailed, Aborted, or the answer, which let it go. One piece of
+   * memory at a time.
+   */
+  receiveBody(slot: number, ticket: number, memory: Uint8Array, isWhole: 0 | 1): number
   /** Raises the body limit of one request, in bytes. */
   raiseBodyLimit(slot: number, ticket: number, limit: number): number
   /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */

@@ -52,8 +52,10 @@ const UNTRACKED = { requireManualDestroy: true }
 export interface Waiting {
   /** Whose request it is. */
   client(): Client
-  /** More of the body that was asked for; behind the last piece there may be trailers, as `name\nvalue\n…`. */
-  onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void
+  /** So many bytes have come into the memory lent for the body; behind the last there may be trailers, as `name\nvalue\n…`. */
+  onBody(count: number, isLast: boolean, trailers: string | null): void
+  /** About so many bytes have come of the body that was asked for. */
+  onBodyReady(count: number): void
   /** The body is larger than its limit, which had been raised so often. */
   onBodyLimit(raises: number): void
   /** The body can't be had. */
@@ -414,8 +416,10 @@ export class Dispatcher implements ClientOwner {
       case Notice.Body: {
         const flags = kind >>> 16
         const trailers = (flags & Flag.Trailers) === 0 ? null : this.hot.takeBytes(words[at + 4]!).toString('latin1')
-        return waiting.onBody(this.#bytesAt(kind, at), (flags & Flag.End) !== 0, trailers)
+        return waiting.onBody(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
       }
+      case Notice.BodyReady:
+        return waiting.onBodyReady(words[at + 7]!)
       case Notice.BodyLimit:
         return waiting.onBodyLimit(words[at + 4]!)
       case Notice.BodyFailed:

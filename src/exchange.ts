@@ -170,12 +170,16 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     if (this.#bodyLength < 0) this.#incoming().raise(limit)
   }
 
-  grant(bytes: number): boolean {
-    return this.#waitIf(this.#dispatcher.hot.grantBody(this.slot, this.ticket, bytes) === 0)
+  declaredLength(): number {
+    return Number(this.header('content-length') ?? Number.NaN)
   }
 
-  wantWhole(): boolean {
-    return this.#waitIf(this.#dispatcher.hot.wantBody(this.slot, this.ticket) === 0)
+  awaitBytes(isWhole: boolean): boolean {
+    return this.#waitIf(this.#dispatcher.hot.awaitBody(this.slot, this.ticket, isWhole ? 1 : 0) === 0)
+  }
+
+  receive(memory: Buffer, isWhole: boolean): boolean {
+    return this.#waitIf(this.#dispatcher.hot.receiveBody(this.slot, this.ticket, memory, isWhole ? 1 : 0) === 0)
   }
 
   #waitIf(isTaken: boolean): boolean {
@@ -296,8 +300,12 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#rare?.upgraded?.()
   }
 
-  onBody(bytes: Uint8Array, isLast: boolean, trailers: string | null): void {
-    this.#rare?.incoming?.onPiece(bytes, isLast, trailers)
+  onBody(count: number, isLast: boolean, trailers: string | null): void {
+    this.#rare?.incoming?.onPiece(count, isLast, trailers)
+  }
+
+  onBodyReady(count: number): void {
+    this.#rare?.incoming?.onReady(count)
   }
 
   onBodyLimit(raises: number): void {
@@ -323,11 +331,16 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   onGone(): void {
     this.#rare?.controller?.abort()
-    this.#rare?.stream?.onGone()
-    this.#rare?.written?.()
+    this.onLate()
   }
 
   onWritten(): void {
+    this.#rare?.written?.()
+    this.#letGo()
+  }
+
+  onLate(): void {
+    this.#rare?.stream?.onGone()
     this.#rare?.written?.()
     this.#letGo()
   }
@@ -337,12 +350,6 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     if (this.#rare === null) return
     this.#rare.stream = null
     this.#rare.written = null
-  }
-
-  onLate(): void {
-    this.#rare?.stream?.onGone()
-    this.#rare?.written?.()
-    this.#letGo()
   }
 
   expectsNews(): boolean {

@@ -1,6 +1,7 @@
 /**
- * The body of a client's request that didn't come together with its head. It is asked for by credit: so
- * many bytes, and more as they are consumed, so that a consumer who pauses holds at most one window.
+ * The body of a client's request that didn't come together with its head. When some of it has come, memory is
+ * lent to the engine, which writes it there; a piece at a time, so that a consumer who pauses holds at most one
+ * window.
  *
  *   idle ── read ──► piecewise ──┐
  *     └──── rest ──► as a whole ─┴──► ended, failed or closed
@@ -12,15 +13,23 @@ import type { FieldsInit } from './fields.ts'
 import { Message } from './message.ts'
 import { Trailers, isTrailer } from './trailers.ts'
 
-/** Bytes that may be under way to a consumer. */
-const WINDOW = 256 * 1024
+/** Memory for so few bytes is lent before they have come. */
+const SHORT = 16 * 1024
+/** The longest piece. */
+const LONG = 256 * 1024
+/** Bytes that may wait to be read before no more are asked for. */
+const AHEAD = 128 * 1024
+/** Memory that is reserved for a body on its client's word alone, in bytes. */
+const TRUSTED = 1024 * 1024
 
 /** What a body needs of the engine and its request. */
 export interface BodyPort {
-  /** Asks for so many more bytes; false when they aren't to be had. */
-  grant(bytes: number): boolean
-  /** Asks for all that is left, in one piece; false when it isn't to be had. */
-  wantWhole(): boolean
+  /** Its length, if the head says one; else NaN. */
+  declaredLength(): number
+  /** Asks to be told when something has come, of all that is left if that is wanted; false when nothing is to be had. */
+  awaitBytes(isWhole: boolean): boolean
+  /** Lends memory for what comes next, or for all that is left; false when nothing is to be had. */
+  receive(memory: Buffer, isWhole: boolean): boolean
   raiseLimit(limit: number): void
   /** Why it isn't to be had. */
   gone(): Error
@@ -36,15 +45,24 @@ interface Reader {
 /** One body. */
 export class IncomingBody {
   readonly #port: BodyPort
+  /** Its length by the head's word; NaN when that says nothing. */
+  readonly #declared: number
+  #received = 0
   #queue: Uint8Array[] = []
   /** Bytes in the queue. */
   #queued = 0
-  /** Bytes asked for that haven't come. */
-  #granted = 0
-  #isAsked = false
-  #reader: Reader | null = null
+  /** More is asked for. */
+  #isAwaited = false
+  /** Lent to the engine, which writes to it. */
+  #memory: Buffer | null = null
   /** All that is left is wanted at once. */
   #isWhole = false
+  /** Bytes that had been read before. */
+  #taken = 0
+  /** Memory for all that was left then, once much has come. */
+  #whole: Buffer | null = null
+  #wasAsked = false
+  #reader: Reader | null = null
   #hasEnded = false
   #isAtLimit = false
   /** How often the limit was raised. */
@@ -57,6 +75,7 @@ export class IncomingBody {
 
   constructor(port: BodyPort) {
     this.#port = port
+    this.#declared = port.declaredLength()
   }
 
   /** The next piece; null at the end. */
@@ -64,46 +83,71 @@ export class IncomingBody {
     const piece = this.#queue.shift()
     if (piece !== undefined) {
       this.#queued -= piece.length
-      if (!this.#hasEnded && this.#failure === null && !this.#isAtLimit) this.#topUp()
+      this.#askAhead()
       return Promise.resolve(piece)
     }
     if (this.#hasEnded || this.#isClosed) return Promise.resolve(null)
-    return this.#wait(() => this.#topUp())
+    return this.#next()
   }
 
   /** Everything that hasn't been read. */
   async rest(): Promise<Uint8Array> {
     const pieces = this.#queue
+    this.#taken = this.#received - this.#queued
     this.#queue = []
     this.#queued = 0
-    if (!this.#hasEnded && !this.#isClosed) {
-      this.#isWhole = true
-      const rest = await this.#wait(() => this.#port.wantWhole())
-      pieces.push(...this.#queue)
-      if (rest !== null) pieces.push(rest)
-      this.#queue = []
+    this.#isWhole = true
+    while (!this.#hasEnded && !this.#isClosed) {
+      const piece = await this.#next()
+      if (piece !== null) pieces.push(piece)
     }
-    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    return this.#whole === null ? joined(pieces) : completed(this.#whole, pieces)
   }
 
-  #wait(ask: () => boolean): Promise<Uint8Array | null> {
+  #next(): Promise<Uint8Array | null> {
     if (this.#isAtLimit) this.#fail(this.#port.limitHit())
     if (this.#failure !== null) return Promise.reject(this.#failure as Error)
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
-      const isFirst = !this.#isAsked
-      this.#isAsked = true
+      const isFirst = !this.#wasAsked
       // Once it was asked for, why no more is to be had is told by a notice, which may be under way.
-      if (!ask() && isFirst) this.#fail(this.#port.gone())
+      if (!this.#ask() && isFirst) this.#fail(this.#port.gone())
     })
   }
 
-  #topUp(): boolean {
-    const known = this.#granted + this.#queued
-    if (known > WINDOW / 2) return true
-    const more = WINDOW - known
-    this.#granted += more
-    return this.#port.grant(more)
+  /** Asks for what comes next, unless that is asked for already. */
+  #ask(): boolean {
+    if (this.#isAwaited) return true
+    this.#wasAsked = true
+    const left = this.#declared - this.#received
+    this.#isAwaited = left <= SHORT ? this.#lend(left) : this.#port.awaitBytes(this.#isWhole)
+    return this.#isAwaited
+  }
+
+  /** Lends memory, of which nobody knows before the engine has given it back. */
+  #lend(count: number): boolean {
+    this.#memory = this.#newMemory(count)
+    const isTaken = this.#port.receive(this.#memory, this.#isWhole)
+    if (!isTaken) this.#memory = null
+    return isTaken
+  }
+
+  /** Asks for more before it is read, as long as little waits to be. */
+  #askAhead(): void {
+    const isOver = this.#hasEnded || this.#isClosed || this.#isWhole || this.#failure !== null || this.#isAtLimit
+    if (!isOver && this.#queued < AHEAD) this.#ask()
+  }
+
+  #newMemory(count: number): Buffer {
+    const left = this.#declared - this.#received
+    if (!this.#isWhole) return Buffer.allocUnsafeSlow(Math.min(count, left >= 0 ? left : LONG, LONG))
+    // For what a client merely declares not everything is reserved at once.
+    if (left > TRUSTED && this.#received >= TRUSTED) {
+      this.#whole = Buffer.allocUnsafeSlow(this.#declared - this.#taken)
+      return this.#whole.subarray(this.#received - this.#taken)
+    }
+    const known = Number.isNaN(left) ? Math.max(LONG, this.#received) : left
+    return Buffer.allocUnsafeSlow(Math.min(known, TRUSTED))
   }
 
   raise(limit: number): void {
@@ -134,19 +178,37 @@ export class IncomingBody {
     this.#fail(new StateError('the request was answered; what was left of its body is dropped'))
   }
 
-  /** More has come. */
-  onPiece(bytes: Uint8Array, isLast: boolean, trailers: string | null): void {
-    this.#granted = Math.max(0, this.#granted - bytes.length)
+  /** About so many bytes have come; none when the client has closed its side. */
+  onReady(count: number): void {
+    const isWanted = !this.#isClosed && this.#failure === null
+    // Whoever wants the rest after all asks anew.
+    this.#isAwaited = isWanted && this.#lend(count === 0 ? SHORT : count)
+  }
+
+  /** So many bytes have come into the memory that was lent. */
+  onPiece(count: number, isLast: boolean, trailers: string | null): void {
+    const memory = this.#memory
+    this.#memory = null
+    this.#isAwaited = false
+    this.#received += count
     this.#hasEnded ||= isLast
     if (isLast) this.#endTrailers(trailers)
-    if (this.#isClosed) return
-    // Pieces that were under way when the whole was asked for come ahead of it.
-    const reader = isLast || (bytes.length > 0 && !this.#isWhole) ? this.#take() : null
-    if (reader !== null) reader.resolve(bytes.length > 0 ? bytes : null)
-    else if (bytes.length > 0) {
-      this.#queue.push(bytes)
-      this.#queued += bytes.length
+    if (this.#isClosed || this.#failure !== null) return
+    const piece = memory === null || count === 0 ? null : this.#pieceOf(memory, count)
+    const reader = piece !== null || isLast ? this.#take() : null
+    if (reader !== null) reader.resolve(piece)
+    else if (piece !== null) {
+      this.#queue.push(piece)
+      this.#queued += count
     }
+    this.#askAhead()
+  }
+
+  /** What was written to memory; if it is little it doesn't keep all of that. */
+  #pieceOf(memory: Buffer, count: number): Uint8Array {
+    if (count === memory.length) return memory
+    const piece = memory.subarray(0, count)
+    return this.#isWhole || count * 2 >= memory.length ? piece : Buffer.from(piece)
   }
 
   /** It is larger than its limit; it goes on if that is raised before anybody has to know. */
@@ -192,6 +254,20 @@ export class IncomingBody {
     this.#trailerFields = new Message(Fields.fromBlock(block ?? ''))
     this.#settleTrailers?.resolve(this.#trailerFields)
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
+
+/** Puts what had come before there was memory for all of it in its place. */
+function completed(whole: Buffer, pieces: readonly Uint8Array[]): Uint8Array {
+  let at = 0
+  for (const piece of pieces) {
+    if (piece.buffer !== whole.buffer) whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
 }
 
 /** Trailers under the names that a client has announced, as far as those may be any. */

@@ -30,6 +30,7 @@ export const Notice = {
   RawDrained: 16,
   FileFailed: 17,
   Late: 18,
+  BodyReady: 19,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */

@@ -11,6 +11,7 @@ use protocol::{Answer, HIGH_WATER, Payload, Ticket};
 use reactor::{Facts, Gone, HeadBlock, Kind, Reactor, UpgradeError};
 
 use crate::driver::{Driver, Side};
+use crate::lent::LentBuffer;
 
 mod raw;
 mod server;
@@ -145,22 +146,29 @@ impl Driver {
         self.command(slot, fields, move |reactor, slot, fields| reactor.inform(slot, ticket, status, fields))
     }
 
-    /// Asks for the whole body of a request.
-    pub(crate) fn want_body(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+    /// Asks for more of a request's body, for which memory will be lent when there is something.
+    pub(crate) fn await_body(&self, slot: u32, ticket: Ticket, is_whole: bool) -> Result<(), Gone> {
         self.command_or(
             slot,
             &[],
-            move |reactor, slot, _| reactor.want_body(slot, ticket),
+            move |reactor, slot, _| reactor.await_body(slot, ticket, is_whole),
             move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
         )
     }
 
-    /// Asks for so many more bytes of a request's body.
-    pub(crate) fn grant_body(&self, slot: u32, ticket: Ticket, bytes: u64) -> Result<(), Gone> {
+    /// Asks for more of a request's body, to be written into the memory lent.
+    pub(crate) fn receive_body(
+        &self,
+        slot: u32,
+        ticket: Ticket,
+        memory: LentBuffer,
+        is_whole: bool,
+    ) -> Result<(), Gone> {
+        let memory = Box::new(memory);
         self.command_or(
             slot,
             &[],
-            move |reactor, slot, _| reactor.grant_body(slot, ticket, bytes),
+            move |reactor, slot, _| reactor.receive_body(slot, ticket, memory, is_whole),
             move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
         )
     }

@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use napi::sys;
@@ -20,6 +21,7 @@ use reactor::{RECORD_WORDS, Reactor};
 
 use crate::attachment::Attachment;
 use crate::in_loop::InLoop;
+use crate::lent::Returned;
 use crate::pace::Pace;
 use crate::scope::CallbackScope;
 use crate::threaded::Threaded;
@@ -51,6 +53,8 @@ pub(crate) struct Driver {
     js: RefCell<Option<JavaScript>>,
     attachment: RefCell<Option<Attachment>>,
     pub(crate) large: RefCell<Vec<Option<Vec<u8>>>>,
+    /// Buffers that were lent for bodies and have come back.
+    pub(crate) returned: Arc<Returned>,
     /// Memory for the strings of one call.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pace: RefCell<Pace>,
@@ -161,6 +165,7 @@ impl Driver {
             js: RefCell::new(Some(js)),
             attachment: RefCell::new(None),
             large: RefCell::new(Vec::new()),
+            returned: Arc::default(),
             scratch: RefCell::new(Vec::with_capacity(16 * 1024)),
             pace: RefCell::new(Pace::new()),
             is_delivering: Cell::new(false),
@@ -215,6 +220,7 @@ impl Driver {
             }
             Side::Threaded(side) => side.close(),
         }
+        self.let_go();
         if let Some(js) = self.js.borrow_mut().take() {
             // SAFETY: disposal runs on the environment's thread, at the latest in its cleanup hook.
             unsafe { js.delete(self.env) };
@@ -222,6 +228,12 @@ impl Driver {
         if let Some(attachment) = self.attachment.borrow_mut().take() {
             attachment.close();
         }
+    }
+
+    /// Lets go of what was lent for bodies and isn't used any more.
+    fn let_go(&self) {
+        // SAFETY: it is called on the environment's thread, at the latest in its cleanup hook.
+        unsafe { self.returned.release() };
     }
 
     /// To be called before a command that JavaScript gives: outside of a round the first one has the
@@ -374,6 +386,7 @@ impl OnLoop for Driver {
                 side.round(self);
             }
         }
+        self.let_go();
     }
 
     fn on_timer(&self) {
@@ -395,6 +408,7 @@ impl OnLoop for Driver {
             Side::InLoop(side) => side.before_sleep(self),
             Side::Threaded(side) => side.hand_over(),
         }
+        self.let_go();
     }
 
     fn on_closed(&self) {

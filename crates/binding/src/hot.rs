@@ -17,6 +17,7 @@ use protocol::{Answer, Payload, Ticket};
 use reactor::{Gone, HeadBlock, UpgradeError};
 
 use crate::driver::Driver;
+use crate::lent::LentBuffer;
 use crate::value::Call;
 
 mod file;
@@ -81,8 +82,8 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"sendFile", file::send);
     add!(c"end", end);
     add!(c"inform", inform);
-    add!(c"wantBody", want_body);
-    add!(c"grantBody", grant_body);
+    add!(c"awaitBody", await_body);
+    add!(c"receiveBody", receive_body);
     add!(c"raiseBodyLimit", raise_body_limit);
     add!(c"upgrade", upgrade);
     add!(c"askRaw", raw::ask);
@@ -257,17 +258,20 @@ fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
     outcome(call, result)
 }
 
-/// `wantBody(slot, ticket)`
-fn want_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+/// `awaitBody(slot, ticket, isWhole)`
+fn await_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    let result = driver.want_body(slot, ticket);
+    let result = driver.await_body(slot, ticket, call.u32(2) != 0);
     outcome(call, result)
 }
 
-/// `grantBody(slot, ticket, bytes)`
-fn grant_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+/// `receiveBody(slot, ticket, memory, isWhole)`
+fn receive_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
-    let result = driver.grant_body(slot, ticket, call.u64(2));
+    // SAFETY: environment and handle are those of the call; our own JavaScript shows the buffer to nobody.
+    let memory = unsafe { LentBuffer::new(call.env, call.args[2], &driver.returned) };
+    let result =
+        memory.ok_or(Gone).and_then(|memory| driver.receive_body(slot, ticket, memory, call.u32(3) != 0));
     outcome(call, result)
 }
 

@@ -21,6 +21,7 @@ mod error;
 mod facts;
 mod hot;
 mod in_loop;
+mod lent;
 mod limits;
 mod pace;
 mod scope;

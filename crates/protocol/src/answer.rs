@@ -54,8 +54,9 @@ pub enum Credit {
     /// So many more bytes, piece by piece as they come. RFC 9112 §9.3: what nobody takes stays with the
     /// peer.
     Bytes(u64),
-    /// All that is left of it, in one piece.
-    Whole,
+    /// The same, and all that follows will be asked for: one that says that it is larger than its limit
+    /// isn't begun.
+    Whole(u64),
 }
 
 /// What becomes of the connection once its output is sent.

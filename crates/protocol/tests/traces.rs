@@ -9,7 +9,8 @@
 //! ! respond 1 200 ok            the application, the clock, the end of the stream
 //! < request GET /               what the application was told, what was sent, how it ended
 //! ```
-//! Each trace runs with the bytes between two commands sent at once, and again byte by byte. With
+//! Each trace runs with the bytes between two commands sent at once, again byte by byte, and both once more
+//! with bodies received straight into the application's memory. With
 //! `UPDATE_TRACES` in the environment the expectations are written anew; read the difference.
 
 #![allow(clippy::unwrap_used, reason = "a trace that can't be read fails the test")]
@@ -49,13 +50,14 @@ fn traces_come_out_as_written() {
         for trace in parse(&fs::read_to_string(&path).unwrap()) {
             count += 1;
             let is_whole_only = trace.settings.iter().any(|setting| setting == "whole");
-            for is_split in [false, true] {
+            for (is_split, is_direct) in [(false, false), (true, false), (false, true), (true, true)] {
                 if is_split && is_whole_only {
                     continue;
                 }
-                let log = run(&trace, is_split);
+                let log = run(&trace, is_split, is_direct);
                 if log != trace.expected {
                     let how = if is_split { "byte by byte" } else { "whole" };
+                    let how = if is_direct { format!("{how}, direct") } else { how.to_owned() };
                     let difference = difference(&trace.expected, &log);
                     failures.push(format!("{file}: {} ({how})\n{difference}", trace.title));
                 }
@@ -116,7 +118,7 @@ fn bytes_of(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn run(trace: &Trace, is_split: bool) -> Vec<String> {
+fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     let mut limits = Limits::default();
     let mut habit = Habit::Answer;
     for setting in &trace.settings {
@@ -128,6 +130,7 @@ fn run(trace: &Trace, is_split: bool) -> Vec<String> {
         }
     }
     let mut pair = Pair::new(limits, habit);
+    pair.is_direct = is_direct;
     for step in &trace.steps {
         match step {
             Step::Sends(bytes) if is_split => bytes.chunks(1).for_each(|byte| pair.client_sends(byte)),
@@ -190,7 +193,7 @@ fn obey(pair: &mut Pair, command: &str) {
             let fields = bytes_of(third);
             pair.command(|connection, cx| connection.handle_inform(cx, ticket, status, &fields));
         }
-        "want" => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole)),
+        "want" => pair.want_body(ticket),
         "read" => {
             let bytes = second.parse().unwrap();
             pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(bytes)));
@@ -230,7 +233,7 @@ fn obey(pair: &mut Pair, command: &str) {
 
 fn update(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
-    let logs = parse(&text).into_iter().map(|trace| run(&trace, false)).collect::<Vec<_>>();
+    let logs = parse(&text).into_iter().map(|trace| run(&trace, false, false)).collect::<Vec<_>>();
     let mut sections = text.split("\n## ");
     let mut updated = sections.next().unwrap().trim_end().to_owned();
     for (section, log) in sections.zip(logs) {

@@ -6,6 +6,7 @@ use protocol::{Connection, Ticket, Timestamp};
 
 use crate::facts::Facts;
 use crate::file::Region;
+use crate::intake::Intake;
 use crate::socket::Socket;
 
 /// How long a connection whose last answer is sent is read on, so that bytes still under way from
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     pub(crate) facts: Arc<Facts>,
     /// Bytes that were read but not wanted yet.
     pub(crate) held: Vec<u8>,
+    /// How the body that is being received gets to the application.
+    pub(crate) intake: Intake,
     /// Files that answers are to be filled with.
     pub(crate) files: Vec<Region>,
     /// Who waits for bytes of an answer to leave.
@@ -64,6 +67,7 @@ impl Client {
             connection,
             facts,
             held: Vec::new(),
+            intake: Intake::Idle,
             files: Vec::new(),
             waiters: Vec::new(),
             phase: Phase::Serving,
@@ -83,7 +87,11 @@ impl Client {
     /// Whether reading it now would lead anywhere.
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
-            Phase::Serving => (self.is_readable || !self.held.is_empty()) && self.connection.wants_input(),
+            Phase::Serving => match self.intake {
+                Intake::Awaited { .. } => self.has_body_bytes(),
+                Intake::Announced { .. } => false,
+                _ => (self.is_readable || !self.held.is_empty()) && self.connection.wants_input(),
+            },
             Phase::Unclaimed => false,
             Phase::Lingering { .. } => self.is_readable,
         }

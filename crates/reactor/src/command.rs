@@ -7,7 +7,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use protocol::{Answer, AnswerError, Connection, Context, Credit, Send, Ticket};
+use protocol::{Answer, AnswerError, Connection, Context, Send, Ticket};
 
 use crate::client::{Client, Phase, Until, Waiter};
 use crate::facts::Facts;
@@ -85,26 +85,6 @@ impl Reactor {
     /// [`Gone`] when the request isn't open any more, or its client doesn't understand 1xx.
     pub fn inform(&mut self, slot: u32, ticket: Ticket, status: u16, fields: &[u8]) -> Result<(), Gone> {
         self.command(slot, |connection, cx| connection.handle_inform(cx, ticket, status, fields))
-    }
-
-    /// Asks for the whole body of a request: `Body`, `BodyLimit`, `BodyFailed` or `Aborted` will come.
-    ///
-    /// # Errors
-    /// [`Gone`] when the request isn't open any more.
-    pub fn want_body(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_credit(cx, ticket, Credit::Whole))?;
-        self.take_connection_events(slot);
-        Ok(())
-    }
-
-    /// Asks for so many more bytes of a request's body: `Body` notices follow as they come, then as above.
-    ///
-    /// # Errors
-    /// [`Gone`] when the body isn't to be had any more.
-    pub fn grant_body(&mut self, slot: u32, ticket: Ticket, bytes: u64) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(bytes)))?;
-        self.take_connection_events(slot);
-        Ok(())
     }
 
     /// Raises the body limit of one request; a smaller one than the present changes nothing.
@@ -194,7 +174,7 @@ impl Reactor {
     }
 
     #[inline]
-    fn command(
+    pub(crate) fn command(
         &mut self,
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,

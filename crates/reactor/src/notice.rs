@@ -4,7 +4,7 @@
 //! is called back, so nothing is re-entrant. The same batch serves an application on this thread
 //! and one on another.
 
-use protocol::{Expectation, Method, Pieces, Request, Ticket, Trailers, Version};
+use protocol::{Expectation, Method, Pieces, Request, Ticket, Version};
 
 use crate::facts::Facts;
 use crate::head_block;
@@ -49,8 +49,10 @@ pub mod flag {
 pub enum Kind {
     /// A request: [2, 3] ticket, [4] head block, [5, 6] body, [7] listener.
     Request = 1,
-    /// A piece of the body that was asked for: [2, 3] ticket, [5, 6] bytes.
+    /// The memory lent for a body is given back: [2, 3] ticket, [7] bytes in it.
     Body = 2,
+    /// Bytes have come of the body that was asked for: [2, 3] ticket, [7] about how many.
+    BodyReady = 19,
     /// The body is larger than its limit: [2, 3] ticket, [4] how often that had been raised.
     BodyLimit = 3,
     /// The body can't be had: [2, 3] ticket, [4] the status that says why; 0 when it was asked for too late,
@@ -95,19 +97,15 @@ pub(crate) struct Notice {
     pub(crate) id: u64,
     pub(crate) detail: u32,
     pub(crate) flags: u32,
+    /// Bytes in the application's memory.
+    pub(crate) count: u32,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Vec<u8>>,
 }
 
 impl Notice {
     pub(crate) fn of(kind: Kind, slot: u32, id: u64) -> Notice {
-        Notice { kind, slot, id, detail: 0, flags: 0, body: Vec::new(), trailers: None }
-    }
-
-    /// A piece of a body.
-    pub(crate) fn of_body(slot: u32, ticket: Ticket, body: Vec<u8>, trailers: Option<Trailers>) -> Notice {
-        let trailers = trailers.map(|trailers| head_block::lines(trailers.iter()));
-        Notice { body, trailers, ..Notice::of(Kind::Body, slot, ticket.0) }
+        Notice { kind, slot, id, detail: 0, flags: 0, count: 0, body: Vec::new(), trailers: None }
     }
 }
 
@@ -292,7 +290,7 @@ impl<'a> Batch<'a> {
             detail,
             at,
             len as u32,
-            0,
+            notice.count,
         ]);
     }
 }

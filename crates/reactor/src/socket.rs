@@ -64,6 +64,11 @@ impl Socket {
         }
     }
 
+    /// Bytes that can be read at once; 0 also when that can't be told.
+    pub(crate) fn waiting(&self) -> usize {
+        rustix::io::ioctl_fionread(self.as_fd()).map_or(0, |count| count as usize)
+    }
+
     /// Closes the sending side: the peer reads what was sent, then the end.
     pub(crate) fn shutdown_write(&self) {
         // Fails only when the peer has gone, which the next read tells.

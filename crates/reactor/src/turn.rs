@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use protocol::{CloseReason, Event, Finish};
+use protocol::{CloseReason, Context, Event, Finish};
 
-use crate::client::{LINGER_MILLIS, Phase, Until};
+use crate::client::{Client, LINGER_MILLIS, Phase, Until};
 use crate::facts::CLOSED_RD;
 use crate::file::Sending;
+use crate::intake::Intake;
 use crate::notice::{Batch, Kind, Notice, flag};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
@@ -128,6 +129,9 @@ impl Reactor {
         if client.is_lost || client.phase != Phase::Serving {
             return self.read_not_serving(slot, buffer);
         }
+        if matches!(client.intake, Intake::Awaited { .. }) {
+            return self.announce_body(slot);
+        }
         let is_read_closed = client.is_read_closed;
         let mut received = 0;
         if !client.held.is_empty() {
@@ -137,7 +141,13 @@ impl Reactor {
         }
         let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
         if client.held.is_empty() && client.is_readable && client.connection.wants_input() {
-            match client.socket.read(buffer) {
+            // Content goes straight to where the application wants it.
+            let memory = client.intake.direct_memory(&client.connection);
+            let is_direct = memory.is_some();
+            let place = memory.unwrap_or(&mut *buffer);
+            let asked = place.len();
+            let result = client.socket.read(place);
+            match result {
                 Ok(0) => {
                     client.is_readable = false;
                     client.connection.handle_eof(&mut self.cx);
@@ -146,12 +156,16 @@ impl Reactor {
                 }
                 Ok(count) => {
                     received = count;
-                    if count < buffer.len() && !client.is_read_closed {
+                    if count < asked && !client.is_read_closed {
                         client.is_readable = false;
                     }
-                    let input = &buffer[..count];
-                    let taken = self.feed(slot, input, batch);
-                    self.hold(slot, input, taken);
+                    if is_direct {
+                        self.take_direct(slot, count);
+                    } else {
+                        let input = &buffer[..count];
+                        let taken = self.feed(slot, input, batch);
+                        self.hold(slot, input, taken);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -166,6 +180,15 @@ impl Reactor {
         }
         self.settle(slot);
         received
+    }
+
+    /// Content of a body has come into the application's memory.
+    fn take_direct(&mut self, slot: u32, count: usize) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        if let Some(event) = client.take_direct(&mut self.cx, &mut self.notices, slot, count) {
+            note(&mut self.notices, slot, client.facts.id(), event);
+        }
+        self.take_connection_events(slot);
     }
 
     /// The peer has closed its side behind bytes that aren't wanted yet: that it did is told at once,
@@ -214,11 +237,13 @@ impl Reactor {
                     requests += 1;
                 }
                 Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
+                Some(Event::Body { ticket, bytes, end, trailers }) => {
+                    client.take_piece(&mut self.notices, slot, ticket, &bytes, end.then_some(trailers));
+                    client.poll_events(&mut self.cx, &mut self.notices, slot);
+                }
                 Some(event) => {
                     note(&mut self.notices, slot, client.facts.id(), event);
-                    while let Some(event) = client.connection.poll_event(&mut self.cx) {
-                        note(&mut self.notices, slot, client.facts.id(), event);
-                    }
+                    client.poll_events(&mut self.cx, &mut self.notices, slot);
                 }
                 None if step.taken == 0 => break,
                 None => {}
@@ -267,9 +292,8 @@ impl Reactor {
 
     /// Turns what a connection has to say, other than in answer to input, into notices.
     pub(crate) fn take_connection_events(&mut self, slot: u32) {
-        let Some(client) = self.clients.get_mut(slot as usize) else { return };
-        while let Some(event) = client.connection.poll_event(&mut self.cx) {
-            note(&mut self.notices, slot, client.facts.id(), event);
+        if let Some(client) = self.clients.get_mut(slot as usize) {
+            client.poll_events(&mut self.cx, &mut self.notices, slot);
         }
     }
 
@@ -329,6 +353,7 @@ impl Reactor {
         }
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         client.facts.set_receiving(u32::from(client.connection.is_receiving()));
+        client.end_useless_intake();
         if let Some(finish) = client.connection.finish() {
             return self.finish_client(slot, finish);
         }
@@ -407,19 +432,28 @@ impl Reactor {
     }
 }
 
+impl Client {
+    fn poll_events(&mut self, cx: &mut Context, notices: &mut VecDeque<Notice>, slot: u32) {
+        while let Some(event) = self.connection.poll_event(cx) {
+            match event {
+                Event::Body { ticket, bytes, end, trailers } => {
+                    self.take_piece(notices, slot, ticket, &bytes, end.then_some(trailers));
+                }
+                event => note(notices, slot, self.facts.id(), event),
+            }
+        }
+    }
+}
+
 /// Queues what was said of a body or a raw connection.
 #[cold]
 fn note(notices: &mut VecDeque<Notice>, slot: u32, client_id: u64, event: Event<'_>) {
     notices.push_back(match event {
-        // Requests and raw bytes go straight to the batch; the end of the peer's side is told by
-        // whoever read it.
-        Event::Request(_) | Event::Raw { .. } | Event::HalfClosed => return,
+        // Requests and raw bytes go straight to the batch, bodies to the memory lent for them; the end of the
+        // peer's side is told by whoever read it.
+        Event::Request(_) | Event::Raw { .. } | Event::Body { .. } | Event::HalfClosed => return,
         Event::RawUnread { bytes } => Notice { body: bytes, ..Notice::of(Kind::Raw, slot, client_id) },
         Event::RawEnd => Notice { flags: flag::END, ..Notice::of(Kind::Raw, slot, client_id) },
-        Event::Body { ticket, bytes, end, trailers } => Notice {
-            flags: if end { flag::END } else { 0 },
-            ..Notice::of_body(slot, ticket, bytes, trailers)
-        },
         Event::BodyLimit { ticket, raises } => {
             Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, ticket.0) }
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod app;
+mod memory;
 
 use app::{App, GET};
 use protocol::{Answer, Limits, Payload, Ticket};

@@ -3,28 +3,115 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod app;
+mod memory;
 
 use app::{App, GET, UPGRADE};
 use protocol::{Answer, Limits, Payload};
 use reactor::{Gone, Kind, UpgradeError};
 
 #[test]
-fn a_body_comes_as_far_as_credit_reaches() {
+fn a_body_comes_as_far_as_there_is_memory_for_it() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
     let request = app.next(Kind::Request);
-    app.reactor.grant_body(request.slot, request.ticket(), 3).unwrap();
+    app.lend(&request, 3, false).unwrap();
     assert_eq!(app.next(Kind::Body).bytes, b"012");
     app.round();
-    assert!(app.inbox.is_empty(), "no more than was granted: {:?}", app.inbox);
-    app.reactor.grant_body(request.slot, request.ticket(), 100).unwrap();
+    assert!(app.inbox.is_empty(), "no more than was asked for: {:?}", app.inbox);
+    app.lend(&request, 100, false).unwrap();
     assert_eq!(app.next(Kind::Body).bytes, b"34");
+    app.lend(&request, 100, false).unwrap();
+    assert_eq!(app.lend(&request, 100, false), Err(Gone), "one at a time");
+    app.returned.1.try_recv().unwrap();
     peer.sends("56789");
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"56789"[..], true));
+    assert_eq!(app.lend(&request, 100, false), Err(Gone), "nothing is left");
     app.respond(&request, "done");
     app.receives(&mut peer, "done");
+}
+
+#[test]
+fn memory_is_asked_for_when_something_has_come() {
+    let mut app = App::new(Limits::default());
+    let (mut silent, mut peer) = (app.connect(), app.connect());
+    let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+    silent.sends(begin);
+    let other = app.next(Kind::Request);
+    app.reactor.await_body(other.slot, other.ticket(), true).unwrap();
+    peer.sends(begin);
+    let request = app.next(Kind::Request);
+    app.reactor.await_body(request.slot, request.ticket(), true).unwrap();
+    app.round();
+    assert!(app.inbox.is_empty(), "{:?}", app.inbox);
+    peer.sends("0123");
+    let ready = app.next(Kind::BodyReady);
+    assert_eq!((ready.ticket(), ready.count), (request.ticket(), 4));
+    app.round();
+    assert!(app.inbox.is_empty(), "it is told once: {:?}", app.inbox);
+    app.lend(&request, 10, true).unwrap();
+    peer.sends("456789");
+    let last = app.next(Kind::Body);
+    assert_eq!((&last.bytes[..], last.is_end()), (&b"0123456789"[..], true));
+    // What has come by then is told at once, and a body that is answered is nobody's any more.
+    silent.sends("0123456789");
+    app.next(Kind::BodyReady);
+    app.respond(&other, "early");
+    app.receives(&mut silent, "early");
+    assert_eq!(app.reactor.await_body(other.slot, other.ticket(), true), Err(Gone));
+    silent.sends(GET);
+    app.next(Kind::Request);
+}
+
+#[test]
+fn memory_for_a_whole_body_comes_back_when_it_is_full() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0");
+    let request = app.next(Kind::Request);
+    app.lend(&request, 8, true).unwrap();
+    for piece in ["12", "34", "5", "6"] {
+        peer.sends(piece);
+        app.round();
+        app.round();
+    }
+    assert!(app.inbox.is_empty(), "{:?}", app.inbox);
+    peer.sends("789");
+    let full = app.next(Kind::Body);
+    assert_eq!((&full.bytes[..], full.is_end()), (&b"01234567"[..], false));
+    app.lend(&request, 2, true).unwrap();
+    let last = app.next(Kind::Body);
+    assert_eq!((&last.bytes[..], last.is_end()), (&b"89"[..], true));
+    app.respond(&request, "done");
+    app.receives(&mut peer, "done");
+}
+
+#[test]
+fn memory_is_let_go_when_nobody_needs_it_any_more() {
+    let mut app = App::new(Limits::default());
+    let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123";
+    for way in ["answered", "left", "broken", "closed"] {
+        let mut peer = app.connect();
+        match way {
+            "broken" => peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            _ => peer.sends(begin),
+        }
+        let request = app.next(Kind::Request);
+        app.lend(&request, 100, true).unwrap();
+        app.round();
+        assert!(app.returned.1.try_recv().is_err(), "{way}: it is still in use");
+        match way {
+            "answered" => app.respond(&request, "early"),
+            "left" => drop(peer),
+            "broken" => peer.sends("nonsense\r\n"),
+            _ => assert!(app.reactor.close(request.slot, request.client)),
+        }
+        app.until(way, |app| app.returned.1.try_recv().ok());
+        app.round();
+        app.inbox.retain(|seen| seen.is(Kind::Body));
+        assert!(app.inbox.is_empty(), "{way}: {:?}", app.inbox);
+    }
 }
 
 #[test]
@@ -49,12 +136,12 @@ fn a_sender_whose_body_nobody_reads_is_stopped() {
         app.round();
         assert!(sent < 256 << 20, "nobody stops it");
     }
-    app.reactor.grant_body(request.slot, request.ticket(), u64::MAX).unwrap();
     let mut received = 0;
-    app.until("what was sent", |app| {
-        received += app.inbox.drain(..).map(|seen| seen.bytes.len()).sum::<usize>();
-        (received == sent).then_some(())
-    });
+    while received < sent {
+        app.lend(&request, 1 << 20, false).unwrap();
+        received += app.next(Kind::Body).bytes.len();
+    }
+    assert_eq!(received, sent);
 }
 
 #[test]
@@ -64,9 +151,10 @@ fn limit_and_end_follow_in_one_visit() {
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     let request = app.next(Kind::Request);
-    app.reactor.grant_body(request.slot, request.ticket(), 100).unwrap();
+    app.lend(&request, 100, false).unwrap();
     peer.sends("6\r\n012345\r\n0\r\nX-Sum: 6\r\n\r\n");
     assert_eq!(app.next(Kind::Body).bytes, b"0123");
+    app.lend(&request, 100, false).unwrap();
     app.next(Kind::BodyLimit);
     app.reactor.raise_body_limit(request.slot, request.ticket(), 6).unwrap();
     let last = app.next(Kind::Body);

@@ -1,8 +1,9 @@
 //! A request body that didn't come together with its head.
 //!
 //! Bytes are kept until the application asks for them, up to a window; then they are delivered as far as
-//! its credit reaches, or kept up to the limit when it wants them whole. Nothing is reserved for what a
-//! client merely declares, and nobody who doesn't read is sent more than one window.
+//! its credit reaches. What comes while nothing is kept may be received straight into the application's
+//! memory. Nothing is reserved for what a client merely declares, and nobody who doesn't read is sent more
+//! than one window.
 
 use llhttp::{Record, State};
 
@@ -17,18 +18,14 @@ use crate::timestamp::Timestamp;
 /// Bytes of a body kept ahead of what was asked for.
 const UNASKED_BYTES: usize = 64 * 1024;
 
-/// How many times what has come of a body that is wanted whole there may be room for.
-const GROWTH: usize = 4;
-
 /// What the application wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
     /// Nothing yet.
     Unasked,
-    /// So many more bytes, as they come.
-    Pieces { credit: u64 },
-    /// All that is left of it.
-    Whole,
+    /// So many more bytes, as they come; perhaps all that is left of it. Somebody waits for them, until they
+    /// have come.
+    Pieces { credit: u64, is_whole: bool, is_awaited: bool },
     /// Nothing any more: it was answered. The rest is read and dropped, so that the connection can go on.
     Discard,
 }
@@ -100,9 +97,15 @@ impl Receiving {
         }
         match self.wish {
             Wish::Unasked => !self.is_over() && self.bytes.len() < UNASKED_BYTES,
-            // What lies below the limit can be had, whatever was declared.
-            Wish::Pieces { .. } => self.received <= self.limit && self.bytes.len() < UNASKED_BYTES,
-            Wish::Whole | Wish::Discard => !self.is_over(),
+            // What lies below the limit can be had, whatever was declared, unless all is wanted. Between two
+            // asks the rest stays where it is, so that it needn't be copied when it is asked for.
+            Wish::Pieces { is_whole, is_awaited, .. } => {
+                is_awaited
+                    && self.received <= self.limit
+                    && self.bytes.len() < UNASKED_BYTES
+                    && !(is_whole && self.is_over())
+            }
+            Wish::Discard => !self.is_over(),
         }
     }
 
@@ -116,14 +119,50 @@ impl Receiving {
     }
 
     pub(super) fn ask(&mut self, credit: Credit) {
-        self.wish = match (self.wish, credit) {
-            (Wish::Discard, _) => Wish::Discard,
-            (Wish::Whole, _) | (_, Credit::Whole) => Wish::Whole,
-            (Wish::Pieces { credit }, Credit::Bytes(more)) => {
-                Wish::Pieces { credit: credit.saturating_add(more) }
-            }
-            (Wish::Unasked, Credit::Bytes(credit)) => Wish::Pieces { credit },
+        let (more, wants_all) = match credit {
+            Credit::Bytes(more) => (more, false),
+            Credit::Whole(more) => (more, true),
         };
+        let (credit, is_whole) = match self.wish {
+            Wish::Discard => return,
+            Wish::Unasked => (0, false),
+            Wish::Pieces { credit, is_whole, .. } => (credit, is_whole),
+        };
+        self.wish = Wish::Pieces {
+            credit: credit.saturating_add(more),
+            is_whole: is_whole || wants_all,
+            is_awaited: true,
+        };
+    }
+
+    /// How many bytes may be received straight into the application's memory: everything that comes next
+    /// is content, and asked for.
+    fn direct_room(&self) -> u64 {
+        let (Some(declared), Wish::Pieces { credit, .. }) = (self.declared, self.wish) else { return 0 };
+        if !self.bytes.is_empty() || !self.has_room() {
+            return 0;
+        }
+        credit.min(declared.min(self.limit).saturating_sub(self.received))
+    }
+
+    /// So many bytes were received into the application's memory.
+    fn note_direct(&mut self, count: usize) {
+        self.record.clear_body();
+        self.awaits_continue = false;
+        self.received += count as u64;
+        self.spend(count);
+    }
+
+    fn spend(&mut self, count: usize) {
+        self.delivered += count as u64;
+        if let Wish::Pieces { credit, is_awaited, .. } = &mut self.wish {
+            *credit -= count as u64;
+            *is_awaited &= *credit > 0;
+        }
+    }
+
+    fn is_asked(&self) -> bool {
+        matches!(self.wish, Wish::Pieces { .. })
     }
 
     /// Its request is answered: what still comes is dropped.
@@ -139,8 +178,7 @@ impl Receiving {
 
     /// True once, when the client waits for a 100 that is now due.
     pub(super) fn take_continue(&mut self) -> bool {
-        let is_asked = matches!(self.wish, Wish::Whole | Wish::Pieces { .. });
-        is_asked && !self.is_over() && std::mem::take(&mut self.awaits_continue)
+        self.is_asked() && !self.is_over() && std::mem::take(&mut self.awaits_continue)
     }
 
     /// Whether the client may not send the body at all: it waits for a 100 and nothing has come.
@@ -149,10 +187,6 @@ impl Receiving {
     }
 
     pub(super) fn take_in(&mut self, input: &[u8]) {
-        let coming = self.record.body.iter().map(|span| span.len()).sum::<usize>();
-        if self.wish == Wish::Whole && self.bytes.capacity() - self.bytes.len() < coming {
-            self.make_room(coming);
-        }
         for span in &self.record.body {
             let piece = span.of(input);
             self.received += piece.len() as u64;
@@ -164,16 +198,6 @@ impl Receiving {
         self.record.clear_body();
     }
 
-    /// Room for a piece, and for more of what was declared: the larger a body has become, the more of it is
-    /// likely to come, and growing by halves would copy it as often again. What a client merely declares is
-    /// no reason for anything.
-    fn make_room(&mut self, needed: usize) {
-        let missing = self.declared.map_or(0, |declared| declared.saturating_sub(self.delivered));
-        let missing = usize::try_from(missing).unwrap_or(usize::MAX).saturating_sub(self.bytes.len());
-        let likely = self.bytes.len().saturating_mul(GROWTH);
-        self.bytes.reserve(missing.min(likely).max(needed));
-    }
-
     /// What may be delivered now: as much as was asked for and is within the limit.
     fn take_out(&mut self, credit: u64) -> Vec<u8> {
         let allowed = credit.min(self.limit.saturating_sub(self.delivered));
@@ -182,10 +206,7 @@ impl Receiving {
             return Vec::new();
         }
         let rest = self.bytes.split_off(count);
-        self.delivered += count as u64;
-        if let Wish::Pieces { credit } = &mut self.wish {
-            *credit -= count as u64;
-        }
+        self.spend(count);
         std::mem::replace(&mut self.bytes, rest)
     }
 
@@ -222,6 +243,46 @@ impl Connection {
         Step { taken: progress.consumed, event: self.poll_body() }
     }
 
+    /// How many bytes may be received straight into the application's memory, to be told by `handle_direct`.
+    pub fn direct_room(&self) -> usize {
+        let Some(body) = self.receiving.as_ref().filter(|_| self.reading == Reading::Body) else { return 0 };
+        usize::try_from(body.direct_room()).unwrap_or(usize::MAX)
+    }
+
+    /// How many bytes are kept of the body of this request; None when the application isn't to have any.
+    pub fn kept_of_body(&self, ticket: Ticket) -> Option<usize> {
+        let body = self.receiving.as_ref().filter(|body| body.ticket == ticket && body.is_asked());
+        body.map(|body| body.bytes.len())
+    }
+
+    /// Takes back what is left of the credit for the body of this request.
+    pub fn take_back_credit(&mut self, ticket: Ticket) {
+        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+        if let Some(Wish::Pieces { credit, is_awaited, .. }) = body.map(|body| &mut body.wish) {
+            (*credit, *is_awaited) = (0, false);
+        }
+    }
+
+    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`; the event
+    /// that follows tells no bytes of its own, but may tell the end.
+    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
+        let body = self.receiving.as_mut()?;
+        let progress = self.parser.execute(bytes, &mut body.record);
+        body.note_direct(bytes.len());
+        match progress.state {
+            State::Complete => {
+                body.is_complete = true;
+                self.message_complete();
+            }
+            State::More => {}
+            State::Failed(error) => {
+                self.fail_body(cx, RequestError::Syntax { kind: error.kind, offset: error.offset });
+            }
+        }
+        self.rearm(cx);
+        self.poll_body()
+    }
+
     /// Where reading goes once a message has come whole.
     pub(super) fn message_complete(&mut self) {
         if self.reading != Reading::Closed {
@@ -237,23 +298,15 @@ impl Connection {
     pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {
         let body = self.receiving.as_mut()?;
         let ticket = body.ticket;
-        let credit = match body.wish {
-            Wish::Unasked | Wish::Discard => return None,
-            Wish::Pieces { credit } => credit,
-            Wish::Whole => u64::MAX,
-        };
+        let Wish::Pieces { credit, is_whole, is_awaited } = body.wish else { return None };
         if let Some(error) = body.failure {
             self.receiving = None;
             return Some(Event::BodyFailed { ticket, error });
         }
-        let is_whole = body.wish == Wish::Whole;
         let is_late = body.is_over() && (is_whole || body.delivered == body.limit || body.awaits_continue);
-        if is_late && credit > 0 {
+        if is_late && is_awaited {
             return (!std::mem::replace(&mut body.is_limit_told, true))
                 .then_some(Event::BodyLimit { ticket, raises: body.raises });
-        }
-        if is_whole && !body.is_complete {
-            return None;
         }
         let bytes = body.take_out(credit);
         let end = body.is_complete && body.bytes.is_empty();

@@ -40,6 +40,10 @@ pub struct Pair {
     is_over: bool,
     /// Bytes of the raw connection that the application still wants to have.
     raw_wanted: u64,
+    /// Bodies are received straight into the application's memory where they can be.
+    pub is_direct: bool,
+    /// The body that is wanted whole, and what has come of it.
+    wanted: Option<(Ticket, Vec<u8>)>,
 }
 
 impl Pair {
@@ -58,6 +62,8 @@ impl Pair {
             received: Vec::new(),
             is_over: false,
             raw_wanted: 0,
+            is_direct: false,
+            wanted: None,
         }
     }
 
@@ -130,6 +136,15 @@ impl Pair {
         self.pump();
     }
 
+    /// Has the application ask for all of a body: what comes is told at its end.
+    pub fn want_body(&mut self, ticket: Ticket) {
+        if self.connection.is_open(ticket) && self.wanted.as_ref().is_none_or(|(wanted, _)| *wanted != ticket)
+        {
+            self.wanted = Some((ticket, Vec::new()));
+        }
+        self.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole(u64::MAX)));
+    }
+
     /// Has the application ask for raw pieces until it has so many bytes.
     pub fn read_raw(&mut self, bytes: u64) {
         self.raw_wanted += bytes;
@@ -188,6 +203,11 @@ impl Pair {
 
     fn feed(&mut self) {
         while !self.inbox.is_empty() && !self.is_over && self.connection.wants_input() {
+            let room = self.connection.direct_room().min(self.inbox.len());
+            if self.is_direct && room > 0 {
+                self.feed_directly(room);
+                continue;
+            }
             let inbox = std::mem::take(&mut self.inbox);
             let step = self.connection.handle_input(&mut self.cx, &inbox);
             let taken = step.taken;
@@ -206,6 +226,23 @@ impl Pair {
             self.has_ended = false;
             self.connection.handle_eof(&mut self.cx);
         }
+    }
+
+    fn feed_directly(&mut self, room: usize) {
+        let bytes = self.inbox.drain(..room).collect::<Vec<_>>();
+        let event = self.connection.handle_direct(&mut self.cx, &bytes);
+        let happening = match event {
+            Some(Event::Body { ticket, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
+                Happening::Body { ticket, bytes, trailers: None }
+            }
+            None => Happening::Piece { kind: "piece", bytes },
+            Some(event) => {
+                self.tell(Happening::Piece { kind: "piece", bytes });
+                Happening::of(event)
+            }
+        };
+        self.tell(happening);
+        self.transmit();
     }
 
     fn poll_events(&mut self) {
@@ -245,9 +282,16 @@ impl Pair {
                     Some(body) => self.has_whole(number, &body),
                     None if self.habit == Habit::Ignore => {}
                     None => {
-                        let asked = self.connection.handle_credit(&mut self.cx, ticket, Credit::Whole);
+                        let credit = Credit::Whole(u64::MAX);
+                        let asked = self.connection.handle_credit(&mut self.cx, ticket, credit);
                         assert!(asked.is_ok(), "a body that is arriving can be asked for");
+                        self.wanted = Some((ticket, Vec::new()));
                     }
+                }
+            }
+            Happening::Piece { kind: "piece", bytes } if self.wanted.is_some() => {
+                if let Some((_, whole)) = &mut self.wanted {
+                    whole.extend(bytes);
                 }
             }
             Happening::Piece { kind, bytes } => {
@@ -261,7 +305,11 @@ impl Pair {
             Happening::Body { ticket, bytes, trailers } => {
                 let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
                 self.log.extend(trailers.map(|trailers| format!("trailers {trailers}")));
-                self.has_whole(number, &bytes);
+                let whole = match self.wanted.take_if(|(wanted, _)| *wanted == ticket) {
+                    Some((_, came)) => [came, bytes].concat(),
+                    None => bytes,
+                };
+                self.has_whole(number, &whole);
             }
             Happening::Other(line) => self.log.push(line),
         }

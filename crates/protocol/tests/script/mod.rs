@@ -96,7 +96,7 @@ fn obey(pair: &mut Pair, command: u8) {
         0x14 => pair.command(|connection, cx| connection.handle_write(cx, ticket, BODY)),
         0x15 => pair.command(|connection, cx| connection.handle_end(cx, ticket, b"z: z\r\n")),
         0x16 => pair.command(|connection, cx| connection.handle_inform(cx, ticket, 103, b"")),
-        0x17 => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole)),
+        0x17 => pair.want_body(ticket),
         0x18 => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(5))),
         0x19 => pair.command(|connection, cx| connection.handle_raise(cx, ticket, 1000)),
         0x1a => pair.advance([1, 999, 5001, 15_000][usize::from(command & 3)]),

@@ -5,10 +5,13 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use protocol::{Answer, Limits, Payload, Ticket};
-use reactor::{Address, Batch, Bind, HeadBlock, Kind, RECORD_WORDS, Reactor, flag};
+use reactor::{Address, Batch, Bind, Gone, HeadBlock, Kind, RECORD_WORDS, Reactor, flag};
+
+use crate::memory::Memory;
 
 /// What is waited for comes at once or never; a busy machine is given this long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,6 +31,8 @@ pub struct Seen {
     /// Of a request: the id of the client that sent it.
     pub client: u64,
     pub trailers: Option<Vec<u8>>,
+    /// Of bytes of a body.
+    pub count: u32,
 }
 
 impl Seen {
@@ -53,6 +58,8 @@ pub struct App {
     large: Vec<Option<Vec<u8>>>,
     /// What it was told and hasn't looked at.
     pub inbox: VecDeque<Seen>,
+    /// Memory that was lent comes back here.
+    pub returned: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
 
 impl App {
@@ -70,7 +77,14 @@ impl App {
             bytes: vec![0; 64 * 1024],
             large: Vec::new(),
             inbox: VecDeque::new(),
+            returned: channel(),
         }
+    }
+
+    /// Lends memory for the next bytes of a body.
+    pub fn lend(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Gone> {
+        let memory = Memory::boxed(size, &self.returned.0);
+        self.reactor.receive_body(request.slot, request.ticket(), memory, is_whole)
     }
 
     pub fn connect(&self) -> Peer {
@@ -98,6 +112,11 @@ impl App {
                 client = head.client_id();
             }
             let bytes = match flags & flag::LARGE {
+                0 if record[0] & 0xff == Kind::Body as u32 => {
+                    let mut memory = self.returned.1.try_recv().unwrap_or_default();
+                    memory.truncate(record[7] as usize);
+                    memory
+                }
                 0 => self.bytes[record[5] as usize..][..record[6] as usize].to_vec(),
                 _ => self.large[record[5] as usize].take().unwrap(),
             };
@@ -111,6 +130,7 @@ impl App {
                 bytes,
                 target,
                 client,
+                count: record[7],
                 trailers: has_trailers.then(|| self.large[record[4] as usize].take().unwrap()),
             });
         }

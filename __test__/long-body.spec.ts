@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import test from 'ava'
+import type { RequestBody } from '../src/index.ts'
+import { Response } from '../src/index.ts'
+import { CHUNKED_POST, hold, open, postHead, until } from './support.ts'
+import type { Wire } from './support.ts'
+
+const MEBIBYTE = 1024 * 1024
+const LIMIT = { bodySizeLimit: Number.POSITIVE_INFINITY }
+
+/** Content in which no part is like another. */
+function content(length: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE((at * 2654435761) % 2 ** 32, at)
+  return bytes
+}
+
+const digest = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex')
+
+async function digestOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha1')
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
+}
+
+/** Takes the memory of bytes away from whoever else has it. */
+const transferred = (bytes: Uint8Array): Uint8Array => structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] })
+
+const READS: Record<string, (body: RequestBody) => Promise<string>> = {
+  whole: async (body) => digest(await body.buffer()),
+  'whole, behind its first piece': async (body) => {
+    const first = (await body.read()) ?? new Uint8Array(0)
+    return digest(Buffer.concat([first, await body.buffer()]))
+  },
+  'whole, and taken away': async (body) => digest(transferred(await body.buffer())),
+  'piece by piece': (body) => digestOf(body),
+  'piece by piece, each taken away': async (body) => {
+    const hash = createHash('sha1')
+    for await (const piece of body) {
+      const copy = transferred(Uint8Array.from(piece))
+      // Small pieces may lie in a pool of Node's, which can't be given away.
+      if (piece.length === piece.buffer.byteLength) hash.update(transferred(piece))
+      else hash.update(copy)
+    }
+    return hash.digest('hex')
+  },
+  'as a stream of the web': (body) => digestOf(body.stream() as unknown as AsyncIterable<Uint8Array>),
+}
+
+/** Sends content in pieces of uneven lengths, as chunks or under its length. */
+function upload(wire: Wire, bytes: Buffer, isChunked: boolean): void {
+  wire.send(isChunked ? `${CHUNKED_POST}\r\n` : postHead(bytes.length))
+  for (let at = 0, piece = 1; at < bytes.length; at += piece, piece = (piece * 7) % 150_001) {
+    const part = bytes.subarray(at, at + piece)
+    if (isChunked) wire.send(`${part.length.toString(16)}\r\n`)
+    wire.socket.write(part)
+    if (isChunked) wire.send('\r\n')
+  }
+  if (isChunked) wire.send('0\r\n\r\n')
+}
+
+for (const [how, read] of Object.entries(READS)) {
+  for (const length of [20_000, 200_000, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 5 * MEBIBYTE]) {
+    test(`a body of ${length} bytes is the same, ${how}`, async (t) => {
+      const { connect } = await open(t, async (request) => Response.text(await read(request.getBody())), LIMIT)
+      const wire = await connect()
+      const bytes = content(length)
+      for (const isChunked of [false, true]) {
+        wire.received = ''
+        upload(wire, bytes, isChunked)
+        await wire.until((text) => text.endsWith(digest(bytes)))
+      }
+      t.pass()
+    })
+  }
+}
+
+test('a body that is closed between two pieces is dropped, and the connection goes on', async (t) => {
+  const { connect } = await open(
+    t,
+    async (request) => {
+      const body = request.getBody()
+      await body.read()
+      body.close()
+      return Response.text('enough')
+    },
+    LIMIT,
+  )
+  const wire = await connect()
+  for (const isChunked of [false, true]) {
+    wire.received = ''
+    upload(wire, content(3 * MEBIBYTE), isChunked)
+    await wire.until((text) => text.endsWith('enough'))
+  }
+  t.pass()
+})
+
+test.serial('what clients merely declare takes no memory', async (t) => {
+  const { connect, next } = await hold(t, LIMIT)
+  const { arrayBuffers } = process.memoryUsage()
+  const reads: Promise<unknown>[] = []
+  const wires: Wire[] = []
+  for (let at = 0; at < 50; at++) {
+    const wire = await connect()
+    wire.send(postHead(100 * MEBIBYTE))
+    wires.push(wire)
+    const { request } = await next()
+    reads.push(request.getBody().buffer().catch((error: unknown) => error))
+  }
+  const growth = process.memoryUsage().arrayBuffers - arrayBuffers
+  t.true(growth < 2 * MEBIBYTE, `${growth} bytes for 50 bodies of which nothing has come`)
+  // A little of each, and there is room for some more, but not for all that was declared.
+  for (const wire of wires) wire.send('x')
+  await until(() => process.memoryUsage().arrayBuffers - arrayBuffers > 40 * MEBIBYTE)
+  t.true(process.memoryUsage().arrayBuffers - arrayBuffers < 60 * MEBIBYTE)
+  for (const wire of wires) wire.socket.destroy()
+  t.is((await Promise.all(reads)).filter((error) => error instanceof Error).length, 50)
+})

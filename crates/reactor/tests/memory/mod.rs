@@ -1,0 +1,30 @@
+//! Memory that a test lends for a body; it comes back when the reactor lets it go.
+
+#![allow(unreachable_pub, reason = "each test file has this as a module")]
+
+use std::sync::mpsc::Sender;
+
+use reactor::Place;
+
+pub struct Memory {
+    bytes: Vec<u8>,
+    back: Sender<Vec<u8>>,
+}
+
+impl Memory {
+    pub fn boxed(size: usize, back: &Sender<Vec<u8>>) -> Box<Memory> {
+        Box::new(Memory { bytes: vec![0; size], back: back.clone() })
+    }
+}
+
+impl Place for Memory {
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = self.back.send(std::mem::take(&mut self.bytes));
+    }
+}
