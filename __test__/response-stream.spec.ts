@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Request, Streamed } from '../src/index.ts'
@@ -300,3 +301,34 @@ for (const [what, then] of Object.entries<() => unknown>({
     t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/other ')).end(), /well$/)
   })
 }
+
+test('a client that takes all there is at once does not keep others waiting', async (t) => {
+  const count = 1024
+  const piece = Buffer.alloc(64 * 1024, 'x')
+  let sinceTurn = 0
+  let most = 0
+  const { port } = await open(t, () => {
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < count; at++) {
+        most = Math.max(most, ++sinceTurn)
+        yield piece
+      }
+    }
+    return new Response(200, { 'content-length': count * piece.length }, pieces())
+  })
+  let immediate = setImmediate(function turn() {
+    sinceTurn = 0
+    immediate = setImmediate(turn)
+  })
+  t.teardown(() => clearImmediate(immediate))
+  // It reads on a thread of its own, or the socket would fill up and hold the answer up by itself.
+  const reader = new Worker(
+    `const { workerData: port } = require('node:worker_threads')
+     const socket = require('node:net').connect({ port, host: '127.0.0.1' })
+     socket.write('GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n')
+     socket.resume()`,
+    { eval: true, workerData: port },
+  )
+  await once(reader, 'exit')
+  t.true(most > 0 && most <= 40, `${most} pieces of 64 KiB in one turn of the event loop`)
+})

@@ -25,6 +25,8 @@ import { trailerLines } from './trailers.ts'
 const HIGH_WATER = 64 * 1024
 /** Long pieces are handed to the engine in portions of this size, in bytes. */
 const PORTION = 256 * 1024
+/** Bytes that one answer writes before others have their turn. */
+const TURN = 1024 * 1024
 /** How long the head waits for the first bytes, in milliseconds. */
 const HEAD_WAIT = 100
 /** What the engine says where the system has no way to send files. */
@@ -67,6 +69,8 @@ export class ResponseStream {
   #isReading = false
   #hasEnded = false
   #isBlocked = false
+  /** Bytes since it last let others have their turn. */
+  #sinceTurn = 0
   #isTickPlanned = false
   #isPeerDone = false
   /** The engine sends the rest by itself. */
@@ -242,8 +246,18 @@ export class ResponseStream {
     // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
     const waiting = this.#owner.hot.write(this.#slot, this.#ticket, isShared ? new Uint8Array(data) : data)
-    if (waiting < 0) this.#leave()
-    else this.#isBlocked = waiting > HIGH_WATER
+    if (waiting < 0) return this.#leave()
+    this.#isBlocked = waiting > HIGH_WATER
+    this.#sinceTurn += data.length
+    if (this.#isBlocked || this.#sinceTurn >= TURN) this.#endTurn()
+  }
+
+  /** A client that takes everything at once must not keep the event loop busy with one answer. */
+  #endTurn(): void {
+    this.#sinceTurn = 0
+    if (this.#isBlocked) return
+    this.#isBlocked = true
+    setImmediate(goOn, this)
   }
 
   /** Sees to it that the head has been handed over; false when nobody is there for it. */
@@ -410,6 +424,10 @@ export class ResponseStream {
 
 /** Streams whose source may have paused. One tick serves all, however many were written to. */
 let pausing: ResponseStream[] = []
+
+function goOn(stream: ResponseStream): void {
+  stream.onDrained()
+}
 
 function tick(): void {
   const streams = pausing
