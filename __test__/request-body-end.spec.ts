@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import test from 'ava'
 import { ClientException, Request, Response, StateError } from '../src/index.ts'
 import type { RequestBody } from '../src/index.ts'
-import { CHUNKED_POST, GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, postHead, until } from './support.ts'
+import { CHUNKED_POST, GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, keepErrors, postHead, until } from './support.ts'
 import type { Held } from './support.ts'
 
 test('a closed body gives nothing more, and a read that waits gives null', async (t) => {
@@ -151,4 +151,56 @@ test('a stop rejects the reads of bodies that take too long', async (t) => {
   await reading
   await until(() => request.getSignal().aborted)
   t.pass()
+})
+
+for (const [how, length] of Object.entries({ 'that came with its head': 5, 'that is to come': 10 })) {
+  test(`whoever waits for the end of a body ${how} hears of it once, whatever it is`, async (t) => {
+    const ends: Record<string, (held: Awaited<ReturnType<typeof holdOne>>) => unknown> = {
+      'it was read': ({ wire, request }) => {
+        wire.send('x'.repeat(length - 5))
+        return request.getBody().buffer()
+      },
+      'it was read piece by piece': ({ wire, request }) => {
+        wire.send('x'.repeat(length - 5))
+        return collected(request.getBody())
+      },
+      'it is not wanted': ({ request }) => request.getBody().close(),
+      'the request was answered': ({ answer }) => answer(new Response(204)),
+      'the client has left': ({ wire }) => wire.socket.resetAndDestroy(),
+    }
+    for (const [end, bring] of Object.entries(ends)) {
+      const held = await holdOne(t, `${postHead(length)}hello`)
+      const body = held.request.getBody()
+      let calls = 0
+      const closed = new Promise<void>((resolve) => {
+        body.onClose(() => {
+          calls++
+          resolve()
+        })
+      })
+      t.is(calls, 0, end)
+      await bring(held)
+      await closed
+      t.true(body.isClosed(), end)
+      body.close()
+      body.onClose(() => calls++)
+      t.is(calls, 2, `${end}: once, and at once for those who come late`)
+      held.answer(new Response(204))
+      held.wire.socket.destroy()
+    }
+  })
+}
+
+test('a function that fails at the end of a body is logged, and the others are called', async (t) => {
+  const { logger, errors } = keepErrors()
+  const { request, answer } = await holdOne(t, `${postHead(5)}hello`, { logger })
+  let calls = 0
+  request.getBody().onClose(() => {
+    throw new Error('on purpose')
+  })
+  request.getBody().onClose(() => calls++)
+  t.is(await request.getBody().text(), 'hello')
+  t.is(calls, 1)
+  t.regex(errors[0]!.message, /close hook of a request body/)
+  answer(new Response(204))
 })

@@ -195,6 +195,17 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#dispatcher.hot.paceBody(this.slot, this.ticket, timeout, minimumRate)
   }
 
+  onDropped(callback: () => void): void {
+    const extra = this.#extra()
+    if (this.isAnswered || this.client().isClosed()) return callback()
+    extra.dropped = callback
+    this.#wait()
+  }
+
+  report(error: unknown): void {
+    this.#dispatcher.logger.error('a close hook of a request body failed', { exception: error })
+  }
+
   gone(): ClientException {
     return this.#dispatcher.gone(this)
   }
@@ -253,6 +264,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     const extra = this.#extra()
     extra.isSettled = true
     extra.incoming?.onAnswered()
+    extra.dropped?.()
     if (onWritten === null) {
       this.#dispatcher.waiting.delete(this.ticket)
     } else {
@@ -314,6 +326,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   onFailure(error: ClientException): void {
     this.#rare?.incoming?.onFailure(error)
+    this.#rare?.dropped?.()
   }
 
   onFileFailed(): void {
@@ -372,6 +385,8 @@ class Rare {
   client: Client | null = null
   whole: Buffer | null = null
   incoming: IncomingBody | null = null
+  /** To be called when the body isn't to be had any more. */
+  dropped: (() => void) | null = null
   stream: ResponseStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null

@@ -23,6 +23,10 @@ export interface BodySource {
   close(): void
   /** Whose it is; null when it was made by hand. */
   client(): Client | null
+  /** Has a function called when nothing is to be had any more, for whatever reason but its being read. */
+  onDropped(callback: () => void): void
+  /** A function that waited for the end has failed. */
+  report(error: unknown): void
 }
 
 const decoder = new TextDecoder()
@@ -46,6 +50,8 @@ export class RequestBody {
   /** It has been read to its end, has failed, or isn't wanted. */
   #isClosed = false
   #whole: Promise<Uint8Array> | null = null
+  /** Functions that wait for the end. */
+  #hooks: (() => void)[] | null = null
 
   /** @internal */
   constructor(source: BodySource | null) {
@@ -71,7 +77,7 @@ export class RequestBody {
       if (whole !== null) return isTaken ? EMPTY : this.#within(whole, limit)
       return limit === Number.POSITIVE_INFINITY ? await this.#source.rest() : await this.#receiveWithin(limit)
     } finally {
-      this.#isClosed = true
+      this.#setClosed()
     }
   }
 
@@ -106,7 +112,7 @@ export class RequestBody {
       const text = this.#source.text()
       if (text !== null) {
         this.#mode = WHOLE
-        this.#isClosed = true
+        this.#setClosed()
         return text
       }
     }
@@ -141,16 +147,16 @@ export class RequestBody {
     const whole = this.#source.whole()
     this.#mode = PIECES
     if (whole !== null) {
-      this.#isClosed = true
+      this.#setClosed()
       return isTaken || whole.length === 0 ? null : whole
     }
     this.#isReading = true
     try {
       const piece = await this.#source.read()
-      this.#isClosed ||= piece === null
+      if (piece === null) this.#setClosed()
       return piece
     } catch (error) {
-      this.#isClosed = true
+      this.#setClosed()
       throw error
     } finally {
       this.#isReading = false
@@ -254,8 +260,39 @@ export class RequestBody {
    */
   close(): void {
     if (this.#isClosed || this.#mode === WHOLE) return
-    this.#isClosed = true
+    this.#setClosed()
     this.#source.close()
+  }
+
+  /**
+   * Has a function called once there is nothing more to read: everything was read, reading has failed, the
+   * client has left, the request was answered, or `close` was called. At once when that is so already.
+   *
+   * @example request.getBody().onClose(() => progress.stop())
+   */
+  onClose(callback: () => void): void {
+    if (this.#hooks === null) {
+      this.#hooks = []
+      if (!this.#isClosed) this.#source.onDropped(() => this.#setClosed())
+    }
+    if (this.#isClosed) this.#run(callback)
+    else this.#hooks.push(callback)
+  }
+
+  #setClosed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const hooks = this.#hooks ?? []
+    this.#hooks = []
+    for (const hook of hooks) this.#run(hook)
+  }
+
+  #run(hook: () => void): void {
+    try {
+      hook()
+    } catch (error) {
+      this.#source.report(error)
+    }
   }
 }
 
@@ -281,7 +318,16 @@ function contentSource(content: string | Uint8Array): BodySource {
     raise: () => {},
     close: () => {},
     client: () => null,
+    onDropped: () => {},
+    report: rethrow,
   }
+}
+
+/** Nobody has a log for what was made by hand. */
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
 
 /** A body that the application makes piece by piece. */
@@ -329,6 +375,12 @@ class StreamedSource implements BodySource {
 
   client(): null {
     return null
+  }
+
+  onDropped(): void {}
+
+  report(error: unknown): void {
+    rethrow(error)
   }
 
   close(): void {
