@@ -79,14 +79,6 @@ export interface HotFunctions {
   copyHead(slab: Buffer, head: number): Buffer
 }
 
-/**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
 /** One connection's facts and the two commands that end it. */
 export declare class ClientFacts {
   /** Unique in the process, from 1. */

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,18 +115,35 @@ test.serial('a clone without Rust is told in one line what to install', (t) => {
   t.regex(stderr, /^busbar: building from source needs Rust 1\.\d+ or newer and a C compiler; install Rust from https:\S+\n$/)
 })
 
-built('the package carries what it needs and no sources', (t) => {
+/** What is said where the binary for a system is missing. */
+async function refusal(platform: string, arch: string): Promise<string> {
+  const directory = mkdtempSync(join(project, 'no-binary-'))
+  cpSync(join(installed, 'dist'), join(directory, 'dist'), { recursive: true })
+  cpSync(join(installed, 'package.json'), join(directory, 'package.json'))
+  const pretend = `Object.defineProperties(process, { platform: { value: '${platform}' }, arch: { value: '${arch}' } })`
+  writeFileSync(join(directory, 'main.mjs'), `${pretend}\nawait import('./dist/index.js').catch(({ message }) => console.log(message))`)
+  return (await run(process.execPath, [join(directory, 'main.mjs')])).stdout
+}
+
+built('a system without a binary is told so, and what was looked for', async (t) => {
+  t.regex(
+    await refusal('freebsd', 'x64'),
+    /^busbar has no binary that can be loaded on freebsd x64; there are some for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
+  )
+})
+
+built('the package carries what it needs and no sources', async (t) => {
   const { files, napi } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
     files: string[]
     napi: { binaryName: string; targets: string[] }
   }
-  for (const file of ['LICENSE', 'NOTICE', 'README.md', 'index.js', 'index.d.ts']) t.true(existsSync(join(installed, file)), file)
+  for (const file of ['LICENSE', 'NOTICE', 'README.md', 'index.d.ts']) t.true(existsSync(join(installed, file)), file)
   for (const directory of ['src', 'crates', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
   t.true(files.includes('*.node'))
-  const loader = readFileSync(join(installed, 'index.js'), 'utf8')
   for (const target of napi.targets) {
-    const [arch, , system, abi] = target.split('-')
-    const platform = [system, arch === 'x86_64' ? 'x64' : 'arm64', ...(abi === undefined ? [] : [abi])].join('-')
-    t.true(loader.includes(`./${napi.binaryName}.${platform}.node`), target)
+    const [processor, , system, abi] = target.split('-')
+    const arch = processor === 'x86_64' ? 'x64' : 'arm64'
+    const platform = [system, arch, ...(abi === undefined ? [] : [abi])].join('-')
+    t.true((await refusal(system!, arch)).includes(`/${napi.binaryName}.${platform}.node: `), target)
   }
 })

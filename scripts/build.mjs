@@ -34,7 +34,7 @@ const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
 const napi = new URL('node_modules/@napi-rs/cli/dist/cli.js', root).pathname
 const manifest = 'crates/binding/Cargo.toml'
 run(process.execPath, [
-  napi, 'build', '--platform', '--release', '--esm', '--manifest-path', manifest, '--output-dir', '.',
+  napi, 'build', '--platform', '--release', '--no-js', '--manifest-path', manifest, '--output-dir', '.',
   '--dts-header', header, '--', '--locked', '--quiet',
 ])
 rmSync(new URL('dist', root), { recursive: true, force: true })
@@ -43,7 +43,7 @@ run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname
 await build({
   cwd: fileURLToPath(root),
   input: { index: 'src/index.ts', cli: 'src/cli.ts' },
-  external: ['../index.js', /^node:/],
+  external: [/^node:/],
   platform: 'node',
   logLevel: 'warn',
   output: {

@@ -1,8 +1,13 @@
 /**
- * The door to the native half: the only file that knows there is an addon.
+ * The door to the native half: the only file, but for the one that loads it, that knows there is an addon.
  */
-export { ClientFacts, Engine } from '../index.js'
+import type * as Addon from '../index.js'
+import { loadAddon } from './addon.ts'
+
 export type { BoundAddress, EngineLimits, HotFunctions, ListenOptions } from '../index.js'
+export const { ClientFacts, Engine } = loadAddon()
+export type ClientFacts = Addon.ClientFacts
+export type Engine = Addon.Engine
 
 /** Words in one record of a notice. */
 export const RECORD_WORDS = 8
