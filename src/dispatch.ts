@@ -5,7 +5,7 @@
  * Per request it makes a Request with its origin and an AsyncResource; nothing is registered unless
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
-import { AsyncResource } from 'node:async_hooks'
+import { AsyncResource } from './builtin.ts'
 import { HandlerTimeout } from './handler-timeout.ts'
 import type { Acceptor, AcceptorHost } from './acceptor.ts'
 import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'

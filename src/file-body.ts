@@ -1,10 +1,8 @@
 /**
  * Files as bodies: opened when the answer begins, read as fast as the client takes them.
  */
-import { close, constants, fstat, open, read, realpath, stat } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
-import { resolve, sep } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from './builtin.ts'
 import { HandlerError, HttpErrorException } from './errors.ts'
 import type { FieldsInit } from './fields.ts'
 import type { Response } from './response.ts'

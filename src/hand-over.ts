@@ -5,7 +5,7 @@
  *   the response ──► its body is read ──► earlier answers are sent, then the 101 ──► the callback
  * ```
  */
-import { AsyncResource } from 'node:async_hooks'
+import { AsyncResource } from './builtin.ts'
 import { noteExported, setDriving } from './client.ts'
 import type { Dispatcher } from './dispatch.ts'
 import { ClientException, HandlerError } from './errors.ts'

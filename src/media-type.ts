@@ -1,7 +1,7 @@
 /**
  * What kind of content a file has, by the end of its name.
  */
-import { extname } from 'node:path'
+import { extname } from './builtin.ts'
 
 const UTF8 = '; charset=utf-8'
 

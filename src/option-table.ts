@@ -1,7 +1,7 @@
 /**
  * Every option with its default and what it may be: the one place that says so.
  */
-import { totalmem } from 'node:os'
+import { totalmem } from './builtin.ts'
 import { OptionError } from './errors.ts'
 import { TOKEN } from './token.ts'
 
