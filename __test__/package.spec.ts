@@ -125,6 +125,10 @@ async function refusal(platform: string, arch: string): Promise<string> {
   return (await run(process.execPath, [join(directory, 'main.mjs')])).stdout
 }
 
+built('what is loaded at start is ASCII, which V8 keeps in half the memory', (t) => {
+  for (const file of ['index.js', 'busbar.js']) t.notRegex(readFileSync(join(installed, 'dist', file), 'utf8'), /[^\0-\x7f]/, file)
+})
+
 built('a system without a binary is told so, and what was looked for', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),

@@ -49,6 +49,8 @@ await build({
   output: {
     dir: 'dist',
     format: 'esm',
+    // They stand in the .d.ts; here each start would read them again.
+    comments: false,
     // What is loaded only when it is needed has files of its own.
     chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
   },

@@ -167,7 +167,7 @@ function badValue(name: string, text: string): InvalidHeaderException {
   const code = text.charCodeAt(at)
   if (code > 0xff) {
     return new InvalidHeaderException(
-      `header ${name} has a character above U+00FF at ${at}; send it as RFC 8187 says, ${name}*=UTF-8''…, or percent-encode it`,
+      `header ${name} has a character above U+00FF at ${at}; send it as RFC 8187 says, ${name}*=UTF-8''..., or percent-encode it`,
     )
   }
   const shown = `0x${code.toString(16).padStart(2, '0')}`

@@ -76,7 +76,7 @@ export function checkDriverFactory(factory: HttpDriverFactory): HttpDriverFactor
 /** The same if it is one, else a throw that says what one is. */
 export function checkClientFactory(factory: ClientFactory): ClientFactory {
   if (typeof factory?.createClient === 'function') return factory
-  throw new OptionError('clientFactory', factory, 'an object with createClient(socket, …)')
+  throw new OptionError('clientFactory', factory, 'an object with createClient(socket, ...)')
 }
 
 /** The same if it is one, else a throw that says what one is. */
