@@ -102,7 +102,7 @@ mod tests {
     use protocol::{Answer, Limits, Payload, Ticket};
 
     use super::*;
-    use crate::{Address, Bind, Kind, RECORD_WORDS};
+    use crate::{Address, Bind, Kind, Place, RECORD_WORDS};
 
     /// A reactor with one client that it has accepted, and the memory of its turns.
     struct Served {
@@ -140,6 +140,27 @@ mod tests {
             requests.map(|record| (record[1], Ticket(record[2].into()))).collect()
         }
 
+        /// One turn; returns the requests that came.
+        fn turn(&mut self) -> Vec<(u32, Ticket)> {
+            self.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap())
+        }
+
+        /// Has the client send a request; returns it.
+        fn send(&mut self, request: &str) -> (u32, Ticket) {
+            self.client.write_all(request.as_bytes()).unwrap();
+            loop {
+                if let Some(request) = self.turn().pop() {
+                    break request;
+                }
+            }
+        }
+
+        /// Whether a turn had something to tell.
+        fn is_told(&mut self) -> bool {
+            self.turn();
+            self.words[0] & 0xff != Kind::Request as u32
+        }
+
         /// Lets time pass without looking at any socket.
         fn expire_after(&mut self, millis: u64) -> Vec<(u32, Ticket)> {
             self.reactor.cx.now = self.reactor.cx.now.after_millis(millis);
@@ -152,18 +173,41 @@ mod tests {
 
         /// Answers a request with more than the kernel takes; the client reads nothing of it.
         fn answer_too_much(&mut self) {
-            self.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-            let (slot, ticket) = loop {
-                if let Some(request) =
-                    self.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap()).pop()
-                {
-                    break request;
-                }
-            };
+            let (slot, ticket) = self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             let payload = Payload::Full(&[b'x'; 16 * 1024 * 1024]);
             let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
             self.reactor.respond(slot, ticket, answer).unwrap();
             self.reactor.flush();
+        }
+    }
+
+    struct Memory(Vec<u8>);
+
+    impl Place for Memory {
+        fn bytes(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+    }
+
+    #[test]
+    fn a_client_whose_body_the_application_lets_wait_is_not_late() {
+        for is_lent in [false, true] {
+            let mut served = Served::open();
+            let (slot, ticket) = served.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+            match is_lent {
+                false => served.reactor.await_body(slot, ticket, false).unwrap(),
+                true => {
+                    served.reactor.receive_body(slot, ticket, Box::new(Memory(vec![0; 10])), false).unwrap();
+                }
+            }
+            served.client.write_all(b"01234").unwrap();
+            // It is announced, or has come into a part of the memory; and then nothing is done about it.
+            while !served.is_told() {}
+            for _ in 0..3 {
+                served.expire_after(16_000);
+                assert_eq!(served.phase(), Some(Phase::Serving), "lent: {is_lent}");
+            }
+            assert!(served.reactor.notices.is_empty());
         }
     }
 

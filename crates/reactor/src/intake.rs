@@ -119,6 +119,7 @@ impl Client {
     /// Bytes of a body have come, through the connection; `end` with what follows the last of them.
     pub(crate) fn take_piece(
         &mut self,
+        cx: &Context,
         notices: &mut VecDeque<Notice>,
         slot: u32,
         ticket: Ticket,
@@ -131,7 +132,7 @@ impl Client {
         });
         // That nothing follows is told even when the memory was full before.
         if is_due || end.is_some() {
-            self.give_back(notices, slot, ticket, end);
+            self.give_back(cx, notices, slot, ticket, end);
         }
     }
 
@@ -149,13 +150,13 @@ impl Client {
         lent.filled += count;
         match event {
             Some(Event::Body { ticket, end: true, trailers, .. }) => {
-                self.give_back(notices, slot, ticket, Some(trailers));
+                self.give_back(cx, notices, slot, ticket, Some(trailers));
                 None
             }
             event => {
                 if lent.is_due() {
                     let ticket = lent.ticket;
-                    self.give_back(notices, slot, ticket, None);
+                    self.give_back(cx, notices, slot, ticket, None);
                 }
                 event
             }
@@ -165,6 +166,7 @@ impl Client {
     /// Gives the memory back with what it holds.
     fn give_back(
         &mut self,
+        cx: &Context,
         notices: &mut VecDeque<Notice>,
         slot: u32,
         ticket: Ticket,
@@ -172,7 +174,7 @@ impl Client {
     ) {
         let count = self.intake.lent().map_or(0, |lent| lent.filled as u32);
         self.intake = Intake::Idle;
-        self.connection.take_back_credit(ticket);
+        self.connection.take_back_credit(cx, ticket);
         let flags = if end.is_some() { flag::END } else { 0 };
         let trailers = end.flatten().map(|trailers| head_block::lines(trailers.iter()));
         notices.push_back(Notice { count, flags, trailers, ..Notice::of(Kind::Body, slot, ticket.0) });
@@ -248,6 +250,8 @@ impl Reactor {
         // What is kept comes first, and by itself: behind it what comes needn't be copied.
         let count = if kept > 0 { kept } else { client.socket.waiting() };
         client.intake = Intake::Announced { ticket };
+        // From here on it is the application that is waited for.
+        client.connection.take_back_credit(&self.cx, ticket);
         self.notices.push_back(Notice {
             count: u32::try_from(count).unwrap_or(u32::MAX),
             ..Notice::of(Kind::BodyReady, slot, ticket.0)

@@ -238,7 +238,14 @@ impl Reactor {
                 }
                 Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
                 Some(Event::Body { ticket, bytes, end, trailers }) => {
-                    client.take_piece(&mut self.notices, slot, ticket, &bytes, end.then_some(trailers));
+                    client.take_piece(
+                        &self.cx,
+                        &mut self.notices,
+                        slot,
+                        ticket,
+                        &bytes,
+                        end.then_some(trailers),
+                    );
                     client.poll_events(&mut self.cx, &mut self.notices, slot);
                 }
                 Some(event) => {
@@ -437,7 +444,7 @@ impl Client {
         while let Some(event) = self.connection.poll_event(cx) {
             match event {
                 Event::Body { ticket, bytes, end, trailers } => {
-                    self.take_piece(notices, slot, ticket, &bytes, end.then_some(trailers));
+                    self.take_piece(cx, notices, slot, ticket, &bytes, end.then_some(trailers));
                 }
                 event => note(notices, slot, self.facts.id(), event),
             }

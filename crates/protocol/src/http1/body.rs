@@ -239,8 +239,9 @@ impl Connection {
             self.message_complete();
         }
         self.discard_what_is_unwanted(cx);
+        let event = self.poll_body();
         self.rearm(cx);
-        Step { taken: progress.consumed, event: self.poll_body() }
+        Step { taken: progress.consumed, event }
     }
 
     /// How many bytes may be received straight into the application's memory, to be told by `handle_direct`.
@@ -255,11 +256,13 @@ impl Connection {
         body.map(|body| body.bytes.len())
     }
 
-    /// Takes back what is left of the credit for the body of this request.
-    pub fn take_back_credit(&mut self, ticket: Ticket) {
+    /// Takes back what is left of the credit for the body of this request. Until it is asked for again its
+    /// client isn't late.
+    pub fn take_back_credit(&mut self, cx: &Context, ticket: Ticket) {
         let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
         if let Some(Wish::Pieces { credit, is_awaited, .. }) = body.map(|body| &mut body.wish) {
             (*credit, *is_awaited) = (0, false);
+            self.rearm(cx);
         }
     }
 

@@ -9,6 +9,11 @@ use crate::timestamp::Timestamp;
 /// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
 const GRACE_MILLIS: u64 = 5000;
 
+/// How long we must have left it alone, in milliseconds, and how much must have come by then, for its clock to
+/// begin anew. Shorter pauses of ours are those between two asks: they don't count, but what came before does.
+const PAUSE_MILLIS: u64 = 1000;
+const PAUSE_BYTES: u64 = 64 * 1024;
+
 /// The pace of one body.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -18,7 +23,9 @@ pub(super) struct Pace {
     minimum_rate: u64,
     /// We are reading it.
     is_awaited: bool,
-    /// Since when we have been, and how much had come by then.
+    /// When we stopped.
+    paused: Timestamp,
+    /// Since when we have been, pauses apart, and how much had come by then.
     since: Timestamp,
     before: u64,
     /// What has come by now, and when the last of it did.
@@ -32,6 +39,7 @@ impl Pace {
             timeout: cx.limits.body_timeout,
             minimum_rate: cx.limits.minimum_body_rate,
             is_awaited: false,
+            paused: cx.now,
             since: cx.now,
             before: 0,
             received: 0,
@@ -45,18 +53,31 @@ impl Pace {
         self.minimum_rate = minimum_rate.unwrap_or(self.minimum_rate);
     }
 
-    /// Notes how much has come in all, and whether more is awaited. Its clock begins anew whenever that
-    /// becomes so.
+    /// Notes how much has come in all, and whether more is awaited.
     pub(super) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) {
-        if is_awaited && !self.is_awaited {
-            self.since = now;
-            self.before = received;
-            self.last = now;
-        } else if received > self.received {
+        match (self.is_awaited, is_awaited) {
+            (true, false) => self.paused = now,
+            (false, true) => self.resume(now),
+            _ => {}
+        }
+        if received > self.received {
             self.last = now;
         }
         self.received = received;
         self.is_awaited = is_awaited;
+    }
+
+    /// Clients who send a byte or two for each ask must not have all of their time again every time.
+    fn resume(&mut self, now: Timestamp) {
+        let pause = now.0.saturating_sub(self.paused.0);
+        if pause >= PAUSE_MILLIS && self.received - self.before >= PAUSE_BYTES {
+            self.since = now;
+            self.before = self.received;
+            self.last = now;
+        } else {
+            self.since = self.since.after_millis(pause);
+            self.last = self.last.after_millis(pause);
+        }
     }
 
     pub(super) fn is_awaited(&self) -> bool {
