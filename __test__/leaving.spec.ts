@@ -22,6 +22,26 @@ async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promi
   await wire.until((text) => text.endsWith('done'))
 }
 
+test('a request behind an answer that ends the connection is told that its own will never be sent', async (t) => {
+  const { connect, next } = await hold(t)
+  const wire = (await connect()).send(GET)
+  const end = new EventEmitter()
+  async function* source(): AsyncGenerator<string> {
+    yield 'one'
+    await once(end, 'now')
+  }
+  ;(await next()).answer(new Response(200, { connection: 'close' }, source()))
+  await wire.until((text) => text.includes('one'))
+  wire.send(UPLOAD)
+  const { request, client } = await next()
+  const aborted = once(request.getSignal(), 'abort')
+  const read = t.throwsAsync(request.text(), { instanceOf: ClientException })
+  end.emit('now')
+  t.is((await read).getCode(), 408)
+  await aborted
+  t.true(client.isClosed())
+})
+
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   test(`${way} on an idle connection closes it`, async (t) => {
     const { wire, client, answer } = await holdOne(t)

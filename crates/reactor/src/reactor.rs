@@ -355,7 +355,8 @@ impl Reactor {
         if let Some(company) = &self.company {
             company.forget(slot);
         }
-        for ticket in client.connection.open_tickets() {
+        let left_behind = client.connection.left_behind().iter().copied();
+        for ticket in client.connection.open_tickets().chain(left_behind) {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
         if let Some(ticket) = client.connection.upgrading() {

@@ -84,6 +84,8 @@ pub struct Connection {
     receiving: Option<Box<Receiving>>,
     raw: Option<Box<Raw>>,
     window: Window,
+    /// Requests behind an answer that ended the connection: theirs are never sent.
+    left_behind: Vec<Ticket>,
     /// Bytes to be sent, from `sent` on.
     out: Vec<u8>,
     sent: u32,
@@ -113,6 +115,7 @@ impl Connection {
             receiving: None,
             raw: None,
             window: Window::new(),
+            left_behind: Vec::new(),
             out: Vec::new(),
             sent: 0,
             deadline: Deadline::idle(cx),
@@ -310,6 +313,11 @@ impl Connection {
     /// Tickets of those requests, in order.
     pub fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
         self.window.open_tickets()
+    }
+
+    /// Tickets of requests that will never be answered: the connection ends before.
+    pub fn left_behind(&self) -> &[Ticket] {
+        &self.left_behind
     }
 
     /// Whether a request is not wholly answered.

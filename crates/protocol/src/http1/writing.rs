@@ -273,6 +273,7 @@ impl Connection {
             }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
+                self.left_behind = self.window.open_tickets().collect();
                 self.window.clear();
                 self.reading = Reading::Closed;
                 let is_all_read = self.receiving.is_none() && !self.leaves_unread;
