@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import test from 'ava'
 import type { RequestBody } from '../src/index.ts'
-import { Response } from '../src/index.ts'
+import { ClientException, Response } from '../src/index.ts'
 import { CHUNKED_POST, hold, open, postHead, until } from './support.ts'
 import type { Wire } from './support.ts'
 
@@ -94,6 +94,37 @@ test('a body that is closed between two pieces is dropped, and the connection go
   }
   t.pass()
 })
+
+test('a body in several portions is the same', async (t) => {
+  const { connect } = await open(t, async (request) => Response.text(digest(await request.getBody().buffer())), LIMIT)
+  const wire = await connect()
+  const bytes = content(130 * MEBIBYTE)
+  wire.send(postHead(bytes.length))
+  wire.socket.write(bytes)
+  await wire.until((text) => text.endsWith(digest(bytes)))
+  t.pass()
+})
+
+for (const length of ['9007199254740992', '9223372036854775807']) {
+  const head = postHead(0).replace(': 0', `: ${length}`)
+  test(`a body of ${length} bytes is refused when it is wanted as a whole, and can be read in pieces`, async (t) => {
+    const { connect, next } = await hold(t, LIMIT)
+    const wire = (await connect()).send(head)
+    const whole = await next()
+    wire.socket.write(content(2 * MEBIBYTE))
+    const error = await t.throwsAsync(whole.request.getBody().buffer(), { instanceOf: ClientException })
+    t.is(error.getCode(), 413)
+    whole.answer(new Response(413))
+    await wire.until((text) => text.startsWith('HTTP/1.1 413 '))
+
+    const other = (await connect()).send(head)
+    const piecewise = await next()
+    other.socket.write(content(2 * MEBIBYTE))
+    let received = 0
+    while (received < 2 * MEBIBYTE) received += (await piecewise.request.getBody().read())!.length
+    t.is(received, 2 * MEBIBYTE)
+  })
+}
 
 test.serial('what clients merely declare takes no memory', async (t) => {
   const { connect, next } = await hold(t, LIMIT)

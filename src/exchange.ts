@@ -214,6 +214,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     return new ClientException(this.client(), 'the body is larger than its limit', 413)
   }
 
+  outOfMemory(): ClientException {
+    return new ClientException(this.client(), 'the body is larger than there is memory for', 413)
+  }
+
   trailers(): Trailers | null {
     if ((this.#flags & Flag.Body) === 0) return null
     // A body that came together with its head has none.

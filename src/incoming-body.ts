@@ -21,6 +21,8 @@ const LONG = 256 * 1024
 const AHEAD = 128 * 1024
 /** Memory that is reserved for a body on its client's word alone, in bytes. */
 const TRUSTED = 1024 * 1024
+/** The longest part of a whole body that is lent at once; the engine counts it in 32 bits. */
+const PORTION = 64 * 1024 * 1024
 
 /** What a body needs of the engine and its request. */
 export interface BodyPort {
@@ -34,6 +36,8 @@ export interface BodyPort {
   /** Why it isn't to be had. */
   gone(): Error
   limitHit(): ClientException
+  /** There isn't as much memory as it needs. */
+  outOfMemory(): ClientException
 }
 
 /** Somebody who waits for a piece. */
@@ -111,7 +115,7 @@ export class IncomingBody {
       this.#reader = { resolve, reject }
       const isFirst = !this.#wasAsked
       // Once it was asked for, why no more is to be had is told by a notice, which may be under way.
-      if (!this.#ask() && isFirst) this.#fail(this.#port.gone())
+      if (!this.#ask() && isFirst && this.#failure === null) this.#fail(this.#port.gone())
     })
   }
 
@@ -126,7 +130,13 @@ export class IncomingBody {
 
   /** Lends memory, of which nobody knows before the engine has given it back. */
   #lend(count: number): boolean {
-    this.#memory = this.#newMemory(count)
+    try {
+      this.#memory = this.#newMemory(count)
+    } catch {
+      // A client may declare more than there is, or than one buffer can hold.
+      this.#fail(this.#port.outOfMemory())
+      return false
+    }
     const isTaken = this.#port.receive(this.#memory, this.#isWhole)
     if (!isTaken) this.#memory = null
     return isTaken
@@ -140,14 +150,15 @@ export class IncomingBody {
 
   #newMemory(count: number): Buffer {
     const left = this.#declared - this.#received
-    if (!this.#isWhole) return Buffer.allocUnsafeSlow(Math.min(count, left >= 0 ? left : LONG, LONG))
+    if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LONG, LONG))
     // For what a client merely declares not everything is reserved at once.
-    if (left > TRUSTED && this.#received >= TRUSTED) {
-      this.#whole = Buffer.allocUnsafeSlow(this.#declared - this.#taken)
-      return this.#whole.subarray(this.#received - this.#taken)
+    if (this.#whole !== null || (left > TRUSTED && this.#received >= TRUSTED)) {
+      this.#whole ??= memoryOf(this.#declared - this.#taken)
+      const at = this.#received - this.#taken
+      return this.#whole.subarray(at, at + PORTION)
     }
     const known = Number.isNaN(left) ? Math.max(LONG, this.#received) : left
-    return Buffer.allocUnsafeSlow(Math.min(known, TRUSTED))
+    return memoryOf(Math.min(known, TRUSTED))
   }
 
   raise(limit: number): void {
@@ -254,6 +265,11 @@ export class IncomingBody {
     this.#trailerFields = new Message(Fields.fromBlock(block ?? ''))
     this.#settleTrailers?.resolve(this.#trailerFields)
   }
+}
+
+/** Memory that stays where it is. */
+function memoryOf(length: number): Buffer {
+  return Buffer.allocUnsafeSlow(length)
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
