@@ -23,6 +23,8 @@ const AHEAD = 128 * 1024
 const TRUSTED = 1024 * 1024
 /** The longest part of a whole body that is lent at once; the engine counts it in 32 bits. */
 const PORTION = 64 * 1024 * 1024
+/** Arrays of up to so many bytes may lie where engines of JavaScript move things about, unless they are made of a buffer. */
+const MOVABLE = 1024
 
 /** What a body needs of the engine and its request. */
 export interface BodyPort {
@@ -269,7 +271,7 @@ export class IncomingBody {
 
 /** Memory that stays where it is. */
 function memoryOf(length: number): Buffer {
-  return Buffer.allocUnsafeSlow(length)
+  return length <= MOVABLE ? Buffer.from(new ArrayBuffer(length)) : Buffer.allocUnsafeSlow(length)
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

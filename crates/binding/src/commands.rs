@@ -165,12 +165,17 @@ impl Driver {
         is_whole: bool,
     ) -> Result<(), Gone> {
         let memory = Box::new(memory);
-        self.command_or(
+        let result = self.command_or(
             slot,
             &[],
             move |reactor, slot, _| reactor.receive_body(slot, ticket, memory, is_whole),
             move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
-        )
+        );
+        if result.is_err() {
+            // Once the server is disposed of nobody else does.
+            self.let_go();
+        }
+        result
     }
 
     /// Takes the connection over behind a request.

@@ -231,7 +231,7 @@ impl Driver {
     }
 
     /// Lets go of what was lent for bodies and isn't used any more.
-    fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         // SAFETY: it is called on the environment's thread, at the latest in its cleanup hook.
         unsafe { self.returned.release() };
     }

@@ -2,7 +2,8 @@
 //!
 //! A lent buffer is written to by whichever thread has the socket, while nobody else knows of it: our own
 //! JavaScript makes it, and shows it to no one before it has come back. So it is neither read, transferred
-//! nor resized meanwhile, and the reference keeps it from being collected.
+//! nor resized meanwhile, and the reference keeps it from being collected. It is made so that the runtime doesn't
+//! move it either, which some do with short ones.
 
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
