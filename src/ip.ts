@@ -2,12 +2,17 @@
  * IP addresses as text. Without node:net, whose loading would cost every start two milliseconds.
  */
 
-const BYTE = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
-const IPV4 = new RegExp(`^${BYTE}(?:\\.${BYTE}){3}$`)
 const IPV6_CHARACTERS = /^[\da-f:.]*:[\da-f:.]*$/i
 
 /** 4 or 6; 0 for anything else. */
 export function ipVersion(text: string): 0 | 4 | 6 {
-  if (IPV4.test(text)) return 4
+  const bytes = text.split('.')
+  if (bytes.length === 4 && bytes.every(isByte)) return 4
   return IPV6_CHARACTERS.test(text) && URL.canParse(`http://[${text}]`) ? 6 : 0
+}
+
+/** 0 to 255 in decimal, without leading zeros. Compiling one expression for all four takes a third of a millisecond. */
+function isByte(text: string): boolean {
+  const byte = Number(text)
+  return byte >= 0 && byte <= 255 && String(byte) === text
 }
