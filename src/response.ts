@@ -61,7 +61,10 @@ export class Rare {
   handOver: HandOver | null = null
   /** It was to be cut off before it was sent. */
   isCut = false
-  /** What is sending it. Not a closure of that: V8 keeps those, and the body, until a full collection. */
+  /**
+   * What is sending it. Not a closure of that: V8 makes functions that are assigned to a property old from the
+   * start, and one would keep the body until a full collection.
+   */
   sender: Sender | null = null
 
   /** Runs the functions that wait for the end, once. */
