@@ -36,8 +36,8 @@ pub(crate) enum Intake {
     Awaited { ticket: Ticket },
     /// It was told, and will lend memory.
     Announced { ticket: Ticket },
-    /// There is memory for what comes.
-    Lent(Lent),
+    /// There is memory for what comes. Boxed: connections without bodies shouldn't pay for it.
+    Lent(Box<Lent>),
 }
 
 /// Memory that is being filled.
@@ -213,7 +213,7 @@ impl Reactor {
     ) -> Result<(), Gone> {
         self.ask_body(slot, ticket, place.bytes().len() as u64, is_whole)?;
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.intake = Intake::Lent(Lent { ticket, place, filled: 0, is_whole });
+            client.intake = Intake::Lent(Box::new(Lent { ticket, place, filled: 0, is_whole }));
         }
         self.take_connection_events(slot);
         if let Some(client) = self.clients.get_mut(slot as usize)
