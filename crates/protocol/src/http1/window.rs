@@ -79,6 +79,9 @@ pub(super) struct Window {
     first: usize,
 }
 
+/// Requests that a connection with more than one is given room for.
+const PIPELINE: usize = 31;
+
 /// Answered requests at the front that are kept in place before the others move up.
 const ANSWERED_KEPT: usize = 64;
 
@@ -110,7 +113,17 @@ impl Window {
 
     #[inline]
     pub(super) fn push(&mut self, ticket: Ticket, traits: Traits) {
+        if self.pending.len() == self.pending.capacity() {
+            self.grow();
+        }
         self.pending.push(Pending { ticket, traits, has_begun: false, extra: None });
+    }
+
+    /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.pending.reserve(PIPELINE);
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
@@ -200,8 +213,13 @@ impl Window {
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
     /// until every earlier answer has begun, and all others wait for it.
+    #[inline]
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
-        self.open().iter().all(|pending| pending.has_begun || is_safe && pending.traits.is_safe)
+        if is_safe {
+            // Nothing starts behind one that isn't safe and hasn't begun, so it is the last.
+            return self.open().last().is_none_or(|last| last.has_begun || last.traits.is_safe);
+        }
+        self.open().iter().all(|pending| pending.has_begun)
     }
 }
 
