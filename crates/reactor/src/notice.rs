@@ -14,6 +14,8 @@ pub const RECORD_WORDS: usize = 8;
 
 /// Longest body that is copied into the batch's bytes; a longer one travels in memory of its own.
 const SMALL_BODY: usize = 4096;
+/// With fewer bytes than this left, a batch takes no further client's requests.
+const PIPELINE_BYTES: usize = 4096;
 
 /// Flags of [`Kind::Request`], shifted by 16 in the record's first word.
 pub mod flag {
@@ -145,6 +147,18 @@ impl<'a> Batch<'a> {
     /// True when the turn should end: no record is left, or the bytes are used up.
     pub(crate) fn is_full(&self) -> bool {
         self.is_spilled || (self.records + 1) * RECORD_WORDS > self.words.len()
+    }
+
+    /// Whether another client's pipeline of so many requests is likely to fit: one that is cut in two costs a
+    /// send more. A batch that holds nothing yet has to do for anybody.
+    #[inline]
+    pub(crate) fn has_room_for(&self, requests: usize) -> bool {
+        if self.records == 0 {
+            return !self.is_full();
+        }
+        let records_left = (self.words.len() / RECORD_WORDS).saturating_sub(self.records);
+        let bytes_left = self.bytes.len().saturating_sub(self.used());
+        records_left >= requests && bytes_left >= PIPELINE_BYTES
     }
 
     fn push(&mut self, record: [u32; RECORD_WORDS]) {

@@ -104,7 +104,7 @@ impl Reactor {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut received = 0;
         for _ in 0..self.ready.len() {
-            if batch.is_full() || received >= BYTES_PER_TURN {
+            if !batch.has_room_for(REQUESTS_PER_VISIT) || received >= BYTES_PER_TURN {
                 break;
             }
             let Some(slot) = self.ready.pop_front() else { break };

@@ -43,6 +43,25 @@ fn answers_leave_in_the_order_of_requests_whatever_order_they_are_given_in() {
 }
 
 #[test]
+fn requests_that_came_together_are_handed_over_together() {
+    let mut app = App::new(Limits::default());
+    let mut peers = (0..5).map(|_| app.connect()).collect::<Vec<_>>();
+    app.until("the clients", |app| (app.reactor.client_count() == peers.len()).then_some(()));
+    peers.iter_mut().for_each(|peer| peer.sends(&GET.repeat(30)));
+    let mut left = 5 * 30;
+    // A batch of the application has room for 64.
+    app.until("all requests", |app| {
+        let mut clients = app.inbox.drain(..).map(|seen| seen.client).collect::<Vec<_>>();
+        left -= clients.len();
+        clients.sort_unstable();
+        for together in clients.chunk_by(|one, other| one == other) {
+            assert_eq!(together.len(), 30);
+        }
+        (left == 0).then_some(())
+    });
+}
+
+#[test]
 fn an_answer_twice_late_or_to_nobody_changes_nothing() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
