@@ -131,7 +131,9 @@ export class Dispatcher implements ClientOwner {
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
     if (this.options.get('debug')) this.engine.explainRefusals()
-    this.hot = this.engine.hot()
+    // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
+    // doesn't make direct.
+    this.hot = { ...this.engine.hot() }
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
     this.#logsRequests = settings.logsRequests === true
