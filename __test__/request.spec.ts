@@ -116,6 +116,19 @@ test('headers are read as latin1, prototype-like names are ordinary', async (t) 
   t.deepEqual(await seen(t, headers, get('/', 'X: \xe9', '__proto__: p')), ['é', 'p', ['p'], null] as never)
 })
 
+test('a handler may ask for any number of names, in whatever letter case', async (t) => {
+  const found = await seen(
+    t,
+    (request) => {
+      const names = Array.from({ length: 3000 }, (_, at) => `X-${at}`)
+      const once = names.filter((name) => request.getHeader(name) !== null)
+      return Response.json([once, request.getHeader('x-7'), request.getHeader('X-2999'), request.getHeader('HOST'), request.getHeader('ħost')])
+    },
+    get('/', 'x-7: seven', 'X-1023: a', 'x-1024: b', 'x-2999: c'),
+  )
+  t.deepEqual(found, [['X-7', 'X-1023', 'X-1024', 'X-2999'], 'seven', 'c', 'example.org', null])
+})
+
 test('headers can be read after the answer, and after many other requests', async (t) => {
   let first: Request | null = null
   const { connect } = await open(t, (request) => {

@@ -6,6 +6,7 @@
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
 import { AsyncResource } from './builtin.ts'
+import { FieldNumbers } from './field-numbers.ts'
 import { HandlerTimeout } from './handler-timeout.ts'
 import type { Acceptor, AcceptorHost } from './acceptor.ts'
 import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'
@@ -97,6 +98,7 @@ export interface DispatchSettings {
 export class Dispatcher implements ClientOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
+  readonly fieldNumbers: FieldNumbers
   readonly options: Options
   readonly logger: Logger
   readonly methods: readonly string[]
@@ -134,6 +136,7 @@ export class Dispatcher implements ClientOwner {
     // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
+    this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
     this.#logsRequests = settings.logsRequests === true

@@ -23,8 +23,8 @@ export class DriverOrigin implements RequestOrigin {
     return this.#client
   }
 
-  header(lower: string): string | null {
-    return this.#request.getHeader(lower)
+  header(name: string): string | null {
+    return this.#request.getHeader(name)
   }
 
   fields(): Fields {

@@ -99,8 +99,9 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     return this.#dispatcher.engine.openClient(this.slot, this.#slab, this.#head)
   }
 
-  header(lower: string): string | null {
-    return this.#dispatcher.hot.header(this.#slab, this.#head, lower)
+  header(name: string): string | null {
+    const { hot, fieldNumbers } = this.#dispatcher
+    return hot.header(this.#slab, this.#head, fieldNumbers.of(name))
   }
 
   fields(): Fields {

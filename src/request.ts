@@ -20,7 +20,8 @@ import { Trailers } from './trailers.ts'
 /** What a request can ask of the connection it came on. */
 export interface RequestOrigin {
   client(): Client
-  header(lower: string): string | null
+  /** The first value of a field, by its name in whatever letter case. */
+  header(name: string): string | null
   fields(): Fields
   target(): string
   method(): string
@@ -216,9 +217,8 @@ export class Request {
    * @example request.getHeader('user-agent')
    */
   getHeader(name: FieldName): string | null {
-    const lower = name.toLowerCase()
-    if (this.#fields !== null) return this.#fields.get(lower)
-    return this.#origin === null ? null : this.#origin.header(lower)
+    if (this.#fields !== null) return this.#fields.get(name.toLowerCase())
+    return this.#origin === null ? null : this.#origin.header(name)
   }
 
   /**

@@ -67,8 +67,10 @@ export interface HotFunctions {
   takeRaw(slot: number, client: number): number
   /** A large piece of the notices being handled; can be taken once. */
   takeBytes(index: number): Buffer
-  /** First value of a field by lower-case name. */
-  header(slab: Buffer, head: number, name: string): string | null
+  /** Numbers a field's name, in lower case, from 0 without gaps, at most 1024; higher numbers are free again. */
+  nameField(number: number, name: string): void
+  /** First value of the field whose name has that number. */
+  header(slab: Buffer, head: number, name: number): string | null
   /** All fields as `name\nvalue\n`, in wire order and letter case. */
   headerBlock(slab: Buffer, head: number): string
   /** The request target as received. */

@@ -55,6 +55,8 @@ pub(crate) struct Driver {
     pub(crate) large: RefCell<Vec<Option<Vec<u8>>>>,
     /// Buffers that were lent for bodies and have come back.
     pub(crate) returned: Arc<Returned>,
+    /// Names of fields that JavaScript asks for, by the number it asks with.
+    pub(crate) field_names: RefCell<Vec<Box<[u8]>>>,
     /// Memory for the strings of one call.
     pub(crate) scratch: RefCell<Vec<u8>>,
     pace: RefCell<Pace>,
@@ -166,6 +168,7 @@ impl Driver {
             attachment: RefCell::new(None),
             large: RefCell::new(Vec::new()),
             returned: Arc::default(),
+            field_names: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(16 * 1024)),
             pace: RefCell::new(Pace::new()),
             is_delivering: Cell::new(false),

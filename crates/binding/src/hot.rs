@@ -48,8 +48,8 @@ const OCCUPIED: u32 = 2;
 /// Scratch memory that one long body has grown beyond this is given back.
 const SCRATCH_KEPT: usize = 1024 * 1024;
 
-/// Longest field name that can be looked up.
-const NAME: usize = 256;
+/// Most names of fields that have numbers.
+const NAMES: usize = 1024;
 
 /// Arguments of the longest function.
 const ARGUMENTS: usize = 5;
@@ -94,6 +94,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"paceBody", pace_body);
     add!(c"abort", abort);
     add!(c"takeBytes", take_bytes);
+    add!(c"nameField", name_field);
     add!(c"header", header);
     add!(c"headerBlock", header_block);
     add!(c"target", target);
@@ -325,11 +326,26 @@ fn with_head<R>(call: &Arguments, read: impl FnOnce(HeadBlock<'_>) -> R) -> Opti
     Some(read(HeadBlock::at(slab, call.u32(1) as usize)?))
 }
 
-/// `header(slab, head, name)`: the first value, or `null`.
-fn header(_driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let name = call.short_latin1::<NAME>(2);
-    let value = with_head(call, |head| head.field(name.as_bytes()).map(|value| call.string_of(value)));
-    value.flatten().unwrap_or_else(|| call.null())
+/// `nameField(number, name)`: gives a number to a name in lower case; numbers from there on are free again.
+fn name_field(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let number = call.u32(0) as usize;
+    let mut name = Vec::new();
+    call.utf8(1, &mut name);
+    let mut names = driver.field_names.borrow_mut();
+    names.truncate(number);
+    if names.len() == number && number < NAMES {
+        names.push(name.into_boxed_slice());
+    }
+    ptr::null_mut()
+}
+
+/// `header(slab, head, number)`: the first value of the field with the name of that number, or `null`.
+fn header(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let names = driver.field_names.borrow();
+    let value = names.get(call.u32(2) as usize).and_then(|name| {
+        with_head(call, |head| head.field(name).map(|value| call.string_of(value))).flatten()
+    });
+    value.unwrap_or_else(|| call.null())
 }
 
 /// `headerBlock(slab, head)`: names and values in turn, each ended by a line feed, which neither can hold.

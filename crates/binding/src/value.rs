@@ -85,18 +85,6 @@ impl<const N: usize> Call<N> {
         self.string(at, out, sys::napi_get_value_string_utf8, 4);
     }
 
-    /// The string argument `at` as latin1, cut at `M - 1` bytes.
-    #[inline]
-    pub(crate) fn short_latin1<const M: usize>(&self, at: usize) -> Short<M> {
-        let mut short = Short { bytes: [0; M], len: 0 };
-        // SAFETY: the function writes at most `M` bytes, the closing zero included.
-        unsafe {
-            let place = short.bytes.as_mut_ptr().cast();
-            sys::napi_get_value_string_latin1(self.env, self.args[at], place, M, &mut short.len);
-        }
-        short
-    }
-
     #[inline]
     fn string(&self, at: usize, out: &mut Vec<u8>, read: ReadString, slack: usize) {
         let used = out.len();
@@ -210,18 +198,6 @@ impl<const N: usize> Call<N> {
     pub(crate) fn throw(&self, message: &std::ffi::CStr) {
         // SAFETY: the message is a C string; the environment that of the running callback.
         unsafe { sys::napi_throw_error(self.env, ptr::null(), message.as_ptr()) };
-    }
-}
-
-/// A short string on the stack.
-pub(crate) struct Short<const M: usize> {
-    bytes: [u8; M],
-    len: usize,
-}
-
-impl<const M: usize> Short<M> {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
     }
 }
 

@@ -136,12 +136,16 @@ impl<'a> HeadBlock<'a> {
         self.part(word(self.block, 16)?, word(self.block, 20)?)
     }
 
+    /// Where name and value of each field lie.
+    fn table(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let count = word(self.block, 28).unwrap_or(0) as usize;
+        self.block.get(PREFIX..).unwrap_or(&[]).chunks_exact(FIELD).take(count)
+    }
+
     /// Name and value of each field as received, in order.
     pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let this = *self;
-        let count = word(self.block, 28).unwrap_or(0) as usize;
-        let table = this.block.get(PREFIX..).unwrap_or(&[]);
-        table.chunks_exact(FIELD).take(count).filter_map(move |entry| {
+        self.table().filter_map(move |entry| {
             Some((
                 this.part(word(entry, 0)?, word(entry, 4)?)?,
                 this.part(word(entry, 8)?, word(entry, 12)?)?,
@@ -156,9 +160,16 @@ impl<'a> HeadBlock<'a> {
 
     /// Value of the first field with this name, in whatever letter case.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
-        self.fields()
-            .find(|(found, _)| found.len() == name.len() && found.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        let len = name.len() as u32;
+        // Few names have the same length, so few are looked at.
+        let is_named = |entry: &&[u8]| {
+            word(entry, 4) == Some(len)
+                && word(entry, 0)
+                    .and_then(|start| self.part(start, len))
+                    .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        };
+        let entry = self.table().find(is_named)?;
+        self.part(word(entry, 8)?, word(entry, 12)?)
     }
 
     fn part(&self, start: u32, len: u32) -> Option<&'a [u8]> {
