@@ -55,7 +55,9 @@ interface Plan {
   readonly way: (typeof WAYS)[number]
   readonly from: number
   readonly size: number
+  /** Perhaps raised, at once or behind the first piece. */
   readonly limit: number
+  readonly isRaisedLate: boolean
   readonly expectsContinue: boolean
   /** Bytes after which the client leaves; null: it stays. */
   readonly cut: number | null
@@ -73,10 +75,12 @@ for (let at = 0; at < content.length; at += 4) content.writeUInt32LE(noise.below
 function planOf(chance: Chance, name: number): Plan {
   const size = Math.max(1, chance.oneOf(SIZES) + chance.below(3) - 1 - (chance.below(2) === 0 ? chance.below(500) : 0))
   const isRaised = chance.below(3) > 0
+  const way = chance.oneOf(WAYS)
   return {
     name,
     framing: chance.oneOf(FRAMINGS),
-    way: chance.oneOf(WAYS),
+    way,
+    isRaisedLate: way === 'slowly' && chance.below(2) === 0,
     from: chance.below(content.length - size),
     size,
     limit: isRaised ? LIMIT + chance.below(2_000_000) : LIMIT,
@@ -116,7 +120,10 @@ async function read(body: RequestBody, plan: Plan, kept: Kept): Promise<void> {
       for await (const piece of body.stream() as unknown as AsyncIterable<Uint8Array>) take(piece)
       return
     case 'slowly':
-      while (take(await body.read())) await nextRound()
+      for (let isFirst = true; take(await body.read()); isFirst = false) {
+        if (isFirst && plan.isRaisedLate) body.increaseSizeLimit(plan.limit)
+        await nextRound()
+      }
       return
     case 'pieces':
       for await (const piece of body) take(piece)
@@ -165,9 +172,18 @@ async function send(wire: Wire, plan: Plan, chance: Chance): Promise<boolean> {
   return true
 }
 
+/** Nothing is asked of a client that says beforehand that it is too much. */
+function isForbidden(plan: Plan): boolean {
+  return plan.expectsContinue && plan.framing === 'length' && plan.size > (plan.isRaisedLate ? LIMIT : plan.limit)
+}
+
+function isTooLarge(plan: Plan): boolean {
+  return plan.size > plan.limit || isForbidden(plan)
+}
+
 /** What must have come of a plan. */
 function verdict(plan: Plan): string {
-  const isOver = plan.size > plan.limit
+  const isOver = isTooLarge(plan)
   // Who leaves at once may take its head along.
   if (!plan.isCalled) return plan.cut === null ? 'never seen' : ''
   if (plan.way === 'not') return plan.length === 0 ? '' : 'read though nobody did'
@@ -178,8 +194,7 @@ function verdict(plan: Plan): string {
   if (plan.way === 'first, then closed') return plan.length > 0 || isOver ? '' : 'no first piece'
   if (!isOver) return plan.code === null && plan.length === plan.size ? '' : 'not all of it'
   if (plan.code !== 413) return 'no 413'
-  // Nothing is asked of a client that says beforehand that it is too much.
-  if (plan.expectsContinue && plan.framing === 'length') return plan.length === 0 ? '' : 'begun though it is too large'
+  if (isForbidden(plan)) return plan.length === 0 ? '' : 'begun though it is too large'
   return plan.way === 'whole' || plan.way === 'first, then whole' || plan.length === plan.limit ? '' : 'less than the limit'
 }
 
@@ -192,7 +207,7 @@ for (const ioThreads of [0, 2]) {
       const plan = plans.get(request.getPath())!
       const body = request.getBody()
       plan.isCalled = true
-      if (plan.limit > LIMIT) body.increaseSizeLimit(plan.limit)
+      if (plan.limit > LIMIT && !plan.isRaisedLate) body.increaseSizeLimit(plan.limit)
       let settle = (): void => {}
       settled.push(new Promise((resolve) => (settle = resolve)))
       try {
@@ -227,10 +242,10 @@ for (const ioThreads of [0, 2]) {
         const timer = setTimeout(() => t.fail(`hangs: ${JSON.stringify(plan)} ${wire.received}`), PATIENCE)
         await work
         clearTimeout(timer)
-        if (hasStayed && plan.size <= plan.limit) t.true(wire.received.endsWith(`<${name}>`), JSON.stringify(plan))
+        if (hasStayed && !isTooLarge(plan)) t.true(wire.received.endsWith(`<${name}>`), JSON.stringify(plan))
         if (chance.below(4) === 0) collect({ type: 'minor' })
         // What is over its limit ends the connection, at the latest when so much of it has come.
-        const isOver = !hasStayed || plan.size > plan.limit || wire.received.includes('connection: close')
+        const isOver = !hasStayed || isTooLarge(plan) || wire.received.includes('connection: close')
         if (!isOver) continue
         wire.socket.destroy()
         wire = await connect()

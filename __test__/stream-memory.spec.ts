@@ -5,8 +5,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { Response } from '../src/index.ts'
-import { GET, open, openDescriptors, until } from './support.ts'
+import { ClientException, Response } from '../src/index.ts'
+import type { Request } from '../src/index.ts'
+import { GET, hold, open, openDescriptors, postHead, until } from './support.ts'
 
 /** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
 const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
@@ -201,4 +202,20 @@ test.serial('the bodies of long answers go with them, in the cheap kind of colle
   collect({ type: 'minor' })
   const growth = (process.memoryUsage().arrayBuffers - before) / MEBIBYTE
   t.true(growth < 10, `${growth} MiB of 30 are still there`)
+})
+
+test.serial('bodies that are asked for behind the end of their server leave nothing behind', async (t) => {
+  const { server, connect, next } = await hold(t)
+  const requests: Request[] = []
+  for (let at = 0; at < 100; at++) {
+    ;(await connect()).send(postHead(16_000))
+    requests.push((await next()).request)
+  }
+  await server.stop(0)
+  collect()
+  const before = process.memoryUsage().arrayBuffers
+  for (const request of requests.splice(0)) await t.throwsAsync(request.getBody().read(), { instanceOf: ClientException })
+  collect()
+  const growth = (process.memoryUsage().arrayBuffers - before) / MEBIBYTE
+  t.true(growth < 0.5, `${growth} MiB of 1.6 are still there`)
 })
