@@ -184,6 +184,7 @@ fn obey(pair: &mut Pair, command: &str) {
             let payload = Payload::Stream { length };
             pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
         }
+        "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),
         "write" => pair.command(|connection, cx| connection.handle_write(cx, ticket, second.as_bytes())),
         "end" => {
             let trailers = bytes_of(second);

@@ -104,11 +104,25 @@ impl Connection {
             }
             return;
         }
+        if outcome.closes {
+            self.take_no_more();
+        }
         if let Some(first) = self.window.first_mut() {
             first.has_begun = true;
             note(first.extra(), &outcome);
         }
         self.advance(cx);
+    }
+
+    /// The client is told that this answer is the last: what it has sent behind the request mustn't be begun.
+    /// RFC 9112 §9.6.
+    #[cold]
+    fn take_no_more(&mut self) {
+        self.is_last = true;
+        if matches!(self.reading, Reading::Idle | Reading::Head) {
+            self.partial = None;
+            self.reading = Reading::Closed;
+        }
     }
 
     #[cold]
@@ -127,6 +141,9 @@ impl Connection {
         let (outcome, body) = serialise(cx, traits, answer, closes, &mut extra.early);
         extra.early.extend_from_slice(body);
         note(extra, &outcome);
+        if outcome.closes {
+            self.take_no_more();
+        }
     }
 
     /// Sends more of a streamed answer.
