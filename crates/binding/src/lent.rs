@@ -45,30 +45,10 @@ impl LentBuffer {
     ) -> Option<LentBuffer> {
         // SAFETY: by contract.
         let (bytes, reference) = unsafe { (typed_array(env, buffer)?, Reference::new(env, buffer)?) };
-        prefer_huge_pages(bytes);
         keep_freed_memory(bytes.len());
         let lent = LentBuffer { bytes: bytes.into(), reference: Some(reference), returned: returned.clone() };
         (!lent.bytes.is_empty()).then_some(lent)
     }
-}
-
-/// Buffers from this length on, in bytes, have pages to themselves.
-#[cfg(target_os = "linux")]
-const MANY_PAGES: usize = 4 * 1024 * 1024;
-
-/// Asks the system for large pages: fresh memory of many small ones costs a fault for each, nearly a third of
-/// the time in which 100 MiB are received.
-#[cfg(target_os = "linux")]
-fn prefer_huge_pages(bytes: &mut [u8]) {
-    if bytes.len() < MANY_PAGES {
-        return;
-    }
-    // SAFETY: asking for the size of pages has no preconditions.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-    let skipped = bytes.as_ptr().align_offset(page.max(1));
-    let Some(whole_pages) = bytes.get_mut(skipped..) else { return };
-    // SAFETY: the range is memory of ours. The advice doesn't change what is in it, and may be ignored.
-    unsafe { libc::madvise(whole_pages.as_mut_ptr().cast(), whole_pages.len(), libc::MADV_HUGEPAGE) };
 }
 
 /// Has glibc keep up to 64 MiB of freed memory for what comes next, as it does by itself once a block of half
@@ -87,9 +67,6 @@ fn keep_freed_memory(len: usize) {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory(_len: usize) {}
-
-#[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_bytes: &mut [u8]) {}
 
 impl Place for LentBuffer {
     fn bytes(&mut self) -> &mut [u8] {
