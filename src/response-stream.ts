@@ -25,7 +25,7 @@ import { trailerLines } from './trailers.ts'
 const HIGH_WATER = 64 * 1024
 /** Long pieces are handed to the engine in portions of this size, in bytes. */
 const PORTION = 256 * 1024
-/** Bytes that one answer writes before others have their turn. */
+/** Bytes that one answer may write before others have their turn. */
 const TURN = 1024 * 1024
 /** How long the head waits for the first bytes, in milliseconds. */
 const HEAD_WAIT = 100
@@ -249,7 +249,7 @@ export class ResponseStream {
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
     this.#sinceTurn += data.length
-    if (this.#isBlocked || this.#sinceTurn >= TURN) this.#endTurn()
+    if (this.#isBlocked || this.#sinceTurn > TURN) this.#endTurn()
   }
 
   /** A client that takes everything at once must not keep the event loop busy with one answer. */
