@@ -12,8 +12,8 @@ import type { Acceptor, AcceptorHost } from './acceptor.ts'
 import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
 import { debugPage } from './debug-page.ts'
-import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
+import { giveErrorPage } from './error-page.ts'
 import { ClientException, HttpErrorException } from './errors.ts'
 import { handOver as beginHandOver } from './hand-over.ts'
 import type { HandOver } from './hand-over.ts'
@@ -31,8 +31,9 @@ import { OpenExchanges } from './open-exchanges.ts'
 import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
+import type { Waiting } from './waiting.ts'
 import { Response, claimResponse, openResponse, rareOf, sendResponse } from './response.ts'
-import type { Framing, Rare } from './response.ts'
+import type { Framing, Rare } from './rare.ts'
 
 const HIGH = 2 ** 32
 
@@ -45,39 +46,8 @@ const LOOK = 2
 /** The handler is called, and the log told. */
 const LOG = 3
 
-const LAST_RESORT = new DefaultErrorHandler()
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
-
-/** What waits for news of one request. */
-export interface Waiting {
-  /** Whose request it is. */
-  client(): Client
-  /** So many bytes have come into the memory lent for the body; behind the last there may be trailers, as `name\nvalue\n…`. */
-  onBody(count: number, isLast: boolean, trailers: string | null): void
-  /** About so many bytes have come of the body that was asked for. */
-  onBodyReady(count: number): void
-  /** The body is larger than its limit, which had been raised so often. */
-  onBodyLimit(raises: number): void
-  /** The body can't be had. */
-  onFailure(error: ClientException): void
-  /** All that was written of the answer has left. */
-  onDrained(): void
-  /** The file that the answer was to be filled with has shrunk. */
-  onFileFailed(): void
-  /** The client has closed its sending side. */
-  onHalfClosed(): void
-  /** The client has left. */
-  onGone(): void
-  /** The answer is written. */
-  onWritten(): void
-  /** The connection is the application's. */
-  onUpgraded(): void
-  /** The answer came too late. */
-  onLate(): void
-  /** Whether anything is still to be heard of its request. */
-  expectsNews(): boolean
-}
 
 /** What a dispatcher needs of its server. */
 export interface DispatchSettings {
@@ -334,26 +304,14 @@ export class Dispatcher implements ClientOwner {
       if (allow !== null) response.setHeader('allow', allow)
       this.#send(request, exchange, response)
     }
-    const giveUp = (error: unknown): void => {
-      this.logFailure('the error handler failed', request, error)
-      send(LAST_RESORT.handleError(status, reason))
-    }
-    // A page that can't be sent isn't asked for again: an error handler may give the same one each time.
-    const take = (page: unknown): void => {
-      try {
-        if (!(page instanceof Response)) throw notAResponse(page)
-        send(page)
-      } catch (error) {
-        giveUp(error)
-      }
-    }
-    try {
-      const page = this.#errorHandler.handleError(status, reason, request) as Response | PromiseLike<unknown>
-      if (page instanceof Response || typeof page?.then !== 'function') take(page)
-      else page.then(take, giveUp)
-    } catch (error) {
-      giveUp(error)
-    }
+    giveErrorPage({
+      errorHandler: this.#errorHandler,
+      request,
+      status,
+      reason,
+      send,
+      onFailure: (error) => this.logFailure('the error handler failed', request, error),
+    })
   }
 
   /** `OPTIONS *`, which is about the server and not the application, and methods that aren't allowed. */

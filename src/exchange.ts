@@ -2,7 +2,7 @@
  * One request's tie to the engine: where its head lies, what answers it, who waits for it.
  */
 import { Client, toAddress } from './client.ts'
-import type { Dispatcher, Waiting } from './dispatch.ts'
+import type { Dispatcher } from './dispatch.ts'
 import { ClientException } from './errors.ts'
 import { Fields } from './fields.ts'
 import { Flag } from './native.ts'
@@ -14,6 +14,7 @@ import type { BodySource } from './request-body.ts'
 import type { RequestOrigin } from './request.ts'
 import type { ResponseStream } from './response-stream.ts'
 import type { Trailers } from './trailers.ts'
+import type { Waiting } from './waiting.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 

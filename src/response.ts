@@ -7,10 +7,12 @@ import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueO
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
 import { FileBody } from './file-body.ts'
 import type { FileSettings } from './file-body.ts'
-import type { HandOver, UpgradeHandler } from './hand-over.ts'
+import type { UpgradeHandler } from './hand-over.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from './native.ts'
 import type { HotFunctions } from './native.ts'
+import { Rare } from './rare.ts'
+import type { Framing } from './rare.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { Streamed } from './source.ts'
 import { checkStatus, reasonPhrase } from './status.ts'
@@ -33,53 +35,8 @@ export let openResponse: (response: Response, words: Uint32Array, hot: HotFuncti
 /** What few responses have; null for all others. */
 export let rareOf: (response: Response) => Rare | null
 
-/** How a streamed body ends. */
-export interface Framing {
-  /** Its length in bytes; -1 when it isn't known. */
-  readonly length: number
-  /** Further fields, as they are sent. */
-  readonly lines: string
-}
-
 /** Content from this length on is written in portions, as fast as the client takes it. */
 const LONG = 256 * 1024
-
-/** An answer that is being sent by and by. */
-interface Sender {
-  /** Cuts the answer off; false when there is nothing left to cut. */
-  cut(): boolean
-}
-
-/** What few responses have. */
-export class Rare {
-  /** Functions that wait for the end. */
-  disposers: (() => void)[] = []
-  /** The body is written by and by. */
-  isStreamed = false
-  trailers: Trailers | null = null
-  /** What becomes of the connection behind it. */
-  handOver: HandOver | null = null
-  /** It was to be cut off before it was sent. */
-  isCut = false
-  /**
-   * What is sending it. Not a closure of that: V8 makes functions that are assigned to a property old from the
-   * start, and one would keep the body until a full collection.
-   */
-  sender: Sender | null = null
-
-  /** Runs the functions that wait for the end, once. */
-  dispose(report: (error: unknown) => void): void {
-    const disposers = this.disposers
-    this.disposers = []
-    for (const dispose of disposers) {
-      try {
-        dispose()
-      } catch (error) {
-        report(error)
-      }
-    }
-  }
-}
 
 const { hasOwnProperty } = Object.prototype
 
