@@ -49,6 +49,11 @@ pub(crate) struct Lent {
     is_whole: bool,
 }
 
+/// The end of a body, and what follows it.
+pub(crate) struct End {
+    pub(crate) trailers: Option<Trailers>,
+}
+
 impl Lent {
     /// What isn't filled yet, as far as `room` bytes.
     pub(crate) fn rest(&mut self, room: usize) -> &mut [u8] {
@@ -116,7 +121,7 @@ impl Client {
         }
     }
 
-    /// Bytes of a body have come, through the connection; `end` with what follows the last of them.
+    /// Bytes of a body have come, through the connection.
     pub(crate) fn take_piece(
         &mut self,
         cx: &Context,
@@ -124,7 +129,7 @@ impl Client {
         slot: u32,
         ticket: Ticket,
         bytes: &[u8],
-        end: Option<Option<Trailers>>,
+        end: Option<End>,
     ) {
         let is_due = self.intake.lent().is_some_and(|lent| {
             lent.put(bytes);
@@ -150,7 +155,7 @@ impl Client {
         lent.filled += count;
         match event {
             Some(Event::Body { ticket, end: true, trailers, .. }) => {
-                self.give_back(cx, notices, slot, ticket, Some(trailers));
+                self.give_back(cx, notices, slot, ticket, Some(End { trailers }));
                 None
             }
             event => {
@@ -170,13 +175,13 @@ impl Client {
         notices: &mut VecDeque<Notice>,
         slot: u32,
         ticket: Ticket,
-        end: Option<Option<Trailers>>,
+        end: Option<End>,
     ) {
         let count = self.intake.lent().map_or(0, |lent| lent.filled as u32);
         self.intake = Intake::Idle;
         self.connection.take_back_credit(cx, ticket);
         let flags = if end.is_some() { flag::END } else { 0 };
-        let trailers = end.flatten().map(|trailers| head_block::lines(trailers.iter()));
+        let trailers = end.and_then(|end| end.trailers).map(|trailers| head_block::lines(trailers.iter()));
         notices.push_back(Notice { count, flags, trailers, ..Notice::of(Kind::Body, slot, ticket.0) });
     }
 }

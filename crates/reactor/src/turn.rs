@@ -12,7 +12,7 @@ use protocol::{CloseReason, Context, Event, Finish};
 use crate::client::{Client, LINGER_MILLIS, Phase, Until};
 use crate::facts::CLOSED_RD;
 use crate::file::Sending;
-use crate::intake::Intake;
+use crate::intake::{End, Intake};
 use crate::notice::{Batch, Kind, Notice, flag};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
@@ -238,14 +238,8 @@ impl Reactor {
                 }
                 Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
                 Some(Event::Body { ticket, bytes, end, trailers }) => {
-                    client.take_piece(
-                        &self.cx,
-                        &mut self.notices,
-                        slot,
-                        ticket,
-                        &bytes,
-                        end.then_some(trailers),
-                    );
+                    let end = end.then_some(End { trailers });
+                    client.take_piece(&self.cx, &mut self.notices, slot, ticket, &bytes, end);
                     client.poll_events(&mut self.cx, &mut self.notices, slot);
                 }
                 Some(event) => {
@@ -444,7 +438,7 @@ impl Client {
         while let Some(event) = self.connection.poll_event(cx) {
             match event {
                 Event::Body { ticket, bytes, end, trailers } => {
-                    self.take_piece(cx, notices, slot, ticket, &bytes, end.then_some(trailers));
+                    self.take_piece(cx, notices, slot, ticket, &bytes, end.then_some(End { trailers }));
                 }
                 event => note(notices, slot, self.facts.id(), event),
             }
