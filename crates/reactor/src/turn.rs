@@ -387,6 +387,8 @@ impl Reactor {
     #[cold]
     fn finish_client(&mut self, slot: u32, finish: Finish) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        // What the kernel holds unread would turn a close into a reset.
+        let is_unread = client.is_readable && !client.is_lost;
         if finish == Finish::Reset {
             client.socket.reset_on_close();
         }
@@ -394,8 +396,9 @@ impl Reactor {
             self.count_refusal(slot, error);
         }
         match finish {
-            Finish::Close | Finish::Reset => self.close_client(slot),
-            Finish::Linger => self.linger(slot),
+            Finish::Close if !is_unread => self.close_client(slot),
+            Finish::Close | Finish::Linger => self.linger(slot),
+            Finish::Reset => self.close_client(slot),
         }
     }
 

@@ -392,7 +392,7 @@ impl Connection {
                 self.leaves_unread = true;
             }
             if self.is_last && self.window.is_empty() {
-                self.end(CloseReason::Done, if is_over { Finish::Linger } else { Finish::Close });
+                self.end(CloseReason::Done, Finish::Linger);
             }
         }
     }

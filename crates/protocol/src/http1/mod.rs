@@ -97,7 +97,7 @@ pub struct Connection {
     is_held: bool,
     /// No requests follow those in the window: the peer has closed its side, or we stop.
     is_last: bool,
-    /// The peer may still be sending a body that we no longer read.
+    /// The peer may still be sending what we no longer read.
     leaves_unread: bool,
     /// The peer has closed its side and the application hasn't been told.
     has_half_closed: bool,

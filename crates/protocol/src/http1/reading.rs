@@ -33,7 +33,10 @@ impl Connection {
             Reading::Body => self.read_body(cx, input),
             Reading::Barrier => Step::none(0),
             Reading::Raw => self.read_raw(input),
-            Reading::Closed => Step::none(input.len()),
+            Reading::Closed => {
+                self.leaves_unread = true;
+                Step::none(input.len())
+            }
         }
     }
 

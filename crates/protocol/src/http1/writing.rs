@@ -276,7 +276,7 @@ impl Connection {
             let (closes, is_cut) = (extra.closes, extra.is_cut);
             let refusal = extra.refusal;
             let (ticket, is_upgraded) = (first.ticket, extra.is_upgraded);
-            let was_upgrade = first.traits.is_upgrade;
+            let traits = first.traits;
             if !early.is_empty() {
                 self.put(cx, &early);
                 self.is_held = false;
@@ -293,24 +293,32 @@ impl Connection {
                 self.left_behind = self.window.open_tickets().collect();
                 self.window.clear();
                 self.reading = Reading::Closed;
-                let is_all_read = self.receiving.is_none() && !self.leaves_unread;
+                let finish = self.farewell(traits.wants_close && self.receiving.is_none());
                 self.receiving = self.receiving.take().filter(|body| !body.is_unasked());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),
                     None if is_cut => self.end(CloseReason::Cut, Finish::Close),
-                    None if is_all_read => self.end(CloseReason::Done, Finish::Close),
-                    None => self.end(CloseReason::Done, Finish::Linger),
+                    None => self.end(CloseReason::Done, finish),
                 }
                 break;
             }
-            if was_upgrade && self.reading == Reading::Barrier {
+            if traits.is_upgrade && self.reading == Reading::Barrier {
                 self.reading = Reading::Idle;
             }
         }
         if self.window.is_empty() && self.is_last && self.reading == Reading::Closed {
-            self.end(CloseReason::Done, if self.leaves_unread { Finish::Linger } else { Finish::Close });
+            self.end(CloseReason::Done, self.farewell(false));
         }
         self.put_continue_if_due(cx);
+    }
+
+    /// How a connection ends behind its last answer, whose client may have said itself that it is the last.
+    /// One that may still be sending must not have what it hasn't read yet taken back by a reset.
+    fn farewell(&self, is_expected: bool) -> Finish {
+        match self.has_peer_ended || is_expected && !self.leaves_unread {
+            true => Finish::Close,
+            false => Finish::Linger,
+        }
     }
 }
 
