@@ -45,7 +45,7 @@ export interface OptionValues {
   bodyTimeout: number
   /** Bytes a second that a body must bring on average after five seconds; 0 = off. */
   minimumBodyRate: number
-  /** Receipt of one whole request; 0 = off. */
+  /** Receipt of one whole request, without the time in which its handler lets it wait; 0 = off. */
   requestTimeout: number
   /** A handler that doesn't answer: 503; 0 = off. */
   handlerTimeout: number

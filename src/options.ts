@@ -352,7 +352,7 @@ export class Options {
   }
 
   /**
-   * Receipt of one whole request; 0 = off.
+   * Receipt of one whole request, without the time in which its handler lets it wait; 0 = off.
    *
    * @example options.getRequestTimeout()
    */

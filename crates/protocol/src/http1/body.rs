@@ -214,7 +214,8 @@ impl Receiving {
     pub(super) fn note_pace(&mut self, now: Timestamp) {
         // A client that waits for its 100 isn't late.
         let is_awaited = self.has_room() && !self.may_never_come();
-        self.pace.note(now, self.received, is_awaited);
+        let pause = self.pace.note(now, self.received, is_awaited);
+        self.complete_by = self.complete_by.after_millis(pause);
     }
 }
 

@@ -53,11 +53,16 @@ impl Pace {
         self.minimum_rate = minimum_rate.unwrap_or(self.minimum_rate);
     }
 
-    /// Notes how much has come in all, and whether more is awaited.
-    pub(super) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) {
+    /// Notes how much has come in all, and whether more is awaited. Returns the length of the pause that
+    /// this ends, in milliseconds.
+    pub(super) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) -> u64 {
+        let mut pause = 0;
         match (self.is_awaited, is_awaited) {
             (true, false) => self.paused = now,
-            (false, true) => self.resume(now),
+            (false, true) => {
+                pause = now.0.saturating_sub(self.paused.0);
+                self.resume(now, pause);
+            }
             _ => {}
         }
         if received > self.received {
@@ -65,11 +70,11 @@ impl Pace {
         }
         self.received = received;
         self.is_awaited = is_awaited;
+        pause
     }
 
     /// Clients who send a byte or two for each ask must not have all of their time again every time.
-    fn resume(&mut self, now: Timestamp) {
-        let pause = now.0.saturating_sub(self.paused.0);
+    fn resume(&mut self, now: Timestamp, pause: u64) {
         if pause >= PAUSE_MILLIS && self.received - self.before >= PAUSE_BYTES {
             self.since = now;
             self.before = self.received;
