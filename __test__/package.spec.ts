@@ -82,6 +82,7 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
     for (const file of files) writeFileSync(join(directory, file), USER)
     const compilerOptions = {
       strict: true,
+      exactOptionalPropertyTypes: true,
       noEmit: true,
       // Our own declarations are library files there: one check of them will do.
       skipLibCheck: resolution === 'bundler',

@@ -18,7 +18,7 @@ export abstract class BusbarError extends Error {
   /** Whose fault it is. */
   abstract readonly fault: Fault
   /** The HTTP status that goes with it, where there is one. */
-  readonly status?: number
+  readonly status?: number | undefined
 
   /** Name of the class, as stack traces show it. */
   override get name(): string {
