@@ -162,3 +162,8 @@ for (const [what, handleError] of PAGES) {
     t.is(count(logger.lines.join('\n'), 'the error handler failed: GET /'), logger.lines.length)
   })
 }
+
+test('a value without a named class is shown by its kind', (t) => {
+  t.throws(() => new Response(200, {}, (function* () {})() as never), { message: /; got an object of class Generator$/ })
+  t.throws(() => new Response(200, {}, Object.create(null) as never), { message: /; got an object of class Object$/ })
+})

@@ -182,11 +182,17 @@ export class MissingAttributeError extends BusbarError {
   readonly fault = 'application'
 }
 
+/** Generators and the like have a constructor without a name: they are known by their tag. */
+function className(value: object): string {
+  const name: unknown = value.constructor?.name
+  return typeof name === 'string' && name !== '' ? name : Object.prototype.toString.call(value).slice(8, -1)
+}
+
 /** A value as it is shown in a message. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'function') return `a function${value.name === '' ? '' : ` ${value.name}`}`
   if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
-  if (typeof value === 'object' && value !== null) return `an object of class ${value.constructor?.name ?? 'Object'}`
+  if (typeof value === 'object' && value !== null) return `an object of class ${className(value)}`
   return String(value)
 }
