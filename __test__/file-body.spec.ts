@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { HandlerError, Request, Response } from '../src/index.ts'
+import { HandlerError, OptionError, Request, Response } from '../src/index.ts'
 import type { Handler } from '../src/index.ts'
 import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
@@ -100,6 +100,20 @@ test('a root confines, whatever the path or a link says', async (t) => {
   for (path of ['../secret', '/../secret', 'link-out', 'directory-out/secret', '../public-not/secret', join(base, 'secret')]) {
     t.is(await status(), '404', path)
   }
+})
+
+test('what Response.file is given is checked: a misspelt root would be none', (t) => {
+  const file = Response.file as (...given: unknown[]) => Response
+  const wrong: [RegExp, ...unknown[]][] = [
+    [/^rot must be root or headers; got "public"$/, 'a', { rot: 'public' }],
+    [/^settings must be an object such as .*; got "public"$/, 'a', 'public'],
+    [/^settings must be .*; got null$/, 'a', null],
+    [/^root must be a directory as a string or a URL; got 5$/, 'a', { root: 5 }],
+    [/^path must be a string or a URL; got undefined$/],
+    [/^path must be a string or a URL; got an object of class Buffer$/, Buffer.from('a')],
+  ]
+  for (const [message, ...given] of wrong) t.throws(() => file(...given), { instanceOf: OptionError, message })
+  t.notThrows(() => [file('a', {}), file('a', { root: undefined, headers: undefined }), file('a', { root: null })])
 })
 
 test('a file is opened when the answer is sent and not before', async (t) => {

@@ -3,7 +3,7 @@
  */
 import type { BigIntStats } from 'node:fs'
 import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from './builtin.ts'
-import { HandlerError, HttpErrorException } from './errors.ts'
+import { HandlerError, HttpErrorException, OptionError } from './errors.ts'
 import type { FieldsInit } from './fields.ts'
 import type { Response } from './response.ts'
 import type { PieceSource } from './source.ts'
@@ -14,6 +14,24 @@ export interface FileSettings {
   readonly root?: string | URL | null
   /** Further headers. */
   readonly headers?: FieldsInit
+}
+
+/**
+ * Checks what `Response.file` is given: a misspelt root would be none, and open whatever a client names.
+ */
+export function checkFileSettings(path: string | URL, settings: FileSettings): { root: string | URL | null; headers: FieldsInit | undefined } {
+  if (!isPath(path)) throw new OptionError('path', path, 'a string or a URL')
+  if (typeof settings !== 'object' || settings === null) {
+    throw new OptionError('settings', settings, 'an object such as { root: directory, headers }')
+  }
+  const { root = null, headers, ...unknown } = settings
+  if (root !== null && !isPath(root)) throw new OptionError('root', root, 'a directory as a string or a URL')
+  for (const [name, value] of Object.entries(unknown)) throw new OptionError(name, value, 'root or headers')
+  return { root, headers }
+}
+
+function isPath(value: unknown): value is string | URL {
+  return typeof value === 'string' || value instanceof URL
 }
 
 /** Bytes read at once. */

@@ -5,7 +5,7 @@ import { ResponseCookie, byName } from './cookie.ts'
 import { HandlerError, InvalidCookieException, OptionError, StateError, show } from './errors.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from './fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from './fields.ts'
-import { FileBody } from './file-body.ts'
+import { FileBody, checkFileSettings } from './file-body.ts'
 import type { FileSettings } from './file-body.ts'
 import type { UpgradeHandler } from './hand-over.ts'
 import { mediaTypeOf } from './media-type.ts'
@@ -132,9 +132,10 @@ export class Response {
    * whatever the application names is opened. Content type, length, Last-Modified and ETag are set unless
    * the headers have them.
    *
-   * @example (request) => Response.file(decodeURIComponent(request.getPath()), { root: 'public' })
+   * @example () => Response.file('logo.svg', { root: 'public' })
    */
-  static file(path: string | URL, { root = null, headers }: FileSettings = {}): Response {
+  static file(path: string | URL, settings: FileSettings = {}): Response {
+    const { root, headers } = checkFileSettings(path, settings)
     const response = new Response(200, headers, new FileBody(path, root))
     if (headers === undefined || !response.hasHeader('content-type')) {
       response.#prepend(`content-type: ${mediaTypeOf(String(path))}\r\n`)
