@@ -113,3 +113,7 @@ test('a driver over streams that fails is logged, and its connection closed', as
   await (await connect()).end()
   t.regex(logged.join(), /broken pipe/)
 })
+
+test('streamDriver takes a function and nothing else', (t) => {
+  t.throws(() => streamDriver(undefined as never), { message: /^handleClient must be a function .*; got undefined$/ })
+})

@@ -5,7 +5,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Client } from './client.ts'
 import type { ErrorHandler } from './error-handler.ts'
-import { StateError } from './errors.ts'
+import { OptionError, StateError } from './errors.ts'
 import type { RequestHandler } from './handler.ts'
 import type { Logger } from './logger.ts'
 import type { Options } from './options.ts'
@@ -75,6 +75,9 @@ export interface StreamDriver {
  * @example selectDriver: () => streamDriver(async (client, readable, writable) => pipeline(readable, writable))
  */
 export function streamDriver(handleClient: StreamDriver['handleClient']): StreamDriver {
+  if (typeof handleClient !== 'function') {
+    throw new OptionError('handleClient', handleClient, 'a function (client, readable, writable) that returns a promise')
+  }
   return { handleClient }
 }
 
