@@ -188,3 +188,24 @@ test('a clean-up that throws is logged', async (t) => {
   clients[0]!.close()
   t.regex(logged.join(), /bad clean-up/)
 })
+
+test('a parser is given at most chunkSize bytes at once, those that it is begun with as well', async (t) => {
+  const sizes: number[] = []
+  let text = ''
+  const collect = parser(function* (_client, _onMessage, write) {
+    for (;;) {
+      const bytes: Uint8Array | null = yield
+      sizes.push(bytes!.length)
+      text += String(bytes)
+      if (text.endsWith('\n')) void write('all', true)
+    }
+  })
+  const first = parser(function* (client) {
+    client.switchDriver(collect, yield)
+  })
+  const { connect } = await drive(t, () => first, undefined, { chunkSize: 1000 })
+  const sent = `${'x'.repeat(3500)}\n`
+  t.is(await (await connect()).send(sent).end(), 'all')
+  t.is(text, sent)
+  t.true(sizes.every((size) => size <= 1000))
+})

@@ -25,7 +25,7 @@ export interface OptionValues {
   headerSizeLimit: number
   /** Streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
   concurrentStreamLimit: number
-  /** Bytes given to a driver in JavaScript at once. Takes effect with such drivers, in a later release. */
+  /** Bytes at most that a driver's parser is given at once. */
   chunkSize: number
   /** Bytes of a streamed body that are gathered while its source gives them without a pause. */
   streamThreshold: number

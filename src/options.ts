@@ -192,7 +192,7 @@ export class Options {
   }
 
   /**
-   * Bytes given to a driver in JavaScript at once. Takes effect with such drivers, in a later release.
+   * Bytes at most that a driver's parser is given at once.
    *
    * @example options.getChunkSize()
    */

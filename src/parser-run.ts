@@ -51,6 +51,8 @@ export class ParserRun implements RawReceiver, Driving {
   #runningHandlers = 0
   /** Of requests that are not answered. */
   readonly #controllers = new Set<AbortController>()
+  /** Bytes at most that the parser is given at once. */
+  readonly #chunkSize: number
   /** Writers that wait for the client to take more. */
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
@@ -60,12 +62,13 @@ export class ParserRun implements RawReceiver, Driving {
     this.#client = raw.client
     this.#driver = driver
     this.#acceptor = acceptor
+    this.#chunkSize = raw.client.getOptions().getChunkSize()
   }
 
   /** Runs the parser up to where it wants bytes, and gives it those that are there. */
   start(unread: Uint8Array | null): void {
     this.#raw.setReceiver(this)
-    if (unread !== null && unread.length > 0) this.#unread.push(unread)
+    if (unread !== null) this.#keep(unread)
     try {
       this.#parser = this.#driver.setup(
         this.#client,
@@ -141,8 +144,16 @@ export class ParserRun implements RawReceiver, Driving {
 
   onBytes(bytes: Buffer): void {
     if (this.#isOver || this.#state === DONE) return this.#raw.read()
-    if (this.#state === WAITS) this.#advance(bytes)
-    else this.#unread.push(bytes)
+    this.#keep(bytes)
+    if (this.#state !== WAITS) return
+    const first = this.#unread.shift()
+    if (first === undefined) this.#raw.read()
+    else this.#advance(first)
+  }
+
+  /** Keeps bytes for the parser, in pieces that it may be given. */
+  #keep(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += this.#chunkSize) this.#unread.push(bytes.subarray(at, at + this.#chunkSize))
   }
 
   onEnd(): void {
