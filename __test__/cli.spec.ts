@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -193,7 +195,8 @@ test('PORT is the default of --port', async (t) => {
 const MODULES: readonly (readonly [string, string, RegExp])[] = [
   ['has no handler', 'no-handler.mjs', /no-handler\.mjs has no handler as its default export/],
   ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken \(.*broken\.mjs:\d+\)/],
-  ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: /],
+  ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: there is no file \/.*missing\.mjs\n$/],
+  ['is a directory', '', /can't be loaded: \/.*fixtures is a directory\n$/],
 ]
 
 for (const [fault, module, message] of MODULES) {
@@ -204,6 +207,32 @@ for (const [fault, module, message] of MODULES) {
     t.regex(stderr, /^busbar: [^\n]+\n$/)
   })
 }
+
+const WRONG: readonly (readonly [string[], RegExp])[] = [
+  [[], /^busbar: a command is missing; see busbar --help\n$/],
+  [['srve'], /^busbar: unknown: srve; see busbar --help\n$/],
+  [['serve', 'a.mjs', 'b.mjs'], /^busbar: unknown: b\.mjs; see busbar --help\n$/],
+  [['serve', '--prot=80'], /^busbar: Unknown option '--prot'; see busbar --help\n$/],
+  [['serve', '--port'], /^busbar: Option '--port <value>' argument missing; see busbar --help\n$/],
+]
+
+for (const [args, message] of WRONG) {
+  test(`busbar ${args.join(' ')}: one clear line and exit code 2`, async (t) => {
+    const { code, stderr } = await busbar(t, args).ended
+    t.regex(stderr, message)
+    t.is(code, 2)
+  })
+}
+
+;(existsSync(BUILT[0]!) ? test : test.skip)('a module that is no JavaScript is shown where it is not', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'busbar-cli-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const module = join(directory, 'wrong.mjs')
+  writeFileSync(module, 'export default () => {}\nno javascript\n')
+  const { code, stderr } = await busbar(t, ['serve', module, '--port=0'], {}, BUILT).ended
+  t.is(code, 1)
+  t.regex(stderr, /wrong\.mjs:2\nno javascript\n/)
+})
 
 const stripsTypes = Boolean((process.features as { typescript?: unknown }).typescript)
 

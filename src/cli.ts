@@ -49,7 +49,7 @@ async function main(args: string[]): Promise<void> {
   if (values.version === true) return void process.stdout.write(`${version()}\n`)
   const [command, module, ...more] = positionals
   if (command !== 'serve' || more.length > 0) {
-    const what = command === undefined ? 'a command is missing' : `unknown: ${[command, ...more].join(' ')}`
+    const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' ? more : [command]).join(' ')}`
     throw new CommandError(`${what}; see busbar --help`, 2)
   }
   const handler = module === undefined ? welcome : await load(module)
@@ -74,7 +74,8 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       },
     })
   } catch (error) {
-    throw new CommandError(`${reason(error)}; see busbar --help`, 2)
+    // Behind its first sentence Node explains how to pass positionals that look like options.
+    throw new CommandError(`${reason(error).split('. ', 1)[0]}; see busbar --help`, 2)
   }
 }
 
@@ -107,7 +108,9 @@ async function load(module: string): Promise<Handler> {
   try {
     found = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown }
   } catch (error) {
-    throw new CommandError(`${module} can't be loaded: ${loadReason(error)}`, 1)
+    // Where the mistake is only Node knows, which shows it of errors that nobody catches.
+    if (error instanceof SyntaxError) throw error
+    throw new CommandError(`${module} can't be loaded: ${loadReason(error, resolve(module))}`, 1)
   }
   const handler = found.default
   const isHandler =
@@ -159,8 +162,13 @@ function reason(error: unknown): string {
 }
 
 /** Why a module can't be loaded, and where it says so if it says anything. */
-function loadReason(error: unknown): string {
-  if ((error as { code?: unknown } | null)?.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+function loadReason(error: unknown, path: string): string {
+  const { code, url } = (error ?? {}) as { code?: unknown; url?: unknown }
+  if (url === pathToFileURL(path).href) {
+    if (code === 'ERR_MODULE_NOT_FOUND') return `there is no file ${path}`
+    if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') return `${path} is a directory`
+  }
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
     return `${reason(error)}; TypeScript needs Node 22.18 or newer, this is ${process.version}`
   }
   const stack = error instanceof Error ? (error.stack ?? '') : ''
