@@ -6,7 +6,8 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { start as startNodeHttp } from '../examples/node-http.mjs'
 import { start as startRedis } from '../examples/redis.mjs'
-import { HttpServer, silentLogger } from '../dist/index.js'
+import streams from '../examples/streams.mjs'
+import { HttpServer, serve, silentLogger } from '../dist/index.js'
 import { LAST_GET, Wire, count } from './support.ts'
 
 async function running(t: ExecutionContext, started: Promise<HttpServer>) {
@@ -186,4 +187,12 @@ test('the node:http example stops: what is idle is closed, what is under way is 
   finish()
   t.true((await wire.end()).endsWith('in the end'))
   await stopped
+})
+
+test('the examples tell clients whose paths stand for nothing that this is their mistake', async (t) => {
+  const streaming = await running(t, serve('127.0.0.1:0', streams, { logger: silentLogger }))
+  t.is((await fetch(`http://127.0.0.1:${streaming.port}/files/%zz`)).status, 400)
+  t.is((await fetch(`http://127.0.0.1:${streaming.port}/files/package.json`)).status, 200)
+  const { port } = await redis(t)
+  t.is((await fetch(`http://127.0.0.1:${port}/%zz`)).status, 400)
 })

@@ -5,7 +5,7 @@
 //   redis-cli -p 8080 set greeting hello
 //   curl http://localhost:8080/greeting
 import { pathToFileURL } from 'node:url'
-import { Http1Driver, Response, serve } from 'busbar'
+import { Http1Driver, HttpErrorException, Response, serve } from 'busbar'
 
 /** Commands are arrays of that many strings at most, each of that many bytes. */
 const MOST_ARGUMENTS = 64
@@ -121,11 +121,19 @@ function bulk(bytes) {
   return bytes === undefined ? '$-1\r\n' : Buffer.concat([Buffer.from(`$${bytes.length}\r\n`), bytes, CRLF])
 }
 
+function keyOf(request) {
+  try {
+    return decodeURIComponent(request.getPath().slice(1))
+  } catch {
+    throw new HttpErrorException(400)
+  }
+}
+
 /** Listens for both. */
 export function start(listen, settings = {}) {
   const store = new Map()
   const show = (request) => {
-    const value = store.get(decodeURIComponent(request.getPath().slice(1)))
+    const value = store.get(keyOf(request))
     return value === undefined ? new Response(404) : new Response(200, { 'content-type': 'text/plain' }, value)
   }
   const driverFactory = {

@@ -24,6 +24,15 @@ async function upload(request) {
   return Response.text(`${hash.digest('hex')}\n`)
 }
 
+/** A path may hold percent signs that stand for nothing: that's the client's mistake, not ours. */
+function decoded(path) {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    throw new HttpErrorException(400)
+  }
+}
+
 export default (request) => {
   const path = request.getPath()
   if (path === '/events') {
@@ -31,6 +40,6 @@ export default (request) => {
   }
   if (path === '/upload') return upload(request)
   if (path === '/echo') return new Response(200, {}, request.getBody())
-  if (path.startsWith('/files/')) return Response.file(decodeURIComponent(path.slice(7)), { root: process.cwd() })
+  if (path.startsWith('/files/')) return Response.file(decoded(path.slice(7)), { root: process.cwd() })
   throw new HttpErrorException(404)
 }
