@@ -145,6 +145,8 @@ built('the package carries what it needs and no sources', async (t) => {
   for (const file of ['LICENSE', 'NOTICE', 'README.md', 'index.d.ts']) t.true(existsSync(join(installed, file)), file)
   for (const directory of ['src', 'crates', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
   t.true(files.includes('*.node'))
+  const readme = readFileSync(join(installed, 'README.md'), 'utf8')
+  for (const [, link] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.true(existsSync(join(installed, link!)), link)
   for (const target of napi.targets) {
     const [processor, , system, abi] = target.split('-')
     const arch = processor === 'x86_64' ? 'x64' : 'arm64'
