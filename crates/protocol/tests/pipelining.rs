@@ -3,7 +3,7 @@
 mod pair;
 
 use pair::{Habit, Pair};
-use protocol::Limits;
+use protocol::{Answer, Credit, Limits, Payload};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -48,4 +48,52 @@ fn early_answers_leave_in_order_however_many_they_are() {
         .filter_map(|(number, _)| number.parse().ok())
         .collect();
     assert_eq!(order, (1..=64).collect::<Vec<_>>());
+}
+
+fn opens_stream() -> Answer<'static> {
+    let payload = Payload::Stream { length: None };
+    Answer { status: 200, reason: None, fields: b"", payload, close: false }
+}
+
+#[test]
+fn a_request_is_served_that_came_while_the_pipeline_was_full_of_a_streamed_answer() {
+    let mut pair = Pair::new(Limits { pipeline_limit: 1, ..Limits::default() }, Habit::Hold);
+    pair.client_sends(GET);
+    pair.answer(1, opens_stream());
+    pair.client_sends(GET);
+    assert_eq!(pair.requests(), 1);
+    let first = pair.ticket(1);
+    pair.command(|connection, cx| connection.handle_end(cx, first, b""));
+    assert_eq!(pair.requests(), 2);
+}
+
+#[test]
+fn a_request_is_served_that_was_offered_before_the_body_ahead_of_it_was_taken() {
+    for offered in [GET, &GET[..2]] {
+        let mut pair = Pair::new(Limits::default(), Habit::Ignore);
+        pair.client_sends(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+        pair.answer(1, opens_stream());
+        pair.client_sends(b"56789");
+        // It comes in the same input, which is offered to its end.
+        let taken = pair.connection.handle_input(&mut pair.cx, offered).taken;
+        let first = pair.ticket(1);
+        pair.command(|connection, cx| connection.handle_credit(cx, first, Credit::Bytes(100)));
+        pair.command(|connection, cx| connection.handle_end(cx, first, b""));
+        pair.client_sends(&GET[taken..]);
+        assert_eq!(pair.requests(), 2, "{:?}", pair.log);
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_body_ahead_of_its_request_to_be_taken_is_not_late() {
+    let mut pair = Pair::new(Limits::default(), Habit::Ignore);
+    pair.client_sends(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    pair.answer(1, opens_stream());
+    pair.client_sends(b"56789");
+    assert_eq!(pair.connection.handle_input(&mut pair.cx, b"G").taken, 1);
+    pair.advance(20_000);
+    let first = pair.ticket(1);
+    pair.command(|connection, cx| connection.handle_credit(cx, first, Credit::Bytes(100)));
+    pair.client_sends(&GET[1..]);
+    assert_eq!(pair.requests(), 2, "{:?}", pair.log);
 }

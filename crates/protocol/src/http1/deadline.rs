@@ -112,8 +112,8 @@ impl Connection {
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {
-                // Held: we are the ones who don't read.
-                Reading::Head if !self.is_held => return self.rearm_head(cx),
+                // Held, or behind a body that the application lets wait: we are the ones who don't read.
+                Reading::Head if !self.is_held && self.receiving.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.window.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
                 _ => (Kind::Running, cx.limits.http1_timeout),

@@ -93,7 +93,7 @@ pub struct Connection {
     /// What becomes of the connection when `out` is sent.
     ending: Option<Finish>,
     reason: CloseReason,
-    /// The next request waits, unparsed, for an answer to begin.
+    /// The next request waits, unparsed, for an answer to begin, or to be complete.
     is_held: bool,
     /// No requests follow those in the window: the peer has closed its side, or we stop.
     is_last: bool,

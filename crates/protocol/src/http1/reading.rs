@@ -24,8 +24,8 @@ impl Connection {
             Reading::Idle => match self.may_begin(cx, &[], input) {
                 Some(true) if self.receiving.is_none() => self.read_head(cx, input),
                 None => self.keep_undecided(cx, input),
-                _ => {
-                    self.is_held = !self.window.is_empty();
+                Some(may_begin) => {
+                    self.is_held = !may_begin;
                     Step::none(0)
                 }
             },
@@ -113,8 +113,8 @@ impl Connection {
             Some(Doubt::MayBegin) => match self.may_begin(cx, &partial.bytes, input) {
                 Some(true) if self.receiving.is_none() => {}
                 None => return self.read_more_of_method(input),
-                _ => {
-                    self.is_held = true;
+                Some(may_begin) => {
+                    self.is_held = !may_begin;
                     self.rearm(cx);
                     return Step::none(0);
                 }

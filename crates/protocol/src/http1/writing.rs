@@ -279,12 +279,12 @@ impl Connection {
             let traits = first.traits;
             if !early.is_empty() {
                 self.put(cx, &early);
-                self.is_held = false;
             }
             if !is_done {
                 break;
             }
             self.window.pop_first();
+            self.is_held = false;
             if is_upgraded {
                 return self.become_raw(Some(ticket));
             }
