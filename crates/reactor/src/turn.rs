@@ -406,6 +406,7 @@ impl Reactor {
     fn linger(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
         client.socket.shutdown_write();
+        client.is_write_shut = true;
         client.held = Vec::new();
         client.phase = Phase::Lingering { until: self.cx.now.after_millis(LINGER_MILLIS) };
         // Readiness may have been seen and left alone while input wasn't wanted.

@@ -221,3 +221,18 @@ mod files {
         assert!(String::from_utf8_lossy(&peer.received).contains("first"));
     }
 }
+
+#[test]
+fn an_answer_reaches_whoever_has_sent_nonsense_behind_its_request_and_closed_its_side() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    // Two answers, of which the client reads nothing yet; and bytes that are thrown away.
+    peer.sends(&[GET, &"?".repeat(200 * 1024)].concat());
+    peer.closes_its_side();
+    let request = app.next(Kind::Request);
+    let body = vec![b'x'; 1024 * 1024];
+    app.reactor.respond(request.slot, request.ticket(), answer(&body)).unwrap();
+    app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
+    let received = app.ends(&mut peer);
+    assert!(received.contains("HTTP/1.1 400 "), "{} bytes have come", received.len());
+}
