@@ -2,6 +2,8 @@
 
 use std::os::fd::BorrowedFd;
 
+use protocol::Timestamp;
+
 use crate::client::{Client, Phase};
 use crate::notice::Batch;
 use crate::reactor::Reactor;
@@ -31,9 +33,8 @@ impl Reactor {
 
     fn expire(&mut self, slot: u32, batch: &mut Batch<'_>) {
         let now = self.cx.now;
-        let is_over = |client: &Client| client.deadline().is_some_and(|at| now >= at) && !client.is_queued;
         let Some(client) = self.clients.get_mut(slot as usize) else { return };
-        if !is_over(client) {
+        if !client.is_over(now) {
             return self.schedule(slot);
         }
         if client.phase != Phase::Serving {
@@ -45,9 +46,8 @@ impl Reactor {
         } else if client.connection.is_sending() && client.is_taking(self.unacknowledged) {
             client.connection.handle_acknowledged(&self.cx);
         }
-        // Bytes that are there already are served: the client was in time.
         match self.clients.get_mut(slot as usize) {
-            Some(client) if is_over(client) => {
+            Some(client) if client.is_over(now) => {
                 client.connection.handle_timeout(&mut self.cx);
                 self.take_connection_events(slot);
                 self.settle(slot);
@@ -71,6 +71,13 @@ impl Reactor {
 }
 
 impl Client {
+    /// Whether its time is up. Bytes that are there already are served: the client was in time. But one that is
+    /// to read, or to leave, isn't helped by what it sends.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let is_in_time = self.is_queued && self.phase == Phase::Serving && !self.connection.is_sending();
+        !is_in_time && self.deadline().is_some_and(|at| now >= at)
+    }
+
     /// Whether the peer has acknowledged anything since this was asked last.
     #[cold]
     fn is_taking(&mut self, ask: Unacknowledged) -> bool {
@@ -216,6 +223,37 @@ mod tests {
         let mut served = Served::open();
         assert!(served.expire_after(16_000).is_empty());
         assert!(matches!(served.phase(), Some(Phase::Lingering { .. })));
+    }
+
+    #[test]
+    fn whoever_was_refused_and_goes_on_sending_is_let_run_out_for_a_second_only() {
+        let mut served = Served::open();
+        served.client.write_all(b"nonsense\r\n\r\n").unwrap();
+        while !matches!(served.phase(), Some(Phase::Lingering { .. })) {
+            served.turn();
+        }
+        // More than a turn reads, so some of it is always left.
+        served.client.write_all(&[b'x'; 256 * 1024]).unwrap();
+        served.turn();
+        served.expire_after(1100);
+        assert_eq!(served.phase(), None);
+    }
+
+    #[test]
+    fn whoever_takes_nothing_of_the_last_answer_and_goes_on_sending_is_closed() {
+        let mut served = Served::open();
+        let (slot, ticket) = served.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let payload = Payload::Stream { length: None };
+        let answer = Answer { status: 200, reason: None, fields: b"", payload, close: true };
+        served.reactor.respond(slot, ticket, answer).unwrap();
+        while served.reactor.write(slot, ticket, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
+            served.reactor.flush();
+        }
+        served.reactor.flush();
+        served.client.write_all(&[b'x'; 256 * 1024]).unwrap();
+        served.turn();
+        served.expire_after(16_000);
+        assert_eq!(served.phase(), None);
     }
 
     #[test]
