@@ -21,3 +21,19 @@ fn buffers_go_back_when_everything_is_sent() {
     assert!(pair.received.len() > 40 * 100);
     assert!(pair.connection.transmit().is_empty());
 }
+
+#[test]
+fn a_long_piece_that_is_taken_bit_by_bit_is_hardly_ever_moved() {
+    let mut pair = Pair::new(Limits::default(), Habit::Ignore);
+    pair.command(|connection, cx| connection.handle_take_raw(cx));
+    pair.is_client_stuck = true;
+    pair.command(|connection, cx| connection.handle_raw_write(cx, &vec![0; 16 << 20]));
+    let mut moves = 0;
+    while !pair.connection.transmit().is_empty() {
+        let count = pair.connection.transmit().len().min(70_000);
+        let unsent = pair.connection.transmit()[count..].as_ptr();
+        pair.connection.handle_sent(&mut pair.cx, count);
+        moves += usize::from(pair.connection.transmit().as_ptr() != unsent);
+    }
+    assert!(moves < 20, "moved {moves} times");
+}

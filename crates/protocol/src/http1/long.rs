@@ -112,7 +112,7 @@ impl Connection {
         let waiting = unsent.len();
         let mut taken = send(&[IoSlice::new(unsent), IoSlice::new(bytes), IoSlice::new(suffix)]);
         let of_waiting = taken.min(waiting);
-        self.sent += of_waiting as u32;
+        self.sent += of_waiting;
         taken -= of_waiting;
         if of_waiting == waiting {
             self.out.clear();
