@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HandlerError, OptionError, Request, Response } from '../src/index.ts'
@@ -46,6 +47,14 @@ for (const [what, content] of Object.entries({ 'a short file': 'hello', 'an empt
     t.is(received.slice(received.indexOf('\r\n\r\n') + 4), content)
   })
 }
+
+test('a file goes out whole with the last descriptor that the process may have', async (t) => {
+  const fixture = fileURLToPath(new URL('fixtures/last-descriptor.ts', import.meta.url))
+  const command = [process.execPath, '--import=@oxc-node/core/register', fixture]
+  const child = spawn('sh', ['-c', 'ulimit -n 300; exec "$@"', 'sh', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.is(await text(child.stdout), 'complete\n')
+})
 
 test('HEAD and HTTP/1.0 get what is due to them', async (t) => {
   const path = join(directory(t), 'a.txt')

@@ -30,7 +30,7 @@ const PORTION = 256 * 1024
 const TURN = 1024 * 1024
 /** How long the head waits for the first bytes, in milliseconds. */
 const HEAD_WAIT = 100
-/** What the engine says where the system has no way to send files. */
+/** What the engine says where the system has no way to send files, or no descriptor left for one. */
 const UNSUPPORTED = 2
 /**
  * How long a silent source is kept for a client that has closed its sending side, in milliseconds. Most of

@@ -2,11 +2,10 @@
 
 use napi::sys;
 
-use super::{Arguments, GONE, TAKEN, ticket};
+use super::{Arguments, outcome, ticket};
 use crate::driver::Driver;
 
-/// This system has no call for it that is used here.
-#[cfg(not(target_os = "linux"))]
+/// JavaScript is to read the file: the system has no call for this that is used here, or no descriptor left.
 const UNSUPPORTED: u32 = 2;
 
 /// `sendFile(slot, ticket, descriptor, offset, length)`
@@ -22,8 +21,8 @@ pub(super) fn send(driver: &Driver, call: &Arguments) -> sys::napi_value {
         // stands for no open file.
         unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
     });
-    let result = file.map(|file| driver.send_file(slot, ticket, File::from(file), call.u64(3), call.u64(4)));
-    call.integer(if matches!(result, Some(Ok(()))) { TAKEN } else { GONE })
+    let Some(file) = file else { return call.integer(UNSUPPORTED) };
+    outcome(call, driver.send_file(slot, ticket, File::from(file), call.u64(3), call.u64(4)))
 }
 
 /// `sendFile(slot, ticket, descriptor, offset, length)`
