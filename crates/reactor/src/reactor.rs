@@ -355,16 +355,15 @@ impl Reactor {
         if let Some(company) = &self.company {
             company.forget(slot);
         }
-        let left_behind = client.connection.left_behind().iter().copied();
-        for ticket in client.connection.open_tickets().chain(left_behind) {
+        for ticket in client.connection.unanswered() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
         if let Some(ticket) = client.connection.upgrading() {
             self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
         }
         for waiter in &client.waiters {
-            // The answer is given, so its request isn't open, and its last bytes never leave.
-            if waiter.until != Until::RawDrained && !client.connection.is_open(waiter.ticket) {
+            // The answer is given, and its last bytes never leave.
+            if waiter.until != Until::RawDrained && client.connection.is_written(waiter.ticket) {
                 self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
             }
         }

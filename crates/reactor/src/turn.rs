@@ -425,7 +425,7 @@ impl Reactor {
         let (connection, notices) = (&client.connection, &mut self.notices);
         client.waiters.retain(|waiter| {
             let (kind, name, must_wait) = match waiter.until {
-                Until::Written => (Kind::Written, waiter.ticket.0, connection.is_open(waiter.ticket)),
+                Until::Written => (Kind::Written, waiter.ticket.0, !connection.is_written(waiter.ticket)),
                 Until::Drained => (Kind::Drained, waiter.ticket.0, connection.backlog(waiter.ticket) > 0),
                 Until::RawDrained => (Kind::RawDrained, id, false),
             };

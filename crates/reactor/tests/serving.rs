@@ -236,3 +236,37 @@ fn an_answer_reaches_whoever_has_sent_nonsense_behind_its_request_and_closed_its
     let received = app.ends(&mut peer);
     assert!(received.contains("HTTP/1.1 400 "), "{} bytes have come", received.len());
 }
+
+#[test]
+fn whoever_does_not_read_a_body_hears_that_it_failed_by_the_end_of_its_client() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let request = app.next(Kind::Request);
+    peer.sends("no chunk\r\n");
+    assert!(app.ends(&mut peer).starts_with("HTTP/1.1 400 "));
+    drop(peer);
+    let aborted = app.next(Kind::Aborted);
+    assert_eq!(aborted.id, request.id);
+    app.round();
+    assert!(app.inbox.is_empty(), "nothing follows: {:?}", app.inbox);
+    assert_eq!(app.reactor.client_count(), 0);
+}
+
+#[test]
+fn an_early_answer_behind_one_that_ends_the_connection_is_not_told_to_be_written() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(&GET.repeat(2));
+    let [first, second] = [app.next(Kind::Request), app.next(Kind::Request)];
+    app.respond(&second, "never seen");
+    app.reactor.notify_written(second.slot, second.ticket());
+    let last = Answer { close: true, ..answer(b"the last") };
+    app.reactor.respond(first.slot, first.ticket(), last).unwrap();
+    assert!(app.ends(&mut peer).ends_with("the last"));
+    drop(peer);
+    let told = app.next(Kind::Aborted);
+    assert_eq!(told.id, second.id);
+    app.round();
+    assert!(app.inbox.is_empty(), "nothing else is told: {:?}", app.inbox);
+}

@@ -352,6 +352,7 @@ impl Connection {
             return;
         }
         let answer = writing::error_answer(cx, &error, pending.traits.is_head);
+        self.left_behind.push(ticket);
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
     }
 

@@ -84,7 +84,8 @@ pub struct Connection {
     receiving: Option<Box<Receiving>>,
     raw: Option<Box<Raw>>,
     window: Window,
-    /// Requests behind an answer that ended the connection: theirs are never sent.
+    /// Requests that the application can't answer any more: those behind an answer that ended the connection,
+    /// and the one whose body failed, which got an answer of ours.
     left_behind: Vec<Ticket>,
     /// Bytes to be sent, from `sent` on.
     out: Vec<u8>,
@@ -316,9 +317,16 @@ impl Connection {
         self.window.open_tickets()
     }
 
-    /// Tickets of requests that will never be answered: the connection ends before.
-    pub fn left_behind(&self) -> &[Ticket] {
-        &self.left_behind
+    /// Tickets of requests to which no answer of the application's will have been sent if the connection ends
+    /// now, each once.
+    pub fn unanswered(&self) -> impl Iterator<Item = Ticket> {
+        let left_behind = self.left_behind.iter().copied().filter(|ticket| !self.is_open(*ticket));
+        self.window.open_tickets().chain(left_behind)
+    }
+
+    /// Whether an answer to this request is complete and handed over.
+    pub fn is_written(&self, ticket: Ticket) -> bool {
+        !self.is_open(ticket) && !self.left_behind.contains(&ticket)
     }
 
     /// Whether a request is not wholly answered.

@@ -290,7 +290,7 @@ impl Connection {
             }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
-                self.left_behind = self.window.open_tickets().collect();
+                self.left_behind.extend(self.window.open_tickets());
                 self.window.clear();
                 self.reading = Reading::Closed;
                 let finish = self.farewell(traits.wants_close && self.receiving.is_none());
