@@ -171,10 +171,13 @@ test('the node:http example passes upgrades on', async (t) => {
 
 test('the node:http example stops: what is idle is closed, what is under way is finished', async (t) => {
   let finish = (): void => {}
-  const { server, connect } = await node(t, (request, response) => {
+  const { application, server, connect } = await node(t, (request, response) => {
     if (request.url === '/slow') finish = () => response.end('in the end')
     else response.end('fast')
   })
+  // Node's own end to idleness mustn't be what closes it.
+  application.keepAliveTimeout = 0
+  const unused = await connect()
   const idle = await connect()
   idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await idle.until((text) => text.endsWith('fast'))
@@ -184,9 +187,17 @@ test('the node:http example stops: what is idle is closed, what is under way is 
   while (finish === before) await new Promise((resolve) => setImmediate(resolve))
   const stopped = server.stop(60_000)
   await idle.end()
+  await unused.end()
   finish()
   t.true((await wire.end()).endsWith('in the end'))
   await stopped
+})
+
+test('the node:http example keeps the time limits of its application', async (t) => {
+  const application = createServer({ headersTimeout: 50, connectionsCheckingInterval: 10 }, () => t.fail())
+  const { connect } = await running(t, startNodeHttp('127.0.0.1:0', application, { logger: silentLogger }))
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: ')
+  t.regex(await wire.end(), /^HTTP\/1\.1 408 /)
 })
 
 test('the examples tell clients whose paths stand for nothing that this is their mistake', async (t) => {

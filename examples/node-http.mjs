@@ -9,8 +9,15 @@ import { Response, serve, streamDriver } from 'busbar'
 
 /** Gives each connection to a server of Node's, which never listens by itself. */
 export function nodeDriver(application) {
+  // Otherwise it would keep no account of its connections: none would meet `headersTimeout` or
+  // `requestTimeout`, and `closeIdleConnections` would close none.
+  application.emit('listening')
   const driver = streamDriver(async (_client, socket) => {
     application.emit('connection', socket)
+    // To Node a connection on which nothing has come yet isn't idle.
+    let isUsed = false
+    socket.once('data', () => (isUsed = true))
+    socket.onStop(() => isUsed || socket.destroy())
     await once(socket, 'close')
   })
   // Those that work on a request finish it; the idle ones are closed.
