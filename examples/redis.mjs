@@ -18,6 +18,8 @@ const IDLE_SECONDS = 300
 const STAR = 0x2a
 const CRLF = Buffer.from('\r\n')
 
+const TOO_FEW = '-ERR wrong number of arguments\r\n'
+
 class ProtocolError extends Error {}
 
 /** One connection that speaks RESP, or doesn't. */
@@ -52,15 +54,15 @@ class RespDriver {
       case 'PING':
         return key === undefined ? '+PONG\r\n' : bulk(key)
       case 'ECHO':
-        return key === undefined ? '-ERR wrong number of arguments\r\n' : bulk(key)
+        return key === undefined ? TOO_FEW : bulk(key)
       case 'SET':
-        if (value === undefined) return '-ERR wrong number of arguments\r\n'
+        if (value === undefined) return TOO_FEW
         store.set(String(key), value)
         return '+OK\r\n'
       case 'GET':
-        return bulk(store.get(String(key)))
+        return key === undefined ? TOO_FEW : bulk(store.get(String(key)))
       case 'DEL':
-        return `:${store.delete(String(key)) ? 1 : 0}\r\n`
+        return key === undefined ? TOO_FEW : `:${store.delete(String(key)) ? 1 : 0}\r\n`
       default:
         return '-ERR unknown command\r\n'
     }
