@@ -60,6 +60,15 @@ built('the package has a command', async (t) => {
   t.is(stdout, `${version}\n`)
 })
 
+built('the snippets of the documentation run as they stand', async (t) => {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md']) {
+    for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
+      const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
+      t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
+    }
+  }
+})
+
 const USER = `import { Attribute, HttpServer, Response, serve } from 'busbar'
 import type { Handler, Request } from 'busbar'
 const User = new Attribute<{ name: string }>('user')
