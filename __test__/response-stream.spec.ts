@@ -332,3 +332,21 @@ test('a client that takes all there is at once does not keep others waiting', as
   await once(reader, 'exit')
   t.true(most > 0 && most <= 40, `${most} pieces of 64 KiB in one turn of the event loop`)
 })
+
+test('a source that takes its time and never pauses keeps neither its client nor others waiting', async (t) => {
+  let hasReceived = false
+  let pieces = 0
+  async function* busy(): AsyncGenerator<string> {
+    for (; pieces < 5_000 && !hasReceived; pieces++) {
+      const end = performance.now() + 2
+      while (performance.now() < end);
+      yield 'x'
+    }
+  }
+  const { connect } = await open(t, () => new Response(200, {}, busy()))
+  const wire = (await connect()).send(LAST_GET)
+  await wire.until((text) => text.includes('x\r\n'))
+  hasReceived = true
+  await wire.end()
+  t.true(pieces < 5_000)
+})
