@@ -22,7 +22,8 @@ export async function load(work, port, { seconds, connections, scratch }) {
   return run(work, port, seconds, connections, scratch)
 }
 
-async function output(command, args) {
+/** What a program prints, run on the core of the load. */
+export async function output(command, args) {
   const [name, all] = pinned(LOAD_CORE, command, args)
   const child = spawn(name, all, { stdio: ['ignore', 'pipe', 'ignore'] })
   return text(child.stdout)

@@ -131,7 +131,8 @@ if (isAll || values.start) {
   says(`\n${table([['import and listen', 'ms over bare node'], ...rows])}`)
 }
 for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets]]) {
-  if (!isAll && !values[name]) continue
+  const isLeftOut = name === 'websockets' && COMPILER === null
+  if ((!isAll && !values[name]) || isLeftOut) continue
   report[name] = await measureAll(peers, shared)
   const node = report[name].find((row) => row.name === 'node:http')?.cpu ?? Number.NaN
   const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate)), (row.cpu / node).toFixed(2)])

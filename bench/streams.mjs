@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuTime } from './cpu.mjs'
-import { start } from './peers.mjs'
+import { output } from './load.mjs'
+import { compiled, start } from './peers.mjs'
 import { median } from './table.mjs'
 
 /** Streams that are open at once; each gets an event a second. */
@@ -21,7 +22,7 @@ export async function eventStreams(peers, settings, streams = STREAMS) {
       const server = { running: await start(peer, { ...settings, handler: 'events' }), received: 0, sockets: [], rounds: [] }
       servers.push(server)
       const onData = (chunk) => (server.received += count(chunk, 'data: '))
-      server.sockets = await openAll(server.running.port, streams, GET, onData)
+      server.sockets = await openAll(server.running.port, streams, onData)
     }
     await pause(2000)
     for (let round = 0; round < settings.rounds; round++) {
@@ -41,9 +42,7 @@ export async function eventStreams(peers, settings, streams = STREAMS) {
       await running.stop()
     }
   }
-  return servers.map(({ running, rounds }) => {
-    return { name: running.peer.name, cpu: median(rounds.map(({ cpu }) => cpu)), rate: median(rounds.map(({ rate }) => rate)) }
-  })
+  return servers.map(medians)
 }
 
 const taken = ({ running, received }) => ({ cpu: cpuTime(running.pid).all, received, time: performance.now() })
@@ -58,56 +57,44 @@ async function untilQuiet(servers) {
 }
 
 /** CPU microseconds per message of 1 KiB that a WebSocket server echoes, by the package `ws` on each server. */
-export async function webSockets(peers, settings) {
-  const rows = []
-  for (const peer of peers.filter(({ name }) => name === 'busbar' || name === 'node:http')) {
-    const running = await start(peer, { ...settings, handler: 'websocket' })
-    const frame = maskedFrame(MESSAGE)
-    let messages = 0
-    const sockets = await openAll(running.port, WEBSOCKETS, UPGRADE, (chunk, socket) => {
-      // What comes back has no mask: four bytes fewer.
-      socket.echoed = (socket.echoed ?? 0) + chunk.length
-      for (; socket.echoed >= frame.length - 4; socket.echoed -= frame.length - 4) {
-        messages++
-        socket.write(frame)
-      }
-    })
-    try {
-      for (const socket of sockets) socket.write(frame)
-      await pause(500)
-      rows.push({ name: peer.name, ...(await measured(running, settings.seconds, () => messages)) })
-    } finally {
-      sockets.forEach((socket) => socket.destroy())
-      await running.stop()
+export async function webSockets(peers, { scratch, ...settings }) {
+  const servers = []
+  try {
+    for (const peer of peers.filter(({ name }) => ['busbar', 'busbar (1 thread)', 'node:http'].includes(name))) {
+      servers.push({ running: await start(peer, { ...settings, scratch, handler: 'websocket' }), rounds: [] })
     }
+    for (let round = 0; round <= settings.rounds; round++) {
+      for (const { running, rounds } of servers) {
+        const before = cpuTime(running.pid).all
+        const args = [running.port, WEBSOCKETS, settings.seconds, MESSAGE].map(String)
+        const { requests } = JSON.parse(await output(compiled('frames', scratch), args))
+        const cpu = (cpuTime(running.pid).all - before) / 1000 / requests
+        if (round > 0) rounds.push({ cpu, rate: requests / settings.seconds })
+      }
+    }
+  } finally {
+    for (const { running } of servers) await running.stop()
   }
-  return rows
+  return servers.map(medians)
 }
 
-async function measured(running, seconds, done) {
-  const [before, first] = [cpuTime(running.pid), done()]
-  await pause(seconds * 1000)
-  const [after, last] = [cpuTime(running.pid), done()]
-  return { cpu: (after.all - before.all) / 1000 / (last - first), rate: (last - first) / seconds }
+function medians({ running, rounds }) {
+  return { name: running.peer.name, cpu: median(rounds.map(({ cpu }) => cpu)), rate: median(rounds.map(({ rate }) => rate)) }
 }
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
-const UPGRADE =
-  'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
 
 /** Opens connections a hundred at a time; each has its answer's head when this resolves. */
-async function openAll(port, many, request, onData) {
+async function openAll(port, many, onData) {
   const sockets = []
   for (let at = 0; at < many; at += 100) {
     const wave = Array.from({ length: Math.min(100, many - at) }, async () => {
       const socket = connect(port, '127.0.0.1')
       socket.on('error', () => {})
-      socket.write(request)
+      socket.write(GET)
       const [head] = await once(socket, 'data')
-      const rest = head.subarray(head.indexOf('\r\n\r\n') + 4)
-      if (rest.length > 0) onData(rest, socket)
-      socket.on('data', (chunk) => onData(chunk, socket))
+      onData(head.subarray(head.indexOf('\r\n\r\n') + 4))
+      socket.on('data', onData)
       return socket
     })
     sockets.push(...(await Promise.all(wave)))
@@ -119,10 +106,4 @@ function count(chunk, text) {
   let found = 0
   for (let at = chunk.indexOf(text); at >= 0; at = chunk.indexOf(text, at + 1)) found++
   return found
-}
-
-/** A text frame with a mask of zeros. RFC 6455 §5.2. */
-function maskedFrame(length) {
-  const head = Buffer.from([0x81, 0x80 | 126, length >> 8, length & 0xff, 0, 0, 0, 0])
-  return Buffer.concat([head, Buffer.alloc(length, 'x')])
 }

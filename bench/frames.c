@@ -1,0 +1,99 @@
+/* Load of WebSockets that echo: a text frame under way on each, the next one when it has come back. RFC 6455.
+ * Arguments: port, connections, seconds, bytes of a message, 126 to 65,535. Prints one line of JSON. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READY 64
+#define HEAD 8 /* of a masked frame with a length in two bytes; what comes back has no mask */
+#define MASK 4
+
+static const char UPGRADE[] =
+    "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+
+struct connection {
+  int fd;
+  size_t received; /* of the frame that is under way */
+};
+
+static unsigned char frame[HEAD + 65535];
+static size_t frame_length;
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void fail(const char *what) {
+  fprintf(stderr, "frames: %s\n", what);
+  exit(1);
+}
+
+static void send_all(int fd, const void *bytes, size_t length) {
+  /* So little always fits when everything before it was taken. */
+  if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) fail("a message can't be sent");
+}
+
+/* A WebSocket, whose server has said yes and nothing else. */
+static int dial(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  address.sin_port = htons((uint16_t)port);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) fail("no connection");
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  send_all(fd, UPGRADE, sizeof UPGRADE - 1);
+  char head[4096];
+  size_t length = 0;
+  do {
+    ssize_t count = recv(fd, head + length, sizeof head - length, 0);
+    if (count <= 0) fail("no answer");
+    length += (size_t)count;
+  } while (memmem(head, length, "\r\n\r\n", 4) == NULL);
+  if (memmem(head, length, " 101 ", 5) == NULL) fail("no WebSocket");
+  return fd;
+}
+
+int main(int count, char **arguments) {
+  if (count != 5) return 2;
+  int connections = atoi(arguments[2]), poller = epoll_create1(0);
+  size_t length = (size_t)atoi(arguments[4]);
+  if (length < 126 || length > 65535) return 2;
+  memcpy(frame, (unsigned char[]){0x81, 0x80 | 126, (unsigned char)(length >> 8), (unsigned char)length}, 4);
+  memset(frame + HEAD, 'x', length);
+  frame_length = HEAD + length;
+  struct connection *all = calloc((size_t)connections, sizeof *all);
+  if (all == NULL) return 1;
+  for (int at = 0; at < connections; at++) {
+    all[at].fd = dial(atoi(arguments[1]));
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)at};
+    epoll_ctl(poller, EPOLL_CTL_ADD, all[at].fd, &event);
+    send_all(all[at].fd, frame, frame_length);
+  }
+  struct epoll_event ready[READY];
+  static char input[65536];
+  unsigned long done = 0;
+  for (double end = now() + atof(arguments[3]); now() < end;) {
+    int found = epoll_wait(poller, ready, READY, 100);
+    for (int at = 0; at < found; at++) {
+      struct connection *one = &all[ready[at].data.u32];
+      ssize_t got = recv(one->fd, input, sizeof input, 0);
+      if (got <= 0) fail("a WebSocket was closed");
+      one->received += (size_t)got;
+      if (one->received < frame_length - MASK) continue;
+      one->received = 0;
+      done++;
+      send_all(one->fd, frame, frame_length);
+    }
+  }
+  printf("{\"requests\":%lu}\n", done);
+  return 0;
+}
