@@ -194,6 +194,12 @@ export interface EngineLimits {
   chunkExtensionLimit: number | null
   /** Requests of one connection that run or wait at once. */
   pipelineLimit: number | null
+  /** Connections. */
+  connectionLimit: number | null
+  /** Connections of one IPv4 address or IPv6 /56. */
+  connectionsPerIpLimit: number | null
+  /** Networks whose addresses aren't counted for that, besides local ones. */
+  proxies: Array<string> | null
 }
 
 /** Where to listen: `path` for a unix socket, else `host` and `port`. */

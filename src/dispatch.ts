@@ -11,6 +11,7 @@ import { HandlerTimeout } from './handler-timeout.ts'
 import type { Acceptor, AcceptorHost } from './acceptor.ts'
 import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
+import { denialLine } from './denial.ts'
 import { debugPage } from './debug-page.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { giveErrorPage } from './error-page.ts'
@@ -372,6 +373,8 @@ export class Dispatcher implements ClientOwner {
         return this.#onIdle()
       case Notice.Refused:
         return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
+      case Notice.Denied:
+        return this.logger.warning(denialLine(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     const waiting = this.waiting.get(id)
     if (waiting === undefined) return

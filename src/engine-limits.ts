@@ -25,6 +25,10 @@ export function engineLimits(options: Options): EngineLimits {
     requestLineLimit: options.get('requestLineLimit'),
     chunkExtensionLimit: options.get('chunkExtensionLimit'),
     pipelineLimit: options.get('pipelineLimit'),
+    connectionLimit: options.get('connectionLimit'),
+    connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
+    // Peers of unix sockets have no address to be counted by.
+    proxies: options.get('proxies').filter((network) => network !== 'unix'),
   }
 }
 

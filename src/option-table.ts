@@ -3,15 +3,16 @@
  */
 import { totalmem } from './builtin.ts'
 import { OptionError } from './errors.ts'
+import { isNetwork } from './ip.ts'
 import { TOKEN } from './token.ts'
 
 /** Options by name. Times are seconds, sizes bytes. */
 export interface OptionValues {
   /** Error pages and logs with more detail. */
   debug: boolean
-  /** Connections at once. Takes effect with connection limits, in a later release. */
+  /** Connections at once. The one that has been idle for longest makes room for a new one; with none idle that is closed. */
   connectionLimit: number
-  /** Connections at once of one address. Takes effect with connection limits, in a later release. */
+  /** Connections at once of one IPv4 address or IPv6 /56, but for local ones and `proxies`. Its idle ones make room first; then 503. */
   connectionsPerIpLimit: number
   /** Idle keep-alive; also told to clients. */
   http1Timeout: number
@@ -65,7 +66,7 @@ export interface OptionValues {
   requestLimit: number
   /** Heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
   memoryLimit: number
-  /** CIDRs and `'unix'`: trusted to forward. Takes effect with proxies, in a later release. */
+  /** Networks of proxies, and `'unix'`: their connections aren't counted by address. Trusted to forward in a later release. */
   proxies: readonly string[]
   /** HTTP/2 over TLS. Takes effect with HTTP/2, in a later release. */
   http2: boolean
@@ -109,9 +110,9 @@ const METHODS: Rule = {
     value.includes('GET') &&
     value.includes('HEAD'),
 }
-const STRINGS: Rule = {
-  allowed: "a list of CIDRs or 'unix'",
-  accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== ''),
+const NETWORKS: Rule = {
+  allowed: "a list of networks such as '10.0.0.0/8', addresses, or 'unix'",
+  accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
 const RULES: Readonly<Record<OptionName, Rule>> = {
@@ -144,7 +145,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   pipelineLimit: COUNT,
   requestLimit: COUNT,
   memoryLimit: COUNT,
-  proxies: STRINGS,
+  proxies: NETWORKS,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   stopTimeout: FRACTION_OR_OFF,

@@ -80,7 +80,7 @@ export class Options {
   }
 
   /**
-   * Connections at once. Takes effect with connection limits, in a later release.
+   * Connections at once. The one that has been idle for longest makes room for a new one; with none idle that is closed.
    *
    * @example options.getConnectionLimit()
    */
@@ -94,7 +94,7 @@ export class Options {
   }
 
   /**
-   * Connections at once of one address. Takes effect with connection limits, in a later release.
+   * Connections at once of one IPv4 address or IPv6 /56, but for local ones and `proxies`. Its idle ones make room first; then 503.
    *
    * @example options.getConnectionsPerIpLimit()
    */
@@ -497,7 +497,7 @@ export class Options {
   }
 
   /**
-   * CIDRs and `'unix'`: trusted to forward. Takes effect with proxies, in a later release.
+   * Networks of proxies, and `'unix'`: their connections aren't counted by address. Trusted to forward in a later release.
    *
    * @example options.getProxies()
    */

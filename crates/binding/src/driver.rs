@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use napi::sys;
 use protocol::Limits;
-use reactor::{RECORD_WORDS, Reactor};
+use reactor::{ConnectionLimits, RECORD_WORDS, Reactor};
 
 use crate::attachment::Attachment;
 use crate::in_loop::InLoop;
@@ -123,7 +123,7 @@ impl Driver {
     /// As for [`Driver::in_loop`], but for libuv, which `has_libuv` tells of.
     pub(crate) unsafe fn threaded(
         env: sys::napi_env,
-        limits: &Limits,
+        limits: (&Limits, ConnectionLimits),
         count: usize,
         has_libuv: bool,
         words: sys::napi_value,

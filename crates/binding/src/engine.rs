@@ -8,7 +8,7 @@ use std::rc::Rc;
 use napi::bindgen_prelude::{Env, JsValue, Unknown};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use reactor::{Bind, HeadBlock, Reactor};
+use reactor::{Admission, Bind, HeadBlock, Reactor};
 
 use crate::driver::Driver;
 use crate::error::{listen_error, system_error};
@@ -81,15 +81,19 @@ impl Engine {
         has_libuv: bool,
     ) -> Result<Engine> {
         let (env, words, on_notices) = (env.raw(), words.raw(), on_notices.raw());
+        let connections = limits.to_connection_limits()?;
         let limits = limits.to_limits();
         let driver = if threads == 0 {
             let mut reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
             reactor.ask_unacknowledged(unacknowledged);
+            reactor.admit_by(Admission::new(connections));
             // SAFETY: the environment is that of the running call, the values are its arguments.
             unsafe { Driver::in_loop(env, reactor, words, on_notices) }
         } else {
             // SAFETY: as above.
-            unsafe { Driver::threaded(env, &limits, threads as usize, has_libuv, words, on_notices) }
+            unsafe {
+                Driver::threaded(env, (&limits, connections), threads as usize, has_libuv, words, on_notices)
+            }
         };
         let driver = driver.map_err(|reason| Error::new(Status::GenericFailure, reason))?;
         Ok(Engine { driver })

@@ -1,7 +1,9 @@
 //! Limits as JavaScript gives them: seconds and bytes, `null` for 'not given'.
 
+use napi::{Error, Result, Status};
 use napi_derive::napi;
 use protocol::Limits;
+use reactor::ConnectionLimits;
 
 /// Limits of one server. Times are seconds, sizes bytes; `Infinity` lifts a limit, `null` leaves the default.
 #[napi(object, use_nullable = true)]
@@ -33,6 +35,12 @@ pub struct EngineLimits {
     pub chunk_extension_limit: Option<f64>,
     /// Requests of one connection that run or wait at once.
     pub pipeline_limit: Option<f64>,
+    /// Connections.
+    pub connection_limit: Option<f64>,
+    /// Connections of one IPv4 address or IPv6 /56.
+    pub connections_per_ip_limit: Option<f64>,
+    /// Networks whose addresses aren't counted for that, besides local ones.
+    pub proxies: Option<Vec<String>>,
 }
 
 impl EngineLimits {
@@ -66,5 +74,22 @@ impl EngineLimits {
             limits.allow_half_close = allowed;
         }
         limits
+    }
+
+    /// How many connections the engine takes. Throws when one of the networks is none.
+    pub(crate) fn to_connection_limits(&self) -> Result<ConnectionLimits> {
+        let mut limits = ConnectionLimits::default();
+        let count = |place: &mut usize, value: Option<f64>| {
+            if let Some(value) = value {
+                *place = value as usize;
+            }
+        };
+        count(&mut limits.total, self.connection_limit);
+        count(&mut limits.per_address, self.connections_per_ip_limit);
+        for text in self.proxies.iter().flatten() {
+            let network = text.parse().map_err(|error| Error::new(Status::InvalidArg, format!("{error}")));
+            limits.exempt.push(network?);
+        }
+        Ok(limits)
     }
 }

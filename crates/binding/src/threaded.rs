@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::{HIGH_WATER, Limits, Ticket};
-use reactor::{Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
+use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
 
 use crate::driver::{Driver, Slab, report_panic};
 use crate::scope::HandleScope;
@@ -74,12 +74,13 @@ impl Threaded {
     /// The system has no threads or descriptors left.
     pub(crate) fn start(
         &self,
-        limits: &Limits,
+        (limits, connections): (&Limits, ConnectionLimits),
         count: usize,
         ring: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         let doorbell = Arc::new(Doorbell::new(ring));
-        *self.links.borrow_mut() = start(limits, count, &doorbell, report_panic, unacknowledged)?;
+        *self.links.borrow_mut() =
+            start(limits, connections, count, &doorbell, report_panic, unacknowledged)?;
         *self.doorbell.borrow_mut() = Some(doorbell);
         *self.idle.borrow_mut() = vec![false; count];
         Ok(())

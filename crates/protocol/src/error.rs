@@ -61,6 +61,8 @@ pub enum RequestError {
     BodyTooSlow,
     /// The whole request took longer than `Limits::request_timeout`.
     RequestTimeout,
+    /// Its address has as many connections as it may.
+    TooManyConnections,
 }
 
 /// What each reason is born with.
@@ -136,6 +138,11 @@ impl RequestError {
             RequestError::RequestTimeout => {
                 reason(408, "BUSBAR_REQUEST_TIMEOUT", "the request took too long")
             }
+            RequestError::TooManyConnections => reason(
+                503,
+                "BUSBAR_CONNECTIONS_PER_IP_LIMIT",
+                "there are too many connections from this address",
+            ),
         }
     }
 

@@ -27,7 +27,7 @@ pub use context::{Context, HIGH_WATER};
 pub use date::Date;
 pub use error::{CloseReason, RequestError};
 pub use event::{Body, Event, Expectation, Head, Pieces, Request, Step, Ticket, Trailers, Version};
-pub use http1::{Connection, Send, is_long};
+pub use http1::{Connection, Send, error_answer, is_long};
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};
 pub use status::reason_phrase;

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod client;
 mod clock;
 mod command;
@@ -26,6 +27,7 @@ mod file;
 mod head_block;
 mod intake;
 mod listener;
+mod network;
 mod notice;
 mod raw;
 mod reactor;
@@ -34,6 +36,7 @@ mod threaded;
 mod timers;
 mod turn;
 
+pub use admission::{Admission, ConnectionLimits, Denial};
 pub use clock::Clock;
 pub use command::Gone;
 pub use expiry::Unacknowledged;
@@ -41,6 +44,7 @@ pub use facts::{CLOSED_RD, CLOSED_RDWR, Facts};
 pub use head_block::HeadBlock;
 pub use intake::Place;
 pub use listener::{Address, Bind, ListenError, ListenerFacts};
+pub use network::{Network, NotANetwork};
 pub use notice::{Batch, Kind, RECORD_WORDS, flag};
 pub use raw::UpgradeError;
 pub use reactor::Reactor;

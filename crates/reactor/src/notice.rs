@@ -88,6 +88,9 @@ pub enum Kind {
     FileFailed = 17,
     /// An answer came too late, which could not be said at once: [2, 3] ticket.
     Late = 18,
+    /// Connections were refused: [4] which limit (0 in all, 1 of one address), [5, 6] the address of the last one,
+    /// [7] how many.
+    Denied = 20,
 }
 
 /// A notice that waits for the next batch.

@@ -9,6 +9,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
+use crate::admission::{Admission, ConnectionLimits, Doorkeeper};
 use crate::client::{Client, Phase, Until};
 use crate::clock::{Clock, unix_millis_now};
 use crate::expiry::Unacknowledged;
@@ -68,6 +69,8 @@ pub struct Reactor {
     /// How many connections ended with a request that was refused, by the reason's code.
     refusals: BTreeMap<&'static str, u64>,
     explains_refusals: bool,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) doorkeeper: Doorkeeper,
     /// The other reactors of its server, where there are any.
     pub(crate) company: Option<Company>,
 }
@@ -105,6 +108,8 @@ impl Reactor {
             announces_accepted: false,
             refusals: BTreeMap::new(),
             explains_refusals: false,
+            admission: Admission::new(ConnectionLimits::default()),
+            doorkeeper: Doorkeeper::default(),
             company: None,
         };
         reactor.tick();
@@ -213,7 +218,7 @@ impl Reactor {
 
     #[cold]
     pub(crate) fn count_refusal(&mut self, slot: u32, error: RequestError) {
-        *self.refusals.entry(error.code()).or_default() += 1;
+        self.count(error.code());
         if self.explains_refusals
             && let Some(client) = self.clients.get(slot as usize)
         {
@@ -222,6 +227,10 @@ impl Reactor {
             let notice = Notice::of(Kind::Refused, slot, client.facts.id());
             self.notices.push_back(Notice { body: text.into_bytes(), ..notice });
         }
+    }
+
+    pub(crate) fn count(&mut self, code: &'static str) {
+        *self.refusals.entry(code).or_default() += 1;
     }
 
     /// Makes the poller's descriptor readable, so that another turn follows.
@@ -286,7 +295,7 @@ impl Reactor {
                         let newcomer = Newcomer { socket, peer, listener: listener.facts.clone() };
                         match &mut self.company {
                             Some(company) => {
-                                if let Some(newcomer) = company.place(newcomer) {
+                                if let Some(newcomer) = company.place(newcomer, self.admission.is_full()) {
                                     self.add_client(newcomer);
                                 }
                             }
@@ -308,6 +317,12 @@ impl Reactor {
 
     /// Takes over a connection that was just accepted, by this reactor or another of the same server.
     pub(crate) fn add_client(&mut self, newcomer: Newcomer) {
+        if !self.admits(&newcomer) {
+            if let Some(company) = &self.company {
+                company.turn_away();
+            }
+            return;
+        }
         let Newcomer { mut socket, peer, listener } = newcomer;
         let entry = self.clients.vacant_entry();
         let slot = entry.key();
@@ -315,9 +330,9 @@ impl Reactor {
             self.poll.as_ref().is_some_and(|poll| socket.register(poll.registry(), Token(slot)).is_ok());
         if !is_registered {
             if let Some(company) = &self.company {
-                company.forget(slot as u32);
+                company.turn_away();
             }
-            return;
+            return self.turn_back();
         }
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot as u32, peer, listener, self.clock));
@@ -332,6 +347,7 @@ impl Reactor {
             self.notices.push_back(Notice::of(Kind::Accepted, slot as u32, id));
         }
         entry.insert(client);
+        self.seat(peer, slot as u32);
         self.schedule(slot as u32);
     }
 
@@ -352,6 +368,7 @@ impl Reactor {
     /// last that is heard of it, and `Idle` the last of all.
     pub(crate) fn close_client(&mut self, slot: u32) {
         let Some(client) = self.clients.try_remove(slot as usize) else { return };
+        self.unseat(&client);
         if let Some(company) = &self.company {
             company.forget(slot);
         }

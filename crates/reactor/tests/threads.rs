@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 
 use memory::Memory;
 use protocol::{Answer, Limits, Payload, Ticket};
-use reactor::{Address, BATCHES, Bind, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag, start};
+use reactor::{
+    Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag,
+    start,
+};
 
 /// What is waited for comes at once or never; a busy machine is given this long.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,7 +62,9 @@ impl App {
             let _ = ring.send(());
         }));
         let report = |id| PANICKED.store(id, Relaxed);
-        let mut links = start(&Limits::default(), threads, &doorbell, report, |_| None).unwrap();
+        let mut links =
+            start(&Limits::default(), ConnectionLimits::default(), threads, &doorbell, report, |_| None)
+                .unwrap();
         let address = "127.0.0.1:0".parse().unwrap();
         let bind = Bind::Internet { address, ipv6_only: false, reuse_port: false };
         let facts = links[0].listen(&bind, 1024).unwrap();

@@ -28,6 +28,7 @@ mod window;
 mod writing;
 
 pub use long::{Send, is_long};
+pub use writing::error_answer;
 
 use llhttp::{ParseError, Parser, Record};
 

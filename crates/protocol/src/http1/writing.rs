@@ -441,7 +441,7 @@ pub(super) fn put_hex(value: usize, out: &mut Vec<u8>) {
 
 /// The answer to what can't be a request: short, plain, and the last.
 #[cold]
-pub(super) fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {
+pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let body = format!("{error}\n");
     put_status_line(error.status(), None, &mut out);

@@ -39,11 +39,19 @@ impl Company {
         Company { index, loads, mailboxes, next: 0, roster }
     }
 
-    /// Gives a new connection to the reactor that has the fewest; back it comes if that is this one.
-    pub(crate) fn place(&mut self, newcomer: Newcomer) -> Option<Newcomer> {
+    /// Which of the reactors this is, counted from 0.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Gives a new connection to the reactor that has the fewest; back it comes if that is this one. With the
+    /// server full it goes to the one that has the most, where there is more to choose from to make room.
+    pub(crate) fn place(&mut self, newcomer: Newcomer, is_full: bool) -> Option<Newcomer> {
         let count = self.loads.len();
         let turns = (0..count).map(|turn| (self.next + turn) % count);
-        let chosen = turns.min_by_key(|at| self.loads[*at].load(Relaxed)).unwrap_or(self.index);
+        let load = |at: &usize| self.loads[*at].load(Relaxed);
+        let chosen = if is_full { turns.max_by_key(load) } else { turns.min_by_key(load) };
+        let chosen = chosen.unwrap_or(self.index);
         self.next = (chosen + 1) % count;
         self.loads[chosen].fetch_add(1, Relaxed);
         if chosen == self.index {
@@ -63,9 +71,14 @@ impl Company {
         clients[slot] = Some(facts.clone());
     }
 
+    /// A connection that was placed here was not taken up.
+    pub(crate) fn turn_away(&self) {
+        self.loads[self.index].fetch_sub(1, Relaxed);
+    }
+
     /// A connection has ended.
     pub(crate) fn forget(&self, slot: u32) {
-        self.loads[self.index].fetch_sub(1, Relaxed);
+        self.turn_away();
         if let Some(place) = self.roster.lock().get_mut(slot as usize) {
             *place = None;
         }

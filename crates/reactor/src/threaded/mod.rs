@@ -22,6 +22,7 @@
 //! | [`Doorbell`] | threads set it, the application clears it | both |
 //! | [`Roster`] | the thread at accept and close | application, once for each client it asks for |
 //! | loads | the accepting thread adds, each thread subtracts | the accepting thread |
+//! | [`Admission`] | each thread at accept and close | the same; the accepting thread |
 //! | [`Facts`] | see there | both |
 //!
 //! The queues are the standard library's, which take no lock as long as nobody blocks in them; here
@@ -42,6 +43,7 @@ use std::sync::mpsc::{channel, sync_channel};
 
 use protocol::Limits;
 
+use crate::admission::{Admission, ConnectionLimits};
 use crate::expiry::Unacknowledged;
 use crate::reactor::Reactor;
 pub(crate) use company::{Company, Newcomer, Roster};
@@ -70,17 +72,20 @@ pub type ReportPanic = fn(u64);
 /// The system has no descriptors or no threads left.
 pub fn start(
     limits: &Limits,
+    connections: ConnectionLimits,
     count: usize,
     doorbell: &Arc<Doorbell>,
     report: ReportPanic,
     ask: Unacknowledged,
 ) -> io::Result<Vec<Link>> {
+    let admission = Admission::new(connections);
     let mut reactors = Vec::with_capacity(count);
     let mut mailboxes = Vec::with_capacity(count);
     let mut receivers = Vec::with_capacity(count);
     for index in 0..count {
         let mut reactor = Reactor::new(limits.clone())?;
         reactor.ask_unacknowledged(ask);
+        reactor.admit_by(admission.clone());
         reactor.cx.share_tickets(index as u64, count as u64);
         let waker = reactor.waker().ok_or(io::ErrorKind::NotConnected)?;
         let (sender, receiver) = channel();

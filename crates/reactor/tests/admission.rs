@@ -1,0 +1,196 @@
+//! Who is let in when there are as many connections as are allowed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod app;
+mod memory;
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use app::{App, GET, Peer};
+use protocol::Limits;
+use reactor::{Admission, ConnectionLimits, Denial, Kind};
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// Loopback addresses are counted like any others.
+fn app_for(total: usize, per_address: usize) -> App {
+    let mut app = App::new(Limits::default());
+    app.reactor.admit_by(Admission::new(ConnectionLimits { total, per_address, exempt: Vec::new() }));
+    app
+}
+
+/// A connection that was taken up, from an address of the loopback network.
+fn connect_from(app: &mut App, from: &str) -> Peer {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from.parse::<IpAddr>().unwrap(), 0).into()).unwrap();
+    socket.connect(&app.address.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(true).unwrap();
+    let mut peer = Peer { stream, received: Vec::new(), has_ended: false };
+    serve(app, &mut peer);
+    peer
+}
+
+fn connect(app: &mut App) -> Peer {
+    let mut peer = app.connect();
+    serve(app, &mut peer);
+    peer
+}
+
+/// A request that is answered.
+fn serve(app: &mut App, peer: &mut Peer) {
+    peer.received.clear();
+    peer.sends(GET);
+    let request = app.next(Kind::Request);
+    app.respond(&request, "served");
+    app.receives(peer, "served");
+}
+
+fn is_open(app: &mut App, peer: &mut Peer) -> bool {
+    app.round();
+    peer.read();
+    !peer.has_ended
+}
+
+/// Rounds until the clock that deadlines are told by has moved on.
+fn wait(app: &mut App) {
+    let before = app.reactor.now_millis();
+    app.until("another millisecond", |app| (app.reactor.now_millis() > before).then_some(()));
+}
+
+#[test]
+fn as_many_connections_as_are_allowed_fit() {
+    let mut app = app_for(3, 100);
+    let mut peers: Vec<Peer> = (0..3).map(|_| connect(&mut app)).collect();
+    assert!(peers.iter_mut().all(|peer| is_open(&mut app, peer)));
+    assert_eq!(app.reactor.client_count(), 3);
+}
+
+#[test]
+fn the_connection_that_has_been_idle_for_longest_makes_room() {
+    let mut app = app_for(3, 100);
+    let mut peers: Vec<Peer> = Vec::new();
+    for _ in 0..3 {
+        peers.push(connect(&mut app));
+        wait(&mut app);
+    }
+    // The first is used again, so the second is idle for longest.
+    serve(&mut app, &mut peers[0]);
+    wait(&mut app);
+    let mut last = connect(&mut app);
+    assert_eq!(app.ends(&mut peers[1]).matches("served").count(), 1);
+    wait(&mut app);
+    let _more = connect(&mut app);
+    app.ends(&mut peers[2]);
+    assert!(is_open(&mut app, &mut peers[0]) && is_open(&mut app, &mut last));
+    assert_eq!(app.reactor.client_count(), 3);
+}
+
+#[test]
+fn one_whose_request_nobody_has_looked_at_yet_is_not_idle() {
+    let mut app = app_for(2, 100);
+    let mut first = connect(&mut app);
+    wait(&mut app);
+    let mut second = connect(&mut app);
+    first.sends(GET);
+    let mut third = app.connect();
+    third.sends(GET);
+    for _ in 0..2 {
+        let request = app.next(Kind::Request);
+        app.respond(&request, "too");
+    }
+    app.receives(&mut first, "too");
+    app.receives(&mut third, "too");
+    app.ends(&mut second);
+}
+
+#[test]
+fn with_none_idle_a_new_connection_is_closed_without_a_byte() {
+    let mut app = app_for(2, 100);
+    let mut busy: Vec<Peer> = (0..2).map(|_| connect(&mut app)).collect();
+    busy.iter_mut().for_each(|peer| peer.sends(GET));
+    let requests = [app.next(Kind::Request), app.next(Kind::Request)];
+    let mut refused = app.connect();
+    assert_eq!(app.ends(&mut refused), "");
+    let denied = app.next(Kind::Denied);
+    assert_eq!((denied.detail, denied.count), (Denial::Total as u32, 1));
+    assert_eq!(denied.bytes, b"127.0.0.1");
+    assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
+    for (request, peer) in requests.iter().zip(&mut busy) {
+        app.respond(request, "still there");
+        app.receives(peer, "still there");
+    }
+}
+
+#[test]
+fn a_storm_of_refusals_is_told_once() {
+    let mut app = app_for(1, 100);
+    let mut busy = connect(&mut app);
+    busy.sends(GET);
+    let request = app.next(Kind::Request);
+    for _ in 0..50 {
+        let mut refused = app.connect();
+        app.ends(&mut refused);
+    }
+    assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 50)));
+    app.next(Kind::Denied);
+    assert!(app.inbox.iter().filter(|seen| seen.is(Kind::Denied)).count() <= 1);
+    app.respond(&request, "done");
+}
+
+#[test]
+fn an_address_that_has_its_share_loses_its_own_idle_connection() {
+    let mut app = app_for(100, 2);
+    let mut other = connect_from(&mut app, "127.0.0.2");
+    wait(&mut app);
+    let mut first = connect(&mut app);
+    wait(&mut app);
+    let mut second = connect(&mut app);
+    let mut third = connect(&mut app);
+    app.ends(&mut first);
+    for peer in [&mut other, &mut second, &mut third] {
+        assert!(is_open(&mut app, peer));
+    }
+}
+
+#[test]
+fn an_address_that_is_busy_with_its_share_is_told_so() {
+    let mut app = app_for(100, 1);
+    let mut busy = connect(&mut app);
+    busy.sends(GET);
+    let request = app.next(Kind::Request);
+    let mut refused = app.connect();
+    let answer = app.ends(&mut refused);
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("\r\ndate: "), "{answer}");
+    let denied = app.next(Kind::Denied);
+    assert_eq!((denied.detail, denied.bytes), (Denial::PerAddress as u32, b"127.0.0.1".to_vec()));
+    // Others are none the worse for it.
+    connect_from(&mut app, "127.0.0.2");
+    app.respond(&request, "done");
+    app.receives(&mut busy, "done");
+}
+
+#[test]
+fn whoever_leaves_makes_room_for_another() {
+    let mut app = app_for(2, 1);
+    for _ in 0..20 {
+        let mut peer = connect(&mut app);
+        peer.sends(GET);
+        app.next(Kind::Request);
+        SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        app.until("the end", |app| (app.reactor.client_count() == 0).then_some(()));
+    }
+    assert_eq!(app.reactor.refusals().count(), 0);
+}
+
+#[test]
+fn local_addresses_are_not_counted_unless_that_is_wanted() {
+    let mut app = App::new(Limits::default());
+    let limits = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
+    app.reactor.admit_by(Admission::new(limits));
+    let mut peers: Vec<Peer> = (0..5).map(|_| connect(&mut app)).collect();
+    assert!(peers.iter_mut().all(|peer| is_open(&mut app, peer)));
+}
