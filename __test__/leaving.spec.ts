@@ -328,3 +328,16 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     t.pass()
   })
 }
+
+for (const size of [0, 10, 30_000, 200_000]) {
+  test(`a request over a unix socket whose client has hung up behind it is handled: ${size} bytes`, async (t) => {
+    const path = join(await temporaryDirectory(t), 'socket')
+    const { next } = await hold(t, { bodySizeLimit: 1_000_000 }, `unix:${path}`)
+    const socket = connect(path)
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`, () => socket.destroy())
+    const { request, client, answer } = await next()
+    t.is((await request.getBody().buffer()).length, size)
+    await closed(client)
+    answer(new Response(204))
+  })
+}

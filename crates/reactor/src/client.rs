@@ -48,8 +48,11 @@ pub(crate) struct Client {
     pub(crate) is_readable: bool,
     /// The peer has closed its sending side: a short read doesn't mean that nothing is left.
     pub(crate) is_read_closed: bool,
-    /// The connection was reset, or both its sides are closed.
+    /// The connection was reset.
     pub(crate) is_lost: bool,
+    /// The peer has closed both sides, which only a unix socket tells without having been written to. What it
+    /// has sent before is there to be read.
+    pub(crate) is_hung_up: bool,
     /// We have closed our sending side.
     pub(crate) is_write_shut: bool,
     /// The kernel takes no more bytes until it says so.
@@ -77,6 +80,7 @@ impl Client {
             is_readable: false,
             is_read_closed: false,
             is_lost: false,
+            is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
             is_queued: false,

@@ -78,16 +78,19 @@ impl Reactor {
                     self.dirty.push(slot);
                 }
             }
-            // With our own side closed a hang-up is no more than the peer's end, behind bytes to be read.
-            let is_lost = event.is_error() || event.is_write_closed() && !client.is_write_shut;
-            if event.is_readable() || event.is_read_closed() || is_lost {
+            let is_lost = event.is_error();
+            // With our own side closed a hang-up is no more than the peer's end.
+            let is_hung_up = event.is_write_closed() && !client.is_write_shut;
+            let is_read_closed = event.is_read_closed() || is_lost || is_hung_up;
+            if event.is_readable() || is_read_closed {
                 client.is_readable = true;
-                client.is_read_closed |= event.is_read_closed() || is_lost;
-                if !client.is_queued && (is_lost || event.is_read_closed() || client.can_read()) {
+                client.is_read_closed |= is_read_closed;
+                if !client.is_queued && (is_read_closed || client.can_read()) {
                     client.is_queued = true;
                     self.ready.push_back(slot);
                 }
                 client.is_lost |= is_lost;
+                client.is_hung_up |= is_hung_up;
             }
         }
         Ok(())
@@ -151,7 +154,12 @@ impl Reactor {
                 Ok(0) => {
                     client.is_readable = false;
                     client.connection.handle_eof(&mut self.cx);
+                    let is_hung_up = client.is_hung_up;
                     self.take_connection_events(slot);
+                    if is_hung_up {
+                        self.close_client(slot);
+                        return 0;
+                    }
                     self.note_peer_closed(slot);
                 }
                 Ok(count) => {
