@@ -226,10 +226,39 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
 }
 
-/// Whether a server answers on this unix socket; its file alone may be left over from a crash.
+/// Whether a server answers on this unix socket; its file alone may be left over from a crash. One that is too
+/// busy to answer isn't waited for.
 fn somebody_listens(address: &SockAddr) -> bool {
-    RawSocket::new(Domain::UNIX, Type::STREAM, None).is_ok_and(|probe| match probe.connect(address) {
-        Ok(()) => true,
-        Err(error) => error.kind() != io::ErrorKind::ConnectionRefused,
-    })
+    let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None);
+    let result = probe.and_then(|probe| {
+        probe.set_nonblocking(true)?;
+        probe.connect(address)
+    });
+    result.map_or_else(|error| error.kind() != io::ErrorKind::ConnectionRefused, |()| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_whose_server_is_too_busy_to_answer_is_in_use_and_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("busbar-busy-{}", std::process::id()));
+        let bind = Bind::Unix { path: path.clone(), mode: None };
+        let busy = Listener::bind(&bind, 0, 0).unwrap();
+        // Linux lets one more wait than it was told.
+        let waiting = UnixStream::connect(&path).unwrap();
+        let (tell, told) = channel();
+        let another = bind.clone();
+        thread::spawn(move || {
+            tell.send(Listener::bind(&another, 0, 0).err().map(|error| error.source.kind()))
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(Some(io::ErrorKind::AddrInUse)));
+        assert!(path.exists());
+        drop((busy, waiting));
+    }
 }
