@@ -235,7 +235,11 @@ pub(crate) unsafe fn typed_array<'a>(env: sys::napi_env, value: sys::napi_value)
         sys::TypedarrayType::int32_array
         | sys::TypedarrayType::uint32_array
         | sys::TypedarrayType::float32_array => 4,
-        _ => 8,
+        sys::TypedarrayType::float64_array
+        | sys::TypedarrayType::bigint64_array
+        | sys::TypedarrayType::biguint64_array => 8,
+        // One that this code knows nothing of: its elements may be shorter than anything guessed here.
+        _ => return None,
     };
     if data.is_null() || len == 0 {
         return Some(&mut []);
