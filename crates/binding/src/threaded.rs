@@ -88,8 +88,8 @@ impl Threaded {
 
     /// Ends the threads and waits for them: none rings afterwards.
     pub(crate) fn close(&self) {
-        let links = self.links.take();
-        links.iter().for_each(Link::begin_end);
+        let mut links = self.links.take();
+        links.iter_mut().for_each(Link::begin_end);
         drop(links);
         self.doorbell.take();
         self.streams.take();

@@ -454,3 +454,18 @@ fn facts_are_found_while_a_client_is_open() {
         assert!(app.links[thread].facts(slot, request.client).is_none());
     }
 }
+
+#[test]
+fn an_answer_given_right_before_the_end_arrives() {
+    let mut app = App::new(2);
+    let mut stream = app.connect();
+    stream.write_all(get("/").as_bytes()).unwrap();
+    let mut request = None;
+    while request.is_none() {
+        app.round(&mut |_, seen| request = Some(seen));
+    }
+    let request = request.unwrap();
+    app.respond(request.slot, request.id, b"the last");
+    drop(app);
+    assert_eq!(read_answers(&mut stream, 1), ["the last"]);
+}

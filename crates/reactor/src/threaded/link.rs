@@ -117,8 +117,9 @@ impl Link {
         answered
     }
 
-    /// Has the thread end, which its drop waits for.
-    pub fn begin_end(&self) {
+    /// Has the thread end behind the commands given so far, which its drop waits for.
+    pub fn begin_end(&mut self) {
+        self.hand_over();
         self.mailbox.send(Message::End);
     }
 

@@ -54,6 +54,8 @@ impl IoThread {
     fn run(mut self) {
         let mut batch = None;
         while self.round(&mut batch).is_ok() {}
+        // Answers that came with the order to end are offered to the kernel.
+        self.guarded(Reactor::flush);
         self.reactor.release();
     }
 
