@@ -2,6 +2,7 @@
  * Deadlines of clients that a driver in JavaScript serves; the engine keeps those of all others.
  */
 import type { Client } from './client.ts'
+import { withoutContext } from './no-context.ts'
 
 /** How often they are looked at, in milliseconds. */
 const INTERVAL = 1000
@@ -21,7 +22,7 @@ export class ClientDeadlines {
   extend(client: Client, unixSeconds: number): void {
     if (unixSeconds <= (this.#deadlines.get(client) ?? 0)) return
     this.#deadlines.set(client, unixSeconds)
-    this.#timer ??= setInterval(() => this.#check(), INTERVAL).unref()
+    this.#timer ??= withoutContext(() => setInterval(() => this.#check(), INTERVAL).unref())
   }
 
   delete(client: Client): void {

@@ -14,6 +14,7 @@ import { ClientException, HandlerError, show } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import { FileBody } from './file-body.ts'
 import type { HotFunctions } from './native.ts'
+import { withoutContext } from './no-context.ts'
 import type { Options } from './options.ts'
 import type { Request } from './request.ts'
 import type { Framing, Rare } from './rare.ts'
@@ -306,7 +307,7 @@ export class ResponseStream {
   #planTick(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
-    if (pausing.push(this) === 1) process.nextTick(tick)
+    if (pausing.push(this) === 1) withoutContext(planTick)
   }
 
   /** The source pauses. */
@@ -446,6 +447,10 @@ let pausing: ResponseStream[] = []
 
 function goOn(stream: ResponseStream): void {
   stream.onDrained()
+}
+
+function planTick(): void {
+  process.nextTick(tick)
 }
 
 function tick(): void {
