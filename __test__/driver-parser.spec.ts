@@ -209,3 +209,15 @@ test('a parser is given at most chunkSize bytes at once, those that it is begun 
   t.is(text, sent)
   t.true(sizes.every((size) => size <= 1000))
 })
+
+test('a parser may yield anything behind the end', async (t) => {
+  const { connect, logged } = await drive(t, () =>
+    parser(function* (_client, _onMessage, write) {
+      yield
+      void write('bye', true)
+      yield 5 as never
+    }),
+  )
+  t.is(await (await connect()).send('hello').end(), 'bye')
+  t.deepEqual(logged, [])
+})

@@ -6,6 +6,7 @@ import { OptionError, StateError, TimeoutError, show } from './errors.ts'
 import type { Logger } from './logger.ts'
 import type { ClientFacts, BoundAddress } from './native.ts'
 import type { Options } from './options.ts'
+import { attempt, handled } from './outcome.ts'
 import { SocketAddress } from './socket-address.ts'
 import type { TlsInfo } from './tls-info.ts'
 
@@ -107,7 +108,10 @@ export class Client {
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
       return Promise.reject(new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0'))
     }
-    if (this.isClosed()) return Promise.resolve()
+    return this.isClosed() ? Promise.resolve() : handled(this.#stop(timeoutMs))
+  }
+
+  #stop(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         takeBack()
@@ -324,14 +328,10 @@ export class Client {
   }
 
   #run(hook: CloseHook): void {
-    const report = (exception: unknown): void =>
-      this.#owner.logger.error(`a close hook of client ${this.getId()} failed`, { exception })
-    try {
-      const result = hook(this)
-      if (result instanceof Promise) result.catch(report)
-    } catch (error) {
-      report(error)
-    }
+    attempt(
+      () => hook(this),
+      (exception) => this.#owner.logger.error(`a close hook of client ${this.getId()} failed`, { exception }),
+    )
   }
 
   static {

@@ -1,8 +1,8 @@
 /**
  * Where busbar's log lines go.
  */
-
 import { OptionError } from './errors.ts'
+import { attempt } from './outcome.ts'
 
 /** The eight levels, from the least to the most urgent. */
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency'
@@ -46,7 +46,7 @@ function toStderr(level: LogLevel): (message: string, context?: LogContext) => v
 }
 
 /** Whatever was thrown as text: handlers can throw what can't be turned into any. */
-function describe(exception: unknown): string {
+export function describe(exception: unknown): string {
   try {
     return String(exception instanceof Error ? (exception.stack ?? exception) : exception)
   } catch {
@@ -79,11 +79,10 @@ export function checkLogger(logger: Logger): Logger {
 export function guarded(logger: Logger): Logger {
   const guard = (level: LogLevel): Logger[LogLevel] => {
     return (message, context) => {
-      try {
-        logger[level](message, context)
-      } catch (exception) {
-        stderrLogger.error(`the logger failed to take the ${level} line: ${message}`, { exception })
-      }
+      attempt(
+        () => logger[level](message, context),
+        (exception) => stderrLogger.error(`the logger failed to take the ${level} line: ${message}`, { exception }),
+      )
     }
   }
   return Object.fromEntries(LEVELS.map((level) => [level, guard(level)])) as Logger

@@ -18,6 +18,7 @@ import type { Client, Driving } from './client.ts'
 import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
 import { ClientException, OptionError, StateError } from './errors.ts'
 import { inject } from './inject.ts'
+import { handled } from './outcome.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection, RawReceiver } from './raw-connection.ts'
 import { Request, adoptRequest } from './request.ts'
@@ -114,7 +115,7 @@ export class ParserRun implements RawReceiver, Driving {
     }
     this.#state = PAUSED
     if (!this.#isOver) return step
-    if (step.done !== true && step.value !== null && step.value !== undefined) handled(step.value)
+    if (step.done !== true && step.value !== null && step.value !== undefined) handled(Promise.resolve(step.value))
     this.#dropParser()
     return null
   }
@@ -350,10 +351,4 @@ export class ParserRun implements RawReceiver, Driving {
     this.#leave()
     this.#acceptor.drive(this.#raw, driver, rest)
   }
-}
-
-/** The same promise, which may be left to itself: that its client has gone ends no process. */
-function handled<P extends PromiseLike<unknown>>(promise: P): P {
-  promise.then(undefined, () => {})
-  return promise
 }

@@ -2,6 +2,7 @@
  * What few responses have, so that the others need no room for it.
  */
 import type { HandOver } from './hand-over.ts'
+import { attempt } from './outcome.ts'
 import type { Trailers } from './trailers.ts'
 
 /** How a streamed body ends. */
@@ -20,8 +21,8 @@ interface Sender {
 
 /** What few responses have. */
 export class Rare {
-  /** Functions that wait for the end. */
-  disposers: (() => void)[] = []
+  /** Functions that wait for the end; they may be async. */
+  disposers: (() => unknown)[] = []
   /** The body is written by and by. */
   isStreamed = false
   trailers: Trailers | null = null
@@ -39,12 +40,6 @@ export class Rare {
   dispose(report: (error: unknown) => void): void {
     const disposers = this.disposers
     this.disposers = []
-    for (const dispose of disposers) {
-      try {
-        dispose()
-      } catch (error) {
-        report(error)
-      }
-    }
+    for (const dispose of disposers) attempt(dispose, report)
   }
 }

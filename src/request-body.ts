@@ -4,6 +4,7 @@
 import type { Readable } from 'node:stream'
 import type { Client } from './client.ts'
 import { ClientException, HandlerError, HttpErrorException, OptionError, StateError, show } from './errors.ts'
+import { attempt, handled } from './outcome.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { PieceSource, Streamed } from './source.ts'
 
@@ -50,8 +51,8 @@ export class RequestBody {
   /** It has been read to its end, has failed, or isn't wanted. */
   #isClosed = false
   #whole: Promise<Uint8Array> | null = null
-  /** Functions that wait for the end. */
-  #hooks: (() => void)[] | null = null
+  /** Functions that wait for the end; they may be async. */
+  #hooks: (() => unknown)[] | null = null
 
   /** @internal */
   constructor(source: BodySource | null) {
@@ -65,25 +66,26 @@ export class RequestBody {
    * @example const bytes = await request.getBody().buffer()
    */
   buffer(limit: number = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
-    if (this.#isReading) return Promise.reject(busy())
+    if (this.#isReading) return handled(Promise.reject(busy()))
     return (this.#whole ??= this.#receive(limit))
   }
 
-  async #receive(limit: number): Promise<Uint8Array> {
+  #receive(limit: number): Promise<Uint8Array> {
     const isTaken = this.#mode === PIECES || this.#isClosed
     const whole = this.#source.whole()
     this.#mode = WHOLE
+    if (whole === null) return handled(this.#receiveRest(limit))
+    this.#setClosed()
+    if (isTaken) return Promise.resolve(EMPTY)
+    return whole.length > limit ? handled(Promise.reject(this.#tooLong(limit))) : Promise.resolve(whole)
+  }
+
+  async #receiveRest(limit: number): Promise<Uint8Array> {
     try {
-      if (whole !== null) return isTaken ? EMPTY : this.#within(whole, limit)
       return limit === Number.POSITIVE_INFINITY ? await this.#source.rest() : await this.#receiveWithin(limit)
     } finally {
       this.#setClosed()
     }
-  }
-
-  #within(bytes: Uint8Array, limit: number): Uint8Array {
-    if (bytes.length > limit) throw this.#tooLong(limit)
-    return bytes
   }
 
   #tooLong(limit: number): ClientException {
@@ -107,15 +109,22 @@ export class RequestBody {
    *
    * @example const text = await request.getBody().text()
    */
-  async text(): Promise<string> {
-    if (this.#mode === WHOLE || (this.#mode === FRESH && !this.#isClosed)) {
-      const text = this.#source.text()
-      if (text !== null) {
-        this.#mode = WHOLE
-        this.#setClosed()
-        return text
-      }
+  text(): Promise<string> {
+    const text = this.#textAtHand()
+    return text === null ? handled(this.#decode()) : Promise.resolve(text)
+  }
+
+  #textAtHand(): string | null {
+    if (this.#mode === PIECES || (this.#mode === FRESH && this.#isClosed)) return null
+    const text = this.#source.text()
+    if (text !== null) {
+      this.#mode = WHOLE
+      this.#setClosed()
     }
+    return text
+  }
+
+  async #decode(): Promise<string> {
     return decoder.decode(await this.buffer())
   }
 
@@ -125,8 +134,12 @@ export class RequestBody {
    *
    * @example const order = await request.getBody().json<Order>()
    */
-  async json<T = unknown>(): Promise<T> {
-    const text = await this.text()
+  json<T = unknown>(): Promise<T> {
+    return handled(this.#json<T>())
+  }
+
+  async #json<T>(): Promise<T> {
+    const text = this.#textAtHand() ?? (await this.#decode())
     try {
       return JSON.parse(text) as T
     } catch (error) {
@@ -140,7 +153,11 @@ export class RequestBody {
    *
    * @example for (let piece; (piece = await body.read()) !== null; ) hash.update(piece)
    */
-  async read(): Promise<Uint8Array | null> {
+  read(): Promise<Uint8Array | null> {
+    return handled(this.#read())
+  }
+
+  async #read(): Promise<Uint8Array | null> {
     if (this.#isReading) throw busy()
     if (this.#mode === WHOLE) throw new StateError('the body is being read as a whole; it has no pieces left')
     const isTaken = this.#mode === PIECES || this.#isClosed
@@ -170,10 +187,7 @@ export class RequestBody {
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
     return {
-      next: async () => {
-        const value = await this.read()
-        return value === null ? { done: true, value } : { done: false, value }
-      },
+      next: () => handled(this.#next()),
       return: (value?: unknown) => {
         this.close()
         return Promise.resolve({ done: true, value })
@@ -182,6 +196,11 @@ export class RequestBody {
         return this
       },
     }
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, null>> {
+    const value = await this.#read()
+    return value === null ? { done: true, value } : { done: false, value }
   }
 
   /**
@@ -203,7 +222,7 @@ export class RequestBody {
   }
 
   /**
-   * The body as a stream of Node's.
+   * The body as a stream of Node's. A client that leaves is an error of it, which needs no listener.
    *
    * @example await pipeline(request.getBody().toReadable(), createWriteStream('upload.bin'))
    */
@@ -221,6 +240,8 @@ export class RequestBody {
         done(error)
       },
     })
+    // As with the requests of Node's own server: whoever doesn't listen isn't ended by a client that leaves.
+    readable.on('error', () => {})
     return readable
   }
 
@@ -270,7 +291,7 @@ export class RequestBody {
    *
    * @example request.getBody().onClose(() => progress.stop())
    */
-  onClose(callback: () => void): void {
+  onClose(callback: () => unknown): void {
     if (this.#hooks === null) {
       this.#hooks = []
       if (!this.#isClosed) this.#source.onDropped(() => this.#setClosed())
@@ -287,12 +308,8 @@ export class RequestBody {
     for (const hook of hooks) this.#run(hook)
   }
 
-  #run(hook: () => void): void {
-    try {
-      hook()
-    } catch (error) {
-      this.#source.report(error)
-    }
+  #run(hook: () => unknown): void {
+    attempt(hook, (error) => this.#source.report(error))
   }
 }
 

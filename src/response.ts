@@ -457,7 +457,7 @@ export class Response {
    *
    * @example response.onDispose(() => lock.release())
    */
-  onDispose(callback: () => void): void {
+  onDispose(callback: () => unknown): void {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
     this.#extra().disposers.push(callback)
   }

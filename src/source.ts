@@ -3,6 +3,7 @@
  * way to say that no more is wanted.
  */
 import { HandlerError, show } from './errors.ts'
+import { attempt } from './outcome.ts'
 
 /** A body that comes piece by piece: a Node `Readable` is one, too. */
 export type Streamed = AsyncIterable<Uint8Array | string> | ReadableStream<Uint8Array | string> | Blob
@@ -84,7 +85,7 @@ class IteratorSource implements PieceSource {
   cancel(report: (error: unknown) => void): void {
     // A generator is its own iterator and can be told so before it was begun; others aren't begun for that.
     const iterator = this.#iterator ?? ('next' in this.#body ? (this.#body as unknown as AsyncIterator<unknown>) : null)
-    settled(() => iterator?.return?.(), report)
+    attempt(() => iterator?.return?.(), report)
   }
 }
 
@@ -107,7 +108,7 @@ class NodeSource implements PieceSource {
 
   cancel(report: (error: unknown) => void): void {
     // Its iterator would wait for the piece under way.
-    settled(() => {
+    attempt(() => {
       this.#stream.on('error', () => {})
       this.#stream.destroy()
     }, report)
@@ -128,16 +129,6 @@ class WebSource implements PieceSource {
   }
 
   cancel(report: (error: unknown) => void): void {
-    settled(() => (this.#reader ?? this.#stream).cancel(), report)
-  }
-}
-
-/** Runs the application's own clean-up, however it fails. */
-function settled(run: () => unknown, report: (error: unknown) => void): void {
-  try {
-    const result = run() as PromiseLike<unknown> | undefined
-    if (typeof result?.then === 'function') result.then(undefined, report)
-  } catch (error) {
-    report(error)
+    attempt(() => (this.#reader ?? this.#stream).cancel(), report)
   }
 }

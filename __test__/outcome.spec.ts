@@ -1,0 +1,155 @@
+import { PassThrough } from 'node:stream'
+import type { Readable } from 'node:stream'
+import test from 'ava'
+import { ClientException, HttpErrorException, Response, TimeoutError, silentLogger } from '../src/index.ts'
+import type { Client, Request } from '../src/index.ts'
+import { GET, LAST_GET, keepErrors, open, postHead, until } from './support.ts'
+import { takeover, UPGRADE } from './takeover.ts'
+
+// A rejection that nobody waits for, and an error that nobody listens to, would fail the test that they are of.
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Begins something in a handler, and waits for it two turns after its client has left. */
+async function lateReader(t: Parameters<typeof open>[0], begin: (request: Request) => Promise<unknown>): Promise<unknown> {
+  let outcome: Promise<unknown> | null = null
+  const { connect } = await open(t, async (request) => {
+    const begun = begin(request)
+    outcome = (async () => {
+      await until(() => request.getClient().isClosed())
+      await turn()
+      await turn()
+      return begun.then(() => null, (error: unknown) => error)
+    })()
+    return new Promise<Response>(() => {})
+  })
+  const wire = (await connect()).send(`${postHead(100)}hello`)
+  await until(() => outcome !== null)
+  wire.socket.resetAndDestroy()
+  return outcome
+}
+
+const READS: Readonly<Record<string, (request: Request) => Promise<unknown>>> = {
+  json: (request) => request.json(),
+  text: (request) => request.text(),
+  buffer: (request) => request.buffer(),
+  'buffer with a limit': (request) => request.getBody().buffer(1000),
+  'the second read': async (request) => {
+    await request.getBody().read()
+    return null
+  },
+}
+for (const [what, begin] of Object.entries(READS)) {
+  test(`${what} may be begun, and waited for when the client has left already`, async (t) => {
+    const error = await lateReader(t, begin)
+    t.true(what === 'the second read' ? error === null : error instanceof ClientException)
+  })
+}
+
+test('reads and iterators that nobody waits for are left alone when the client leaves', async (t) => {
+  const error = await lateReader(t, async (request) => {
+    await request.getBody().read()
+    void request.getBody().read()
+    return null
+  })
+  t.is(error, null)
+  const other = await lateReader(t, async (request) => {
+    const iterator = request.getBody()[Symbol.asyncIterator]()
+    await iterator.next()
+    void iterator.next()
+    return null
+  })
+  t.is(other, null)
+})
+
+test('JSON that is none may be noticed late', async (t) => {
+  const { connect } = await open(t, async (request) => {
+    const body = request.json()
+    await turn()
+    await turn()
+    await t.throwsAsync(body, { instanceOf: HttpErrorException })
+    return Response.text('fine')
+  })
+  t.regex(await (await connect()).send(`${postHead(5, 'Connection: close')}hello`).end(), /fine$/)
+})
+
+test('a Readable of a body needs no listener for the client that leaves', async (t) => {
+  let readable: Readable | null = null
+  const { connect } = await open(t, (request) => {
+    readable = request.getBody().toReadable()
+    readable.pipe(new PassThrough()).resume()
+    return new Promise<Response>(() => {})
+  })
+  const wire = (await connect()).send(`${postHead(100)}hello`)
+  await until(() => readable !== null)
+  wire.socket.resetAndDestroy()
+  await until(() => readable!.closed)
+  t.true(readable!.errored instanceof ClientException)
+})
+
+test('hooks may be async: what they reject with is logged', async (t) => {
+  const { logger, errors } = keepErrors()
+  const fail = async (): Promise<void> => {
+    throw new Error('broken hook')
+  }
+  const { connect } = await open(
+    t,
+    async (request) => {
+      request.getBody().onClose(fail)
+      request.getClient().onClose(fail)
+      await request.text()
+      const response = Response.text('fine')
+      response.onDispose(fail)
+      return response
+    },
+    { logger },
+  )
+  t.regex(await (await connect()).send(`${postHead(5, 'Connection: close')}hello`).end(), /fine$/)
+  await until(() => errors.length === 3)
+  t.deepEqual(errors.map(({ message }) => message.replace(/\d+/, 'n')), [
+    'a close hook of a request body failed',
+    'a dispose hook of a response failed',
+    'a close hook of client n failed',
+  ])
+})
+
+test('a logger may be async: what it rejects with ends nothing, and stderr says so', async (t) => {
+  let asked = 0
+  const error = async (): Promise<void> => {
+    asked++
+    throw new Error('the log is full')
+  }
+  const handler = (): Response => {
+    throw new Error('broken')
+  }
+  const { connect } = await open(t, handler, { logger: { ...silentLogger, error } })
+  t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 /)
+  await turn()
+  t.is(asked, 1)
+})
+
+test('stopping a client need not be waited for', async (t) => {
+  let stopped: Promise<void> | null = null
+  let client: Client | null = null
+  const { connect } = await open(t, (request) => {
+    client = request.getClient()
+    stopped = client.stop(1)
+    return new Promise<Response>(() => {})
+  })
+  await (await connect()).send(GET).end()
+  await until(() => client?.isClosed() === true)
+  await turn()
+  await t.throwsAsync(stopped!, { instanceOf: TimeoutError })
+})
+
+test('a read of an upgraded socket may be waited for when its peer has left', async (t) => {
+  const { connect, next } = await takeover(t)
+  const wire = (await connect()).send(UPGRADE)
+  const { socket } = await next()
+  const chunk = socket.readChunk()
+  wire.socket.resetAndDestroy()
+  await until(() => socket.isClosed())
+  await turn()
+  await turn()
+  await t.throwsAsync(chunk, { instanceOf: ClientException })
+})
