@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import test from 'ava'
 import { Http1Driver, StateError, streamDriver } from '../src/index.ts'
@@ -117,3 +118,21 @@ test('a driver over streams that fails is logged, and its connection closed', as
 test('streamDriver takes a function and nothing else', (t) => {
   t.throws(() => streamDriver(undefined as never), { message: /^handleClient must be a function .*; got undefined$/ })
 })
+
+const STREAM_MISTAKES: Readonly<Record<string, (socket: UpgradedSocket) => Promise<void>>> = {
+  'in a loop': async (socket) => {
+    for await (const _chunk of socket) throw new Error('my mistake')
+  },
+  'in a pipeline': (socket) => {
+    const broken = new Transform({ transform: (_chunk, _encoding, done) => done(new Error('my mistake')) })
+    return pipeline(socket, broken, socket)
+  },
+}
+for (const [where, fail] of Object.entries(STREAM_MISTAKES)) {
+  test(`a driver over streams that fails ${where} is logged, although that has closed the connection`, async (t) => {
+    const { connect, logged } = await drive(t, () => streamDriver((_client, readable) => fail(readable as UpgradedSocket)))
+    await (await connect()).send('hello').end()
+    await until(() => logged.length > 0)
+    t.regex(logged.join(), /^the driver of client \d+ failed: Error: my mistake$/)
+  })
+}

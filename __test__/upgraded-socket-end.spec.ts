@@ -1,6 +1,9 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import test from 'ava'
 import { Client, Response } from '../src/index.ts'
+import type { UpgradedSocket } from '../src/index.ts'
 import { closed, keepErrors, open, openDescriptors, until } from './support.ts'
 import { LARGE, SWITCHED, UPGRADE, readAll, takeover, upgraded } from './takeover.ts'
 
@@ -222,4 +225,59 @@ test.serial('hundreds of sockets, left in every way, leave nothing behind', asyn
   await server.stop()
   t.is(hooks, 300)
   await until(() => openDescriptors() <= before)
+})
+
+const USERS: Readonly<Record<string, (socket: UpgradedSocket) => Promise<unknown>>> = {
+  'a pipeline': (socket) => pipeline(socket, new PassThrough(), socket),
+  'a loop': async (socket) => {
+    for await (const chunk of socket) socket.write(chunk)
+  },
+  'an operation with its signal': (socket) => once(new EventEmitter(), 'never', { signal: socket.getSignal() }),
+}
+for (const [what, use] of Object.entries(USERS)) {
+  test(`a peer that leaves ${what} is nobody's mistake, and not logged`, async (t) => {
+    const { logger, errors } = keepErrors()
+    let used: Promise<unknown> | null = null
+    const { connect } = await open(
+      t,
+      () =>
+        Response.detach(async (socket) => {
+          socket.write('hello')
+          used = use(socket)
+          await used
+        }),
+      { logger },
+    )
+    const wire = (await connect()).send(UPGRADE)
+    await wire.until((text) => text === 'hello')
+    wire.socket.resetAndDestroy()
+    await t.throwsAsync(used!)
+    t.deepEqual(errors, [])
+  })
+}
+
+test('a callback that fails in a loop is logged, although that has closed the connection', async (t) => {
+  const { logger, errors } = keepErrors()
+  const callback = async (socket: UpgradedSocket): Promise<void> => {
+    for await (const _chunk of socket) throw new Error('my mistake')
+  }
+  const { connect } = await open(t, () => Response.detach(callback), { logger })
+  await (await connect()).send(`${UPGRADE}hello`).end()
+  await until(() => errors.length > 0)
+  t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: my mistake'])
+})
+
+test('a listener that throws when bytes come ends its own socket and is logged', async (t) => {
+  const { logger, errors } = keepErrors()
+  const { connect } = await open(t, () => Response.detach((socket) => {
+    socket.on('data', () => {
+      throw new Error('my mistake')
+    })
+    socket.write('ready')
+  }), { logger })
+  const wire = (await connect()).send(UPGRADE)
+  await wire.until((text) => text === 'ready')
+  await wire.send('hello').end()
+  await until(() => errors.length > 0)
+  t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: my mistake'])
 })

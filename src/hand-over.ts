@@ -8,7 +8,7 @@
 import { AsyncResource } from './builtin.ts'
 import { noteExported, setDriving } from './client.ts'
 import type { Dispatcher } from './dispatch.ts'
-import { ClientException, HandlerError } from './errors.ts'
+import { HandlerError } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from './logger.ts'
 import { RawConnection } from './raw-connection.ts'
@@ -86,16 +86,15 @@ export async function runUpgrade(
   logger: Logger,
 ): Promise<void> {
   const { client } = raw
+  const { UpgradedSocket, isFarewell, tellStop } = await import('./upgraded-socket.ts')
+  if (client.isClosed()) return
+  const socket = new UpgradedSocket(raw, { logger, unread })
+  setDriving(client, { ...EXPORTED, stop: () => tellStop(socket) })
+  if (raw.isStopping()) tellStop(socket)
   try {
-    const { UpgradedSocket, tellStop } = await import('./upgraded-socket.ts')
-    if (client.isClosed()) return
-    const socket = new UpgradedSocket(raw, { logger, unread })
-    setDriving(client, { ...EXPORTED, stop: () => tellStop(socket) })
-    if (raw.isStopping()) tellStop(socket)
     await resource.runInAsyncScope(handler, undefined, socket, request, response)
   } catch (exception) {
-    const isTheirs = exception instanceof ClientException && client.isClosed()
-    if (!isTheirs) logger.error(`an upgrade callback failed: client ${client.getId()}`, { exception })
+    if (!isFarewell(socket, exception)) logger.error(`an upgrade callback failed: client ${client.getId()}`, { exception })
     client.close()
   }
 }

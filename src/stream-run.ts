@@ -5,9 +5,8 @@ import { checkDriver } from './acceptor.ts'
 import type { Acceptor } from './acceptor.ts'
 import type { Client, Driving } from './client.ts'
 import type { Driver, StreamDriver } from './driver.ts'
-import { ClientException } from './errors.ts'
 import type { RawConnection } from './raw-connection.ts'
-import { UpgradedSocket, releaseSocket, tellStop } from './upgraded-socket.ts'
+import { UpgradedSocket, isFarewell, releaseSocket, tellStop } from './upgraded-socket.ts'
 
 /** One connection and its driver. */
 export class StreamRun implements Driving {
@@ -34,7 +33,7 @@ export class StreamRun implements Driving {
     } catch (exception) {
       if (this.#isHandedOn) return
       // A peer that leaves in the middle is nobody's mistake here.
-      const isTheirs = this.#client.isClosed() || exception instanceof ClientException
+      const isTheirs = isFarewell(this.#socket, exception)
       if (!isTheirs) this.#acceptor.logger.error(`the driver of client ${this.#client.getId()} failed`, { exception })
       this.#client.close()
     }

@@ -7,6 +7,7 @@ import { Duplex } from 'node:stream'
 import { ClientException, StateError } from './errors.ts'
 import type { Client } from './client.ts'
 import type { Logger } from './logger.ts'
+import { attempt, handled } from './outcome.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection } from './raw-connection.ts'
 import type { SocketAddress } from './socket-address.ts'
@@ -24,6 +25,8 @@ type StopHook = (socket: UpgradedSocket) => void | Promise<void>
 export let tellStop: (socket: UpgradedSocket) => void
 /** Takes the connection away from its socket, which closes; gives what was received and not read. */
 export let releaseSocket: (socket: UpgradedSocket) => Uint8Array
+/** Whether what a user of the socket has failed with only says that the connection had closed under it. */
+export let isFarewell: (socket: UpgradedSocket, error: unknown) => boolean
 
 /** What a socket needs beside its connection. */
 export interface SocketSettings {
@@ -49,6 +52,8 @@ export class UpgradedSocket extends Duplex {
   /** Tells that our side has ended. */
   #ended: Done | null = null
   #isReleased = false
+  /** The connection has closed, and not by our doing. */
+  #hasLost = false
   #hasStopped = false
   #stopHooks: StopHook[] = []
   #controller: AbortController | null = null
@@ -74,10 +79,10 @@ export class UpgradedSocket extends Duplex {
       if (this.listenerCount('error') === 1) logger.error(`the socket of client ${this.#id()} failed`, { exception })
     })
     raw.setReceiver({
-      onBytes: (bytes) => this.#receive(bytes),
-      onEnd: () => this.#receiveEnd(),
-      onDrained: () => this.#drained(),
-      onClosed: () => this.#closed(),
+      onBytes: (bytes) => this.#tell(() => this.#receive(bytes)),
+      onEnd: () => this.#tell(() => this.#receiveEnd()),
+      onDrained: () => this.#tell(() => this.#drained()),
+      onClosed: () => this.#tell(() => this.#closed()),
     })
     if (unread !== null && unread.length > 0) this.push(unread)
     if (raw.hasEnded) this.#receiveEnd()
@@ -92,6 +97,15 @@ export class UpgradedSocket extends Duplex {
   /** @internal */
   override _read(): void {
     this.#raw.read()
+  }
+
+  /** Runs what may call the application's listeners: what they throw is a failure of this socket, and of no other. */
+  #tell(what: () => void): void {
+    try {
+      what()
+    } catch (error) {
+      this.destroy(error as Error)
+    }
   }
 
   #receive(bytes: Buffer): void {
@@ -122,6 +136,7 @@ export class UpgradedSocket extends Duplex {
 
   #afterWrite(waiting: number, done: Done): void {
     if (waiting < 0) {
+      this.#hasLost ||= !this.destroyed
       this.destroy()
       done(this.#gone())
     } else if (waiting > HIGH_WATER) {
@@ -148,6 +163,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   #closed(): void {
+    this.#hasLost ||= !this.destroyed
     this.#ended?.()
     this.#ended = null
     if (this.#raw.hasEnded && !this.readableEnded && !this.destroyed) {
@@ -192,7 +208,11 @@ export class UpgradedSocket extends Duplex {
    *
    * @example for (let chunk; (chunk = await socket.readChunk()) !== null; ) parser.push(chunk)
    */
-  async readChunk(): Promise<Uint8Array | null> {
+  readChunk(): Promise<Uint8Array | null> {
+    return handled(this.#readChunk())
+  }
+
+  async #readChunk(): Promise<Uint8Array | null> {
     if (this.#isReading) throw new StateError('this socket is being read already')
     this.#isReading = true
     try {
@@ -327,14 +347,17 @@ export class UpgradedSocket extends Duplex {
   }
 
   #runStopHook(hook: StopHook): void {
-    const report = (exception: unknown): void =>
-      this.#logger.error(`a stop hook of client ${this.#id()} failed`, { exception })
-    try {
-      const result = hook(this)
-      if (result instanceof Promise) result.catch(report)
-    } catch (error) {
-      report(error)
-    }
+    attempt(
+      () => hook(this),
+      (exception) => this.#logger.error(`a stop hook of client ${this.#id()} failed`, { exception }),
+    )
+  }
+
+  #isFarewell(error: unknown): boolean {
+    if (error instanceof ClientException) return this.#raw.client.isClosed()
+    if (!this.#hasLost || !(error instanceof Error)) return false
+    // What Node's own streams say of it, and what is waited for with our signal.
+    return error.name === 'AbortError' || (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
   }
 
   #release(): Uint8Array {
@@ -457,6 +480,7 @@ export class UpgradedSocket extends Duplex {
   static {
     tellStop = (socket) => socket.#stop()
     releaseSocket = (socket) => socket.#release()
+    isFarewell = (socket, error) => socket.#isFarewell(error)
   }
 }
 
