@@ -118,3 +118,9 @@ test('the stock factories are the engine\'s', (t) => {
   t.deepEqual(stock.getApplicationLayerProtocols(), ['http/1.1'])
   t.is(HttpDriver.KNOWN_METHODS.length, 9)
 })
+
+test('a driver that lacks a method is refused, and the log says which it needs', async (t) => {
+  const { connect, logged } = await drive(t, () => ({ setup: function* () {} }) as never)
+  t.is(await (await connect()).end(), '')
+  t.regex(logged[0]!, /got no driver: OptionError: .*setup, write, getPendingRequestCount, stop/)
+})

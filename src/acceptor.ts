@@ -141,12 +141,17 @@ function isStreamDriver(driver: Driver): driver is StreamDriver {
   return typeof (driver as StreamDriver | null)?.handleClient === 'function'
 }
 
+function isHttpDriver(driver: HttpDriver | null): boolean {
+  const methods = ['setup', 'write', 'getPendingRequestCount', 'stop'] as const
+  return methods.every((method) => typeof driver?.[method] === 'function')
+}
+
 /** Throws when it is no driver. */
 export function checkDriver(driver: unknown): void {
   const isOne =
     driver instanceof Http1Driver ||
     driver instanceof Http2Driver ||
     isStreamDriver(driver as Driver) ||
-    typeof (driver as HttpDriver | null)?.setup === 'function'
-  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver, a StreamDriver or new Http1Driver()')
+    isHttpDriver(driver as HttpDriver | null)
+  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
 }
