@@ -7,7 +7,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ClientException, Response } from '../src/index.ts'
 import type { Request } from '../src/index.ts'
-import { GET, hold, open, openDescriptors, postHead, until } from './support.ts'
+import { GET, count, hold, open, openDescriptors, postHead, until } from './support.ts'
 
 /** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
 const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
@@ -232,4 +232,26 @@ test.serial('bodies that are asked for behind the end of their server leave noth
     growth = (process.memoryUsage().arrayBuffers - before) / MEBIBYTE
   }
   t.true(growth < 0.5, `${growth} MiB of 1.6 are still there`)
+})
+
+test.serial('what is asked of a request behind its answer keeps nothing', async (t) => {
+  const asked: WeakRef<object>[] = []
+  const requests: Request[] = []
+  const { connect } = await open(t, (request) => {
+    requests.push(request)
+    return Response.text('fine')
+  })
+  const wire = await connect()
+  for (let at = 1; at <= 20; at++) {
+    const sent = at % 2 === 0 ? `${postHead(5)}hello` : GET
+    await wire.send(sent).until((text) => count(text, 'fine') === at)
+    const request = requests.pop()!
+    asked.push(new WeakRef(request.getSignal()), new WeakRef(request.getBody()), new WeakRef(request))
+    request.getTrailers()?.getMessage().catch(() => {})
+  }
+  await until(() => {
+    collect()
+    return asked.filter((reference) => reference.deref() !== undefined).length <= 3
+  })
+  t.false(wire.socket.closed)
 })

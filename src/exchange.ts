@@ -225,7 +225,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     // A body that came together with its head has none.
     if (this.#bodyLength >= 0) return trailersOf({}, null)
     const incoming = this.#incoming()
-    if (this.#extra().isSettled) incoming.onAnswered()
+    if (this.isAnswered) incoming.onAnswered()
     else this.#wait()
     return incoming.trailers(this.header('trailer'))
   }
@@ -239,7 +239,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     const extra = this.#extra()
     extra.controller ??= new AbortController()
     if (extra.isExpired) extra.controller.abort()
-    if (extra.isSettled || extra.isExpired) return extra.controller.signal
+    if (this.isAnswered || extra.isExpired) return extra.controller.signal
     const status = this.client().getStatus()
     const isPatient = this.#dispatcher.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) extra.controller.abort()
@@ -252,6 +252,11 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     const extra = this.#extra()
     extra.isExpired = true
     extra.controller?.abort()
+  }
+
+  /** Whether the handler has had its time. */
+  isExpired(): boolean {
+    return this.#rare?.isExpired === true
   }
 
   /** Whether something failed because the client has left, and the application asked to be told by its signal. */
@@ -268,7 +273,6 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   /** The answer is given; `onWritten` is to be called when it is on its way. */
   settle(onWritten: (() => void) | null): void {
     const extra = this.#extra()
-    extra.isSettled = true
     extra.incoming?.onAnswered()
     extra.dropped?.()
     if (onWritten === null) {
@@ -372,7 +376,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   expectsNews(): boolean {
-    const isOver = this.#rare !== null && this.#rare.isSettled && this.#rare.written === null
+    const isOver = this.isAnswered && (this.#rare?.written ?? null) === null
     return !isOver && !this.client().isClosed()
   }
 
@@ -397,6 +401,5 @@ class Rare {
   controller: AbortController | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
-  isSettled = false
   isExpired = false
 }
