@@ -188,11 +188,19 @@ function className(value: object): string {
   return typeof name === 'string' && name !== '' ? name : Object.prototype.toString.call(value).slice(8, -1)
 }
 
-/** A value as it is shown in a message. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+/** Characters and items that are shown of a value. */
+const SHOWN = 100
+
+/** A value as it is shown in a message, which isn't the place for all of what may be a body. */
+export function show(value: unknown, depth = 0): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value)
   if (typeof value === 'function') return `a function${value.name === '' ? '' : ` ${value.name}`}`
-  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+  if (Array.isArray(value)) return depth > 2 ? 'an array' : showItems(value, depth + 1)
   if (typeof value === 'object' && value !== null) return `an object of class ${className(value)}`
   return String(value)
+}
+
+function showItems(items: readonly unknown[], depth: number): string {
+  const shown = items.slice(0, SHOWN).map((item) => show(item, depth))
+  return `[${shown.join(', ')}${items.length > SHOWN ? ', …' : ''}]`
 }
