@@ -3,6 +3,7 @@
  */
 import type { Client } from './client.ts'
 import { escapeHtml } from './html.ts'
+import { describe } from './logger.ts'
 import type { Request } from './request.ts'
 import { Response } from './response.ts'
 import type { SocketAddress } from './socket-address.ts'
@@ -16,8 +17,10 @@ export function isLoopback(address: SocketAddress): boolean {
 /** A 500 with the error's stack; null where the client isn't on this machine. Everything is escaped. */
 export function debugPage(error: unknown, request: Request, client: Client): Response | null {
   if (!isLoopback(client.getRemoteAddress())) return null
-  const title = error instanceof Error ? `${error.name}: ${error.message}` : 'something that is no Error was thrown'
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const isError = error instanceof Error
+  // What an application throws may have anything in the place of its text.
+  const title = isError ? `${String(error.name)}: ${String(error.message)}` : 'something that is no Error was thrown'
+  const stack = isError ? describe(error) : ''
   return Response.html(
     `<!doctype html>
 <html lang="en">

@@ -282,6 +282,16 @@ export class Dispatcher implements ClientOwner {
   close(): void {
     this.#timeout?.close()
     this.#acceptor?.close()
+    try {
+      this.#failFor(request, exchange, error)
+    } catch (exception) {
+      // What was thrown defies being looked at.
+      this.logFailure('a handler failed', request, exception)
+      this.#answerError(request, exchange, 500, null)
+    }
+  }
+
+  #failFor(request: Request, exchange: Exchange, error: unknown): void {
   }
 
   /** A line in the log about one request. */
