@@ -15,7 +15,7 @@ import { denialLine } from './denial.ts'
 import { debugPage } from './debug-page.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { giveErrorPage } from './error-page.ts'
-import { ClientException, HttpErrorException } from './errors.ts'
+import { ClientException, HandlerError, HttpErrorException } from './errors.ts'
 import { handOver as beginHandOver } from './hand-over.ts'
 import type { HandOver } from './hand-over.ts'
 import { notAResponse } from './handler.ts'
@@ -33,7 +33,7 @@ import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
 import type { Waiting } from './waiting.ts'
-import { Response, claimResponse, openResponse, rareOf, sendResponse } from './response.ts'
+import { Response, SHORT, claimResponse, discardResponse, openResponse, rareOf, sendResponse } from './response.ts'
 import type { Framing, Rare } from './rare.ts'
 
 const HIGH = 2 ** 32
@@ -191,7 +191,7 @@ export class Dispatcher implements ClientOwner {
     }
     if (rare !== null) return this.#sendRare(request, exchange, response, rare)
     this.#address(exchange)
-    sendResponse(response, this.#words, this.hot)
+    if (sendResponse(response, this.#words, this.hot) === SHORT) this.#logShort(request, exchange, response)
     exchange.noteAnswered()
     this.#timeout?.delete(exchange.ticket)
     if (exchange.isWaiting) exchange.settle(null)
@@ -210,7 +210,9 @@ export class Dispatcher implements ClientOwner {
     if (rare.handOver !== null) return this.#handOver(request, exchange, response, rare, rare.handOver)
     if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
     this.#address(exchange)
-    const isTaken = sendResponse(response, this.#words, this.hot) === 0
+    const result = sendResponse(response, this.#words, this.hot)
+    if (result === SHORT) this.#logShort(request, exchange, response)
+    const isTaken = result === 0 || result === SHORT
     exchange.noteAnswered()
     this.#timeout?.delete(exchange.ticket)
     const dispose = (): void => this.#dispose(rare)
@@ -223,6 +225,13 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** The answer is the connection itself. */
+  /** The engine cuts off what is shorter than its length, unless it has no body anyway. */
+  #logShort(request: Request, exchange: Exchange, response: Response): void {
+    if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
+    const length = response.getHeader('content-length')
+    this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
+  }
+
   #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
     claimResponse(response)
     this.#timeout?.delete(exchange.ticket)

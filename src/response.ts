@@ -24,8 +24,8 @@ export type Content = string | Uint8Array
 export type Body = Content | Streamed
 
 /**
- * Sends a response for the request whose slot and ticket stand in the words already; says whether the
- * engine took it. Throws when it was sent before.
+ * Sends a response for the request whose slot and ticket stand in the words already. 0 when the engine took it,
+ * `SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
 /** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
@@ -37,6 +37,9 @@ export let rareOf: (response: Response) => Rare | null
 
 /** Content from this length on is written in portions, as fast as the client takes it. */
 const LONG = 256 * 1024
+/** What `sendResponse` says of a body that is shorter than its length. */
+export const SHORT = 2
+
 
 const { hasOwnProperty } = Object.prototype
 
@@ -618,7 +621,8 @@ export class Response {
     words[ANSWER_WORDS + Answer.Status] = this.#status
     words[ANSWER_WORDS + Answer.Flags] = flags
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
-    return hot.respond(lines, body, this.#reason)
+    const result = hot.respond(lines, body, this.#reason)
+    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? SHORT : result
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {

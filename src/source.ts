@@ -18,6 +18,9 @@ export interface PieceSource {
 
 /** A stream of Node's, as far as it matters. */
 interface NodeStream extends AsyncIterable<unknown> {
+  readonly readableEnded: boolean
+  readonly destroyed: boolean
+  readonly errored: Error | null
   destroy(): void
   on(event: 'error', listener: () => void): void
 }
@@ -99,6 +102,7 @@ class NodeSource implements PieceSource {
 
   next(): Promise<IteratorResult<unknown>> {
     if (this.#iterator === null) {
+      checkFresh(this.#stream)
       // What goes wrong after we are done with it concerns nobody, and must not be uncaught.
       this.#stream.on('error', () => {})
       this.#iterator = this.#stream[Symbol.asyncIterator]()
@@ -113,6 +117,12 @@ class NodeSource implements PieceSource {
       this.#stream.destroy()
     }, report)
   }
+}
+
+/** Throws for a stream of which nothing is left: its iterator would end as if it were empty, or say less. */
+function checkFresh({ readableEnded, destroyed, errored }: NodeStream): void {
+  if (readableEnded) throw new HandlerError('the stream was read to its end before it was sent; make a new one for each response')
+  if (destroyed && !errored) throw new HandlerError('the stream was destroyed before it was sent')
 }
 
 class WebSource implements PieceSource {
