@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import test from 'ava'
 import { Client, ClientException, Http1Driver, Request, Response } from '../src/index.ts'
 import type { OnMessage, Parser, UpgradedSocket, WriteBytes } from '../src/index.ts'
@@ -286,4 +287,17 @@ test('an upgrade through a driver gets the leftover and what came behind it', as
   sockets[0]!.end('bye')
   wire.socket.end()
   t.is(await wire.end(), '101\nbye')
+})
+
+test('a stream that answers a client that has left is cancelled', async (t) => {
+  let answer = (_response: Response): void => {}
+  const { connect, clients } = await drive(t, () => new LineDriver(), () => new Promise((resolve) => (answer = resolve)))
+  const wire = (await connect()).send('/\n')
+  await until(() => clients[0]?.isWaitingOnResponse() === true)
+  wire.socket.resetAndDestroy()
+  await until(() => clients[0]!.isClosed())
+  const body = new Readable({ read: () => {} })
+  answer(new Response(200, {}, body))
+  await until(() => body.destroyed)
+  t.true(body.destroyed)
 })

@@ -167,3 +167,57 @@ test('a value without a named class is shown by its kind', (t) => {
   t.throws(() => new Response(200, {}, (function* () {})() as never), { message: /; got an object of class Generator$/ })
   t.throws(() => new Response(200, {}, Object.create(null) as never), { message: /; got an object of class Object$/ })
 })
+
+for (const [how, handleError] of [
+  ['at once', () => Response.text('sorry', 200)],
+  ['later', async () => Response.text('sorry', 200)],
+] as const) {
+  test(`an error handler whose pages are a 200, given ${how}, is asked once for a body above its limit`, async (t) => {
+    let asked = 0
+    const errorHandler = {
+      handleError: () => {
+        asked++
+        return handleError()
+      },
+    }
+    const { connect } = await open(t, () => Response.text('fine'), { bodySizeLimit: 4, errorHandler })
+    t.regex(await (await connect()).send(post('hello')).end(), /^HTTP\/1\.1 413 /)
+    t.is(asked, 1)
+  })
+}
+
+const ODD: Readonly<Record<string, unknown>> = {
+  'an error with a list as stack': Object.assign(new Error('a'), { stack: [1, 2] }),
+  'an error with a symbol as message': Object.assign(new Error('a'), { message: Symbol('b') }),
+  'what defies being looked at': new Proxy({}, {
+    getPrototypeOf: () => {
+      throw new Error('no')
+    },
+  }),
+  'nothing': undefined,
+}
+for (const [what, error] of Object.entries(ODD)) {
+  for (const debug of [false, true]) {
+    test(`a handler that throws ${what}${debug ? ' in debug mode' : ''} is a 500, logged once`, async (t) => {
+      for (const handler of [
+        () => {
+          throw error
+        },
+        () => Promise.reject(error as Error),
+      ]) {
+        const logger = logging()
+        const { connect } = await open(t, handler, { logger, debug })
+        t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 /)
+        t.deepEqual(logger.lines, ['a handler failed: GET /'])
+      }
+    })
+  }
+}
+
+test('a message shows little of a long value, and lists within lists end', (t) => {
+  const endless: unknown[] = []
+  endless.push(endless)
+  t.true(new OptionError('a', 'x'.repeat(1e6), 'b').message.length < 200)
+  t.true(new OptionError('a', Array.from({ length: 1e6 }, () => 1), 'b').message.length < 1000)
+  t.is(new OptionError('a', endless, 'b').message, 'a must be b; got [[[an array]]]')
+})

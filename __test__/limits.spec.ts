@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream'
 import test from 'ava'
 import { Response } from '../src/index.ts'
 import type { Handler, ServerSettings } from '../src/index.ts'
-import { GET, LAST_GET, closed, count, hold, holdOne, open } from './support.ts'
+import { GET, LAST_GET, closed, count, hold, holdOne, open, until } from './support.ts'
 
 const read: Handler = async (request) => Response.text(String((await request.buffer()).length))
 const post = (...lines: string[]): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines.join('\r\n')}`
@@ -96,6 +97,44 @@ test('handlerTimeout: a handler that does not answer is answered for with 503, a
   t.true(signal.aborted)
   answer(Response.text('too late'))
   t.false(wire.received.includes('too late'))
+})
+
+test('handlerTimeout: what a handler gives later is dropped, also while the page is being made', async (t) => {
+  let givePage = (): void => {}
+  const errorHandler = {
+    handleError: () => new Promise<Response>((resolve) => (givePage = () => resolve(Response.text('the page', 503)))),
+  }
+  const { wire, request, answer } = await holdOne(t, LAST_GET, { handlerTimeout: 0.05, errorHandler })
+  const signal = request.getSignal()
+  await until(() => signal.aborted)
+  const body = new Readable({ read: () => {} })
+  let disposals = 0
+  const late = new Response(200, {}, body)
+  late.onDispose(() => disposals++)
+  answer(late)
+  await until(() => body.destroyed)
+  givePage()
+  t.regex(await wire.end(), /^HTTP\/1\.1 503 [^]*the page$/)
+  t.is(disposals, 1)
+})
+
+test('handlerTimeout: a handler that ends by its signal gets the page and keeps the connection', async (t) => {
+  let isOver = false
+  const errorHandler = {
+    handleError: async () => {
+      await until(() => isOver)
+      return Response.text('the page', 503)
+    },
+  }
+  const handler: Handler = async (request) => {
+    const signal = request.getSignal()
+    await until(() => signal.aborted)
+    isOver = true
+    throw signal.reason
+  }
+  const { connect } = await open(t, handler, { handlerTimeout: 0.05, errorHandler })
+  const received = await (await connect()).send(GET).until((text) => text.endsWith('the page'))
+  t.notRegex(received, /connection: close/)
 })
 
 test('http1Timeout: an idle connection is closed, and told when', async (t) => {

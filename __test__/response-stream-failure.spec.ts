@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { HandlerError, Response } from '../src/index.ts'
 import type { Streamed } from '../src/index.ts'
-import { Disposals, Tap, answered, yielding } from './sources.ts'
-import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
+import { Disposals, LAST_HEAD, Tap, answered, yielding } from './sources.ts'
+import { GET, LAST_GET, keepErrors, open, postHead, until } from './support.ts'
 
 test('a body shorter than its length cuts the connection and is the fault of the application', async (t) => {
   const { logger, errors } = keepErrors()
@@ -147,3 +147,49 @@ for (const [fault, make] of Object.entries(faults)) {
     t.regex(String(errors[0]?.exception), /was transferred or has shrunk/)
   })
 }
+
+const short = () => new Response(200, { 'content-length': 10 }, 'short')
+const empty = () => new Response(200, { 'content-length': 10 })
+for (const [what, make] of Object.entries({ short, empty })) {
+  for (const disposes of [false, true]) {
+    test(`${what} content that was declared longer is cut off and logged${disposes ? ', also if somebody waits for its end' : ''}`, async (t) => {
+      const { logger, errors } = keepErrors()
+      const disposals = new Disposals()
+      await answered(t, () => (disposes ? disposals.of(make()) : make()), GET, logger)
+      t.deepEqual(errors.map(({ exception }) => String(exception)), ['HandlerError: it is shorter than its content-length of 10'])
+      t.is(disposals.count, disposes ? 1 : 0)
+    })
+  }
+}
+
+test('a length without a body is no mistake where there is no body anyway', async (t) => {
+  const { logger, errors } = keepErrors()
+  t.regex(await answered(t, empty, LAST_HEAD, logger), /content-length: 10/)
+  await answered(t, () => new Response(304, { 'content-length': 10 }), LAST_GET, logger)
+  t.deepEqual(errors, [])
+})
+
+test('a Readable of which nothing is left is no empty body but a mistake', async (t) => {
+  const { logger, errors } = keepErrors()
+  const spent = Readable.from(['all'])
+  for await (const piece of spent) t.is(piece, 'all')
+  t.regex(await answered(t, () => new Response(200, {}, spent), LAST_GET, logger), /^HTTP\/1\.1 500 /)
+  const destroyed = Readable.from(['all']).destroy()
+  t.regex(await answered(t, () => new Response(200, {}, destroyed), LAST_GET, logger), /^HTTP\/1\.1 500 /)
+  t.regex(String(errors[0]?.exception), /^HandlerError: the stream was read to its end before it was sent/)
+  t.regex(String(errors[1]?.exception), /^HandlerError: the stream was destroyed before it was sent/)
+})
+
+test('the body of a response that is not sent is cancelled, and its hooks run', async (t) => {
+  const disposals = new Disposals()
+  const bodies: Readable[] = []
+  const make = (status: number): Response => {
+    bodies.push(new Readable({ read: () => {} }))
+    return disposals.of(new Response(status, {}, bodies.at(-1)!))
+  }
+  t.regex(await answered(t, () => make(102)), /^HTTP\/1\.1 500 /)
+  const tooLong = postHead(1024 * 1024, 'Connection: close')
+  t.regex(await answered(t, () => make(200), tooLong), /^HTTP\/1\.1 413 /)
+  t.deepEqual(bodies.map((body) => body.destroyed), [true, true])
+  t.is(disposals.count, 2)
+})

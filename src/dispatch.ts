@@ -165,10 +165,14 @@ export class Dispatcher implements ClientOwner {
       this.open.add(exchange)
       ;(result as PromiseLike<unknown>).then(
         (response) => {
-          if (response instanceof Response) this.#answer(request, exchange, response)
+          if (exchange.isExpired()) this.#takeLate(request, response)
+          else if (response instanceof Response) this.#answer(request, exchange, response)
           else this.fail(request, exchange, notAResponse(response))
         },
-        (error: unknown) => this.fail(request, exchange, error),
+        (error: unknown) => {
+          if (!exchange.isExpired()) this.fail(request, exchange, error)
+          else if (!exchange.isFarewell(error)) this.logFailure('a handler failed after its time', request, error)
+        },
       )
     } catch (error) {
       // Its `then` is the application's own, and failed.
@@ -180,6 +184,7 @@ export class Dispatcher implements ClientOwner {
     try {
       this.#send(request, exchange, response)
     } catch (error) {
+      this.#discard(request, response)
       this.fail(request, exchange, error)
     }
   }
@@ -187,7 +192,7 @@ export class Dispatcher implements ClientOwner {
   #send(request: Request, exchange: Exchange, response: Response): void {
     const rare = rareOf(response)
     if (exchange.isOver && response.getStatus() < 400 && exchange.isUnread()) {
-      return this.#refuseBody(request, exchange, rare)
+      return this.#refuseBody(request, exchange, response)
     }
     if (rare !== null) return this.#sendRare(request, exchange, response, rare)
     this.#address(exchange)
@@ -220,11 +225,6 @@ export class Dispatcher implements ClientOwner {
     if (!isTaken) dispose()
   }
 
-  #dispose(rare: Rare): void {
-    rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
-  }
-
-  /** The answer is the connection itself. */
   /** The engine cuts off what is shorter than its length, unless it has no body anyway. */
   #logShort(request: Request, exchange: Exchange, response: Response): void {
     if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
@@ -232,6 +232,11 @@ export class Dispatcher implements ClientOwner {
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
+  #dispose(rare: Rare): void {
+    rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+  }
+
+  /** The answer is the connection itself. */
   #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
     claimResponse(response)
     this.#timeout?.delete(exchange.ticket)
@@ -243,9 +248,16 @@ export class Dispatcher implements ClientOwner {
     }
   }
 
+  /** Lets go of a response that nobody gets. */
+  #discard(request: Request, response: Response): void {
+    discardResponse(response, (error) => this.logFailure('a response that was not sent could not be disposed of', request, error))
+  }
+
   /** The body is over its limit and the handler, which answers as if all were well, hasn't noticed. */
-  #refuseBody(request: Request, exchange: Exchange, rare: Rare | null): void {
-    if (rare !== null) this.#dispose(rare)
+  #refuseBody(request: Request, exchange: Exchange, response: Response): void {
+    this.#discard(request, response)
+    // Whatever status the page has, it is the answer.
+    exchange.isOver = false
     this.#answerError(request, exchange, 413, null, true)
   }
 
@@ -263,8 +275,23 @@ export class Dispatcher implements ClientOwner {
     return openResponse(response, this.#words, this.hot, framing)
   }
 
+  /** What a handler gives whose time was over. */
+  #takeLate(request: Request, response: unknown): void {
+    if (response instanceof Response) this.#discard(request, response)
+  }
+
   /** Answers as a handler deserves that has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
+    try {
+      this.#failFor(request, exchange, error)
+    } catch (exception) {
+      // What was thrown defies being looked at.
+      this.logFailure('a handler failed', request, exception)
+      this.#answerError(request, exchange, 500, null)
+    }
+  }
+
+  #failFor(request: Request, exchange: Exchange, error: unknown): void {
     const isFarewell = exchange.isFarewell(error)
     if (isFarewell || (error instanceof ClientException && error.getCode() !== 413)) {
       // The client is at fault and often gone; whoever let this escape is done with it.
@@ -291,16 +318,6 @@ export class Dispatcher implements ClientOwner {
   close(): void {
     this.#timeout?.close()
     this.#acceptor?.close()
-    try {
-      this.#failFor(request, exchange, error)
-    } catch (exception) {
-      // What was thrown defies being looked at.
-      this.logFailure('a handler failed', request, exception)
-      this.#answerError(request, exchange, 500, null)
-    }
-  }
-
-  #failFor(request: Request, exchange: Exchange, error: unknown): void {
   }
 
   /** A line in the log about one request. */

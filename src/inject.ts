@@ -12,7 +12,7 @@ import type { Logger } from './logger.ts'
 import { refusalOf } from './methods.ts'
 import type { Options } from './options.ts'
 import { Request, abortRequest } from './request.ts'
-import { Response } from './response.ts'
+import { Response, discardResponse } from './response.ts'
 
 /** What decides over the answer. */
 export interface InjectSettings {
@@ -47,18 +47,21 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   }
 }
 
-async function answer(request: Request, { handler, options }: InjectSettings): Promise<Response> {
+async function answer(request: Request, { handler, options, logger }: InjectSettings): Promise<Response> {
   const seconds = options.get('handlerTimeout')
+  let isExpired = false
   const answered = Promise.resolve(handler(request)).then(async (response: unknown) => {
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
-    if (body instanceof FileBody) await body.probe(response)
+    if (isExpired) discardResponse(response, (exception) => logger.error('a late response could not be disposed of', { exception }))
+    else if (body instanceof FileBody) await body.probe(response)
     return response
   })
   if (seconds === 0) return answered
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_, reject) => {
     const expire = (): void => {
+      isExpired = true
       abortRequest(request)
       reject(new HttpErrorException(503))
     }

@@ -22,7 +22,7 @@ import { handled } from './outcome.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection, RawReceiver } from './raw-connection.ts'
 import { Request, adoptRequest } from './request.ts'
-import { claimResponse, rareOf } from './response.ts'
+import { claimResponse, discardResponse, rareOf } from './response.ts'
 import type { Response } from './response.ts'
 
 const WAITS = 0
@@ -263,6 +263,10 @@ export class ParserRun implements RawReceiver, Driving {
     const { answering } = this.#acceptor
     try {
       const response = await inject(request, answering)
+      if (!this.#isOurs() || this.#isEnded) {
+        discardResponse(response, (error) => this.#log('a response that was not sent could not be disposed of', error))
+        return null
+      }
       claimResponse(response)
       return response
     } catch (error) {

@@ -32,14 +32,16 @@ export let sendResponse: (response: Response, words: Uint32Array, hot: HotFuncti
 export let claimResponse: (response: Response) => void
 /** The same as `sendResponse` for one that was claimed: its body follows. */
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
+/** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
+export let discardResponse: (response: Response, report: (error: unknown) => void) => void
 /** What few responses have; null for all others. */
 export let rareOf: (response: Response) => Rare | null
 
-/** Content from this length on is written in portions, as fast as the client takes it. */
-const LONG = 256 * 1024
 /** What `sendResponse` says of a body that is shorter than its length. */
 export const SHORT = 2
 
+/** Content from this length on is written in portions, as fast as the client takes it. */
+const LONG = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype
 
@@ -606,6 +608,14 @@ export class Response {
     this.#isSent = true
   }
 
+  #discard(report: (error: unknown) => void): void {
+    if (this.#isSent) return
+    this.#isSent = true
+    const body = this.#body
+    if (isStreamed(body)) sourceOf(body).cancel(report)
+    this.#rare?.dispose(report)
+  }
+
   #send(words: Uint32Array, hot: HotFunctions): number {
     this.#claim()
     const body = this.#body as Content | undefined
@@ -644,6 +654,7 @@ export class Response {
     sendResponse = (response, words, hot) => response.#send(words, hot)
     claimResponse = (response) => response.#claim()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
+    discardResponse = (response, report) => response.#discard(report)
     rareOf = (response) => response.#rare
   }
 }
