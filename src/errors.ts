@@ -13,7 +13,7 @@ export type Fault = 'client' | 'application' | 'server'
  * @example if (error instanceof BusbarError) console.error(error.code)
  */
 export abstract class BusbarError extends Error {
-  /** Stable name, `BUSBAR_…`. */
+  /** Stable name, `BUSBAR_...`. */
   abstract readonly code: `BUSBAR_${string}`
   /** Whose fault it is. */
   abstract readonly fault: Fault
@@ -193,7 +193,7 @@ const SHOWN = 100
 
 /** A value as it is shown in a message, which isn't the place for all of what may be a body. */
 export function show(value: unknown, depth = 0): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value)
+  if (typeof value === 'string') return JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}...` : value)
   if (typeof value === 'function') return `a function${value.name === '' ? '' : ` ${value.name}`}`
   if (Array.isArray(value)) return depth > 2 ? 'an array' : showItems(value, depth + 1)
   if (typeof value === 'object' && value !== null) return `an object of class ${className(value)}`
@@ -202,5 +202,5 @@ export function show(value: unknown, depth = 0): string {
 
 function showItems(items: readonly unknown[], depth: number): string {
   const shown = items.slice(0, SHOWN).map((item) => show(item, depth))
-  return `[${shown.join(', ')}${items.length > SHOWN ? ', …' : ''}]`
+  return `[${shown.join(', ')}${items.length > SHOWN ? ', ...' : ''}]`
 }
