@@ -281,3 +281,14 @@ test('a listener that throws when bytes come ends its own socket and is logged',
   await until(() => errors.length > 0)
   t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: my mistake'])
 })
+
+test('closing a client ends a socket with bytes that nobody has read, also when its peer has ended', async (t) => {
+  const { wire, socket } = await upgraded(t)
+  const client = socket.getClient()
+  wire.send('unread').socket.end()
+  await until(() => client.getStatus() === Client.CLOSED_RD)
+  const isClosed = once(socket, 'close')
+  client.close()
+  await isClosed
+  t.true(socket.destroyed)
+})

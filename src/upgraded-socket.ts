@@ -166,8 +166,8 @@ export class UpgradedSocket extends Duplex {
     this.#hasLost ||= !this.destroyed
     this.#ended?.()
     this.#ended = null
-    if (this.#raw.hasEnded && !this.readableEnded && !this.destroyed) {
-      // What came before the end is there to be read.
+    if (this.#raw.hasEnded && this.writableEnded && !this.readableEnded && !this.destroyed) {
+      // Both sides have ended, and what came before is there to be read.
       this.once('end', () => this.destroy())
       this.#settle()
     } else {
