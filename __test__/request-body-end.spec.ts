@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import test from 'ava'
-import { ClientException, Request, Response, StateError } from '../src/index.ts'
+import { ClientException, Request, Response, StateError, Trailers } from '../src/index.ts'
 import type { RequestBody } from '../src/index.ts'
-import { CHUNKED_POST, GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, keepErrors, postHead, until } from './support.ts'
+import { Disposals } from './sources.ts'
+import { CHUNKED_POST, GET, LAST_GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, keepErrors, open, postHead, until } from './support.ts'
 import type { Held } from './support.ts'
 
 test('a closed body gives nothing more, and a read that waits gives null', async (t) => {
@@ -203,4 +204,46 @@ test('a function that fails at the end of a body is logged, and the others are c
   t.is(calls, 1)
   t.regex(errors[0]!.message, /close hook of a request body/)
   answer(new Response(204))
+})
+
+test('a function that waits for the end of a body runs at once where there is none', async (t) => {
+  let calls = 0
+  const { connect } = await open(t, async (request) => {
+    request.getBody().onClose(() => calls++)
+    t.is(calls, 1)
+    return Response.text(`none${await request.text()}`)
+  })
+  t.regex(await (await connect()).send(LAST_GET).end(), /none$/)
+  t.is(calls, 1)
+})
+
+test('a stream in answer to a body above its limit, refused by the engine, leaves nobody waiting', async (t) => {
+  let calls = 0
+  let trailers: Promise<unknown> | null = null
+  const disposals = new Disposals()
+  const { connect } = await open(t, (request) => {
+    request.getBody().onClose(() => calls++)
+    trailers = request.getTrailers()!.getMessage()
+    const endless = new Trailers(() => new Promise<never>(() => {}))
+    return disposals.of(new Response(200, {}, 'content', endless))
+  })
+  t.regex(await (await connect()).send(postHead(1024 * 1024)).end(), /^HTTP\/1\.1 413 /)
+  await t.throwsAsync(trailers!, { message: /the request was answered/ })
+  t.is(calls, 1)
+  t.is(disposals.count, 1)
+})
+
+test('a handler that reads nothing hears of a body that breaks the rules when the connection has ended', async (t) => {
+  let calls = 0
+  const { connect, next } = await hold(t)
+  const wire = (await connect()).send(`${CHUNKED_POST}\r\n`)
+  const { request } = await next()
+  const signal = request.getSignal()
+  const trailers = request.getTrailers()!.getMessage()
+  request.getBody().onClose(() => calls++)
+  wire.send('nonsense\r\n')
+  t.regex(await wire.end(), /^HTTP\/1\.1 400 /)
+  await t.throwsAsync(trailers, { instanceOf: ClientException })
+  t.true(signal.aborted)
+  t.is(calls, 1)
 })

@@ -87,3 +87,11 @@ test('trailers are checked', async (t) => {
   await t.throwsAsync(new Trailers({ 'x-a': [] }, ['x-a']).getMessage(), { message: /x-a was announced/ })
   t.is((await new Trailers({ 'x-b': 1 }).getMessage()).getHeader('X-B'), '1')
 })
+
+test('trailers that are asked for when the client has left are rejected', async (t) => {
+  const { wire, request, client } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`)
+  const isClosed = closed(client)
+  wire.socket.resetAndDestroy()
+  await isClosed
+  await t.throwsAsync(request.getTrailers()!.getMessage(), { instanceOf: ClientException })
+})

@@ -226,6 +226,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     if (this.#bodyLength >= 0) return trailersOf({}, null)
     const incoming = this.#incoming()
     if (this.isAnswered) incoming.onAnswered()
+    else if (this.client().isClosed()) incoming.onFailure(this.gone())
     else this.#wait()
     return incoming.trailers(this.header('trailer'))
   }
@@ -287,7 +288,9 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   setStream(stream: ResponseStream | null): void {
     this.#extra().stream = stream
     if (stream !== null) this.#wait()
-    else if (this.#rare?.incoming === null && this.#rare.controller === null) this.#dispatcher.waiting.delete(this.ticket)
+    else if (this.#rare?.incoming === null && this.#rare.controller === null && this.#rare.dropped === null) {
+      this.#dispatcher.waiting.delete(this.ticket)
+    }
   }
 
   /** The end of the answer is handed over; when it is written the stream hears of it. */
@@ -358,8 +361,16 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   onWritten(): void {
+    // What we had begun to send isn't sent: the engine has refused the body, which is the last answer there is.
+    if (!this.isAnswered) this.#noteRefused()
     this.#rare?.written?.()
     this.#letGo()
+  }
+
+  #noteRefused(): void {
+    this.noteAnswered()
+    this.settle(null)
+    this.#rare?.stream?.onGone()
   }
 
   onLate(): void {

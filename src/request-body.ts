@@ -316,7 +316,7 @@ export class RequestBody {
 const EMPTY = new Uint8Array(0)
 
 /** No body. */
-const NOTHING: BodySource = contentSource('')
+const NOTHING: BodySource = { ...contentSource(''), onDropped: (callback) => callback() }
 
 /** A body that was made by hand. */
 export function bodyOf(body: string | Uint8Array | Streamed | null): RequestBody {
