@@ -137,6 +137,8 @@ export declare class Engine {
   unref(): void
   /** How many requests were refused before a handler saw them, or while their body came, by code. */
   refusals(): Record<string, number>
+  /** From now on no further requests are begun, or they are again. What has begun goes on. */
+  holdRequests(isHeld: boolean): void
   /** Has each refusal announced by a `Refused` notice. */
   explainRefusals(): void
   /**

@@ -9,7 +9,7 @@ import { AsyncResource } from './builtin.ts'
 import { FieldNumbers } from './field-numbers.ts'
 import { HandlerTimeout } from './handler-timeout.ts'
 import type { Acceptor, AcceptorHost } from './acceptor.ts'
-import { createClient, noteClosed, noteHalfClosed, stopDriving } from './client.ts'
+import { createClient, noteClosed, noteHalfClosed } from './client.ts'
 import type { Client, ClientOwner } from './client.ts'
 import { denialLine } from './denial.ts'
 import { debugPage } from './debug-page.ts'
@@ -33,6 +33,7 @@ import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
 import type { Waiting } from './waiting.ts'
+import { RunningHandlers } from './running-handlers.ts'
 import { Response, SHORT, claimResponse, discardResponse, openResponse, rareOf, sendResponse } from './response.ts'
 import type { Framing, Rare } from './rare.ts'
 
@@ -77,6 +78,7 @@ export class Dispatcher implements ClientOwner {
   readonly waiting = new Map<number, Waiting>()
   readonly raws = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
@@ -107,6 +109,7 @@ export class Dispatcher implements ClientOwner {
     // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
+    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isHeld) => this.engine.holdRequests(isHeld))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -143,7 +146,17 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.add(ticket, () => this.#expire(request, exchange))
     // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
     // would be seen by the next.
-    new AsyncResource('busbar.Request', UNTRACKED).runInAsyncScope(this.#run, undefined, request, exchange)
+    const resource = new AsyncResource('busbar.Request', UNTRACKED)
+    if (this.#running.isFull()) this.#wait(resource, request, exchange)
+    else resource.runInAsyncScope(this.#run, undefined, request, exchange)
+  }
+
+  /** There are as many handlers as may run. */
+  #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
+    this.open.add(exchange)
+    this.#running.wait(() => {
+      if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(this.#run, undefined, request, exchange)
+    })
   }
 
   #handle(request: Request, exchange: Exchange): void {
@@ -158,26 +171,37 @@ export class Dispatcher implements ClientOwner {
   }
 
   #settleLater(request: Request, exchange: Exchange, result: unknown): void {
+    // A `then` of the application's own may call back more than once, or fail.
+    let isRunning = false
     try {
       if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
         return this.fail(request, exchange, notAResponse(result))
       }
       this.open.add(exchange)
+      this.#running.enter()
+      isRunning = true
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (exchange.isExpired()) this.#takeLate(request, response)
           else if (response instanceof Response) this.#answer(request, exchange, response)
           else this.fail(request, exchange, notAResponse(response))
+          isRunning = this.#leave(isRunning)
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
           else if (!exchange.isFarewell(error)) this.logFailure('a handler failed after its time', request, error)
+          isRunning = this.#leave(isRunning)
         },
       )
     } catch (error) {
-      // Its `then` is the application's own, and failed.
       this.fail(request, exchange, error)
+      isRunning = this.#leave(isRunning)
     }
+  }
+
+  #leave(isRunning: boolean): false {
+    if (isRunning) this.#running.leave()
+    return false
   }
 
   #answer(request: Request, exchange: Exchange, response: Response): void {
@@ -483,23 +507,6 @@ export class Dispatcher implements ClientOwner {
   /** Tells a client of its close. */
   adopt(client: Client): void {
     if (!client.isClosed()) this.#clients.set(client.getId(), client)
-  }
-
-  /** Sockets that were handed over hear that the server is about to stop. */
-  tellSockets(): void {
-    this.raws.isStopping = true
-    for (const { client } of this.raws.values()) if (client.isExported()) void stopDriving(client)
-  }
-
-  /** Drivers in JavaScript end their connections as soon as those owe nothing. */
-  stopDrivers(): void {
-    for (const { client } of this.raws.values()) {
-      if (client.isExported()) continue
-      Promise.resolve(stopDriving(client)).catch((exception: unknown) => {
-        this.logger.error(`the driver of client ${client.getId()} failed to stop`, { exception })
-        client.close()
-      })
-    }
   }
 
   /** Why a body can't be had: its client has gone, or what it sent was refused. */

@@ -62,7 +62,7 @@ export interface OptionValues {
   chunkExtensionLimit: number
   /** Requests of one connection that run or wait at once. */
   pipelineLimit: number
-  /** Handlers that run at once in one server. Takes effect with admission, in a later release. */
+  /** Handlers that run at once in one server. Above it no further request is read. */
   requestLimit: number
   /** Heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
   memoryLimit: number

@@ -469,7 +469,7 @@ export class Options {
   }
 
   /**
-   * Handlers that run at once in one server. Takes effect with admission, in a later release.
+   * Handlers that run at once in one server. Above it no further request is read.
    *
    * @example options.getRequestLimit()
    */

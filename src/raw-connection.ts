@@ -4,7 +4,9 @@
  * One ask is answered by one piece of bytes, so whoever has all its answers knows that nothing is on its
  * way: then a connection can be handed on without losing any.
  */
+import { stopDriving } from './client.ts'
 import type { Client } from './client.ts'
+import type { Logger } from './logger.ts'
 import type { HotFunctions } from './native.ts'
 
 /** Bytes that wait unsent above which a writer should pause. */
@@ -34,6 +36,23 @@ const NOBODY: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothi
 export class RawConnections extends Map<number, RawConnection> {
   /** Those that come are told at once. */
   isStopping = false
+
+  /** Sockets that were handed over hear that the server is about to stop. */
+  tellSockets(): void {
+    this.isStopping = true
+    for (const { client } of this.values()) if (client.isExported()) void stopDriving(client)
+  }
+
+  /** Drivers in JavaScript end their connections as soon as those owe nothing. */
+  stopDrivers(logger: Logger): void {
+    for (const { client } of this.values()) {
+      if (client.isExported()) continue
+      Promise.resolve(stopDriving(client)).catch((exception: unknown) => {
+        logger.error(`the driver of client ${client.getId()} failed to stop`, { exception })
+        client.close()
+      })
+    }
+  }
 }
 
 /** One raw connection, as long as it is raw. */

@@ -199,7 +199,7 @@ export class HttpServer {
     this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
-    this.#dispatcher?.tellSockets()
+    this.#dispatcher?.raws.tellSockets()
     const failures = await this.#tell('onStop')
     await this.#drain(timeoutMs)
     this.#shutDown()
@@ -219,7 +219,7 @@ export class HttpServer {
       }
       engine.ref()
       engine.stopGracefully()
-      this.#dispatcher?.stopDrivers()
+      this.#dispatcher?.raws.stopDrivers(this.#log)
     })
   }
 

@@ -182,6 +182,12 @@ impl Engine {
         refusals
     }
 
+    /// From now on no further requests are begun, or they are again. What has begun goes on.
+    #[napi(catch_unwind)]
+    pub fn hold_requests(&self, is_held: bool) {
+        self.driver.hold_requests(is_held);
+    }
+
     /// Has each refusal announced by a `Refused` notice.
     #[napi(catch_unwind)]
     pub fn explain_refusals(&self) {

@@ -61,6 +61,8 @@ pub(crate) struct Client {
     pub(crate) is_queued: bool,
     /// It stands in the list of clients to be flushed.
     pub(crate) is_dirty: bool,
+    /// It stands in the list of clients whose requests are held back.
+    pub(crate) is_held_back: bool,
 }
 
 impl Client {
@@ -85,6 +87,7 @@ impl Client {
             is_blocked: false,
             is_queued: false,
             is_dirty: false,
+            is_held_back: false,
         }
     }
 

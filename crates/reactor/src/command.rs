@@ -112,6 +112,38 @@ impl Reactor {
         self.command(slot, |connection, cx| connection.handle_pace(cx, ticket, timeout, minimum_rate))
     }
 
+    /// From now on no further requests are begun, or they are again: the application has enough of them. What
+    /// has begun goes on, and so does what is no request.
+    pub fn hold_requests(&mut self, is_held: bool) {
+        self.holds_requests = is_held;
+        if is_held {
+            return;
+        }
+        for slot in std::mem::take(&mut self.held_back) {
+            let Some(client) = self.clients.get_mut(slot as usize) else { continue };
+            client.is_held_back = false;
+            if !client.is_queued && client.can_read() {
+                client.is_queued = true;
+                self.ready.push_back(slot);
+            }
+        }
+        self.wake();
+    }
+
+    /// Whether a client that is ready to be read waits for its next request to be wanted.
+    #[cold]
+    pub(crate) fn holds_back(&mut self, slot: u32) -> bool {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return false };
+        if client.is_lost || client.phase != Phase::Serving || !client.connection.is_between_requests() {
+            return false;
+        }
+        if !client.is_held_back {
+            client.is_held_back = true;
+            self.held_back.push(slot);
+        }
+        true
+    }
+
     /// Cuts the connection of a request whose answer can't be completed.
     ///
     /// # Errors

@@ -69,6 +69,9 @@ pub struct Reactor {
     /// How many connections ended with a request that was refused, by the reason's code.
     refusals: BTreeMap<&'static str, u64>,
     explains_refusals: bool,
+    /// No further requests are begun; and who would begin one.
+    pub(crate) holds_requests: bool,
+    pub(crate) held_back: Vec<u32>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) doorkeeper: Doorkeeper,
     /// The other reactors of its server, where there are any.
@@ -108,6 +111,8 @@ impl Reactor {
             announces_accepted: false,
             refusals: BTreeMap::new(),
             explains_refusals: false,
+            holds_requests: false,
+            held_back: Vec::new(),
             admission: Admission::new(ConnectionLimits::default()),
             doorkeeper: Doorkeeper::default(),
             company: None,

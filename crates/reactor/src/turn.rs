@@ -115,7 +115,7 @@ impl Reactor {
                 Some(client) => std::mem::take(&mut client.is_queued),
                 None => false,
             };
-            if is_queued {
+            if is_queued && !(self.holds_requests && self.holds_back(slot)) {
                 self.current = Some(slot);
                 received += self.read_client(slot, &mut buffer, batch);
                 self.current = None;

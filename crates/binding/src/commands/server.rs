@@ -82,6 +82,14 @@ impl Driver {
         self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
     }
 
+    /// Has no further requests begun, or again.
+    pub(crate) fn hold_requests(&self, is_held: bool) {
+        match is_held {
+            true => self.tell_each(|reactor| reactor.hold_requests(true)),
+            false => self.tell_each(|reactor| reactor.hold_requests(false)),
+        }
+    }
+
     /// Has each refusal announced.
     pub(crate) fn explain_refusals(&self) {
         self.tell_each(Reactor::explain_refusals);

@@ -308,6 +308,11 @@ impl Connection {
         self.reading == Reading::Body
     }
 
+    /// Whether what comes next is the beginning of a request.
+    pub fn is_between_requests(&self) -> bool {
+        self.reading == Reading::Idle
+    }
+
     /// Requests handed over and not wholly answered.
     pub fn owed(&self) -> usize {
         self.window.owed()
