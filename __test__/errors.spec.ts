@@ -221,3 +221,14 @@ test('a message shows little of a long value, and lists within lists end', (t) =
   t.true(new OptionError('a', Array.from({ length: 1e6 }, () => 1), 'b').message.length < 1000)
   t.is(new OptionError('a', endless, 'b').message, 'a must be b; got [[[an array]]]')
 })
+
+for (const [what, make] of [
+  ['a proxy', (): Response => new Proxy(Response.text('x'), {})],
+  ['an object with its prototype', (): Response => Object.create(Response.prototype) as Response],
+] as const) {
+  test(`${what} of a response is none: a 500, now or later`, async (t) => {
+    const { connect } = await open(t, (request) => (request.getPath() === '/later' ? Promise.resolve(make()) : make()))
+    t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 /)
+    t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/later ')).end(), /^HTTP\/1\.1 500 /)
+  })
+}

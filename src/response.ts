@@ -654,7 +654,10 @@ export class Response {
     sendResponse = (response, words, hot) => response.#send(words, hot)
     claimResponse = (response) => response.#claim()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
-    discardResponse = (response, report) => response.#discard(report)
+    // What merely has the class, as a proxy does, has nothing to let go of.
+    discardResponse = (response, report) => {
+      if (#isSent in response) response.#discard(report)
+    }
     rareOf = (response) => response.#rare
   }
 }
