@@ -357,23 +357,26 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   onGone(): void {
     this.#rare?.controller?.abort()
-    this.onLate()
+    this.#endAll()
   }
 
   onWritten(): void {
     // What we had begun to send isn't sent: the engine has refused the body, which is the last answer there is.
-    if (!this.isAnswered) this.#noteRefused()
+    if (!this.isAnswered) {
+      this.noteAnswered()
+      this.onLate()
+    }
     this.#rare?.written?.()
     this.#letGo()
   }
 
-  #noteRefused(): void {
-    this.noteAnswered()
-    this.settle(null)
-    this.#rare?.stream?.onGone()
+  onLate(): void {
+    this.#rare?.incoming?.onAnswered()
+    this.#rare?.dropped?.()
+    this.#endAll()
   }
 
-  onLate(): void {
+  #endAll(): void {
     this.#rare?.stream?.onGone()
     this.#rare?.written?.()
     this.#letGo()
@@ -387,8 +390,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   expectsNews(): boolean {
-    const isOver = this.isAnswered && (this.#rare?.written ?? null) === null
-    return !isOver && !this.client().isClosed()
+    const rare = this.#rare
+    // Whoever sends hears of the end, or that it came too late.
+    if (rare !== null && (rare.written !== null || rare.stream !== null)) return true
+    return !this.isAnswered && !this.client().isClosed()
   }
 
   #wait(): void {
