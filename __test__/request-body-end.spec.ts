@@ -247,3 +247,17 @@ test('a handler that reads nothing hears of a body that breaks the rules when th
   t.true(signal.aborted)
   t.is(calls, 1)
 })
+
+for (const ioThreads of [0, 1]) {
+  test(`an answer behind a question for a body whose client has left is disposed of, with ${ioThreads} threads`, async (t) => {
+    const disposals = new Disposals()
+    const { wire, request, client, answer } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`, { ioThreads })
+    wire.socket.resetAndDestroy()
+    await until(() => client.isClosed())
+    const text = request.text()
+    answer(disposals.of(Response.text('too late')))
+    await t.throwsAsync(text)
+    await until(() => disposals.count === 1)
+    t.is(disposals.count, 1)
+  })
+}

@@ -338,10 +338,15 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 503, null)
   }
 
-  /** No more news will come. */
+  /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
   close(): void {
     this.#timeout?.close()
     this.#acceptor?.close()
+    for (const [ticket, waiting] of this.waiting) {
+      this.waiting.delete(ticket)
+      waiting.onFailure(this.gone(waiting))
+      waiting.onGone()
+    }
   }
 
   /** A line in the log about one request. */
