@@ -9,8 +9,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{RequestError, Timestamp};
@@ -62,6 +62,9 @@ pub struct Admission {
     limits: ConnectionLimits,
     count: AtomicUsize,
     addresses: Mutex<HashMap<u64, Vec<Seat>>>,
+    /// By denial: how many since that was last announced, and when it may be again, in milliseconds.
+    denied: [AtomicU32; 2],
+    tell_at: [AtomicU64; 2],
 }
 
 /// Where a connection is: its reactor, and its slot there.
@@ -74,7 +77,13 @@ pub(crate) struct Seat {
 impl Admission {
     /// Nobody is there yet.
     pub fn new(limits: ConnectionLimits) -> Arc<Admission> {
-        Arc::new(Admission { limits, count: AtomicUsize::new(0), addresses: Mutex::default() })
+        Arc::new(Admission {
+            limits,
+            count: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            denied: Default::default(),
+            tell_at: Default::default(),
+        })
     }
 
     /// Whether the server has as many connections as it takes.
@@ -125,6 +134,17 @@ impl Admission {
         }
     }
 
+    /// Counts a denial; returns how many there were when that is to be announced. The clocks of a server's
+    /// reactors began together.
+    fn deny(&self, denial: Denial, now: Timestamp) -> Option<u32> {
+        let at = denial as usize;
+        self.denied[at].fetch_add(1, Relaxed);
+        let due = self.tell_at[at].load(Relaxed);
+        let next = now.after_millis(TELL_MILLIS).0;
+        let is_mine = now.0 >= due && self.tell_at[at].compare_exchange(due, next, Relaxed, Relaxed).is_ok();
+        is_mine.then(|| self.denied[at].swap(0, Relaxed))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Vec<Seat>>> {
         // Nothing that holds it can panic half-way through a change.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,9 +159,6 @@ pub(crate) struct Doorkeeper {
     chosen: Vec<(Timestamp, u32, u64)>,
     /// Before then looking again is no use.
     look_at: Timestamp,
-    /// Refused since that was last announced, and when it may be again.
-    refused: [u32; 2],
-    tell_at: [Timestamp; 2],
 }
 
 impl Reactor {
@@ -263,16 +280,11 @@ impl Reactor {
             }
         };
         self.count(code);
-        let (at, now) = (denial as usize, self.cx.now);
-        self.doorkeeper.refused[at] += 1;
-        if now < self.doorkeeper.tell_at[at] {
-            return;
-        }
-        self.doorkeeper.tell_at[at] = now.after_millis(TELL_MILLIS);
+        let Some(count) = self.admission.deny(denial, self.cx.now) else { return };
         let address = newcomer.peer.map_or(String::new(), |peer| peer.ip().to_string());
         self.notices.push_back(Notice {
             detail: denial as u32,
-            count: std::mem::take(&mut self.doorkeeper.refused[at]),
+            count,
             body: address.into_bytes(),
             ..Notice::of(Kind::Denied, 0, 0)
         });

@@ -45,12 +45,18 @@ impl Company {
     }
 
     /// Gives a new connection to the reactor that has the fewest; back it comes if that is this one. With the
-    /// server full it goes to the one that has the most, where there is more to choose from to make room.
+    /// server full it goes to one of those that have the most, where somebody can make room.
     pub(crate) fn place(&mut self, newcomer: Newcomer, is_full: bool) -> Option<Newcomer> {
         let count = self.loads.len();
-        let turns = (0..count).map(|turn| (self.next + turn) % count);
+        let mut turns = (0..count).map(|turn| (self.next + turn) % count);
         let load = |at: &usize| self.loads[*at].load(Relaxed);
-        let chosen = if is_full { turns.max_by_key(load) } else { turns.min_by_key(load) };
+        let chosen = if is_full {
+            let most = (0..count).map(|at| load(&at)).max().unwrap_or(0);
+            // Those on their way make some differ a little.
+            turns.find(|at| load(at) * 8 >= most * 7)
+        } else {
+            turns.min_by_key(load)
+        };
         let chosen = chosen.unwrap_or(self.index);
         self.next = (chosen + 1) % count;
         self.loads[chosen].fetch_add(1, Relaxed);
