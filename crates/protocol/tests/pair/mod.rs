@@ -12,6 +12,11 @@ use protocol::{
     Ticket, Timestamp,
 };
 
+/// Bytes that the server reads at once.
+const RECEIVED_AT_ONCE: usize = 64 * 1024;
+/// Steps that it takes with them before others have their turn.
+const STEPS: usize = 64;
+
 /// What the application does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
@@ -201,6 +206,8 @@ impl Pair {
         }
     }
 
+    /// As the reactor does it: what was received at once is offered until none of it is taken, whether or not
+    /// more is wanted meanwhile.
     fn feed(&mut self) {
         while !self.inbox.is_empty() && !self.is_over && self.connection.wants_input() {
             let room = self.connection.direct_room().min(self.inbox.len());
@@ -208,17 +215,23 @@ impl Pair {
                 self.feed_directly(room);
                 continue;
             }
-            let inbox = std::mem::take(&mut self.inbox);
-            let step = self.connection.handle_input(&mut self.cx, &inbox);
-            let taken = step.taken;
-            let happening = step.event.map(Happening::of);
-            self.inbox = inbox[taken..].to_vec();
-            let is_idle = taken == 0 && happening.is_none();
-            if let Some(happening) = happening {
-                self.tell(happening);
-                self.transmit();
+            let count = self.inbox.len().min(RECEIVED_AT_ONCE);
+            let input = self.inbox.drain(..count).collect::<Vec<_>>();
+            let mut taken = 0;
+            for _ in 0..STEPS {
+                let step = self.connection.handle_input(&mut self.cx, &input[taken..]);
+                let is_idle = step.taken == 0 && step.event.is_none();
+                taken += step.taken;
+                if let Some(happening) = step.event.map(Happening::of) {
+                    self.tell(happening);
+                    self.transmit();
+                }
+                if is_idle {
+                    break;
+                }
             }
-            if is_idle {
+            self.inbox.splice(..0, input[taken..].iter().copied()).for_each(drop);
+            if taken == 0 {
                 break;
             }
         }
