@@ -97,3 +97,23 @@ fn whoever_waits_for_a_body_ahead_of_its_request_to_be_taken_is_not_late() {
     pair.client_sends(&GET[1..]);
     assert_eq!(pair.requests(), 2, "{:?}", pair.log);
 }
+
+#[test]
+fn an_answer_that_fails_leaves_those_before_it_whole() {
+    for is_begun in [false, true] {
+        let mut pair = Pair::new(Limits::default(), Habit::Hold);
+        pair.client_sends(&GET.repeat(3));
+        if is_begun {
+            pair.answer(2, opens_stream());
+        }
+        let second = pair.ticket(2);
+        pair.command(|connection, _| connection.handle_abort(second));
+        pair.respond(3, 200, "behind it");
+        assert!(!pair.is_over());
+        pair.respond(1, 200, "whole");
+        assert!(pair.received.ends_with(b"\r\n\r\nwhole"), "{:?}", pair.log);
+        assert!(pair.is_over());
+        let [second, third] = [pair.ticket(2), pair.ticket(3)];
+        assert_eq!(pair.connection.unanswered().collect::<Vec<_>>(), [second, third]);
+    }
+}

@@ -256,17 +256,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Cuts the connection: the answer to this request can't be completed.
+    /// Cuts the connection: the answer to this request can't be completed. Those before it are, first; of this
+    /// one nothing is sent then.
     ///
     /// # Errors
     /// `Stale` when the request isn't open.
     pub fn handle_abort(&mut self, ticket: Ticket) -> Result<(), AnswerError> {
-        if !self.window.is_open(ticket) {
+        let at = self.window.place(ticket).ok_or(AnswerError::Stale)?;
+        if at == 0 {
+            self.ending = Some(Finish::Reset);
+            self.reason = CloseReason::Cut;
+            self.reading = Reading::Closed;
+            return Ok(());
+        }
+        if self.left_behind.contains(&ticket) {
             return Err(AnswerError::Stale);
         }
-        self.ending = Some(Finish::Reset);
-        self.reason = CloseReason::Cut;
-        self.reading = Reading::Closed;
+        if let Some(pending) = self.window.get_mut(at) {
+            pending.has_begun = true;
+            pending.cut();
+        }
+        self.left_behind.push(ticket);
+        self.let_body_go(ticket);
+        self.take_no_more();
         Ok(())
     }
 

@@ -143,7 +143,12 @@ impl Window {
     }
 
     pub(super) fn is_open(&self, ticket: Ticket) -> bool {
-        self.open().iter().any(|pending| pending.ticket == ticket)
+        self.place(ticket).is_some()
+    }
+
+    /// Place of a request whose answer may be complete already, and wait for its turn.
+    pub(super) fn place(&self, ticket: Ticket) -> Option<usize> {
+        self.open().iter().position(|pending| pending.ticket == ticket && ticket != NOBODY)
     }
 
     pub(super) fn is_first(&self, ticket: Ticket) -> bool {
@@ -226,5 +231,10 @@ impl Window {
 impl Pending {
     pub(super) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// Has the connection end in its turn, in place of an answer.
+    pub(super) fn cut(&mut self) {
+        *self.extra() = Extra { is_done: true, is_cut: true, ..Extra::default() };
     }
 }

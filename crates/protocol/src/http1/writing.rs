@@ -117,7 +117,7 @@ impl Connection {
     /// The client is told that this answer is the last: what it has sent behind the request mustn't be begun.
     /// RFC 9112 §9.6.
     #[cold]
-    fn take_no_more(&mut self) {
+    pub(super) fn take_no_more(&mut self) {
         self.is_last = true;
         if matches!(self.reading, Reading::Idle | Reading::Head) {
             self.partial = None;
@@ -297,7 +297,7 @@ impl Connection {
                 self.receiving = self.receiving.take().filter(|body| !body.is_unasked());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),
-                    None if is_cut => self.end(CloseReason::Cut, Finish::Close),
+                    None if is_cut => self.end(CloseReason::Cut, self.farewell(false)),
                     None => self.end(CloseReason::Done, finish),
                 }
                 break;
