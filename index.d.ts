@@ -36,6 +36,8 @@ export interface HotFunctions {
    * memory at a time.
    */
   receiveBody(slot: number, ticket: number, memory: Uint8Array, isWhole: 0 | 1): number
+  /** Nothing more of a body is wanted, unless it is asked for again. */
+  releaseBody(slot: number, ticket: number): number
   /** Raises the body limit of one request, in bytes. */
   raiseBodyLimit(slot: number, ticket: number, limit: number): number
   /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */

@@ -13,6 +13,15 @@ test('a handler may give a body less time to stand still', async (t) => {
   t.true((await wire.end()).startsWith('HTTP/1.1 408 '))
 })
 
+test('a client is not late with what the handler does not want any more', async (t) => {
+  const { wire, request, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nhe')
+  request.setBodyTimeout(0.1)
+  for await (const _ of request.getBody()) break
+  await pause(500)
+  answer(Response.text('done'))
+  t.regex(await wire.until((text) => text.endsWith('done')), /^HTTP\/1\.1 200 /)
+})
+
 test('a pace that is none throws', async (t) => {
   const { request, answer } = await holdOne(t)
   for (const wrong of [0, -1, Number.NaN]) t.throws(() => request.setBodyTimeout(wrong), { instanceOf: OptionError })

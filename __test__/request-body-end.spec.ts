@@ -24,6 +24,22 @@ test('a closed body gives nothing more, and a read that waits gives null', async
   await wire.until((text) => text.endsWith('again'))
 })
 
+for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
+  test(`${way} is noticed although the handler wants no more of the body`, async (t) => {
+    for (const sent of ['', 'x'.repeat(100), 'x'.repeat(100_000)]) {
+      const { wire, request } = await holdOne(t, postHead(120_000) + sent)
+      const body = request.getBody()
+      if (sent === '') void body.read()
+      else for await (const _ of body) break
+      body.close()
+      const aborted = once(request.getSignal(), 'abort')
+      leave(wire.socket)
+      await aborted
+    }
+    t.pass()
+  })
+}
+
 test('a body is read once at a time, and as a whole or in pieces', async (t) => {
   const { wire, request, answer } = await holdOne(t, postHead(10))
   const body = request.getBody()

@@ -181,6 +181,6 @@ const ENDED_WELL = { code: 0, stderr: '' }
   t.is(Number(await line()), CLIENTS * PIPELINED)
   t.deepEqual(await ended, ENDED_WELL)
   t.true(received.every((text) => count(text, 'HTTP/1.1 200 OK') === PIPELINED))
-  t.true(most < 96 * MEBIBYTE, `${most} bytes`)
+  t.true(most < 128 * MEBIBYTE, `${most} bytes`)
   t.log(`${(most / MEBIBYTE).toFixed(0)} MiB at most`)
 })

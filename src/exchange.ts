@@ -184,6 +184,10 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     return this.#waitIf(this.#dispatcher.hot.receiveBody(this.slot, this.ticket, memory, isWhole ? 1 : 0) === 0)
   }
 
+  release(): void {
+    this.#dispatcher.hot.releaseBody(this.slot, this.ticket)
+  }
+
   #waitIf(isTaken: boolean): boolean {
     if (isTaken) this.#wait()
     return isTaken

@@ -34,6 +34,8 @@ export interface BodyPort {
   awaitBytes(isWhole: boolean): boolean
   /** Lends memory for what comes next, or for all that is left; false when nothing is to be had. */
   receive(memory: Buffer, isWhole: boolean): boolean
+  /** What was asked for isn't wanted after all. */
+  release(): void
   raiseLimit(limit: number): void
   /** Why it isn't to be had. */
   gone(): Error
@@ -175,6 +177,7 @@ export class IncomingBody {
     this.#isClosed = true
     this.#queue = []
     this.#queued = 0
+    if (this.#isAwaited && this.#memory === null) this.#release()
     this.#take()?.resolve(null)
   }
 
@@ -193,9 +196,14 @@ export class IncomingBody {
 
   /** About so many bytes have come; none when the client has closed its side. */
   onReady(count: number): void {
-    const isWanted = !this.#isClosed && this.#failure === null
-    // Whoever wants the rest after all asks anew.
-    this.#isAwaited = isWanted && this.#lend(count === 0 ? SHORT : count)
+    if (this.#isClosed || this.#failure !== null) return this.#release()
+    this.#isAwaited = this.#lend(count === 0 ? SHORT : count)
+  }
+
+  /** Whoever wants the rest after all asks anew. */
+  #release(): void {
+    this.#isAwaited = false
+    this.#port.release()
   }
 
   /** So many bytes have come into the memory that was lent. */

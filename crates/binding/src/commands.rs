@@ -178,6 +178,11 @@ impl Driver {
         result
     }
 
+    /// Nothing more of a request's body is wanted.
+    pub(crate) fn release_body(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.release_body(slot, ticket))
+    }
+
     /// Takes the connection over behind a request.
     pub(crate) fn upgrade(
         &self,

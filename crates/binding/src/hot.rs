@@ -84,6 +84,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"inform", inform);
     add!(c"awaitBody", await_body);
     add!(c"receiveBody", receive_body);
+    add!(c"releaseBody", release_body);
     add!(c"raiseBodyLimit", raise_body_limit);
     add!(c"upgrade", upgrade);
     add!(c"askRaw", raw::ask);
@@ -263,6 +264,13 @@ fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
 fn await_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
     let (slot, ticket) = ticket(call);
     let result = driver.await_body(slot, ticket, call.u32(2) != 0);
+    outcome(call, result)
+}
+
+/// `releaseBody(slot, ticket)`
+fn release_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
+    let (slot, ticket) = ticket(call);
+    let result = driver.release_body(slot, ticket);
     outcome(call, result)
 }
 

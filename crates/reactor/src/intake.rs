@@ -232,6 +232,29 @@ impl Reactor {
         Ok(())
     }
 
+    /// Nothing more of a request's body is wanted, unless it is asked for again. Its client isn't late from now
+    /// on, and is seen to leave. Memory that is lent comes back when it is due.
+    ///
+    /// # Errors
+    /// [`Gone`] when the client isn't there any more.
+    pub fn release_body(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+        let client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
+        let (Intake::Awaited { ticket: of } | Intake::Announced { ticket: of }) = client.intake else {
+            return Ok(());
+        };
+        if of != ticket {
+            return Ok(());
+        }
+        client.intake = Intake::Idle;
+        client.connection.take_back_credit(&self.cx, ticket);
+        if client.is_read_closed && !client.is_queued {
+            client.is_queued = true;
+            self.ready.push_back(slot);
+        }
+        self.schedule(slot);
+        Ok(())
+    }
+
     fn ask_body(&mut self, slot: u32, ticket: Ticket, room: u64, is_whole: bool) -> Result<(), Gone> {
         let client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
         client.end_useless_intake();
