@@ -32,7 +32,7 @@ export function toFunction(handler: Handler): HandlerFunction {
 /** The error of a handler that answered with something else. */
 export function notAResponse(value: unknown): HandlerError {
   if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
-    return new HandlerError("this is the web Response; import { Response } from 'busbar', or use busbar/fetch")
+    return new HandlerError("this is the web Response; import { Response } from 'busbar'")
   }
   let shown = 'something that can not be shown'
   try {
