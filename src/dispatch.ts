@@ -32,7 +32,7 @@ import { OpenExchanges } from './open-exchanges.ts'
 import { RawConnections } from './raw-connection.ts'
 import { Request } from './request.ts'
 import { ResponseStream } from './response-stream.ts'
-import type { Waiting } from './waiting.ts'
+import { WaitingRequests } from './waiting.ts'
 import { RunningHandlers } from './running-handlers.ts'
 import { Response, SHORT, claimResponse, discardResponse, openResponse, rareOf, sendResponse } from './response.ts'
 import type { Framing, Rare } from './rare.ts'
@@ -75,7 +75,7 @@ export class Dispatcher implements ClientOwner {
   readonly logger: Logger
   readonly methods: readonly string[]
   /** By ticket: requests that wait for something. */
-  readonly waiting = new Map<number, Waiting>()
+  readonly waiting: WaitingRequests
   readonly raws = new RawConnections()
   readonly open = new OpenExchanges()
   readonly #running: RunningHandlers
@@ -109,6 +109,7 @@ export class Dispatcher implements ClientOwner {
     // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
+    this.waiting = new WaitingRequests(this.hot)
     this.#running = new RunningHandlers(this.options.get('requestLimit'), (isHeld) => this.engine.holdRequests(isHeld))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
@@ -338,15 +339,11 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 503, null)
   }
 
-  /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
+  /** No more news will come. */
   close(): void {
     this.#timeout?.close()
     this.#acceptor?.close()
-    for (const [ticket, waiting] of this.waiting) {
-      this.waiting.delete(ticket)
-      waiting.onFailure(this.gone(waiting))
-      waiting.onGone()
-    }
+    this.waiting.close()
   }
 
   /** A line in the log about one request. */
@@ -441,51 +438,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Denied:
         return this.logger.warning(denialLine(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
-    const waiting = this.waiting.get(id)
-    if (waiting === undefined) return
-    switch (kind & 0xff) {
-      case Notice.Body: {
-        const flags = kind >>> 16
-        const trailers = (flags & Flag.Trailers) === 0 ? null : this.hot.takeBytes(words[at + 4]!).toString('latin1')
-        return waiting.onBody(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
-      }
-      case Notice.BodyReady:
-        return waiting.onBodyReady(words[at + 7]!)
-      case Notice.BodyLimit:
-        return waiting.onBodyLimit(words[at + 4]!)
-      case Notice.BodyFailed:
-        if (words[at + 4] === 0) return this.#bodyTooLate(id, waiting)
-        return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
-      case Notice.Drained:
-        return waiting.onDrained()
-      case Notice.FileFailed:
-        return waiting.onFileFailed()
-      case Notice.Aborted: {
-        this.waiting.delete(id)
-        // Whoever hears of it sees a closed client whose hooks have run.
-        const client = waiting.client()
-        noteClosed(client)
-        waiting.onFailure(new ClientException(client, 'the client disconnected', 408))
-        return waiting.onGone()
-      }
-      case Notice.HalfClosed:
-        return waiting.onHalfClosed()
-      case Notice.Written:
-        this.waiting.delete(id)
-        return waiting.onWritten()
-      case Notice.Upgraded:
-        this.waiting.delete(id)
-        return waiting.onUpgraded()
-      case Notice.Late:
-        this.waiting.delete(id)
-        return waiting.onLate()
-    }
-  }
-
-  /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
-  #bodyTooLate(ticket: number, waiting: Waiting): void {
-    waiting.onFailure(this.gone(waiting))
-    if (!waiting.expectsNews()) this.waiting.delete(ticket)
+    this.waiting.tell(id, kind, words, at)
   }
 
   /** A copy of the bytes that came with a notice. */
@@ -512,13 +465,5 @@ export class Dispatcher implements ClientOwner {
   /** Tells a client of its close. */
   adopt(client: Client): void {
     if (!client.isClosed()) this.#clients.set(client.getId(), client)
-  }
-
-  /** Why a body can't be had: its client has gone, or what it sent was refused. */
-  gone(waiting: Waiting): ClientException {
-    const client = waiting.client()
-    return client.isClosed()
-      ? new ClientException(client, 'the client disconnected', 408)
-      : new ClientException(client, 'the body was refused or dropped', 400)
   }
 }

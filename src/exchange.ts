@@ -14,6 +14,7 @@ import type { BodySource } from './request-body.ts'
 import type { RequestOrigin } from './request.ts'
 import type { ResponseStream } from './response-stream.ts'
 import type { Trailers } from './trailers.ts'
+import { goneError } from './waiting.ts'
 import type { Waiting } from './waiting.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
@@ -213,7 +214,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   gone(): ClientException {
-    return this.#dispatcher.gone(this)
+    return goneError(this.client())
   }
 
   limitHit(): ClientException {
