@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK = 0xfeff
 /** A request and its answer. */
 export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   readonly slot: number
-  readonly ticket: number
+  readonly requestId: number
   /** Somebody waits for something: it stands in the dispatcher's map. */
   isWaiting = false
   /** The engine has its answer. */
@@ -45,7 +45,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     slab: Buffer,
     head: number,
     slot: number,
-    ticket: number,
+    requestId: number,
     method: number,
     flags: number,
   ) {
@@ -53,7 +53,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#slab = slab
     this.#head = head
     this.slot = slot
-    this.ticket = ticket
+    this.requestId = requestId
     this.#method = method
     this.#flags = flags
   }
@@ -178,15 +178,15 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   awaitBytes(isWhole: boolean): boolean {
-    return this.#waitIf(this.#dispatcher.hot.awaitBody(this.slot, this.ticket, isWhole ? 1 : 0) === 0)
+    return this.#waitIf(this.#dispatcher.hot.awaitBody(this.slot, this.requestId, isWhole ? 1 : 0) === 0)
   }
 
   receive(memory: Buffer, isWhole: boolean): boolean {
-    return this.#waitIf(this.#dispatcher.hot.receiveBody(this.slot, this.ticket, memory, isWhole ? 1 : 0) === 0)
+    return this.#waitIf(this.#dispatcher.hot.receiveBody(this.slot, this.requestId, memory, isWhole ? 1 : 0) === 0)
   }
 
   release(): void {
-    this.#dispatcher.hot.releaseBody(this.slot, this.ticket)
+    this.#dispatcher.hot.releaseBody(this.slot, this.requestId)
   }
 
   #waitIf(isTaken: boolean): boolean {
@@ -195,11 +195,11 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   raiseLimit(limit: number): void {
-    this.#dispatcher.hot.raiseBodyLimit(this.slot, this.ticket, limit)
+    this.#dispatcher.hot.raiseBodyLimit(this.slot, this.requestId, limit)
   }
 
   pace(timeout: number | null, minimumRate: number | null): void {
-    this.#dispatcher.hot.paceBody(this.slot, this.ticket, timeout, minimumRate)
+    this.#dispatcher.hot.paceBody(this.slot, this.requestId, timeout, minimumRate)
   }
 
   onDropped(callback: () => void): void {
@@ -273,7 +273,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   inform(status: number, lines: string): void {
-    this.#dispatcher.hot.inform(this.slot, this.ticket, status, lines)
+    this.#dispatcher.hot.inform(this.slot, this.requestId, status, lines)
   }
 
   /** The answer is given; `onWritten` is to be called when it is on its way. */
@@ -282,7 +282,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     extra.incoming?.onAnswered()
     extra.dropped?.()
     if (onWritten === null) {
-      this.#dispatcher.waiting.delete(this.ticket)
+      this.#dispatcher.waiting.delete(this.requestId)
     } else {
       extra.written = onWritten
       this.#wait()
@@ -294,7 +294,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#extra().stream = stream
     if (stream !== null) this.#wait()
     else if (this.#rare?.incoming === null && this.#rare.controller === null && this.#rare.dropped === null) {
-      this.#dispatcher.waiting.delete(this.ticket)
+      this.#dispatcher.waiting.delete(this.requestId)
     }
   }
 
@@ -403,7 +403,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   #wait(): void {
     this.isWaiting = true
-    this.#dispatcher.waiting.set(this.ticket, this)
+    this.#dispatcher.waiting.set(this.requestId, this)
   }
 
   #extra(): Rare {

@@ -37,7 +37,7 @@ export interface Waiting {
   expectsNews(): boolean
 }
 
-/** A server's, by ticket. */
+/** A server's, by request id. */
 export class WaitingRequests extends Map<number, Waiting> {
   readonly #hot: HotFunctions
 
@@ -47,8 +47,8 @@ export class WaitingRequests extends Map<number, Waiting> {
   }
 
   /** Passes on what the record at `at` says of a request, if it waits for something. */
-  tell(ticket: number, kind: number, words: Uint32Array, at: number): void {
-    const waiting = this.get(ticket)
+  tell(requestId: number, kind: number, words: Uint32Array, at: number): void {
+    const waiting = this.get(requestId)
     if (waiting === undefined) return
     switch (kind & 0xff) {
       case Notice.Body: {
@@ -61,14 +61,14 @@ export class WaitingRequests extends Map<number, Waiting> {
       case Notice.BodyLimit:
         return waiting.onBodyLimit(words[at + 4]!)
       case Notice.BodyFailed:
-        if (words[at + 4] === 0) return this.#bodyTooLate(ticket, waiting)
+        if (words[at + 4] === 0) return this.#bodyTooLate(requestId, waiting)
         return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
         return waiting.onDrained()
       case Notice.FileFailed:
         return waiting.onFileFailed()
       case Notice.Aborted: {
-        this.delete(ticket)
+        this.delete(requestId)
         // Whoever hears of it sees a closed client whose hooks have run.
         const client = waiting.client()
         noteClosed(client)
@@ -78,27 +78,27 @@ export class WaitingRequests extends Map<number, Waiting> {
       case Notice.HalfClosed:
         return waiting.onHalfClosed()
       case Notice.Written:
-        this.delete(ticket)
+        this.delete(requestId)
         return waiting.onWritten()
       case Notice.Upgraded:
-        this.delete(ticket)
+        this.delete(requestId)
         return waiting.onUpgraded()
       case Notice.Late:
-        this.delete(ticket)
+        this.delete(requestId)
         return waiting.onLate()
     }
   }
 
   /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
-  #bodyTooLate(ticket: number, waiting: Waiting): void {
+  #bodyTooLate(requestId: number, waiting: Waiting): void {
     waiting.onFailure(goneError(waiting.client()))
-    if (!waiting.expectsNews()) this.delete(ticket)
+    if (!waiting.expectsNews()) this.delete(requestId)
   }
 
   /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
   close(): void {
-    for (const [ticket, waiting] of this) {
-      this.delete(ticket)
+    for (const [requestId, waiting] of this) {
+      this.delete(requestId)
       waiting.onFailure(goneError(waiting.client()))
       waiting.onGone()
     }

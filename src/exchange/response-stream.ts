@@ -58,7 +58,7 @@ export class ResponseStream {
   // What every piece needs stands together at the front: thousands of streams don't fit into the cache.
   readonly #owner: StreamOwner
   readonly #slot: number
-  readonly #ticket: number
+  readonly #requestId: number
   readonly #source: PieceSource
   readonly #threshold: number
   readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
@@ -97,7 +97,7 @@ export class ResponseStream {
     this.#request = request
     this.#exchange = exchange
     this.#slot = exchange.slot
-    this.#ticket = exchange.ticket
+    this.#requestId = exchange.requestId
     this.#response = response
     this.#rare = rare
     this.#threshold = owner.options.get('streamThreshold')
@@ -164,8 +164,8 @@ export class ResponseStream {
     const { descriptor, size } = file.opened()
     if (size === 0 || size !== this.#missing || this.#rare.trailers !== null) return false
     if (!this.#open()) return true
-    const { slot, ticket } = this.#exchange
-    const result = this.#owner.hot.sendFile(slot, ticket, descriptor, 0, size)
+    const { slot, requestId } = this.#exchange
+    const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
     if (result === UNSUPPORTED) return false
     if (result !== 0) this.#leave()
     else {
@@ -253,7 +253,7 @@ export class ResponseStream {
     if (!this.#open()) return
     // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
-    const waiting = this.#owner.hot.write(this.#slot, this.#ticket, isShared ? new Uint8Array(data) : data)
+    const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
     this.#sinceTurn += data.length
@@ -376,7 +376,7 @@ export class ResponseStream {
     if (!this.#open()) return
     this.#stop()
     this.#exchange.endStream()
-    if (this.#owner.hot.end(this.#exchange.slot, this.#exchange.ticket, lines) !== 0) this.#dispose()
+    if (this.#owner.hot.end(this.#exchange.slot, this.#exchange.requestId, lines) !== 0) this.#dispose()
   }
 
   #fail(error: unknown): void {
@@ -389,7 +389,7 @@ export class ResponseStream {
     this.#stop()
     if (this.#isOpen) {
       if (!(error instanceof ClientException) && !this.#exchange.isFarewell(error)) this.#logFailure(error)
-      this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
+      this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
       this.#dispose()
     } else {
       this.#exchange.setStream(null)
@@ -400,10 +400,10 @@ export class ResponseStream {
 
   /** Cuts the answer off; false when there is nothing left to cut. */
   cut(): boolean {
-    if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#ticket) === 0
+    if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
     if (this.#isOver) return false
     this.#stop()
-    this.#owner.hot.abort(this.#exchange.slot, this.#exchange.ticket)
+    this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
     this.#dispose()
     return true
   }

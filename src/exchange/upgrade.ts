@@ -54,7 +54,7 @@ export function handOver(
   // The head mustn't keep a slab for as long as the socket lives.
   exchange.ownHead()
   const take = (): void => {
-    const result = dispatcher.hot.upgrade(exchange.slot, exchange.ticket, lines)
+    const result = dispatcher.hot.upgrade(exchange.slot, exchange.requestId, lines)
     if (result === OCCUPIED) throw occupied(exchange, lines !== null)
     exchange.noteAnswered()
     if (result !== TAKEN) return onDone()

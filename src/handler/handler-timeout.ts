@@ -13,13 +13,13 @@ export class HandlerTimeout {
     this.#millis = Math.min(seconds * 1000, 2 ** 31 - 1)
   }
 
-  add(ticket: number, expire: () => void): void {
-    this.#waiting.set(ticket, { deadline: performance.now() + this.#millis, expire })
+  add(requestId: number, expire: () => void): void {
+    this.#waiting.set(requestId, { deadline: performance.now() + this.#millis, expire })
     this.#timer ??= setTimeout(() => this.#check(), this.#millis).unref()
   }
 
-  delete(ticket: number): void {
-    this.#waiting.delete(ticket)
+  delete(requestId: number): void {
+    this.#waiting.delete(requestId)
   }
 
   /** Forgets everything. */
@@ -32,12 +32,12 @@ export class HandlerTimeout {
   #check(): void {
     this.#timer = null
     const now = performance.now()
-    for (const [ticket, { deadline, expire }] of this.#waiting) {
+    for (const [requestId, { deadline, expire }] of this.#waiting) {
       if (deadline > now) {
         this.#timer = setTimeout(() => this.#check(), deadline - now).unref()
         return
       }
-      this.#waiting.delete(ticket)
+      this.#waiting.delete(requestId)
       expire()
     }
   }

@@ -24,7 +24,7 @@ export type Content = string | Uint8Array
 export type Body = Content | Streamed
 
 /**
- * Sends a response for the request whose slot and ticket stand in the words already. 0 when the engine took it,
+ * Sends a response for the request whose slot and request id stand in the words already. 0 when the engine took it,
  * `SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number

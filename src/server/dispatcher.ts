@@ -74,7 +74,7 @@ export class Dispatcher implements ClientOwner {
   readonly options: Options
   readonly logger: Logger
   readonly methods: readonly string[]
-  /** By ticket: requests that wait for something. */
+  /** By request id: requests that wait for something. */
   readonly waiting: WaitingRequests
   readonly raws = new RawConnections()
   readonly open = new OpenExchanges()
@@ -138,13 +138,13 @@ export class Dispatcher implements ClientOwner {
 
   #dispatch(words: Uint32Array, at: number, kind: number, slab: Buffer): void {
     const flags = kind >>> 16
-    const ticket = words[at + 2]! + words[at + 3]! * HIGH
+    const requestId = words[at + 2]! + words[at + 3]! * HIGH
     const method = (kind >>> 8) & 0xff
-    const exchange = new Exchange(this, slab, words[at + 4]!, words[at + 1]!, ticket, method, flags)
+    const exchange = new Exchange(this, slab, words[at + 4]!, words[at + 1]!, requestId, method, flags)
     const request = new Request(exchange)
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
-    this.#timeout?.add(ticket, () => this.#expire(request, exchange))
+    this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
     // would be seen by the next.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
@@ -223,7 +223,7 @@ export class Dispatcher implements ClientOwner {
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot) === SHORT) this.#logShort(request, exchange, response)
     exchange.noteAnswered()
-    this.#timeout?.delete(exchange.ticket)
+    this.#timeout?.delete(exchange.requestId)
     if (exchange.isWaiting) exchange.settle(null)
   }
 
@@ -231,8 +231,8 @@ export class Dispatcher implements ClientOwner {
   #address(exchange: Exchange): void {
     const words = this.#words
     words[ANSWER_WORDS + Answer.Slot] = exchange.slot
-    words[ANSWER_WORDS + Answer.TicketLow] = exchange.ticket
-    words[ANSWER_WORDS + Answer.TicketHigh] = exchange.ticket / HIGH
+    words[ANSWER_WORDS + Answer.RequestIdLow] = exchange.requestId
+    words[ANSWER_WORDS + Answer.RequestIdHigh] = exchange.requestId / HIGH
   }
 
   /** The rarer answers: somebody waits for the end, or the body comes by and by. */
@@ -244,7 +244,7 @@ export class Dispatcher implements ClientOwner {
     if (result === SHORT) this.#logShort(request, exchange, response)
     const isTaken = result === 0 || result === SHORT
     exchange.noteAnswered()
-    this.#timeout?.delete(exchange.ticket)
+    this.#timeout?.delete(exchange.requestId)
     const dispose = (): void => this.#dispose(rare)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
@@ -264,7 +264,7 @@ export class Dispatcher implements ClientOwner {
   /** The answer is the connection itself. */
   #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
     claimResponse(response)
-    this.#timeout?.delete(exchange.ticket)
+    this.#timeout?.delete(exchange.requestId)
     try {
       beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
     } catch (error) {
@@ -288,7 +288,7 @@ export class Dispatcher implements ClientOwner {
 
   #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
     claimResponse(response)
-    this.#timeout?.delete(exchange.ticket)
+    this.#timeout?.delete(exchange.requestId)
     // Its request stays in use: the head must not keep a whole slab.
     this.open.add(exchange)
     new ResponseStream(this, request, exchange, response, rare).begin()

@@ -4,7 +4,7 @@
 //! is read as 0 or nothing: the other side of this border is our own TypeScript.
 //!
 //! The numbers of an answer don't travel as arguments, which cost 6 ns each, but in the last eight of
-//! the words shared with JavaScript: slot, ticket (low, high), status, flags, declared length (low,
+//! the words shared with JavaScript: slot, request id (low, high), status, flags, declared length (low,
 //! high).
 
 use std::ffi::{CStr, c_void};
@@ -13,7 +13,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use napi::{Error, Result, Status, sys};
-use protocol::{Answer, Payload, Ticket};
+use protocol::{Answer, Payload, RequestId};
 use reactor::{Gone, HeadBlock, UpgradeError};
 
 use crate::driver::Driver;
@@ -146,8 +146,8 @@ unsafe fn enter(env: sys::napi_env, info: sys::napi_callback_info, body: Body) -
     })
 }
 
-fn ticket(call: &Arguments) -> (u32, Ticket) {
-    (call.u32(0), Ticket(call.u64(1)))
+fn request_id(call: &Arguments) -> (u32, RequestId) {
+    (call.u32(0), RequestId(call.u64(1)))
 }
 
 fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi_value {
@@ -202,7 +202,7 @@ fn answer(
     payload: Payload<'_>,
 ) -> std::result::Result<(), Gone> {
     let [slot, low, high, status, flags, ..] = *words;
-    let ticket = Ticket(wide(low, high));
+    let request_id = RequestId(wide(low, high));
     let mut phrase = Vec::new();
     let has_phrase = flags & flag::REASON != 0;
     if has_phrase {
@@ -215,19 +215,19 @@ fn answer(
         payload,
         close: flags & flag::CLOSE != 0,
     };
-    driver.respond(slot, ticket, answer, flags & flag::TELL_WRITTEN != 0)
+    driver.respond(slot, request_id, answer, flags & flag::TELL_WRITTEN != 0)
 }
 
 fn wide(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// `write(slot, ticket, chunk)`: bytes that wait unsent, or -1.
+/// `write(slot, request_id, chunk)`: bytes that wait unsent, or -1.
 fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     let mut text = driver.scratch.borrow_mut();
     text.clear();
-    let waiting = driver.write(slot, ticket, chunk(call, 2, &mut text));
+    let waiting = driver.write(slot, request_id, chunk(call, 2, &mut text));
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 
@@ -242,82 +242,82 @@ fn chunk<'a>(call: &Arguments, at: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
     unsafe { call.bytes(at) }.unwrap_or(&[])
 }
 
-/// `end(slot, ticket, trailers)`
+/// `end(slot, request_id, trailers)`
 fn end(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     let mut trailers = Vec::new();
     call.latin1(2, &mut trailers);
-    let result = driver.end(slot, ticket, &trailers);
+    let result = driver.end(slot, request_id, &trailers);
     outcome(call, result)
 }
 
-/// `inform(slot, ticket, status, fields)`
+/// `inform(slot, request_id, status, fields)`
 fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     let mut fields = Vec::new();
     call.latin1(3, &mut fields);
-    let result = driver.inform(slot, ticket, call.u32(2) as u16, &fields);
+    let result = driver.inform(slot, request_id, call.u32(2) as u16, &fields);
     outcome(call, result)
 }
 
-/// `awaitBody(slot, ticket, isWhole)`
+/// `awaitBody(slot, request_id, isWhole)`
 fn await_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.await_body(slot, ticket, call.u32(2) != 0);
+    let (slot, request_id) = request_id(call);
+    let result = driver.await_body(slot, request_id, call.u32(2) != 0);
     outcome(call, result)
 }
 
-/// `releaseBody(slot, ticket)`
+/// `releaseBody(slot, request_id)`
 fn release_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.release_body(slot, ticket);
+    let (slot, request_id) = request_id(call);
+    let result = driver.release_body(slot, request_id);
     outcome(call, result)
 }
 
-/// `receiveBody(slot, ticket, memory, isWhole)`
+/// `receiveBody(slot, request_id, memory, isWhole)`
 fn receive_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     // SAFETY: environment and handle are those of the call; our own JavaScript shows the buffer to nobody.
     let memory = unsafe { LentBuffer::new(call.env, call.args[2], &driver.returned) };
     let result =
-        memory.ok_or(Gone).and_then(|memory| driver.receive_body(slot, ticket, memory, call.u32(3) != 0));
+        memory.ok_or(Gone).and_then(|memory| driver.receive_body(slot, request_id, memory, call.u32(3) != 0));
     outcome(call, result)
 }
 
-/// `upgrade(slot, ticket, fields)`
+/// `upgrade(slot, request_id, fields)`
 fn upgrade(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     let mut fields = Vec::new();
     let has_fields = call.kind(2) == sys::ValueType::napi_string;
     call.latin1(2, &mut fields);
-    call.integer(match driver.upgrade(slot, ticket, has_fields.then_some(&fields[..])) {
+    call.integer(match driver.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
         Ok(()) => TAKEN,
         Err(UpgradeError::Gone) => GONE,
         Err(UpgradeError::Occupied) => OCCUPIED,
     })
 }
 
-/// `raiseBodyLimit(slot, ticket, limit)`
+/// `raiseBodyLimit(slot, request_id, limit)`
 fn raise_body_limit(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.raise_body_limit(slot, ticket, call.u64(2));
+    let (slot, request_id) = request_id(call);
+    let result = driver.raise_body_limit(slot, request_id, call.u64(2));
     outcome(call, result)
 }
 
-/// `paceBody(slot, ticket, timeout, minimumRate)`
+/// `paceBody(slot, request_id, timeout, minimumRate)`
 fn pace_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     let given = |value: f64| (!value.is_nan()).then_some(value);
     // A cast saturates: Infinity becomes the largest count.
     let timeout = given(call.f64(2)).map(|seconds| (seconds * 1000.0).ceil() as u64);
     let minimum_rate = given(call.f64(3)).map(|rate| rate as u64);
-    outcome(call, driver.pace_body(slot, ticket, timeout, minimum_rate))
+    outcome(call, driver.pace_body(slot, request_id, timeout, minimum_rate))
 }
 
-/// `abort(slot, ticket)`
+/// `abort(slot, request_id)`
 fn abort(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.abort(slot, ticket);
+    let (slot, request_id) = request_id(call);
+    let result = driver.abort(slot, request_id);
     outcome(call, result)
 }
 

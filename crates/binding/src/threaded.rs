@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use protocol::{HIGH_WATER, Limits, Ticket};
+use protocol::{HIGH_WATER, Limits, RequestId};
 use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
 
 use crate::driver::{Driver, Slab, report_panic};
@@ -30,7 +30,7 @@ const ALIGNMENT: usize = 4;
 pub(crate) struct Threaded {
     links: RefCell<Vec<Link>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
-    /// Streamed answers that are open, by ticket.
+    /// Streamed answers that are open, by request id.
     streams: RefCell<HashMap<u64, Stream>>,
     /// Raw connections that were written to, by client.
     raw: RefCell<HashMap<u64, Stream>>,
@@ -208,13 +208,13 @@ impl Threaded {
     }
 
     /// A streamed answer begins.
-    pub(crate) fn open_stream(&self, ticket: Ticket) {
-        self.streams.borrow_mut().insert(ticket.0, Stream::default());
+    pub(crate) fn open_stream(&self, request_id: RequestId) {
+        self.streams.borrow_mut().insert(request_id.0, Stream::default());
     }
 
     /// Counts bytes of a streamed answer; None when it isn't open.
-    pub(crate) fn count(&self, ticket: Ticket, bytes: usize) -> Option<(usize, bool)> {
-        Some(self.streams.borrow_mut().get_mut(&ticket.0)?.count(bytes))
+    pub(crate) fn count(&self, request_id: RequestId, bytes: usize) -> Option<(usize, bool)> {
+        Some(self.streams.borrow_mut().get_mut(&request_id.0)?.count(bytes))
     }
 
     /// The same of a raw connection.
@@ -223,8 +223,8 @@ impl Threaded {
     }
 
     /// A streamed answer has ended.
-    pub(crate) fn close_stream(&self, ticket: Ticket) {
-        self.streams.borrow_mut().remove(&ticket.0);
+    pub(crate) fn close_stream(&self, request_id: RequestId) {
+        self.streams.borrow_mut().remove(&request_id.0);
     }
 
     /// What is known of listener number `index`.

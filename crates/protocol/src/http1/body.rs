@@ -10,7 +10,7 @@ use llhttp::{Record, State};
 use crate::answer::{Credit, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Event, Step, Ticket};
+use crate::event::{Event, RequestId, Step};
 use crate::http1::pace::Pace;
 use crate::http1::{Connection, Reading, head, trailers, writing};
 use crate::timestamp::Timestamp;
@@ -32,7 +32,7 @@ enum Wish {
 
 /// A body being received.
 pub(super) struct Receiving {
-    pub(super) ticket: Ticket,
+    pub(super) request_id: RequestId,
     /// When all of it must have come: the limit of the whole request.
     pub(super) complete_by: Timestamp,
     pub(super) pace: Pace,
@@ -54,13 +54,13 @@ pub(super) struct Receiving {
 impl Receiving {
     pub(super) fn new(
         cx: &Context,
-        ticket: Ticket,
+        request_id: RequestId,
         declared: Option<u64>,
         awaits_continue: bool,
         record: Record,
     ) -> Receiving {
         Receiving {
-            ticket,
+            request_id,
             complete_by: cx.limits.request_deadline(cx.now),
             pace: Pace::new(cx),
             record: Box::new(record),
@@ -252,15 +252,15 @@ impl Connection {
     }
 
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
-    pub fn kept_of_body(&self, ticket: Ticket) -> Option<usize> {
-        let body = self.receiving.as_ref().filter(|body| body.ticket == ticket && body.is_asked());
+    pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
+        let body = self.receiving.as_ref().filter(|body| body.request_id == request_id && body.is_asked());
         body.map(|body| body.bytes.len())
     }
 
     /// Takes back what is left of the credit for the body of this request. Until it is asked for again its
     /// client isn't late.
-    pub fn take_back_credit(&mut self, cx: &Context, ticket: Ticket) {
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+    pub fn take_back_credit(&mut self, cx: &Context, request_id: RequestId) {
+        let body = self.receiving.as_mut().filter(|body| body.request_id == request_id);
         if let Some(Wish::Pieces { credit, is_awaited, .. }) = body.map(|body| &mut body.wish) {
             (*credit, *is_awaited) = (0, false);
             self.rearm(cx);
@@ -301,16 +301,16 @@ impl Connection {
 
     pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {
         let body = self.receiving.as_mut()?;
-        let ticket = body.ticket;
+        let request_id = body.request_id;
         let Wish::Pieces { credit, is_whole, is_awaited } = body.wish else { return None };
         if let Some(error) = body.failure {
             self.receiving = None;
-            return Some(Event::BodyFailed { ticket, error });
+            return Some(Event::BodyFailed { request_id, error });
         }
         let is_late = body.is_over() && (is_whole || body.delivered == body.limit || body.awaits_continue);
         if is_late && is_awaited {
             return (!std::mem::replace(&mut body.is_limit_told, true))
-                .then_some(Event::BodyLimit { ticket, raises: body.raises });
+                .then_some(Event::BodyLimit { request_id, raises: body.raises });
         }
         let bytes = body.take_out(credit);
         let end = body.is_complete && body.bytes.is_empty();
@@ -321,7 +321,7 @@ impl Connection {
         if end {
             self.receiving = None;
         }
-        Some(Event::Body { ticket, bytes, end, trailers })
+        Some(Event::Body { request_id, bytes, end, trailers })
     }
 
     /// The body can't be had: its request is answered by us if nothing has been said yet, and nothing
@@ -331,9 +331,9 @@ impl Connection {
         self.reading = Reading::Closed;
         self.is_last = true;
         let Some(body) = &mut self.receiving else { return };
-        let ticket = body.ticket;
+        let request_id = body.request_id;
         body.fail(error);
-        let Some(at) = self.window.position(ticket) else {
+        let Some(at) = self.window.position(request_id) else {
             // Answered already: all that is left is to end the connection behind that answer.
             self.receiving = None;
             match self.window.last_mut() {
@@ -352,18 +352,20 @@ impl Connection {
             return;
         }
         let answer = writing::error_answer(cx, &error, pending.traits.is_head);
-        self.left_behind.push(ticket);
+        self.left_behind.push(request_id);
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
     }
 
     /// Whether the body is one that the client doesn't send before it is asked for it.
-    pub(super) fn may_never_come(&self, ticket: Ticket) -> bool {
-        self.receiving.as_ref().is_some_and(|body| body.ticket == ticket && body.may_never_come())
+    pub(super) fn may_never_come(&self, request_id: RequestId) -> bool {
+        self.receiving.as_ref().is_some_and(|body| body.request_id == request_id && body.may_never_come())
     }
 
     /// Decides about the body of a request that has just been answered.
-    pub(super) fn let_body_go(&mut self, ticket: Ticket) -> bool {
-        let Some(body) = self.receiving.as_mut().filter(|body| body.ticket == ticket) else { return false };
+    pub(super) fn let_body_go(&mut self, request_id: RequestId) -> bool {
+        let Some(body) = self.receiving.as_mut().filter(|body| body.request_id == request_id) else {
+            return false;
+        };
         if body.is_complete || body.failure.is_some() {
             self.receiving = None;
             return false;

@@ -147,7 +147,7 @@ impl Connection {
     #[cold]
     fn slow_body_deadline(&self) -> Timestamp {
         let Some(body) = &self.receiving else { return Timestamp(u64::MAX) };
-        if self.window.is_answering(body.ticket) {
+        if self.window.is_answering(body.request_id) {
             return body.complete_by;
         }
         body.pace.too_slow_at().min(body.complete_by)

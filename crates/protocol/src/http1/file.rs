@@ -7,7 +7,7 @@
 
 use crate::answer::AnswerError;
 use crate::context::Context;
-use crate::event::Ticket;
+use crate::event::RequestId;
 use crate::http1::Connection;
 use crate::http1::window::Stream;
 
@@ -16,15 +16,15 @@ impl Connection {
     /// don't go on the wire, as in an answer to HEAD.
     ///
     /// # Errors
-    /// `Stale` when no stream of a declared length is open for the ticket, or a file is being sent on it;
+    /// `Stale` when no stream of a declared length is open for the request id, or a file is being sent on it;
     /// `TooLong` when it would outgrow that length.
     pub fn handle_file(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         length: u64,
     ) -> Result<bool, AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
+        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().filter(|extra| extra.file == 0).ok_or(AnswerError::Stale)?;
         match &mut extra.stream {
@@ -39,10 +39,10 @@ impl Connection {
     }
 
     /// The file whose turn it is, and how many bytes of it are missing.
-    pub fn poll_file(&self) -> Option<(Ticket, u64)> {
+    pub fn poll_file(&self) -> Option<(RequestId, u64)> {
         let first = self.window.first().filter(|_| self.out.is_empty())?;
         let missing = first.extra.as_ref()?.file;
-        (missing > 0).then_some((first.ticket, missing))
+        (missing > 0).then_some((first.request_id, missing))
     }
 
     /// `count` bytes of the file have been handed to the kernel.

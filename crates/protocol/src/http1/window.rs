@@ -6,10 +6,10 @@
 use smallvec::SmallVec;
 
 use crate::error::RequestError;
-use crate::event::Ticket;
+use crate::event::RequestId;
 
-/// The ticket of a refusal, which nobody holds.
-const NOBODY: Ticket = Ticket(u64::MAX);
+/// The request id of a refusal, which nobody holds.
+const NOBODY: RequestId = RequestId(u64::MAX);
 
 /// What is known of a request from its head.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub(super) struct Traits {
 /// One request.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) ticket: Ticket,
+    pub(super) request_id: RequestId,
     pub(super) traits: Traits,
     /// Its answer has begun, here or on the wire.
     pub(super) has_begun: bool,
@@ -108,15 +108,15 @@ impl Window {
     /// Requests whose answers are owed; refusals aren't requests.
     #[inline]
     pub(super) fn owed(&self) -> usize {
-        self.open().iter().filter(|pending| pending.ticket != NOBODY).count()
+        self.open().iter().filter(|pending| pending.request_id != NOBODY).count()
     }
 
     #[inline]
-    pub(super) fn push(&mut self, ticket: Ticket, traits: Traits) {
+    pub(super) fn push(&mut self, request_id: RequestId, traits: Traits) {
         if self.pending.len() == self.pending.capacity() {
             self.grow();
         }
-        self.pending.push(Pending { ticket, traits, has_begun: false, extra: None });
+        self.pending.push(Pending { request_id, traits, has_begun: false, extra: None });
     }
 
     /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
@@ -130,34 +130,39 @@ impl Window {
         let traits =
             Traits { is_head: false, is_http10: false, wants_close: true, is_safe: true, is_upgrade: false };
         let extra = Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
-        self.pending.push(Pending { ticket: NOBODY, traits, has_begun: true, extra: Some(Box::new(extra)) });
+        self.pending.push(Pending {
+            request_id: NOBODY,
+            traits,
+            has_begun: true,
+            extra: Some(Box::new(extra)),
+        });
     }
 
     /// Place of an open request. Nearly always the first.
     #[inline]
-    pub(super) fn position(&self, ticket: Ticket) -> Option<usize> {
+    pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
         let open = self.open();
-        let found = open.iter().position(|pending| pending.ticket == ticket)?;
+        let found = open.iter().position(|pending| pending.request_id == request_id)?;
         let is_done = open[found].extra.as_ref().is_some_and(|extra| extra.is_done);
-        (!is_done && ticket != NOBODY).then_some(found)
+        (!is_done && request_id != NOBODY).then_some(found)
     }
 
-    pub(super) fn is_open(&self, ticket: Ticket) -> bool {
-        self.place(ticket).is_some()
+    pub(super) fn is_open(&self, request_id: RequestId) -> bool {
+        self.place(request_id).is_some()
     }
 
     /// Place of a request whose answer may be complete already, and wait for its turn.
-    pub(super) fn place(&self, ticket: Ticket) -> Option<usize> {
-        self.open().iter().position(|pending| pending.ticket == ticket && ticket != NOBODY)
+    pub(super) fn place(&self, request_id: RequestId) -> Option<usize> {
+        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NOBODY)
     }
 
-    pub(super) fn is_first(&self, ticket: Ticket) -> bool {
-        self.open().first().is_some_and(|pending| pending.ticket == ticket)
+    pub(super) fn is_first(&self, request_id: RequestId) -> bool {
+        self.open().first().is_some_and(|pending| pending.request_id == request_id)
     }
 
     /// Bytes of an answer that are kept until its turn comes.
-    pub(super) fn kept_bytes(&self, ticket: Ticket) -> usize {
-        let pending = self.open().iter().find(|pending| pending.ticket == ticket);
+    pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
         pending.and_then(|pending| pending.extra.as_ref()).map_or(0, |extra| extra.early.len())
     }
 
@@ -176,8 +181,8 @@ impl Window {
     }
 
     /// Whether the answer to a request has begun and isn't complete.
-    pub(super) fn is_answering(&self, ticket: Ticket) -> bool {
-        self.position(ticket).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+    pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
+        self.position(request_id).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
@@ -212,8 +217,8 @@ impl Window {
         }
     }
 
-    pub(super) fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
-        self.open().iter().map(|pending| pending.ticket).filter(|ticket| *ticket != NOBODY)
+    pub(super) fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
+        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NOBODY)
     }
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits

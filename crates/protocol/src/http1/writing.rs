@@ -6,7 +6,7 @@
 use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::Ticket;
+use crate::event::RequestId;
 use crate::http1::long::{LONG_BYTES, Send};
 use crate::http1::window::{Extra, Stream, Traits};
 use crate::http1::{Connection, Reading};
@@ -30,21 +30,21 @@ impl Connection {
     pub fn handle_answer(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
-        self.take_answer(cx, ticket, answer, None)
+        self.take_answer(cx, request_id, answer, None)
     }
 
     #[inline]
     pub(super) fn take_answer(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
         send: Option<Send<'_>>,
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
+        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
         let is_alone = self.is_last && self.window.len() == at + 1;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
@@ -53,7 +53,7 @@ impl Connection {
         let traits = pending.traits;
         let mut closes = answer.close || traits.wants_close || is_alone;
         if self.receiving.is_some() {
-            if self.must_refuse_body(ticket, answer.status) {
+            if self.must_refuse_body(request_id, answer.status) {
                 let refusal = error_answer(cx, &RequestError::BodyTooLarge, traits.is_head);
                 self.receiving = None;
                 self.finish_with(cx, at, &refusal, CloseReason::Refused(RequestError::BodyTooLarge));
@@ -63,8 +63,8 @@ impl Connection {
             closes |= match answer.payload {
                 // A streamed answer may go on with the body that it answers; one that the client won't
                 // send unasked can't be asked for behind the answer's head.
-                Payload::Stream { .. } if !self.may_never_come(ticket) => false,
-                _ => self.let_body_go(ticket),
+                Payload::Stream { .. } if !self.may_never_come(request_id) => false,
+                _ => self.let_body_go(request_id),
             };
         }
         if at == 0 {
@@ -149,15 +149,15 @@ impl Connection {
     /// Sends more of a streamed answer.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket, or a file is being sent on it; `TooLong` when it
+    /// `Stale` when no stream is open for the request id, or a file is being sent on it; `TooLong` when it
     /// outgrows its declared length.
     pub fn handle_write(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
+        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         if extra.file > 0 {
@@ -177,14 +177,14 @@ impl Connection {
     /// the body is chunked.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket.
+    /// `Stale` when no stream is open for the request id.
     pub fn handle_end(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
+        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         let stream = extra.stream.take().ok_or(AnswerError::Stale)?;
@@ -199,7 +199,7 @@ impl Connection {
             out.extend_from_slice(trailers);
             out.extend_from_slice(b"\r\n");
         }
-        if self.let_body_go(ticket)
+        if self.let_body_go(request_id)
             && let Some(pending) = self.window.get_mut(at)
         {
             pending.extra().closes = true;
@@ -218,11 +218,11 @@ impl Connection {
     pub fn handle_inform(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
+        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
         let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun || pending.traits.is_http10 {
             return Err(AnswerError::Stale);
@@ -240,10 +240,10 @@ impl Connection {
 
     /// The body is over its limit and nobody asked for it: a handler that settles as if all were well
     /// hasn't noticed. An error status of its own says more than ours would.
-    fn must_refuse_body(&self, ticket: Ticket, status: u16) -> bool {
-        self.receiving
-            .as_ref()
-            .is_some_and(|body| body.ticket == ticket && body.is_over() && body.is_unasked() && status < 400)
+    fn must_refuse_body(&self, request_id: RequestId, status: u16) -> bool {
+        self.receiving.as_ref().is_some_and(|body| {
+            body.request_id == request_id && body.is_over() && body.is_unasked() && status < 400
+        })
     }
 
     /// Gives request number `at` an answer of ours, the last on this connection.
@@ -275,7 +275,7 @@ impl Connection {
             let is_done = extra.is_done && extra.file == 0;
             let (closes, is_cut) = (extra.closes, extra.is_cut);
             let refusal = extra.refusal;
-            let (ticket, is_upgraded) = (first.ticket, extra.is_upgraded);
+            let (request_id, is_upgraded) = (first.request_id, extra.is_upgraded);
             let traits = first.traits;
             if !early.is_empty() {
                 self.put(cx, &early);
@@ -286,11 +286,11 @@ impl Connection {
             self.window.pop_first();
             self.is_held = false;
             if is_upgraded {
-                return self.become_raw(Some(ticket));
+                return self.become_raw(Some(request_id));
             }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
-                self.left_behind.extend(self.window.open_tickets());
+                self.left_behind.extend(self.window.open_request_ids());
                 self.window.clear();
                 self.reading = Reading::Closed;
                 let finish = self.farewell(traits.wants_close && self.receiving.is_none());
