@@ -1,9 +1,9 @@
 //! A request body that didn't come together with its head.
 //!
-//! Bytes are kept until the application asks for them, up to a window; then they are delivered as far as
+//! Bytes are kept until the application asks for them, up to a pipeline; then they are delivered as far as
 //! its credit reaches. What comes while nothing is kept may be received straight into the application's
 //! memory. Nothing is reserved for what a client merely declares, and nobody who doesn't read is sent more
-//! than one window.
+//! than one pipeline.
 
 use llhttp::{Record, State};
 
@@ -290,7 +290,7 @@ impl Connection {
     /// Where reading goes once a message has come whole.
     pub(super) fn message_complete(&mut self) {
         if self.reading != Reading::Closed {
-            self.reading = match self.window.last_traits() {
+            self.reading = match self.pipeline.last_traits() {
                 _ if self.is_last => Reading::Closed,
                 Some(traits) if traits.is_upgrade => Reading::Barrier,
                 Some(traits) if traits.wants_close => Reading::Closed,
@@ -333,10 +333,10 @@ impl Connection {
         let Some(body) = &mut self.receiving else { return };
         let request_id = body.request_id;
         body.fail(error);
-        let Some(at) = self.window.position(request_id) else {
+        let Some(at) = self.pipeline.position(request_id) else {
             // Answered already: all that is left is to end the connection behind that answer.
             self.receiving = None;
-            match self.window.last_mut() {
+            match self.pipeline.last_mut() {
                 Some(answered) => {
                     let extra = answered.extra();
                     extra.closes = true;
@@ -346,7 +346,7 @@ impl Connection {
             }
             return;
         };
-        let Some(pending) = self.window.get_mut(at) else { return };
+        let Some(pending) = self.pipeline.get_mut(at) else { return };
         if pending.has_begun {
             self.end(CloseReason::Refused(error), Finish::Reset);
             return;
@@ -395,7 +395,7 @@ impl Connection {
                 self.is_last = true;
                 self.leaves_unread = true;
             }
-            if self.is_last && self.window.is_empty() {
+            if self.is_last && self.pipeline.is_empty() {
                 self.end(CloseReason::Done, Finish::Linger);
             }
         }

@@ -115,7 +115,7 @@ impl Connection {
                 // Held, or behind a body that the application lets wait: we are the ones who don't read.
                 Reading::Head if !self.is_held && self.receiving.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
-                Reading::Idle if self.window.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
+                Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
                 _ => (Kind::Running, cx.limits.http1_timeout),
             }
         };
@@ -147,7 +147,7 @@ impl Connection {
     #[cold]
     fn slow_body_deadline(&self) -> Timestamp {
         let Some(body) = &self.receiving else { return Timestamp(u64::MAX) };
-        if self.window.is_answering(body.request_id) {
+        if self.pipeline.is_answering(body.request_id) {
             return body.complete_by;
         }
         body.pace.too_slow_at().min(body.complete_by)

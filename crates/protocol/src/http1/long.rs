@@ -9,7 +9,7 @@ use crate::answer::{Answer, AnswerError, Payload};
 use crate::context::Context;
 use crate::event::RequestId;
 use crate::http1::Connection;
-use crate::http1::window::Stream;
+use crate::http1::pipeline::Stream;
 use crate::http1::writing::put_hex;
 
 /// Shorter bytes are copied: a system call of their own would cost more. In memory that is in the cache
@@ -59,10 +59,10 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        if !self.window.is_first(request_id) {
+        if !self.pipeline.is_first(request_id) {
             return self.handle_write(cx, request_id, bytes);
         }
-        let first = self.window.first_mut().and_then(|first| first.extra.as_mut());
+        let first = self.pipeline.first_mut().and_then(|first| first.extra.as_mut());
         let first = first.filter(|extra| extra.file == 0);
         let stream = first.and_then(|extra| extra.stream.as_mut()).ok_or(AnswerError::Stale)?;
         let mut result = Ok(());

@@ -20,11 +20,11 @@ mod head;
 mod host;
 mod long;
 mod pace;
+mod pipeline;
 mod raw;
 mod reading;
 mod target;
 mod trailers;
-mod window;
 mod writing;
 
 pub use long::{Send, is_long};
@@ -38,8 +38,8 @@ use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, RequestId};
 use crate::http1::body::Receiving;
 use crate::http1::deadline::Deadline;
+use crate::http1::pipeline::Pipeline;
 use crate::http1::raw::Raw;
-use crate::http1::window::Window;
 use crate::{AnswerError, Timestamp};
 
 /// Where the request side stands.
@@ -84,7 +84,7 @@ pub struct Connection {
     partial: Option<Box<Partial>>,
     receiving: Option<Box<Receiving>>,
     raw: Option<Box<Raw>>,
-    window: Window,
+    pipeline: Pipeline,
     /// Requests that the application can't answer any more: those behind an answer that ended the connection,
     /// and the one whose body failed, which got an answer of ours.
     left_behind: Vec<RequestId>,
@@ -97,7 +97,7 @@ pub struct Connection {
     reason: CloseReason,
     /// The next request waits, unparsed, for an answer to begin, or to be complete.
     is_held: bool,
-    /// No requests follow those in the window: the peer has closed its side, or we stop.
+    /// No requests follow those in the pipeline: the peer has closed its side, or we stop.
     is_last: bool,
     /// The peer may still be sending what we no longer read.
     leaves_unread: bool,
@@ -116,7 +116,7 @@ impl Connection {
             partial: None,
             receiving: None,
             raw: None,
-            window: Window::new(),
+            pipeline: Pipeline::new(),
             left_behind: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -169,7 +169,7 @@ impl Connection {
                 self.partial = None;
                 self.leave(CloseReason::ClientLeft);
             }
-            _ if self.window.is_empty() => {
+            _ if self.pipeline.is_empty() => {
                 if self.ending.is_none() {
                     self.reason = CloseReason::Done;
                     self.ending = Some(Finish::Close);
@@ -194,7 +194,7 @@ impl Connection {
             self.partial = None;
             self.reading = Reading::Closed;
         }
-        if self.window.is_empty() && self.receiving.is_none() && self.ending.is_none() {
+        if self.pipeline.is_empty() && self.receiving.is_none() && self.ending.is_none() {
             self.reason = CloseReason::Stopped;
             self.ending = Some(Finish::Linger);
         }
@@ -221,7 +221,7 @@ impl Connection {
     /// A body that is asked for, and whose answer's turn it is, is asked of the client as well.
     fn put_continue_if_due(&mut self, cx: &mut Context) {
         let Some(body) = &mut self.receiving else { return };
-        if self.window.is_first(body.request_id) && body.take_continue() {
+        if self.pipeline.is_first(body.request_id) && body.take_continue() {
             self.put(cx, b"HTTP/1.1 100 Continue\r\n\r\n");
         }
     }
@@ -267,7 +267,7 @@ impl Connection {
     /// # Errors
     /// `Stale` when the request isn't open.
     pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
-        let at = self.window.place(request_id).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.place(request_id).ok_or(AnswerError::Stale)?;
         if at == 0 {
             self.ending = Some(Finish::Reset);
             self.reason = CloseReason::Cut;
@@ -277,7 +277,7 @@ impl Connection {
         if self.left_behind.contains(&request_id) {
             return Err(AnswerError::Stale);
         }
-        if let Some(pending) = self.window.get_mut(at) {
+        if let Some(pending) = self.pipeline.get_mut(at) {
             pending.has_begun = true;
             pending.cut();
         }
@@ -332,19 +332,19 @@ impl Connection {
 
     /// Requests handed over and not wholly answered.
     pub fn owed(&self) -> usize {
-        self.window.owed()
+        self.pipeline.owed()
     }
 
     /// Request ids of those requests, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        self.window.open_request_ids()
+        self.pipeline.open_request_ids()
     }
 
     /// Request ids of requests to which no answer of the application's will have been sent if the connection ends
     /// now, each once.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
         let left_behind = self.left_behind.iter().copied().filter(|request_id| !self.is_open(*request_id));
-        self.window.open_request_ids().chain(left_behind)
+        self.pipeline.open_request_ids().chain(left_behind)
     }
 
     /// Whether an answer to this request is complete and handed over.
@@ -354,13 +354,13 @@ impl Connection {
 
     /// Whether a request is not wholly answered.
     pub fn is_open(&self, request_id: RequestId) -> bool {
-        self.window.is_open(request_id)
+        self.pipeline.is_open(request_id)
     }
 
     /// Bytes that wait before a streamed answer can go on: all that is unsent when it is its turn, else
     /// what is kept of it until then.
     pub fn backlog(&self, request_id: RequestId) -> usize {
-        if self.window.is_first(request_id) { self.unsent() } else { self.window.kept_bytes(request_id) }
+        if self.pipeline.is_first(request_id) { self.unsent() } else { self.pipeline.kept_bytes(request_id) }
     }
 
     fn unsent(&self) -> usize {
@@ -389,12 +389,12 @@ impl Connection {
         self.partial = None;
         self.is_last = true;
         let answer = writing::error_answer(cx, &error, is_head);
-        if self.window.is_empty() {
+        if self.pipeline.is_empty() {
             self.put(cx, &answer);
             self.reason = CloseReason::Refused(error);
             self.ending = Some(Finish::Linger);
         } else {
-            self.window.push_refusal(answer, error);
+            self.pipeline.push_refusal(answer, error);
         }
     }
 

@@ -51,9 +51,9 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_occupied = self.window.len() > at + 1 || self.receiving.is_some();
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let is_occupied = self.pipeline.len() > at + 1 || self.receiving.is_some();
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
@@ -83,7 +83,7 @@ impl Connection {
     /// # Errors
     /// `Stale` when HTTP has begun on it.
     pub fn handle_take_raw(&mut self, cx: &mut Context) -> Result<(), AnswerError> {
-        if self.reading != Reading::Idle || !self.window.is_empty() {
+        if self.reading != Reading::Idle || !self.pipeline.is_empty() {
             return Err(AnswerError::Stale);
         }
         self.become_raw(None);

@@ -7,7 +7,7 @@ use crate::error::RequestError;
 use crate::event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
 use crate::http1::body::Receiving;
 use crate::http1::head::{self, Checked};
-use crate::http1::window::Traits;
+use crate::http1::pipeline::Traits;
 use crate::http1::{Connection, Doubt, Partial, Reading};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
@@ -44,17 +44,17 @@ impl Connection {
     /// can't be told. It is looked at before anything is parsed.
     #[inline]
     fn may_begin(&self, cx: &Context, before: &[u8], input: &[u8]) -> Option<bool> {
-        if self.window.is_empty() {
+        if self.pipeline.is_empty() {
             return Some(true);
         }
-        if self.window.len() as u64 >= cx.limits.pipeline_limit {
+        if self.pipeline.len() as u64 >= cx.limits.pipeline_limit {
             return Some(false);
         }
         let is_safe = match begins_safe(input) {
             Some(is_safe) if before.is_empty() => is_safe,
             _ => begins_safe(&[before, input].concat())?,
         };
-        Some(self.window.lets_start(is_safe))
+        Some(self.pipeline.lets_start(is_safe))
     }
 
     #[cold]
@@ -220,7 +220,7 @@ impl Connection {
             return self.refuse_head(cx, input, error);
         }
         let request_id = cx.next_request_id();
-        self.window.push(request_id, Traits::of(&checked));
+        self.pipeline.push(request_id, Traits::of(&checked));
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::RequestId;
 use crate::http1::long::{LONG_BYTES, Send};
-use crate::http1::window::{Extra, Stream, Traits};
+use crate::http1::pipeline::{Extra, Stream, Traits};
 use crate::http1::{Connection, Reading};
 use crate::status::reason_phrase;
 
@@ -44,9 +44,9 @@ impl Connection {
         answer: Answer<'_>,
         send: Option<Send<'_>>,
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_alone = self.is_last && self.window.len() == at + 1;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let is_alone = self.is_last && self.pipeline.len() == at + 1;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
@@ -95,11 +95,11 @@ impl Connection {
         }
         self.is_held = false;
         if outcome.stream.is_none() && !outcome.closes && !outcome.is_cut {
-            self.window.pop_first();
+            self.pipeline.pop_first();
             if traits.is_upgrade && self.reading == Reading::Barrier {
                 self.reading = Reading::Idle;
             }
-            if self.window.first_mut().is_some_and(|next| next.extra.is_some()) {
+            if self.pipeline.first_mut().is_some_and(|next| next.extra.is_some()) {
                 self.advance(cx);
             }
             return;
@@ -107,7 +107,7 @@ impl Connection {
         if outcome.closes {
             self.take_no_more();
         }
-        if let Some(first) = self.window.first_mut() {
+        if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
             note(first.extra(), &outcome);
         }
@@ -135,7 +135,7 @@ impl Connection {
         closes: bool,
     ) {
         self.is_held = false;
-        let Some(pending) = self.window.get_mut(at) else { return };
+        let Some(pending) = self.pipeline.get_mut(at) else { return };
         pending.has_begun = true;
         let extra = pending.extra();
         let (outcome, body) = serialise(cx, traits, answer, closes, &mut extra.early);
@@ -157,8 +157,8 @@ impl Connection {
         request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         if extra.file > 0 {
             return Err(AnswerError::Stale);
@@ -184,8 +184,8 @@ impl Connection {
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         let stream = extra.stream.take().ok_or(AnswerError::Stale)?;
         extra.is_done = true;
@@ -200,7 +200,7 @@ impl Connection {
             out.extend_from_slice(b"\r\n");
         }
         if self.let_body_go(request_id)
-            && let Some(pending) = self.window.get_mut(at)
+            && let Some(pending) = self.pipeline.get_mut(at)
         {
             pending.extra().closes = true;
         }
@@ -222,8 +222,8 @@ impl Connection {
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun || pending.traits.is_http10 {
             return Err(AnswerError::Stale);
         }
@@ -251,7 +251,7 @@ impl Connection {
     pub(super) fn finish_with(&mut self, cx: &mut Context, at: usize, answer: &[u8], reason: CloseReason) {
         self.is_last = true;
         self.reading = Reading::Closed;
-        if let Some(pending) = self.window.get_mut(at) {
+        if let Some(pending) = self.pipeline.get_mut(at) {
             pending.has_begun = true;
             let extra = pending.extra();
             extra.early.extend_from_slice(answer);
@@ -266,10 +266,10 @@ impl Connection {
         }
     }
 
-    /// Moves on through the window: answers that came early go out as their turn comes.
+    /// Moves on through the pipeline: answers that came early go out as their turn comes.
     #[cold]
     pub(super) fn advance(&mut self, cx: &mut Context) {
-        while let Some(first) = self.window.first_mut() {
+        while let Some(first) = self.pipeline.first_mut() {
             let Some(extra) = &mut first.extra else { break };
             let early = std::mem::take(&mut extra.early);
             let is_done = extra.is_done && extra.file == 0;
@@ -283,15 +283,15 @@ impl Connection {
             if !is_done {
                 break;
             }
-            self.window.pop_first();
+            self.pipeline.pop_first();
             self.is_held = false;
             if is_upgraded {
                 return self.become_raw(Some(request_id));
             }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
-                self.left_behind.extend(self.window.open_request_ids());
-                self.window.clear();
+                self.left_behind.extend(self.pipeline.open_request_ids());
+                self.pipeline.clear();
                 self.reading = Reading::Closed;
                 let finish = self.farewell(traits.wants_close && self.receiving.is_none());
                 self.receiving = self.receiving.take().filter(|body| !body.is_unasked());
@@ -306,7 +306,7 @@ impl Connection {
                 self.reading = Reading::Idle;
             }
         }
-        if self.window.is_empty() && self.is_last && self.reading == Reading::Closed {
+        if self.pipeline.is_empty() && self.is_last && self.reading == Reading::Closed {
             self.end(CloseReason::Done, self.farewell(false));
         }
         self.put_continue_if_due(cx);

@@ -71,23 +71,23 @@ pub(super) enum Stream {
     Silent,
 }
 
-/// The window.
+/// The pipeline.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct Pipeline {
     /// Requests in order; those before `first` have been answered.
     pending: SmallVec<[Pending; 1]>,
     first: usize,
 }
 
 /// Requests that a connection with more than one is given room for.
-const PIPELINE: usize = 31;
+const PIPELINE_ROOM: usize = 31;
 
 /// Answered requests at the front that are kept in place before the others move up.
 const ANSWERED_KEPT: usize = 64;
 
-impl Window {
-    pub(super) fn new() -> Window {
-        Window { pending: SmallVec::new(), first: 0 }
+impl Pipeline {
+    pub(super) fn new() -> Pipeline {
+        Pipeline { pending: SmallVec::new(), first: 0 }
     }
 
     #[inline]
@@ -123,7 +123,7 @@ impl Window {
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
-        self.pending.reserve(PIPELINE);
+        self.pending.reserve(PIPELINE_ROOM);
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
