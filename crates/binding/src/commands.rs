@@ -10,13 +10,13 @@ use std::sync::Arc;
 use protocol::{Answer, HIGH_WATER, Payload, RequestId};
 use reactor::{Facts, Gone, HeadBlock, Kind, Reactor, UpgradeError};
 
-use crate::driver::{Driver, Side};
+use crate::bridge::{Bridge, Side};
 use crate::lent::LentBuffer;
 
 mod raw;
 mod server;
 
-impl Driver {
+impl Bridge {
     /// A command for the client at `slot`, with bytes that it needs. It takes effect on the wire with the
     /// next flush.
     #[inline]

@@ -1,9 +1,9 @@
 //! A request body that didn't come together with its head.
 //!
-//! Bytes are kept until the application asks for them, up to a pipeline; then they are delivered as far as
+//! Bytes are kept until the application asks for them, up to a receive window; then they are delivered as far as
 //! its credit reaches. What comes while nothing is kept may be received straight into the application's
 //! memory. Nothing is reserved for what a client merely declares, and nobody who doesn't read is sent more
-//! than one pipeline.
+//! than one receive window.
 
 use llhttp::{Record, State};
 

@@ -1,4 +1,4 @@
-//! A driver: what carries notices into JavaScript and commands out of it, wherever the reactor runs.
+//! A bridge: what carries notices into JavaScript and commands out of it, wherever the reactor runs.
 //!
 //! ```text
 //!  Driver ── JavaScript's memory and function, portions of a batch, the event loop, the end
@@ -47,7 +47,7 @@ pub(crate) enum Side {
 }
 
 /// One server's engine with everything it needs of its environment.
-pub(crate) struct Driver {
+pub(crate) struct Bridge {
     pub(crate) env: sys::napi_env,
     pub(crate) side: Side,
     js: RefCell<Option<JavaScript>>,
@@ -88,8 +88,8 @@ pub(crate) fn report_panic(client: u64) {
     );
 }
 
-impl Driver {
-    /// A driver whose reactor runs on the loop of `env`.
+impl Bridge {
+    /// A bridge whose reactor runs on the loop of `env`.
     ///
     /// # Errors
     /// What is missing, in words.
@@ -102,25 +102,25 @@ impl Driver {
         reactor: Reactor,
         words: sys::napi_value,
         on_notices: sys::napi_value,
-    ) -> Result<Rc<Driver>, String> {
+    ) -> Result<Rc<Bridge>, String> {
         let descriptor = reactor.poller_fd().ok_or("the reactor was released")?;
         // SAFETY: by contract.
-        let driver = unsafe { Driver::new(env, Side::InLoop(InLoop::new(reactor)), words, on_notices)? };
+        let bridge = unsafe { Bridge::new(env, Side::InLoop(InLoop::new(reactor)), words, on_notices)? };
         // SAFETY: as above.
-        let attachment = unsafe { Attachment::libuv(env, Source::Descriptor(descriptor), &driver) };
-        *driver.attachment.borrow_mut() =
+        let attachment = unsafe { Attachment::libuv(env, Source::Descriptor(descriptor), &bridge) };
+        *bridge.attachment.borrow_mut() =
             Some(attachment.ok_or("this runtime has no libuv to watch sockets with")?);
-        driver.watch_environment();
-        Ok(driver)
+        bridge.watch_environment();
+        Ok(bridge)
     }
 
-    /// A driver with `count` reactors on threads of their own. They call it by libuv if the runtime has it.
+    /// A bridge with `count` reactors on threads of their own. They call it by libuv if the runtime has it.
     ///
     /// # Errors
     /// What is missing, in words.
     ///
     /// # Safety
-    /// As for [`Driver::in_loop`], but for libuv, which `has_libuv` tells of.
+    /// As for [`Bridge::in_loop`], but for libuv, which `has_libuv` tells of.
     pub(crate) unsafe fn threaded(
         env: sys::napi_env,
         limits: (&Limits, ConnectionLimits),
@@ -128,29 +128,29 @@ impl Driver {
         has_libuv: bool,
         words: sys::napi_value,
         on_notices: sys::napi_value,
-    ) -> Result<Rc<Driver>, String> {
+    ) -> Result<Rc<Bridge>, String> {
         // SAFETY: by contract.
-        let driver = unsafe { Driver::new(env, Side::Threaded(Threaded::new()), words, on_notices)? };
+        let bridge = unsafe { Bridge::new(env, Side::Threaded(Threaded::new()), words, on_notices)? };
         // SAFETY: as above.
         let attachment = unsafe {
             if has_libuv {
-                Attachment::libuv(env, Source::Bell, &driver)
+                Attachment::libuv(env, Source::Bell, &bridge)
             } else {
-                Attachment::threadsafe(env, &driver)
+                Attachment::threadsafe(env, &bridge)
             }
         };
         let attachment = attachment.ok_or("the runtime can't be called from other threads")?;
         let bell = attachment.bell();
-        *driver.attachment.borrow_mut() = Some(attachment);
-        driver.watch_environment();
-        if let Side::Threaded(threaded) = &driver.side
+        *bridge.attachment.borrow_mut() = Some(attachment);
+        bridge.watch_environment();
+        if let Side::Threaded(threaded) = &bridge.side
             // SAFETY: the threads, which alone ring, are joined before the attachment is closed.
             && let Err(error) = threaded.start(limits, count, move || unsafe { bell.ring() })
         {
-            driver.dispose();
+            bridge.dispose();
             return Err(format!("no threads for I/O: {error}"));
         }
-        Ok(driver)
+        Ok(bridge)
     }
 
     unsafe fn new(
@@ -158,10 +158,10 @@ impl Driver {
         side: Side,
         words: sys::napi_value,
         on_notices: sys::napi_value,
-    ) -> Result<Rc<Driver>, String> {
+    ) -> Result<Rc<Bridge>, String> {
         // SAFETY: by the caller's contract; all handles are made in the scope of the running call.
         let js = unsafe { JavaScript::new(env, words, on_notices) }.ok_or("Node-API failed")?;
-        Ok(Rc::new(Driver {
+        Ok(Rc::new(Bridge {
             env,
             side,
             js: RefCell::new(Some(js)),
@@ -178,10 +178,10 @@ impl Driver {
         }))
     }
 
-    /// Has the end of the environment dispose the driver.
-    fn watch_environment(self: &Rc<Driver>) {
+    /// Has the end of the environment dispose the bridge.
+    fn watch_environment(self: &Rc<Bridge>) {
         let mut cleanup = ptr::null_mut();
-        // SAFETY: the hook is removed when the attachment is closed, which keeps the driver alive till then.
+        // SAFETY: the hook is removed when the attachment is closed, which keeps the bridge alive till then.
         unsafe {
             let data = Rc::as_ptr(self).cast_mut().cast();
             sys::napi_add_async_cleanup_hook(self.env, Some(on_environment_end), data, &mut cleanup);
@@ -374,7 +374,7 @@ impl Driver {
     }
 }
 
-impl OnLoop for Driver {
+impl OnLoop for Bridge {
     fn on_source(&self) {
         if self.is_disposed.get() || self.is_delivering.get() {
             return;
@@ -493,7 +493,7 @@ unsafe fn new_slab(env: sys::napi_env) -> Option<sys::napi_value> {
 
 /// The environment ends: a worker was terminated, or the process winds down in order.
 unsafe extern "C" fn on_environment_end(_hook: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
-    // SAFETY: the hook is removed when the attachment is closed, which keeps the driver alive till then.
-    let driver = unsafe { &*data.cast_const().cast::<Driver>() };
-    driver.dispose();
+    // SAFETY: the hook is removed when the attachment is closed, which keeps the bridge alive till then.
+    let bridge = unsafe { &*data.cast_const().cast::<Bridge>() };
+    bridge.dispose();
 }
