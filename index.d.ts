@@ -41,7 +41,7 @@ export interface HotFunctions {
   /** Raises the body limit of one request, in bytes. */
   raiseBodyLimit(slot: number, requestId: number, limit: number): number
   /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */
-  paceBody(slot: number, requestId: number, timeout: number | null, minimumRate: number | null): number
+  setBodyRate(slot: number, requestId: number, timeout: number | null, minimumRate: number | null): number
   /** Cuts the connection of a request whose answer can't be completed. */
   abort(slot: number, requestId: number): number
   /**

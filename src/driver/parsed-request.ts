@@ -64,5 +64,5 @@ export class DriverOrigin implements RequestOrigin {
   inform(): void {}
 
   /** So is how long it waits for a body. */
-  pace(): void {}
+  setRate(): void {}
 }

@@ -198,8 +198,8 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#dispatcher.hot.raiseBodyLimit(this.slot, this.requestId, limit)
   }
 
-  pace(timeout: number | null, minimumRate: number | null): void {
-    this.#dispatcher.hot.paceBody(this.slot, this.requestId, timeout, minimumRate)
+  setRate(timeout: number | null, minimumRate: number | null): void {
+    this.#dispatcher.hot.setBodyRate(this.slot, this.requestId, timeout, minimumRate)
   }
 
   onDropped(callback: () => void): void {

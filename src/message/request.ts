@@ -34,7 +34,7 @@ export interface RequestOrigin {
   signal(): AbortSignal
   inform(status: number, lines: string): void
   /** How slowly the body may come; null leaves what is. */
-  pace(timeout: number | null, minimumRate: number | null): void
+  setRate(timeout: number | null, minimumRate: number | null): void
 }
 
 /**
@@ -541,7 +541,7 @@ export class Request {
    */
   setBodyTimeout(seconds: number): void {
     if (!(seconds > 0)) throw new OptionError('the body timeout', seconds, 'a number of seconds above 0')
-    this.#origin?.pace(seconds, null)
+    this.#origin?.setRate(seconds, null)
   }
 
   /**
@@ -554,7 +554,7 @@ export class Request {
     if (!Number.isInteger(bytes) || bytes < 0) {
       throw new OptionError('the minimum body rate', bytes, 'a whole number of bytes a second, 0 for none')
     }
-    this.#origin?.pace(null, bytes)
+    this.#origin?.setRate(null, bytes)
   }
 
   /**

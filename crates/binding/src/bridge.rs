@@ -22,7 +22,7 @@ use reactor::{ConnectionLimits, RECORD_WORDS, Reactor};
 use crate::attachment::Attachment;
 use crate::in_loop::InLoop;
 use crate::lent::Returned;
-use crate::pace::Pace;
+use crate::portion_size::PortionSize;
 use crate::scope::CallbackScope;
 use crate::threaded::Threaded;
 use crate::uv::{OnLoop, Source};
@@ -59,7 +59,7 @@ pub(crate) struct Bridge {
     pub(crate) field_names: RefCell<Vec<Box<[u8]>>>,
     /// Memory for the strings of one call.
     pub(crate) scratch: RefCell<Vec<u8>>,
-    pace: RefCell<Pace>,
+    portion_size: RefCell<PortionSize>,
     is_delivering: Cell<bool>,
     is_flush_planned: Cell<bool>,
     is_disposed: Cell<bool>,
@@ -170,7 +170,7 @@ impl Bridge {
             returned: Arc::default(),
             field_names: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(16 * 1024)),
-            pace: RefCell::new(Pace::new()),
+            portion_size: RefCell::new(PortionSize::new()),
             is_delivering: Cell::new(false),
             is_flush_planned: Cell::new(false),
             is_disposed: Cell::new(false),
@@ -307,10 +307,10 @@ impl Bridge {
     fn deliver_portions(&self, records: u32, slab: Slab) -> Result<(), Terminated> {
         let mut first = 0;
         while first < records {
-            let count = self.pace.borrow().portion().min(records - first);
+            let count = self.portion_size.borrow().portion().min(records - first);
             let begun = Instant::now();
             self.call_on_notices(first, count, slab)?;
-            self.pace.borrow_mut().learn(begun.elapsed(), count);
+            self.portion_size.borrow_mut().learn(begun.elapsed(), count);
             first += count;
             if self.is_disposed.get() {
                 return Ok(());

@@ -212,7 +212,7 @@ impl Bridge {
     }
 
     /// Sets how slowly the body of one request may come.
-    pub(crate) fn pace_body(
+    pub(crate) fn set_body_rate(
         &self,
         slot: u32,
         request_id: RequestId,
@@ -220,7 +220,7 @@ impl Bridge {
         minimum_rate: Option<u64>,
     ) -> Result<(), Gone> {
         self.command(slot, &[], move |reactor, slot, _| {
-            reactor.pace_body(slot, request_id, timeout, minimum_rate)
+            reactor.set_body_rate(slot, request_id, timeout, minimum_rate)
         })
     }
 

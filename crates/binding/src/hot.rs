@@ -92,7 +92,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     add!(c"endRaw", raw::end);
     add!(c"serve", raw::serve);
     add!(c"takeRaw", raw::take);
-    add!(c"paceBody", pace_body);
+    add!(c"setBodyRate", set_body_rate);
     add!(c"abort", abort);
     add!(c"takeBytes", take_bytes);
     add!(c"nameField", name_field);
@@ -304,14 +304,14 @@ fn raise_body_limit(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     outcome(call, result)
 }
 
-/// `paceBody(slot, request_id, timeout, minimumRate)`
-fn pace_body(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+/// `setBodyRate(slot, request_id, timeout, minimumRate)`
+fn set_body_rate(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
     let given = |value: f64| (!value.is_nan()).then_some(value);
     // A cast saturates: Infinity becomes the largest count.
     let timeout = given(call.f64(2)).map(|seconds| (seconds * 1000.0).ceil() as u64);
     let minimum_rate = given(call.f64(3)).map(|rate| rate as u64);
-    outcome(call, bridge.pace_body(slot, request_id, timeout, minimum_rate))
+    outcome(call, bridge.set_body_rate(slot, request_id, timeout, minimum_rate))
 }
 
 /// `abort(slot, request_id)`

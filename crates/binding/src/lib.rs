@@ -23,7 +23,7 @@ mod hot;
 mod in_loop;
 mod lent;
 mod limits;
-mod pace;
+mod portion_size;
 mod scope;
 mod threaded;
 mod unacknowledged;

@@ -217,10 +217,10 @@ fn obey(pair: &mut Pair, command: &str) {
             let limit = second.parse().unwrap();
             pair.command(|connection, cx| connection.handle_raise(cx, request_id, limit));
         }
-        "pace" => {
-            // pace 1 60000 -: the timeout, and the rate stays.
+        "rate" => {
+            // rate 1 60000 -: the timeout, and the rate stays.
             let (timeout, rate) = (second.parse().ok(), third.parse().ok());
-            pair.command(|connection, cx| connection.handle_pace(cx, request_id, timeout, rate));
+            pair.command(|connection, cx| connection.handle_data_rate(cx, request_id, timeout, rate));
         }
         "abort" => pair.command(|connection, _| connection.handle_abort(request_id)),
         "wait" => pair.advance(number as u64),

@@ -109,14 +109,16 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the request isn't open any more.
-    pub fn pace_body(
+    pub fn set_body_rate(
         &mut self,
         slot: u32,
         request_id: RequestId,
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_pace(cx, request_id, timeout, minimum_rate))
+        self.command(slot, |connection, cx| {
+            connection.handle_data_rate(cx, request_id, timeout, minimum_rate)
+        })
     }
 
     /// From now on no further requests are begun, or they are again: the application has enough of them. What

@@ -11,7 +11,7 @@ use crate::answer::{Credit, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, RequestId, Step};
-use crate::http1::pace::Pace;
+use crate::http1::data_rate::DataRate;
 use crate::http1::{Connection, Reading, head, trailers, writing};
 use crate::timestamp::Timestamp;
 
@@ -35,7 +35,7 @@ pub(super) struct Receiving {
     pub(super) request_id: RequestId,
     /// When all of it must have come: the limit of the whole request.
     pub(super) complete_by: Timestamp,
-    pub(super) pace: Pace,
+    pub(super) data_rate: DataRate,
     pub(super) record: Box<Record>,
     limit: u64,
     received: u64,
@@ -62,7 +62,7 @@ impl Receiving {
         Receiving {
             request_id,
             complete_by: cx.limits.request_deadline(cx.now),
-            pace: Pace::new(cx),
+            data_rate: DataRate::new(cx),
             record: Box::new(record),
             limit: cx.limits.body_size_limit,
             received: 0,
@@ -211,10 +211,10 @@ impl Receiving {
     }
 
     /// Notes how the body comes along: called whenever anything has happened to it.
-    pub(super) fn note_pace(&mut self, now: Timestamp) {
+    pub(super) fn note_data_rate(&mut self, now: Timestamp) {
         // A client that waits for its 100 isn't late.
         let is_awaited = self.has_room() && !self.may_never_come();
-        let pause = self.pace.note(now, self.received, is_awaited);
+        let pause = self.data_rate.note(now, self.received, is_awaited);
         self.complete_by = self.complete_by.after_millis(pause);
     }
 }

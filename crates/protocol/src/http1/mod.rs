@@ -14,12 +14,12 @@
 //! answer takes the connection over it is `Raw` from then on.
 
 mod body;
+mod data_rate;
 mod deadline;
 mod file;
 mod head;
 mod host;
 mod long;
-mod pace;
 mod pipeline;
 mod raw;
 mod reading;
@@ -248,7 +248,7 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when that body isn't to be had any more.
-    pub fn handle_pace(
+    pub fn handle_data_rate(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
@@ -256,7 +256,7 @@ impl Connection {
         minimum_rate: Option<u64>,
     ) -> Result<(), AnswerError> {
         let body = self.receiving.as_mut().filter(|body| body.request_id == request_id);
-        body.ok_or(AnswerError::Stale)?.pace.set(timeout, minimum_rate);
+        body.ok_or(AnswerError::Stale)?.data_rate.set(timeout, minimum_rate);
         self.rearm(cx);
         Ok(())
     }

@@ -14,9 +14,9 @@ const GRACE_MILLIS: u64 = 5000;
 const PAUSE_MILLIS: u64 = 1000;
 const PAUSE_BYTES: u64 = 64 * 1024;
 
-/// The pace of one body.
+/// The data rate of one body.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct DataRate {
     /// Milliseconds without a byte that are allowed.
     timeout: u64,
     /// Bytes a second that it must bring on average; 0 = off.
@@ -33,9 +33,9 @@ pub(super) struct Pace {
     last: Timestamp,
 }
 
-impl Pace {
-    pub(super) fn new(cx: &Context) -> Pace {
-        Pace {
+impl DataRate {
+    pub(super) fn new(cx: &Context) -> DataRate {
+        DataRate {
             timeout: cx.limits.body_timeout,
             minimum_rate: cx.limits.minimum_body_rate,
             is_awaited: false,

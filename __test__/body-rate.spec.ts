@@ -22,7 +22,7 @@ test('a client is not late with what the handler does not want any more', async 
   t.regex(await wire.until((text) => text.endsWith('done')), /^HTTP\/1\.1 200 /)
 })
 
-test('a pace that is none throws', async (t) => {
+test('a body rate that is none throws', async (t) => {
   const { request, answer } = await holdOne(t)
   for (const wrong of [0, -1, Number.NaN]) t.throws(() => request.setBodyTimeout(wrong), { instanceOf: OptionError })
   for (const wrong of [-1, 0.5, Infinity]) t.throws(() => request.setMinimumBodyRate(wrong), { instanceOf: OptionError })

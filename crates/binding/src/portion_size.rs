@@ -8,13 +8,13 @@ const PORTION: Duration = Duration::from_micros(200);
 const MOST: u32 = 256;
 
 /// A running average of what one notice costs, and the portion that follows from it.
-pub(crate) struct Pace {
+pub(crate) struct PortionSize {
     nanos_per_notice: f64,
 }
 
-impl Pace {
-    pub(crate) fn new() -> Pace {
-        Pace { nanos_per_notice: 10_000.0 }
+impl PortionSize {
+    pub(crate) fn new() -> PortionSize {
+        PortionSize { nanos_per_notice: 10_000.0 }
     }
 
     /// Notices to hand over in the next call.
@@ -35,10 +35,10 @@ mod tests {
 
     #[test]
     fn fast_handlers_get_whole_batches_and_slow_ones_one_at_a_time() {
-        let mut pace = Pace::new();
-        (0..100).for_each(|_| pace.learn(Duration::from_nanos(500), 1));
-        assert_eq!(pace.portion(), 256);
-        (0..100).for_each(|_| pace.learn(Duration::from_millis(1), 1));
-        assert_eq!(pace.portion(), 1);
+        let mut portion_size = PortionSize::new();
+        (0..100).for_each(|_| portion_size.learn(Duration::from_nanos(500), 1));
+        assert_eq!(portion_size.portion(), 256);
+        (0..100).for_each(|_| portion_size.learn(Duration::from_millis(1), 1));
+        assert_eq!(portion_size.portion(), 1);
     }
 }
