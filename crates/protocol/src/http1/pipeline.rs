@@ -206,13 +206,14 @@ impl Pipeline {
 
     #[inline]
     pub(super) fn pop_first(&mut self) {
+        if self.first + 1 >= self.pending.len() {
+            return self.clear();
+        }
         if let Some(answered) = self.first_mut() {
             answered.state = None;
         }
         self.first += 1;
-        if self.first == self.pending.len() {
-            self.clear();
-        } else if self.first > ANSWERED_KEPT {
+        if self.first > ANSWERED_KEPT {
             self.pending.drain(..self.first);
             self.first = 0;
         }
