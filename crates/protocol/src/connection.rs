@@ -136,8 +136,8 @@ impl Connection {
         }
     }
 
-    /// How many bytes may be received straight into the application's memory, to be told by `handle_direct`; 0 where
-    /// the protocol has to see them first.
+    /// How many bytes may be received straight into the application's memory, and then be given to `handle_direct`;
+    /// 0 where the protocol has to see them first.
     #[inline]
     pub fn direct_room(&self) -> usize {
         self.http1().map_or(0, http1::Connection::direct_room)

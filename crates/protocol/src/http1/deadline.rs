@@ -6,7 +6,7 @@ use crate::error::{CloseReason, RequestError};
 use crate::http1::{Connection, Reading};
 use crate::timestamp::Timestamp;
 
-/// Milliseconds between two looks at a connection whose handler runs.
+/// Milliseconds between two checks of a connection whose handler runs.
 const RUNNING_STEP_MILLIS: u64 = 1000;
 
 /// What a connection waits for.
@@ -20,7 +20,7 @@ enum Kind {
     Body,
     /// A handler, or room in its pipeline: the client isn't late.
     Running,
-    /// The peer taking what we send.
+    /// The peer to take what is sent.
     Write,
 }
 
