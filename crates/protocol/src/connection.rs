@@ -338,7 +338,7 @@ impl Connection {
         self.http1().and_then(http1::Connection::poll_file)
     }
 
-    /// The request behind which the connection has become raw, once everything before is sent.
+    /// The request after which the connection has become raw, once everything before is sent.
     pub fn poll_upgraded(&mut self) -> Option<RequestId> {
         self.raw_mut().ok()?.poll_upgraded()
     }

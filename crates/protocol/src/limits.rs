@@ -1,6 +1,6 @@
 //! Limits of clients: times in milliseconds, sizes in bytes, `u64::MAX` for no limit.
 //!
-//! The defaults are for tests and for users of the crate; the addon sets every limit.
+//! The defaults are those of the public options, all of which the addon sets.
 
 use crate::timestamp::Timestamp;
 

@@ -162,7 +162,7 @@ impl Connection {
         self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
     }
 
-    /// The answer to this request can't be completed: the connection is aborted behind the answers before it, and of
+    /// The answer to this request can't be completed: the connection is aborted after the answers before it, and of
     /// this one nothing more is sent.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Connection {
 
 /// About the connection as a stream of bytes.
 impl Connection {
-    /// Makes the connection raw behind a request, once all earlier answers are sent. With `fields` a 101 goes
+    /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
     /// ahead.
     ///
     /// # Errors
@@ -209,7 +209,7 @@ impl Connection {
     }
 
     /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to
-    /// `handle_input` ahead of all others; behind them `handle_eof`, if `has_peer_ended`.
+    /// `handle_input` ahead of all others; after them `handle_eof`, if `has_peer_ended`.
     ///
     /// # Errors
     /// `Stale` when it isn't raw, or our sending side was ended.
@@ -250,7 +250,7 @@ impl Connection {
         self.raw_mut()?.handle_write_vectored(cx, bytes, send)
     }
 
-    /// Ends the sending side behind what was written.
+    /// Ends the sending side after what was written.
     ///
     /// # Errors
     /// `Stale` when the connection isn't raw.

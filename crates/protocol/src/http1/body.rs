@@ -1,6 +1,6 @@
 //! Request bodies on an HTTP/1 connection: from framed bytes to content. RFC 9112 §6 and §7.
 //!
-//! There is at most one at a time, since the next request stands behind it.
+//! There is at most one at a time, since the next request stands after it.
 
 use llhttp::{Record, State};
 
@@ -215,7 +215,7 @@ impl Connection {
         let request_id = incoming.body.request_id();
         incoming.body.fail(error);
         let Some(at) = self.pipeline.position(request_id) else {
-            // Its answer is complete: the connection ends behind that.
+            // Its answer is complete: the connection ends after that.
             self.incoming = None;
             match self.pipeline.last_mut() {
                 Some(answered) => {
@@ -253,7 +253,7 @@ impl Connection {
     }
 
     /// Decides about the body of a request that has just been answered: the rest is read and dropped, or the
-    /// connection has to end behind the answer, which is what true says.
+    /// connection has to end after the answer, which is what true says.
     pub(super) fn discard_body(&mut self, request_id: RequestId) -> bool {
         let Ok(body) = self.body_of(request_id) else { return false };
         if body.is_over() {

@@ -28,18 +28,18 @@ pub(super) fn check(
     limits: &Limits,
     known_host: &mut Vec<u8>,
 ) -> Result<Checked, RequestError> {
-    let behind_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
+    let after_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
     let version = match parser.version() {
         (1, 1) => Version::Http11,
         (1, 0) => Version::Http10,
-        (0, 9) if !behind_target.starts_with(b" ") => return Err(RequestError::VersionMissing),
+        (0, 9) if !after_target.starts_with(b" ") => return Err(RequestError::VersionMissing),
         _ => return Err(RequestError::Version),
     };
     let method = parser.method().ok_or(RequestError::UnknownMethod)?;
     check_size(record, limits)?;
     // llhttp accepts several spaces, and other protocols with the same grammar.
     let before_target = bytes.get(..record.target.start as usize).unwrap_or(&[]);
-    if before_target.ends_with(b"  ") || !behind_target.starts_with(b" HTTP/1.") {
+    if before_target.ends_with(b"  ") || !after_target.starts_with(b" HTTP/1.") {
         return Err(RequestError::RequestLine);
     }
     let mut hosts = 0;

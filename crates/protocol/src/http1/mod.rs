@@ -83,10 +83,10 @@ pub(crate) struct Connection {
     partial: Option<Box<Partial>>,
     incoming: Option<Box<Incoming>>,
     pipeline: Pipeline,
-    /// Requests that can't be answered any more: those behind an answer that ended the connection, and the one whose
+    /// Requests that can't be answered any more: those after an answer that ended the connection, and the one whose
     /// body failed, which was refused.
     abandoned: Vec<RequestId>,
-    /// The request behind which `reading` is `TakenOver`.
+    /// The request after which `reading` is `TakenOver`.
     taken_over_by: Option<RequestId>,
     output: Output,
     deadline: Deadline,

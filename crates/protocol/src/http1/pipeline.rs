@@ -18,7 +18,7 @@ pub(super) struct RequestFlags {
     pub(super) is_head: bool,
     /// HTTP/1.0: no chunks, no 1xx.
     pub(super) is_http10: bool,
-    /// The client wants the connection closed behind the answer.
+    /// The client wants the connection closed after the answer.
     pub(super) wants_close: bool,
     /// GET, HEAD, OPTIONS or TRACE: it may run beside others.
     pub(super) is_safe: bool,
@@ -48,7 +48,7 @@ pub(super) struct PendingState {
     pub(super) file: u64,
     /// The answer is complete; what isn't sent of it is in `early`.
     pub(super) is_done: bool,
-    /// The connection ends behind this answer.
+    /// The connection ends after this answer.
     pub(super) closes: bool,
     /// The answer can't be completed: the connection is aborted.
     pub(super) is_aborted: bool,

@@ -51,7 +51,7 @@ impl Connection {
     pub(crate) fn hand_off(&mut self) -> (Handoff, Option<RequestId>) {
         let handoff = Handoff {
             output: std::mem::take(&mut self.output),
-            // What had begun to come behind the request isn't HTTP's.
+            // What had begun to come after the request isn't HTTP's.
             unread: self.partial.take().map_or(Vec::new(), |partial| partial.bytes),
             has_peer_ended: self.has_peer_ended,
             is_last: self.is_last,
