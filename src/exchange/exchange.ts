@@ -11,7 +11,7 @@ import { IncomingBody, trailersOf } from '../body/incoming-body.ts'
 import type { BodyPort } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { BodySource } from '../body/request-body.ts'
-import type { RequestOrigin } from '../message/request.ts'
+import type { RequestSource } from '../message/request.ts'
 import type { ResponseStream } from './response-stream.ts'
 import type { Trailers } from '../http/trailers.ts'
 import { goneError } from './pending-exchanges.ts'
@@ -20,7 +20,7 @@ import type { Waiting } from './pending-exchanges.ts'
 const BYTE_ORDER_MARK = 0xfeff
 
 /** A request and its answer. */
-export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
+export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   readonly slot: number
   readonly requestId: number
   /** Somebody waits for something: it stands in the dispatcher's map. */

@@ -2,7 +2,7 @@
  * The hot path: from a notice to the handler and from its response to the engine.
  *
  * Budget: 0.4 us for a request that reads nothing and answers at once, the handler's own work apart.
- * Per request it makes a Request with its origin and an AsyncResource; nothing is registered unless
+ * Per request it makes a Request with its source and an AsyncResource; nothing is registered unless
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
 import { AsyncResource } from '../core/builtin.ts'
