@@ -22,7 +22,7 @@ import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
 import { Request, adoptRequest } from '../message/request.ts'
-import { claimResponse, discardResponse, rareOf } from '../message/response.ts'
+import { claimResponse, discardResponse, extrasOf } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
 
 const WAITS = 0
@@ -288,13 +288,13 @@ export class ParserRun implements RawReceiver, Driving {
     controller: AbortController,
     resource: AsyncResource,
   ): void {
-    const rare = rareOf(response)
+    const extras = extrasOf(response)
     const done = (): void => {
-      rare?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
+      extras?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
       this.#answered(controller)
     }
     if (!this.#isOurs() || this.#isEnded) return done()
-    const handOver = rare?.handOver ?? null
+    const handOver = extras?.handOver ?? null
     if (handOver !== null) noteExported(this.#client)
     const write = async (): Promise<void> => {
       if (handOver?.isDetached !== true) await this.#driver.write(request, response)

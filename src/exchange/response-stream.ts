@@ -17,7 +17,7 @@ import type { HotFunctions } from '../native.ts'
 import { withoutContext } from '../core/no-context.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
-import type { Framing, Rare } from '../message/response-extras.ts'
+import type { Framing, ResponseExtras } from '../message/response-extras.ts'
 import type { Response } from '../message/response.ts'
 import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
@@ -90,16 +90,16 @@ export class ResponseStream {
   readonly #request: Request
   readonly #exchange: Exchange
   readonly #response: Response
-  readonly #rare: Rare
+  readonly #extras: ResponseExtras
 
-  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, rare: Rare) {
+  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, extras: ResponseExtras) {
     this.#owner = owner
     this.#request = request
     this.#exchange = exchange
     this.#slot = exchange.slot
     this.#requestId = exchange.requestId
     this.#response = response
-    this.#rare = rare
+    this.#extras = extras
     this.#threshold = owner.options.get('streamThreshold')
     const body = response.getBody() ?? ''
     const isContent = typeof body === 'string' || body instanceof Uint8Array
@@ -109,9 +109,9 @@ export class ResponseStream {
   /** Begins to read the source. */
   begin(): void {
     if (this.#exchange.isAnswered) return this.#leave()
-    this.#rare.sender = this
+    this.#extras.sender = this
     this.#exchange.setStream(this)
-    if (this.#rare.isCut) return void this.cut()
+    if (this.#extras.isCut) return void this.cut()
     this.#planTick()
     void this.#run()
   }
@@ -162,7 +162,7 @@ export class ResponseStream {
   /** Has the engine send a file, past our memory, where it can. */
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
-    if (size === 0 || size !== this.#missing || this.#rare.trailers !== null) return false
+    if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
@@ -172,7 +172,7 @@ export class ResponseStream {
       this.#close('')
       // Until the last byte is sent the answer can still be cut.
       this.#isFile = true
-      this.#rare.sender = this
+      this.#extras.sender = this
     }
     return true
   }
@@ -283,7 +283,7 @@ export class ResponseStream {
   #open(): boolean {
     if (this.#isOpen || this.#isOver) return this.#isOpen
     this.#isOpen = true
-    const { trailers } = this.#rare
+    const { trailers } = this.#extras
     let length = Number(this.#response.getHeader('content-length') ?? -1)
     let lines = ''
     if (trailers !== null && this.#exchange.version() !== '1.0') {
@@ -349,7 +349,7 @@ export class ResponseStream {
 
   /** The end is on its way. */
   onWritten(): void {
-    this.#rare.sender = null
+    this.#extras.sender = null
     this.#dispose()
   }
 
@@ -358,7 +358,7 @@ export class ResponseStream {
     if (this.#missing > 0) {
       this.#logFailure(new HandlerError(`the body is ${this.#missing} bytes shorter than its content-length`))
     }
-    const { trailers } = this.#rare
+    const { trailers } = this.#extras
     if (trailers === null) return this.#close('')
     this.#open()
     const lines = await trailerLines(trailers)
@@ -417,7 +417,7 @@ export class ResponseStream {
   #stop(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#rare.sender = null
+    this.#extras.sender = null
     this.#stopTimer()
     this.#text = ''
     this.#pieces = []
@@ -434,7 +434,7 @@ export class ResponseStream {
   }
 
   #dispose(): void {
-    this.#rare.dispose((error) => this.#owner.logFailure('a dispose hook of a response failed', this.#request, error))
+    this.#extras.dispose((error) => this.#owner.logFailure('a dispose hook of a response failed', this.#request, error))
   }
 
   #logFailure(error: unknown): void {

@@ -20,7 +20,7 @@ interface Sender {
 }
 
 /** What few responses have. */
-export class Rare {
+export class ResponseExtras {
   /** Functions that wait for the end; they may be async. */
   disposers: (() => unknown)[] = []
   /** The body is written by and by. */

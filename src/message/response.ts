@@ -11,7 +11,7 @@ import type { UpgradeHandler } from '../exchange/upgrade.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
-import { Rare } from './response-extras.ts'
+import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
 import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
 import type { Streamed } from '../body/source.ts'
@@ -35,7 +35,7 @@ export let openResponse: (response: Response, words: Uint32Array, hot: HotFuncti
 /** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
 /** What few responses have; null for all others. */
-export let rareOf: (response: Response) => Rare | null
+export let extrasOf: (response: Response) => ResponseExtras | null
 
 /** What `sendResponse` says of a body that is shorter than its length. */
 export const SHORT = 2
@@ -67,7 +67,7 @@ export class Response {
   #declaredLength = -1
   #closes = false
   #isSent = false
-  #rare: Rare | null = null
+  #extras: ResponseExtras | null = null
 
   /**
    * Status first, then headers, then the body, then what follows it. A wrong header throws here, naming it.
@@ -186,7 +186,7 @@ export class Response {
    */
   setStatus(status: number, reason: string | null = null): void {
     this.#status = checkStatus(status)
-    if (status !== 101 && this.#rare !== null) this.#rare.handOver = null
+    if (status !== 101 && this.#extras !== null) this.#extras.handOver = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
   }
 
@@ -208,7 +208,7 @@ export class Response {
   setBody(body: Body | null): void {
     this.#declaredLength = -1
     this.#body = undefined
-    if (this.#rare !== null) this.#rare.isStreamed = false
+    if (this.#extras !== null) this.#extras.isStreamed = false
     if (body !== null) this.#setBody(body)
   }
 
@@ -252,7 +252,7 @@ export class Response {
    * @example response.getTrailers()?.getFields()
    */
   getTrailers(): Trailers | null {
-    return this.#rare?.trailers ?? null
+    return this.#extras?.trailers ?? null
   }
 
   /**
@@ -263,7 +263,7 @@ export class Response {
    */
   setTrailers(trailers: Trailers): void {
     if (!(trailers instanceof Trailers)) throw new HandlerError(`setTrailers takes Trailers; got ${show(trailers)}`)
-    this.#extra().trailers = trailers
+    this.#ownExtras().trailers = trailers
   }
 
   /**
@@ -272,7 +272,7 @@ export class Response {
    * @example response.removeTrailers()
    */
   removeTrailers(): void {
-    if (this.#rare !== null) this.#rare.trailers = null
+    if (this.#extras !== null) this.#extras.trailers = null
   }
 
   /**
@@ -282,9 +282,9 @@ export class Response {
    * @example if (quota.isUsedUp()) response.abort()
    */
   abort(): boolean {
-    const rare = this.#extra()
-    if (this.#isSent) return rare.sender?.cut() ?? false
-    rare.isCut = true
+    const extras = this.#ownExtras()
+    if (this.#isSent) return extras.sender?.cut() ?? false
+    extras.isCut = true
     return true
   }
 
@@ -464,7 +464,7 @@ export class Response {
    */
   onDispose(callback: () => unknown): void {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    this.#extra().disposers.push(callback)
+    this.#ownExtras().disposers.push(callback)
   }
 
   /**
@@ -497,9 +497,9 @@ export class Response {
       throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
     }
     this.setStatus(101)
-    const rare = this.#extra()
-    rare.handOver = { handler, isDetached }
-    rare.trailers = null
+    const extras = this.#ownExtras()
+    extras.handOver = { handler, isDetached }
+    extras.trailers = null
   }
 
   /**
@@ -517,7 +517,7 @@ export class Response {
    * @example response.getUpgradeHandler()
    */
   getUpgradeHandler(): UpgradeHandler | null {
-    return this.#rare?.handOver?.handler ?? null
+    return this.#extras?.handOver?.handler ?? null
   }
 
   #isSpecial(name: string): boolean {
@@ -569,11 +569,11 @@ export class Response {
       }
       if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
     }
-    this.#extra().isStreamed = true
+    this.#ownExtras().isStreamed = true
   }
 
-  #extra(): Rare {
-    return (this.#rare ??= new Rare())
+  #ownExtras(): ResponseExtras {
+    return (this.#extras ??= new ResponseExtras())
   }
 
   #materialise(): Fields {
@@ -613,7 +613,7 @@ export class Response {
     this.#isSent = true
     const body = this.#body
     if (isStreamed(body)) sourceOf(body).cancel(report)
-    this.#rare?.dispose(report)
+    this.#extras?.dispose(report)
   }
 
   #send(words: Uint32Array, hot: HotFunctions): number {
@@ -621,7 +621,7 @@ export class Response {
     const body = this.#body as Content | undefined
     let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#rare !== null) flags |= AnswerFlag.TellWritten
+    if (this.#extras !== null) flags |= AnswerFlag.TellWritten
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     if (this.#declaredLength >= 0) {
       flags |= AnswerFlag.Length
@@ -658,7 +658,7 @@ export class Response {
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
     }
-    rareOf = (response) => response.#rare
+    extrasOf = (response) => response.#extras
   }
 }
 

@@ -34,8 +34,8 @@ import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { WaitingRequests } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, SHORT, claimResponse, discardResponse, openResponse, rareOf, sendResponse } from '../message/response.ts'
-import type { Framing, Rare } from '../message/response-extras.ts'
+import { Response, SHORT, claimResponse, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import type { Framing, ResponseExtras } from '../message/response-extras.ts'
 
 const HIGH = 2 ** 32
 
@@ -215,11 +215,11 @@ export class Dispatcher implements ClientOwner {
   }
 
   #send(request: Request, exchange: Exchange, response: Response): void {
-    const rare = rareOf(response)
+    const extras = extrasOf(response)
     if (exchange.isOver && response.getStatus() < 400 && exchange.isUnread()) {
       return this.#refuseBody(request, exchange, response)
     }
-    if (rare !== null) return this.#sendRare(request, exchange, response, rare)
+    if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot) === SHORT) this.#logShort(request, exchange, response)
     exchange.noteAnswered()
@@ -236,16 +236,16 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** The rarer answers: somebody waits for the end, or the body comes by and by. */
-  #sendRare(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
-    if (rare.handOver !== null) return this.#handOver(request, exchange, response, rare, rare.handOver)
-    if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
+  #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras): void {
+    if (extras.handOver !== null) return this.#handOver(request, exchange, response, extras, extras.handOver)
+    if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
     if (result === SHORT) this.#logShort(request, exchange, response)
     const isTaken = result === 0 || result === SHORT
     exchange.noteAnswered()
     this.#timeout?.delete(exchange.requestId)
-    const dispose = (): void => this.#dispose(rare)
+    const dispose = (): void => this.#dispose(extras)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
   }
@@ -257,18 +257,18 @@ export class Dispatcher implements ClientOwner {
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
-  #dispose(rare: Rare): void {
-    rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+  #dispose(extras: ResponseExtras): void {
+    extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
   }
 
   /** The answer is the connection itself. */
-  #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
+  #handOver(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras, handOver: HandOver): void {
     claimResponse(response)
     this.#timeout?.delete(exchange.requestId)
     try {
-      beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
+      beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(extras))
     } catch (error) {
-      this.#dispose(rare)
+      this.#dispose(extras)
       throw error
     }
   }
@@ -286,12 +286,12 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 413, null, true)
   }
 
-  #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
+  #stream(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras): void {
     claimResponse(response)
     this.#timeout?.delete(exchange.requestId)
     // Its request stays in use: the head must not keep a whole slab.
     this.open.add(exchange)
-    new ResponseStream(this, request, exchange, response, rare).begin()
+    new ResponseStream(this, request, exchange, response, extras).begin()
   }
 
   /** Begins a streamed answer; 1 when its request isn't open any more. */
