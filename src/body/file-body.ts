@@ -35,7 +35,7 @@ function isPath(value: unknown): value is string | URL {
 }
 
 /** Bytes read at once. */
-const PORTION = 64 * 1024
+const READ_SIZE = 64 * 1024
 
 /** Opening a pipe or a device must not wait for its other side. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
@@ -116,7 +116,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
       this.#close()
       return { done: true, value: undefined }
     }
-    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(PORTION, this.#left)))
+    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(READ_SIZE, this.#left)))
     const wanted = Math.min(buffer.length, this.#left)
     this.#isReading = true
     try {

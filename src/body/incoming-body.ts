@@ -14,15 +14,15 @@ import { Message } from '../http/message.ts'
 import { Trailers, isTrailer } from '../http/trailers.ts'
 
 /** Memory for so few bytes is lent before they have come. */
-const SHORT = 16 * 1024
+const SMALL_READ = 16 * 1024
 /** The longest piece. */
-const LONG = 256 * 1024
+const LARGE_READ = 256 * 1024
 /** Bytes that may wait to be read before no more are asked for. */
 const AHEAD = 128 * 1024
 /** Memory that is reserved for a body on its client's word alone, in bytes. */
 const TRUSTED = 1024 * 1024
 /** The longest part of a whole body that is lent at once; the engine counts it in 32 bits. */
-const PORTION = 64 * 1024 * 1024
+const MAX_PROVIDED = 64 * 1024 * 1024
 /** Arrays of up to so many bytes may lie where engines of JavaScript move things about, unless they are made of a buffer. */
 const MOVABLE = 1024
 
@@ -128,7 +128,7 @@ export class IncomingBody {
     if (this.#isAwaited) return true
     this.#wasAsked = true
     const left = this.#declared - this.#received
-    this.#isAwaited = left <= SHORT ? this.#lend(left) : this.#port.awaitBytes(this.#isWhole)
+    this.#isAwaited = left <= SMALL_READ ? this.#lend(left) : this.#port.awaitBytes(this.#isWhole)
     return this.#isAwaited
   }
 
@@ -154,14 +154,14 @@ export class IncomingBody {
 
   #newMemory(count: number): Buffer {
     const left = this.#declared - this.#received
-    if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LONG, LONG))
+    if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LARGE_READ, LARGE_READ))
     // For what a client merely declares not everything is reserved at once.
     if (this.#whole !== null || (left > TRUSTED && this.#received >= TRUSTED)) {
       this.#whole ??= memoryOf(this.#declared - this.#taken)
       const at = this.#received - this.#taken
-      return this.#whole.subarray(at, at + PORTION)
+      return this.#whole.subarray(at, at + MAX_PROVIDED)
     }
-    const known = Number.isNaN(left) ? Math.max(LONG, this.#received) : left
+    const known = Number.isNaN(left) ? Math.max(LARGE_READ, this.#received) : left
     return memoryOf(Math.min(known, TRUSTED))
   }
 
@@ -197,7 +197,7 @@ export class IncomingBody {
   /** About so many bytes have come; none when the client has closed its side. */
   onReady(count: number): void {
     if (this.#isClosed || this.#failure !== null) return this.#release()
-    this.#isAwaited = this.#lend(count === 0 ? SHORT : count)
+    this.#isAwaited = this.#lend(count === 0 ? SMALL_READ : count)
   }
 
   /** Whoever wants the rest after all asks anew. */

@@ -43,7 +43,7 @@ export class ParserRun implements RawReceiver, Driving {
   #parser: Parser | null = null
   #state = RUNS
   /** No more bytes are parsed. */
-  #isOver = false
+  #isFinished = false
   /** Our side is ended. */
   #isEnded = false
   /** What was read and not parsed yet. */
@@ -114,7 +114,7 @@ export class ParserRun implements RawReceiver, Driving {
       return null
     }
     this.#state = PAUSED
-    if (!this.#isOver) return step
+    if (!this.#isFinished) return step
     if (step.done !== true && step.value !== null && step.value !== undefined) handled(Promise.resolve(step.value))
     this.#dropParser()
     return null
@@ -122,10 +122,10 @@ export class ParserRun implements RawReceiver, Driving {
 
   #pause(settled: PromiseLike<unknown>): void {
     const resume = (): void => {
-      if (!this.#isOver) this.#advance(null)
+      if (!this.#isFinished) this.#advance(null)
     }
     Promise.resolve(settled).then(resume, (exception: unknown) => {
-      if (this.#isOver) return
+      if (this.#isFinished) return
       if (!(exception instanceof ClientException)) this.#log('what a driver waited for failed', exception)
       this.#client.close()
     })
@@ -140,11 +140,11 @@ export class ParserRun implements RawReceiver, Driving {
 
   /** What is owed to a peer that has ended is written; then we end, too. */
   #endIfIdle(): void {
-    if (this.#raw.hasEnded && this.#isOver && this.#pendingResponses === 0) this.#end()
+    if (this.#raw.hasEnded && this.#isFinished && this.#pendingResponses === 0) this.#end()
   }
 
   onBytes(bytes: Buffer): void {
-    if (this.#isOver || this.#state === DONE) return this.#raw.read()
+    if (this.#isFinished || this.#state === DONE) return this.#raw.read()
     this.#keep(bytes)
     if (this.#state !== WAITS) return
     const first = this.#unread.shift()
@@ -158,7 +158,7 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   onEnd(): void {
-    if (this.#state === WAITS || this.#state === DONE || this.#isOver) this.#proceed()
+    if (this.#state === WAITS || this.#state === DONE || this.#isFinished) this.#proceed()
   }
 
   onDrained(): void {
@@ -185,8 +185,8 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #over(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.#isFinished) return
+    this.#isFinished = true
     // A parser that is running is returned to when it has yielded.
     if (this.#state !== RUNS) this.#dropParser()
   }

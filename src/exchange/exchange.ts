@@ -30,7 +30,7 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   /** Its place among the open ones of the present slab; -1 when it isn't there. */
   openAt = -1
   /** Its body is larger than the limit, by the head's own word. */
-  isOver = false
+  isOverLimit = false
   readonly #dispatcher: Dispatcher
   readonly #method: number
   readonly #flags: number

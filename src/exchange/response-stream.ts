@@ -26,7 +26,7 @@ import { trailerLines } from '../http/trailers.ts'
 /** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
 const HIGH_WATER = 64 * 1024
 /** Long pieces are handed to the engine in portions of this size, in bytes. */
-const PORTION = 256 * 1024
+const WRITE_SIZE = 256 * 1024
 /** Bytes that one answer may write before others have their turn. */
 const TURN = 1024 * 1024
 /** How long an answer keeps the event loop, with a source that takes its time and never pauses, in milliseconds. */
@@ -68,7 +68,7 @@ export class ResponseStream {
   #missing = -1
   #isOpen = false
   /** Nothing more is written. */
-  #isOver = false
+  #isFinished = false
   /** The source is asked for a piece. */
   #isReading = false
   #hasEnded = false
@@ -119,7 +119,7 @@ export class ResponseStream {
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
-      if (this.#isOver) return
+      if (this.#isFinished) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
@@ -137,7 +137,7 @@ export class ResponseStream {
 
   #handle(item: IteratorResult<unknown>): void {
     this.#isReading = false
-    if (this.#isOver) return
+    if (this.#isFinished) return
     this.#stopTimer()
     try {
       if (item.done === true) {
@@ -154,7 +154,7 @@ export class ResponseStream {
   }
 
   #readOn(): void {
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (this.#isPeerDone) this.#planTick()
     this.#read()
   }
@@ -187,7 +187,7 @@ export class ResponseStream {
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
       throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
     }
-    if (piece.length > PORTION) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    if (piece.length > WRITE_SIZE) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
     if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
@@ -200,10 +200,10 @@ export class ResponseStream {
   async #takeLong(bytes: Uint8Array): Promise<void> {
     const { length } = bytes
     if (this.#missing >= 0) this.#count(length)
-    for (let at = 0; at < length && !this.#isOver; at += PORTION) {
+    for (let at = 0; at < length && !this.#isFinished; at += WRITE_SIZE) {
       // Between two portions the application may have transferred or shrunk its buffer.
       if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
-      this.#writeBehind(bytes.subarray(at, Math.min(at + PORTION, length)))
+      this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
       if (this.#isBlocked) await this.#drained()
     }
   }
@@ -246,7 +246,7 @@ export class ResponseStream {
 
   #writeBehind(bytes: Uint8Array): void {
     this.#flush()
-    if (!this.#isOver) this.#write(bytes)
+    if (!this.#isFinished) this.#write(bytes)
   }
 
   #write(data: string | Uint8Array): void {
@@ -281,7 +281,7 @@ export class ResponseStream {
 
   /** Sees to it that the head has been handed over; false when nobody is there for it. */
   #open(): boolean {
-    if (this.#isOpen || this.#isOver) return this.#isOpen
+    if (this.#isOpen || this.#isFinished) return this.#isOpen
     this.#isOpen = true
     const { trailers } = this.#extras
     let length = Number(this.#response.getHeader('content-length') ?? -1)
@@ -314,9 +314,9 @@ export class ResponseStream {
   onTick(): void {
     this.#isTickPlanned = false
     this.#turnPieces = 0
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (this.#gathered > 0) this.#flush()
-    if (this.#isOver || this.#timer !== null || !this.#isReading) return
+    if (this.#isFinished || this.#timer !== null || !this.#isReading) return
     if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
   }
@@ -362,13 +362,13 @@ export class ResponseStream {
     if (trailers === null) return this.#close('')
     this.#open()
     const lines = await trailerLines(trailers)
-    if (!this.#isOver) this.#close(lines)
+    if (!this.#isFinished) this.#close(lines)
   }
 
   /** The answer has no body: its source is not for anybody. */
   #endUnread(): void {
     this.#stop()
-    this.#isOver = false
+    this.#isFinished = false
     this.#close('')
   }
 
@@ -380,12 +380,12 @@ export class ResponseStream {
   }
 
   #fail(error: unknown): void {
-    if (this.#isOver) return
+    if (this.#isFinished) return
     // A source that has failed needs no telling that nobody wants more of it.
     this.#hasEnded ||= this.#isReading
     // Once the source has given something there is no other answer.
     if (this.#gathered > 0) this.#flush()
-    if (this.#isOver) return
+    if (this.#isFinished) return
     this.#stop()
     if (this.#isOpen) {
       if (!(error instanceof ClientException) && !this.#exchange.isFarewell(error)) this.#logFailure(error)
@@ -401,7 +401,7 @@ export class ResponseStream {
   /** Cuts the answer off; false when there is nothing left to cut. */
   cut(): boolean {
     if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
-    if (this.#isOver) return false
+    if (this.#isFinished) return false
     this.#stop()
     this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
     this.#dispose()
@@ -415,8 +415,8 @@ export class ResponseStream {
 
   /** Nothing more is read or written. */
   #stop(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.#isFinished) return
+    this.#isFinished = true
     this.#extras.sender = null
     this.#stopTimer()
     this.#text = ''

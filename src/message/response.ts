@@ -25,7 +25,7 @@ export type Body = Content | Streamed
 
 /**
  * Sends a response for the request whose slot and request id stand in the words already. 0 when the engine took it,
- * `SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
+ * `BODY_TOO_SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
 /** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
@@ -38,10 +38,10 @@ export let discardResponse: (response: Response, report: (error: unknown) => voi
 export let extrasOf: (response: Response) => ResponseExtras | null
 
 /** What `sendResponse` says of a body that is shorter than its length. */
-export const SHORT = 2
+export const BODY_TOO_SHORT = 2
 
 /** Content from this length on is written in portions, as fast as the client takes it. */
-const LONG = 256 * 1024
+const STREAM_ABOVE = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype
 
@@ -556,7 +556,7 @@ export class Response {
   }
 
   #setBody(body: Body): void {
-    if (typeof body === 'string' ? body.length >= LONG : !(body instanceof Uint8Array) || body.length >= LONG) {
+    if (typeof body === 'string' ? body.length >= STREAM_ABOVE : !(body instanceof Uint8Array) || body.length >= STREAM_ABOVE) {
       this.#setStreamed(body)
     }
     this.#body = body
@@ -632,7 +632,7 @@ export class Response {
     words[ANSWER_WORDS + Answer.Flags] = flags
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
     const result = hot.respond(lines, body, this.#reason)
-    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? SHORT : result
+    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? BODY_TOO_SHORT : result
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {

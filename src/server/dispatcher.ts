@@ -34,7 +34,7 @@ import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { WaitingRequests } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, SHORT, claimResponse, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import { Response, BODY_TOO_SHORT, claimResponse, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
 import type { Framing, ResponseExtras } from '../message/response-extras.ts'
 
 const HIGH = 2 ** 32
@@ -216,12 +216,12 @@ export class Dispatcher implements ClientOwner {
 
   #send(request: Request, exchange: Exchange, response: Response): void {
     const extras = extrasOf(response)
-    if (exchange.isOver && response.getStatus() < 400 && exchange.isUnread()) {
+    if (exchange.isOverLimit && response.getStatus() < 400 && exchange.isUnread()) {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
     this.#address(exchange)
-    if (sendResponse(response, this.#words, this.hot) === SHORT) this.#logShort(request, exchange, response)
+    if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.noteAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isWaiting) exchange.settle(null)
@@ -241,8 +241,8 @@ export class Dispatcher implements ClientOwner {
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
-    if (result === SHORT) this.#logShort(request, exchange, response)
-    const isTaken = result === 0 || result === SHORT
+    if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    const isTaken = result === 0 || result === BODY_TOO_SHORT
     exchange.noteAnswered()
     this.#timeout?.delete(exchange.requestId)
     const dispose = (): void => this.#dispose(extras)
@@ -282,7 +282,7 @@ export class Dispatcher implements ClientOwner {
   #refuseBody(request: Request, exchange: Exchange, response: Response): void {
     this.#discard(request, response)
     // Whatever status the page has, it is the answer.
-    exchange.isOver = false
+    exchange.isOverLimit = false
     this.#answerError(request, exchange, 413, null, true)
   }
 
@@ -399,7 +399,7 @@ export class Dispatcher implements ClientOwner {
 
   /** What few heads have; true for a request that is answered by it. */
   #takeUnusual(request: Request, exchange: Exchange, words: Uint32Array, at: number, flags: number): boolean {
-    exchange.isOver = (flags & Flag.Over) !== 0
+    exchange.isOverLimit = (flags & Flag.Over) !== 0
     if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
     if ((flags & Flag.Whole) !== 0) {
       if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))
