@@ -12,9 +12,9 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import { checkDriver } from './driver-selector.ts'
-import type { Acceptor } from './driver-selector.ts'
-import { noteEnded, noteExported } from '../connection/client.ts'
-import type { Client, Driving } from '../connection/client.ts'
+import type { DriverSelector } from './driver-selector.ts'
+import { markEnded, markExported } from '../connection/client.ts'
+import type { Client, ActiveDriver } from '../connection/client.ts'
 import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
 import { ClientException, OptionError, StateError } from '../core/errors.ts'
 import { inject } from '../handler/inject.ts'
@@ -22,7 +22,7 @@ import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
 import { Request, adoptRequest } from '../message/request.ts'
-import { claimResponse, discardResponse, extrasOf } from '../message/response.ts'
+import { markSent, discardResponse, extrasOf } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
 
 const WAITS = 0
@@ -35,11 +35,11 @@ const DONE = 3
 const LINGER = 1000
 
 /** One connection and its driver. */
-export class ParserRun implements RawReceiver, Driving {
+export class ParserSession implements RawReceiver, ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: HttpDriver
-  readonly #acceptor: Acceptor
+  readonly #selector: DriverSelector
   #parser: Parser | null = null
   #state = RUNS
   /** No more bytes are parsed. */
@@ -58,11 +58,11 @@ export class ParserRun implements RawReceiver, Driving {
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
 
-  constructor(raw: RawConnection, driver: HttpDriver, acceptor: Acceptor) {
+  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverSelector) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver
-    this.#acceptor = acceptor
+    this.#selector = selector
     this.#chunkSize = raw.client.getOptions().getChunkSize()
   }
 
@@ -176,7 +176,7 @@ export class ParserRun implements RawReceiver, Driving {
   /** Nothing of the connection is ours any more. */
   #leave(): void {
     this.#over()
-    this.#acceptor.deadlines.delete(this.#client)
+    this.#selector.deadlines.delete(this.#client)
     const drains = this.#drains
     this.#drains = []
     for (const drained of drains) drained()
@@ -202,12 +202,12 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #crash(exception: unknown): void {
-    this.#acceptor.logger.critical(`the driver of client ${this.#client.getId()} failed`, { exception })
+    this.#selector.logger.critical(`the driver of client ${this.#client.getId()} failed`, { exception })
     this.#client.close()
   }
 
   #log(message: string, exception: unknown): void {
-    this.#acceptor.logger.error(`${message}: client ${this.#client.getId()}`, { exception })
+    this.#selector.logger.error(`${message}: client ${this.#client.getId()}`, { exception })
   }
 
   #write(data: string | Uint8Array, close = false): Promise<void> {
@@ -224,13 +224,13 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #isOurs(): boolean {
-    return !this.#client.isClosed() && this.#acceptor.isDrivenBy(this.#client, this)
+    return !this.#client.isClosed() && this.#selector.isDrivenBy(this.#client, this)
   }
 
   #end(): void {
     if (this.#isEnded || !this.#isOurs()) return
     this.#isEnded = true
-    noteEnded(this.#client)
+    markEnded(this.#client)
     this.#raw.end()
     // What still comes is dropped, so that the close doesn't turn into a reset.
     this.#raw.read()
@@ -260,14 +260,14 @@ export class ParserRun implements RawReceiver, Driving {
 
   /** The handler's response; null when there is nobody to get it. */
   async #ask(request: Request): Promise<Response | null> {
-    const { answering } = this.#acceptor
+    const { answering } = this.#selector
     try {
       const response = await inject(request, answering)
       if (!this.#isOurs() || this.#isEnded) {
         discardResponse(response, (error) => this.#log('a response that was not sent could not be disposed of', error))
         return null
       }
-      claimResponse(response)
+      markSent(response)
       return response
     } catch (error) {
       if (error instanceof ClientException) {
@@ -276,7 +276,7 @@ export class ParserRun implements RawReceiver, Driving {
       }
       // It can't be sent: the handler's mistake like any other.
       const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
-      claimResponse(page)
+      markSent(page)
       return page
     }
   }
@@ -294,18 +294,18 @@ export class ParserRun implements RawReceiver, Driving {
       this.#answered(controller)
     }
     if (!this.#isOurs() || this.#isEnded) return done()
-    const handOver = extras?.handOver ?? null
-    if (handOver !== null) noteExported(this.#client)
+    const takeover = extras?.takeover ?? null
+    if (takeover !== null) markExported(this.#client)
     const write = async (): Promise<void> => {
-      if (handOver?.isDetached !== true) await this.#driver.write(request, response)
+      if (takeover?.isDetached !== true) await this.#driver.write(request, response)
     }
     write().then(
       () => {
         done()
-        if (handOver === null || !this.#isOurs()) return
+        if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
-        this.#acceptor.export(this.#raw, rest, request, response, handOver.handler, resource)
+        this.#selector.export(this.#raw, rest, request, response, takeover.handler, resource)
       },
       (exception: unknown) => {
         done()
@@ -334,11 +334,11 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   expiration(): number {
-    return this.#acceptor.deadlines.get(this.#client)
+    return this.#selector.deadlines.get(this.#client)
   }
 
   extendExpiration(unixSeconds: number): void {
-    this.#acceptor.deadlines.extend(this.#client, unixSeconds)
+    this.#selector.deadlines.extend(this.#client, unixSeconds)
   }
 
   async stop(): Promise<void> {
@@ -353,6 +353,6 @@ export class ParserRun implements RawReceiver, Driving {
     const rest = Buffer.concat([...(unread === null ? [] : [unread]), ...this.#unread])
     this.#unread = []
     this.#leave()
-    this.#acceptor.drive(this.#raw, driver, rest)
+    this.#selector.drive(this.#raw, driver, rest)
   }
 }

@@ -8,19 +8,19 @@ import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
 import type { ClientFacts } from '../native.ts'
 import { IncomingBody, trailersOf } from '../body/incoming-body.ts'
-import type { BodyPort } from '../body/incoming-body.ts'
+import type { BodyTransport } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { BodySource } from '../body/request-body.ts'
 import type { RequestSource } from '../message/request.ts'
 import type { ResponseStream } from './response-stream.ts'
 import type { Trailers } from '../http/trailers.ts'
 import { goneError } from './pending-exchanges.ts'
-import type { Waiting } from './pending-exchanges.ts'
+import type { NoticeListener } from './pending-exchanges.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 
 /** A request and its answer. */
-export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
+export class Exchange implements RequestSource, BodySource, BodyTransport, NoticeListener {
   readonly slot: number
   readonly requestId: number
   /** Somebody waits for something: it stands in the dispatcher's map. */
@@ -58,7 +58,7 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
     this.#flags = flags
   }
 
-  noteAnswered(): void {
+  markAnswered(): void {
     this.isAnswered = true
     if (this.openAt >= 0) this.#dispatcher.open.delete(this)
   }
@@ -266,7 +266,7 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   }
 
   /** Whether something failed because the client has left, and the application asked to be told by its signal. */
-  isFarewell(error: unknown): boolean {
+  isClientGone(error: unknown): boolean {
     const signal = this.#state?.controller?.signal
     if (signal?.aborted !== true) return false
     return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
@@ -301,7 +301,7 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   /** The end of the answer is handed over; when it is written the stream hears of it. */
   endStream(): void {
     const state = this.#ownState()
-    this.noteAnswered()
+    this.markAnswered()
     this.settle(() => state.stream?.onWritten())
   }
 
@@ -368,11 +368,11 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   onWritten(): void {
     // What we had begun to send isn't sent: the engine has refused the body, which is the last answer there is.
     if (!this.isAnswered) {
-      this.noteAnswered()
+      this.markAnswered()
       this.onLate()
     }
     this.#state?.written?.()
-    this.#letGo()
+    this.#release()
   }
 
   onLate(): void {
@@ -384,17 +384,17 @@ export class Exchange implements RequestSource, BodySource, BodyPort, Waiting {
   #endAll(): void {
     this.#state?.stream?.onGone()
     this.#state?.written?.()
-    this.#letGo()
+    this.#release()
   }
 
   /** Nothing more comes: a body that was sent must not live as long as the request. */
-  #letGo(): void {
+  #release(): void {
     if (this.#state === null) return
     this.#state.stream = null
     this.#state.written = null
   }
 
-  expectsNews(): boolean {
+  isPending(): boolean {
     const state = this.#state
     // Whoever sends hears of the end, or that it came too late.
     if (state !== null && (state.written !== null || state.stream !== null)) return true

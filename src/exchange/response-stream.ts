@@ -112,7 +112,7 @@ export class ResponseStream {
     this.#extras.sender = this
     this.#exchange.setStream(this)
     if (this.#extras.isCut) return void this.cut()
-    this.#planTick()
+    this.#scheduleFlush()
     void this.#run()
   }
 
@@ -155,7 +155,7 @@ export class ResponseStream {
 
   #readOn(): void {
     if (this.#isFinished) return
-    if (this.#isPeerDone) this.#planTick()
+    if (this.#isPeerDone) this.#scheduleFlush()
     this.#read()
   }
 
@@ -193,7 +193,7 @@ export class ResponseStream {
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
     // To look at the clock for each would cost a third of what a short piece does.
-    if ((++this.#turnPieces & 7) === 1) this.#limitTurn()
+    if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()
     return this.#isBlocked ? this.#drained() : undefined
   }
 
@@ -232,7 +232,7 @@ export class ResponseStream {
   #gather(length: number): void {
     this.#gathered += length
     if (this.#gathered >= this.#threshold) this.#flush()
-    else this.#planTick()
+    else this.#scheduleFlush()
   }
 
   /** Hands over what is gathered. */
@@ -261,7 +261,7 @@ export class ResponseStream {
   }
 
   /** What is gathered mustn't wait for a source that never pauses, nor must anybody else. */
-  #limitTurn(): void {
+  #yieldIfLong(): void {
     const now = Date.now()
     if (this.#turnPieces === 1) this.#turnBegan = now
     else if (now - this.#turnBegan >= TURN_TIME) {
@@ -276,7 +276,7 @@ export class ResponseStream {
     this.#turnPieces = 0
     if (this.#isBlocked) return
     this.#isBlocked = true
-    setImmediate(goOn, this)
+    setImmediate(resume, this)
   }
 
   /** Sees to it that the head has been handed over; false when nobody is there for it. */
@@ -304,10 +304,10 @@ export class ResponseStream {
   }
 
   /** Has `onTick` called when the source pauses: when nothing else is left to run before the event loop goes on. */
-  #planTick(): void {
+  #scheduleFlush(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
-    if (pausing.push(this) === 1) withoutContext(planTick)
+    if (pausing.push(this) === 1) withoutContext(scheduleFlush)
   }
 
   /** The source pauses. */
@@ -339,7 +339,7 @@ export class ResponseStream {
   /** The client has closed its sending side. */
   onHalfClosed(): void {
     this.#isPeerDone = true
-    this.#planTick()
+    this.#scheduleFlush()
   }
 
   /** The client has left. */
@@ -388,7 +388,7 @@ export class ResponseStream {
     if (this.#isFinished) return
     this.#stop()
     if (this.#isOpen) {
-      if (!(error instanceof ClientException) && !this.#exchange.isFarewell(error)) this.#logFailure(error)
+      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
       this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
       this.#dispose()
     } else {
@@ -445,11 +445,11 @@ export class ResponseStream {
 /** Streams whose source may have paused. One tick serves all, however many were written to. */
 let pausing: ResponseStream[] = []
 
-function goOn(stream: ResponseStream): void {
+function resume(stream: ResponseStream): void {
   stream.onDrained()
 }
 
-function planTick(): void {
+function scheduleFlush(): void {
   process.nextTick(tick)
 }
 

@@ -6,7 +6,7 @@
  * ```
  */
 import { AsyncResource } from '../core/builtin.ts'
-import { noteExported, setDriving } from '../connection/client.ts'
+import { markExported, setActiveDriver } from '../connection/client.ts'
 import type { Dispatcher } from '../server/dispatcher.ts'
 import { HandlerError } from '../core/errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -24,7 +24,7 @@ const OCCUPIED = 2
 export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
 
 /** What becomes of the connection behind a response. */
-export interface HandOver {
+export interface Takeover {
   readonly handler: UpgradeHandler
   /** Nothing is written ahead. */
   readonly isDetached: boolean
@@ -40,12 +40,12 @@ const EXPORTED = {
 }
 
 /** Takes the connection over for a response. `onDone` is called when the response is done with. */
-export function handOver(
+export function upgrade(
   dispatcher: Dispatcher,
   request: Request,
   exchange: Exchange,
   response: Response,
-  { handler, isDetached }: HandOver,
+  { handler, isDetached }: Takeover,
   onDone: () => void,
 ): void {
   // The answer to CONNECT is an ordinary one, behind which the tunnel begins. RFC 9110 §9.3.6.
@@ -56,14 +56,14 @@ export function handOver(
   const take = (): void => {
     const result = dispatcher.hot.upgrade(exchange.slot, exchange.requestId, lines)
     if (result === OCCUPIED) throw occupied(exchange, lines !== null)
-    exchange.noteAnswered()
+    exchange.markAnswered()
     if (result !== TAKEN) return onDone()
-    noteExported(exchange.client())
+    markExported(exchange.client())
     // Within the request's context, whose AsyncLocalStorage the callback sees.
     const resource = new AsyncResource('busbar.Upgrade', { requireManualDestroy: true })
     exchange.awaitUpgrade(() => {
       onDone()
-      const raw = new RawConnection(exchange.client(), exchange.slot, dispatcher.hot, dispatcher.raws)
+      const raw = new RawConnection(exchange.client(), exchange.slot, dispatcher.hot, dispatcher.rawConnections)
       if (isTunnel) raw.write(tunnelHead(response))
       void runUpgrade(raw, null, request, response, handler, resource, dispatcher.logger)
     }, onDone)
@@ -86,15 +86,15 @@ export async function runUpgrade(
   logger: Logger,
 ): Promise<void> {
   const { client } = raw
-  const { UpgradedSocket, isFarewell, tellStop } = await import('../connection/upgraded-socket.ts')
+  const { UpgradedSocket, isClientGone, notifyStop } = await import('../connection/upgraded-socket.ts')
   if (client.isClosed()) return
   const socket = new UpgradedSocket(raw, { logger, unread })
-  setDriving(client, { ...EXPORTED, stop: () => tellStop(socket) })
-  if (raw.isStopping()) tellStop(socket)
+  setActiveDriver(client, { ...EXPORTED, stop: () => notifyStop(socket) })
+  if (raw.isStopping()) notifyStop(socket)
   try {
     await resource.runInAsyncScope(handler, undefined, socket, request, response)
   } catch (exception) {
-    if (!isFarewell(socket, exception)) logger.error(`an upgrade callback failed: client ${client.getId()}`, { exception })
+    if (!isClientGone(socket, exception)) logger.error(`an upgrade callback failed: client ${client.getId()}`, { exception })
     client.close()
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What few responses have, so that the others need no room for it.
  */
-import type { HandOver } from '../exchange/upgrade.ts'
+import type { Takeover } from '../exchange/upgrade.ts'
 import { attempt } from '../core/outcome.ts'
 import type { Trailers } from '../http/trailers.ts'
 
@@ -27,7 +27,7 @@ export class ResponseExtras {
   isStreamed = false
   trailers: Trailers | null = null
   /** What becomes of the connection behind it. */
-  handOver: HandOver | null = null
+  takeover: Takeover | null = null
   /** It was to be cut off before it was sent. */
   isCut = false
   /**

@@ -29,7 +29,7 @@ export type Body = Content | Streamed
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
 /** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
-export let claimResponse: (response: Response) => void
+export let markSent: (response: Response) => void
 /** The same as `sendResponse` for one that was claimed: its body follows. */
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
@@ -186,7 +186,7 @@ export class Response {
    */
   setStatus(status: number, reason: string | null = null): void {
     this.#status = checkStatus(status)
-    if (status !== 101 && this.#extras !== null) this.#extras.handOver = null
+    if (status !== 101 && this.#extras !== null) this.#extras.takeover = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
   }
 
@@ -476,7 +476,7 @@ export class Response {
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
   upgrade(callback: UpgradeHandler): this {
-    this.#setHandOver(callback, false)
+    this.#setTakeover(callback, false)
     return this
   }
 
@@ -488,17 +488,17 @@ export class Response {
    */
   static detach(callback: UpgradeHandler): Response {
     const response = new Response(101)
-    response.#setHandOver(callback, true)
+    response.#setTakeover(callback, true)
     return response
   }
 
-  #setHandOver(handler: UpgradeHandler, isDetached: boolean): void {
+  #setTakeover(handler: UpgradeHandler, isDetached: boolean): void {
     if (typeof handler !== 'function') {
       throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
     }
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.handOver = { handler, isDetached }
+    extras.takeover = { handler, isDetached }
     extras.trailers = null
   }
 
@@ -517,7 +517,7 @@ export class Response {
    * @example response.getUpgradeHandler()
    */
   getUpgradeHandler(): UpgradeHandler | null {
-    return this.#extras?.handOver?.handler ?? null
+    return this.#extras?.takeover?.handler ?? null
   }
 
   #isSpecial(name: string): boolean {
@@ -599,7 +599,7 @@ export class Response {
     this.#declaredLength = declared
   }
 
-  #claim(): void {
+  #markSent(): void {
     if (this.#isSent) throw new StateError('this Response was sent already; make a new one for each request')
     const status = this.#status
     if (status < 200 && !this.isUpgraded()) {
@@ -617,7 +617,7 @@ export class Response {
   }
 
   #send(words: Uint32Array, hot: HotFunctions): number {
-    this.#claim()
+    this.#markSent()
     const body = this.#body as Content | undefined
     let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     if (this.#closes) flags |= AnswerFlag.Close
@@ -652,7 +652,7 @@ export class Response {
 
   static {
     sendResponse = (response, words, hot) => response.#send(words, hot)
-    claimResponse = (response) => response.#claim()
+    markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // What merely has the class, as a proxy does, has nothing to let go of.
     discardResponse = (response, report) => {
