@@ -13,22 +13,11 @@ import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
 import type { Request } from '../message/request.ts'
-import type { Response } from '../message/response.ts'
-import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
+import type { Response, Takeover, UpgradeHandler } from '../message/response.ts'
 
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
 const OCCUPIED = 2
-
-/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
-export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
-
-/** What becomes of the connection behind a response. */
-export interface Takeover {
-  readonly handler: UpgradeHandler
-  /** Nothing is written ahead. */
-  readonly isDetached: boolean
-}
 
 /** A connection that nobody counts or times any more. */
 const EXPORTED = {
