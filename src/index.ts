@@ -15,9 +15,7 @@ export { DefaultErrorHandler } from './handler/error-handler.ts'
 export type { ErrorHandler } from './handler/error-handler.ts'
 export {
   BusbarError,
-  ClientException,
   HandlerError,
-  HttpErrorException,
   InvalidCookieException,
   InvalidHeaderException,
   ListenError,
@@ -26,10 +24,11 @@ export {
   StateError,
   TimeoutError,
 } from './core/errors.ts'
+export { HttpErrorException } from './http/http-error.ts'
+export { ClientException } from './connection/client-exception.ts'
 export type { Fault } from './core/errors.ts'
 export type { FileSettings } from './body/file-body.ts'
 export type { FieldName, FieldValue, FieldsInit, KnownField } from './http/fields.ts'
-export type { UpgradeHandler } from './exchange/upgrade.ts'
 export type { Handler, HandlerFunction, RequestHandler } from './handler/handler.ts'
 export type { Listen, ListenObject } from './server/listen.ts'
 export { silentLogger, stderrLogger } from './core/logger.ts'
@@ -42,7 +41,7 @@ export type { QueryValue } from './http/query.ts'
 export { RequestBody } from './body/request-body.ts'
 export { Request } from './message/request.ts'
 export { Response } from './message/response.ts'
-export type { Body, Content } from './message/response.ts'
+export type { Body, Content, UpgradeHandler } from './message/response.ts'
 export { serve } from './server/serve.ts'
 export { HttpServer } from './server/server.ts'
 export type { IoThreads } from './server/io-threads.ts'

@@ -4,10 +4,11 @@
 import type { ConnectionDriver } from './driver-kinds.ts'
 import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { ClientFacts, BoundAddress } from '../native.ts'
+import type { ClientFacts } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { attempt, handled } from '../core/outcome.ts'
-import { SocketAddress } from '../net/socket-address.ts'
+import { toAddress } from '../net/socket-address.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../net/tls-info.ts'
 
 /** What a client needs of its server. */
@@ -354,9 +355,4 @@ export class Client {
     }
     stopActiveDriver = (client) => client.#activeDriver.stop()
   }
-}
-
-/** An address of the engine's as users see it. */
-export function toAddress(address: BoundAddress): SocketAddress {
-  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
 }

@@ -17,11 +17,13 @@ import { markEnded, markExported } from '../connection/client.ts'
 import type { Client, ActiveDriver } from '../connection/client.ts'
 import type { Driver, HttpDriver } from './driver.ts'
 import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
-import { ClientException, OptionError, StateError } from '../core/errors.ts'
+import { OptionError, StateError } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
+import { ParsedRequestSource } from './parsed-request.ts'
 import { Request, adoptRequest } from '../message/request.ts'
 import { markSent, discardResponse, extrasOf } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -241,7 +243,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, this.#client, controller.signal)
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller.signal, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++

@@ -1,8 +1,9 @@
 /**
  * One request's tie to the engine: where its head lies, what answers it, who waits for it.
  */
-import { Client, toAddress } from '../connection/client.ts'
-import { ClientException } from '../core/errors.ts'
+import { Client } from '../connection/client.ts'
+import { toAddress } from '../net/socket-address.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
 import type { ClientFacts, Engine, HotFunctions } from '../native.ts'

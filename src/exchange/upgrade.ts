@@ -15,22 +15,11 @@ import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
 import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { Request } from '../message/request.ts'
-import type { Response } from '../message/response.ts'
-import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
+import type { Response, Takeover } from '../message/response.ts'
 
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
 const OCCUPIED = 2
-
-/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
-export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
-
-/** What becomes of the connection behind a response. */
-export interface Takeover {
-  readonly handler: UpgradeHandler
-  /** Nothing is written ahead. */
-  readonly isDetached: boolean
-}
 
 /** What a takeover needs of its server. */
 export interface UpgradeOwner {
