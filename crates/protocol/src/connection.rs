@@ -37,13 +37,13 @@ enum Protocol {
 ///   [`handle_timeout`].
 /// - **`handle_*` for the application** are its commands. One that comes too late, twice or for an unknown
 ///   request changes nothing and says [`AnswerError::Stale`].
-/// - **`poll_*`, [`transmit`] and [`finish`]** give what is to be done next.
+/// - **`poll_*` and [`finish`]** give what is to be done next.
 ///
 /// # Order
 /// 1. While [`wants_input`]: give bytes to [`handle_input`], with the rest again until it takes none and gives no event,
 ///    or as many as [`direct_room`] says to [`handle_direct`]; the end of the stream to [`handle_eof`].
 /// 2. After each of these and each command: [`poll_event`] until it gives none.
-/// 3. Then send: [`transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
+/// 3. Then send: [`poll_transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
 ///    again, until neither has anything or the socket takes no more.
 /// 4. With everything sent: [`poll_upgraded`], [`poll_shutdown`].
 /// 5. Then [`finish`]: once it says how, the connection is to be closed and nothing more is to be called but getters.
@@ -58,7 +58,7 @@ enum Protocol {
 /// [`handle_file_failed`]: Connection::handle_file_failed
 /// [`handle_acknowledged`]: Connection::handle_acknowledged
 /// [`handle_timeout`]: Connection::handle_timeout
-/// [`transmit`]: Connection::transmit
+/// [`poll_transmit`]: Connection::poll_transmit
 /// [`finish`]: Connection::finish
 /// [`wants_input`]: Connection::wants_input
 /// [`direct_room`]: Connection::direct_room
@@ -158,6 +158,20 @@ impl Connection {
             Protocol::Http1(_) => true,
             Protocol::Raw(_) => false,
         }
+    }
+
+    /// Whether nothing waits to be sent, files apart.
+    #[inline]
+    pub fn is_all_sent(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_all_sent(),
+            Protocol::Raw(raw) => raw.is_all_sent(),
+        }
+    }
+
+    /// How many bytes of a raw connection wait to be sent.
+    pub fn raw_backlog(&self) -> usize {
+        self.raw().map_or(0, raw::Connection::backlog)
     }
 
     /// Why the connection ended.
@@ -274,7 +288,7 @@ impl Connection {
         }
     }
 
-    /// `count` bytes of `transmit` are with the kernel.
+    /// `count` bytes of `poll_transmit` are with the kernel.
     #[inline]
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
@@ -324,9 +338,9 @@ impl Connection {
         }
     }
 
-    /// Bytes to be sent now.
+    /// Bytes to be sent now. What a protocol gathers, to frame or to encrypt it together, it writes here.
     #[inline]
-    pub fn transmit(&self) -> &[u8] {
+    pub fn poll_transmit(&mut self, _cx: &mut Context) -> &[u8] {
         match &self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
             Protocol::Raw(raw) => raw.unsent(),

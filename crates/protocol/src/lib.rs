@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   handle_input ───►┌────────────┐──► events (requests, bodies)
-//!   handle_answer ──►│ Connection │──► transmit
+//!   handle_answer ──►│ Connection │──► poll_transmit
 //!   handle_timeout ─►└────────────┘──► poll_timeout, finish
 //! ```
 //! No socket, no clock, no thread, no `unsafe`: a connection is tested, fuzzed and counted in memory.

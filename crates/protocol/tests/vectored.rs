@@ -31,7 +31,7 @@ fn socket<'a>(limit: usize, wire: &'a mut Vec<u8>) -> impl FnMut(&[IoSlice<'_>])
 }
 
 fn drain(cx: &mut Context, connection: &mut Connection, wire: &mut Vec<u8>) {
-    let rest = connection.transmit().to_vec();
+    let rest = connection.poll_transmit(cx).to_vec();
     wire.extend_from_slice(&rest);
     if !rest.is_empty() {
         connection.handle_sent(cx, rest.len());
@@ -50,7 +50,7 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
     let mut cx = Context::new(Limits::default());
     let (mut connection, request_id) = asked(&mut cx, head);
     connection.handle_answer(&mut cx, request_id, answer(Payload::Full(BODY))).unwrap();
-    let copied = connection.transmit().to_vec();
+    let copied = connection.poll_transmit(&mut cx).to_vec();
     for stop in stops() {
         let (mut connection, request_id) = asked(&mut cx, head);
         let mut wire = Vec::new();
@@ -84,7 +84,7 @@ fn a_piece_is_the_same_wherever_the_socket_stops() {
         let (mut connection, request_id) = asked(&mut cx, head);
         connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
         let result = connection.handle_write(&mut cx, request_id, BODY);
-        let copied = connection.transmit().to_vec();
+        let copied = connection.poll_transmit(&mut cx).to_vec();
         for stop in stops() {
             let (mut connection, request_id) = asked(&mut cx, head);
             connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
@@ -108,6 +108,6 @@ fn an_answer_that_must_wait_is_kept() {
     let mut refuse = |_: &[IoSlice<'_>]| -> usize { panic!("an answer that waits for its turn is offered") };
     connection.handle_answer_vectored(&mut cx, second, answer(Payload::Full(BODY)), &mut refuse).unwrap();
     connection.handle_answer(&mut cx, first, answer(Payload::Full(b"one"))).unwrap();
-    let wire = connection.transmit().to_vec();
+    let wire = connection.poll_transmit(&mut cx).to_vec();
     assert!(wire.ends_with(BODY));
 }

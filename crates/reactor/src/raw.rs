@@ -100,7 +100,7 @@ impl Reactor {
         } else {
             self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;
         }
-        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
+        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.raw_backlog());
         if waiting > self.cx.high_water() {
             self.wait(slot, RequestId(0), Until::RawDrained);
         }

@@ -315,8 +315,8 @@ impl Reactor {
             return;
         }
         loop {
-            while !client.is_blocked && !client.connection.transmit().is_empty() {
-                let unsent = client.connection.transmit();
+            while !client.is_blocked && !client.connection.is_all_sent() {
+                let unsent = client.connection.poll_transmit(&mut self.cx);
                 match client.socket.write(unsent) {
                     Ok(count) => {
                         // A short write means that the kernel takes no more, and it will say when it does.
@@ -340,7 +340,7 @@ impl Reactor {
             let Some(known) = self.clients.get_mut(slot as usize) else { return };
             client = known;
             match sending {
-                Sending::Nothing if client.connection.transmit().is_empty() => break,
+                Sending::Nothing if client.connection.is_all_sent() => break,
                 Sending::Nothing => {}
                 Sending::Blocked => client.note_blocked(self.unacknowledged),
                 Sending::Unfinished => {
@@ -352,7 +352,7 @@ impl Reactor {
                 Sending::Broken => return self.close_client(slot),
             }
         }
-        if client.connection.transmit().is_empty() {
+        if client.connection.is_all_sent() {
             let owed = client.connection.owed() as u32;
             client.facts.set_written(client.requests.wrapping_sub(owed));
             if !client.waiters.is_empty() {

@@ -223,6 +223,11 @@ impl Connection {
     }
 
     #[inline]
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    #[inline]
     pub(crate) fn unsent(&self) -> &[u8] {
         self.output.unsent()
     }

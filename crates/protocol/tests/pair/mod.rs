@@ -271,10 +271,10 @@ impl Pair {
     }
 
     fn transmit(&mut self) {
-        if self.is_client_stuck || self.connection.transmit().is_empty() {
+        if self.is_client_stuck || self.connection.is_all_sent() {
             return;
         }
-        let bytes = self.connection.transmit().to_vec();
+        let bytes = self.connection.poll_transmit(&mut self.cx).to_vec();
         self.received.extend_from_slice(&bytes);
         self.log.extend(lines(&bytes));
         self.connection.handle_sent(&mut self.cx, bytes.len());
