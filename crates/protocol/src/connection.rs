@@ -36,17 +36,17 @@ enum Protocol {
 ///   [`handle_eof`], [`handle_sent`], [`handle_file_sent`], [`handle_file_failed`], [`handle_acknowledged`],
 ///   [`handle_timeout`].
 /// - **`handle_*` for the application** are its commands. One that comes too late, twice or for an unknown
-///   request changes nothing and says [`AnswerError::Stale`].
+///   request changes nothing and returns [`AnswerError::Stale`].
 /// - **`poll_*` and [`finish`]** give what is to be done next.
 ///
 /// # Order
 /// 1. While [`wants_input`]: give bytes to [`handle_input`], with the rest again until it takes none and gives no event,
-///    or as many as [`direct_room`] says to [`handle_direct`]; the end of the stream to [`handle_eof`].
+///    or up to [`direct_room`] bytes to [`handle_direct`]; the end of the stream to [`handle_eof`].
 /// 2. After each of these and each command: [`poll_event`] until it gives none.
 /// 3. Then send: [`poll_transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
 ///    again, until neither has anything or the socket takes no more.
 /// 4. With everything sent: [`poll_upgraded`], [`poll_shutdown`].
-/// 5. Then [`finish`]: once it says how, the connection is to be closed and nothing more is to be called but getters.
+/// 5. Then [`finish`]: once it gives a way, close the connection so; after that only getters may be called.
 /// 6. Else arm a timer for [`poll_timeout`], whose value any call may have changed, and call [`handle_timeout`] when it
 ///    has passed.
 ///

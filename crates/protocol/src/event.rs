@@ -86,7 +86,7 @@ pub enum Version {
 pub enum Expectation {
     /// Nothing.
     None,
-    /// A 100, which goes out when the body is first asked for.
+    /// A 100, which is sent when the body is first asked for.
     Continue,
     /// Something else: the answer should be 417, and the body must not be asked for.
     Other,

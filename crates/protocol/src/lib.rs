@@ -9,7 +9,8 @@
 //! No socket, no clock, no thread, no `unsafe`: a connection is tested, fuzzed and counted in memory.
 //!
 //! ```text
-//!   connection ──► http1, raw ──► body ──► http, output ──► answer, event, error, context, limits
+//!   connection ──► http1, raw ──► handoff, body ──► answer ──► output ──► context
+//!     ──► event, limits ──► http ──► error, timestamp
 //! ```
 //! Modules use only those to their right.
 //!

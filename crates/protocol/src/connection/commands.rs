@@ -128,9 +128,9 @@ impl Connection {
     }
 
     /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
-    pub fn revoke_credit(&mut self, cx: &Context, request_id: RequestId) {
+    pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
         if let Ok(http1) = self.http1_mut() {
-            http1.revoke_credit(cx, request_id);
+            http1.handle_revoke(cx, request_id);
         }
     }
 

@@ -148,7 +148,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(crate) fn revoke_credit(&mut self, cx: &Context, request_id: RequestId) {
+    pub(crate) fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
         if let Ok(body) = self.body_of(request_id)
             && body.is_asked()
         {
@@ -243,8 +243,8 @@ impl Connection {
         body.is_some_and(|body| body.request_id() == request_id && body.may_never_come())
     }
 
-    /// The body is over its limit, it was never asked for, and the answer says nothing of an error: the handler has
-    /// overlooked the body. An error status of the handler's own says more than a 413.
+    /// Whether the answer must be replaced by a 413: the body is over its limit and was never asked for, and the
+    /// answer isn't an error, which would say more than the 413.
     pub(super) fn must_refuse_body(&self, request_id: RequestId, status: u16) -> bool {
         let body = self.incoming.as_ref().map(|incoming| &incoming.body);
         body.is_some_and(|body| {
@@ -252,8 +252,8 @@ impl Connection {
         })
     }
 
-    /// Decides about the body of a request that has just been answered: the rest is read and dropped, or the
-    /// connection has to end after the answer, which is what true says.
+    /// Decides about the body of a request that has just been answered: the rest is read and dropped, or, which is
+    /// true, the connection has to end after the answer.
     pub(super) fn discard_body(&mut self, request_id: RequestId) -> bool {
         let Ok(body) = self.body_of(request_id) else { return false };
         if body.is_over() {

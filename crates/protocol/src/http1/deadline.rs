@@ -105,7 +105,7 @@ impl Connection {
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {
-                // Paused, or after a body that the application lets wait, the client isn't late.
+                // While reading is paused, or a body waits to be read by the application, the client isn't late.
                 Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
