@@ -18,34 +18,20 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod application;
 mod client;
-mod clock;
-mod command;
-mod expiry;
-mod facts;
-mod file;
-mod head_block;
-mod intake;
-mod listener;
-mod network;
-mod notice;
-mod raw;
+mod io;
 mod reactor;
-mod socket;
 mod threaded;
-mod timers;
-mod turn;
+mod time;
 
-pub use admission::{Admission, ConnectionLimits, Denial};
-pub use clock::Clock;
-pub use command::Gone;
-pub use expiry::Unacknowledged;
-pub use facts::{CLOSED_RD, CLOSED_RDWR, Facts};
-pub use head_block::HeadBlock;
-pub use intake::Place;
-pub use listener::{Address, Bind, ListenError, ListenerFacts};
-pub use network::{Network, NotANetwork};
-pub use notice::{Batch, Kind, RECORD_WORDS, flag};
-pub use raw::UpgradeError;
+pub use admission::{Admission, ConnectionLimits, Denial, Network, NotANetwork};
+pub use application::{Batch, CLOSED_RD, CLOSED_RDWR, Facts, HeadBlock, Kind, RECORD_WORDS, flag};
+pub use io::{Address, Bind, ListenError, ListenerFacts};
 pub use reactor::Reactor;
+pub use reactor::commands::answer::Gone;
+pub use reactor::commands::body::Place;
+pub use reactor::commands::raw::UpgradeError;
+pub use reactor::expire::Unacknowledged;
 pub use threaded::{BATCHES, Doorbell, Link, Notices, ReportPanic, start};
+pub use time::Clock;

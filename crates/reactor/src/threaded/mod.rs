@@ -28,12 +28,12 @@
 //! The queues are the standard library's, which take no lock as long as nobody blocks in them; here
 //! nobody does. The roster's lock is not on the path of a request.
 
-mod company;
+mod command_batch;
 mod doorbell;
-mod link;
-mod notices;
-mod orders;
-mod sleep;
+mod handle;
+mod notice_batch;
+mod park;
+mod siblings;
 mod thread;
 
 use std::io;
@@ -44,19 +44,19 @@ use std::sync::mpsc::{channel, sync_channel};
 use protocol::Limits;
 
 use crate::admission::{Admission, ConnectionLimits};
-use crate::expiry::Unacknowledged;
 use crate::reactor::Reactor;
-pub(crate) use company::{Company, Newcomer, Roster};
+use crate::reactor::expire::Unacknowledged;
 pub use doorbell::Doorbell;
-pub use link::Link;
-pub use notices::Notices;
-use sleep::Mailbox;
+pub use handle::Link;
+pub use notice_batch::Notices;
+use park::Mailbox;
+pub(crate) use siblings::{Company, Newcomer, Roster};
 use thread::IoThread;
 
 #[cfg(doc)]
-use crate::facts::Facts;
+use crate::application::Facts;
 #[cfg(doc)]
-use sleep::Sleep;
+use park::Sleep;
 
 /// Batches of notices of one thread. One is being filled, one is being handled, and the others wait
 /// for one or the other.

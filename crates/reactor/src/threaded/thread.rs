@@ -7,15 +7,15 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::listener::Listener;
-use crate::notice::Batch;
+use crate::application::Batch;
+use crate::io::Listener;
 use crate::reactor::Reactor;
 use crate::threaded::ReportPanic;
-use crate::threaded::company::Newcomer;
+use crate::threaded::command_batch::Orders;
 use crate::threaded::doorbell::Doorbell;
-use crate::threaded::notices::Notices;
-use crate::threaded::orders::Orders;
-use crate::threaded::sleep::Sleep;
+use crate::threaded::notice_batch::Notices;
+use crate::threaded::park::Sleep;
+use crate::threaded::siblings::Newcomer;
 
 /// What a thread is told.
 pub(crate) enum Message {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use protocol::{Connection, RequestId, Timestamp};
 
-use crate::facts::Facts;
-use crate::file::Region;
-use crate::intake::Intake;
-use crate::socket::Socket;
+use crate::application::Facts;
+use crate::io::Socket;
+use crate::reactor::commands::body::Intake;
+use crate::reactor::commands::file::Region;
 
 /// How long a connection whose last answer is sent is read on, so that bytes still under way from
 /// the peer don't turn the close into a reset that takes the answer with it. RFC 9112 §9.6.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use protocol::{AnswerError, Connection, Context, RequestId};
 
+use crate::application::Facts;
 use crate::client::{Client, Phase, Until};
-use crate::command::Gone;
-use crate::facts::Facts;
 use crate::reactor::Reactor;
+use crate::reactor::commands::answer::Gone;
 
 /// Why a connection wasn't taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use protocol::{Answer, AnswerError, Connection, Context, RequestId, Send};
 
+use crate::application::Facts;
+use crate::application::HeadBlock;
+use crate::application::{Kind, Notice};
 use crate::client::{Client, Phase, Until, Waiter};
-use crate::facts::Facts;
-use crate::head_block::HeadBlock;
-use crate::notice::{Kind, Notice};
 use crate::reactor::Reactor;
 
 /// Clients that may wait for the flush together. When an event goes to thousands of them, the first would

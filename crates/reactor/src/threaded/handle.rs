@@ -7,13 +7,13 @@ use std::thread::JoinHandle;
 use mio::Registry;
 use protocol::{Answer, RequestId};
 
-use crate::facts::Facts;
-use crate::listener::{Bind, ListenError, ListenerFacts};
+use crate::application::Facts;
+use crate::io::{Bind, ListenError, ListenerFacts};
 use crate::reactor::{Reactor, bind_registered};
-use crate::threaded::company::Roster;
-use crate::threaded::notices::{Notices, SLOT_BITS};
-use crate::threaded::orders::Orders;
-use crate::threaded::sleep::Mailbox;
+use crate::threaded::command_batch::Orders;
+use crate::threaded::notice_batch::{Notices, SLOT_BITS};
+use crate::threaded::park::Mailbox;
+use crate::threaded::siblings::Roster;
 use crate::threaded::thread::Message;
 
 /// Bytes of commands above which they are handed over at once, so that memory for them is reused.

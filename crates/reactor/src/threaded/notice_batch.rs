@@ -1,6 +1,6 @@
 //! A batch of notices on its way from a thread to the application.
 
-use crate::notice::{Batch, Kind, RECORD_WORDS, flag};
+use crate::application::{Batch, Kind, RECORD_WORDS, flag};
 
 /// Records in one batch.
 const RECORDS: usize = 256;

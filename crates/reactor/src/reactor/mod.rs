@@ -1,5 +1,9 @@
 //! The reactor itself: what it owns, listening, accepting, and the end of clients.
 
+pub(crate) mod commands;
+pub(crate) mod expire;
+mod turn;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -10,14 +14,14 @@ use protocol::{Connection, Context, Limits, RequestError, Timestamp};
 use slab::Slab;
 
 use crate::admission::{Admission, ConnectionLimits, Doorkeeper};
+use crate::application::Facts;
+use crate::application::{Kind, Notice};
 use crate::client::{Client, Phase, Until};
-use crate::clock::{Clock, unix_millis_now};
-use crate::expiry::Unacknowledged;
-use crate::facts::Facts;
-use crate::listener::{Bind, ListenError, Listener, ListenerFacts};
-use crate::notice::{Kind, Notice};
+use crate::io::{Bind, ListenError, Listener, ListenerFacts};
+use crate::reactor::expire::Unacknowledged;
 use crate::threaded::{Company, Newcomer};
-use crate::timers::Timers;
+use crate::time::Timers;
+use crate::time::{Clock, unix_millis_now};
 
 /// Token of the waker.
 pub(crate) const WAKER: Token = Token(usize::MAX);

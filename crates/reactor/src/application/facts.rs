@@ -21,9 +21,9 @@ use std::sync::{Arc, OnceLock};
 
 use protocol::Timestamp;
 
-use crate::clock::Clock;
-use crate::head_block::HeadBlock;
-use crate::listener::{Address, ListenerFacts};
+use crate::application::HeadBlock;
+use crate::io::{Address, ListenerFacts};
+use crate::time::Clock;
 
 /// Nobody watches this connection: its close is announced to no one.
 const OPEN: u8 = 0;

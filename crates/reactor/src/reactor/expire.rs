@@ -4,8 +4,8 @@ use std::os::fd::BorrowedFd;
 
 use protocol::Timestamp;
 
+use crate::application::Batch;
 use crate::client::{Client, Phase};
-use crate::notice::Batch;
 use crate::reactor::Reactor;
 
 /// Bytes of a socket that its peer hasn't acknowledged; None where the system doesn't tell.

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use protocol::Head;
 
-use crate::facts::Facts;
+use crate::application::Facts;
 
 const PREFIX: usize = 56;
 const FAMILY_V4: u32 = 4;
@@ -199,8 +199,8 @@ mod tests {
 
     use protocol::{Field, Span};
 
-    use crate::clock::Clock;
-    use crate::listener::{Address, ListenerFacts};
+    use crate::io::{Address, ListenerFacts};
+    use crate::time::Clock;
 
     fn span(start: u32, end: u32) -> Span {
         Span { start, end }

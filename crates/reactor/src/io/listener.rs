@@ -11,7 +11,7 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
-use crate::socket::{Socket, unmapped};
+use crate::io::socket::{Socket, unmapped};
 
 /// Silence after which the kernel asks whether a peer still exists: the only cure for peers that vanished.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);

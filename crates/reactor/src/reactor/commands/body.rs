@@ -13,11 +13,11 @@ use std::collections::VecDeque;
 
 use protocol::{Connection, Context, Credit, Event, RequestId, Trailers};
 
+use crate::application::head_block;
+use crate::application::{Kind, Notice, flag};
 use crate::client::Client;
-use crate::command::Gone;
-use crate::head_block;
-use crate::notice::{Kind, Notice, flag};
 use crate::reactor::Reactor;
+use crate::reactor::commands::answer::Gone;
 
 /// Bytes that are received at once, so that others have their turn.
 const LONGEST_READ: usize = 1024 * 1024;

@@ -7,6 +7,8 @@
 //!
 //! The counts are one server's. On threads each reactor looks for idle connections among its own.
 
+mod network;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{RequestError, Timestamp};
 
+pub use network::{Network, NotANetwork};
+
+use crate::application::{Kind, Notice};
 use crate::client::{Client, Phase};
-use crate::network::Network;
-use crate::notice::{Kind, Notice};
 use crate::reactor::Reactor;
 use crate::threaded::Newcomer;
 

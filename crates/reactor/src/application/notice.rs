@@ -6,8 +6,8 @@
 
 use protocol::{Expectation, Method, Pieces, Request, RequestId, Version};
 
-use crate::facts::Facts;
-use crate::head_block;
+use crate::application::Facts;
+use crate::application::head_block;
 
 /// Words in one record.
 pub const RECORD_WORDS: usize = 8;

@@ -5,10 +5,10 @@ use std::io;
 
 use protocol::RequestId;
 
-use crate::command::Gone;
-use crate::notice::{Kind, Notice};
+use crate::application::{Kind, Notice};
+use crate::io::Socket;
 use crate::reactor::Reactor;
-use crate::socket::Socket;
+use crate::reactor::commands::answer::Gone;
 
 /// Bytes of a file that one visit sends, so that a fast download doesn't hold up everybody else. A file
 /// that isn't in the cache is read from the disk here, which is another reason to do it in portions.

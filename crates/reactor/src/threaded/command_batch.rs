@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use protocol::{Answer, Payload, RequestId};
 
-use crate::notice::Kind;
+use crate::application::Kind;
 use crate::reactor::Reactor;
 
 /// Memory for bytes that one long body has grown beyond this is given back.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use protocol::{CloseReason, Context, Event, Finish};
 
+use crate::application::CLOSED_RD;
+use crate::application::{Batch, Kind, Notice, flag};
 use crate::client::{Client, LINGER_MILLIS, Phase, Until};
-use crate::facts::CLOSED_RD;
-use crate::file::Sending;
-use crate::intake::{End, Intake};
-use crate::notice::{Batch, Kind, Notice, flag};
+use crate::reactor::commands::body::{End, Intake};
+use crate::reactor::commands::file::Sending;
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
 
 /// Requests that one connection may hand over in one turn, so that a long pipeline doesn't crowd out others.

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::facts::Facts;
-use crate::listener::ListenerFacts;
-use crate::socket::Socket;
-use crate::threaded::sleep::Mailbox;
+use crate::application::Facts;
+use crate::io::ListenerFacts;
+use crate::io::Socket;
+use crate::threaded::park::Mailbox;
 use crate::threaded::thread::Message;
 
 /// A connection that was just accepted.
