@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use app::{App, GET, Peer};
 use protocol::Limits;
-use reactor::{Admission, ConnectionLimits, Denial, Kind};
+use reactor::{Admission, ConnectionLimits, Kind, Rejection};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Loopback addresses are counted like any others.
@@ -113,8 +113,8 @@ fn with_none_idle_a_new_connection_is_closed_without_a_byte() {
     let requests = [app.next(Kind::Request), app.next(Kind::Request)];
     let mut refused = app.connect();
     assert_eq!(app.ends(&mut refused), "");
-    let denied = app.next(Kind::Denied);
-    assert_eq!((denied.detail, denied.count), (Denial::Total as u32, 1));
+    let denied = app.next(Kind::Rejected);
+    assert_eq!((denied.detail, denied.count), (Rejection::Total as u32, 1));
     assert_eq!(denied.bytes, b"127.0.0.1");
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
     for (request, peer) in requests.iter().zip(&mut busy) {
@@ -134,8 +134,8 @@ fn a_storm_of_refusals_is_told_once() {
         app.ends(&mut refused);
     }
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 50)));
-    app.next(Kind::Denied);
-    assert!(app.inbox.iter().filter(|seen| seen.is(Kind::Denied)).count() <= 1);
+    app.next(Kind::Rejected);
+    assert!(app.inbox.iter().filter(|seen| seen.is(Kind::Rejected)).count() <= 1);
     app.respond(&request, "done");
 }
 
@@ -164,8 +164,8 @@ fn an_address_that_is_busy_with_its_share_is_told_so() {
     let answer = app.ends(&mut refused);
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("\r\ndate: "), "{answer}");
-    let denied = app.next(Kind::Denied);
-    assert_eq!((denied.detail, denied.bytes), (Denial::PerAddress as u32, b"127.0.0.1".to_vec()));
+    let denied = app.next(Kind::Rejected);
+    assert_eq!((denied.detail, denied.bytes), (Rejection::PerAddress as u32, b"127.0.0.1".to_vec()));
     // Others are none the worse for it.
     connect_from(&mut app, "127.0.0.2");
     app.respond(&request, "done");

@@ -7,7 +7,7 @@ mod memory;
 
 use app::{App, GET};
 use protocol::{Answer, Limits, Payload, RequestId};
-use reactor::{Gone, Kind};
+use reactor::{Kind, Stale};
 
 fn answer(body: &[u8]) -> Answer<'_> {
     Answer { status: 200, reason: None, fields: b"", payload: Payload::Full(body), close: false }
@@ -69,9 +69,9 @@ fn an_answer_twice_late_or_to_nobody_changes_nothing() {
     let request = app.next(Kind::Request);
     let (slot, request_id) = (request.slot, request.request_id());
     app.respond(&request, "once");
-    assert_eq!(app.reactor.respond(slot, request_id, answer(b"twice")), Err(Gone));
-    assert_eq!(app.reactor.respond(slot, RequestId(1 << 40), answer(b"invented")), Err(Gone));
-    assert_eq!(app.reactor.respond(999, request_id, answer(b"elsewhere")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"twice")), Err(Stale));
+    assert_eq!(app.reactor.respond(slot, RequestId(1 << 40), answer(b"invented")), Err(Stale));
+    assert_eq!(app.reactor.respond(999, request_id, answer(b"elsewhere")), Err(Stale));
     app.receives(&mut peer, "once");
     drop(peer);
     app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
@@ -80,7 +80,7 @@ fn an_answer_twice_late_or_to_nobody_changes_nothing() {
     other.sends(GET);
     let second = app.next(Kind::Request);
     assert_eq!(second.slot, slot);
-    assert_eq!(app.reactor.respond(slot, request_id, answer(b"stale")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"stale")), Err(Stale));
     app.respond(&second, "right");
     app.receives(&mut other, "right");
 }
@@ -177,7 +177,7 @@ mod files {
         let (slot, request_id) = open(&mut app, &mut peer, 4 + 4_999_000 + 4);
         app.reactor.write(slot, request_id, b"<<<<").unwrap();
         app.reactor.send_file(slot, request_id, file, 1000, 4_999_000).unwrap();
-        assert_eq!(app.reactor.write(slot, request_id, b">>>>"), Err(Gone), "the file comes first");
+        assert_eq!(app.reactor.write(slot, request_id, b">>>>"), Err(Stale), "the file comes first");
         app.until("the file", |app| {
             let _ =
                 app.reactor.write(slot, request_id, b">>>>").map(|_| app.reactor.end(slot, request_id, b""));

@@ -7,7 +7,7 @@ mod memory;
 
 use app::{App, GET, UPGRADE};
 use protocol::{Answer, Limits, Payload};
-use reactor::{Gone, Kind, UpgradeError};
+use reactor::{Kind, Stale, UpgradeError};
 
 #[test]
 fn a_body_comes_as_far_as_there_is_memory_for_it() {
@@ -22,12 +22,12 @@ fn a_body_comes_as_far_as_there_is_memory_for_it() {
     app.lend(&request, 100, false).unwrap();
     assert_eq!(app.next(Kind::Body).bytes, b"34");
     app.lend(&request, 100, false).unwrap();
-    assert_eq!(app.lend(&request, 100, false), Err(Gone), "one at a time");
+    assert_eq!(app.lend(&request, 100, false), Err(Stale), "one at a time");
     app.returned.1.try_recv().unwrap();
     peer.sends("56789");
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"56789"[..], true));
-    assert_eq!(app.lend(&request, 100, false), Err(Gone), "nothing is left");
+    assert_eq!(app.lend(&request, 100, false), Err(Stale), "nothing is left");
     app.respond(&request, "done");
     app.receives(&mut peer, "done");
 }
@@ -59,7 +59,7 @@ fn memory_is_asked_for_when_something_has_come() {
     app.next(Kind::BodyReady);
     app.respond(&other, "early");
     app.receives(&mut silent, "early");
-    assert_eq!(app.reactor.await_body(other.slot, other.request_id(), true), Err(Gone));
+    assert_eq!(app.reactor.await_body(other.slot, other.request_id(), true), Err(Stale));
     silent.sends(GET);
     app.next(Kind::Request);
 }
@@ -182,7 +182,7 @@ fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first(
     let second = app.next(Kind::Request);
     let (slot, client) = (second.slot, second.client);
     app.reactor.upgrade(slot, second.request_id(), Some(b"upgrade: echo\r\n")).unwrap();
-    assert_eq!(app.reactor.upgrade(slot, second.request_id(), None), Err(UpgradeError::Gone));
+    assert_eq!(app.reactor.upgrade(slot, second.request_id(), None), Err(UpgradeError::Stale));
     app.respond(&first, "first");
     assert_eq!(app.next(Kind::Upgraded).id, second.id);
     app.receives(&mut peer, "firstHTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n");
@@ -204,7 +204,7 @@ fn both_sides_of_a_raw_connection_end_by_themselves() {
     app.next(Kind::Upgraded);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.end_raw(slot, client).unwrap();
-    assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Gone));
+    assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Stale));
     assert_eq!(app.ends(&mut peer), "bye");
     peer.sends("still here");
     raw_bytes(&mut app, slot, client, b"still here");
@@ -240,7 +240,7 @@ fn a_connection_waits_for_its_driver_and_can_be_handed_on() {
     assert!(app.inbox.is_empty(), "nothing is read: {:?}", app.inbox);
     assert_eq!(app.reactor.watch_accepted(slot, client).map(|facts| facts.id()), Some(client));
     app.reactor.take_raw(slot, client).unwrap();
-    assert_eq!(app.reactor.take_raw(slot, client), Err(Gone));
+    assert_eq!(app.reactor.take_raw(slot, client), Err(Stale));
     raw_bytes(&mut app, slot, client, b"PING\r\n");
     app.reactor.serve(slot, client, b"GET /unread HTTP/1.1\r\n").unwrap();
     peer.sends("Host: a\r\n\r\n");

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use memory::Memory;
 use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{
-    Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag,
-    start,
+    Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Notices, RECORD_WORDS, ThreadHandle,
+    flag, start,
 };
 
 /// What is waited for comes at once or never; a busy machine is given this long.
@@ -46,7 +46,7 @@ impl Seen {
 
 /// The application's side: its memory, and what rings for it.
 struct App {
-    links: Vec<Link>,
+    links: Vec<ThreadHandle>,
     doorbell: Arc<Doorbell>,
     rung: Receiver<()>,
     address: SocketAddr,
@@ -86,7 +86,7 @@ impl App {
                 }
             }
         }
-        self.links.iter_mut().for_each(Link::hand_over);
+        self.links.iter_mut().for_each(ThreadHandle::hand_over);
     }
 
     fn unpack(&mut self, thread: usize, mut notices: Box<Notices>) -> Vec<Seen> {
@@ -123,7 +123,7 @@ impl App {
     fn respond(&mut self, slot: u32, request_id: u64, body: &[u8]) {
         let payload = Payload::Full(body);
         let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
-        let (thread, slot) = Link::split(slot);
+        let (thread, slot) = ThreadHandle::split(slot);
         if let Some(link) = self.links.get_mut(thread) {
             link.respond(slot, RequestId(request_id), &answer, false);
         }
@@ -184,7 +184,7 @@ fn connections_are_spread_evenly() {
         let mut seen = 0;
         while seen < 60 {
             app.round(&mut |_, request| {
-                *by_thread.entry(Link::split(request.slot).0).or_insert(0) += 1;
+                *by_thread.entry(ThreadHandle::split(request.slot).0).or_insert(0) += 1;
                 seen += 1;
             });
         }
@@ -202,7 +202,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
         let mut thread = None;
         while thread.is_none() {
             app.round(&mut |app, request| {
-                thread = Some(Link::split(request.slot).0);
+                thread = Some(ThreadHandle::split(request.slot).0);
                 app.respond(request.slot, request.id, b"");
             });
         }
@@ -224,7 +224,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
     while thread.is_none() {
         app.round(&mut |_, seen| {
             if seen.is(Kind::Request) {
-                thread = Some(Link::split(seen.slot).0);
+                thread = Some(ThreadHandle::split(seen.slot).0);
             }
         });
     }
@@ -271,7 +271,7 @@ fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
                 app.respond(number(1 << 26) as u32, 1 << 45, b"invented");
             }
         }
-        app.links.iter_mut().for_each(Link::hand_over);
+        app.links.iter_mut().for_each(ThreadHandle::hand_over);
         if seen < CLIENTS * ROUNDS * PIPELINED {
             if app.rung.try_recv().is_err() {
                 thread::yield_now();
@@ -329,7 +329,7 @@ fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
             answer(&mut app, request);
         }
     }
-    app.links.iter_mut().for_each(Link::hand_over);
+    app.links.iter_mut().for_each(ThreadHandle::hand_over);
     while seen < CLIENTS * PIPELINED {
         app.round(&mut |app, request| {
             seen += 1;
@@ -354,7 +354,7 @@ fn bodies_of_any_size_come_whole() {
         while received.is_none() {
             app.round(&mut |app, seen| {
                 if seen.is(Kind::Request) && seen.body.is_empty() {
-                    let (thread, slot) = Link::split(seen.slot);
+                    let (thread, slot) = ThreadHandle::split(seen.slot);
                     let request_id = RequestId(seen.id);
                     let memory = Memory::boxed(size, &back);
                     app.links[thread].run(slot, &[], move |reactor, _| {
@@ -429,7 +429,7 @@ fn facts_are_found_while_a_client_is_open() {
         app.round(&mut |_, seen| requests.push(seen));
     }
     for request in &requests {
-        let (thread, slot) = Link::split(request.slot);
+        let (thread, slot) = ThreadHandle::split(request.slot);
         let facts = app.links[thread].facts(slot, request.client).unwrap();
         assert!(facts.watch());
         assert_eq!((facts.id(), facts.pending_responses()), (request.client, 1));
@@ -439,7 +439,7 @@ fn facts_are_found_while_a_client_is_open() {
     for request in &requests {
         app.respond(request.slot, request.id, b"");
     }
-    app.links.iter_mut().for_each(Link::hand_over);
+    app.links.iter_mut().for_each(ThreadHandle::hand_over);
     let mut closed = Vec::new();
     while closed.len() < 4 {
         app.round(&mut |_, seen| {
@@ -449,7 +449,7 @@ fn facts_are_found_while_a_client_is_open() {
         });
     }
     for request in requests {
-        let (thread, slot) = Link::split(request.slot);
+        let (thread, slot) = ThreadHandle::split(request.slot);
         assert!(closed.contains(&request.client));
         assert!(app.links[thread].facts(slot, request.client).is_none());
     }

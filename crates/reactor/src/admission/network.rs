@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Addresses that say nothing about who is behind them, or belong to whoever runs the server: loopback, private
-/// (RFC 1918, RFC 4193), shared by a carrier's customers (RFC 6598), and of one link (RFC 3927, RFC 4291).
+/// Addresses that don't identify a client, or belong to the server's operator: loopback, private (RFC 1918,
+/// RFC 4193), shared by a carrier's customers (RFC 6598), and link-local (RFC 3927, RFC 4291).
 const LOCAL: [&str; 9] = [
     "127.0.0.0/8",
     "::1",
@@ -18,10 +18,10 @@ const LOCAL: [&str; 9] = [
     "fc00::/7",
 ];
 
-/// A network, as in `192.0.2.0/24`; an address alone is a network of one.
+/// A network, as in `192.0.2.0/24`; an address alone is a network of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
-    /// IPv4 addresses as mapped ones, so that one comparison serves both families.
+    /// IPv4 addresses in their mapped form, so that one comparison serves both families.
     address: u128,
     mask: u128,
 }
@@ -46,7 +46,7 @@ fn bits(ip: IpAddr) -> u128 {
     .to_bits()
 }
 
-/// What was given is no network.
+/// The text isn't a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotANetwork(pub String);
 
@@ -91,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_the_addresses_that_begin_like_it() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         assert!(is_in("192.0.2.0/24", "192.0.2.255"));
         assert!(!is_in("192.0.2.0/24", "192.0.3.0"));
-        assert!(is_in("192.0.2.77/24", "192.0.2.1"), "bits behind the prefix don't count");
+        assert!(is_in("192.0.2.77/24", "192.0.2.1"), "bits behind the prefix are ignored");
         assert!(is_in("192.0.2.1", "192.0.2.1"));
         assert!(!is_in("192.0.2.1", "192.0.2.2"));
         assert!(is_in("0.0.0.0/0", "203.0.113.9"));
@@ -104,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn families_are_not_mixed_up() {
+    fn a_network_of_one_family_contains_no_address_of_the_other() {
         assert!(!is_in("0.0.0.0/0", "2001:db8::1"));
         assert!(!is_in("192.0.2.0/24", "::c000:201"));
     }
 
     #[test]
-    fn what_is_no_network_is_refused_by_name() {
+    fn the_error_names_the_text_that_is_not_a_network() {
         for text in [
             "",
             "/",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn local_networks_are_those_that_are_routed_nowhere() {
+    fn local_networks_are_those_that_are_not_routed_globally() {
         let local = Network::local();
         let is_local = |ip: &str| local.iter().any(|network| network.contains(ip.parse().unwrap()));
         for ip in [

@@ -1,33 +1,31 @@
-//! What is known about one connection, readable from any thread.
+//! The facts of one connection, readable from any thread.
 //!
-//! The application asks for a client's addresses, counters, status and deadline at any moment, also
-//! after the connection has gone, and on another thread than the reactor's when there is one. So
-//! these few words live in a block of their own that outlives the socket. Each has one writer:
+//! The application reads a client's addresses, counters, status and deadline at any time, also after the
+//! connection was closed, and perhaps on another thread than the reactor's. So these few words live in a block
+//! that outlives the socket. Each has one writer:
 //!
 //! | word | writer |
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
 //! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
-//! | `floor` | the application's side; the reactor when it closes, after which nobody reads it |
+//! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
-//! Nothing else is published through these words, so every access is relaxed; only `life` orders. With
-//! the reactor on another thread the application sees them change when that thread comes to it.
+//! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on another
+//! thread the application sees each change a little later.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use protocol::Timestamp;
 
-use crate::application::HeadBlock;
 use crate::io::{Address, ListenerFacts};
 use crate::time::Clock;
 
-/// Nobody watches this connection: its close is announced to no one.
+/// Its close isn't announced: the application has no object for it.
 const OPEN: u8 = 0;
-/// The application holds an object for it and is to be told of its close.
+/// Its close is announced: the application has an object for it.
 const WATCHED: u8 = 1;
 /// It is closed.
 const CLOSED: u8 = 2;
@@ -82,14 +80,16 @@ impl Facts {
         }
     }
 
-    /// Facts of a client that has gone, made anew from the head block of one of its requests.
-    pub fn of_gone(slot: u32, head: &HeadBlock<'_>, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
-        let index = head.listener();
-        let unknown = || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index });
-        let listener = listener.unwrap_or_else(unknown);
-        let facts = Facts::new(head.client_id(), slot, head.remote(), listener, Clock::start());
+    /// The facts of a client that is closed already.
+    pub(super) fn closed(
+        id: u64,
+        slot: u32,
+        remote: Option<SocketAddr>,
+        listener: Arc<ListenerFacts>,
+    ) -> Facts {
+        let facts = Facts::new(id, slot, remote, listener, Clock::start());
         facts.close();
-        Arc::new(facts)
+        facts
     }
 
     /// Unique in the process, counted from 1, never given twice.
@@ -97,7 +97,7 @@ impl Facts {
         self.id
     }
 
-    /// Place in the reactor's client table; may be taken by another connection after the close.
+    /// Index in the reactor's client table; another connection may have it after the close.
     pub fn slot(&self) -> u32 {
         self.slot
     }
@@ -111,7 +111,7 @@ impl Facts {
         }
     }
 
-    /// The address the connection arrived on: concrete where it is known, else the listener's.
+    /// The address at which the connection was accepted: the socket's where it is known, else the listener's.
     pub fn local(&self) -> Address {
         match self.local.get() {
             Some(address) => Address::Internet(*address),
@@ -134,7 +134,7 @@ impl Facts {
     }
 
     pub(crate) fn set_local(&self, address: SocketAddr) {
-        // A second writer can only bring the same address.
+        // A second call can only bring the same address.
         let _ = self.local.set(address);
     }
 
@@ -147,12 +147,12 @@ impl Facts {
         self.status.fetch_or(bits, Relaxed);
     }
 
-    /// The end of the peer's side is to be read, and told, again.
+    /// Takes back [`CLOSED_RD`]: the end of the peer's bytes is read, and announced, once more.
     pub(crate) fn forget_peer_closed(&self) {
         self.status.fetch_and(!CLOSED_RD, Relaxed);
     }
 
-    /// Asks that the close be announced. False when the connection is closed already.
+    /// Requests that the close be announced. False when the connection is closed already.
     pub fn watch(&self) -> bool {
         match self.life.compare_exchange(OPEN, WATCHED, AcqRel, Acquire) {
             Ok(_) => true,
@@ -164,7 +164,7 @@ impl Facts {
         self.life.load(Acquire) == WATCHED
     }
 
-    /// Marks it closed; says whether somebody watches.
+    /// Marks it closed; true when the close must be announced.
     pub(crate) fn close(&self) -> bool {
         self.status.store(CLOSED_RDWR, Relaxed);
         self.phase.store(0, Relaxed);
@@ -172,17 +172,17 @@ impl Facts {
         self.life.swap(CLOSED, AcqRel) == WATCHED
     }
 
-    /// True once the reactor has closed it.
+    /// Whether the reactor has closed it.
     pub fn is_closed(&self) -> bool {
         self.life.load(Acquire) == CLOSED
     }
 
-    /// A request was handed to the application.
+    /// A request was passed to the application.
     pub(crate) fn on_dispatched(&self) {
         self.dispatched.store(self.dispatched.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// A handler has given its answer.
+    /// A handler has returned its answer.
     pub(crate) fn on_returned(&self) {
         self.returned.store(self.returned.load(Relaxed).wrapping_add(1), Relaxed);
     }
@@ -195,12 +195,12 @@ impl Facts {
         self.written.store(requests, Relaxed);
     }
 
-    /// Requests whose body is still being read.
+    /// Requests whose body is still being received.
     pub fn pending_requests(&self) -> u32 {
         if self.is_closed() { 0 } else { self.receiving.load(Relaxed) }
     }
 
-    /// Requests dispatched whose answer is not wholly written; 0 after the close.
+    /// Requests whose answer isn't completely written; 0 after the close.
     pub fn pending_responses(&self) -> u32 {
         if self.is_closed() {
             return 0;
@@ -208,7 +208,7 @@ impl Facts {
         self.dispatched.load(Relaxed).wrapping_sub(self.written.load(Relaxed))
     }
 
-    /// Handlers that were called and have not answered yet; 0 after the close.
+    /// Requests that were dispatched and not answered yet; 0 after the close.
     pub fn running_handlers(&self) -> u32 {
         if self.is_closed() {
             return 0;
@@ -237,7 +237,7 @@ impl Facts {
         }
     }
 
-    /// Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored.
+    /// Moves the expiration to a later Unix time, in seconds; an earlier one than the present is ignored.
     pub fn extend_expiration(&self, unix_seconds: f64) {
         if self.is_closed() || !unix_seconds.is_finite() {
             return;

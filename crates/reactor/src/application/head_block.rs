@@ -1,7 +1,7 @@
 //! A request's head as one block of bytes that the application can keep and read lazily.
 //!
-//! The block is copied once, from the receive buffer into memory of the application's; whoever asks
-//! for a field later reads it there. It refers to nothing outside itself, so it can be moved.
+//! The block is copied once, from the receive buffer into the application's memory, where fields are read later.
+//! It refers to nothing outside itself, so it can be moved.
 //!
 //! ```text
 //!  0  length of the block     16  start of the target    32  listener
@@ -12,13 +12,16 @@
 //!                                                         …   the head's bytes, as received
 //! ```
 //! All are unsigned 32-bit words in native byte order; starts of parts count from the head's first
-//! byte. The peer's address is here so that it can still be told when the client has gone.
+//! byte. The peer's address is included so that it is known after the client has closed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use protocol::Head;
 
-use crate::application::Facts;
+use super::facts::Facts;
+use crate::io::{Address, ListenerFacts};
 
 const PREFIX: usize = 56;
 const FAMILY_V4: u32 = 4;
@@ -79,15 +82,15 @@ fn encode_peer(peer: Option<SocketAddr>) -> (u32, [u8; 16]) {
     (u32::from(peer.port()) | family << 16, address)
 }
 
-/// A block found in the application's memory. Nothing in it is trusted: a block that was overwritten
-/// gives wrong answers or none, never a read outside of it.
+/// A block in the application's memory. Its content isn't trusted: an overwritten block gives wrong results or
+/// none, but never a read outside of it.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadBlock<'a> {
     block: &'a [u8],
 }
 
 impl<'a> HeadBlock<'a> {
-    /// The block at byte `at` of `memory`; None when there is none within its bounds.
+    /// The block at byte `at` of `memory`; None when it would end outside.
     pub fn at(memory: &'a [u8], at: usize) -> Option<HeadBlock<'a>> {
         let rest = memory.get(at..)?;
         let len = word(rest, 0)? as usize;
@@ -114,6 +117,15 @@ impl<'a> HeadBlock<'a> {
         word(self.block, 32).unwrap_or(0)
     }
 
+    /// The facts of the client that sent the request, which is closed and had this slot. `listener` is the one that
+    /// accepted it, if it is known.
+    pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
+        let unknown =
+            || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: self.listener() });
+        let listener = listener.unwrap_or_else(unknown);
+        Arc::new(Facts::closed(self.client_id(), slot, self.remote(), listener))
+    }
+
     /// The peer's address; None for a unix socket's unnamed peer.
     pub fn remote(&self) -> Option<SocketAddr> {
         let origin = word(self.block, 36)?;
@@ -136,7 +148,7 @@ impl<'a> HeadBlock<'a> {
         self.part(word(self.block, 16)?, word(self.block, 20)?)
     }
 
-    /// Where name and value of each field lie.
+    /// The entries of all fields: start and length of name and value.
     fn table(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let count = word(self.block, 28).unwrap_or(0) as usize;
         self.block.get(PREFIX..).unwrap_or(&[]).chunks_exact(FIELD).take(count)
@@ -158,10 +170,10 @@ impl<'a> HeadBlock<'a> {
         lines(self.fields())
     }
 
-    /// Value of the first field with this name, in whatever letter case.
+    /// Value of the first field with this name, in any letter case.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
         let len = name.len() as u32;
-        // Few names have the same length, so few are looked at.
+        // Few names have the same length, so few are compared.
         let is_named = |entry: &&[u8]| {
             word(entry, 4) == Some(len)
                 && word(entry, 0)
@@ -178,7 +190,7 @@ impl<'a> HeadBlock<'a> {
     }
 }
 
-/// Names and values in turn, each ended by a line feed, which neither can hold.
+/// Names and values in turn, each ended by a line feed, which neither can contain.
 pub(crate) fn lines<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let mut lines = Vec::new();
     for part in fields.flat_map(|(name, value)| [name, value]) {
@@ -195,11 +207,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-
     use protocol::{Field, Span};
 
-    use crate::io::{Address, ListenerFacts};
     use crate::time::Clock;
 
     fn span(start: u32, end: u32) -> Span {
@@ -226,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back() {
+    fn a_block_reads_back_as_it_was_written() {
         let memory = example();
         let block = HeadBlock::at(&memory, 5).unwrap();
         assert_eq!(block.client_id(), 0x1_0000_0002);
@@ -240,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_block_is_never_read_beyond_its_end() {
+    fn an_overwritten_block_is_never_read_beyond_its_end() {
         for at in 0..example().len() {
             let mut memory = example();
             memory[at] = 0xff;

@@ -1,20 +1,19 @@
-//! Notices: what the reactor tells the application, written into memory of the application's.
+//! Notices: events for the application, written into its memory.
 //!
-//! A turn fills one [`Batch`]: fixed records of eight words, and the bytes they refer to. Nothing
-//! is called back, so nothing is re-entrant. The same batch serves an application on this thread
-//! and one on another.
+//! A turn fills one [`Batch`]: fixed records of eight words, and the bytes they refer to. There are no callbacks,
+//! so no code is re-entrant. The same batch serves an application on this thread and one on another.
 
 use protocol::{Expectation, Method, Pieces, Request, RequestId, Version};
 
-use crate::application::Facts;
-use crate::application::head_block;
+use super::facts::Facts;
+use super::head_block;
 
 /// Words in one record.
 pub const RECORD_WORDS: usize = 8;
 
-/// Longest body that is copied into the batch's bytes; a longer one travels in memory of its own.
+/// Longest body that is copied into the batch's bytes; a longer one gets its own allocation.
 const SMALL_BODY: usize = 4096;
-/// With fewer bytes than this left, a batch takes no further client's requests.
+/// With fewer bytes than this left, no further client's requests are added to a batch.
 const PIPELINE_BYTES: usize = 4096;
 
 /// Flags of [`Kind::Request`], shifted by 16 in the record's first word.
@@ -27,7 +26,7 @@ pub mod flag {
     pub const HTTP10: u32 = 4;
     /// An upgrade was asked for.
     pub const UPGRADE: u32 = 8;
-    /// The connection stays open after the answer, as far as the client is concerned.
+    /// The client lets the connection stay open after the answer.
     pub const KEEP_ALIVE: u32 = 16;
     /// The client waits for a 100 before it sends the body.
     pub const EXPECTS_CONTINUE: u32 = 32;
@@ -35,38 +34,38 @@ pub mod flag {
     pub const LARGE: u32 = 64;
     /// The head block is entry [4] of the batch's large pieces: the batch's bytes were used up.
     pub const SPILLED: u32 = 128;
-    /// The body is larger than its limit, by the head's own word.
+    /// The body is larger than its limit, by its Content-Length.
     pub const OVER: u32 = 2048;
-    /// The last piece of a body; the peer of a raw connection has closed its side.
+    /// The last piece of a body; on a raw connection, the end of the peer's bytes.
     pub const END: u32 = 256;
     /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
     pub const TRAILERS: u32 = 512;
-    /// The client expects what can't be met.
+    /// The Expect field has another value than 100-continue.
     pub const EXPECTS_OTHER: u32 = 1024;
 }
 
-/// What a record tells; the low byte of its first word.
+/// What a record is about; the low byte of its first word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
     /// A request: [2, 3] request id, [4] head block, [5, 6] body, [7] listener.
     Request = 1,
-    /// The memory lent for a body is given back: [2, 3] request id, [7] bytes in it.
+    /// The buffer provided for a body is returned: [2, 3] request id, [7] bytes in it.
     Body = 2,
-    /// Bytes have come of the body that was asked for: [2, 3] request id, [7] about how many.
+    /// Bytes of a requested body have arrived: [2, 3] request id, [7] about how many.
     BodyReady = 19,
-    /// The body is larger than its limit: [2, 3] request id, [4] how often that had been raised.
+    /// The body is larger than its limit: [2, 3] request id, [4] how often the limit was raised before.
     BodyLimit = 3,
-    /// The body can't be had: [2, 3] request id, [4] the status that says why; 0 when it was asked for too late,
-    /// which could not be said at once.
+    /// The body can't be received: [2, 3] request id, [4] the status that says why; 0 when the command that
+    /// requested it came too late, on another thread than the application's.
     BodyFailed = 4,
-    /// The client has left: [2, 3] request id.
+    /// The client is closed and the request was open: [2, 3] request id.
     Aborted = 5,
-    /// The client has closed its sending side with the request open: [2, 3] request id.
+    /// The client has closed its sending side while the request was open: [2, 3] request id.
     HalfClosed = 6,
     /// The answer has been handed to the kernel: [2, 3] request id.
     Written = 7,
-    /// A stream of answer bytes may go on: [2, 3] request id.
+    /// A streamed answer can be written to again: [2, 3] request id.
     Drained = 8,
     /// A watched client is closed: [2, 3] its id.
     Closed = 9,
@@ -76,33 +75,33 @@ pub enum Kind {
     Idle = 11,
     /// A request was refused: [2, 3] the client's id, [5, 6] a text that says why.
     Refused = 12,
-    /// A connection waits for its driver: [2, 3] the client's id, [7] listener.
+    /// A new connection waits for its driver: [2, 3] the client's id, [7] listener.
     Accepted = 13,
-    /// The connection is the application's: [2, 3] the request id of the request behind which it became so.
+    /// The connection is raw from now on: [2, 3] id of the request that was upgraded.
     Upgraded = 14,
     /// Bytes of a raw connection: [2, 3] the client's id, [5, 6] bytes.
     Raw = 15,
-    /// A raw connection may be written to again: [2, 3] the client's id.
+    /// A raw connection can be written to again: [2, 3] the client's id.
     RawDrained = 16,
-    /// A file in an answer was shorter than the answer needed it to be, or couldn't be read: [2, 3] request id.
+    /// A file in an answer is shorter than declared, or can't be read: [2, 3] request id.
     FileFailed = 17,
-    /// An answer came too late, which could not be said at once: [2, 3] request id.
+    /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
-    /// Connections were refused: [4] which limit (0 in all, 1 of one address), [5, 6] the address of the last one,
-    /// [7] how many.
-    Denied = 20,
+    /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the last
+    /// one, [7] how many.
+    Rejected = 20,
 }
 
-/// A notice that waits for the next batch.
+/// A notice that isn't in a batch yet.
 #[derive(Debug)]
 pub(crate) struct Notice {
     pub(crate) kind: Kind,
     pub(crate) slot: u32,
-    /// A request id or a client's id.
+    /// Id of a request or of a client.
     pub(crate) id: u64,
     pub(crate) detail: u32,
     pub(crate) flags: u32,
-    /// Bytes in the application's memory.
+    /// Word [7]: bytes in the application's memory, or how many.
     pub(crate) count: u32,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Option<Vec<u8>>,
@@ -114,7 +113,7 @@ impl Notice {
     }
 }
 
-/// Memory that one turn fills.
+/// Memory of the application that one turn fills.
 pub struct Batch<'a> {
     words: &'a mut [u32],
     bytes: &'a mut [u8],
@@ -125,8 +124,8 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// A batch over `words` (eight a record) and `bytes`, of which `used` are taken already; what
-    /// doesn't fit into `bytes` goes to `large`.
+    /// A batch over `words` (eight per record) and `bytes`, of which `used` are taken already; pieces that don't
+    /// fit into `bytes` go to `large`.
     pub fn new(
         words: &'a mut [u32],
         bytes: &'a mut [u8],
@@ -142,18 +141,18 @@ impl<'a> Batch<'a> {
         self.records
     }
 
-    /// Bytes used so far; all of them once something didn't fit.
+    /// Bytes used so far; all of them once a head didn't fit.
     pub fn used(&self) -> usize {
         if self.is_spilled { self.bytes.len() } else { self.used }
     }
 
-    /// True when the turn should end: no record is left, or the bytes are used up.
+    /// Whether the turn should end: no record is left, or the bytes are used up.
     pub(crate) fn is_full(&self) -> bool {
         self.is_spilled || (self.records + 1) * RECORD_WORDS > self.words.len()
     }
 
-    /// Whether another client's pipeline of so many requests is likely to fit: one that is cut in two costs a
-    /// send more. A batch that holds nothing yet has to do for anybody.
+    /// Whether another client's pipeline of so many requests is likely to fit: a pipeline that is split over two
+    /// batches costs one more send. An empty batch takes any client.
     #[inline]
     pub(crate) fn has_room_for(&self, requests: usize) -> bool {
         if self.records == 0 {
@@ -172,8 +171,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Takes `len` bytes for a piece, aligned for words; None when that many aren't left.
-    fn claim(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
+    /// Reserves `len` bytes for a piece, aligned for words; None when fewer are left.
+    fn reserve(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
         let at = self.used.next_multiple_of(4);
         let place = self.bytes.get_mut(at..at + len)?;
         self.used = at + len;
@@ -185,6 +184,7 @@ impl<'a> Batch<'a> {
         self.large.len() as u32 - 1
     }
 
+    /// A request, with its head block.
     pub(crate) fn push_request(&mut self, facts: &Facts, request: &Request<'_>) {
         let mut flags = 0;
         if request.version == Version::Http10 {
@@ -203,7 +203,7 @@ impl<'a> Batch<'a> {
         }
         let head = {
             let len = head_block::encoded_len(&request.head);
-            match self.claim(len) {
+            match self.reserve(len) {
                 Some((at, place)) => {
                     head_block::encode(&request.head, facts, place);
                     at
@@ -247,7 +247,7 @@ impl<'a> Batch<'a> {
     fn push_pieces(&mut self, pieces: &Pieces<'_>) -> (u32, u32) {
         let len = pieces.len();
         if len <= SMALL_BODY
-            && let Some((at, mut place)) = self.claim(len)
+            && let Some((at, mut place)) = self.reserve(len)
         {
             for piece in pieces.iter() {
                 let (front, rest) = place.split_at_mut(piece.len());
@@ -263,7 +263,7 @@ impl<'a> Batch<'a> {
 
     /// Bytes of a raw connection.
     pub(crate) fn push_raw(&mut self, slot: u32, client_id: u64, bytes: &[u8]) {
-        let (at, flags) = match self.claim_small(bytes.len()) {
+        let (at, flags) = match self.reserve_small(bytes.len()) {
             Some((at, place)) => {
                 place.copy_from_slice(bytes);
                 (at, 0)
@@ -274,11 +274,12 @@ impl<'a> Batch<'a> {
         self.push([Kind::Raw as u32 | flags << 16, slot, low, high, 0, at, bytes.len() as u32, 0]);
     }
 
-    fn claim_small(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
-        if len <= SMALL_BODY { self.claim(len) } else { None }
+    fn reserve_small(&mut self, len: usize) -> Option<(u32, &mut [u8])> {
+        if len <= SMALL_BODY { self.reserve(len) } else { None }
     }
 
-    pub(crate) fn push_notice(&mut self, notice: Notice) {
+    /// A notice from the outbox.
+    pub(super) fn push_notice(&mut self, notice: Notice) {
         let len = notice.body.len();
         let mut flags = notice.flags;
         let mut detail = notice.detail;
@@ -288,7 +289,7 @@ impl<'a> Batch<'a> {
             detail = self.keep_large(trailers);
         }
         if len > 0 {
-            match self.claim_small(len) {
+            match self.reserve_small(len) {
                 Some((place_at, place)) => {
                     place.copy_from_slice(&notice.body);
                     at = place_at;

@@ -1,4 +1,4 @@
-//! Listening sockets: binding with errors that name the address, accepting within a budget.
+//! Listening sockets: binding, with errors that name the address, and accepting.
 
 use std::fmt;
 use std::io;
@@ -11,15 +11,16 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
-use crate::io::socket::{Socket, unmapped};
+use super::socket::{Socket, unmapped};
 
-/// Silence after which the kernel asks whether a peer still exists: the only cure for peers that vanished.
+/// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers that
+/// vanished would stay open.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Where to listen.
 #[derive(Debug, Clone)]
 pub enum Bind {
-    /// An address; port 0 lets the system choose.
+    /// An address; with port 0 the system chooses one.
     Internet {
         /// Address and port.
         address: SocketAddr,
@@ -30,21 +31,31 @@ pub enum Bind {
     },
     /// All interfaces on a port, both families where the system has both.
     Everywhere {
-        /// The port, 0 lets the system choose.
+        /// The port; with 0 the system chooses one.
         port: u16,
         /// As above.
         reuse_port: bool,
     },
-    /// A unix socket. A stale file is removed if nobody listens on it.
+    /// A unix socket. A file that no server listens on any more is replaced.
     Unix {
         /// Path of the socket file.
         path: PathBuf,
-        /// Permissions of the file; None leaves what the umask gives.
+        /// Permissions of the file; None for those of the umask.
         mode: Option<u32>,
     },
 }
 
-/// An address as users see it.
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bind::Internet { address, .. } => address.fmt(f),
+            Bind::Everywhere { port, .. } => write!(f, "*:{port}"),
+            Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An address as it is shown to users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// IPv4 or IPv6 with a port.
@@ -80,9 +91,9 @@ impl ListenerFacts {
 /// Binding failed.
 #[derive(Debug)]
 pub struct ListenError {
-    /// What was asked for, as `host:port` or `unix:path`.
+    /// The requested address, as `host:port` or `unix:path`.
     pub address: String,
-    /// What the system said.
+    /// The error of the system.
     pub source: io::Error,
 }
 
@@ -108,59 +119,53 @@ pub(crate) struct Listener {
     kind: Kind,
     pub(crate) facts: Arc<ListenerFacts>,
     /// Connections may wait: set by readiness, cleared when `accept` would block.
-    pub(crate) is_ready: bool,
+    pub(super) is_ready: bool,
+}
+
+/// A connection that was just accepted.
+pub(crate) struct Accepted {
+    pub(crate) socket: Socket,
+    /// The peer's address; None for a unix socket's unnamed peer.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) listener: Arc<ListenerFacts>,
 }
 
 impl Listener {
-    pub(crate) fn bind(bind: &Bind, backlog: i32, index: u32) -> Result<Listener, ListenError> {
-        match bind {
+    pub(super) fn bind(bind: &Bind, backlog: i32, index: u32) -> Result<Listener, ListenError> {
+        let result = match bind {
             Bind::Internet { address, ipv6_only, reuse_port } => {
                 bind_tcp(*address, *ipv6_only, *reuse_port, backlog, index)
-                    .map_err(|source| ListenError { address: address.to_string(), source })
             }
-            Bind::Everywhere { port, reuse_port } => {
-                let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
-                let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
-                bind_tcp(both, false, *reuse_port, backlog, index)
-                    .or_else(|error| match error.kind() {
-                        // No IPv6 on this system.
-                        io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable => {
-                            bind_tcp(four, false, *reuse_port, backlog, index)
-                        }
-                        _ if error.raw_os_error() == Some(EAFNOSUPPORT) => {
-                            bind_tcp(four, false, *reuse_port, backlog, index)
-                        }
-                        _ => Err(error),
-                    })
-                    .map_err(|source| ListenError { address: format!("*:{port}"), source })
-            }
-            Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index)
-                .map_err(|source| ListenError { address: format!("unix:{}", path.display()), source }),
-        }
+            Bind::Everywhere { port, reuse_port } => bind_everywhere(*port, *reuse_port, backlog, index),
+            Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index),
+        };
+        result.map_err(|source| ListenError { address: bind.to_string(), source })
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.kind {
             Kind::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
             Kind::Unix(listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
 
-    /// The next waiting connection and its peer's address (None for unix sockets).
-    pub(crate) fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
-        match &self.kind {
+    /// The next waiting connection.
+    pub(super) fn accept(&self) -> io::Result<Accepted> {
+        let (socket, peer) = match &self.kind {
             Kind::Tcp(listener) => {
-                listener.accept().map(|(stream, peer)| (Socket::Tcp(stream), Some(unmapped(peer))))
+                let (stream, peer) = listener.accept()?;
+                (Socket::Tcp(stream), Some(unmapped(peer)))
             }
-            Kind::Unix(listener) => listener.accept().map(|(stream, _)| (Socket::Unix(stream), None)),
-        }
+            Kind::Unix(listener) => (Socket::Unix(listener.accept()?.0), None),
+        };
+        Ok(Accepted { socket, peer, listener: self.facts.clone() })
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         if let (Kind::Unix(_), Address::Unix(path)) = (&self.kind, &self.facts.address) {
-            // The file may have been removed by somebody else already.
+            // An error means that the file is gone already, which is what is wanted.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -170,6 +175,23 @@ impl Drop for Listener {
 const EAFNOSUPPORT: i32 = 97;
 #[cfg(not(target_os = "linux"))]
 const EAFNOSUPPORT: i32 = 47;
+
+/// Binds a dual-stack socket, or an IPv4 one where the system has no IPv6.
+fn bind_everywhere(port: u16, reuse_port: bool, backlog: i32, index: u32) -> io::Result<Listener> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    match bind_tcp(both, false, reuse_port, backlog, index) {
+        Err(error) if is_without_ipv6(&error) => {
+            let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            bind_tcp(four, false, reuse_port, backlog, index)
+        }
+        result => result,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
+        || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
 
 fn bind_tcp(
     address: SocketAddr,
@@ -183,14 +205,14 @@ fn bind_tcp(
     if address.is_ipv6() {
         socket.set_only_v6(ipv6_only || !address.ip().is_unspecified())?;
     }
-    // A restarted server takes its port at once, whatever connections of its predecessor still linger.
+    // A restarted server can bind its port while connections of the previous process are still in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     if reuse_port {
         #[cfg(unix)]
         socket.set_reuse_port(true)?;
     }
-    // Accepted sockets inherit both, which saves two system calls a connection.
+    // Accepted sockets inherit both, which saves two system calls per connection.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
     socket.bind(&SockAddr::from(address))?;
@@ -211,7 +233,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     let address = SockAddr::unix(path)?;
     if let Err(error) = socket.bind(&address) {
         let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-        if error.kind() != io::ErrorKind::AddrInUse || !is_socket || somebody_listens(&address) {
+        if error.kind() != io::ErrorKind::AddrInUse || !is_socket || has_listening_server(&address) {
             return Err(error);
         }
         std::fs::remove_file(path)?;
@@ -226,9 +248,9 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
 }
 
-/// Whether a server answers on this unix socket; its file alone may be left over from a crash. One that is too
-/// busy to answer isn't waited for.
-fn somebody_listens(address: &SockAddr) -> bool {
+/// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check doesn't
+/// block: a server whose backlog is full counts as listening.
+fn has_listening_server(address: &SockAddr) -> bool {
     let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None);
     let result = probe.and_then(|probe| {
         probe.set_nonblocking(true)?;
@@ -246,18 +268,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unix_socket_whose_server_is_too_busy_to_answer_is_in_use_and_not_waited_for() {
+    fn a_unix_socket_whose_backlog_is_full_is_in_use_and_binding_does_not_block() {
         let path = std::env::temp_dir().join(format!("busbar-busy-{}", std::process::id()));
         let bind = Bind::Unix { path: path.clone(), mode: None };
         let busy = Listener::bind(&bind, 0, 0).unwrap();
-        // Linux lets one more wait than it was told.
+        // Linux lets one more connection wait than the backlog says.
         let waiting = UnixStream::connect(&path).unwrap();
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let another = bind.clone();
         thread::spawn(move || {
-            tell.send(Listener::bind(&another, 0, 0).err().map(|error| error.source.kind()))
+            sender.send(Listener::bind(&another, 0, 0).err().map(|error| error.source.kind()))
         });
-        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(Some(io::ErrorKind::AddrInUse)));
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(Some(io::ErrorKind::AddrInUse)));
         assert!(path.exists());
         drop((busy, waiting));
     }

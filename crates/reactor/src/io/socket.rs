@@ -27,8 +27,8 @@ impl std::os::fd::AsFd for Socket {
 }
 
 impl Socket {
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        // Both directions once, edge-triggered: no system call ever changes the interest again.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        // Both directions at once, edge-triggered: the interest never changes, which saves system calls.
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
             Socket::Tcp(stream) => stream.register(registry, token, both),
@@ -64,24 +64,24 @@ impl Socket {
         }
     }
 
-    /// Bytes that can be read at once; 0 also when that can't be told.
+    /// Bytes that can be read at once; 0 also when the system can't say.
     pub(crate) fn waiting(&self) -> usize {
         rustix::io::ioctl_fionread(self.as_fd()).map_or(0, |count| count as usize)
     }
 
     /// Closes the sending side: the peer reads what was sent, then the end.
     pub(crate) fn shutdown_write(&self) {
-        // Fails only when the peer has gone, which the next read tells.
+        // It fails only when the connection has ended, which the next read reports.
         let _ = match self {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
     }
 
-    /// Makes the coming close a reset, so that the peer can't take a cut answer for a whole one.
+    /// Makes the coming close a reset, so that the peer can't mistake a truncated answer for a complete one.
     pub(crate) fn reset_on_close(&self) {
         if let Socket::Tcp(stream) = self {
-            // Without it the close is an ordinary one; nothing else depends on it.
+            // On an error the close is an ordinary one; nothing else depends on it.
             let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
         }
     }
@@ -94,9 +94,9 @@ impl Socket {
     }
 }
 
-/// The same address with an IPv4-mapped one as IPv4: what a dual-stack listener accepts over IPv4
-/// is shown and compared as what it is.
-pub(crate) fn unmapped(address: SocketAddr) -> SocketAddr {
+/// The same address, an IPv4-mapped one as IPv4: a connection that a dual-stack listener accepts over IPv4 is
+/// shown and compared as an IPv4 one.
+pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
             Some(v4) => SocketAddr::new(IpAddr::V4(v4), v6.port()),

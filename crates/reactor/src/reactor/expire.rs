@@ -1,28 +1,16 @@
-//! What happens when a client's time is up.
+//! Clients whose deadline has passed.
 
-use std::os::fd::BorrowedFd;
-
-use protocol::Timestamp;
-
+use super::Reactor;
 use crate::application::Batch;
-use crate::client::{Client, Phase};
-use crate::reactor::Reactor;
-
-/// Bytes of a socket that its peer hasn't acknowledged; None where the system doesn't tell.
-pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<u32>;
+use crate::client::Phase;
 
 impl Reactor {
-    /// From now on the system is asked, before a client that doesn't read is cut off, whether it reads after
-    /// all: what the kernel holds for it may take longer to leave than we wait.
-    pub fn ask_unacknowledged(&mut self, ask: Unacknowledged) {
-        self.unacknowledged = ask;
-    }
-
-    pub(crate) fn expire_timers(&mut self, batch: &mut Batch<'_>) {
+    /// Ends the clients whose deadline has passed; requests that are found on the way go to `batch`.
+    pub(super) fn expire_timers(&mut self, batch: &mut Batch<'_>) {
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(self.cx.now, &mut due);
         for (slot, tick) in due.drain(..) {
-            let Some(client) = self.clients.get_mut(slot as usize) else { continue };
+            let Some(client) = self.clients.get_mut(slot) else { continue };
             if client.armed == tick {
                 client.armed = 0;
                 self.expire(slot, batch);
@@ -33,8 +21,8 @@ impl Reactor {
 
     fn expire(&mut self, slot: u32, batch: &mut Batch<'_>) {
         let now = self.cx.now;
-        let Some(client) = self.clients.get_mut(slot as usize) else { return };
-        if !client.is_over(now) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if !client.has_expired(now) {
             return self.schedule(slot);
         }
         if client.phase != Phase::Serving {
@@ -43,14 +31,14 @@ impl Reactor {
         self.current = Some(slot);
         if client.connection.is_idle() {
             self.read_once_more(slot, batch);
-        } else if client.connection.is_sending() && client.is_taking(self.unacknowledged) {
+        } else if client.connection.is_sending() && client.has_acknowledged(self.unacknowledged) {
             client.connection.handle_acknowledged(&self.cx);
         }
-        match self.clients.get_mut(slot as usize) {
-            Some(client) if client.is_over(now) => {
+        match self.clients.get_mut(slot) {
+            Some(client) if client.has_expired(now) => {
                 client.connection.handle_timeout(&mut self.cx);
-                self.take_connection_events(slot);
-                self.settle(slot);
+                client.poll_events(&mut self.cx, &mut self.outbox);
+                self.service(slot);
             }
             Some(_) => self.schedule(slot),
             None => {}
@@ -58,44 +46,14 @@ impl Reactor {
         self.current = None;
     }
 
-    /// A request may have come since the poller was asked. Afterwards there is no way back: the client would
-    /// see its request go unanswered.
+    /// A request may have arrived since the poller was asked. This is the last chance to serve it.
     #[cold]
     fn read_once_more(&mut self, slot: u32, batch: &mut Batch<'_>) {
-        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        let Some(client) = self.clients.get_mut(slot) else { return };
         client.is_readable = true;
         let mut buffer = std::mem::take(&mut self.buffer);
         self.read_client(slot, &mut buffer, batch);
         self.buffer = buffer;
-    }
-}
-
-impl Client {
-    /// Whether its time is up. Bytes that are there already are served: the client was in time. But one that is
-    /// to read, or to leave, isn't helped by what it sends.
-    fn is_over(&self, now: Timestamp) -> bool {
-        let is_in_time = self.is_queued && self.phase == Phase::Serving && !self.connection.is_sending();
-        !is_in_time && self.deadline().is_some_and(|at| now >= at)
-    }
-
-    /// Whether the peer has acknowledged anything since this was asked last.
-    #[cold]
-    fn is_taking(&mut self, ask: Unacknowledged) -> bool {
-        let before = self.unacknowledged;
-        self.note_unacknowledged(ask);
-        self.unacknowledged < before
-    }
-
-    /// The kernel takes no more until the peer has taken some.
-    #[cold]
-    pub(crate) fn note_blocked(&mut self, ask: Unacknowledged) {
-        self.is_blocked = true;
-        self.note_unacknowledged(ask);
-    }
-
-    /// Notes how much the peer still has to take.
-    fn note_unacknowledged(&mut self, ask: Unacknowledged) {
-        self.unacknowledged = ask(self.socket.fd()).unwrap_or(0);
     }
 }
 
@@ -109,10 +67,10 @@ mod tests {
     use protocol::{Answer, Limits, Payload, RequestId};
 
     use super::*;
-    use crate::{Address, Bind, Kind, Place, RECORD_WORDS};
+    use crate::{Address, Bind, Kind, RECORD_WORDS, RecvBuffer};
 
-    /// A reactor with one client that it has accepted, and the memory of its turns.
-    struct Served {
+    /// A reactor with one accepted client, and the memory of its turns.
+    struct Fixture {
         reactor: Reactor,
         client: TcpStream,
         words: Vec<u32>,
@@ -120,8 +78,8 @@ mod tests {
         large: Vec<Option<Vec<u8>>>,
     }
 
-    impl Served {
-        fn open() -> Served {
+    impl Fixture {
+        fn open() -> Fixture {
             let mut reactor = Reactor::new(Limits::default()).unwrap();
             let bind =
                 Bind::Internet { address: ([127, 0, 0, 1], 0).into(), ipv6_only: false, reuse_port: false };
@@ -130,14 +88,14 @@ mod tests {
             let Address::Internet(address) = facts.address else { unreachable!() };
             let client = TcpStream::connect(address).unwrap();
             let words = vec![0; 64 * RECORD_WORDS];
-            let mut served = Served { reactor, client, words, bytes: vec![0; 65536], large: Vec::new() };
-            while served.reactor.client_count() == 0 {
-                served.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap());
+            let mut fixture = Fixture { reactor, client, words, bytes: vec![0; 65536], large: Vec::new() };
+            while fixture.reactor.client_count() == 0 {
+                fixture.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap());
             }
-            served
+            fixture
         }
 
-        /// Runs a part of a turn; returns the requests that came: slot and request id.
+        /// Runs a part of a turn; returns the requests in its batch: slot and request id.
         fn work(&mut self, run: impl FnOnce(&mut Reactor, &mut Batch<'_>)) -> Vec<(u32, RequestId)> {
             let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
             run(&mut self.reactor, &mut batch);
@@ -147,7 +105,7 @@ mod tests {
             requests.map(|record| (record[1], RequestId(record[2].into()))).collect()
         }
 
-        /// One turn; returns the requests that came.
+        /// One turn; returns its requests.
         fn turn(&mut self) -> Vec<(u32, RequestId)> {
             self.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap())
         }
@@ -162,13 +120,13 @@ mod tests {
             }
         }
 
-        /// Whether a turn had something to tell.
-        fn is_told(&mut self) -> bool {
+        /// One turn; whether its first notice isn't a request.
+        fn gives_notice(&mut self) -> bool {
             self.turn();
             self.words[0] & 0xff != Kind::Request as u32
         }
 
-        /// Lets time pass without looking at any socket.
+        /// Moves the clock on, without reading any socket.
         fn expire_after(&mut self, millis: u64) -> Vec<(u32, RequestId)> {
             self.reactor.cx.now = self.reactor.cx.now.after_millis(millis);
             self.work(|reactor, batch| reactor.expire_timers(batch))
@@ -190,104 +148,104 @@ mod tests {
 
     struct Memory(Vec<u8>);
 
-    impl Place for Memory {
+    impl RecvBuffer for Memory {
         fn bytes(&mut self) -> &mut [u8] {
             &mut self.0
         }
     }
 
     #[test]
-    fn a_client_whose_body_the_application_lets_wait_is_not_late() {
-        for is_lent in [false, true] {
-            let mut served = Served::open();
-            let (slot, request_id) = served.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
-            match is_lent {
-                false => served.reactor.await_body(slot, request_id, false).unwrap(),
+    fn a_client_whose_body_the_application_reads_late_does_not_expire() {
+        for has_buffer in [false, true] {
+            let mut fixture = Fixture::open();
+            let (slot, request_id) = fixture.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+            match has_buffer {
+                false => fixture.reactor.await_body(slot, request_id, false).unwrap(),
                 true => {
-                    served
+                    fixture
                         .reactor
                         .receive_body(slot, request_id, Box::new(Memory(vec![0; 10])), false)
                         .unwrap();
                 }
             }
-            served.client.write_all(b"01234").unwrap();
-            // It is announced, or has come into a part of the memory; and then nothing is done about it.
-            while !served.is_told() {}
+            fixture.client.write_all(b"01234").unwrap();
+            // The bytes are announced, or fill a part of the buffer, and the application does nothing more.
+            while !fixture.gives_notice() {}
             for _ in 0..3 {
-                served.expire_after(16_000);
-                assert_eq!(served.phase(), Some(Phase::Serving), "lent: {is_lent}");
+                fixture.expire_after(16_000);
+                assert_eq!(fixture.phase(), Some(Phase::Serving), "with a buffer: {has_buffer}");
             }
-            assert!(served.reactor.notices.is_empty());
+            assert!(fixture.reactor.outbox.is_empty());
         }
     }
 
     #[test]
-    fn a_silent_connection_is_let_run_out_after_its_idle_time() {
-        let mut served = Served::open();
-        assert!(served.expire_after(16_000).is_empty());
-        assert!(matches!(served.phase(), Some(Phase::Lingering { .. })));
+    fn an_idle_connection_lingers_after_its_idle_time() {
+        let mut fixture = Fixture::open();
+        assert!(fixture.expire_after(16_000).is_empty());
+        assert!(matches!(fixture.phase(), Some(Phase::Lingering { .. })));
     }
 
     #[test]
-    fn whoever_was_refused_and_goes_on_sending_is_let_run_out_for_a_second_only() {
-        let mut served = Served::open();
-        served.client.write_all(b"nonsense\r\n\r\n").unwrap();
-        while !matches!(served.phase(), Some(Phase::Lingering { .. })) {
-            served.turn();
+    fn a_refused_client_that_keeps_sending_lingers_for_one_second() {
+        let mut fixture = Fixture::open();
+        fixture.client.write_all(b"nonsense\r\n\r\n").unwrap();
+        while !matches!(fixture.phase(), Some(Phase::Lingering { .. })) {
+            fixture.turn();
         }
-        // More than a turn reads, so some of it is always left.
-        served.client.write_all(&[b'x'; 256 * 1024]).unwrap();
-        served.turn();
-        served.expire_after(1100);
-        assert_eq!(served.phase(), None);
+        // This is more than one turn reads, so a part is always left.
+        fixture.client.write_all(&[b'x'; 256 * 1024]).unwrap();
+        fixture.turn();
+        fixture.expire_after(1100);
+        assert_eq!(fixture.phase(), None);
     }
 
     #[test]
-    fn whoever_takes_nothing_of_the_last_answer_and_goes_on_sending_is_closed() {
-        let mut served = Served::open();
-        let (slot, request_id) = served.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    fn a_client_that_keeps_sending_and_does_not_read_the_last_answer_is_closed() {
+        let mut fixture = Fixture::open();
+        let (slot, request_id) = fixture.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let payload = Payload::Stream { length: None };
         let answer = Answer { status: 200, reason: None, fields: b"", payload, close: true };
-        served.reactor.respond(slot, request_id, answer).unwrap();
-        while served.reactor.write(slot, request_id, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
-            served.reactor.flush();
+        fixture.reactor.respond(slot, request_id, answer).unwrap();
+        while fixture.reactor.write(slot, request_id, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
+            fixture.reactor.flush();
         }
-        served.reactor.flush();
-        served.client.write_all(&[b'x'; 256 * 1024]).unwrap();
-        served.turn();
-        served.expire_after(16_000);
-        assert_eq!(served.phase(), None);
+        fixture.reactor.flush();
+        fixture.client.write_all(&[b'x'; 256 * 1024]).unwrap();
+        fixture.turn();
+        fixture.expire_after(16_000);
+        assert_eq!(fixture.phase(), None);
     }
 
     #[test]
-    fn a_request_that_nobody_has_looked_at_yet_is_served_after_the_idle_time() {
-        let mut served = Served::open();
-        served.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        assert_eq!(served.expire_after(16_000).len(), 1);
-        assert_eq!(served.phase(), Some(Phase::Serving));
+    fn an_unread_request_is_served_after_the_idle_time() {
+        let mut fixture = Fixture::open();
+        fixture.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(fixture.expire_after(16_000).len(), 1);
+        assert_eq!(fixture.phase(), Some(Phase::Serving));
     }
 
     #[test]
-    fn a_client_that_takes_nothing_is_closed() {
-        let mut served = Served::open();
-        served.reactor.ask_unacknowledged(|_| Some(1000));
-        served.answer_too_much();
-        served.expire_after(16_000);
-        assert_eq!(served.phase(), None);
+    fn a_client_that_acknowledges_nothing_is_closed() {
+        let mut fixture = Fixture::open();
+        fixture.reactor.ask_unacknowledged(|_| Some(1000));
+        fixture.answer_too_much();
+        fixture.expire_after(16_000);
+        assert_eq!(fixture.phase(), None);
     }
 
     #[test]
-    fn a_client_that_takes_what_the_kernel_holds_is_not() {
+    fn a_client_that_acknowledges_bytes_stays_open() {
         static LEFT: AtomicU32 = AtomicU32::new(1000);
-        let mut served = Served::open();
-        served.reactor.ask_unacknowledged(|_| Some(LEFT.load(Ordering::Relaxed)));
-        served.answer_too_much();
+        let mut fixture = Fixture::open();
+        fixture.reactor.ask_unacknowledged(|_| Some(LEFT.load(Ordering::Relaxed)));
+        fixture.answer_too_much();
         for left in [900, 899] {
             LEFT.store(left, Ordering::Relaxed);
-            served.expire_after(16_000);
-            assert_eq!(served.phase(), Some(Phase::Serving));
+            fixture.expire_after(16_000);
+            assert_eq!(fixture.phase(), Some(Phase::Serving));
         }
-        served.expire_after(16_000);
-        assert_eq!(served.phase(), None);
+        fixture.expire_after(16_000);
+        assert_eq!(fixture.phase(), None);
     }
 }

@@ -7,28 +7,28 @@ use protocol::{Answer, Payload, RequestId};
 use crate::application::Kind;
 use crate::reactor::Reactor;
 
-/// Memory for bytes that one long body has grown beyond this is given back.
+/// Capacity for bytes beyond this, which one long body may have caused, is freed.
 const KEPT: usize = 256 * 1024;
 
-/// What is done on the thread, with bytes that came along.
+/// A function to be executed on the thread, with its bytes.
 type Run = Box<dyn FnOnce(&mut Reactor, &[u8]) + Send>;
 
 /// Commands in order, and the bytes that they refer to.
 #[derive(Default)]
-pub(crate) struct Orders {
-    list: Vec<Order>,
+pub(super) struct CommandBatch {
+    list: Vec<Command>,
     bytes: Vec<u8>,
 }
 
 /// One command.
-enum Order {
-    /// What every request brings about has a form of its own, without a box.
+enum Command {
+    /// Every request has one, so it needs no box.
     Respond(Respond),
-    /// Everything else.
+    /// Any other command.
     Run { slot: u32, bytes: Range<usize>, run: Run },
 }
 
-/// An answer; its reason, fields and body stand behind each other in the bytes.
+/// An answer. Its reason, fields and body follow each other in the bytes, from `at` on.
 struct Respond {
     slot: u32,
     request_id: RequestId,
@@ -50,17 +50,17 @@ enum Shape {
     Stream(Option<u64>),
 }
 
-impl Orders {
-    pub(crate) fn is_empty(&self) -> bool {
+impl CommandBatch {
+    pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Bytes that came along so far.
-    pub(crate) fn len(&self) -> usize {
+    /// How many bytes the commands refer to.
+    pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(crate) fn respond(
+    pub(super) fn respond(
         &mut self,
         slot: u32,
         request_id: RequestId,
@@ -78,7 +78,7 @@ impl Orders {
         self.bytes.extend_from_slice(answer.fields);
         let fields_end = self.bytes.len();
         self.bytes.extend_from_slice(body);
-        self.list.push(Order::Respond(Respond {
+        self.list.push(Command::Respond(Respond {
             slot,
             request_id,
             status: answer.status,
@@ -93,7 +93,7 @@ impl Orders {
         }));
     }
 
-    pub(crate) fn run(
+    pub(super) fn run(
         &mut self,
         slot: u32,
         bytes: &[u8],
@@ -101,34 +101,32 @@ impl Orders {
     ) {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.list.push(Order::Run { slot, bytes: at..self.bytes.len(), run: Box::new(run) });
+        self.list.push(Command::Run { slot, bytes: at..self.bytes.len(), run: Box::new(run) });
     }
 
-    /// Carries out what is left of the list, from its end: it was turned round before. Whatever panics was
-    /// taken out, so the caller can go on.
-    pub(crate) fn carry_out(&mut self, reactor: &mut Reactor) {
-        while let Some(order) = self.list.pop() {
-            match order {
-                Order::Respond(respond) => {
-                    reactor.current = Some(respond.slot);
-                    respond.carry_out(reactor, &self.bytes);
+    /// Executes the rest of the list, from its end: [`CommandBatch::reverse`] was called before. A command that
+    /// panics was taken out first, so the caller can continue with the next.
+    pub(super) fn apply(&mut self, reactor: &mut Reactor) {
+        while let Some(command) = self.list.pop() {
+            match command {
+                Command::Respond(respond) => {
+                    reactor.on_behalf_of(respond.slot, |reactor| respond.apply(reactor, &self.bytes));
                 }
-                Order::Run { slot, bytes, run } => {
-                    reactor.current = Some(slot);
-                    run(reactor, self.bytes.get(bytes).unwrap_or(&[]));
+                Command::Run { slot, bytes, run } => {
+                    let bytes = self.bytes.get(bytes).unwrap_or(&[]);
+                    reactor.on_behalf_of(slot, |reactor| run(reactor, bytes));
                 }
             }
-            reactor.current = None;
         }
     }
 
-    /// Has the first command stand at the end of the list, where it is taken from.
-    pub(crate) fn turn_round(&mut self) {
+    /// Moves the first command to the end of the list, from which commands are taken.
+    pub(super) fn reverse(&mut self) {
         self.list.reverse();
     }
 
-    /// Empty, with its memory, unless that has become too much to be kept.
-    pub(crate) fn cleared(mut self) -> Orders {
+    /// The same batch without commands, and with its memory unless that has grown large.
+    pub(super) fn cleared(mut self) -> CommandBatch {
         self.list.clear();
         self.bytes.clear();
         if self.bytes.capacity() > KEPT {
@@ -139,7 +137,7 @@ impl Orders {
 }
 
 impl Respond {
-    fn carry_out(&self, reactor: &mut Reactor, bytes: &[u8]) {
+    fn apply(&self, reactor: &mut Reactor, bytes: &[u8]) {
         let part = |range: Range<usize>| bytes.get(range).unwrap_or(&[]);
         let body = part(self.fields_end..self.end);
         let answer = Answer {
@@ -155,8 +153,8 @@ impl Respond {
         };
         let is_taken = reactor.respond(self.slot, self.request_id, answer).is_ok();
         if !is_taken {
-            // The application counts on it, and may wait for it to be written.
-            reactor.tell(Kind::Late, self.slot, self.request_id.0);
+            // The application took the answer as given, and may expect `Written`.
+            reactor.notify(Kind::Late, self.slot, self.request_id.0);
         } else if self.tells_written {
             reactor.notify_written(self.slot, self.request_id);
         }

@@ -4,47 +4,47 @@ use crate::application::{Batch, Kind, RECORD_WORDS, flag};
 
 /// Records in one batch.
 const RECORDS: usize = 256;
-/// Bytes of heads and small bodies in one batch. A slab of the application's takes two of them.
+/// Bytes of heads and small bodies in one batch. One slab of the application takes two batches.
 const BYTES: usize = 32 * 1024;
 
-/// Records and the bytes they refer to, in memory of its own that goes back and forth.
+/// Records and the bytes they refer to, in memory that is passed back and forth.
 pub struct Notices {
     words: Box<[u32]>,
     bytes: Box<[u8]>,
     large: Vec<Option<Vec<u8>>>,
     records: usize,
     used: usize,
-    has_news: bool,
+    has_others: bool,
 }
 
 impl Notices {
-    pub(crate) fn new() -> Notices {
+    pub(super) fn new() -> Notices {
         Notices {
             words: vec![0; RECORDS * RECORD_WORDS].into_boxed_slice(),
             bytes: vec![0; BYTES].into_boxed_slice(),
             large: Vec::new(),
             records: 0,
             used: 0,
-            has_news: false,
+            has_others: false,
         }
     }
 
-    /// The memory to be filled, as a turn wants it.
-    pub(crate) fn batch(&mut self) -> Batch<'_> {
+    /// The memory, in the form that a turn fills.
+    pub(super) fn batch(&mut self) -> Batch<'_> {
         Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large)
     }
 
-    /// Notes what a turn has written.
-    pub(crate) fn set_filled(&mut self, records: usize, used: usize) {
+    /// Sets how much a turn has written.
+    pub(super) fn set_filled(&mut self, records: usize, used: usize) {
         self.records = records;
         self.used = used;
-        let has_news = self.iter().any(|[kind, ..]| *kind & 0xff != Kind::Request as u32);
-        self.has_news = has_news;
+        let has_others = self.iter().any(|[kind, ..]| *kind & 0xff != Kind::Request as u32);
+        self.has_others = has_others;
     }
 
     /// Whether there are notices other than requests.
     pub fn has_news(&self) -> bool {
-        self.has_news
+        self.has_others
     }
 
     /// Records in it.
@@ -62,7 +62,7 @@ impl Notices {
         self.words.as_chunks().0.iter().take(self.records)
     }
 
-    /// The bytes that the records refer to, as far as they aren't large pieces.
+    /// The bytes that the records refer to, without the large pieces.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or(&[])
     }
@@ -72,9 +72,9 @@ impl Notices {
         std::mem::take(&mut self.large)
     }
 
-    /// Copies everything but the large pieces into the application's memory: records to the beginning of
-    /// `words`, bytes to `at` in `memory`, with offsets as they are there and slots marked with `thread`.
-    /// False when there isn't room for all of it.
+    /// Copies everything but the large pieces into the application's memory: records to the beginning of `words`,
+    /// bytes to offset `at` of `memory`. Offsets in the records are changed accordingly, and `thread` is added to
+    /// the slots. False when there isn't room for all of it.
     pub fn copy_to(&self, words: &mut [u32], memory: &mut [u8], at: usize, thread: u32) -> bool {
         let Some(place) = memory.get_mut(at..at + self.used) else { return false };
         place.copy_from_slice(self.bytes());
@@ -99,8 +99,8 @@ impl Notices {
     }
 }
 
-/// Bits of a slot that are the reactor's own; above them the application sees the number of its thread.
-pub(crate) const SLOT_BITS: u32 = 24;
+/// Bits of a slot that are the slot in its reactor; above them the application sees the number of the thread.
+pub(super) const SLOT_BITS: u32 = 24;
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_are_those_of_the_memory_it_is_copied_to_and_slots_tell_the_thread() {
+    fn offsets_refer_to_the_memory_copied_to_and_slots_name_the_thread() {
         let request = Kind::Request as u32;
         let whole = (flag::BODY | flag::WHOLE) << 16;
         let apart = (flag::SPILLED | flag::LARGE) << 16;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_not_copied_by_half() {
+    fn a_batch_that_does_not_fit_is_refused() {
         let notices = filled(&[[Kind::Idle as u32; RECORD_WORDS]; 2], 16);
         let mut memory = [0; 32];
         assert!(!notices.copy_to(&mut [0; 2 * RECORD_WORDS], &mut memory, 17, 0));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_alone_are_no_news() {
+    fn a_batch_knows_whether_it_has_other_notices_than_requests() {
         let request = [Kind::Request as u32, 0, 0, 0, 0, 0, 0, 0];
         let idle = [Kind::Idle as u32, 0, 0, 0, 0, 0, 0, 0];
         assert!(!filled(&[request, request], 0).has_news());

@@ -6,19 +6,19 @@ use protocol::Timestamp;
 
 /// A monotonic clock with a known offset to Unix time.
 ///
-/// The offset is taken once: a wall clock that jumps moves no deadline, and what is shown of a
-/// deadline stays consistent with itself.
+/// The offset is taken once: a wall clock that is set moves no deadline, and the Unix time shown for a deadline
+/// never changes.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     zero: Instant,
     unix_zero_millis: u64,
 }
 
-/// The first timestamp is not 0, which means 'no deadline' in shared words.
+/// The first timestamp isn't 0, because 0 means 'no deadline' in [`Facts`](crate::Facts).
 const FIRST: u64 = 1;
 
 impl Clock {
-    /// A clock that begins now.
+    /// A clock that starts now.
     pub fn start() -> Clock {
         Clock { zero: Instant::now(), unix_zero_millis: unix_millis_now() }
     }

@@ -1,23 +1,22 @@
 //! A coarse queue of deadlines: a wheel of 100 ms ticks.
 //!
-//! A client stands in it once, at the tick for which it was last armed. Activity only writes the
-//! new deadline into the client; when the old tick comes round the reactor looks at the deadline
-//! and arms the client again. So a busy connection costs the wheel nothing, and an entry that no
-//! longer counts (its client has gone, or was armed for an earlier tick since) is recognised by
-//! its tick and dropped.
+//! A client has one entry, at the tick for which it was last armed. Activity only writes the new deadline into the
+//! client; when the old tick is due the reactor reads the deadline and arms the client again. So a busy
+//! connection costs the wheel nothing, and an outdated entry (its client is closed, or was armed for an earlier
+//! tick since) is recognised by its tick and dropped.
 
 use protocol::Timestamp;
 
 /// Length of a tick in milliseconds: how late a deadline may be noticed.
 pub(crate) const TICK: u64 = 100;
 
-/// Buckets in the wheel, a power of two: 51.2 s, so the default deadlines fit into one turn of it.
+/// Buckets in the wheel, a power of two: 51.2 s, so the default deadlines fit into one revolution.
 const BUCKETS: usize = 512;
 
 /// Deadlines of clients by slot.
 pub(crate) struct Timers {
     buckets: Box<[Vec<Entry>]>,
-    /// The next tick that has not been looked at.
+    /// The next tick to be processed.
     cursor: u64,
     entries: usize,
 }
@@ -33,12 +32,12 @@ impl Timers {
         Timers { buckets: (0..BUCKETS).map(|_| Vec::new()).collect(), cursor: 0, entries: 0 }
     }
 
-    /// The tick at which a deadline is over for certain.
+    /// The first tick at which the deadline has passed.
     pub(crate) fn tick_of(deadline: Timestamp) -> u64 {
         deadline.0.div_ceil(TICK)
     }
 
-    /// Puts `slot` at `tick`, or at the next tick if that one has passed; returns where it stands.
+    /// Adds `slot` at `tick`, or at the next tick if that one has passed; returns the tick of the entry.
     pub(crate) fn arm(&mut self, slot: u32, tick: u64) -> u64 {
         let tick = tick.max(self.cursor);
         if let Some(bucket) = self.buckets.get_mut(tick as usize & (BUCKETS - 1)) {
@@ -48,7 +47,7 @@ impl Timers {
         tick
     }
 
-    /// Takes out everything due at `now` into `due` as (slot, tick).
+    /// Moves all entries that are due at `now` into `due`, as (slot, tick).
     pub(crate) fn expire(&mut self, now: Timestamp, due: &mut Vec<(u32, u64)>) {
         let last = now.0 / TICK;
         if last < self.cursor {
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_comes_once_and_not_before_its_deadline() {
+    fn an_entry_is_due_once_and_not_before_its_deadline() {
         let mut timers = Timers::new();
         timers.arm(7, Timers::tick_of(Timestamp(1_050)));
         assert_eq!(timers.next_in(Timestamp(1_000)), Some(100));
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_beyond_one_turn_of_the_wheel_waits_for_its_turn() {
+    fn a_deadline_beyond_one_revolution_of_the_wheel_is_not_due_early() {
         let mut timers = Timers::new();
         timers.arm(1, Timers::tick_of(Timestamp(75_000)));
         for now in (0..75_000).step_by(900) {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sleep_misses_nothing() {
+    fn all_entries_are_due_after_a_long_sleep() {
         let mut timers = Timers::new();
         for slot in 0..600 {
             timers.arm(slot, u64::from(slot));
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_passed_tick_is_armed_for_the_next() {
+    fn an_entry_for_a_passed_tick_is_due_at_the_next_one() {
         let mut timers = Timers::new();
         expired(&mut timers, 10_000);
         assert_eq!(timers.arm(3, 5), 101);

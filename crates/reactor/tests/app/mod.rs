@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use protocol::{Answer, Limits, Payload, RequestId};
-use reactor::{Address, Batch, Bind, Gone, HeadBlock, Kind, RECORD_WORDS, Reactor, flag};
+use reactor::{Address, Batch, Bind, HeadBlock, Kind, RECORD_WORDS, Reactor, Stale, flag};
 
 use crate::memory::Memory;
 
@@ -82,7 +82,7 @@ impl App {
     }
 
     /// Lends memory for the next bytes of a body.
-    pub fn lend(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Gone> {
+    pub fn lend(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Stale> {
         let memory = Memory::boxed(size, &self.returned.0);
         self.reactor.receive_body(request.slot, request.request_id(), memory, is_whole)
     }

@@ -4,7 +4,7 @@
 
 use std::sync::mpsc::Sender;
 
-use reactor::Place;
+use reactor::RecvBuffer;
 
 pub struct Memory {
     bytes: Vec<u8>,
@@ -17,7 +17,7 @@ impl Memory {
     }
 }
 
-impl Place for Memory {
+impl RecvBuffer for Memory {
     fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

@@ -1,6 +1,93 @@
-//! What the application tells the reactor.
+//! Commands: what the application asks of the reactor, at any time between turns.
+//!
+//! A command takes effect on the connection at once and on the wire with the next flush, after which the caller
+//! asks [`Reactor::has_work`] whether a turn should follow. A command that comes too late, twice, or for an unknown
+//! request id changes nothing and returns [`Stale`].
 
-pub(crate) mod answer;
-pub(crate) mod body;
-pub(crate) mod file;
-pub(crate) mod raw;
+mod answer;
+mod body;
+mod client;
+mod file;
+mod raw;
+
+use std::io::IoSlice;
+
+use protocol::{AnswerError, Connection, Context, RequestId, Send};
+
+use super::Reactor;
+use crate::client::{SentNotice, When};
+
+pub use raw::UpgradeError;
+
+/// The request is no longer open: its client is closed, or it was answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+impl Reactor {
+    /// A command for the connection at `slot`.
+    #[inline]
+    fn command(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
+    ) -> Result<(), Stale> {
+        self.try_command(slot, run).map_err(|_| Stale)
+    }
+
+    /// The same, with the reason why it wasn't taken.
+    #[inline]
+    fn try_command<R>(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
+        let client = self.clients.get_mut(slot).ok_or(AnswerError::Stale)?;
+        let result = run(&mut client.connection, &mut self.cx)?;
+        self.clients.mark_dirty(slot);
+        Ok(result)
+    }
+
+    /// A command that may give bytes to the socket at once, from the memory in which they are.
+    fn command_sending(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
+    ) -> Result<(), Stale> {
+        let client = self.clients.get_mut(slot).ok_or(Stale)?;
+        let (socket, is_blocked) = (&client.socket, client.is_blocked);
+        let mut is_short = false;
+        let mut send = |parts: &[IoSlice<'_>]| {
+            if is_blocked {
+                return 0;
+            }
+            // An error of the socket occurs in the flush again, and is handled there.
+            let count = socket.write_vectored(parts).unwrap_or(0);
+            is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+            count
+        };
+        run(&mut client.connection, &mut self.cx, &mut send).map_err(|_| Stale)?;
+        if is_short {
+            client.mark_blocked(self.unacknowledged);
+        }
+        self.clients.mark_dirty(slot);
+        Ok(())
+    }
+
+    /// A notice follows when bytes have been sent.
+    #[cold]
+    fn notify_when(&mut self, slot: u32, request_id: RequestId, when: When) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            let notice = SentNotice { request_id, when };
+            if !client.sent_notices.contains(&notice) {
+                client.sent_notices.push(notice);
+            }
+        }
+    }
+
+    /// Takes what a command has made the connection say.
+    fn take_connection_events(&mut self, slot: u32) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.poll_events(&mut self.cx, &mut self.outbox);
+        }
+    }
+}

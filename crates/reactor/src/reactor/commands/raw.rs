@@ -1,29 +1,25 @@
-//! Commands for connections that are the application's: upgraded ones, and those with a driver of
-//! its own.
+//! Commands for raw connections: upgraded ones, and those with a driver of the application's.
 //!
-//! They are named by their client's id, since no request stands for them.
-
-use std::sync::Arc;
+//! They are named by their client's id, since they have no request.
 
 use protocol::{AnswerError, Connection, Context, RequestId};
 
-use crate::application::Facts;
-use crate::client::{Client, Phase, Until};
+use super::Stale;
+use crate::client::{Phase, When};
 use crate::reactor::Reactor;
-use crate::reactor::commands::answer::Gone;
 
-/// Why a connection wasn't taken over.
+/// Why a connection couldn't be upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpgradeError {
     /// The request isn't open any more.
-    Gone,
-    /// Other requests stand behind it, its body hasn't come whole, or HTTP/1.0 was to switch protocols.
+    Stale,
+    /// Other requests follow it, its body isn't complete, or HTTP/1.0 was to switch protocols.
     Occupied,
 }
 
 impl Reactor {
-    /// Takes the connection over behind a request, once all earlier answers are sent; with `fields`
-    /// (`name: value\r\n` lines) a 101 goes ahead. `Upgraded` follows, or `Aborted`.
+    /// Makes the connection raw after a request, once all earlier answers are sent; with `fields`
+    /// (`name: value\r\n` lines) a 101 is sent first. `Upgraded` follows, or `Aborted`.
     ///
     /// # Errors
     /// Nothing has changed then.
@@ -36,38 +32,30 @@ impl Reactor {
         self.try_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
             |error| match error {
                 AnswerError::Occupied => UpgradeError::Occupied,
-                AnswerError::Stale | AnswerError::TooLong => UpgradeError::Gone,
+                AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
             },
         )?;
-        if let Some(client) = self.clients.get(slot as usize) {
+        if let Some(client) = self.clients.get(slot) {
             client.facts.on_returned();
         }
         Ok(())
     }
 
-    /// The facts of a client that was announced by `Accepted`, marked as watched; None when it has gone.
-    pub fn watch_accepted(&mut self, slot: u32, id: u64) -> Option<Arc<Facts>> {
-        let client = self.clients.get_mut(slot as usize).filter(|client| client.facts.id() == id)?;
-        client.learn_local_address();
-        client.facts.watch();
-        Some(client.facts.clone())
-    }
-
-    /// Gives a connection that waits for its driver to the application.
+    /// Makes a connection without a driver raw.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone or doesn't wait.
-    pub fn take_raw(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
-        self.claim(slot, id)?;
+    /// [`Stale`] when it is closed or has a driver.
+    pub fn take_raw(&mut self, slot: u32, id: u64) -> Result<(), Stale> {
+        self.assign_driver(slot, id)?;
         self.raw_command(slot, id, |connection, cx| connection.handle_take_raw(cx))
     }
 
-    /// Gives a connection that waits for its driver, or is raw, to HTTP, which takes `unread` first.
+    /// Has a connection that is raw, or has no driver, served as HTTP, which reads `unread` first.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone, is HTTP's already, or its sending side was ended.
-    pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8]) -> Result<(), Gone> {
-        if self.claim(slot, id).is_err() {
+    /// [`Stale`] when it is closed, is served as HTTP already, or its sending side was ended.
+    pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8]) -> Result<(), Stale> {
+        if self.assign_driver(slot, id).is_err() {
             let rest = self.raw_command(slot, id, |connection, cx| connection.handle_serve(cx))?;
             self.put_back(slot, &rest);
             self.repeat_end(slot);
@@ -76,45 +64,44 @@ impl Reactor {
         Ok(())
     }
 
-    /// Asks for one piece of up to so many bytes of a raw connection: one `Raw` notice follows when there
-    /// is something to tell. 0 takes an unanswered ask back: an empty `Raw` answers it.
+    /// Asks for one piece of up to `bytes` bytes of a raw connection: one `Raw` notice follows when bytes, or the
+    /// end, have arrived. 0 takes an unanswered request back: an empty `Raw` answers it.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone or isn't raw.
-    pub fn ask_raw(&mut self, slot: u32, id: u64, bytes: u64) -> Result<(), Gone> {
+    /// [`Stale`] when it is closed or isn't raw.
+    pub fn ask_raw(&mut self, slot: u32, id: u64, bytes: u64) -> Result<(), Stale> {
         self.raw_command(slot, id, |connection, _| connection.handle_raw_ask(bytes))?;
         self.take_connection_events(slot);
         Ok(())
     }
 
-    /// Sends on a raw connection. Returns how many bytes wait unsent; above the high-water mark the
-    /// writer should pause until `RawDrained`.
+    /// Sends on a raw connection. Returns how many bytes are unsent; above the high-water mark the writer should
+    /// pause until `RawDrained`.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone, isn't raw, or its sending side was ended.
-    pub fn write_raw(&mut self, slot: u32, id: u64, bytes: &[u8]) -> Result<usize, Gone> {
-        if protocol::is_long(bytes) && self.is_client(slot, id) {
+    /// [`Stale`] when it is closed, isn't raw, or its sending side was ended.
+    pub fn write_raw(&mut self, slot: u32, id: u64, bytes: &[u8]) -> Result<usize, Stale> {
+        if protocol::is_long(bytes) && self.clients.with_id(slot, id).is_some() {
             self.command_sending(slot, |connection, cx, send| {
                 connection.handle_long_raw_write(cx, bytes, send)
             })?;
         } else {
             self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;
         }
-        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
-        if waiting > self.cx.high_water() {
-            self.wait(slot, RequestId(0), Until::RawDrained);
+        let unsent = self.clients.get(slot).map_or(0, |client| client.connection.transmit().len());
+        if unsent > self.cx.high_water() {
+            self.notify_when(slot, RequestId(0), When::RawDrained);
         }
-        Ok(waiting)
+        Ok(unsent)
     }
 
-    /// Ends the sending side of a raw connection behind what was written. `RawDrained` follows when all
-    /// of that is sent.
+    /// Ends the sending side of a raw connection after all written bytes. `RawDrained` follows when they are sent.
     ///
     /// # Errors
-    /// [`Gone`] when it has gone or isn't raw.
-    pub fn end_raw(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
+    /// [`Stale`] when it is closed or isn't raw.
+    pub fn end_raw(&mut self, slot: u32, id: u64) -> Result<(), Stale> {
         self.raw_command(slot, id, |connection, _| connection.handle_raw_end())?;
-        self.wait(slot, RequestId(0), Until::RawDrained);
+        self.notify_when(slot, RequestId(0), When::RawDrained);
         Ok(())
     }
 
@@ -123,32 +110,26 @@ impl Reactor {
         slot: u32,
         id: u64,
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
-    ) -> Result<R, Gone> {
-        if !self.is_client(slot, id) {
-            return Err(Gone);
+    ) -> Result<R, Stale> {
+        if self.clients.with_id(slot, id).is_none() {
+            return Err(Stale);
         }
-        self.try_command(slot, run).map_err(|_| Gone)
-    }
-
-    fn is_client(&self, slot: u32, id: u64) -> bool {
-        self.clients.get(slot as usize).is_some_and(|client| client.facts.id() == id)
+        self.try_command(slot, run).map_err(|_| Stale)
     }
 
     /// Ends the wait for a driver.
-    fn claim(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
-        let client = self.clients.get_mut(slot as usize).filter(|client| client.facts.id() == id);
-        let client = client.filter(|client| client.phase == Phase::Unclaimed).ok_or(Gone)?;
+    fn assign_driver(&mut self, slot: u32, id: u64) -> Result<(), Stale> {
+        let client = self.clients.with_id_mut(slot, id);
+        let client = client.filter(|client| client.phase == Phase::Unassigned).ok_or(Stale)?;
         client.phase = Phase::Serving;
-        if !client.is_dirty {
-            client.is_dirty = true;
-            self.dirty.push(slot);
-        }
+        self.clients.mark_dirty(slot);
         Ok(())
     }
 
-    /// HTTP hasn't seen that the peer closed its side: it reads the end once more, behind what was put back.
+    /// The raw connection has read the end of the peer's bytes, and HTTP hasn't: it reads the end once more, after
+    /// the bytes that were put back.
     fn repeat_end(&mut self, slot: u32) {
-        if let Some(client) = self.clients.get_mut(slot as usize)
+        if let Some(client) = self.clients.get_mut(slot)
             && client.connection.has_peer_ended()
         {
             client.is_readable = true;
@@ -156,21 +137,10 @@ impl Reactor {
         }
     }
 
-    /// Has bytes read again ahead of those that weren't taken yet.
+    /// Has bytes read again, before those that weren't read yet.
     fn put_back(&mut self, slot: u32, bytes: &[u8]) {
-        if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.held.splice(..0, bytes.iter().copied()).for_each(drop);
-        }
-    }
-}
-
-impl Client {
-    /// Asks the kernel for the address the connection arrived on, if the listener's doesn't tell.
-    pub(crate) fn learn_local_address(&mut self) {
-        if !self.facts.local_is_known()
-            && let Some(address) = self.socket.local_address()
-        {
-            self.facts.set_local(address);
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.unread.splice(..0, bytes.iter().copied()).for_each(drop);
         }
     }
 }
