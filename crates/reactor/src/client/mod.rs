@@ -11,6 +11,7 @@ use protocol::{Connection, Context, Event, RequestId, Timestamp};
 
 use crate::application::{Facts, Kind, Outbox};
 use crate::io::Socket;
+use crate::time::Timers;
 
 pub use body_delivery::RecvBuffer;
 use body_delivery::Step;
@@ -130,6 +131,19 @@ impl Client {
             Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
             Phase::Lingering { until } => Some(until),
+        }
+    }
+
+    /// Publishes its deadline, and adds it to the timer queue unless its entry there is early enough.
+    #[inline]
+    pub(crate) fn schedule(&mut self, timers: &mut Timers) {
+        let deadline = self.deadline();
+        self.facts.set_phase(deadline);
+        if let Some(deadline) = deadline {
+            let tick = Timers::tick_of(deadline);
+            if self.armed == 0 || tick < self.armed {
+                self.armed = timers.arm(self.facts.slot(), tick);
+            }
         }
     }
 

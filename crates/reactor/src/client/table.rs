@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use protocol::AnswerError;
 use slab::Slab;
 
 use super::Client;
@@ -170,8 +171,26 @@ impl Clients {
         std::mem::take(&mut client.listed.to_read).then_some(slot)
     }
 
-    /// Has a client serviced by the next flush.
+    /// Runs a command on a client; when it succeeds the next flush services the client.
+    ///
+    /// # Errors
+    /// Those of `run`, and `Stale` when the client is closed.
     #[inline]
+    pub(crate) fn command<R>(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Client) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
+        let client = self.table.get_mut(slot as usize).ok_or(AnswerError::Stale)?;
+        let result = run(client)?;
+        if !client.listed.to_flush {
+            client.listed.to_flush = true;
+            self.to_flush.push(slot);
+        }
+        Ok(result)
+    }
+
+    /// Has a client serviced by the next flush.
     pub(crate) fn mark_dirty(&mut self, slot: u32) {
         if let Some(client) = self.table.get_mut(slot as usize)
             && !client.listed.to_flush

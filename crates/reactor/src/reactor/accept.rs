@@ -10,7 +10,6 @@ use crate::admission::{Rejection, Verdict};
 use crate::application::{Facts, Kind, Notice};
 use crate::client::{Client, Phase};
 use crate::io::Accepted;
-use crate::time::Timers;
 
 /// Connections accepted in one turn, so that a burst of new ones doesn't delay those being served.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -56,9 +55,9 @@ impl Reactor {
             client.phase = Phase::Unassigned;
             self.outbox.notify(Kind::Accepted, slot, id);
         }
+        client.schedule(&mut self.timers);
         self.clients.insert(client);
         self.gate.enter(peer, slot);
-        self.schedule(slot);
     }
 
     /// Counts a connection in, after an idle one was closed for it where a limit is reached.
@@ -106,19 +105,6 @@ impl Reactor {
     fn notify_not_taken(&self) {
         if let Some(siblings) = &self.siblings {
             siblings.not_taken();
-        }
-    }
-
-    /// Publishes a client's deadline, and adds it to the timer queue unless an entry there is early enough.
-    pub(super) fn schedule(&mut self, slot: u32) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        let deadline = client.deadline();
-        client.facts.set_phase(deadline);
-        if let Some(deadline) = deadline {
-            let tick = Timers::tick_of(deadline);
-            if client.armed == 0 || tick < client.armed {
-                client.armed = self.timers.arm(slot, tick);
-            }
         }
     }
 }

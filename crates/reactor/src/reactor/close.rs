@@ -70,8 +70,8 @@ impl Reactor {
         client.phase = Phase::Lingering { until: self.cx.now.after_millis(LINGER_MILLIS) };
         // The socket may have become readable while input wasn't wanted.
         client.is_readable = true;
+        client.schedule(&mut self.timers);
         self.clients.queue_read(slot);
-        self.schedule(slot);
     }
 
     /// The one place where a connection ends: its requests and its `Client` are notified, and everything is freed.

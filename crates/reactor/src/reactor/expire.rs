@@ -23,7 +23,7 @@ impl Reactor {
         let now = self.cx.now;
         let Some(client) = self.clients.get_mut(slot) else { return };
         if !client.has_expired(now) {
-            return self.schedule(slot);
+            return client.schedule(&mut self.timers);
         }
         if client.phase != Phase::Serving {
             return self.close_client(slot);
@@ -40,7 +40,7 @@ impl Reactor {
                 client.poll_events(&mut self.cx, &mut self.outbox);
                 self.service(slot);
             }
-            Some(_) => self.schedule(slot),
+            Some(client) => client.schedule(&mut self.timers),
             None => {}
         }
         self.current = None;

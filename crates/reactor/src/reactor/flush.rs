@@ -57,11 +57,11 @@ impl Reactor {
         if let Some(finish) = client.connection.finish() {
             return self.finish_client(slot, finish);
         }
+        client.schedule(&mut self.timers);
         if sending == Sending::Unfinished {
             self.clients.mark_unfinished(slot);
         }
         self.clients.queue_read(slot);
-        self.schedule(slot);
     }
 }
 

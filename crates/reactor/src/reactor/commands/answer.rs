@@ -21,13 +21,13 @@ impl Reactor {
             self.command_sending(slot, |connection, cx, send| {
                 connection.handle_long_answer(cx, request_id, answer, send)
             })?;
-        } else {
-            self.command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))?;
+            if let Some(client) = self.clients.get(slot) {
+                client.facts.on_returned();
+            }
+            return Ok(());
         }
-        if let Some(client) = self.clients.get(slot) {
-            client.facts.on_returned();
-        }
-        Ok(())
+        self.answer_command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))
+            .map_err(|_| Stale)
     }
 
     /// `Written` follows once the answer to `request_id` has been handed to the kernel.

@@ -55,10 +55,10 @@ impl Reactor {
         if !client.stop_awaiting_body(&self.cx, request_id) {
             return Ok(());
         }
+        client.schedule(&mut self.timers);
         if client.is_read_closed {
             self.clients.queue_visit(slot);
         }
-        self.schedule(slot);
         Ok(())
     }
 

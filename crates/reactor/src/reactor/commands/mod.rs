@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
-use crate::client::{SentNotice, When};
+use crate::client::{Client, SentNotice, When};
 
 pub use raw::UpgradeError;
 
@@ -41,10 +41,21 @@ impl Reactor {
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
     ) -> Result<R, AnswerError> {
-        let client = self.clients.get_mut(slot).ok_or(AnswerError::Stale)?;
-        let result = run(&mut client.connection, &mut self.cx)?;
-        self.clients.mark_dirty(slot);
-        Ok(result)
+        self.clients.command(slot, |client| run(&mut client.connection, &mut self.cx))
+    }
+
+    /// A command that answers a request, after which its handler is no longer counted as running.
+    #[inline]
+    fn answer_command(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
+    ) -> Result<(), AnswerError> {
+        self.clients.command(slot, |client| {
+            run(&mut client.connection, &mut self.cx)?;
+            client.facts.on_returned();
+            Ok(())
+        })
     }
 
     /// A command that may give bytes to the socket at once, from the memory in which they are.
@@ -53,24 +64,25 @@ impl Reactor {
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
     ) -> Result<(), Stale> {
-        let client = self.clients.get_mut(slot).ok_or(Stale)?;
-        let (socket, is_blocked) = (&client.socket, client.is_blocked);
-        let mut is_short = false;
-        let mut send = |parts: &[IoSlice<'_>]| {
-            if is_blocked {
-                return 0;
+        let command = |client: &mut Client| {
+            let (socket, is_blocked) = (&client.socket, client.is_blocked);
+            let mut is_short = false;
+            let mut send = |parts: &[IoSlice<'_>]| {
+                if is_blocked {
+                    return 0;
+                }
+                // An error of the socket occurs in the flush again, and is handled there.
+                let count = socket.write_vectored(parts).unwrap_or(0);
+                is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                count
+            };
+            run(&mut client.connection, &mut self.cx, &mut send)?;
+            if is_short {
+                client.mark_blocked(self.unacknowledged);
             }
-            // An error of the socket occurs in the flush again, and is handled there.
-            let count = socket.write_vectored(parts).unwrap_or(0);
-            is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
-            count
+            Ok(())
         };
-        run(&mut client.connection, &mut self.cx, &mut send).map_err(|_| Stale)?;
-        if is_short {
-            client.mark_blocked(self.unacknowledged);
-        }
-        self.clients.mark_dirty(slot);
-        Ok(())
+        self.clients.command(slot, command).map_err(|_| Stale)
     }
 
     /// A notice follows when bytes have been sent.

@@ -29,16 +29,12 @@ impl Reactor {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), UpgradeError> {
-        self.try_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
+        self.answer_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
             |error| match error {
                 AnswerError::Occupied => UpgradeError::Occupied,
                 AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
             },
-        )?;
-        if let Some(client) = self.clients.get(slot) {
-            client.facts.on_returned();
-        }
-        Ok(())
+        )
     }
 
     /// Makes a connection without a driver raw.
