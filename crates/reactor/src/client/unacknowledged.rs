@@ -1,6 +1,6 @@
 //! Whether a peer still reads, by what it has acknowledged.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Client;
 
@@ -24,6 +24,6 @@ impl Client {
     }
 
     fn update_unacknowledged(&mut self, ask: Unacknowledged) {
-        self.unacknowledged = ask(self.socket.fd()).unwrap_or(0);
+        self.unacknowledged = ask(self.socket.as_fd()).unwrap_or(0);
     }
 }

@@ -1,13 +1,24 @@
 //! A connected stream socket, internet or unix.
+//!
+//! Bytes are received and sent by rustix's system calls. On Linux these are made directly: libc's are cancellation
+//! points of threads, which costs two atomic operations a call, and no thread here is ever cancelled.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
+
+/// A send to a closed connection returns an error, without SIGPIPE.
+#[cfg(not(target_vendor = "apple"))]
+const WITHOUT_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+/// These systems have no such flag; Rust's runtime and Node ignore the signal.
+#[cfg(target_vendor = "apple")]
+const WITHOUT_SIGNAL: SendFlags = SendFlags::empty();
 
 /// One connected socket.
 #[derive(Debug)]
@@ -16,9 +27,9 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
-#[cfg(unix)]
-impl std::os::fd::AsFd for Socket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+impl AsFd for Socket {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Socket::Tcp(stream) => stream.as_fd(),
             Socket::Unix(stream) => stream.as_fd(),
@@ -36,37 +47,36 @@ impl Socket {
         }
     }
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Socket::Tcp(stream) => stream.as_fd(),
-            Socket::Unix(stream) => stream.as_fd(),
-        }
-    }
-
+    /// Receives into `buffer`; returns how many bytes, 0 at the end.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).read(buffer),
-            Socket::Unix(stream) => (&*stream).read(buffer),
-        }
+        let (received, _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(received)
     }
 
+    /// Sends as much of `bytes` as the kernel takes; returns how much.
+    ///
+    /// # Errors
+    /// Those of send(2).
+    #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).write(bytes),
-            Socket::Unix(stream) => (&*stream).write(bytes),
-        }
+        Ok(rustix::net::send(self, bytes, WITHOUT_SIGNAL)?)
     }
 
+    /// The same with several parts.
+    ///
+    /// # Errors
+    /// Those of writev(2).
     pub(crate) fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).write_vectored(parts),
-            Socket::Unix(stream) => (&*stream).write_vectored(parts),
-        }
+        Ok(rustix::io::writev(self, parts)?)
     }
 
     /// Bytes that can be read at once; 0 also when the system can't say.
     pub(crate) fn waiting(&self) -> usize {
-        rustix::io::ioctl_fionread(self.as_fd()).map_or(0, |count| count as usize)
+        rustix::io::ioctl_fionread(self).map_or(0, |count| count as usize)
     }
 
     /// Closes the sending side: the peer reads what was sent, then the end.
