@@ -170,7 +170,7 @@ impl Threaded {
                 if !notices.copy_to(words, bytes, at, thread as u32) {
                     return (0, used);
                 }
-                if notices.has_news() {
+                if notices.has_other_notices() {
                     self.learn(thread, notices, words);
                 }
                 (notices.records() as u32, at + notices.used())

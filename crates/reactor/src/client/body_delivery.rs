@@ -178,7 +178,7 @@ impl BodyDeliveries {
 }
 
 impl Client {
-    /// Whether the application is told of body bytes before the socket is read on.
+    /// Whether body bytes have to be announced before the socket is read.
     #[inline]
     pub(crate) fn has_to_announce_body(&self) -> bool {
         matches!(self.bodies.step(), Step::Announce)
@@ -244,7 +244,7 @@ impl Client {
         announced
     }
 
-    /// Bytes of a body came through the connection.
+    /// Bytes of a body were parsed by the connection.
     pub(crate) fn deliver_body(
         &mut self,
         cx: &Context,

@@ -205,7 +205,7 @@ impl Clients {
         self.to_flush.len()
     }
 
-    /// The entry of the flush list at `at`, which moves on by one; None behind the end, where the list is emptied.
+    /// The entry of the flush list at index `at`, which is incremented; None at the end, where the list is emptied.
     #[inline]
     pub(crate) fn next_dirty(&mut self, at: &mut usize) -> Option<u32> {
         let Some(slot) = self.to_flush.get(*at).copied() else {

@@ -165,7 +165,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let (Kind::Unix(_), Address::Unix(path)) = (&self.kind, &self.facts.address) {
-            // An error means that the file is gone already, which is what is wanted.
+            // It fails when the file was removed already, and then nothing is left to do.
             let _ = std::fs::remove_file(path);
         }
     }

@@ -5,7 +5,7 @@ use crate::application::Batch;
 use crate::client::Phase;
 
 impl Reactor {
-    /// Ends the clients whose deadline has passed; requests that are found on the way go to `batch`.
+    /// Ends the clients whose deadline has passed; requests that are read meanwhile go to `batch`.
     pub(super) fn expire_timers(&mut self, batch: &mut Batch<'_>) {
         let mut due = std::mem::take(&mut self.due);
         self.timers.expire(self.cx.now, &mut due);
@@ -120,7 +120,7 @@ mod tests {
             }
         }
 
-        /// One turn; whether its first notice isn't a request.
+        /// One turn; whether its first record is a notice other than a request.
         fn gives_notice(&mut self) -> bool {
             self.turn();
             self.words[0] & 0xff != Kind::Request as u32

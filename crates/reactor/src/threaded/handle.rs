@@ -47,7 +47,7 @@ impl ThreadHandle {
         ThreadHandle { mailbox, notices, emptied, spare, commands, clients, accepting, thread: Some(thread) }
     }
 
-    /// The number of the thread, and the slot on it, behind a slot in a notice.
+    /// The number of the thread and the slot on it, from a slot in a notice.
     pub fn split(slot: u32) -> (usize, u32) {
         ((slot >> SLOT_BITS) as usize, slot & ((1 << SLOT_BITS) - 1))
     }

@@ -43,7 +43,7 @@ impl Notices {
     }
 
     /// Whether there are notices other than requests.
-    pub fn has_news(&self) -> bool {
+    pub fn has_other_notices(&self) -> bool {
         self.has_others
     }
 
@@ -156,7 +156,7 @@ mod tests {
     fn a_batch_knows_whether_it_has_other_notices_than_requests() {
         let request = [Kind::Request as u32, 0, 0, 0, 0, 0, 0, 0];
         let idle = [Kind::Idle as u32, 0, 0, 0, 0, 0, 0, 0];
-        assert!(!filled(&[request, request], 0).has_news());
-        assert!(filled(&[request, idle], 0).has_news());
+        assert!(!filled(&[request, request], 0).has_other_notices());
+        assert!(filled(&[request, idle], 0).has_other_notices());
     }
 }

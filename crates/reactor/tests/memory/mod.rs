@@ -1,4 +1,4 @@
-//! Memory that a test lends for a body; it comes back when the reactor lets it go.
+//! A buffer that a test provides for a body, and gets back when the reactor drops it.
 
 #![allow(unreachable_pub, reason = "each test file has this as a module")]
 
