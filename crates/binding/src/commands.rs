@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use protocol::{Answer, HIGH_WATER, Payload, RequestId};
-use reactor::{Facts, Gone, HeadBlock, Kind, Reactor, UpgradeError};
+use reactor::{Facts, HeadBlock, Kind, Reactor, Stale, UpgradeError};
 
 use crate::bridge::{Bridge, Side};
 use crate::lent::LentBuffer;
@@ -24,8 +24,8 @@ impl Bridge {
         &self,
         slot: u32,
         bytes: &[u8],
-        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
-    ) -> Result<(), Gone> {
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
+    ) -> Result<(), Stale> {
         self.command_or(slot, bytes, run, |_, _| {})
     }
 
@@ -36,9 +36,9 @@ impl Bridge {
         &self,
         slot: u32,
         bytes: &[u8],
-        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
         late: impl FnOnce(&mut Reactor, u32) + Send + 'static,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.before_command();
         match &self.side {
             Side::InLoop(side) => run(&mut side.reactor.borrow_mut(), slot, bytes),
@@ -50,7 +50,7 @@ impl Bridge {
                         }
                     });
                 });
-                sent.ok_or(Gone)
+                sent.ok_or(Stale)
             }
         }
     }
@@ -80,7 +80,7 @@ impl Bridge {
         request_id: RequestId,
         answer: Answer<'_>,
         tells_written: bool,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.before_command();
         match &self.side {
             Side::InLoop(side) => {
@@ -97,25 +97,25 @@ impl Bridge {
                 }
                 let sent =
                     side.link(slot, |link, slot| link.respond(slot, request_id, &answer, tells_written));
-                sent.ok_or(Gone)
+                sent.ok_or(Stale)
             }
         }
     }
 
     /// Sends more of a streamed answer; the result is how many bytes wait unsent.
-    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Gone> {
+    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
         match &self.side {
             Side::InLoop(side) => {
                 self.before_command();
                 side.reactor.borrow_mut().write(slot, request_id, bytes)
             }
             Side::Threaded(side) => {
-                let (waiting, asks) = side.count(request_id, bytes.len()).ok_or(Gone)?;
+                let (waiting, asks) = side.count(request_id, bytes.len()).ok_or(Stale)?;
                 self.command(slot, bytes, move |reactor, slot, bytes| {
                     let waiting = reactor.write(slot, request_id, bytes).unwrap_or(0);
                     // Above that mark the reactor tells by itself when they are sent.
                     if asks && waiting <= HIGH_WATER {
-                        reactor.tell(Kind::Drained, slot, request_id.0);
+                        reactor.notify(Kind::Drained, slot, request_id.0);
                     }
                     Ok(())
                 })?;
@@ -132,14 +132,14 @@ impl Bridge {
         file: File,
         offset: u64,
         length: u64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| {
             reactor.send_file(slot, request_id, file, offset, length)
         })
     }
 
     /// Ends a streamed answer.
-    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Gone> {
+    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Stale> {
         self.forget_stream(request_id);
         self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, request_id, trailers))
     }
@@ -151,19 +151,19 @@ impl Bridge {
         request_id: RequestId,
         status: u16,
         fields: &[u8],
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.command(slot, fields, move |reactor, slot, fields| {
             reactor.inform(slot, request_id, status, fields)
         })
     }
 
     /// Asks for more of a request's body, for which memory will be lent when there is something.
-    pub(crate) fn await_body(&self, slot: u32, request_id: RequestId, is_whole: bool) -> Result<(), Gone> {
+    pub(crate) fn await_body(&self, slot: u32, request_id: RequestId, is_whole: bool) -> Result<(), Stale> {
         self.command_or(
             slot,
             &[],
             move |reactor, slot, _| reactor.await_body(slot, request_id, is_whole),
-            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, request_id.0),
+            move |reactor, slot| reactor.notify(Kind::BodyFailed, slot, request_id.0),
         )
     }
 
@@ -174,13 +174,13 @@ impl Bridge {
         request_id: RequestId,
         memory: LentBuffer,
         is_whole: bool,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         let memory = Box::new(memory);
         let result = self.command_or(
             slot,
             &[],
             move |reactor, slot, _| reactor.receive_body(slot, request_id, memory, is_whole),
-            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, request_id.0),
+            move |reactor, slot| reactor.notify(Kind::BodyFailed, slot, request_id.0),
         );
         if result.is_err() {
             // Once the server is disposed of nobody else does.
@@ -190,7 +190,7 @@ impl Bridge {
     }
 
     /// Nothing more of a request's body is wanted.
-    pub(crate) fn release_body(&self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+    pub(crate) fn release_body(&self, slot: u32, request_id: RequestId) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.release_body(slot, request_id))
     }
 
@@ -203,11 +203,11 @@ impl Bridge {
     ) -> Result<(), UpgradeError> {
         let fields = fields.map(<[u8]>::to_vec);
         self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
-            .unwrap_or(Err(UpgradeError::Gone))
+            .unwrap_or(Err(UpgradeError::Stale))
     }
 
     /// Raises the body limit of one request.
-    pub(crate) fn raise_body_limit(&self, slot: u32, request_id: RequestId, limit: u64) -> Result<(), Gone> {
+    pub(crate) fn raise_body_limit(&self, slot: u32, request_id: RequestId, limit: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, request_id, limit))
     }
 
@@ -218,14 +218,14 @@ impl Bridge {
         request_id: RequestId,
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| {
             reactor.set_body_rate(slot, request_id, timeout, minimum_rate)
         })
     }
 
     /// Cuts the connection of a request whose answer can't be completed.
-    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Stale> {
         self.forget_stream(request_id);
         self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, request_id))
     }
@@ -247,7 +247,7 @@ impl Bridge {
                         facts.watch();
                         facts
                     }
-                    None => Facts::of_gone(slot, head, side.listener(head.listener())),
+                    None => head.facts_of_closed(slot, side.listener(head.listener())),
                 }
             }
         }
@@ -262,7 +262,7 @@ impl Bridge {
                     slot,
                     &[],
                     move |reactor, slot, _| {
-                        if reactor.close(slot, id) { Ok(()) } else { Err(Gone) }
+                        if reactor.close(slot, id) { Ok(()) } else { Err(Stale) }
                     },
                 )
                 .is_ok()

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use napi::{Error, Result, Status, sys};
 use protocol::{Answer, Payload, RequestId};
-use reactor::{Gone, HeadBlock, UpgradeError};
+use reactor::{HeadBlock, Stale, UpgradeError};
 
 use crate::bridge::Bridge;
 use crate::lent::LentBuffer;
@@ -150,7 +150,7 @@ fn request_id(call: &Arguments) -> (u32, RequestId) {
     (call.u32(0), RequestId(call.u64(1)))
 }
 
-fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi_value {
+fn outcome(call: &Arguments, result: std::result::Result<(), Stale>) -> sys::napi_value {
     call.integer(if result.is_ok() { TAKEN } else { GONE })
 }
 
@@ -200,7 +200,7 @@ fn answer(
     words: &[u32; 8],
     fields: &[u8],
     payload: Payload<'_>,
-) -> std::result::Result<(), Gone> {
+) -> std::result::Result<(), Stale> {
     let [slot, low, high, status, flags, ..] = *words;
     let request_id = RequestId(wide(low, high));
     let mut phrase = Vec::new();
@@ -279,8 +279,9 @@ fn receive_body(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
     // SAFETY: environment and handle are those of the call; our own JavaScript shows the buffer to nobody.
     let memory = unsafe { LentBuffer::new(call.env, call.args[2], &bridge.returned) };
-    let result =
-        memory.ok_or(Gone).and_then(|memory| bridge.receive_body(slot, request_id, memory, call.u32(3) != 0));
+    let result = memory
+        .ok_or(Stale)
+        .and_then(|memory| bridge.receive_body(slot, request_id, memory, call.u32(3) != 0));
     outcome(call, result)
 }
 
@@ -292,7 +293,7 @@ fn upgrade(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     call.latin1(2, &mut fields);
     call.integer(match bridge.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
         Ok(()) => TAKEN,
-        Err(UpgradeError::Gone) => GONE,
+        Err(UpgradeError::Stale) => GONE,
         Err(UpgradeError::Occupied) => OCCUPIED,
     })
 }

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::sys;
-use reactor::Place;
+use reactor::RecvBuffer;
 
 use crate::value::{Reference, typed_array};
 
@@ -68,7 +68,7 @@ fn keep_freed_memory(len: usize) {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory(_len: usize) {}
 
-impl Place for LentBuffer {
+impl RecvBuffer for LentBuffer {
     fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the reference keeps the memory, which nobody else uses meanwhile, as the module says.
         unsafe { self.bytes.as_mut() }

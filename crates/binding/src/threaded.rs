@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::{HIGH_WATER, Limits, RequestId};
-use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
+use reactor::{ConnectionLimits, Doorbell, Kind, ListenerFacts, Notices, RECORD_WORDS, ThreadHandle, start};
 
 use crate::bridge::{Bridge, Slab, report_panic};
 use crate::scope::HandleScope;
@@ -28,7 +28,7 @@ const ALIGNMENT: usize = 4;
 
 /// The links of one server.
 pub(crate) struct Threaded {
-    links: RefCell<Vec<Link>>,
+    links: RefCell<Vec<ThreadHandle>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
     /// Streamed answers that are open, by request id.
     streams: RefCell<HashMap<u64, Stream>>,
@@ -89,7 +89,7 @@ impl Threaded {
     /// Ends the threads and waits for them: none rings afterwards.
     pub(crate) fn close(&self) {
         let mut links = self.links.take();
-        links.iter_mut().for_each(Link::begin_end);
+        links.iter_mut().for_each(ThreadHandle::begin_end);
         drop(links);
         self.doorbell.take();
         self.streams.take();
@@ -98,19 +98,19 @@ impl Threaded {
 
     /// The link to the thread of `slot`, and the slot there. None once it is closed.
     #[inline]
-    pub(crate) fn link<R>(&self, slot: u32, run: impl FnOnce(&mut Link, u32) -> R) -> Option<R> {
-        let (thread, slot) = Link::split(slot);
+    pub(crate) fn link<R>(&self, slot: u32, run: impl FnOnce(&mut ThreadHandle, u32) -> R) -> Option<R> {
+        let (thread, slot) = ThreadHandle::split(slot);
         self.links.borrow_mut().get_mut(thread).map(|link| run(link, slot))
     }
 
     /// Does something with every link.
-    pub(crate) fn each(&self, run: impl FnMut(&mut Link)) {
+    pub(crate) fn each(&self, run: impl FnMut(&mut ThreadHandle)) {
         self.links.borrow_mut().iter_mut().for_each(run);
     }
 
     /// Hands the commands given so far to the threads.
     pub(crate) fn hand_over(&self) {
-        self.each(Link::hand_over);
+        self.each(ThreadHandle::hand_over);
     }
 
     /// Delivers batches until none is left, or the budget is spent.
@@ -122,7 +122,7 @@ impl Threaded {
             let mut is_over = true;
             let threads = self.links.borrow().len();
             for thread in 0..threads {
-                let next = self.links.borrow().get(thread).and_then(Link::next_notices);
+                let next = self.links.borrow().get(thread).and_then(ThreadHandle::next_notices);
                 let Some(notices) = next else { continue };
                 is_over = false;
                 if !self.handle(bridge, thread, notices) {
@@ -170,7 +170,7 @@ impl Threaded {
                 if !notices.copy_to(words, bytes, at, thread as u32) {
                     return (0, used);
                 }
-                if notices.has_news() {
+                if notices.has_other_notices() {
                     self.learn(thread, notices, words);
                 }
                 (notices.records() as u32, at + notices.used())

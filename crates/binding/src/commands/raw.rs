@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::HIGH_WATER;
-use reactor::{Facts, Gone, Kind};
+use reactor::{Facts, Kind, Stale};
 
 use crate::bridge::{Bridge, Side};
 
@@ -21,22 +21,22 @@ impl Bridge {
     }
 
     /// Hands a connection to HTTP.
-    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Gone> {
+    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Stale> {
         self.command(slot, unread, move |reactor, slot, unread| reactor.serve(slot, client, unread))
     }
 
     /// Hands a connection that waits for its driver to JavaScript.
-    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.take_raw(slot, client))
     }
 
     /// Asks for so many more bytes of a raw connection.
-    pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
+    pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.ask_raw(slot, client, bytes))
     }
 
     /// Sends on a raw connection; the result is how many bytes wait unsent.
-    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Gone> {
+    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Stale> {
         match &self.side {
             Side::InLoop(side) => {
                 self.before_command();
@@ -44,13 +44,13 @@ impl Bridge {
             }
             Side::Threaded(side) => {
                 // What is counted for a client that has gone would never be forgotten.
-                side.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Gone)?;
+                side.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Stale)?;
                 let (waiting, asks) = side.count_raw(client, bytes.len());
                 self.command(slot, bytes, move |reactor, slot, bytes| {
                     let waiting = reactor.write_raw(slot, client, bytes).unwrap_or(0);
                     // Above that mark the reactor tells by itself when they are sent.
                     if asks && waiting <= HIGH_WATER {
-                        reactor.tell(Kind::RawDrained, slot, client);
+                        reactor.notify(Kind::RawDrained, slot, client);
                     }
                     Ok(())
                 })?;
@@ -60,7 +60,7 @@ impl Bridge {
     }
 
     /// Ends the sending side of a raw connection.
-    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.end_raw(slot, client))
     }
 }

@@ -85,8 +85,8 @@ impl Bridge {
     /// Has no further requests begun, or again.
     pub(crate) fn hold_requests(&self, is_held: bool) {
         match is_held {
-            true => self.tell_each(|reactor| reactor.hold_requests(true)),
-            false => self.tell_each(|reactor| reactor.hold_requests(false)),
+            true => self.tell_each(|reactor| reactor.pause_requests(true)),
+            false => self.tell_each(|reactor| reactor.pause_requests(false)),
         }
     }
 
