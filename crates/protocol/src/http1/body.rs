@@ -214,7 +214,7 @@ impl Connection {
         let Some(incoming) = &mut self.incoming else { return };
         let request_id = incoming.body.request_id();
         incoming.body.fail(error);
-        let Some(at) = self.pipeline.position(request_id) else {
+        let Some((at, pending)) = self.pipeline.find_mut(request_id) else {
             // Its answer is complete: the connection ends after that.
             self.incoming = None;
             match self.pipeline.last_mut() {
@@ -227,7 +227,6 @@ impl Connection {
             }
             return;
         };
-        let Some(pending) = self.pipeline.get_mut(at) else { return };
         if pending.has_begun {
             self.end(CloseReason::Refused(error), Finish::Reset);
             return;

@@ -149,13 +149,13 @@ impl Pipeline {
         });
     }
 
-    /// The index of a request whose answer isn't complete; nearly always 0.
+    /// A request whose answer isn't complete, and its index, which is nearly always 0.
     #[inline]
-    pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
-        let open = self.open();
-        let found = open.iter().position(|pending| pending.request_id == request_id)?;
-        let is_done = open[found].state.as_ref().is_some_and(|state| state.is_done);
-        (!is_done && request_id != NO_REQUEST).then_some(found)
+    pub(super) fn find_mut(&mut self, request_id: RequestId) -> Option<(usize, &mut Pending)> {
+        let open = self.pending.get_mut(self.first..)?;
+        let (at, pending) =
+            open.iter_mut().enumerate().find(|(_, pending)| pending.request_id == request_id)?;
+        (!pending.is_done() && request_id != NO_REQUEST).then_some((at, pending))
     }
 
     pub(super) fn is_open(&self, request_id: RequestId) -> bool {
@@ -193,7 +193,8 @@ impl Pipeline {
 
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
-        self.position(request_id).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
+        pending.is_some_and(|pending| pending.has_begun && !pending.is_done())
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
@@ -246,6 +247,12 @@ impl Pipeline {
 }
 
 impl Pending {
+    /// Its answer is complete, and waits for its turn.
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_done)
+    }
+
     pub(super) fn state(&mut self) -> &mut PendingState {
         self.state.get_or_insert_default()
     }

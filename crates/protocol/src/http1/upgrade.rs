@@ -16,9 +16,9 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_occupied = self.pipeline.len() > at + 1 || self.incoming.is_some();
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let open = self.pipeline.len();
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
+        let is_occupied = open > at + 1 || self.incoming.is_some();
         if pending.has_begun || self.ending.is_some() {
             return Err(AnswerError::Stale);
         }

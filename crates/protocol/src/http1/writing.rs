@@ -31,13 +31,12 @@ impl Connection {
         answer: Answer<'_>,
         send: Option<Send<'_>>,
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_alone = self.is_last && self.pipeline.len() == at + 1;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
         let flags = pending.flags;
+        let is_alone = self.is_last && self.pipeline.len() == at + 1;
         let mut closes = answer.close || flags.wants_close || is_alone;
         if self.incoming.is_some() {
             if self.must_refuse_body(request_id, answer.status) {
@@ -126,8 +125,7 @@ impl Connection {
         request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         if state.file > 0 {
             return Err(AnswerError::Stale);
@@ -145,8 +143,7 @@ impl Connection {
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         let stream = state.stream.take().ok_or(AnswerError::Stale)?;
         state.is_done = true;
@@ -174,8 +171,7 @@ impl Connection {
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         if pending.has_begun || pending.flags.is_http10 {
             return Err(AnswerError::Stale);
         }
