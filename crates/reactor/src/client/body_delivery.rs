@@ -114,10 +114,6 @@ impl BodyDeliveries {
         waiting.map(|delivery| delivery.request_id)
     }
 
-    fn next_waiting(&self) -> Option<RequestId> {
-        self.waiting().next()
-    }
-
     fn state(&mut self, request_id: RequestId) -> Option<&mut State> {
         self.0.iter_mut().find(|delivery| delivery.request_id == request_id).map(|found| &mut found.state)
     }
@@ -186,9 +182,12 @@ impl Client {
 
     /// Whether there are bytes of a body that is waited for, or may be.
     pub(super) fn has_body_bytes(&self) -> bool {
-        self.is_readable
-            || !self.unread.is_empty()
-            || self.bodies.waiting().any(|id| self.kept_of_body(id) > 0)
+        self.next_to_announce().is_some()
+    }
+
+    fn next_to_announce(&self) -> Option<RequestId> {
+        let has_input = self.is_readable || !self.unread.is_empty();
+        self.bodies.waiting().find(|request_id| has_input || self.kept_of_body(*request_id) > 0)
     }
 
     fn kept_of_body(&self, request_id: RequestId) -> usize {
@@ -225,11 +224,8 @@ impl Client {
     /// received.
     pub(crate) fn announce_body(&mut self, cx: &Context, outbox: &mut Outbox) -> usize {
         let mut announced = 0;
-        while let Some(request_id) = self.bodies.next_waiting() {
+        while let Some(request_id) = self.next_to_announce() {
             let kept = self.kept_of_body(request_id) + self.unread.len();
-            if kept == 0 && !self.is_readable {
-                break;
-            }
             // Kept bytes are announced alone: the bytes after them can then be received without a copy.
             let count = if kept > 0 { kept } else { self.socket.waiting() };
             self.bodies.set(request_id, State::Ready);
@@ -302,5 +298,53 @@ impl Client {
         let trailers = end.and_then(|end| end.trailers).map(|trailers| lines(trailers.iter()));
         let notice = Notice::of(Kind::Body, self.facts.slot(), request_id.0);
         outbox.push(Notice { count, flags, trailers, ..notice });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Memory(Vec<u8>);
+
+    impl RecvBuffer for Memory {
+        fn bytes(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+    }
+
+    fn filling(size: usize) -> State {
+        State::Filling(Filling { buffer: Box::new(Memory(vec![0; size])), filled: 0, is_whole: false })
+    }
+
+    #[test]
+    fn the_bodies_of_several_requests_are_delivered_independently() {
+        let mut bodies = BodyDeliveries::default();
+        let [one, other, third] = [1, 2, 3].map(RequestId);
+        bodies.set(one, filling(8));
+        bodies.set(other, filling(4));
+        bodies.set(third, State::Waiting);
+        bodies.filling(other).unwrap().append(b"01234567");
+        bodies.filling(one).unwrap().append(b"abc");
+        assert!(bodies.filling(third).is_none());
+        assert_eq!(bodies.waiting().collect::<Vec<_>>(), [third]);
+        assert_eq!(bodies.remove(other), 4, "no more than fits");
+        assert!(bodies.filling(other).is_none());
+        assert_eq!(bodies.filling(one).unwrap().buffer.bytes(), b"abc\0\0\0\0\0");
+        assert_eq!(bodies.remove(one), 3);
+        assert_eq!(bodies.remove(third), 0);
+        assert!(matches!(bodies.step(), Step::Read));
+    }
+
+    #[test]
+    fn a_body_that_is_waited_for_is_announced_before_the_socket_is_read() {
+        let mut bodies = BodyDeliveries::default();
+        let request_id = RequestId(1);
+        bodies.set(request_id, State::Waiting);
+        assert!(matches!(bodies.step(), Step::Announce));
+        bodies.set(request_id, State::Ready);
+        assert!(matches!(bodies.step(), Step::AwaitBuffer));
+        bodies.set(request_id, filling(1));
+        assert!(matches!(bodies.step(), Step::Read));
     }
 }

@@ -281,3 +281,74 @@ impl Clients {
         !self.to_read.is_empty() || !self.unfinished.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use protocol::{Connection, Context, Limits};
+
+    use super::*;
+    use crate::application::Facts;
+    use crate::io::{Address, ListenerFacts, Socket};
+    use crate::time::Clock;
+
+    /// A table with so many clients that can be read.
+    fn clients(count: u32) -> Clients {
+        let mut clients = Clients::default();
+        for id in 0..count {
+            insert(&mut clients, u64::from(id));
+        }
+        clients
+    }
+
+    fn insert(clients: &mut Clients, id: u64) {
+        let (stream, _) = mio::net::UnixStream::pair().unwrap();
+        let listener = Arc::new(ListenerFacts { address: Address::Unix("/x".into()), index: 0 });
+        let facts = Facts::new(id, clients.next_slot(), None, listener, Clock::start());
+        let connection = Connection::new(&Context::new(Limits::default()));
+        let mut client = Client::new(Socket::Unix(stream), connection, Arc::new(facts));
+        client.is_readable = true;
+        clients.insert(Box::new(client));
+    }
+
+    fn taken(clients: &mut Clients) -> Vec<Option<u32>> {
+        (0..clients.to_read()).map(|_| clients.next_to_read()).collect()
+    }
+
+    #[test]
+    fn a_client_is_on_a_list_once_until_it_is_taken_from_it() {
+        let mut clients = clients(3);
+        for slot in [1, 0, 1, 0] {
+            clients.queue_read(slot);
+            clients.mark_dirty(slot);
+            clients.mark_unfinished(slot);
+            clients.pause(slot);
+        }
+        clients.queue_visit(1);
+        clients.queue_read_first(2);
+        assert_eq!(taken(&mut clients), [Some(2), Some(1), Some(0)]);
+        clients.resume_paused();
+        assert_eq!(taken(&mut clients), [Some(1), Some(0)]);
+        clients.resume_unfinished();
+        assert_eq!(clients.dirty_count(), 2, "dirty clients aren't added again");
+        let mut at = 0;
+        assert_eq!([(); 3].map(|()| clients.next_dirty(&mut at)), [Some(1), Some(0), None]);
+        clients.mark_dirty(0);
+        assert_eq!(clients.take_last_dirty(), Some(0));
+        assert!(!clients.has_work() && clients.dirty_count() == 0);
+    }
+
+    #[test]
+    fn the_entries_of_a_client_that_was_removed_are_outdated() {
+        let mut clients = clients(2);
+        clients.queue_read(0);
+        clients.queue_read(1);
+        clients.remove(0);
+        insert(&mut clients, 7);
+        assert!(clients.with_id(0, 0).is_none() && clients.with_id(0, 7).is_some());
+        assert_eq!(taken(&mut clients), [None, Some(1)]);
+        clients.queue_read(0);
+        assert_eq!(taken(&mut clients), [Some(0)]);
+    }
+}
