@@ -1,12 +1,12 @@
-//! The threaded bridge: reactors on threads of their own, linked to the thread that runs JavaScript.
+//! The threaded mode: reactors on threads of their own.
 //!
-//! A thread that has put a batch of notices into its queue rings; the loop then calls a round: copy a
-//! batch into JavaScript's memory, hand the buffer back, deliver, hand the answers over; until no batch
-//! is left or the round's budget is spent. To JavaScript a batch looks the same as in-loop.
+//! A thread that has queued a batch of notices rings the doorbell, and the event loop calls a round: copy the
+//! batch into JavaScript's memory, give the empty batch back, deliver, hand the commands over; again until no batch
+//! is left or the round's budget is spent.
 //!
-//! Commands that JavaScript gives outside of a round are handed over once, before the loop sleeps. They
-//! are taken on trust: one that comes too late is a no-op on its thread, which the thread tells of
-//! where somebody would wait otherwise.
+//! Commands given outside of a round are handed over once, before the loop waits for events. They count as taken.
+//! A command that arrives too late has no effect on its thread, which sends a notice where one is needed to end a
+//! wait.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,39 +16,39 @@ use std::sync::Arc;
 use protocol::{HIGH_WATER, Limits, RequestId};
 use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
 
-use crate::bridge::{Bridge, Slab, report_panic};
-use crate::scope::HandleScope;
-use crate::unacknowledged::unacknowledged;
+use crate::delivery::{Delivery, Round, Written};
+use crate::mode::report_panic;
+use crate::mode::unacknowledged::unacknowledged;
 
-/// Batches of each thread in one round, before other work of the loop has its turn.
+/// Batches of each thread in one round, so that other work of the loop isn't held up.
 const BATCHES_PER_ROUND: usize = 8;
 
-/// Head blocks begin at whole words.
+/// Bytes of a word: head blocks begin at whole words.
 const ALIGNMENT: usize = 4;
 
-/// The links of one server.
+/// The threads of one server.
 pub(crate) struct Threaded {
     links: RefCell<Vec<Link>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
-    /// Streamed answers that are open, by request id.
+    /// Open streamed answers, by request id.
     streams: RefCell<HashMap<u64, Stream>>,
     /// Raw connections that were written to, by client.
     raw: RefCell<HashMap<u64, Stream>>,
-    /// By thread: whether it has no client left after a stop.
+    /// By thread: whether no client is left on it after a stop.
     idle: RefCell<Vec<bool>>,
 }
 
-/// A streamed answer, or a raw connection, as far as it was written.
+/// What was written to a streamed answer or a raw connection.
 #[derive(Default)]
 struct Stream {
-    /// Bytes since everything was last known to be sent.
+    /// Bytes written since all of them were last known to be sent.
     waiting: usize,
-    /// The thread was asked to tell when everything is sent.
+    /// The thread was asked for a notice when all is sent.
     is_asked: bool,
 }
 
 impl Stream {
-    /// Adds bytes: how many may be unsent, and whether the thread is to tell when they are sent.
+    /// Adds bytes. The result is how many may be unsent, and whether to ask for a notice when they are sent.
     fn count(&mut self, bytes: usize) -> (usize, bool) {
         self.waiting += bytes;
         let asks = self.waiting > HIGH_WATER && !self.is_asked;
@@ -68,7 +68,7 @@ impl Threaded {
         }
     }
 
-    /// Starts the threads, which call the loop by `ring`.
+    /// Starts the threads, which call `ring` when there are notices.
     ///
     /// # Errors
     /// The system has no threads or descriptors left.
@@ -86,7 +86,7 @@ impl Threaded {
         Ok(())
     }
 
-    /// Ends the threads and waits for them: none rings afterwards.
+    /// Ends the threads and waits for them. None rings afterwards.
     pub(crate) fn close(&self) {
         let mut links = self.links.take();
         links.iter_mut().for_each(Link::begin_end);
@@ -96,40 +96,40 @@ impl Threaded {
         self.raw.take();
     }
 
-    /// The link to the thread of `slot`, and the slot there. None once it is closed.
+    /// Calls `run` with the thread of `slot`, and the slot there. None once the threads have ended.
     #[inline]
     pub(crate) fn link<R>(&self, slot: u32, run: impl FnOnce(&mut Link, u32) -> R) -> Option<R> {
         let (thread, slot) = Link::split(slot);
         self.links.borrow_mut().get_mut(thread).map(|link| run(link, slot))
     }
 
-    /// Does something with every link.
+    /// Calls `run` with each thread.
     pub(crate) fn each(&self, run: impl FnMut(&mut Link)) {
         self.links.borrow_mut().iter_mut().for_each(run);
     }
 
     /// Hands the commands given so far to the threads.
-    pub(crate) fn hand_over(&self) {
+    pub(crate) fn flush(&self) {
         self.each(Link::hand_over);
     }
 
     /// Delivers batches until none is left, or the budget is spent.
-    pub(crate) fn round(&self, bridge: &Bridge) {
+    pub(crate) fn round(&self, delivery: &Delivery) {
         for _ in 0..BATCHES_PER_ROUND {
             if let Some(doorbell) = &*self.doorbell.borrow() {
                 doorbell.answer();
             }
-            let mut is_over = true;
+            let mut is_done = true;
             let threads = self.links.borrow().len();
             for thread in 0..threads {
                 let next = self.links.borrow().get(thread).and_then(Link::next_notices);
                 let Some(notices) = next else { continue };
-                is_over = false;
-                if !self.handle(bridge, thread, notices) {
+                is_done = false;
+                if !self.handle(delivery, thread, notices) {
                     return;
                 }
             }
-            if is_over {
+            if is_done {
                 return;
             }
         }
@@ -138,49 +138,39 @@ impl Threaded {
         }
     }
 
-    /// Delivers one batch; false when there is nothing to be delivered to any more.
-    fn handle(&self, bridge: &Bridge, thread: usize, mut notices: Box<Notices>) -> bool {
-        // SAFETY: the environment is live: its end disposes the bridge, after which no round begins.
-        let Some(_scope) = (unsafe { HandleScope::open(bridge.env) }) else { return false };
-        // SAFETY: the scope is open.
-        let Some((records, slab)) = (unsafe { self.copy(bridge, thread, &mut notices) }) else {
-            return false;
-        };
+    /// Delivers one batch; false when the server is closed or the environment has ended.
+    fn handle(&self, delivery: &Delivery, thread: usize, mut notices: Box<Notices>) -> bool {
+        let Some(round) = delivery.begin() else { return false };
+        let Some(batch) = self.copy(&round, thread, &mut notices) else { return false };
         if let Some(link) = self.links.borrow().get(thread) {
             link.give_back(notices);
         }
-        if bridge.deliver(records, slab).is_err() {
-            // The environment is being torn down; its cleanup hook closes the rest.
+        if round.deliver(&batch, || self.flush()).is_err() {
+            // The environment has ended; its cleanup hook closes the rest.
             return false;
         }
-        self.hand_over();
-        !bridge.is_disposed()
+        self.flush();
+        !delivery.is_closed()
     }
 
     /// Copies a batch into JavaScript's memory.
-    ///
-    /// # Safety
-    /// A handle scope must be open.
-    unsafe fn copy(&self, bridge: &Bridge, thread: usize, notices: &mut Notices) -> Option<(u32, Slab)> {
-        *bridge.large.borrow_mut() = notices.take_large();
-        // SAFETY: by contract.
-        unsafe {
-            bridge.with_memory(notices.used() + ALIGNMENT, |words, bytes, used| {
-                let at = used.next_multiple_of(ALIGNMENT);
-                if !notices.copy_to(words, bytes, at, thread as u32) {
-                    return (0, used);
-                }
-                if notices.has_news() {
-                    self.learn(thread, notices, words);
-                }
-                (notices.records() as u32, at + notices.used())
-            })
-        }
+    fn copy(&self, round: &Round<'_>, thread: usize, notices: &mut Notices) -> Option<Written> {
+        round.write(notices.used() + ALIGNMENT, |words, bytes, used, large| {
+            *large = notices.take_large();
+            let at = used.next_multiple_of(ALIGNMENT);
+            if !notices.copy_to(words, bytes, at, thread as u32) {
+                return (0, used);
+            }
+            if notices.has_news() {
+                self.look_through(thread, notices, words);
+            }
+            (notices.records() as u32, at + notices.used())
+        })
     }
 
-    /// Takes note of what concerns us in a batch.
+    /// Updates this side's own state from a batch.
     #[cold]
-    fn learn(&self, thread: usize, notices: &Notices, words: &mut [u32]) {
+    fn look_through(&self, thread: usize, notices: &Notices, words: &mut [u32]) {
         for (at, [kind, _, low, high, ..]) in notices.iter().enumerate() {
             let name = u64::from(*high) << 32 | u64::from(*low);
             let kind = *kind & 0xff;
@@ -197,7 +187,7 @@ impl Threaded {
                 if let Some(is_idle) = idle.get_mut(thread) {
                     *is_idle = true;
                 }
-                // JavaScript hears of it when it holds for all threads.
+                // JavaScript gets the notice of the last thread only.
                 if !idle.iter().all(|is_idle| *is_idle)
                     && let Some(word) = words.get_mut(at * RECORD_WORDS)
                 {
@@ -207,27 +197,27 @@ impl Threaded {
         }
     }
 
-    /// A streamed answer begins.
+    /// Begins to count for a streamed answer.
     pub(crate) fn open_stream(&self, request_id: RequestId) {
         self.streams.borrow_mut().insert(request_id.0, Stream::default());
     }
 
-    /// Counts bytes of a streamed answer; None when it isn't open.
+    /// Counts bytes of a streamed answer, as [`Stream::count`] does; None when it isn't open.
     pub(crate) fn count(&self, request_id: RequestId, bytes: usize) -> Option<(usize, bool)> {
         Some(self.streams.borrow_mut().get_mut(&request_id.0)?.count(bytes))
     }
 
-    /// The same of a raw connection.
+    /// Counts bytes of a raw connection.
     pub(crate) fn count_raw(&self, client: u64, bytes: usize) -> (usize, bool) {
         self.raw.borrow_mut().entry(client).or_default().count(bytes)
     }
 
-    /// A streamed answer has ended.
+    /// Ends the count of a streamed answer.
     pub(crate) fn close_stream(&self, request_id: RequestId) {
         self.streams.borrow_mut().remove(&request_id.0);
     }
 
-    /// What is known of listener number `index`.
+    /// The facts of listener number `index`.
     pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
         self.links.borrow().first().and_then(|link| link.listener(index).cloned())
     }
