@@ -23,8 +23,9 @@ export interface HotFunctions {
   /**
    * Answers with a whole body; the numbers of the answer are in the words.
    *
-   * `fields` are lines `name: value\r\n`, without Date, Content-Length and Connection where the engine sends these.
-   * A declared length without a body answers HEAD.
+   * `fields` are lines `name: value\r\n`, without Date, Connection, Keep-Alive, Transfer-Encoding and Content-Length,
+   * which the engine sends. A declared length is what Content-Length says instead of the size of the body: for HEAD
+   * the size that GET would have. The connection closes behind a body that is shorter.
    */
   respond(fields: string, body?: string | Uint8Array, reason?: string): number
   /** Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. */
@@ -181,8 +182,8 @@ export declare class Engine {
   unref(): void
   /** How many requests the engine has refused, before their handler or while their body came: by error code. */
   refusals(): Record<string, number>
-  /** Stops beginning further requests, or resumes it. Requests that have begun go on. */
-  holdRequests(isHeld: boolean): void
+  /** Pauses or resumes beginning further requests. Requests that have begun go on. */
+  pauseRequests(isPaused: boolean): void
   /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**

@@ -193,10 +193,10 @@ impl Engine {
         refusals
     }
 
-    /// Stops beginning further requests, or resumes it. Requests that have begun go on.
+    /// Pauses or resumes beginning further requests. Requests that have begun go on.
     #[napi(catch_unwind)]
-    pub fn hold_requests(&self, is_held: bool) {
-        self.bridge.hold_requests(is_held);
+    pub fn pause_requests(&self, is_paused: bool) {
+        self.bridge.pause_requests(is_paused);
     }
 
     /// Has each refused request announced by a `Refused` notice.

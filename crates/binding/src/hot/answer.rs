@@ -11,7 +11,7 @@ mod flag {
     /// The connection closes behind the answer.
     pub(super) const CLOSE: u32 = 1;
     /// A `Written` notice follows.
-    pub(super) const TELL_WRITTEN: u32 = 2;
+    pub(super) const NOTIFY_WRITTEN: u32 = 2;
     /// The body is a string.
     pub(super) const TEXT: u32 = 4;
     /// The body is a typed array.
@@ -89,7 +89,7 @@ fn answer(
         payload,
         close: flags & flag::CLOSE != 0,
     };
-    hot.bridge.respond(slot, request_id, answer, flags & flag::TELL_WRITTEN != 0)
+    hot.bridge.respond(slot, request_id, answer, flags & flag::NOTIFY_WRITTEN != 0)
 }
 
 fn wide(low: u32, high: u32) -> u64 {

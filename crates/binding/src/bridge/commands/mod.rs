@@ -72,7 +72,7 @@ impl Bridge {
         }
     }
 
-    /// Answers a request, with its whole body or by opening a stream. With `tells_written` a `Written` notice
+    /// Answers a request, with its whole body or by opening a stream. With `notifies_written` a `Written` notice
     /// follows.
     #[inline]
     pub(crate) fn respond(
@@ -80,14 +80,14 @@ impl Bridge {
         slot: u32,
         request_id: RequestId,
         answer: Answer<'_>,
-        tells_written: bool,
+        notifies_written: bool,
     ) -> Result<(), Gone> {
         self.before_command();
         match &self.mode {
             Mode::InLoop(mode) => {
                 let mut reactor = mode.reactor();
                 reactor.respond(slot, request_id, answer)?;
-                if tells_written {
+                if notifies_written {
                     reactor.notify_written(slot, request_id);
                 }
                 Ok(())
@@ -97,7 +97,7 @@ impl Bridge {
                     mode.open_stream(request_id);
                 }
                 let sent =
-                    mode.link(slot, |link, slot| link.respond(slot, request_id, &answer, tells_written));
+                    mode.link(slot, |link, slot| link.respond(slot, request_id, &answer, notifies_written));
                 sent.ok_or(Gone)
             }
         }

@@ -82,9 +82,9 @@ impl Bridge {
         self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
     }
 
-    /// Stops or resumes beginning further requests.
-    pub(crate) fn hold_requests(&self, is_held: bool) {
-        match is_held {
+    /// Pauses or resumes beginning further requests.
+    pub(crate) fn pause_requests(&self, is_paused: bool) {
+        match is_paused {
             true => self.command_each(|reactor| reactor.hold_requests(true)),
             false => self.command_each(|reactor| reactor.hold_requests(false)),
         }
