@@ -120,6 +120,8 @@ pub(crate) struct Waiter {
     /// Whose answer; of no meaning for a raw connection.
     pub(crate) request_id: RequestId,
     pub(crate) until: Until,
+    /// What the notice is to carry, if the application asked for it with a mark.
+    pub(crate) mark: Option<u32>,
 }
 
 /// What it waits for.

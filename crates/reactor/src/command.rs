@@ -274,13 +274,26 @@ impl Reactor {
         self.dirty.push(last);
     }
 
+    /// Asks for one more `Drained` of a streamed answer, or for `RawDrained` where there is no request, once what
+    /// was written so far is handed to the kernel. The notice carries `mark`, or that of a later call.
+    pub fn notify_drained(&mut self, slot: u32, request_id: Option<RequestId>, mark: u32) {
+        match request_id {
+            Some(request_id) => self.wait_with_mark(slot, request_id, Until::Drained, Some(mark)),
+            None => self.wait_with_mark(slot, RequestId(0), Until::RawDrained, Some(mark)),
+        }
+    }
+
+    fn wait_with_mark(&mut self, slot: u32, request_id: RequestId, until: Until, mark: Option<u32>) {
+        let Some(client) = self.clients.get_mut(slot as usize) else { return };
+        let mut waiters = client.waiters.iter_mut();
+        match waiters.find(|waiter| waiter.request_id == request_id && waiter.until == until) {
+            Some(waiter) => waiter.mark = mark.or(waiter.mark),
+            None => client.waiters.push(Waiter { request_id, until, mark }),
+        }
+    }
+
     #[cold]
     pub(crate) fn wait(&mut self, slot: u32, request_id: RequestId, until: Until) {
-        if let Some(client) = self.clients.get_mut(slot as usize) {
-            let waiter = Waiter { request_id, until };
-            if !client.waiters.contains(&waiter) {
-                client.waiters.push(waiter);
-            }
-        }
+        self.wait_with_mark(slot, request_id, until, None);
     }
 }

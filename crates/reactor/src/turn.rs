@@ -442,7 +442,11 @@ impl Reactor {
                 Until::RawDrained => (Kind::RawDrained, id, false),
             };
             if !must_wait {
-                notices.push_back(Notice::of(kind, slot, name));
+                let mut notice = Notice::of(kind, slot, name);
+                if let Some(mark) = waiter.mark {
+                    (notice.detail, notice.count) = (mark, 1);
+                }
+                notices.push_back(notice);
             }
             must_wait
         });

@@ -3,12 +3,14 @@
 //! ```text
 //!  in_loop          one reactor, on the thread that runs JavaScript
 //!  threaded         several, each on a thread of its own
+//!  unsent           how many written bytes those threads haven't sent
 //!  unacknowledged   a question to the system that the reactor can't ask by itself
 //! ```
 
 mod in_loop;
 mod threaded;
 mod unacknowledged;
+mod unsent;
 
 use crate::delivery::Delivery;
 pub(crate) use crate::mode::in_loop::InLoop;

@@ -8,17 +8,17 @@
 //! A command that arrives too late has no effect on its thread, which sends a notice where one is needed to end a
 //! wait.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{RefCell, RefMut};
 use std::io;
 use std::sync::Arc;
 
-use protocol::{HIGH_WATER, Limits, RequestId};
+use protocol::Limits;
 use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
 
 use crate::delivery::{Delivery, Round, Written};
 use crate::mode::report_panic;
 use crate::mode::unacknowledged::unacknowledged;
+use crate::mode::unsent::Unsent;
 
 /// Batches of each thread in one round, so that other work of the loop isn't held up.
 const BATCHES_PER_ROUND: usize = 8;
@@ -30,31 +30,9 @@ const ALIGNMENT: usize = 4;
 pub(crate) struct Threaded {
     links: RefCell<Vec<Link>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
-    /// Open streamed answers, by request id.
-    streams: RefCell<HashMap<u64, Stream>>,
-    /// Raw connections that were written to, by client.
-    raw: RefCell<HashMap<u64, Stream>>,
+    unsent: RefCell<Unsent>,
     /// By thread: whether no client is left on it after a stop.
     idle: RefCell<Vec<bool>>,
-}
-
-/// What was written to a streamed answer or a raw connection.
-#[derive(Default)]
-struct Stream {
-    /// Bytes written since all of them were last known to be sent.
-    waiting: usize,
-    /// The thread was asked for a notice when all is sent.
-    is_asked: bool,
-}
-
-impl Stream {
-    /// Adds bytes. The result is how many may be unsent, and whether to ask for a notice when they are sent.
-    fn count(&mut self, bytes: usize) -> (usize, bool) {
-        self.waiting += bytes;
-        let asks = self.waiting > HIGH_WATER && !self.is_asked;
-        self.is_asked |= asks;
-        (self.waiting, asks)
-    }
 }
 
 impl Threaded {
@@ -62,8 +40,7 @@ impl Threaded {
         Threaded {
             links: RefCell::new(Vec::new()),
             doorbell: RefCell::new(None),
-            streams: RefCell::new(HashMap::new()),
-            raw: RefCell::new(HashMap::new()),
+            unsent: RefCell::default(),
             idle: RefCell::new(Vec::new()),
         }
     }
@@ -92,8 +69,7 @@ impl Threaded {
         links.iter_mut().for_each(Link::begin_end);
         drop(links);
         self.doorbell.take();
-        self.streams.take();
-        self.raw.take();
+        self.unsent.take();
     }
 
     /// Calls `run` with the thread of `slot`, and the slot there. None once the threads have ended.
@@ -168,53 +144,45 @@ impl Threaded {
         })
     }
 
-    /// Updates this side's own state from a batch.
+    /// Updates this side's own state from a batch, and drops the notices that JavaScript doesn't wait for.
     #[cold]
     fn look_through(&self, thread: usize, notices: &Notices, words: &mut [u32]) {
-        for (at, [kind, _, low, high, ..]) in notices.iter().enumerate() {
-            let name = u64::from(*high) << 32 | u64::from(*low);
-            let kind = *kind & 0xff;
-            if kind == Kind::Drained as u32 {
-                if let Some(stream) = self.streams.borrow_mut().get_mut(&name) {
-                    *stream = Stream::default();
+        let mut unsent = self.unsent.borrow_mut();
+        for (at, [kind, _, low, high, mark, _, _, is_marked]) in notices.iter().enumerate() {
+            let id = u64::from(*high) << 32 | u64::from(*low);
+            let mark = (*is_marked != 0).then_some(*mark);
+            let is_wanted = match *kind & 0xff {
+                kind if kind == Kind::Drained as u32 => unsent.on_drained(id, mark),
+                kind if kind == Kind::RawDrained as u32 => unsent.on_raw_drained(id, mark),
+                kind if kind == Kind::Aborted as u32 || kind == Kind::Late as u32 => {
+                    unsent.close_stream(id);
+                    true
                 }
-            } else if kind == Kind::Aborted as u32 || kind == Kind::Late as u32 {
-                self.streams.borrow_mut().remove(&name);
-            } else if kind == Kind::RawDrained as u32 || kind == Kind::Closed as u32 {
-                self.raw.borrow_mut().remove(&name);
-            } else if kind == Kind::Idle as u32 {
-                let mut idle = self.idle.borrow_mut();
-                if let Some(is_idle) = idle.get_mut(thread) {
-                    *is_idle = true;
+                kind if kind == Kind::Closed as u32 => {
+                    unsent.close_raw(id);
+                    true
                 }
-                // JavaScript gets the notice of the last thread only.
-                if !idle.iter().all(|is_idle| *is_idle)
-                    && let Some(word) = words.get_mut(at * RECORD_WORDS)
-                {
-                    *word = 0;
-                }
+                kind if kind == Kind::Idle as u32 => self.are_all_idle(thread),
+                _ => true,
+            };
+            if !is_wanted && let Some(word) = words.get_mut(at * RECORD_WORDS) {
+                *word = 0;
             }
         }
     }
 
-    /// Begins to count for a streamed answer.
-    pub(crate) fn open_stream(&self, request_id: RequestId) {
-        self.streams.borrow_mut().insert(request_id.0, Stream::default());
+    /// Whether no thread has a client left, now that this one has none.
+    fn are_all_idle(&self, thread: usize) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        if let Some(is_idle) = idle.get_mut(thread) {
+            *is_idle = true;
+        }
+        idle.iter().all(|is_idle| *is_idle)
     }
 
-    /// Counts bytes of a streamed answer, as [`Stream::count`] does; None when it isn't open.
-    pub(crate) fn count(&self, request_id: RequestId, bytes: usize) -> Option<(usize, bool)> {
-        Some(self.streams.borrow_mut().get_mut(&request_id.0)?.count(bytes))
-    }
-
-    /// Counts bytes of a raw connection.
-    pub(crate) fn count_raw(&self, client: u64, bytes: usize) -> (usize, bool) {
-        self.raw.borrow_mut().entry(client).or_default().count(bytes)
-    }
-
-    /// Ends the count of a streamed answer.
-    pub(crate) fn close_stream(&self, request_id: RequestId) {
-        self.streams.borrow_mut().remove(&request_id.0);
+    /// The counts of bytes that wait unsent.
+    pub(crate) fn unsent(&self) -> RefMut<'_, Unsent> {
+        self.unsent.borrow_mut()
     }
 
     /// The facts of listener number `index`.

@@ -6,8 +6,8 @@
 
 use std::fs::File;
 
-use protocol::{Answer, HIGH_WATER, Payload, RequestId};
-use reactor::{Gone, Kind, Reactor, UpgradeError};
+use protocol::{Answer, Payload, RequestId};
+use reactor::{Gone, Reactor, UpgradeError};
 
 use crate::bridge::Bridge;
 use crate::mode::Mode;
@@ -94,7 +94,7 @@ impl Bridge {
             }
             Mode::Threaded(mode) => {
                 if let Payload::Stream { .. } = answer.payload {
-                    mode.open_stream(request_id);
+                    mode.unsent().open_stream(request_id);
                 }
                 let sent =
                     mode.link(slot, |link, slot| link.respond(slot, request_id, &answer, notifies_written));
@@ -111,12 +111,11 @@ impl Bridge {
                 mode.reactor().write(slot, request_id, bytes)
             }
             Mode::Threaded(mode) => {
-                let (waiting, asks) = mode.count(request_id, bytes.len()).ok_or(Gone)?;
+                let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Gone)?;
                 self.command(slot, bytes, move |reactor, slot, bytes| {
-                    let waiting = reactor.write(slot, request_id, bytes).unwrap_or(0);
-                    // Above the mark the reactor sends the notice by itself.
-                    if asks && waiting <= HIGH_WATER {
-                        reactor.tell(Kind::Drained, slot, request_id.0);
+                    reactor.write(slot, request_id, bytes)?;
+                    if let Some(mark) = mark {
+                        reactor.notify_drained(slot, Some(request_id), mark);
                     }
                     Ok(())
                 })?;
@@ -178,7 +177,7 @@ impl Bridge {
 
     fn forget_stream(&self, request_id: RequestId) {
         if let Mode::Threaded(mode) = &self.mode {
-            mode.close_stream(request_id);
+            mode.unsent().close_stream(request_id.0);
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::HIGH_WATER;
-use reactor::{Facts, Gone, Kind};
+use reactor::{Facts, Gone};
 
 use crate::bridge::Bridge;
 use crate::mode::Mode;
@@ -46,12 +45,11 @@ impl Bridge {
             Mode::Threaded(mode) => {
                 // The count of a closed client would stay forever: no notice ends it.
                 mode.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Gone)?;
-                let (waiting, asks) = mode.count_raw(client, bytes.len());
+                let (waiting, mark) = mode.unsent().count_raw(client, bytes.len());
                 self.command(slot, bytes, move |reactor, slot, bytes| {
-                    let waiting = reactor.write_raw(slot, client, bytes).unwrap_or(0);
-                    // Above that mark the reactor tells by itself when they are sent.
-                    if asks && waiting <= HIGH_WATER {
-                        reactor.tell(Kind::RawDrained, slot, client);
+                    reactor.write_raw(slot, client, bytes)?;
+                    if let Some(mark) = mark {
+                        reactor.notify_drained(slot, None, mark);
                     }
                     Ok(())
                 })?;
@@ -62,6 +60,17 @@ impl Bridge {
 
     /// Ends the sending side of a raw connection, behind what was written.
     pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
-        self.command(slot, &[], move |reactor, slot, _| reactor.end_raw(slot, client))
+        let mut mark = None;
+        if let Mode::Threaded(mode) = &self.mode {
+            mode.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Gone)?;
+            mark = Some(mode.unsent().end_raw(client));
+        }
+        self.command(slot, &[], move |reactor, slot, _| {
+            reactor.end_raw(slot, client)?;
+            if let Some(mark) = mark {
+                reactor.notify_drained(slot, None, mark);
+            }
+            Ok(())
+        })
     }
 }
