@@ -1,33 +1,33 @@
 /**
  * The body of a client's request that didn't come together with its head. When some of it has come, memory is
- * lent to the engine, which writes it there; a piece at a time, so that a consumer who pauses holds at most one
+ * provided to the engine, which writes it there; a piece at a time, so that a consumer who pauses holds at most one
  * window.
  *
  *   idle ── read ──► piecewise ──┐
  *     └──── rest ──► as a whole ─┴──► ended, failed or closed
  */
-import type { ClientException } from '../core/errors.ts'
+import type { ClientException } from '../connection/client-exception.ts'
 import { StateError } from '../core/errors.ts'
 import { Fields } from '../http/fields.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { Message } from '../http/message.ts'
 import { Trailers, isTrailer } from '../http/trailers.ts'
 
-/** Memory for so few bytes is lent before they have come. */
-const SHORT = 16 * 1024
+/** Memory for so few bytes is provided before they have come. */
+const SMALL_READ = 16 * 1024
 /** The longest piece. */
-const LONG = 256 * 1024
+const LARGE_READ = 256 * 1024
 /** Bytes that may wait to be read before no more are asked for. */
 const AHEAD = 128 * 1024
 /** Memory that is reserved for a body on its client's word alone, in bytes. */
 const TRUSTED = 1024 * 1024
-/** The longest part of a whole body that is lent at once; the engine counts it in 32 bits. */
-const PORTION = 64 * 1024 * 1024
+/** The longest part of a whole body that is provided at once; the engine counts it in 32 bits. */
+const MAX_PROVIDED = 64 * 1024 * 1024
 /** Arrays of up to so many bytes may lie where engines of JavaScript move things about, unless they are made of a buffer. */
 const MOVABLE = 1024
 
 /** What a body needs of the engine and its request. */
-export interface BodyPort {
+export interface BodyTransport {
   /** Its length, if the head says one; else NaN. */
   declaredLength(): number
   /** Asks to be told when something has come, of all that is left if that is wanted; false when nothing is to be had. */
@@ -52,7 +52,7 @@ interface Reader {
 
 /** One body. */
 export class IncomingBody {
-  readonly #port: BodyPort
+  readonly #transport: BodyTransport
   /** Its length by the head's word; NaN when that says nothing. */
   readonly #declared: number
   #received = 0
@@ -60,8 +60,8 @@ export class IncomingBody {
   /** Bytes in the queue. */
   #queued = 0
   /** More is asked for. */
-  #isAwaited = false
-  /** Lent to the engine, which writes to it. */
+  #isWaiting = false
+  /** Provided to the engine, which writes to it. */
   #memory: Buffer | null = null
   /** All that is left is wanted at once. */
   #isWhole = false
@@ -81,9 +81,9 @@ export class IncomingBody {
   #settleTrailers: { resolve(fields: Message): void; reject(error: unknown): void } | null = null
   #trailerFields: Message | null = null
 
-  constructor(port: BodyPort) {
-    this.#port = port
-    this.#declared = port.declaredLength()
+  constructor(transport: BodyTransport) {
+    this.#transport = transport
+    this.#declared = transport.declaredLength()
   }
 
   /** The next piece; null at the end. */
@@ -113,35 +113,35 @@ export class IncomingBody {
   }
 
   #next(): Promise<Uint8Array | null> {
-    if (this.#isAtLimit) this.#fail(this.#port.limitHit())
+    if (this.#isAtLimit) this.#fail(this.#transport.limitHit())
     if (this.#failure !== null) return Promise.reject(this.#failure as Error)
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
       const isFirst = !this.#wasAsked
       // Once it was asked for, why no more is to be had is told by a notice, which may be under way.
-      if (!this.#ask() && isFirst && this.#failure === null) this.#fail(this.#port.gone())
+      if (!this.#ask() && isFirst && this.#failure === null) this.#fail(this.#transport.gone())
     })
   }
 
   /** Asks for what comes next, unless that is asked for already. */
   #ask(): boolean {
-    if (this.#isAwaited) return true
+    if (this.#isWaiting) return true
     this.#wasAsked = true
     const left = this.#declared - this.#received
-    this.#isAwaited = left <= SHORT ? this.#lend(left) : this.#port.awaitBytes(this.#isWhole)
-    return this.#isAwaited
+    this.#isWaiting = left <= SMALL_READ ? this.#provide(left) : this.#transport.awaitBytes(this.#isWhole)
+    return this.#isWaiting
   }
 
   /** Lends memory, of which nobody knows before the engine has given it back. */
-  #lend(count: number): boolean {
+  #provide(count: number): boolean {
     try {
       this.#memory = this.#newMemory(count)
     } catch {
       // A client may declare more than there is, or than one buffer can hold.
-      this.#fail(this.#port.outOfMemory())
+      this.#fail(this.#transport.outOfMemory())
       return false
     }
-    const isTaken = this.#port.receive(this.#memory, this.#isWhole)
+    const isTaken = this.#transport.receive(this.#memory, this.#isWhole)
     if (!isTaken) this.#memory = null
     return isTaken
   }
@@ -154,21 +154,21 @@ export class IncomingBody {
 
   #newMemory(count: number): Buffer {
     const left = this.#declared - this.#received
-    if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LONG, LONG))
+    if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LARGE_READ, LARGE_READ))
     // For what a client merely declares not everything is reserved at once.
     if (this.#whole !== null || (left > TRUSTED && this.#received >= TRUSTED)) {
       this.#whole ??= memoryOf(this.#declared - this.#taken)
       const at = this.#received - this.#taken
-      return this.#whole.subarray(at, at + PORTION)
+      return this.#whole.subarray(at, at + MAX_PROVIDED)
     }
-    const known = Number.isNaN(left) ? Math.max(LONG, this.#received) : left
+    const known = Number.isNaN(left) ? Math.max(LARGE_READ, this.#received) : left
     return memoryOf(Math.min(known, TRUSTED))
   }
 
   raise(limit: number): void {
     this.#isAtLimit = false
     this.#raises++
-    this.#port.raiseLimit(limit)
+    this.#transport.raiseLimit(limit)
   }
 
   /** The rest isn't wanted: it is dropped behind the answer. */
@@ -177,7 +177,7 @@ export class IncomingBody {
     this.#isClosed = true
     this.#queue = []
     this.#queued = 0
-    if (this.#isAwaited && this.#memory === null) this.#release()
+    if (this.#isWaiting && this.#memory === null) this.#release()
     this.#take()?.resolve(null)
   }
 
@@ -197,20 +197,20 @@ export class IncomingBody {
   /** About so many bytes have come; none when the client has closed its side. */
   onReady(count: number): void {
     if (this.#isClosed || this.#failure !== null) return this.#release()
-    this.#isAwaited = this.#lend(count === 0 ? SHORT : count)
+    this.#isWaiting = this.#provide(count === 0 ? SMALL_READ : count)
   }
 
   /** Whoever wants the rest after all asks anew. */
   #release(): void {
-    this.#isAwaited = false
-    this.#port.release()
+    this.#isWaiting = false
+    this.#transport.release()
   }
 
-  /** So many bytes have come into the memory that was lent. */
+  /** So many bytes have come into the memory that was provided. */
   onPiece(count: number, isLast: boolean, trailers: string | null): void {
     const memory = this.#memory
     this.#memory = null
-    this.#isAwaited = false
+    this.#isWaiting = false
     this.#received += count
     this.#hasEnded ||= isLast
     if (isLast) this.#endTrailers(trailers)
@@ -237,7 +237,7 @@ export class IncomingBody {
     // It was said before the engine heard of a higher limit, after which it says so again if it must.
     if (raises < this.#raises) return
     if (this.#reader === null) this.#isAtLimit = true
-    else this.#fail(this.#port.limitHit())
+    else this.#fail(this.#transport.limitHit())
   }
 
   /** No more will come. */

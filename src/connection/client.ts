@@ -1,13 +1,14 @@
 /**
  * Clients: the connections of a server.
  */
-import type { Driver } from '../driver/driver.ts'
+import type { ConnectionDriver } from './driver-kinds.ts'
 import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { ClientFacts, BoundAddress } from '../native.ts'
+import type { ClientFacts } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { attempt, handled } from '../core/outcome.ts'
-import { SocketAddress } from '../net/socket-address.ts'
+import { toAddress } from '../net/socket-address.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../net/tls-info.ts'
 
 /** What a client needs of its server. */
@@ -17,7 +18,7 @@ export interface ClientOwner {
 }
 
 /** What serves a connection: the engine's HTTP, a driver in JavaScript, or whoever it was handed to. */
-export interface Driving {
+export interface ActiveDriver {
   /** Requests whose body is being read. */
   pendingRequests(): number
   /** Requests handed to the handler whose response is not wholly written. */
@@ -30,7 +31,7 @@ export interface Driving {
   /** Ends the connection as soon as it owes nothing. Rejects when that fails. */
   stop(): void | Promise<void>
   /** Hands the connection to another driver; only drivers in JavaScript can. */
-  switchDriver?(driver: Driver, unread: Uint8Array | null): void
+  switchDriver?(driver: ConnectionDriver, unread: Uint8Array | null): void
 }
 
 type CloseHook = (client: Client) => void | Promise<void>
@@ -38,17 +39,17 @@ type CloseHook = (client: Client) => void | Promise<void>
 /** Makes a client for a connection. */
 export let createClient: (facts: ClientFacts, owner: ClientOwner) => Client
 /** The engine has closed the connection. */
-export let noteClosed: (client: Client) => void
+export let markClosed: (client: Client) => void
 /** The peer has closed its sending side. */
-export let noteHalfClosed: (client: Client) => void
+export let markHalfClosed: (client: Client) => void
 /** Our sending side is ended. */
-export let noteEnded: (client: Client) => void
+export let markEnded: (client: Client) => void
 /** The connection is, or is about to be, an upgrade callback's. */
-export let noteExported: (client: Client) => void
+export let markExported: (client: Client) => void
 /** Somebody else serves the connection from now on; null for the engine's HTTP. */
-export let setDriving: (client: Client, driving: Driving | null) => void
+export let setActiveDriver: (client: Client, activeDriver: ActiveDriver | null) => void
 /** Ends what a client is served by, when its server stops. */
-export let stopDriving: (client: Client) => void | Promise<void>
+export let stopActiveDriver: (client: Client) => void | Promise<void>
 
 /** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
 const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
@@ -73,7 +74,7 @@ export class Client {
 
   readonly #facts: ClientFacts
   readonly #owner: ClientOwner
-  #driving: Driving
+  #activeDriver: ActiveDriver
   #isExported = false
   #status: number
   #hooks: CloseHook[] = []
@@ -82,7 +83,7 @@ export class Client {
   constructor(facts: ClientFacts, owner: ClientOwner, permit: symbol) {
     if (permit !== key || key === null) throw new StateError('clients are made by the server; see request.getClient()')
     this.#facts = facts
-    this.#driving = facts
+    this.#activeDriver = facts
     this.#owner = owner
     this.#status = facts.status()
   }
@@ -114,19 +115,19 @@ export class Client {
   #stop(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        takeBack()
+        unsubscribe()
         // Without anything owed it only waited for the peer to close its side as well.
         const isOwed = this.getPendingResponseCount() > 0 || this.getPendingRequestCount() > 0
         this.close()
         if (!isOwed) return resolve()
         reject(new TimeoutError(`client ${this.getId()} had unfinished requests after ${timeoutMs} ms`))
       }, Math.min(timeoutMs, LONGEST_TIMER))
-      const takeBack = this.onClose(() => {
+      const unsubscribe = this.onClose(() => {
         clearTimeout(timer)
         resolve()
       })
-      this.#driving.stop()?.catch((error: unknown) => {
-        takeBack()
+      this.#activeDriver.stop()?.catch((error: unknown) => {
+        unsubscribe()
         clearTimeout(timer)
         this.close()
         reject(error as Error)
@@ -149,7 +150,7 @@ export class Client {
    * @example client.getPendingRequestCount() // 1 during an upload
    */
   getPendingRequestCount(): number {
-    return this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.pendingRequests()
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.pendingRequests()
   }
 
   /**
@@ -158,7 +159,7 @@ export class Client {
    * @example client.getPendingResponseCount()
    */
   getPendingResponseCount(): number {
-    return this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.pendingResponses()
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.pendingResponses()
   }
 
   /**
@@ -167,7 +168,7 @@ export class Client {
    * @example client.isWaitingOnResponse()
    */
   isWaitingOnResponse(): boolean {
-    return this.#status !== Client.CLOSED_RDWR && this.#driving.runningHandlers() > this.#driving.pendingRequests()
+    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.runningHandlers() > this.#activeDriver.pendingRequests()
   }
 
   /**
@@ -239,16 +240,16 @@ export class Client {
    *
    * @example client.switchDriver(new Http1Driver(), bytes)
    */
-  switchDriver(driver: Driver, unread: Uint8Array | null = null): void {
+  switchDriver(driver: ConnectionDriver, unread: Uint8Array | null = null): void {
     if (unread !== null && !(unread instanceof Uint8Array)) {
       throw new OptionError('unread', unread, 'a Uint8Array, or null')
     }
     if (this.isClosed()) return
-    if (this.#driving.switchDriver === undefined) {
+    if (this.#activeDriver.switchDriver === undefined) {
       const why = this.#isExported ? 'it was upgraded' : 'the engine serves it; see Response.detach'
       throw new StateError(`client ${this.getId()} can't be handed to ${show(driver)}: ${why}`)
     }
-    this.#driving.switchDriver(driver, unread)
+    this.#activeDriver.switchDriver(driver, unread)
   }
 
   /**
@@ -267,7 +268,7 @@ export class Client {
    * @example client.updateExpirationTime(client.getExpirationTime() + 30)
    */
   getExpirationTime(): number {
-    return this.#isExported || this.#status === Client.CLOSED_RDWR ? 0 : this.#driving.expiration()
+    return this.#isExported || this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.expiration()
   }
 
   /**
@@ -278,7 +279,7 @@ export class Client {
    */
   updateExpirationTime(expiresAt: number): void {
     if (!Number.isFinite(expiresAt)) throw new OptionError('expiresAt', expiresAt, 'a Unix time in seconds')
-    if (this.#status !== Client.CLOSED_RDWR && !this.#isExported) this.#driving.extendExpiration(expiresAt)
+    if (this.#status !== Client.CLOSED_RDWR && !this.#isExported) this.#activeDriver.extendExpiration(expiresAt)
   }
 
   /**
@@ -291,11 +292,11 @@ export class Client {
     const hook: CloseHook = (client) => callback(client)
     if (this.#status === Client.CLOSED_RDWR) this.#run(hook)
     else this.#hooks.push(hook)
-    const takeBack = (): void => {
+    const unsubscribe = (): void => {
       const at = this.#hooks.indexOf(hook)
       if (at >= 0) this.#hooks.splice(at, 1)
     }
-    return Object.assign(takeBack, { [Symbol.dispose ?? DISPOSE]: takeBack }) as (() => void) & Disposable
+    return Object.assign(unsubscribe, { [Symbol.dispose ?? DISPOSE]: unsubscribe }) as (() => void) & Disposable
   }
 
   /**
@@ -338,25 +339,20 @@ export class Client {
     key = Symbol('client')
     const permit = key
     createClient = (facts, owner) => new Client(facts, owner, permit)
-    noteClosed = (client) => client.#closed()
+    markClosed = (client) => client.#closed()
     // With both bits it would be closed, which only the engine says.
-    noteHalfClosed = (client) => {
+    markHalfClosed = (client) => {
       if (client.#status === 0) client.#status = Client.CLOSED_RD
     }
-    noteEnded = (client) => {
+    markEnded = (client) => {
       if (client.#status === 0) client.#status = Client.CLOSED_WR
     }
-    noteExported = (client) => {
+    markExported = (client) => {
       client.#isExported = true
     }
-    setDriving = (client, driving) => {
-      client.#driving = driving ?? client.#facts
+    setActiveDriver = (client, activeDriver) => {
+      client.#activeDriver = activeDriver ?? client.#facts
     }
-    stopDriving = (client) => client.#driving.stop()
+    stopActiveDriver = (client) => client.#activeDriver.stop()
   }
-}
-
-/** An address of the engine's as users see it. */
-export function toAddress(address: BoundAddress): SocketAddress {
-  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
 }

@@ -4,7 +4,7 @@
  * One ask is answered by one piece of bytes, so whoever has all its answers knows that nothing is on its
  * way: then a connection can be handed on without losing any.
  */
-import { stopDriving } from './client.ts'
+import { stopActiveDriver } from './client.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
@@ -38,16 +38,16 @@ export class RawConnections extends Map<number, RawConnection> {
   isStopping = false
 
   /** Sockets that were handed over hear that the server is about to stop. */
-  tellSockets(): void {
+  notifySockets(): void {
     this.isStopping = true
-    for (const { client } of this.values()) if (client.isExported()) void stopDriving(client)
+    for (const { client } of this.values()) if (client.isExported()) void stopActiveDriver(client)
   }
 
   /** Drivers in JavaScript end their connections as soon as those owe nothing. */
   stopDrivers(logger: Logger): void {
     for (const { client } of this.values()) {
       if (client.isExported()) continue
-      Promise.resolve(stopDriving(client)).catch((exception: unknown) => {
+      Promise.resolve(stopActiveDriver(client)).catch((exception: unknown) => {
         logger.error(`the driver of client ${client.getId()} failed to stop`, { exception })
         client.close()
       })

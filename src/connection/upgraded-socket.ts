@@ -4,7 +4,8 @@
  * It is loaded when the first one is needed: Node's streams take longer to load than all of busbar.
  */
 import { Duplex } from 'node:stream'
-import { ClientException, StateError } from '../core/errors.ts'
+import { StateError } from '../core/errors.ts'
+import { ClientException } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
@@ -22,11 +23,11 @@ type Done = (error?: Error | null) => void
 type StopHook = (socket: UpgradedSocket) => void | Promise<void>
 
 /** The server stops: the socket is told. */
-export let tellStop: (socket: UpgradedSocket) => void
+export let notifyStop: (socket: UpgradedSocket) => void
 /** Takes the connection away from its socket, which closes; gives what was received and not read. */
 export let releaseSocket: (socket: UpgradedSocket) => Uint8Array
 /** Whether what a user of the socket has failed with only says that the connection had closed under it. */
-export let isFarewell: (socket: UpgradedSocket, error: unknown) => boolean
+export let isClientGone: (socket: UpgradedSocket, error: unknown) => boolean
 
 /** What a socket needs beside its connection. */
 export interface SocketSettings {
@@ -353,7 +354,7 @@ export class UpgradedSocket extends Duplex {
     )
   }
 
-  #isFarewell(error: unknown): boolean {
+  #isClientGone(error: unknown): boolean {
     if (error instanceof ClientException) return this.#raw.client.isClosed()
     if (!this.#hasLost || !(error instanceof Error)) return false
     // What Node's own streams say of it, and what is waited for with our signal.
@@ -478,9 +479,9 @@ export class UpgradedSocket extends Duplex {
   }
 
   static {
-    tellStop = (socket) => socket.#stop()
+    notifyStop = (socket) => socket.#stop()
     releaseSocket = (socket) => socket.#release()
-    isFarewell = (socket, error) => socket.#isFarewell(error)
+    isClientGone = (socket, error) => socket.#isClientGone(error)
   }
 }
 

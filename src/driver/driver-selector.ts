@@ -4,52 +4,52 @@
  * Only servers that have load this; all others leave their connections to the engine from the first byte.
  */
 import type { AsyncResource } from 'node:async_hooks'
-import { Client, setDriving } from '../connection/client.ts'
-import type { ClientOwner, Driving } from '../connection/client.ts'
+import { Client, setActiveDriver } from '../connection/client.ts'
+import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
 import { ClientDeadlines } from '../connection/client-deadlines.ts'
-import { Http1Driver, Http2Driver } from './driver.ts'
-import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory, StreamDriver } from './driver.ts'
+import { Http1Driver } from '../connection/driver-kinds.ts'
+import { checkDriver, isStreamDriver } from './driver.ts'
+import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
 import { OptionError } from '../core/errors.ts'
-import { runUpgrade } from '../exchange/upgrade.ts'
-import type { UpgradeHandler } from '../exchange/upgrade.ts'
+import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { InjectSettings } from '../handler/inject.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Engine, HotFunctions } from '../native.ts'
-import { ParserRun } from './parser-session.ts'
+import { ParserSession } from './parser-session.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
-import type { Request } from '../message/request.ts'
-import type { Response } from '../message/response.ts'
 import { ServerSocket, knownClientOf } from '../connection/server-socket.ts'
-import { StreamRun } from './stream-session.ts'
+import { StreamSession } from './stream-session.ts'
+import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 
 /** What accepts connections for a server. */
-export interface AcceptorHost extends ClientOwner {
+export interface SelectorOwner extends ClientOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
-  readonly raws: RawConnections
+  readonly rawConnections: RawConnections
   /** The close of the client is announced to it from now on. */
   adopt(client: Client): void
 }
 
 /** What decides over them. */
-export interface AcceptorSettings extends InjectSettings {
+export interface SelectorSettings extends InjectSettings {
   readonly driverFactory: HttpDriverFactory
   readonly clientFactory: ClientFactory
 }
 
 /** One server's. */
-export class Acceptor {
+export class DriverSelector implements DriverHost {
   readonly deadlines = new ClientDeadlines()
   /** What answers requests that a driver in JavaScript has parsed. */
   readonly answering: InjectSettings
   readonly logger: Logger
-  readonly #host: AcceptorHost
-  readonly #settings: AcceptorSettings
+  readonly #host: SelectorOwner
+  readonly #settings: SelectorSettings
   /** Who drives which connection, as long as it is a driver in JavaScript. */
-  readonly #drivings = new WeakMap<Client, Driving>()
+  readonly #drivings = new WeakMap<Client, ActiveDriver>()
 
-  constructor(host: AcceptorHost, settings: AcceptorSettings) {
+  constructor(host: SelectorOwner, settings: SelectorSettings) {
     this.#host = host
     this.#settings = settings
     this.answering = settings
@@ -85,73 +85,52 @@ export class Acceptor {
     const driver = driverFactory.selectDriver(client, errorHandler, logger, options)
     if (client.isClosed()) return
     checkDriver(driver)
-    const { hot, raws } = this.#host
+    const { hot, rawConnections } = this.#host
     if (driver instanceof Http1Driver) return void hot.serve(slot, client.getId())
     if (hot.takeRaw(slot, client.getId()) !== 0) return
-    this.drive(new RawConnection(client, slot, hot, raws), driver, null)
+    this.drive(new RawConnection(client, slot, hot, rawConnections), driver, null)
   }
 
   /** Hands a raw connection to a driver, with what was read and belongs to it. */
   drive(raw: RawConnection, driver: Driver, unread: Uint8Array | null): void {
     const { client } = raw
     if (driver instanceof Http1Driver) {
-      return raw.serve(unread ?? new Uint8Array(0), () => this.#setDriving(client, null))
+      return raw.serve(unread ?? new Uint8Array(0), () => this.#setActiveDriver(client, null))
     }
     if (isStreamDriver(driver)) {
-      const run = new StreamRun(raw, driver, this, unread)
-      this.#setDriving(client, run)
+      const run = new StreamSession(raw, driver, this, unread)
+      this.#setActiveDriver(client, run)
       return void run.start()
     }
-    const run = new ParserRun(raw, driver as HttpDriver, this)
-    this.#setDriving(client, run)
+    const run = new ParserSession(raw, driver as HttpDriver, this)
+    this.#setActiveDriver(client, run)
     run.start(unread)
   }
 
-  #setDriving(client: Client, driving: Driving | null): void {
-    if (driving === null) this.#drivings.delete(client)
-    else this.#drivings.set(client, driving)
-    setDriving(client, driving)
+  #setActiveDriver(client: Client, activeDriver: ActiveDriver | null): void {
+    if (activeDriver === null) this.#drivings.delete(client)
+    else this.#drivings.set(client, activeDriver)
+    setActiveDriver(client, activeDriver)
   }
 
   /** Whether a driver has not been replaced. */
-  isDrivenBy(client: Client, driving: Driving): boolean {
-    return this.#drivings.get(client) === driving
+  isDrivenBy(client: Client, activeDriver: ActiveDriver): boolean {
+    return this.#drivings.get(client) === activeDriver
   }
 
   /** Hands a connection to the callback of an upgraded response, whose head is written. */
   export(
     raw: RawConnection,
     unread: Uint8Array,
-    request: Request,
-    response: Response,
-    handler: UpgradeHandler,
+    callback: (socket: UpgradedSocket) => void | Promise<void>,
     resource: AsyncResource,
   ): void {
     this.#drivings.delete(raw.client)
-    void runUpgrade(raw, unread, request, response, handler, resource, this.logger)
+    void runUpgrade(raw, unread, callback, resource, this.logger)
   }
 
   /** No more news will come. */
   close(): void {
     this.deadlines.close()
   }
-}
-
-function isStreamDriver(driver: Driver): driver is StreamDriver {
-  return typeof (driver as StreamDriver | null)?.handleClient === 'function'
-}
-
-function isHttpDriver(driver: HttpDriver | null): boolean {
-  const methods = ['setup', 'write', 'getPendingRequestCount', 'stop'] as const
-  return methods.every((method) => typeof driver?.[method] === 'function')
-}
-
-/** Throws when it is no driver. */
-export function checkDriver(driver: unknown): void {
-  const isOne =
-    driver instanceof Http1Driver ||
-    driver instanceof Http2Driver ||
-    isStreamDriver(driver as Driver) ||
-    isHttpDriver(driver as HttpDriver | null)
-  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
 }

@@ -4,11 +4,11 @@
 import type { Client } from '../connection/client.ts'
 import { Fields } from '../http/fields.ts'
 import type { RequestBody } from '../body/request-body.ts'
-import type { Request, RequestOrigin } from '../message/request.ts'
+import type { Request, RequestSource } from '../message/request.ts'
 import type { Trailers } from '../http/trailers.ts'
 
 /** Ties a request that a driver in JavaScript has parsed to its client. */
-export class DriverOrigin implements RequestOrigin {
+export class ParsedRequestSource implements RequestSource {
   readonly #client: Client
   readonly #signal: AbortSignal
   readonly #request: Request

@@ -11,18 +11,21 @@
  * `write(…, true)`, or was handed on: then the parser is returned to, so that it can clean up.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { checkDriver } from './driver-selector.ts'
-import type { Acceptor } from './driver-selector.ts'
-import { noteEnded, noteExported } from '../connection/client.ts'
-import type { Client, Driving } from '../connection/client.ts'
-import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
-import { ClientException, OptionError, StateError } from '../core/errors.ts'
+import { checkDriver } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
+import { markEnded, markExported } from '../connection/client.ts'
+import type { Client, ActiveDriver } from '../connection/client.ts'
+import type { Driver, HttpDriver } from './driver.ts'
+import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
+import { OptionError, StateError } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
+import { ParsedRequestSource } from './parsed-request.ts'
 import { Request, adoptRequest } from '../message/request.ts'
-import { claimResponse, discardResponse, rareOf } from '../message/response.ts'
+import { markSent, discardResponse, extrasOf } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
 
 const WAITS = 0
@@ -35,15 +38,15 @@ const DONE = 3
 const LINGER = 1000
 
 /** One connection and its driver. */
-export class ParserRun implements RawReceiver, Driving {
+export class ParserSession implements RawReceiver, ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: HttpDriver
-  readonly #acceptor: Acceptor
+  readonly #selector: DriverHost
   #parser: Parser | null = null
   #state = RUNS
   /** No more bytes are parsed. */
-  #isOver = false
+  #isFinished = false
   /** Our side is ended. */
   #isEnded = false
   /** What was read and not parsed yet. */
@@ -58,11 +61,11 @@ export class ParserRun implements RawReceiver, Driving {
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
 
-  constructor(raw: RawConnection, driver: HttpDriver, acceptor: Acceptor) {
+  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverHost) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver
-    this.#acceptor = acceptor
+    this.#selector = selector
     this.#chunkSize = raw.client.getOptions().getChunkSize()
   }
 
@@ -114,7 +117,7 @@ export class ParserRun implements RawReceiver, Driving {
       return null
     }
     this.#state = PAUSED
-    if (!this.#isOver) return step
+    if (!this.#isFinished) return step
     if (step.done !== true && step.value !== null && step.value !== undefined) handled(Promise.resolve(step.value))
     this.#dropParser()
     return null
@@ -122,10 +125,10 @@ export class ParserRun implements RawReceiver, Driving {
 
   #pause(settled: PromiseLike<unknown>): void {
     const resume = (): void => {
-      if (!this.#isOver) this.#advance(null)
+      if (!this.#isFinished) this.#advance(null)
     }
     Promise.resolve(settled).then(resume, (exception: unknown) => {
-      if (this.#isOver) return
+      if (this.#isFinished) return
       if (!(exception instanceof ClientException)) this.#log('what a driver waited for failed', exception)
       this.#client.close()
     })
@@ -140,11 +143,11 @@ export class ParserRun implements RawReceiver, Driving {
 
   /** What is owed to a peer that has ended is written; then we end, too. */
   #endIfIdle(): void {
-    if (this.#raw.hasEnded && this.#isOver && this.#pendingResponses === 0) this.#end()
+    if (this.#raw.hasEnded && this.#isFinished && this.#pendingResponses === 0) this.#end()
   }
 
   onBytes(bytes: Buffer): void {
-    if (this.#isOver || this.#state === DONE) return this.#raw.read()
+    if (this.#isFinished || this.#state === DONE) return this.#raw.read()
     this.#keep(bytes)
     if (this.#state !== WAITS) return
     const first = this.#unread.shift()
@@ -158,7 +161,7 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   onEnd(): void {
-    if (this.#state === WAITS || this.#state === DONE || this.#isOver) this.#proceed()
+    if (this.#state === WAITS || this.#state === DONE || this.#isFinished) this.#proceed()
   }
 
   onDrained(): void {
@@ -176,7 +179,7 @@ export class ParserRun implements RawReceiver, Driving {
   /** Nothing of the connection is ours any more. */
   #leave(): void {
     this.#over()
-    this.#acceptor.deadlines.delete(this.#client)
+    this.#selector.deadlines.delete(this.#client)
     const drains = this.#drains
     this.#drains = []
     for (const drained of drains) drained()
@@ -185,8 +188,8 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #over(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.#isFinished) return
+    this.#isFinished = true
     // A parser that is running is returned to when it has yielded.
     if (this.#state !== RUNS) this.#dropParser()
   }
@@ -202,12 +205,12 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #crash(exception: unknown): void {
-    this.#acceptor.logger.critical(`the driver of client ${this.#client.getId()} failed`, { exception })
+    this.#selector.logger.critical(`the driver of client ${this.#client.getId()} failed`, { exception })
     this.#client.close()
   }
 
   #log(message: string, exception: unknown): void {
-    this.#acceptor.logger.error(`${message}: client ${this.#client.getId()}`, { exception })
+    this.#selector.logger.error(`${message}: client ${this.#client.getId()}`, { exception })
   }
 
   #write(data: string | Uint8Array, close = false): Promise<void> {
@@ -224,13 +227,13 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   #isOurs(): boolean {
-    return !this.#client.isClosed() && this.#acceptor.isDrivenBy(this.#client, this)
+    return !this.#client.isClosed() && this.#selector.isDrivenBy(this.#client, this)
   }
 
   #end(): void {
     if (this.#isEnded || !this.#isOurs()) return
     this.#isEnded = true
-    noteEnded(this.#client)
+    markEnded(this.#client)
     this.#raw.end()
     // What still comes is dropped, so that the close doesn't turn into a reset.
     this.#raw.read()
@@ -240,7 +243,7 @@ export class ParserRun implements RawReceiver, Driving {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, this.#client, controller.signal)
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller.signal, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++
@@ -260,14 +263,14 @@ export class ParserRun implements RawReceiver, Driving {
 
   /** The handler's response; null when there is nobody to get it. */
   async #ask(request: Request): Promise<Response | null> {
-    const { answering } = this.#acceptor
+    const { answering } = this.#selector
     try {
       const response = await inject(request, answering)
       if (!this.#isOurs() || this.#isEnded) {
         discardResponse(response, (error) => this.#log('a response that was not sent could not be disposed of', error))
         return null
       }
-      claimResponse(response)
+      markSent(response)
       return response
     } catch (error) {
       if (error instanceof ClientException) {
@@ -276,7 +279,7 @@ export class ParserRun implements RawReceiver, Driving {
       }
       // It can't be sent: the handler's mistake like any other.
       const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
-      claimResponse(page)
+      markSent(page)
       return page
     }
   }
@@ -288,24 +291,25 @@ export class ParserRun implements RawReceiver, Driving {
     controller: AbortController,
     resource: AsyncResource,
   ): void {
-    const rare = rareOf(response)
+    const extras = extrasOf(response)
     const done = (): void => {
-      rare?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
+      extras?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
       this.#answered(controller)
     }
     if (!this.#isOurs() || this.#isEnded) return done()
-    const handOver = rare?.handOver ?? null
-    if (handOver !== null) noteExported(this.#client)
+    const takeover = extras?.takeover ?? null
+    if (takeover !== null) markExported(this.#client)
     const write = async (): Promise<void> => {
-      if (handOver?.isDetached !== true) await this.#driver.write(request, response)
+      if (takeover?.isDetached !== true) await this.#driver.write(request, response)
     }
     write().then(
       () => {
         done()
-        if (handOver === null || !this.#isOurs()) return
+        if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
-        this.#acceptor.export(this.#raw, rest, request, response, handOver.handler, resource)
+        const { handler } = takeover
+        this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), resource)
       },
       (exception: unknown) => {
         done()
@@ -334,11 +338,11 @@ export class ParserRun implements RawReceiver, Driving {
   }
 
   expiration(): number {
-    return this.#acceptor.deadlines.get(this.#client)
+    return this.#selector.deadlines.get(this.#client)
   }
 
   extendExpiration(unixSeconds: number): void {
-    this.#acceptor.deadlines.extend(this.#client, unixSeconds)
+    this.#selector.deadlines.extend(this.#client, unixSeconds)
   }
 
   async stop(): Promise<void> {
@@ -353,6 +357,6 @@ export class ParserRun implements RawReceiver, Driving {
     const rest = Buffer.concat([...(unread === null ? [] : [unread]), ...this.#unread])
     this.#unread = []
     this.#leave()
-    this.#acceptor.drive(this.#raw, driver, rest)
+    this.#selector.drive(this.#raw, driver, rest)
   }
 }

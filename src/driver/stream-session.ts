@@ -1,29 +1,30 @@
 /**
  * A connection that a driver drives by a function over streams.
  */
-import { checkDriver } from './driver-selector.ts'
-import type { Acceptor } from './driver-selector.ts'
-import type { Client, Driving } from '../connection/client.ts'
-import type { Driver, StreamDriver } from './driver.ts'
+import { checkDriver } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
+import type { Client, ActiveDriver } from '../connection/client.ts'
+import type { Driver } from './driver.ts'
+import type { StreamDriver } from '../connection/driver-kinds.ts'
 import type { RawConnection } from '../connection/raw-connection.ts'
-import { UpgradedSocket, isFarewell, releaseSocket, tellStop } from '../connection/upgraded-socket.ts'
+import { UpgradedSocket, isClientGone, releaseSocket, notifyStop } from '../connection/upgraded-socket.ts'
 
 /** One connection and its driver. */
-export class StreamRun implements Driving {
+export class StreamSession implements ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: StreamDriver
-  readonly #acceptor: Acceptor
+  readonly #selector: DriverHost
   readonly #socket: UpgradedSocket
   #isHandedOn = false
 
-  constructor(raw: RawConnection, driver: StreamDriver, acceptor: Acceptor, unread: Uint8Array | null) {
+  constructor(raw: RawConnection, driver: StreamDriver, selector: DriverHost, unread: Uint8Array | null) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver
-    this.#acceptor = acceptor
-    this.#socket = new UpgradedSocket(raw, { logger: acceptor.logger, unread })
-    this.#client.onClose(() => acceptor.deadlines.delete(raw.client))
+    this.#selector = selector
+    this.#socket = new UpgradedSocket(raw, { logger: selector.logger, unread })
+    this.#client.onClose(() => selector.deadlines.delete(raw.client))
   }
 
   async start(): Promise<void> {
@@ -33,8 +34,8 @@ export class StreamRun implements Driving {
     } catch (exception) {
       if (this.#isHandedOn) return
       // A peer that leaves in the middle is nobody's mistake here.
-      const isTheirs = isFarewell(this.#socket, exception)
-      if (!isTheirs) this.#acceptor.logger.error(`the driver of client ${this.#client.getId()} failed`, { exception })
+      const isTheirs = isClientGone(this.#socket, exception)
+      if (!isTheirs) this.#selector.logger.error(`the driver of client ${this.#client.getId()} failed`, { exception })
       this.#client.close()
     }
   }
@@ -52,15 +53,15 @@ export class StreamRun implements Driving {
   }
 
   expiration(): number {
-    return this.#acceptor.deadlines.get(this.#client)
+    return this.#selector.deadlines.get(this.#client)
   }
 
   extendExpiration(unixSeconds: number): void {
-    this.#acceptor.deadlines.extend(this.#client, unixSeconds)
+    this.#selector.deadlines.extend(this.#client, unixSeconds)
   }
 
   async stop(): Promise<void> {
-    tellStop(this.#socket)
+    notifyStop(this.#socket)
     await this.#driver.stop?.()
   }
 
@@ -68,7 +69,7 @@ export class StreamRun implements Driving {
     checkDriver(driver)
     const rest = releaseSocket(this.#socket)
     this.#isHandedOn = true
-    this.#acceptor.deadlines.delete(this.#client)
-    this.#acceptor.drive(this.#raw, driver, unread === null ? rest : Buffer.concat([unread, rest]))
+    this.#selector.deadlines.delete(this.#client)
+    this.#selector.drive(this.#raw, driver, unread === null ? rest : Buffer.concat([unread, rest]))
   }
 }

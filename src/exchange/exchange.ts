@@ -1,26 +1,58 @@
 /**
  * One request's tie to the engine: where its head lies, what answers it, who waits for it.
  */
-import { Client, toAddress } from '../connection/client.ts'
-import type { Dispatcher } from '../server/dispatcher.ts'
-import { ClientException } from '../core/errors.ts'
+import { Client } from '../connection/client.ts'
+import { toAddress } from '../net/socket-address.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
-import type { ClientFacts } from '../native.ts'
+import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { IncomingBody, trailersOf } from '../body/incoming-body.ts'
-import type { BodyPort } from '../body/incoming-body.ts'
+import type { BodyTransport } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { BodySource } from '../body/request-body.ts'
-import type { RequestOrigin } from '../message/request.ts'
-import type { ResponseStream } from './response-stream.ts'
+import type { RequestSource } from '../message/request.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Options } from '../options/options.ts'
+import type { FieldNumbers } from './field-numbers.ts'
+import type { OpenExchanges } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import { goneError } from './pending-exchanges.ts'
-import type { Waiting } from './pending-exchanges.ts'
+import type { NoticeListener, PendingExchanges } from './pending-exchanges.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 
+/** What an exchange needs of its server. */
+export interface ExchangeOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  readonly fieldNumbers: FieldNumbers
+  /** Methods by number. */
+  readonly methods: readonly string[]
+  readonly options: Options
+  readonly logger: Logger
+  readonly waiting: PendingExchanges
+  readonly open: OpenExchanges
+  /** The client of an exchange: the same object until the connection closes. */
+  clientOf(exchange: Exchange): Client
+}
+
+/** A streamed answer, as far as notices concern it. */
+export interface AnswerStream {
+  /** All that was written has been sent. */
+  onDrained(): void
+  /** The file that fills the answer has ended early. */
+  onFileFailed(): void
+  /** The client has closed its sending side. */
+  onHalfClosed(): void
+  /** The connection has closed, or the answer came too late. */
+  onGone(): void
+  /** The end of the answer is sent. */
+  onWritten(): void
+}
+
 /** A request and its answer. */
-export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
+export class Exchange implements RequestSource, BodySource, BodyTransport, NoticeListener {
   readonly slot: number
   readonly requestId: number
   /** Somebody waits for something: it stands in the dispatcher's map. */
@@ -30,18 +62,18 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   /** Its place among the open ones of the present slab; -1 when it isn't there. */
   openAt = -1
   /** Its body is larger than the limit, by the head's own word. */
-  isOver = false
-  readonly #dispatcher: Dispatcher
+  isOverLimit = false
+  readonly #dispatcher: ExchangeOwner
   readonly #method: number
   readonly #flags: number
   #slab: Buffer
   #head: number
   #bodyAt = 0
   #bodyLength = -1
-  #rare: Rare | null = null
+  #state: ExchangeState | null = null
 
   constructor(
-    dispatcher: Dispatcher,
+    dispatcher: ExchangeOwner,
     slab: Buffer,
     head: number,
     slot: number,
@@ -58,7 +90,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#flags = flags
   }
 
-  noteAnswered(): void {
+  markAnswered(): void {
     this.isAnswered = true
     if (this.openAt >= 0) this.#dispatcher.open.delete(this)
   }
@@ -78,7 +110,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   /** The whole body, in memory of its own. */
   setWhole(bytes: Buffer): void {
     this.#bodyLength = bytes.length
-    this.#extra().whole = bytes
+    this.#ownState().whole = bytes
   }
 
   /** The slab is used up: what lies in it is copied out. */
@@ -89,8 +121,8 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   client(): Client {
-    const extra = this.#extra()
-    return (extra.client ??= this.#dispatcher.clientOf(this))
+    const state = this.#ownState()
+    return (state.client ??= this.#dispatcher.clientOf(this))
   }
 
   clientId(): number {
@@ -133,18 +165,18 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   whole(): Uint8Array | null {
     if (this.#bodyLength < 0) return null
-    const extra = this.#extra()
-    if (extra.whole === null) {
+    const state = this.#ownState()
+    if (state.whole === null) {
       // Small bodies come from Node's pool; what lies beside them in the slab isn't for users.
-      extra.whole = Buffer.allocUnsafe(this.#bodyLength)
-      this.#slab.copy(extra.whole, 0, this.#bodyAt, this.#bodyAt + this.#bodyLength)
+      state.whole = Buffer.allocUnsafe(this.#bodyLength)
+      this.#slab.copy(state.whole, 0, this.#bodyAt, this.#bodyAt + this.#bodyLength)
     }
-    return extra.whole
+    return state.whole
   }
 
   text(): string | null {
     if (this.#bodyLength < 0) return null
-    const whole = this.#rare?.whole ?? null
+    const whole = this.#state?.whole ?? null
     const text =
       whole === null
         ? this.#slab.toString('utf8', this.#bodyAt, this.#bodyAt + this.#bodyLength)
@@ -162,7 +194,7 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   /** Whether nobody has asked for its body, or for a higher limit. */
   isUnread(): boolean {
-    return (this.#rare?.incoming ?? null) === null
+    return (this.#state?.incoming ?? null) === null
   }
 
   close(): void {
@@ -203,9 +235,9 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   onDropped(callback: () => void): void {
-    const extra = this.#extra()
+    const state = this.#ownState()
     if (this.isAnswered || this.client().isClosed()) return callback()
-    extra.dropped = callback
+    state.dropped = callback
     this.#wait()
   }
 
@@ -237,37 +269,37 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   }
 
   #incoming(): IncomingBody {
-    const extra = this.#extra()
-    return (extra.incoming ??= new IncomingBody(this))
+    const state = this.#ownState()
+    return (state.incoming ??= new IncomingBody(this))
   }
 
   signal(): AbortSignal {
-    const extra = this.#extra()
-    extra.controller ??= new AbortController()
-    if (extra.isExpired) extra.controller.abort()
-    if (this.isAnswered || extra.isExpired) return extra.controller.signal
+    const state = this.#ownState()
+    state.controller ??= new AbortController()
+    if (state.isExpired) state.controller.abort()
+    if (this.isAnswered || state.isExpired) return state.controller.signal
     const status = this.client().getStatus()
     const isPatient = this.#dispatcher.options.get('allowHalfClose')
-    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) extra.controller.abort()
+    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
     else this.#wait()
-    return extra.controller.signal
+    return state.controller.signal
   }
 
   /** The handler has had its time: its signal fires. */
   expire(): void {
-    const extra = this.#extra()
-    extra.isExpired = true
-    extra.controller?.abort()
+    const state = this.#ownState()
+    state.isExpired = true
+    state.controller?.abort()
   }
 
   /** Whether the handler has had its time. */
   isExpired(): boolean {
-    return this.#rare?.isExpired === true
+    return this.#state?.isExpired === true
   }
 
   /** Whether something failed because the client has left, and the application asked to be told by its signal. */
-  isFarewell(error: unknown): boolean {
-    const signal = this.#rare?.controller?.signal
+  isClientGone(error: unknown): boolean {
+    const signal = this.#state?.controller?.signal
     if (signal?.aborted !== true) return false
     return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
   }
@@ -278,31 +310,31 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
 
   /** The answer is given; `onWritten` is to be called when it is on its way. */
   settle(onWritten: (() => void) | null): void {
-    const extra = this.#extra()
-    extra.incoming?.onAnswered()
-    extra.dropped?.()
+    const state = this.#ownState()
+    state.incoming?.onAnswered()
+    state.dropped?.()
     if (onWritten === null) {
       this.#dispatcher.waiting.delete(this.requestId)
     } else {
-      extra.written = onWritten
+      state.written = onWritten
       this.#wait()
     }
   }
 
   /** The answer is given by and by; null: it won't be. */
-  setStream(stream: ResponseStream | null): void {
-    this.#extra().stream = stream
+  setStream(stream: AnswerStream | null): void {
+    this.#ownState().stream = stream
     if (stream !== null) this.#wait()
-    else if (this.#rare?.incoming === null && this.#rare.controller === null && this.#rare.dropped === null) {
+    else if (this.#state?.incoming === null && this.#state.controller === null && this.#state.dropped === null) {
       this.#dispatcher.waiting.delete(this.requestId)
     }
   }
 
   /** The end of the answer is handed over; when it is written the stream hears of it. */
   endStream(): void {
-    const extra = this.#extra()
-    this.noteAnswered()
-    this.settle(() => extra.stream?.onWritten())
+    const state = this.#ownState()
+    this.markAnswered()
+    this.settle(() => state.stream?.onWritten())
   }
 
   /** Whether there is a body that didn't come with its head. */
@@ -323,81 +355,81 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
   /** The connection is asked for: `onUpgraded` is called when it is there, `onGone` when its client leaves before. */
   awaitUpgrade(onUpgraded: () => void, onGone: () => void): void {
     this.settle(onGone)
-    this.#extra().upgraded = onUpgraded
+    this.#ownState().upgraded = onUpgraded
   }
 
   onUpgraded(): void {
-    this.#rare?.upgraded?.()
+    this.#state?.upgraded?.()
   }
 
   onBody(count: number, isLast: boolean, trailers: string | null): void {
-    this.#rare?.incoming?.onPiece(count, isLast, trailers)
+    this.#state?.incoming?.onPiece(count, isLast, trailers)
   }
 
   onBodyReady(count: number): void {
-    this.#rare?.incoming?.onReady(count)
+    this.#state?.incoming?.onReady(count)
   }
 
   onBodyLimit(raises: number): void {
-    this.#rare?.incoming?.onLimit(raises)
+    this.#state?.incoming?.onLimit(raises)
   }
 
   onFailure(error: ClientException): void {
-    this.#rare?.incoming?.onFailure(error)
-    this.#rare?.dropped?.()
+    this.#state?.incoming?.onFailure(error)
+    this.#state?.dropped?.()
   }
 
   onFileFailed(): void {
-    this.#rare?.stream?.onFileFailed()
+    this.#state?.stream?.onFileFailed()
   }
 
   onDrained(): void {
-    this.#rare?.stream?.onDrained()
+    this.#state?.stream?.onDrained()
   }
 
   onHalfClosed(): void {
-    this.#rare?.controller?.abort()
-    this.#rare?.stream?.onHalfClosed()
+    this.#state?.controller?.abort()
+    this.#state?.stream?.onHalfClosed()
   }
 
   onGone(): void {
-    this.#rare?.controller?.abort()
+    this.#state?.controller?.abort()
     this.#endAll()
   }
 
   onWritten(): void {
     // What we had begun to send isn't sent: the engine has refused the body, which is the last answer there is.
     if (!this.isAnswered) {
-      this.noteAnswered()
+      this.markAnswered()
       this.onLate()
     }
-    this.#rare?.written?.()
-    this.#letGo()
+    this.#state?.written?.()
+    this.#release()
   }
 
   onLate(): void {
-    this.#rare?.incoming?.onAnswered()
-    this.#rare?.dropped?.()
+    this.#state?.incoming?.onAnswered()
+    this.#state?.dropped?.()
     this.#endAll()
   }
 
   #endAll(): void {
-    this.#rare?.stream?.onGone()
-    this.#rare?.written?.()
-    this.#letGo()
+    this.#state?.stream?.onGone()
+    this.#state?.written?.()
+    this.#release()
   }
 
   /** Nothing more comes: a body that was sent must not live as long as the request. */
-  #letGo(): void {
-    if (this.#rare === null) return
-    this.#rare.stream = null
-    this.#rare.written = null
+  #release(): void {
+    if (this.#state === null) return
+    this.#state.stream = null
+    this.#state.written = null
   }
 
-  expectsNews(): boolean {
-    const rare = this.#rare
+  isPending(): boolean {
+    const state = this.#state
     // Whoever sends hears of the end, or that it came too late.
-    if (rare !== null && (rare.written !== null || rare.stream !== null)) return true
+    if (state !== null && (state.written !== null || state.stream !== null)) return true
     return !this.isAnswered && !this.client().isClosed()
   }
 
@@ -406,19 +438,19 @@ export class Exchange implements RequestOrigin, BodySource, BodyPort, Waiting {
     this.#dispatcher.waiting.set(this.requestId, this)
   }
 
-  #extra(): Rare {
-    return (this.#rare ??= new Rare())
+  #ownState(): ExchangeState {
+    return (this.#state ??= new ExchangeState())
   }
 }
 
 /** What few requests need. */
-class Rare {
+class ExchangeState {
   client: Client | null = null
   whole: Buffer | null = null
   incoming: IncomingBody | null = null
   /** To be called when the body isn't to be had any more. */
   dropped: (() => void) | null = null
-  stream: ResponseStream | null = null
+  stream: AnswerStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null

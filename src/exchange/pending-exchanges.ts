@@ -1,14 +1,14 @@
 /**
  * Requests that wait for news of the engine, and what they hear.
  */
-import { noteClosed } from '../connection/client.ts'
+import { markClosed } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
-import { ClientException } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 
 /** What waits for news of one request. */
-export interface Waiting {
+export interface NoticeListener {
   /** Whose request it is. */
   client(): Client
   /** So many bytes have come into the memory lent for the body; behind the last there may be trailers, as `name\nvalue\n…`. */
@@ -34,11 +34,11 @@ export interface Waiting {
   /** The answer came too late. */
   onLate(): void
   /** Whether anything is still to be heard of its request. */
-  expectsNews(): boolean
+  isPending(): boolean
 }
 
 /** A server's, by request id. */
-export class WaitingRequests extends Map<number, Waiting> {
+export class PendingExchanges extends Map<number, NoticeListener> {
   readonly #hot: HotFunctions
 
   constructor(hot: HotFunctions) {
@@ -71,7 +71,7 @@ export class WaitingRequests extends Map<number, Waiting> {
         this.delete(requestId)
         // Whoever hears of it sees a closed client whose hooks have run.
         const client = waiting.client()
-        noteClosed(client)
+        markClosed(client)
         waiting.onFailure(goneError(client))
         return waiting.onGone()
       }
@@ -90,9 +90,9 @@ export class WaitingRequests extends Map<number, Waiting> {
   }
 
   /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
-  #bodyTooLate(requestId: number, waiting: Waiting): void {
+  #bodyTooLate(requestId: number, waiting: NoticeListener): void {
     waiting.onFailure(goneError(waiting.client()))
-    if (!waiting.expectsNews()) this.delete(requestId)
+    if (!waiting.isPending()) this.delete(requestId)
   }
 
   /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */

@@ -10,15 +10,16 @@
  * before its source has ended cancels the source, once.
  */
 import { Client } from '../connection/client.ts'
-import { ClientException, HandlerError, show } from '../core/errors.ts'
+import { HandlerError, show } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { HotFunctions } from '../native.ts'
 import { withoutContext } from '../core/no-context.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
-import type { Framing, Rare } from '../message/response-extras.ts'
-import type { Response } from '../message/response.ts'
+import type { Framing } from '../message/response-extras.ts'
+import type { Extras, Response } from '../message/response.ts'
 import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { trailerLines } from '../http/trailers.ts'
@@ -26,7 +27,7 @@ import { trailerLines } from '../http/trailers.ts'
 /** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
 const HIGH_WATER = 64 * 1024
 /** Long pieces are handed to the engine in portions of this size, in bytes. */
-const PORTION = 256 * 1024
+const WRITE_SIZE = 256 * 1024
 /** Bytes that one answer may write before others have their turn. */
 const TURN = 1024 * 1024
 /** How long an answer keeps the event loop, with a source that takes its time and never pauses, in milliseconds. */
@@ -68,7 +69,7 @@ export class ResponseStream {
   #missing = -1
   #isOpen = false
   /** Nothing more is written. */
-  #isOver = false
+  #isFinished = false
   /** The source is asked for a piece. */
   #isReading = false
   #hasEnded = false
@@ -90,16 +91,16 @@ export class ResponseStream {
   readonly #request: Request
   readonly #exchange: Exchange
   readonly #response: Response
-  readonly #rare: Rare
+  readonly #extras: Extras
 
-  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, rare: Rare) {
+  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, extras: Extras) {
     this.#owner = owner
     this.#request = request
     this.#exchange = exchange
     this.#slot = exchange.slot
     this.#requestId = exchange.requestId
     this.#response = response
-    this.#rare = rare
+    this.#extras = extras
     this.#threshold = owner.options.get('streamThreshold')
     const body = response.getBody() ?? ''
     const isContent = typeof body === 'string' || body instanceof Uint8Array
@@ -109,17 +110,17 @@ export class ResponseStream {
   /** Begins to read the source. */
   begin(): void {
     if (this.#exchange.isAnswered) return this.#leave()
-    this.#rare.sender = this
+    this.#extras.sender = this
     this.#exchange.setStream(this)
-    if (this.#rare.isCut) return void this.cut()
-    this.#planTick()
+    if (this.#extras.isCut) return void this.cut()
+    this.#scheduleFlush()
     void this.#run()
   }
 
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
-      if (this.#isOver) return
+      if (this.#isFinished) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
@@ -137,7 +138,7 @@ export class ResponseStream {
 
   #handle(item: IteratorResult<unknown>): void {
     this.#isReading = false
-    if (this.#isOver) return
+    if (this.#isFinished) return
     this.#stopTimer()
     try {
       if (item.done === true) {
@@ -154,15 +155,15 @@ export class ResponseStream {
   }
 
   #readOn(): void {
-    if (this.#isOver) return
-    if (this.#isPeerDone) this.#planTick()
+    if (this.#isFinished) return
+    if (this.#isPeerDone) this.#scheduleFlush()
     this.#read()
   }
 
   /** Has the engine send a file, past our memory, where it can. */
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
-    if (size === 0 || size !== this.#missing || this.#rare.trailers !== null) return false
+    if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
@@ -172,7 +173,7 @@ export class ResponseStream {
       this.#close('')
       // Until the last byte is sent the answer can still be cut.
       this.#isFile = true
-      this.#rare.sender = this
+      this.#extras.sender = this
     }
     return true
   }
@@ -187,23 +188,23 @@ export class ResponseStream {
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
       throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
     }
-    if (piece.length > PORTION) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    if (piece.length > WRITE_SIZE) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
     if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
     // To look at the clock for each would cost a third of what a short piece does.
-    if ((++this.#turnPieces & 7) === 1) this.#limitTurn()
+    if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()
     return this.#isBlocked ? this.#drained() : undefined
   }
 
   async #takeLong(bytes: Uint8Array): Promise<void> {
     const { length } = bytes
     if (this.#missing >= 0) this.#count(length)
-    for (let at = 0; at < length && !this.#isOver; at += PORTION) {
+    for (let at = 0; at < length && !this.#isFinished; at += WRITE_SIZE) {
       // Between two portions the application may have transferred or shrunk its buffer.
       if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
-      this.#writeBehind(bytes.subarray(at, Math.min(at + PORTION, length)))
+      this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
       if (this.#isBlocked) await this.#drained()
     }
   }
@@ -232,7 +233,7 @@ export class ResponseStream {
   #gather(length: number): void {
     this.#gathered += length
     if (this.#gathered >= this.#threshold) this.#flush()
-    else this.#planTick()
+    else this.#scheduleFlush()
   }
 
   /** Hands over what is gathered. */
@@ -246,7 +247,7 @@ export class ResponseStream {
 
   #writeBehind(bytes: Uint8Array): void {
     this.#flush()
-    if (!this.#isOver) this.#write(bytes)
+    if (!this.#isFinished) this.#write(bytes)
   }
 
   #write(data: string | Uint8Array): void {
@@ -261,7 +262,7 @@ export class ResponseStream {
   }
 
   /** What is gathered mustn't wait for a source that never pauses, nor must anybody else. */
-  #limitTurn(): void {
+  #yieldIfLong(): void {
     const now = Date.now()
     if (this.#turnPieces === 1) this.#turnBegan = now
     else if (now - this.#turnBegan >= TURN_TIME) {
@@ -276,14 +277,14 @@ export class ResponseStream {
     this.#turnPieces = 0
     if (this.#isBlocked) return
     this.#isBlocked = true
-    setImmediate(goOn, this)
+    setImmediate(resume, this)
   }
 
   /** Sees to it that the head has been handed over; false when nobody is there for it. */
   #open(): boolean {
-    if (this.#isOpen || this.#isOver) return this.#isOpen
+    if (this.#isOpen || this.#isFinished) return this.#isOpen
     this.#isOpen = true
-    const { trailers } = this.#rare
+    const { trailers } = this.#extras
     let length = Number(this.#response.getHeader('content-length') ?? -1)
     let lines = ''
     if (trailers !== null && this.#exchange.version() !== '1.0') {
@@ -304,19 +305,19 @@ export class ResponseStream {
   }
 
   /** Has `onTick` called when the source pauses: when nothing else is left to run before the event loop goes on. */
-  #planTick(): void {
+  #scheduleFlush(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
-    if (pausing.push(this) === 1) withoutContext(planTick)
+    if (pausing.push(this) === 1) withoutContext(scheduleFlush)
   }
 
   /** The source pauses. */
   onTick(): void {
     this.#isTickPlanned = false
     this.#turnPieces = 0
-    if (this.#isOver) return
+    if (this.#isFinished) return
     if (this.#gathered > 0) this.#flush()
-    if (this.#isOver || this.#timer !== null || !this.#isReading) return
+    if (this.#isFinished || this.#timer !== null || !this.#isReading) return
     if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
   }
@@ -339,7 +340,7 @@ export class ResponseStream {
   /** The client has closed its sending side. */
   onHalfClosed(): void {
     this.#isPeerDone = true
-    this.#planTick()
+    this.#scheduleFlush()
   }
 
   /** The client has left. */
@@ -349,7 +350,7 @@ export class ResponseStream {
 
   /** The end is on its way. */
   onWritten(): void {
-    this.#rare.sender = null
+    this.#extras.sender = null
     this.#dispose()
   }
 
@@ -358,17 +359,17 @@ export class ResponseStream {
     if (this.#missing > 0) {
       this.#logFailure(new HandlerError(`the body is ${this.#missing} bytes shorter than its content-length`))
     }
-    const { trailers } = this.#rare
+    const { trailers } = this.#extras
     if (trailers === null) return this.#close('')
     this.#open()
     const lines = await trailerLines(trailers)
-    if (!this.#isOver) this.#close(lines)
+    if (!this.#isFinished) this.#close(lines)
   }
 
   /** The answer has no body: its source is not for anybody. */
   #endUnread(): void {
     this.#stop()
-    this.#isOver = false
+    this.#isFinished = false
     this.#close('')
   }
 
@@ -380,15 +381,15 @@ export class ResponseStream {
   }
 
   #fail(error: unknown): void {
-    if (this.#isOver) return
+    if (this.#isFinished) return
     // A source that has failed needs no telling that nobody wants more of it.
     this.#hasEnded ||= this.#isReading
     // Once the source has given something there is no other answer.
     if (this.#gathered > 0) this.#flush()
-    if (this.#isOver) return
+    if (this.#isFinished) return
     this.#stop()
     if (this.#isOpen) {
-      if (!(error instanceof ClientException) && !this.#exchange.isFarewell(error)) this.#logFailure(error)
+      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
       this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
       this.#dispose()
     } else {
@@ -401,7 +402,7 @@ export class ResponseStream {
   /** Cuts the answer off; false when there is nothing left to cut. */
   cut(): boolean {
     if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
-    if (this.#isOver) return false
+    if (this.#isFinished) return false
     this.#stop()
     this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
     this.#dispose()
@@ -415,9 +416,9 @@ export class ResponseStream {
 
   /** Nothing more is read or written. */
   #stop(): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#rare.sender = null
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#extras.sender = null
     this.#stopTimer()
     this.#text = ''
     this.#pieces = []
@@ -434,7 +435,7 @@ export class ResponseStream {
   }
 
   #dispose(): void {
-    this.#rare.dispose((error) => this.#owner.logFailure('a dispose hook of a response failed', this.#request, error))
+    this.#extras.dispose((error) => this.#owner.logFailure('a dispose hook of a response failed', this.#request, error))
   }
 
   #logFailure(error: unknown): void {
@@ -445,11 +446,11 @@ export class ResponseStream {
 /** Streams whose source may have paused. One tick serves all, however many were written to. */
 let pausing: ResponseStream[] = []
 
-function goOn(stream: ResponseStream): void {
+function resume(stream: ResponseStream): void {
   stream.onDrained()
 }
 
-function planTick(): void {
+function scheduleFlush(): void {
   process.nextTick(tick)
 }
 

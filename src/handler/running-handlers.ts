@@ -7,18 +7,18 @@
 /** The handlers of one server. */
 export class RunningHandlers {
   readonly #limit: number
-  readonly #holdRequests: (isHeld: boolean) => void
+  readonly #pauseRequests: (isPaused: boolean) => void
   #count = 0
-  #isHeld = false
+  #isPaused = false
   /** What begins those that wait, in the order of their arrival. */
   #waiting: (() => void)[] = []
   /** How many of them have begun. */
   #begun = 0
 
-  /** `holdRequests` has the engine begin no more requests, or go on. */
-  constructor(limit: number, holdRequests: (isHeld: boolean) => void) {
+  /** `pauseRequests` has the engine begin no more requests, or go on. */
+  constructor(limit: number, pauseRequests: (isPaused: boolean) => void) {
     this.#limit = limit
-    this.#holdRequests = holdRequests
+    this.#pauseRequests = pauseRequests
   }
 
   /** Whether another one must wait. */
@@ -52,9 +52,9 @@ export class RunningHandlers {
     }
   }
 
-  #hold(isHeld: boolean): void {
-    if (isHeld === this.#isHeld) return
-    this.#isHeld = isHeld
-    this.#holdRequests(isHeld)
+  #hold(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    this.#pauseRequests(isPaused)
   }
 }

@@ -5,7 +5,6 @@ import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from '../connection/client.ts'
 import { RequestCookie, byName } from '../http/cookie.ts'
-import { DriverOrigin } from '../driver/parsed-request.ts'
 import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
@@ -18,7 +17,7 @@ import { TOKEN } from '../http/token.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /** What a request can ask of the connection it came on. */
-export interface RequestOrigin {
+export interface RequestSource {
   client(): Client
   /** The first value of a field, by its name in whatever letter case. */
   header(name: string): string | null
@@ -38,10 +37,10 @@ export interface RequestOrigin {
 }
 
 /**
- * A copy, for a handler, of a request that a driver has made by hand: it has a client, and what the handler
- * changes doesn't reach the driver.
+ * A copy, for a handler, of a request that a driver has made by hand: it has a client, which `source` knows, and
+ * changes to it don't reach the driver.
  */
-export let adoptRequest: (request: Request, client: Client, signal: AbortSignal) => Request
+export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** Fires the signal of a request that was made by hand. */
 export let abortRequest: (request: Request) => void
 
@@ -53,7 +52,7 @@ const SAFE_AND_IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', '
  * @example (request) => Response.text(`You asked for ${request.getPath()}`)
  */
 export class Request {
-  readonly #origin: RequestOrigin | null
+  readonly #source: RequestSource | null
   #method: string | null = null
   #target: string | null = null
   #uri: URL | null = null
@@ -66,8 +65,8 @@ export class Request {
   #controller: AbortController | null = null
 
   /** @internal Requests of clients are made by the server; see `Request.create` for your own. */
-  constructor(origin: RequestOrigin | null) {
-    this.#origin = origin
+  constructor(source: RequestSource | null) {
+    this.#source = source
   }
 
   /**
@@ -113,8 +112,8 @@ export class Request {
    * @example request.getClient().getRemoteAddress()
    */
   getClient(): Client {
-    if (this.#origin === null) throw new StateError('this request was made by hand; it has no client')
-    return this.#origin.client()
+    if (this.#source === null) throw new StateError('this request was made by hand; it has no client')
+    return this.#source.client()
   }
 
   /**
@@ -123,7 +122,7 @@ export class Request {
    * @example request.getMethod() // 'GET'
    */
   getMethod(): string {
-    return (this.#method ??= this.#origin?.method() ?? 'GET')
+    return (this.#method ??= this.#source?.method() ?? 'GET')
   }
 
   /**
@@ -141,7 +140,7 @@ export class Request {
    * @example request.getTarget() // '/search?q=a%20b'
    */
   getTarget(): string {
-    return (this.#target ??= this.#origin?.target() ?? '/')
+    return (this.#target ??= this.#source?.target() ?? '/')
   }
 
   /**
@@ -188,7 +187,7 @@ export class Request {
   }
 
   #makeUri(): URL {
-    const base = this.#origin?.base() ?? 'http://localhost'
+    const base = this.#source?.base() ?? 'http://localhost'
     const [scheme = '', own = ''] = base.split('://')
     return uriOf(scheme, this.getHeader('host') || own, this.getTarget())
   }
@@ -199,7 +198,7 @@ export class Request {
    * @example request.getProtocolVersion() // '1.1'
    */
   getProtocolVersion(): string {
-    return (this.#version ??= this.#origin?.version() ?? '1.1')
+    return (this.#version ??= this.#source?.version() ?? '1.1')
   }
 
   /**
@@ -218,7 +217,7 @@ export class Request {
    */
   getHeader(name: FieldName): string | null {
     if (this.#fields !== null) return this.#fields.get(name.toLowerCase())
-    return this.#origin === null ? null : this.#origin.header(name)
+    return this.#source === null ? null : this.#source.header(name)
   }
 
   /**
@@ -361,7 +360,7 @@ export class Request {
   }
 
   #materialise(): Fields {
-    return (this.#fields ??= this.#origin?.fields() ?? new Fields())
+    return (this.#fields ??= this.#source?.fields() ?? new Fields())
   }
 
   /**
@@ -459,7 +458,7 @@ export class Request {
    * @example for await (const piece of request.getBody()) hash.update(piece)
    */
   getBody(): RequestBody {
-    return (this.#body ??= this.#origin?.body() ?? new RequestBody(null))
+    return (this.#body ??= this.#source?.body() ?? new RequestBody(null))
   }
 
   /**
@@ -483,7 +482,7 @@ export class Request {
    * @example const checksum = (await request.getTrailers()?.getMessage())?.getHeader('x-checksum')
    */
   getTrailers(): Trailers | null {
-    if (this.#trailers === undefined) this.#trailers = this.#origin?.trailers() ?? null
+    if (this.#trailers === undefined) this.#trailers = this.#source?.trailers() ?? null
     return this.#trailers
   }
 
@@ -541,7 +540,7 @@ export class Request {
    */
   setBodyTimeout(seconds: number): void {
     if (!(seconds > 0)) throw new OptionError('the body timeout', seconds, 'a number of seconds above 0')
-    this.#origin?.setRate(seconds, null)
+    this.#source?.setRate(seconds, null)
   }
 
   /**
@@ -554,7 +553,7 @@ export class Request {
     if (!Number.isInteger(bytes) || bytes < 0) {
       throw new OptionError('the minimum body rate', bytes, 'a whole number of bytes a second, 0 for none')
     }
-    this.#origin?.setRate(null, bytes)
+    this.#source?.setRate(null, bytes)
   }
 
   /**
@@ -563,7 +562,7 @@ export class Request {
    * @example await fetch(upstream, { signal: request.getSignal() })
    */
   getSignal(): AbortSignal {
-    return this.#origin?.signal() ?? (this.#controller ??= new AbortController()).signal
+    return this.#source?.signal() ?? (this.#controller ??= new AbortController()).signal
   }
 
   /**
@@ -582,7 +581,7 @@ export class Request {
       // What the server manages, a length among it, has no place in an informational answer.
       if (nameOf(name).role === Role.Ordinary) lines += `${name}: ${text}\r\n`
     })
-    this.#origin?.inform(status, lines)
+    this.#source?.inform(status, lines)
   }
 
   /**
@@ -669,8 +668,8 @@ export class Request {
   }
 
   static {
-    adoptRequest = (request, client, signal) => {
-      const copy = new Request(new DriverOrigin(client, signal, request))
+    adoptRequest = (request, source) => {
+      const copy = new Request(source)
       copy.#method = request.#method
       copy.#target = request.#target
       copy.#version = request.#version

@@ -7,41 +7,55 @@ import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueO
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import { FileBody, checkFileSettings } from '../body/file-body.ts'
 import type { FileSettings } from '../body/file-body.ts'
-import type { UpgradeHandler } from '../exchange/upgrade.ts'
+import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
-import { Rare } from './response-extras.ts'
+import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
 import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
 import type { Streamed } from '../body/source.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { Trailers } from '../http/trailers.ts'
+import type { Request } from './request.ts'
 
 /** A body that is there as a whole. */
 export type Content = string | Uint8Array
 /** A body of either kind. */
 export type Body = Content | Streamed
 
+/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
+export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
+
+/** What becomes of the connection behind a response. */
+export interface Takeover {
+  readonly handler: UpgradeHandler
+  /** Nothing is written ahead. */
+  readonly isDetached: boolean
+}
+
+/** What few responses have. */
+export type Extras = ResponseExtras<Takeover>
+
 /**
  * Sends a response for the request whose slot and request id stand in the words already. 0 when the engine took it,
- * `SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
+ * `BODY_TOO_SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
 /** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
-export let claimResponse: (response: Response) => void
+export let markSent: (response: Response) => void
 /** The same as `sendResponse` for one that was claimed: its body follows. */
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
 /** What few responses have; null for all others. */
-export let rareOf: (response: Response) => Rare | null
+export let extrasOf: (response: Response) => Extras | null
 
 /** What `sendResponse` says of a body that is shorter than its length. */
-export const SHORT = 2
+export const BODY_TOO_SHORT = 2
 
 /** Content from this length on is written in portions, as fast as the client takes it. */
-const LONG = 256 * 1024
+const STREAM_ABOVE = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype
 
@@ -67,7 +81,7 @@ export class Response {
   #declaredLength = -1
   #closes = false
   #isSent = false
-  #rare: Rare | null = null
+  #extras: Extras | null = null
 
   /**
    * Status first, then headers, then the body, then what follows it. A wrong header throws here, naming it.
@@ -186,7 +200,7 @@ export class Response {
    */
   setStatus(status: number, reason: string | null = null): void {
     this.#status = checkStatus(status)
-    if (status !== 101 && this.#rare !== null) this.#rare.handOver = null
+    if (status !== 101 && this.#extras !== null) this.#extras.takeover = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
   }
 
@@ -208,7 +222,7 @@ export class Response {
   setBody(body: Body | null): void {
     this.#declaredLength = -1
     this.#body = undefined
-    if (this.#rare !== null) this.#rare.isStreamed = false
+    if (this.#extras !== null) this.#extras.isStreamed = false
     if (body !== null) this.#setBody(body)
   }
 
@@ -252,7 +266,7 @@ export class Response {
    * @example response.getTrailers()?.getFields()
    */
   getTrailers(): Trailers | null {
-    return this.#rare?.trailers ?? null
+    return this.#extras?.trailers ?? null
   }
 
   /**
@@ -263,7 +277,7 @@ export class Response {
    */
   setTrailers(trailers: Trailers): void {
     if (!(trailers instanceof Trailers)) throw new HandlerError(`setTrailers takes Trailers; got ${show(trailers)}`)
-    this.#extra().trailers = trailers
+    this.#ownExtras().trailers = trailers
   }
 
   /**
@@ -272,7 +286,7 @@ export class Response {
    * @example response.removeTrailers()
    */
   removeTrailers(): void {
-    if (this.#rare !== null) this.#rare.trailers = null
+    if (this.#extras !== null) this.#extras.trailers = null
   }
 
   /**
@@ -282,9 +296,9 @@ export class Response {
    * @example if (quota.isUsedUp()) response.abort()
    */
   abort(): boolean {
-    const rare = this.#extra()
-    if (this.#isSent) return rare.sender?.cut() ?? false
-    rare.isCut = true
+    const extras = this.#ownExtras()
+    if (this.#isSent) return extras.sender?.cut() ?? false
+    extras.isCut = true
     return true
   }
 
@@ -464,7 +478,7 @@ export class Response {
    */
   onDispose(callback: () => unknown): void {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    this.#extra().disposers.push(callback)
+    this.#ownExtras().disposers.push(callback)
   }
 
   /**
@@ -476,7 +490,7 @@ export class Response {
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
   upgrade(callback: UpgradeHandler): this {
-    this.#setHandOver(callback, false)
+    this.#setTakeover(callback, false)
     return this
   }
 
@@ -488,18 +502,18 @@ export class Response {
    */
   static detach(callback: UpgradeHandler): Response {
     const response = new Response(101)
-    response.#setHandOver(callback, true)
+    response.#setTakeover(callback, true)
     return response
   }
 
-  #setHandOver(handler: UpgradeHandler, isDetached: boolean): void {
+  #setTakeover(handler: UpgradeHandler, isDetached: boolean): void {
     if (typeof handler !== 'function') {
       throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
     }
     this.setStatus(101)
-    const rare = this.#extra()
-    rare.handOver = { handler, isDetached }
-    rare.trailers = null
+    const extras = this.#ownExtras()
+    extras.takeover = { handler, isDetached }
+    extras.trailers = null
   }
 
   /**
@@ -517,7 +531,7 @@ export class Response {
    * @example response.getUpgradeHandler()
    */
   getUpgradeHandler(): UpgradeHandler | null {
-    return this.#rare?.handOver?.handler ?? null
+    return this.#extras?.takeover?.handler ?? null
   }
 
   #isSpecial(name: string): boolean {
@@ -556,7 +570,7 @@ export class Response {
   }
 
   #setBody(body: Body): void {
-    if (typeof body === 'string' ? body.length >= LONG : !(body instanceof Uint8Array) || body.length >= LONG) {
+    if (typeof body === 'string' ? body.length >= STREAM_ABOVE : !(body instanceof Uint8Array) || body.length >= STREAM_ABOVE) {
       this.#setStreamed(body)
     }
     this.#body = body
@@ -569,11 +583,11 @@ export class Response {
       }
       if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
     }
-    this.#extra().isStreamed = true
+    this.#ownExtras().isStreamed = true
   }
 
-  #extra(): Rare {
-    return (this.#rare ??= new Rare())
+  #ownExtras(): Extras {
+    return (this.#extras ??= new ResponseExtras())
   }
 
   #materialise(): Fields {
@@ -599,7 +613,7 @@ export class Response {
     this.#declaredLength = declared
   }
 
-  #claim(): void {
+  #markSent(): void {
     if (this.#isSent) throw new StateError('this Response was sent already; make a new one for each request')
     const status = this.#status
     if (status < 200 && !this.isUpgraded()) {
@@ -613,15 +627,15 @@ export class Response {
     this.#isSent = true
     const body = this.#body
     if (isStreamed(body)) sourceOf(body).cancel(report)
-    this.#rare?.dispose(report)
+    this.#extras?.dispose(report)
   }
 
   #send(words: Uint32Array, hot: HotFunctions): number {
-    this.#claim()
+    this.#markSent()
     const body = this.#body as Content | undefined
     let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#rare !== null) flags |= AnswerFlag.TellWritten
+    if (this.#extras !== null) flags |= AnswerFlag.TellWritten
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     if (this.#declaredLength >= 0) {
       flags |= AnswerFlag.Length
@@ -632,7 +646,7 @@ export class Response {
     words[ANSWER_WORDS + Answer.Flags] = flags
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
     const result = hot.respond(lines, body, this.#reason)
-    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? SHORT : result
+    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? BODY_TOO_SHORT : result
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {
@@ -652,13 +666,13 @@ export class Response {
 
   static {
     sendResponse = (response, words, hot) => response.#send(words, hot)
-    claimResponse = (response) => response.#claim()
+    markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // What merely has the class, as a proxy does, has nothing to let go of.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
     }
-    rareOf = (response) => response.#rare
+    extrasOf = (response) => response.#extras
   }
 }
 

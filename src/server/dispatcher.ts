@@ -2,22 +2,23 @@
  * The hot path: from a notice to the handler and from its response to the engine.
  *
  * Budget: 0.4 us for a request that reads nothing and answers at once, the handler's own work apart.
- * Per request it makes a Request with its origin and an AsyncResource; nothing is registered unless
+ * Per request it makes a Request with its source and an AsyncResource; nothing is registered unless
  * somebody waits for something. All that is rare leaves by a call to a function of its own.
  */
 import { AsyncResource } from '../core/builtin.ts'
 import { FieldNumbers } from '../exchange/field-numbers.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
-import type { Acceptor, AcceptorHost } from '../driver/driver-selector.ts'
-import { createClient, noteClosed, noteHalfClosed } from '../connection/client.ts'
+import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
+import { createClient, markClosed, markHalfClosed } from '../connection/client.ts'
 import type { Client, ClientOwner } from '../connection/client.ts'
-import { denialLine } from './refused-connections.ts'
+import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage } from '../handler/error-page.ts'
-import { ClientException, HandlerError, HttpErrorException } from '../core/errors.ts'
-import { handOver as beginHandOver } from '../exchange/upgrade.ts'
-import type { HandOver } from '../exchange/upgrade.ts'
+import { HandlerError } from '../core/errors.ts'
+import { HttpErrorException } from '../http/http-error.ts'
+import { ClientException } from '../connection/client-exception.ts'
+import { upgrade } from '../exchange/upgrade.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -32,10 +33,11 @@ import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
-import { WaitingRequests } from '../exchange/pending-exchanges.ts'
+import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, SHORT, claimResponse, discardResponse, openResponse, rareOf, sendResponse } from '../message/response.ts'
-import type { Framing, Rare } from '../message/response-extras.ts'
+import { Response, BODY_TOO_SHORT, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import type { Framing } from '../message/response-extras.ts'
+import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
 
@@ -63,7 +65,7 @@ export interface DispatchSettings {
   readonly ioThreads: number
   readonly onIdle: () => void
   /** Makes what gives connections their drivers; without it they are the engine's. */
-  readonly makeAcceptor?: ((host: AcceptorHost) => Acceptor) | undefined
+  readonly makeSelector?: ((host: SelectorOwner) => DriverSelector) | undefined
 }
 
 /** One server's requests and clients, as far as anybody waits for them. */
@@ -75,8 +77,8 @@ export class Dispatcher implements ClientOwner {
   readonly logger: Logger
   readonly methods: readonly string[]
   /** By request id: requests that wait for something. */
-  readonly waiting: WaitingRequests
-  readonly raws = new RawConnections()
+  readonly waiting: PendingExchanges
+  readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
@@ -93,7 +95,7 @@ export class Dispatcher implements ClientOwner {
   /** Only where handlers have a time limit. */
   readonly #timeout: HandlerTimeout | null
   /** Only where a server has factories of its own. */
-  readonly #acceptor: Acceptor | null
+  readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
   #slab: Buffer | null = null
 
@@ -109,7 +111,7 @@ export class Dispatcher implements ClientOwner {
     // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
-    this.waiting = new WaitingRequests(this.hot)
+    this.waiting = new PendingExchanges(this.hot)
     this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
@@ -121,8 +123,8 @@ export class Dispatcher implements ClientOwner {
     this.#allow = allowed.join(', ')
     const timeout = this.options.get('handlerTimeout')
     this.#timeout = timeout === 0 ? null : new HandlerTimeout(timeout)
-    this.#acceptor = settings.makeAcceptor?.(this) ?? null
-    if (this.#acceptor !== null) this.engine.announceAccepted()
+    this.#selector = settings.makeSelector?.(this) ?? null
+    if (this.#selector !== null) this.engine.announceAccepted()
     this.#run = (request, exchange) => this.#handle(request, exchange)
   }
 
@@ -190,7 +192,7 @@ export class Dispatcher implements ClientOwner {
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
-          else if (!exchange.isFarewell(error)) this.logFailure('a handler failed after its time', request, error)
+          else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time', request, error)
           isRunning = this.#leave(isRunning)
         },
       )
@@ -215,14 +217,14 @@ export class Dispatcher implements ClientOwner {
   }
 
   #send(request: Request, exchange: Exchange, response: Response): void {
-    const rare = rareOf(response)
-    if (exchange.isOver && response.getStatus() < 400 && exchange.isUnread()) {
+    const extras = extrasOf(response)
+    if (exchange.isOverLimit && response.getStatus() < 400 && exchange.isUnread()) {
       return this.#refuseBody(request, exchange, response)
     }
-    if (rare !== null) return this.#sendRare(request, exchange, response, rare)
+    if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
     this.#address(exchange)
-    if (sendResponse(response, this.#words, this.hot) === SHORT) this.#logShort(request, exchange, response)
-    exchange.noteAnswered()
+    if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isWaiting) exchange.settle(null)
   }
@@ -236,16 +238,16 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** The rarer answers: somebody waits for the end, or the body comes by and by. */
-  #sendRare(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
-    if (rare.handOver !== null) return this.#handOver(request, exchange, response, rare, rare.handOver)
-    if (rare.isStreamed || rare.trailers !== null || rare.isCut) return this.#stream(request, exchange, response, rare)
+  #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
-    if (result === SHORT) this.#logShort(request, exchange, response)
-    const isTaken = result === 0 || result === SHORT
-    exchange.noteAnswered()
+    if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    const isTaken = result === 0 || result === BODY_TOO_SHORT
+    exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
-    const dispose = (): void => this.#dispose(rare)
+    const dispose = (): void => this.#dispose(extras)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
   }
@@ -257,18 +259,18 @@ export class Dispatcher implements ClientOwner {
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
-  #dispose(rare: Rare): void {
-    rare.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+  #dispose(extras: Extras): void {
+    extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
   }
 
   /** The answer is the connection itself. */
-  #handOver(request: Request, exchange: Exchange, response: Response, rare: Rare, handOver: HandOver): void {
-    claimResponse(response)
+  #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
+    markSent(response)
     this.#timeout?.delete(exchange.requestId)
     try {
-      beginHandOver(this, request, exchange, response, handOver, () => this.#dispose(rare))
+      upgrade(this, request, exchange, response, takeover, () => this.#dispose(extras))
     } catch (error) {
-      this.#dispose(rare)
+      this.#dispose(extras)
       throw error
     }
   }
@@ -282,16 +284,16 @@ export class Dispatcher implements ClientOwner {
   #refuseBody(request: Request, exchange: Exchange, response: Response): void {
     this.#discard(request, response)
     // Whatever status the page has, it is the answer.
-    exchange.isOver = false
+    exchange.isOverLimit = false
     this.#answerError(request, exchange, 413, null, true)
   }
 
-  #stream(request: Request, exchange: Exchange, response: Response, rare: Rare): void {
-    claimResponse(response)
+  #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    markSent(response)
     this.#timeout?.delete(exchange.requestId)
     // Its request stays in use: the head must not keep a whole slab.
     this.open.add(exchange)
-    new ResponseStream(this, request, exchange, response, rare).begin()
+    new ResponseStream(this, request, exchange, response, extras).begin()
   }
 
   /** Begins a streamed answer; 1 when its request isn't open any more. */
@@ -317,8 +319,8 @@ export class Dispatcher implements ClientOwner {
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
-    const isFarewell = exchange.isFarewell(error)
-    if (isFarewell || (error instanceof ClientException && error.getCode() !== 413)) {
+    const isClientGone = exchange.isClientGone(error)
+    if (isClientGone || (error instanceof ClientException && error.getCode() !== 413)) {
       // The client is at fault and often gone; whoever let this escape is done with it.
       if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
       return
@@ -342,7 +344,7 @@ export class Dispatcher implements ClientOwner {
   /** No more news will come. */
   close(): void {
     this.#timeout?.close()
-    this.#acceptor?.close()
+    this.#selector?.close()
     this.waiting.close()
   }
 
@@ -399,7 +401,7 @@ export class Dispatcher implements ClientOwner {
 
   /** What few heads have; true for a request that is answered by it. */
   #takeUnusual(request: Request, exchange: Exchange, words: Uint32Array, at: number, flags: number): boolean {
-    exchange.isOver = (flags & Flag.Over) !== 0
+    exchange.isOverLimit = (flags & Flag.Over) !== 0
     if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
     if ((flags & Flag.Whole) !== 0) {
       if ((flags & Flag.Large) !== 0) exchange.setWhole(this.hot.takeBytes(words[at + 5]!))
@@ -420,23 +422,23 @@ export class Dispatcher implements ClientOwner {
       case Notice.PeerHalfClosed: {
         const client = this.#clients.get(id)
         if (client === undefined) return
-        if ((kind & 0xff) === Notice.PeerHalfClosed) return noteHalfClosed(client)
+        if ((kind & 0xff) === Notice.PeerHalfClosed) return markHalfClosed(client)
         this.#clients.delete(id)
         if (this.#logsRequests) this.logger.debug(`client ${id} has closed`)
-        return noteClosed(client)
+        return markClosed(client)
       }
       case Notice.Raw:
-        return this.raws.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
+        return this.rawConnections.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
       case Notice.RawDrained:
-        return this.raws.get(id)?.onDrained()
+        return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
-        return this.#acceptor?.accept(words[at + 1]!, id)
+        return this.#selector?.accept(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
         return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Denied:
-        return this.logger.warning(denialLine(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
+        return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.waiting.tell(id, kind, words, at)
   }

@@ -29,7 +29,7 @@ export function checkObserver(observer: ServerObserver): ServerObserver {
  * Tells those that want to be told, all at once and each once. What they throw or reject with comes back when
  * all are done.
  */
-export async function tellObservers(
+export async function notifyObservers(
   parts: Iterable<unknown>,
   moment: 'onStart' | 'onStop',
   server: HttpServer,

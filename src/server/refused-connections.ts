@@ -7,7 +7,7 @@ import type { Options } from '../options/options.ts'
 const PER_IP = 1
 
 /** One line for all of them since the last one; `address` is whose the last of them was, empty for a unix socket. */
-export function denialLine(limit: number, count: number, address: string, options: Options): string {
+export function rejectionMessage(limit: number, count: number, address: string, options: Options): string {
   const connections = count === 1 ? '1 connection was refused' : `${count} connections were refused`
   if (limit === PER_IP) {
     const most = options.get('connectionsPerIpLimit')

@@ -1,11 +1,11 @@
 /**
  * The server: listening, starting, stopping.
  */
-import type { Acceptor } from '../driver/driver-selector.ts'
+import type { DriverSelector } from '../driver/driver-selector.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
-import { isLoopback } from '../pages/debug-page.ts'
+import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
@@ -18,7 +18,7 @@ import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
 import { guarded, silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
-import { checkObserver, isObserver, tellObservers } from './observers.ts'
+import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
@@ -66,7 +66,7 @@ export class HttpServer {
   #driverFactory: HttpDriverFactory | null
   #clientFactory: ClientFactory | null
   /** Loaded where there is a factory. */
-  #acceptorClass: typeof Acceptor | null = null
+  #selectorClass: typeof DriverSelector | null = null
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
   #bound: readonly Bound[] = []
@@ -119,7 +119,7 @@ export class HttpServer {
     this.#state = STARTING
     try {
       const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
-      this.#acceptorClass = isDriven ? (await import('../driver/driver-selector.ts')).Acceptor : null
+      this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
       this.#open()
     } catch (error) {
       this.#shutDown()
@@ -152,7 +152,7 @@ export class HttpServer {
   }
 
   #makeDispatcher(): Dispatcher {
-    const AcceptorClass = this.#acceptorClass
+    const SelectorClass = this.#selectorClass
     const answering = {
       handler: this.#handler,
       options: this.#options,
@@ -167,10 +167,10 @@ export class HttpServer {
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
-      makeAcceptor:
-        AcceptorClass === null
+      makeSelector:
+        SelectorClass === null
           ? undefined
-          : (host) => new AcceptorClass(host, { ...answering, driverFactory, clientFactory }),
+          : (host) => new SelectorClass(host, { ...answering, driverFactory, clientFactory }),
     })
   }
 
@@ -199,7 +199,7 @@ export class HttpServer {
     this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
-    this.#dispatcher?.raws.tellSockets()
+    this.#dispatcher?.rawConnections.notifySockets()
     const failures = await this.#tell('onStop')
     await this.#drain(timeoutMs)
     this.#shutDown()
@@ -219,7 +219,7 @@ export class HttpServer {
       }
       engine.ref()
       engine.stopGracefully()
-      this.#dispatcher?.raws.stopDrivers(this.#log)
+      this.#dispatcher?.rawConnections.stopDrivers(this.#log)
     })
   }
 
@@ -238,7 +238,7 @@ export class HttpServer {
 
   #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
     const parts = [...this.#observers, this.#errorHandler, this.#driverFactory, this.#clientFactory]
-    return tellObservers(parts, moment, this)
+    return notifyObservers(parts, moment, this)
   }
 
   /**
