@@ -29,13 +29,13 @@ export class RunningHandlers {
   /** Has a handler begin in its turn. */
   wait(begin: () => void): void {
     this.#waiting.push(begin)
-    this.#hold(true)
+    this.#setPaused(true)
   }
 
   /** A handler has returned a promise. */
   enter(): void {
     this.#count++
-    if (this.#count >= this.#limit) this.#hold(true)
+    if (this.#count >= this.#limit) this.#setPaused(true)
   }
 
   /** Its promise is settled. */
@@ -45,14 +45,14 @@ export class RunningHandlers {
     if (this.#begun === this.#waiting.length) {
       this.#waiting = []
       this.#begun = 0
-      if (this.#count < this.#limit) this.#hold(false)
+      if (this.#count < this.#limit) this.#setPaused(false)
     } else if (this.#begun > this.#waiting.length / 2) {
       this.#waiting = this.#waiting.slice(this.#begun)
       this.#begun = 0
     }
   }
 
-  #hold(isPaused: boolean): void {
+  #setPaused(isPaused: boolean): void {
     if (isPaused === this.#isPaused) return
     this.#isPaused = isPaused
     this.#pauseRequests(isPaused)
