@@ -1,4 +1,4 @@
-//! The memory that JavaScript shares with the engine, and the function that is told what is in it.
+//! The memory that JavaScript shares with the engine, and the function that reads it: `onNotices`.
 
 use std::ptr;
 
