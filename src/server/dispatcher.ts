@@ -437,7 +437,7 @@ export class Dispatcher implements ClientOwner {
         return this.#onIdle()
       case Notice.Refused:
         return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
-      case Notice.Denied:
+      case Notice.Rejected:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.waiting.tell(id, kind, words, at)

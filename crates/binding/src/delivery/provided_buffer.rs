@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::sys;
-use reactor::Place;
+use reactor::RecvBuffer;
 
 use crate::node::{Reference, typed_array};
 
@@ -68,7 +68,7 @@ fn keep_freed_memory(len: usize) {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory(_len: usize) {}
 
-impl Place for ProvidedBuffer {
+impl RecvBuffer for ProvidedBuffer {
     fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the reference keeps the memory, of which this is the only user, as the module says.
         unsafe { self.bytes.as_mut() }

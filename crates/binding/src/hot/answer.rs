@@ -2,9 +2,9 @@
 
 use napi::sys;
 use protocol::{Answer, Payload, RequestId};
-use reactor::{Gone, UpgradeError};
+use reactor::{Stale, UpgradeError};
 
-use super::{Arguments, GONE, Hot, TAKEN, chunk, outcome, request_id};
+use super::{Arguments, Hot, STALE, TAKEN, chunk, outcome, request_id};
 
 /// Flags of an answer, in its words.
 mod flag {
@@ -74,7 +74,7 @@ fn answer(
     words: &[u32; 8],
     fields: &[u8],
     payload: Payload<'_>,
-) -> std::result::Result<(), Gone> {
+) -> std::result::Result<(), Stale> {
     let [slot, low, high, status, flags, ..] = *words;
     let request_id = RequestId(wide(low, high));
     let mut phrase = Vec::new();
@@ -131,7 +131,7 @@ pub(super) fn upgrade(hot: &Hot, call: &Arguments) -> sys::napi_value {
     call.latin1(2, &mut fields);
     call.integer(match hot.bridge.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
         Ok(()) => TAKEN,
-        Err(UpgradeError::Gone) => GONE,
+        Err(UpgradeError::Stale) => STALE,
         Err(UpgradeError::Occupied) => OCCUPIED,
     })
 }

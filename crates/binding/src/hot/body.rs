@@ -1,7 +1,7 @@
 //! The functions that receive the body of a request.
 
 use napi::sys;
-use reactor::Gone;
+use reactor::Stale;
 
 use super::{Arguments, Hot, outcome, request_id};
 
@@ -27,7 +27,7 @@ pub(super) fn receive_body(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let memory = unsafe { hot.bridge.delivery().provided_buffer(call.args[2]) };
     let is_whole = call.u32(3) != 0;
     let result =
-        memory.ok_or(Gone).and_then(|memory| hot.bridge.receive_body(slot, request_id, memory, is_whole));
+        memory.ok_or(Stale).and_then(|memory| hot.bridge.receive_body(slot, request_id, memory, is_whole));
     outcome(call, result)
 }
 

@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use napi::{Error, Result, Status, sys};
 use protocol::RequestId;
-use reactor::Gone;
+use reactor::Stale;
 
 use crate::bridge::Bridge;
 use crate::node::Call;
@@ -37,7 +37,7 @@ use crate::node::Call;
 /// Result of a command that was taken.
 const TAKEN: u32 = 0;
 /// Result of a command that came too late: its request or client isn't open any more.
-const GONE: u32 = 1;
+const STALE: u32 = 1;
 /// Arguments of the function that has most.
 const ARGUMENTS: usize = 5;
 
@@ -151,8 +151,8 @@ fn request_id(call: &Arguments) -> (u32, RequestId) {
     (call.u32(0), RequestId(call.u64(1)))
 }
 
-fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi_value {
-    call.integer(if result.is_ok() { TAKEN } else { GONE })
+fn outcome(call: &Arguments, result: std::result::Result<(), Stale>) -> sys::napi_value {
+    call.integer(if result.is_ok() { TAKEN } else { STALE })
 }
 
 /// Argument `at` as bytes: a string is written to `text` as UTF-8, a typed array is used in place.

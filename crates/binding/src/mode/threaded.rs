@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::Limits;
-use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
+use reactor::{ConnectionLimits, Doorbell, Kind, ListenerFacts, Notices, RECORD_WORDS, ThreadHandle, start};
 
 use crate::delivery::{Delivery, Round, Written};
 use crate::mode::report_panic;
@@ -28,7 +28,7 @@ const ALIGNMENT: usize = 4;
 
 /// The threads of one server.
 pub(crate) struct Threaded {
-    links: RefCell<Vec<Link>>,
+    threads: RefCell<Vec<ThreadHandle>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
     unsent: RefCell<Unsent>,
     /// By thread: whether no client is left on it after a stop.
@@ -38,7 +38,7 @@ pub(crate) struct Threaded {
 impl Threaded {
     pub(crate) fn new() -> Threaded {
         Threaded {
-            links: RefCell::new(Vec::new()),
+            threads: RefCell::new(Vec::new()),
             doorbell: RefCell::new(None),
             unsent: RefCell::default(),
             idle: RefCell::new(Vec::new()),
@@ -56,7 +56,7 @@ impl Threaded {
         ring: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<()> {
         let doorbell = Arc::new(Doorbell::new(ring));
-        *self.links.borrow_mut() =
+        *self.threads.borrow_mut() =
             start(limits, connections, count, &doorbell, report_panic, unacknowledged)?;
         *self.doorbell.borrow_mut() = Some(doorbell);
         *self.idle.borrow_mut() = vec![false; count];
@@ -65,28 +65,28 @@ impl Threaded {
 
     /// Ends the threads and waits for them. None rings afterwards.
     pub(crate) fn close(&self) {
-        let mut links = self.links.take();
-        links.iter_mut().for_each(Link::begin_end);
-        drop(links);
+        let mut threads = self.threads.take();
+        threads.iter_mut().for_each(ThreadHandle::begin_end);
+        drop(threads);
         self.doorbell.take();
         self.unsent.take();
     }
 
     /// Calls `run` with the thread of `slot`, and the slot there. None once the threads have ended.
     #[inline]
-    pub(crate) fn link<R>(&self, slot: u32, run: impl FnOnce(&mut Link, u32) -> R) -> Option<R> {
-        let (thread, slot) = Link::split(slot);
-        self.links.borrow_mut().get_mut(thread).map(|link| run(link, slot))
+    pub(crate) fn thread<R>(&self, slot: u32, run: impl FnOnce(&mut ThreadHandle, u32) -> R) -> Option<R> {
+        let (index, slot) = ThreadHandle::split(slot);
+        self.threads.borrow_mut().get_mut(index).map(|thread| run(thread, slot))
     }
 
     /// Calls `run` with each thread.
-    pub(crate) fn each(&self, run: impl FnMut(&mut Link)) {
-        self.links.borrow_mut().iter_mut().for_each(run);
+    pub(crate) fn each(&self, run: impl FnMut(&mut ThreadHandle)) {
+        self.threads.borrow_mut().iter_mut().for_each(run);
     }
 
     /// Hands the commands given so far to the threads.
     pub(crate) fn flush(&self) {
-        self.each(Link::hand_over);
+        self.each(ThreadHandle::hand_over);
     }
 
     /// Delivers batches until none is left, or the budget is spent.
@@ -96,12 +96,12 @@ impl Threaded {
                 doorbell.answer();
             }
             let mut is_done = true;
-            let threads = self.links.borrow().len();
-            for thread in 0..threads {
-                let next = self.links.borrow().get(thread).and_then(Link::next_notices);
+            let count = self.threads.borrow().len();
+            for index in 0..count {
+                let next = self.threads.borrow().get(index).and_then(ThreadHandle::next_notices);
                 let Some(notices) = next else { continue };
                 is_done = false;
-                if !self.handle(delivery, thread, notices) {
+                if !self.handle(delivery, index, notices) {
                     return;
                 }
             }
@@ -115,11 +115,11 @@ impl Threaded {
     }
 
     /// Delivers one batch; false when the server is closed or the environment has ended.
-    fn handle(&self, delivery: &Delivery, thread: usize, mut notices: Box<Notices>) -> bool {
+    fn handle(&self, delivery: &Delivery, index: usize, mut notices: Box<Notices>) -> bool {
         let Some(round) = delivery.begin() else { return false };
-        let Some(batch) = self.copy(&round, thread, &mut notices) else { return false };
-        if let Some(link) = self.links.borrow().get(thread) {
-            link.give_back(notices);
+        let Some(batch) = self.copy(&round, index, &mut notices) else { return false };
+        if let Some(thread) = self.threads.borrow().get(index) {
+            thread.give_back(notices);
         }
         if round.deliver(&batch, || self.flush()).is_err() {
             // The environment has ended; its cleanup hook closes the rest.
@@ -130,15 +130,15 @@ impl Threaded {
     }
 
     /// Copies a batch into JavaScript's memory.
-    fn copy(&self, round: &Round<'_>, thread: usize, notices: &mut Notices) -> Option<Written> {
+    fn copy(&self, round: &Round<'_>, index: usize, notices: &mut Notices) -> Option<Written> {
         round.write(notices.used() + ALIGNMENT, |words, bytes, used, large| {
             *large = notices.take_large();
             let at = used.next_multiple_of(ALIGNMENT);
-            if !notices.copy_to(words, bytes, at, thread as u32) {
+            if !notices.copy_to(words, bytes, at, index as u32) {
                 return (0, used);
             }
-            if notices.has_news() {
-                self.look_through(thread, notices, words);
+            if notices.has_other_notices() {
+                self.look_through(index, notices, words);
             }
             (notices.records() as u32, at + notices.used())
         })
@@ -146,7 +146,7 @@ impl Threaded {
 
     /// Updates this side's own state from a batch, and drops the notices that JavaScript doesn't wait for.
     #[cold]
-    fn look_through(&self, thread: usize, notices: &Notices, words: &mut [u32]) {
+    fn look_through(&self, index: usize, notices: &Notices, words: &mut [u32]) {
         let mut unsent = self.unsent.borrow_mut();
         for (at, [kind, _, low, high, mark, _, _, is_marked]) in notices.iter().enumerate() {
             let id = u64::from(*high) << 32 | u64::from(*low);
@@ -162,7 +162,7 @@ impl Threaded {
                     unsent.close_raw(id);
                     true
                 }
-                kind if kind == Kind::Idle as u32 => self.are_all_idle(thread),
+                kind if kind == Kind::Idle as u32 => self.are_all_idle(index),
                 _ => true,
             };
             if !is_wanted && let Some(word) = words.get_mut(at * RECORD_WORDS) {
@@ -172,9 +172,9 @@ impl Threaded {
     }
 
     /// Whether no thread has a client left, now that this one has none.
-    fn are_all_idle(&self, thread: usize) -> bool {
+    fn are_all_idle(&self, index: usize) -> bool {
         let mut idle = self.idle.borrow_mut();
-        if let Some(is_idle) = idle.get_mut(thread) {
+        if let Some(is_idle) = idle.get_mut(index) {
             *is_idle = true;
         }
         idle.iter().all(|is_idle| *is_idle)
@@ -187,6 +187,6 @@ impl Threaded {
 
     /// The facts of listener number `index`.
     pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
-        self.links.borrow().first().and_then(|link| link.listener(index).cloned())
+        self.threads.borrow().first().and_then(|thread| thread.listener(index).cloned())
     }
 }

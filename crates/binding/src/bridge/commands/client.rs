@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reactor::{Facts, Gone, HeadBlock};
+use reactor::{Facts, HeadBlock, Stale};
 
 use crate::bridge::Bridge;
 use crate::mode::Mode;
@@ -13,13 +13,13 @@ impl Bridge {
         match &self.mode {
             Mode::InLoop(mode) => mode.reactor().watch(slot, head),
             Mode::Threaded(mode) => {
-                let found = mode.link(slot, |link, slot| link.facts(slot, head.client_id())).flatten();
+                let found = mode.thread(slot, |thread, slot| thread.facts(slot, head.client_id())).flatten();
                 match found {
                     Some(facts) => {
                         facts.watch();
                         facts
                     }
-                    None => Facts::of_gone(slot, head, mode.listener(head.listener())),
+                    None => head.facts_of_closed(slot, mode.listener(head.listener())),
                 }
             }
         }
@@ -34,7 +34,7 @@ impl Bridge {
                     slot,
                     &[],
                     move |reactor, slot, _| {
-                        if reactor.close(slot, id) { Ok(()) } else { Err(Gone) }
+                        if reactor.close(slot, id) { Ok(()) } else { Err(Stale) }
                     },
                 )
                 .is_ok()

@@ -7,7 +7,7 @@
 use std::fs::File;
 
 use protocol::{Answer, Payload, RequestId};
-use reactor::{Gone, Reactor, UpgradeError};
+use reactor::{Reactor, Stale, UpgradeError};
 
 use crate::bridge::Bridge;
 use crate::mode::Mode;
@@ -25,8 +25,8 @@ impl Bridge {
         &self,
         slot: u32,
         bytes: &[u8],
-        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
-    ) -> Result<(), Gone> {
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
+    ) -> Result<(), Stale> {
         self.command_or(slot, bytes, run, |_, _| {})
     }
 
@@ -37,21 +37,21 @@ impl Bridge {
         &self,
         slot: u32,
         bytes: &[u8],
-        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Gone> + Send + 'static,
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
         late: impl FnOnce(&mut Reactor, u32) + Send + 'static,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.before_command();
         match &self.mode {
             Mode::InLoop(mode) => run(&mut mode.reactor(), slot, bytes),
             Mode::Threaded(mode) => {
-                let sent = mode.link(slot, |link, slot| {
-                    link.run(slot, bytes, move |reactor, bytes| {
+                let sent = mode.thread(slot, |thread, slot| {
+                    thread.run(slot, bytes, move |reactor, bytes| {
                         if run(reactor, slot, bytes).is_err() {
                             late(reactor, slot);
                         }
                     });
                 });
-                sent.ok_or(Gone)
+                sent.ok_or(Stale)
             }
         }
     }
@@ -67,7 +67,7 @@ impl Bridge {
         match &self.mode {
             Mode::InLoop(mode) => Some(ask(&mut mode.reactor(), slot)),
             Mode::Threaded(mode) => {
-                mode.link(slot, |link, slot| link.ask(move |reactor| ask(reactor, slot))).flatten()
+                mode.thread(slot, |thread, slot| thread.ask(move |reactor| ask(reactor, slot))).flatten()
             }
         }
     }
@@ -81,7 +81,7 @@ impl Bridge {
         request_id: RequestId,
         answer: Answer<'_>,
         notifies_written: bool,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.before_command();
         match &self.mode {
             Mode::InLoop(mode) => {
@@ -96,26 +96,26 @@ impl Bridge {
                 if let Payload::Stream { .. } = answer.payload {
                     mode.unsent().open_stream(request_id);
                 }
-                let sent =
-                    mode.link(slot, |link, slot| link.respond(slot, request_id, &answer, notifies_written));
-                sent.ok_or(Gone)
+                let sent = mode
+                    .thread(slot, |thread, slot| thread.respond(slot, request_id, &answer, notifies_written));
+                sent.ok_or(Stale)
             }
         }
     }
 
     /// Sends more of a streamed answer. The result is how many bytes wait unsent.
-    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Gone> {
+    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
         match &self.mode {
             Mode::InLoop(mode) => {
                 self.before_command();
                 mode.reactor().write(slot, request_id, bytes)
             }
             Mode::Threaded(mode) => {
-                let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Gone)?;
+                let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Stale)?;
                 self.command(slot, bytes, move |reactor, slot, bytes| {
                     reactor.write(slot, request_id, bytes)?;
                     if let Some(mark) = mark {
-                        reactor.notify_drained(slot, Some(request_id), mark);
+                        reactor.notify_drained(slot, request_id, mark);
                     }
                     Ok(())
                 })?;
@@ -132,14 +132,14 @@ impl Bridge {
         file: File,
         offset: u64,
         length: u64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| {
             reactor.send_file(slot, request_id, file, offset, length)
         })
     }
 
     /// Ends a streamed answer.
-    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Gone> {
+    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Stale> {
         self.forget_stream(request_id);
         self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, request_id, trailers))
     }
@@ -151,7 +151,7 @@ impl Bridge {
         request_id: RequestId,
         status: u16,
         fields: &[u8],
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Stale> {
         self.command(slot, fields, move |reactor, slot, fields| {
             reactor.inform(slot, request_id, status, fields)
         })
@@ -166,11 +166,11 @@ impl Bridge {
     ) -> Result<(), UpgradeError> {
         let fields = fields.map(<[u8]>::to_vec);
         self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
-            .unwrap_or(Err(UpgradeError::Gone))
+            .unwrap_or(Err(UpgradeError::Stale))
     }
 
     /// Aborts the connection of a request whose answer can't be completed.
-    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Stale> {
         self.forget_stream(request_id);
         self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, request_id))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reactor::{Facts, Gone};
+use reactor::{Facts, Stale};
 
 use crate::bridge::Bridge;
 use crate::mode::Mode;
@@ -13,7 +13,7 @@ impl Bridge {
         match &self.mode {
             Mode::InLoop(mode) => mode.reactor().watch_accepted(slot, client),
             Mode::Threaded(mode) => {
-                let facts = mode.link(slot, |link, slot| link.facts(slot, client)).flatten()?;
+                let facts = mode.thread(slot, |thread, slot| thread.facts(slot, client)).flatten()?;
                 facts.watch();
                 Some(facts)
             }
@@ -21,22 +21,22 @@ impl Bridge {
     }
 
     /// Gives a connection, raw or waiting for its driver, to HTTP, which reads `unread` first.
-    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Gone> {
+    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Stale> {
         self.command(slot, unread, move |reactor, slot, unread| reactor.serve(slot, client, unread))
     }
 
     /// Makes a connection that waits for its driver a raw one.
-    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+    pub(crate) fn take_raw(&self, slot: u32, client: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.take_raw(slot, client))
     }
 
     /// Asks for one piece of up to `bytes` of a raw connection.
-    pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Gone> {
+    pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.ask_raw(slot, client, bytes))
     }
 
     /// Sends on a raw connection. The result is how many bytes wait unsent.
-    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Gone> {
+    pub(crate) fn write_raw(&self, slot: u32, client: u64, bytes: &[u8]) -> Result<usize, Stale> {
         match &self.mode {
             Mode::InLoop(mode) => {
                 self.before_command();
@@ -44,12 +44,12 @@ impl Bridge {
             }
             Mode::Threaded(mode) => {
                 // The count of a closed client would stay forever: no notice ends it.
-                mode.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Gone)?;
+                mode.thread(slot, |thread, slot| thread.facts(slot, client)).flatten().ok_or(Stale)?;
                 let (waiting, mark) = mode.unsent().count_raw(client, bytes.len());
                 self.command(slot, bytes, move |reactor, slot, bytes| {
                     reactor.write_raw(slot, client, bytes)?;
                     if let Some(mark) = mark {
-                        reactor.notify_drained(slot, None, mark);
+                        reactor.notify_raw_drained(slot, mark);
                     }
                     Ok(())
                 })?;
@@ -59,16 +59,16 @@ impl Bridge {
     }
 
     /// Ends the sending side of a raw connection, behind what was written.
-    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Gone> {
+    pub(crate) fn end_raw(&self, slot: u32, client: u64) -> Result<(), Stale> {
         let mut mark = None;
         if let Mode::Threaded(mode) = &self.mode {
-            mode.link(slot, |link, slot| link.facts(slot, client)).flatten().ok_or(Gone)?;
+            mode.thread(slot, |thread, slot| thread.facts(slot, client)).flatten().ok_or(Stale)?;
             mark = Some(mode.unsent().end_raw(client));
         }
         self.command(slot, &[], move |reactor, slot, _| {
             reactor.end_raw(slot, client)?;
             if let Some(mark) = mark {
-                reactor.notify_drained(slot, None, mark);
+                reactor.notify_raw_drained(slot, mark);
             }
             Ok(())
         })

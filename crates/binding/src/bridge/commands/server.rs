@@ -12,7 +12,7 @@ impl Bridge {
     fn ask<R: Send + 'static>(&self, ask: impl FnOnce(&mut Reactor) -> R + Send + 'static) -> Option<R> {
         match &self.mode {
             Mode::InLoop(mode) => Some(ask(&mut mode.reactor())),
-            Mode::Threaded(mode) => mode.link(0, |link, _| link.ask(ask)).flatten(),
+            Mode::Threaded(mode) => mode.thread(0, |thread, _| thread.ask(ask)).flatten(),
         }
     }
 
@@ -22,7 +22,7 @@ impl Bridge {
             Mode::InLoop(mode) => vec![ask(&mut mode.reactor())],
             Mode::Threaded(mode) => {
                 let mut questions = Vec::new();
-                mode.each(|link| questions.push(link.begin_ask(ask)));
+                mode.each(|thread| questions.push(thread.begin_ask(ask)));
                 questions.into_iter().filter_map(|question| question.recv().ok()).collect()
             }
         }
@@ -33,9 +33,9 @@ impl Bridge {
         self.before_command();
         match &self.mode {
             Mode::InLoop(mode) => run(&mut mode.reactor()),
-            Mode::Threaded(mode) => mode.each(|link| {
-                link.run(u32::MAX, &[], move |reactor, _| run(reactor));
-                link.hand_over();
+            Mode::Threaded(mode) => mode.each(|thread| {
+                thread.run(u32::MAX, &[], move |reactor, _| run(reactor));
+                thread.hand_over();
             }),
         }
     }
@@ -48,7 +48,7 @@ impl Bridge {
     ) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
         match &self.mode {
             Mode::InLoop(mode) => Some(mode.reactor().listen(bind, backlog)),
-            Mode::Threaded(mode) => mode.link(0, |link, _| link.listen(bind, backlog)),
+            Mode::Threaded(mode) => mode.thread(0, |thread, _| thread.listen(bind, backlog)),
         }
     }
 
@@ -85,8 +85,8 @@ impl Bridge {
     /// Pauses or resumes beginning further requests.
     pub(crate) fn pause_requests(&self, is_paused: bool) {
         match is_paused {
-            true => self.command_each(|reactor| reactor.hold_requests(true)),
-            false => self.command_each(|reactor| reactor.hold_requests(false)),
+            true => self.command_each(|reactor| reactor.pause_requests(true)),
+            false => self.command_each(|reactor| reactor.pause_requests(false)),
         }
     }
 
