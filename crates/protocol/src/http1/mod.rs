@@ -190,7 +190,7 @@ impl Connection {
         self.rearm(cx);
     }
 
-    /// No request is begun any more: the server stops, or an answer tells the client that it is the last.
+    /// No request is begun any more: the server stops, or an answer announces that it is the last.
     /// RFC 9112 §9.6.
     #[cold]
     fn close_reading(&mut self) {
