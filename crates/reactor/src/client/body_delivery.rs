@@ -216,7 +216,7 @@ impl Client {
             return false;
         }
         self.bodies.remove(request_id);
-        self.connection.take_back_credit(cx, request_id);
+        self.connection.handle_revoke(cx, request_id);
         true
     }
 
@@ -230,7 +230,7 @@ impl Client {
             let count = if kept > 0 { kept } else { self.socket.waiting() };
             self.bodies.set(request_id, State::Ready);
             // From here on the delay is the application's: the client can't be late.
-            self.connection.take_back_credit(cx, request_id);
+            self.connection.handle_revoke(cx, request_id);
             outbox.push(Notice {
                 count: u32::try_from(count).unwrap_or(u32::MAX),
                 ..Notice::of(Kind::BodyReady, self.facts.slot(), request_id.0)
@@ -293,7 +293,7 @@ impl Client {
         end: Option<BodyEnd>,
     ) {
         let count = self.bodies.remove(request_id) as u32;
-        self.connection.take_back_credit(cx, request_id);
+        self.connection.handle_revoke(cx, request_id);
         let flags = if end.is_some() { flag::END } else { 0 };
         let trailers = end.and_then(|end| end.trailers).map(|trailers| lines(trailers.iter()));
         let notice = Notice::of(Kind::Body, self.facts.slot(), request_id.0);

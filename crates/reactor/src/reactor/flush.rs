@@ -49,7 +49,7 @@ impl Reactor {
             Sending::Blocked => client.mark_blocked(self.unacknowledged),
             Sending::Broken => return self.close_client(slot),
         }
-        if client.connection.transmit().is_empty() {
+        if client.connection.is_all_sent() {
             client.handle_all_sent(&mut self.outbox);
         }
         client.facts.set_receiving(u32::from(client.connection.is_receiving()));
@@ -78,7 +78,7 @@ impl Client {
                 return Sending::Done;
             }
             match self.send_file_part(cx, outbox) {
-                Sending::Done if self.connection.transmit().is_empty() => return Sending::Done,
+                Sending::Done if self.connection.is_all_sent() => return Sending::Done,
                 Sending::Done => {}
                 ended => return ended,
             }
@@ -91,7 +91,7 @@ impl Client {
             return Sending::Blocked;
         }
         loop {
-            let unsent = self.connection.transmit();
+            let unsent = self.connection.poll_transmit(cx);
             if unsent.is_empty() {
                 return Sending::Done;
             }

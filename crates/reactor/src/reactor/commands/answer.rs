@@ -18,9 +18,9 @@ impl Reactor {
     /// [`Stale`] when the request isn't open any more.
     #[inline]
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Stale> {
-        if answer.payload.is_long() {
+        if answer.payload.is_large() && self.takes_vectored(slot) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_answer(cx, request_id, answer, send)
+                connection.handle_answer_vectored(cx, request_id, answer, send)
             })?;
             if let Some(client) = self.clients.get(slot) {
                 client.facts.on_returned();
@@ -36,15 +36,21 @@ impl Reactor {
         self.notify_when(slot, request_id, When::Written);
     }
 
+    /// `Drained` follows once all bytes written to the streamed answer so far are sent. The notice carries
+    /// `mark`, or that of a later call.
+    pub fn notify_drained(&mut self, slot: u32, request_id: RequestId, mark: u32) {
+        self.notify_with_mark(slot, request_id, When::Drained, Some(mark));
+    }
+
     /// Sends more of a streamed answer. Returns how many bytes are unsent on this connection; above the
     /// high-water mark the writer should pause until `Drained`.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
-        if protocol::is_long(bytes) {
+        if protocol::is_large(bytes) && self.takes_vectored(slot) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_write(cx, request_id, bytes, send)
+                connection.handle_write_vectored(cx, request_id, bytes, send)
             })?;
         } else {
             self.command(slot, |connection, cx| connection.handle_write(cx, request_id, bytes))?;

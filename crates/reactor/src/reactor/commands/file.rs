@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use protocol::RequestId;
+use protocol::{AnswerError, RequestId};
 
 use super::Stale;
 use crate::client::FileRange;
@@ -13,7 +13,8 @@ impl Reactor {
     /// of a file. [`Reactor::end`] may follow at once.
     ///
     /// # Errors
-    /// [`Stale`] when the stream isn't open any more, or has less than that left.
+    /// [`Stale`] when the stream isn't open any more, has less than that left, or its protocol takes no
+    /// files.
     pub fn send_file(
         &mut self,
         slot: u32,
@@ -23,7 +24,10 @@ impl Reactor {
         length: u64,
     ) -> Result<(), Stale> {
         let is_wanted = self
-            .try_command(slot, |connection, cx| connection.handle_file(cx, request_id, length))
+            .try_command(slot, |connection, cx| match connection.takes_files() {
+                true => connection.handle_file(cx, request_id, length),
+                false => Err(AnswerError::Stale),
+            })
             .map_err(|_| Stale)?;
         if let Some(client) = self.clients.get_mut(slot).filter(|_| is_wanted) {
             client.files.push(FileRange::new(request_id, file, offset));

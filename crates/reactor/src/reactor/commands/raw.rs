@@ -43,7 +43,7 @@ impl Reactor {
     /// [`Stale`] when it is closed or has a driver.
     pub fn take_raw(&mut self, slot: u32, id: u64) -> Result<(), Stale> {
         self.assign_driver(slot, id)?;
-        self.raw_command(slot, id, |connection, cx| connection.handle_take_raw(cx))
+        self.raw_command(slot, id, |connection, _| connection.handle_take_raw())
     }
 
     /// Has a connection that is raw, or has no driver, served as HTTP, which reads `unread` first.
@@ -77,18 +77,25 @@ impl Reactor {
     /// # Errors
     /// [`Stale`] when it is closed, isn't raw, or its sending side was ended.
     pub fn write_raw(&mut self, slot: u32, id: u64, bytes: &[u8]) -> Result<usize, Stale> {
-        if protocol::is_long(bytes) && self.clients.with_id(slot, id).is_some() {
+        if protocol::is_large(bytes) && self.clients.with_id(slot, id).is_some() && self.takes_vectored(slot)
+        {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_raw_write(cx, bytes, send)
+                connection.handle_raw_write_vectored(cx, bytes, send)
             })?;
         } else {
             self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;
         }
-        let unsent = self.clients.get(slot).map_or(0, |client| client.connection.transmit().len());
+        let unsent = self.clients.get(slot).map_or(0, |client| client.connection.raw_backlog());
         if unsent > self.cx.high_water() {
             self.notify_when(slot, RequestId(0), When::RawDrained);
         }
         Ok(unsent)
+    }
+
+    /// `RawDrained` follows once all bytes written to the raw connection so far are sent. The notice carries
+    /// `mark`, or that of a later call.
+    pub fn notify_raw_drained(&mut self, slot: u32, mark: u32) {
+        self.notify_with_mark(slot, RequestId(0), When::RawDrained, Some(mark));
     }
 
     /// Ends the sending side of a raw connection after all written bytes. `RawDrained` follows when they are
