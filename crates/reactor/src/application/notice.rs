@@ -66,7 +66,8 @@ pub enum Kind {
     HalfClosed = 6,
     /// The answer has been handed to the kernel: [2, 3] request id.
     Written = 7,
-    /// A streamed answer can be written to again: [2, 3] request id.
+    /// A streamed answer can be written to again: [2, 3] request id, [4] the application's mark, [7] 1 if it
+    /// has given one.
     Drained = 8,
     /// A watched client is closed: [2, 3] its id.
     Closed = 9,
@@ -82,7 +83,7 @@ pub enum Kind {
     Upgraded = 14,
     /// Bytes of a raw connection: [2, 3] the client's id, [5, 6] bytes.
     Raw = 15,
-    /// A raw connection can be written to again: [2, 3] the client's id.
+    /// A raw connection can be written to again: [2, 3] the client's id, [4, 7] as for `Drained`.
     RawDrained = 16,
     /// A file in an answer is shorter than declared, or can't be read: [2, 3] request id.
     FileFailed = 17,

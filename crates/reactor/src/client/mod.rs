@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use protocol::{Connection, Context, Event, RequestId, Timestamp};
 
-use crate::application::{Facts, Kind, Outbox};
+use crate::application::{Facts, Kind, Notice, Outbox};
 use crate::io::Socket;
 use crate::time::Timers;
 
@@ -76,6 +76,8 @@ pub(crate) struct SentNotice {
     /// The answer's request; without meaning for a raw connection.
     pub(crate) request_id: RequestId,
     pub(crate) when: When,
+    /// The application's mark, which the notice carries.
+    pub(crate) mark: Option<u32>,
 }
 
 /// When it is due.
@@ -190,7 +192,11 @@ impl Client {
                 When::RawDrained => (Kind::RawDrained, client_id, true),
             };
             if is_due {
-                outbox.notify(kind, slot, id);
+                outbox.push(Notice {
+                    detail: notice.mark.unwrap_or(0),
+                    count: notice.mark.is_some().into(),
+                    ..Notice::of(kind, slot, id)
+                });
             }
             !is_due
         });

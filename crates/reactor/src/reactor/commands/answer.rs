@@ -36,6 +36,12 @@ impl Reactor {
         self.notify_when(slot, request_id, When::Written);
     }
 
+    /// `Drained` follows once all bytes written to the streamed answer so far are sent. The notice carries
+    /// `mark`, or that of a later call.
+    pub fn notify_drained(&mut self, slot: u32, request_id: RequestId, mark: u32) {
+        self.notify_with_mark(slot, request_id, When::Drained, Some(mark));
+    }
+
     /// Sends more of a streamed answer. Returns how many bytes are unsent on this connection; above the
     /// high-water mark the writer should pause until `Drained`.
     ///

@@ -13,7 +13,8 @@ impl Reactor {
     /// of a file. [`Reactor::end`] may follow at once.
     ///
     /// # Errors
-    /// [`Stale`] when the stream isn't open any more, has less than that left, or its protocol takes no files.
+    /// [`Stale`] when the stream isn't open any more, has less than that left, or its protocol takes no
+    /// files.
     pub fn send_file(
         &mut self,
         slot: u32,

@@ -93,11 +93,16 @@ impl Reactor {
     /// A notice follows when bytes have been sent.
     #[cold]
     fn notify_when(&mut self, slot: u32, request_id: RequestId, when: When) {
-        if let Some(client) = self.clients.get_mut(slot) {
-            let notice = SentNotice { request_id, when };
-            if !client.sent_notices.contains(&notice) {
-                client.sent_notices.push(notice);
-            }
+        self.notify_with_mark(slot, request_id, when, None);
+    }
+
+    /// The same notice, with a mark of the application's. Of several marks the latest counts.
+    fn notify_with_mark(&mut self, slot: u32, request_id: RequestId, when: When, mark: Option<u32>) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let mut notices = client.sent_notices.iter_mut();
+        match notices.find(|notice| notice.request_id == request_id && notice.when == when) {
+            Some(notice) => notice.mark = mark.or(notice.mark),
+            None => client.sent_notices.push(SentNotice { request_id, when, mark }),
         }
     }
 

@@ -92,6 +92,12 @@ impl Reactor {
         Ok(unsent)
     }
 
+    /// `RawDrained` follows once all bytes written to the raw connection so far are sent. The notice carries
+    /// `mark`, or that of a later call.
+    pub fn notify_raw_drained(&mut self, slot: u32, mark: u32) {
+        self.notify_with_mark(slot, RequestId(0), When::RawDrained, Some(mark));
+    }
+
     /// Ends the sending side of a raw connection after all written bytes. `RawDrained` follows when they are
     /// sent.
     ///

@@ -1,8 +1,8 @@
-//! The few functions of libuv that the bridges need, looked up at run time.
+//! libuv's handles as a place in the event loop.
 //!
-//! Node exports libuv's symbols from its executable. They are found by name, so that the addon
-//! also loads into runtimes which have no libuv, and handles are made as large as the running
-//! libuv says: nothing of its structs is known here.
+//! Node exports libuv's functions from its executable. They are looked up by name at run time, so that the addon
+//! also loads into runtimes without libuv. The running libuv tells the size of each kind of handle; this file
+//! uses no struct of libuv.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
@@ -11,11 +11,14 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-/// `uv_handle_type` values of the handles used here. They are part of libuv's stable ABI.
+use crate::node::on_loop::{OnLoop, Source};
+
+/// Values of `uv_handle_type`, and below of `uv_poll_event`: part of libuv's stable ABI.
 const UV_ASYNC: c_int = 1;
 const UV_POLL: c_int = 8;
 const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
+
 const UV_READABLE: c_int = 1;
 
 type Loop = *mut c_void;
@@ -49,14 +52,14 @@ fn functions() -> Option<&'static Functions> {
 }
 
 fn look_up() -> Option<Functions> {
-    /// Finds one function. The type it is put into must be that of the C declaration.
+    /// Finds one function. The field that takes it must have the type of the C declaration.
     macro_rules! find {
         ($name:literal) => {{
-            // SAFETY: the name is a C string; the default scope is always valid to search.
+            // SAFETY: the name is a C string; the default scope can always be searched.
             let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
             let symbol = NonNull::new(symbol)?;
-            // SAFETY: the fields of `Functions` repeat the declarations in uv.h, which are stable
-            // for all of libuv 1.x; a function pointer and a data pointer have the same size here.
+            // SAFETY: the fields of `Functions` repeat the declarations in uv.h, which are the same in
+            // all of libuv 1.x; function pointers and data pointers have one size on these systems.
             unsafe { std::mem::transmute_copy(&symbol.as_ptr()) }
         }};
     }
@@ -80,20 +83,7 @@ fn look_up() -> Option<Functions> {
     })
 }
 
-/// What a bridge does when the loop calls it. The loop holds one strong reference through
-/// [`Handles`], so an implementor lives until the last handle is closed.
-pub(crate) trait OnLoop {
-    /// The descriptor is readable, or the bell was rung.
-    fn on_source(&self);
-    /// The time asked for is over.
-    fn on_timer(&self);
-    /// The loop is about to sleep.
-    fn on_prepare(&self);
-    /// All handles are closed and freed.
-    fn on_closed(&self);
-}
-
-/// One handle of the loop's, in memory of ours.
+/// One handle of libuv, in memory allocated here.
 struct Handle {
     raw: NonNull<c_void>,
     layout: Layout,
@@ -101,7 +91,7 @@ struct Handle {
 
 impl Handle {
     fn allocate(functions: &Functions, kind: c_int) -> Option<Handle> {
-        // SAFETY: the kinds above are known to every libuv 1.x.
+        // SAFETY: every libuv 1.x knows the kinds above.
         let size = unsafe { (functions.handle_size)(kind) };
         let layout = Layout::from_size_align(size, 16).ok()?;
         if layout.size() == 0 {
@@ -113,72 +103,65 @@ impl Handle {
     }
 
     fn free(&self) {
-        // SAFETY: it was allocated with this layout; the caller is done with it.
+        // SAFETY: it was allocated with this layout; the caller doesn't use it afterwards.
         unsafe { dealloc(self.raw.as_ptr().cast(), self.layout) };
     }
 }
 
-/// What a bridge waits for.
-pub(crate) enum Source {
-    /// That a descriptor is readable.
-    Descriptor(c_int),
-    /// That some thread rings.
-    Bell,
-}
-
-/// Rings for the loop of a [`Source::Bell`], from any thread.
+/// Makes the loop of a [`Source::Bell`] call `on_source`, from any thread.
 pub(crate) struct Bell {
     functions: &'static Functions,
     handle: RawHandle,
 }
 
-// SAFETY: `uv_async_send`, the only thing done with the handle, may be called from any thread.
+// SAFETY: `uv_async_send`, the only use of the handle, may be called on any thread.
 unsafe impl Send for Bell {}
-// SAFETY: as above, and from several at once.
+// SAFETY: as above, and on several threads at the same time.
 unsafe impl Sync for Bell {}
 
 impl Bell {
-    /// Calls `on_source` of the bridge, once for all rings until then.
+    /// Asks for one call of `on_source`; one call answers all rings before it.
     ///
     /// # Safety
-    /// The handles that the bell belongs to must not have been closed.
+    /// The handles that the bell came from must not have been closed.
     pub(crate) unsafe fn ring(&self) {
         // SAFETY: the handle is open by contract.
         unsafe { (self.functions.async_send)(self.handle) };
     }
 }
 
-/// The three handles of a bridge: its source, a timer and a hook before the loop sleeps.
+/// Three handles for one `D`: its source, a timer, and a hook that runs before the loop waits.
 pub(crate) struct Handles<D: OnLoop> {
     functions: &'static Functions,
     source: Handle,
     timer: Handle,
     prepare: Handle,
-    bridge: PhantomData<D>,
+    target: PhantomData<D>,
 }
 
-/// The loop's share in a bridge: what every handle's data points to, freed with the last of them.
+/// What the data of all three handles points to: freed when the last of them is closed.
 struct Share<D> {
-    bridge: Rc<D>,
+    target: Rc<D>,
     handles: [(RawHandle, Layout); 3],
     open: usize,
 }
 
 impl<D: OnLoop> Handles<D> {
-    /// Watches `source` on the loop, on behalf of `bridge`. None where there is no libuv.
+    /// Has the loop call `target` when `source` is ready. None where the runtime has no libuv, or libuv refuses
+    /// the source.
     ///
     /// # Safety
     /// `event_loop` must be the loop of the calling thread, and live.
-    pub(crate) unsafe fn open(event_loop: Loop, wanted: Source, bridge: Rc<D>) -> Option<Handles<D>> {
+    pub(crate) unsafe fn open(event_loop: Loop, wanted: Source, target: Rc<D>) -> Option<Handles<D>> {
         let functions = functions()?;
         let kind = if matches!(wanted, Source::Bell) { UV_ASYNC } else { UV_POLL };
         let source = Handle::allocate(functions, kind)?;
         let timer = Handle::allocate(functions, UV_TIMER)?;
         let prepare = Handle::allocate(functions, UV_PREPARE)?;
         let handles = [&source, &timer, &prepare].map(|handle| (handle.raw.as_ptr(), handle.layout));
-        let share = NonNull::from(Box::leak(Box::new(Share { bridge, handles, open: 3 })));
-        // SAFETY: the memory has the size libuv asked for; the loop is live by contract. Data is set
-        // after init, which may clear it, and before start or any ring, so no callback sees it unset.
+        let share = NonNull::from(Box::leak(Box::new(Share { target, handles, open: 3 })));
+        // SAFETY: the memory has the size that libuv told; the loop is live by contract. Data is set after
+        // init, which may clear it, and before a start or a ring, so every callback finds it set.
         unsafe {
             let raw = source.raw.as_ptr();
             let status = match wanted {
@@ -200,22 +183,22 @@ impl<D: OnLoop> Handles<D> {
                 (functions.poll_start)(raw, UV_READABLE, on_poll::<D>);
             }
         }
-        Some(Handles { functions, source, timer, prepare, bridge: PhantomData })
+        Some(Handles { functions, source, timer, prepare, target: PhantomData })
     }
 
-    /// What rings where the source is a bell.
+    /// The bell of a [`Source::Bell`].
     pub(crate) fn bell(&self) -> Bell {
         Bell { functions: self.functions, handle: self.source.raw.as_ptr() }
     }
 
-    /// Whether the source keeps the loop alive.
+    /// Sets whether the source keeps the loop alive.
     pub(crate) fn keep_alive(&self, yes: bool) {
         let set = if yes { self.functions.reference } else { self.functions.unreference };
         // SAFETY: the handle is open as long as `self` exists.
         unsafe { set(self.source.raw.as_ptr()) };
     }
 
-    /// Asks for `on_timer` in `millis`; None calls it off.
+    /// Has `on_timer` called once in `millis`; None stops the timer.
     pub(crate) fn set_timer(&self, millis: Option<u64>) {
         let timer = self.timer.raw.as_ptr();
         // SAFETY: the handle is open as long as `self` exists.
@@ -227,7 +210,7 @@ impl<D: OnLoop> Handles<D> {
         }
     }
 
-    /// Asks for `on_prepare` before every sleep of the loop, or no more.
+    /// Starts or stops the calls of `on_prepare` before each wait of the loop.
     pub(crate) fn set_prepare(&self, yes: bool) {
         let prepare = self.prepare.raw.as_ptr();
         // SAFETY: the handle is open as long as `self` exists.
@@ -240,60 +223,60 @@ impl<D: OnLoop> Handles<D> {
         }
     }
 
-    /// Closes all three; `on_closed` follows from the loop when they are.
+    /// Closes all three; the loop calls `on_closed` after the last.
     pub(crate) fn close(self) {
         for handle in [&self.source, &self.timer, &self.prepare] {
-            // SAFETY: each is open and closed once, since `self` is consumed.
+            // SAFETY: each is open, and closed once since `self` is consumed.
             unsafe { (self.functions.close)(handle.raw.as_ptr(), on_close::<D>) };
         }
     }
 }
 
-/// The bridge behind a handle, kept alive for the length of a callback.
+/// The target of a handle, kept alive for the length of a callback.
 ///
 /// # Safety
-/// The handle must be one of [`Handles`] for `D`, not closed yet.
-unsafe fn driver_of<D: OnLoop>(handle: RawHandle) -> Option<Rc<D>> {
+/// The handle must be one of a [`Handles<D>`], and open.
+unsafe fn target_of<D: OnLoop>(handle: RawHandle) -> Option<Rc<D>> {
     let functions = functions()?;
-    // SAFETY: data is the leaked share, which lives until the last close callback.
+    // SAFETY: data points to the share, which lives until the last close callback.
     unsafe {
         let share = (functions.get_data)(handle).cast::<Share<D>>();
-        share.as_ref().map(|share| share.bridge.clone())
+        share.as_ref().map(|share| share.target.clone())
     }
 }
 
 unsafe extern "C" fn on_poll<D: OnLoop>(handle: RawHandle, _status: c_int, _events: c_int) {
-    // SAFETY: libuv calls it with the handle it was started on.
-    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
-        bridge.on_source();
+    // SAFETY: libuv passes the handle that the callback was registered for.
+    if let Some(target) = unsafe { target_of::<D>(handle) } {
+        target.on_source();
     }
 }
 
 unsafe extern "C" fn on_bell<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
-        bridge.on_source();
+    if let Some(target) = unsafe { target_of::<D>(handle) } {
+        target.on_source();
     }
 }
 
 unsafe extern "C" fn on_timer<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
-        bridge.on_timer();
+    if let Some(target) = unsafe { target_of::<D>(handle) } {
+        target.on_timer();
     }
 }
 
 unsafe extern "C" fn on_prepare<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
-        bridge.on_prepare();
+    if let Some(target) = unsafe { target_of::<D>(handle) } {
+        target.on_prepare();
     }
 }
 
 unsafe extern "C" fn on_close<D: OnLoop>(handle: RawHandle) {
     let Some(functions) = functions() else { return };
-    // SAFETY: the share lives until its third handle is closed, which is counted here; libuv doesn't
-    // touch a handle after its close callback, and the last of them frees all three.
+    // SAFETY: the share lives until its third handle is closed, which is counted here; libuv uses no handle
+    // after its close callback, and the last callback frees all three.
     unsafe {
         let share = (functions.get_data)(handle).cast::<Share<D>>();
         (*share).open -= 1;
@@ -302,7 +285,7 @@ unsafe extern "C" fn on_close<D: OnLoop>(handle: RawHandle) {
             for (raw, layout) in share.handles {
                 dealloc(raw.cast(), layout);
             }
-            share.bridge.on_closed();
+            share.target.on_closed();
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Reading arguments and making results, by raw Node-API.
+//! Arguments, results, typed arrays and references, by raw Node-API.
 //!
-//! No pointer into JavaScript memory that is handed out here may be kept beyond the native call it
-//! was fetched in: buffers can be detached or collected as soon as JavaScript runs again.
+//! A slice of JavaScript memory is valid only in the native call that fetched it: as soon as JavaScript runs
+//! again, a buffer can be detached or collected.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -10,7 +10,7 @@ use napi::sys;
 
 const OK: sys::napi_status = sys::Status::napi_ok;
 
-/// Arguments of one call, padded with `undefined`, and the data its function was made with.
+/// One call of a native function: its arguments, filled up with `undefined`, and the function's data.
 pub(crate) struct Call<const N: usize> {
     pub(crate) env: sys::napi_env,
     pub(crate) args: [sys::napi_value; N],
@@ -18,13 +18,15 @@ pub(crate) struct Call<const N: usize> {
 }
 
 impl<const N: usize> Call<N> {
+    /// Fetches the arguments.
+    ///
     /// # Safety
-    /// `env` and `info` must be those of the callback being run.
+    /// `env` and `info` must be those of the running callback.
     #[inline]
     pub(crate) unsafe fn of(env: sys::napi_env, info: sys::napi_callback_info) -> Call<N> {
         let mut call = Call { env, args: [ptr::null_mut(); N], data: ptr::null_mut() };
         let mut count = N;
-        // SAFETY: by contract; `args` has room for `count` values, missing ones become undefined.
+        // SAFETY: by contract; `args` has room for `count` values, and missing ones become undefined.
         unsafe {
             sys::napi_get_cb_info(
                 env,
@@ -42,7 +44,7 @@ impl<const N: usize> Call<N> {
     #[inline]
     pub(crate) fn u32(&self, at: usize) -> u32 {
         let mut value = 0;
-        // SAFETY: the argument belongs to this call; a wrong type is answered by a status.
+        // SAFETY: the argument belongs to this call; for a wrong type the function only returns a status.
         unsafe { sys::napi_get_value_uint32(self.env, self.args[at], &mut value) };
         value
     }
@@ -56,14 +58,14 @@ impl<const N: usize> Call<N> {
         value
     }
 
-    /// Argument `at` as a count that JavaScript's numbers hold exactly; 0 for anything else.
+    /// Argument `at` as a count, exact up to 2^53; 0 for anything else.
     #[inline]
     pub(crate) fn u64(&self, at: usize) -> u64 {
-        // A cast saturates and makes 0 of NaN.
+        // The cast saturates and turns NaN into 0.
         self.f64(at) as u64
     }
 
-    /// What kind of value argument `at` is.
+    /// The type of argument `at`.
     #[inline]
     pub(crate) fn kind(&self, at: usize) -> sys::napi_valuetype {
         let mut kind = sys::ValueType::napi_undefined;
@@ -78,10 +80,10 @@ impl<const N: usize> Call<N> {
         self.string(at, out, sys::napi_get_value_string_latin1, 1);
     }
 
-    /// Appends the string argument `at` to `out` as UTF-8; lone surrogates become U+FFFD.
+    /// Appends the string argument `at` to `out` as UTF-8, with U+FFFD for lone surrogates.
     #[inline]
     pub(crate) fn utf8(&self, at: usize, out: &mut Vec<u8>) {
-        // A string is cut at whole characters only, so up to three bytes of room may stay unused.
+        // A string is cut between characters, so up to three bytes of room can stay unused.
         self.string(at, out, sys::napi_get_value_string_utf8, 4);
     }
 
@@ -91,8 +93,8 @@ impl<const N: usize> Call<N> {
         out.reserve(1024);
         let room = out.capacity() - used;
         let mut copied = 0;
-        // SAFETY: `room` bytes from the end of what is used belong to the vector; the function
-        // writes at most that many, the closing zero included, and tells how many without it.
+        // SAFETY: the vector owns `room` bytes behind the used ones; the function writes at most that many,
+        // with a closing zero, and tells how many it wrote without that.
         unsafe {
             let place = out.as_mut_ptr().add(used).cast();
             if read(self.env, self.args[at], place, room, &mut copied) != OK {
@@ -105,12 +107,12 @@ impl<const N: usize> Call<N> {
         }
     }
 
-    /// The string may not have fitted: asks for its length and reads it again.
+    /// Reads again a string that may have been cut, with room for all of it.
     #[cold]
     fn long_string(&self, at: usize, out: &mut Vec<u8>, used: usize, read: ReadString) {
         let mut len = 0;
         out.truncate(used);
-        // SAFETY: a null buffer asks for the length alone; then as in `string`, with enough room.
+        // SAFETY: with a null buffer the function tells only the length; then as in `string`.
         unsafe {
             if read(self.env, self.args[at], ptr::null_mut(), 0, &mut len) != OK {
                 return;
@@ -124,27 +126,26 @@ impl<const N: usize> Call<N> {
         }
     }
 
-    /// Appends the bytes of the typed array argument `at` to `out`; nothing for anything else.
+    /// Appends the bytes of the typed array argument `at` to `out`; anything else counts as empty.
     #[inline]
     pub(crate) fn put_bytes(&self, at: usize, out: &mut Vec<u8>) {
-        // SAFETY: copied right here.
+        // SAFETY: the bytes are copied before this function returns.
         if let Some(bytes) = unsafe { self.bytes(at) } {
             out.extend_from_slice(bytes);
         }
     }
 
-    /// Bytes of the typed array argument `at`; None for anything else, empty when it is detached.
-    /// They are valid until JavaScript runs again, hence the unsafe.
+    /// Bytes of the typed array argument `at`, empty when it is detached; None for anything else.
     ///
     /// # Safety
-    /// The slice must not be used after the native call or across a call into JavaScript.
+    /// The slice must not be used after the native call, nor after a call into JavaScript.
     #[inline]
     pub(crate) unsafe fn bytes<'a>(&self, at: usize) -> Option<&'a [u8]> {
-        // SAFETY: passed on to the caller.
+        // SAFETY: the caller keeps the contract.
         unsafe { typed_array(self.env, self.args[at]).map(|bytes| &*bytes) }
     }
 
-    /// A number as result.
+    /// A number.
     #[inline]
     pub(crate) fn number(&self, value: f64) -> sys::napi_value {
         let mut result = ptr::null_mut();
@@ -153,7 +154,7 @@ impl<const N: usize> Call<N> {
         result
     }
 
-    /// A small integer as result, which JavaScript keeps unboxed.
+    /// An integer, which JavaScript stores unboxed when it is small.
     #[inline]
     pub(crate) fn integer(&self, value: u32) -> sys::napi_value {
         let mut result = ptr::null_mut();
@@ -162,11 +163,11 @@ impl<const N: usize> Call<N> {
         result
     }
 
-    /// A latin1 string as result.
+    /// A string from latin1 bytes.
     #[inline]
     pub(crate) fn string_of(&self, latin1: &[u8]) -> sys::napi_value {
         let mut result = ptr::null_mut();
-        // SAFETY: pointer and length are a slice's; the string is a copy.
+        // SAFETY: pointer and length come from one slice; the runtime copies the bytes.
         unsafe {
             let bytes = latin1.as_ptr().cast();
             sys::napi_create_string_latin1(self.env, bytes, latin1.len() as isize, &mut result);
@@ -174,7 +175,7 @@ impl<const N: usize> Call<N> {
         result
     }
 
-    /// `null` as result.
+    /// `null`.
     pub(crate) fn null(&self) -> sys::napi_value {
         let mut result = ptr::null_mut();
         // SAFETY: as above.
@@ -182,10 +183,10 @@ impl<const N: usize> Call<N> {
         result
     }
 
-    /// A Buffer with a copy of `bytes` as result.
+    /// A Buffer with a copy of `bytes`.
     pub(crate) fn buffer_of(&self, bytes: &[u8]) -> sys::napi_value {
         let mut result = ptr::null_mut();
-        // SAFETY: as above; the runtime copies the bytes into memory of its own.
+        // SAFETY: as for `string_of`.
         unsafe {
             let data = bytes.as_ptr().cast();
             sys::napi_create_buffer_copy(self.env, bytes.len(), data, ptr::null_mut(), &mut result);
@@ -196,7 +197,7 @@ impl<const N: usize> Call<N> {
     /// Throws a JavaScript error.
     #[cold]
     pub(crate) fn throw(&self, message: &std::ffi::CStr) {
-        // SAFETY: the message is a C string; the environment that of the running callback.
+        // SAFETY: the message is a C string, and the environment that of the running callback.
         unsafe { sys::napi_throw_error(self.env, ptr::null(), message.as_ptr()) };
     }
 }
@@ -209,17 +210,17 @@ type ReadString = unsafe extern "C" fn(
     *mut usize,
 ) -> sys::napi_status;
 
-/// Bytes of a typed array as they are now.
+/// Bytes of a typed array, empty when it is detached; None for anything else.
 ///
 /// # Safety
-/// `env` must be live and of this thread, `value` a handle of it. The memory may be used until
-/// JavaScript runs again, and written only if nobody else reads it.
+/// `env` must be live and of this thread, `value` a handle of it. The slice may be used until JavaScript runs
+/// again, and must be the only one of this memory that is in use.
 #[inline]
 pub(crate) unsafe fn typed_array<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a mut [u8]> {
     let mut kind = 0;
     let mut len = 0;
     let mut data = ptr::null_mut();
-    // SAFETY: by contract; a value that is no typed array is answered by a status.
+    // SAFETY: by contract; for any other value the function only returns a status.
     let status = unsafe {
         let none = ptr::null_mut();
         sys::napi_get_typedarray_info(env, value, &mut kind, &mut len, &mut data, none, ptr::null_mut())
@@ -238,13 +239,13 @@ pub(crate) unsafe fn typed_array<'a>(env: sys::napi_env, value: sys::napi_value)
         sys::TypedarrayType::float64_array
         | sys::TypedarrayType::bigint64_array
         | sys::TypedarrayType::biguint64_array => 8,
-        // One that this code knows nothing of: its elements may be shorter than anything guessed here.
+        // A kind newer than this code, whose elements have an unknown size.
         _ => return None,
     };
     if data.is_null() || len == 0 {
         return Some(&mut []);
     }
-    // SAFETY: the runtime has just told where the memory is and how many elements it has.
+    // SAFETY: the runtime has just told the address and the number of elements.
     Some(unsafe { std::slice::from_raw_parts_mut(data.cast(), len * width) })
 }
 
@@ -255,6 +256,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
+    /// A reference to `value`; None when Node-API fails.
+    ///
     /// # Safety
     /// `env` must be live and of this thread, `value` a handle of it.
     pub(crate) unsafe fn new(env: sys::napi_env, value: sys::napi_value) -> Option<Reference> {
@@ -271,17 +274,17 @@ impl Reference {
     #[inline]
     pub(crate) unsafe fn get(&self) -> sys::napi_value {
         let mut value = ptr::null_mut();
-        // SAFETY: the reference isn't deleted while `self` exists.
+        // SAFETY: deleting consumes `self`, so the reference exists.
         unsafe { sys::napi_get_reference_value(self.env, self.raw, &mut value) };
         value
     }
 
-    /// Lets the value go.
+    /// Deletes the reference: the value may be collected.
     ///
     /// # Safety
-    /// The environment must still be live.
+    /// The environment must be live.
     pub(crate) unsafe fn delete(self) {
-        // SAFETY: by contract; consumed, so deleted once.
+        // SAFETY: by contract; it is consumed, so it is deleted once.
         unsafe { sys::napi_delete_reference(self.env, self.raw) };
     }
 }

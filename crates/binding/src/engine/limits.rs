@@ -1,55 +1,55 @@
-//! Limits as JavaScript gives them: seconds and bytes, `null` for 'not given'.
+//! Limits as JavaScript gives them: times in seconds, sizes in bytes, `null` where the default stays.
 
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 use protocol::Limits;
 use reactor::ConnectionLimits;
 
-/// Limits of one server. Times are seconds, sizes bytes; `Infinity` lifts a limit, `null` leaves the default.
+/// Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default.
 #[napi(object, use_nullable = true)]
 #[derive(Default)]
 pub struct EngineLimits {
-    /// Idle keep-alive.
+    /// How long a connection may be idle between requests.
     pub http1_timeout: Option<f64>,
-    /// The header section, from its first byte.
+    /// How long a header section may take, from its first byte.
     pub header_timeout: Option<f64>,
-    /// A body without progress.
+    /// How long a request's body may make no progress.
     pub body_timeout: Option<f64>,
-    /// Bytes a second that a body must bring on average; 0 = off.
+    /// Bytes a second at which a request's body must come on average; 0 for no minimum.
     pub minimum_body_rate: Option<f64>,
-    /// One whole request; 0 = off.
+    /// How long one whole request may take; 0 for no limit.
     pub request_timeout: Option<f64>,
-    /// A client that doesn't read its answer.
+    /// How long an answer may make no progress because the client doesn't read.
     pub write_timeout: Option<f64>,
-    /// A FIN behind a whole request isn't a departure.
+    /// Whether a client that has closed its sending side behind a whole request is still answered.
     pub allow_half_close: Option<bool>,
-    /// The body of a request.
+    /// Bytes of a request's body.
     pub body_size_limit: Option<f64>,
-    /// The header section.
+    /// Bytes of a header section.
     pub header_size_limit: Option<f64>,
-    /// Fields in the header section.
+    /// Fields of a header section.
     pub header_field_limit: Option<f64>,
-    /// The request line.
+    /// Bytes of a request line.
     pub request_line_limit: Option<f64>,
-    /// Chunk extensions of one body.
+    /// Bytes of all chunk extensions of one body.
     pub chunk_extension_limit: Option<f64>,
-    /// Requests of one connection that run or wait at once.
+    /// Requests of one connection that may run or wait at the same time.
     pub pipeline_limit: Option<f64>,
-    /// Connections.
+    /// Connections of the server.
     pub connection_limit: Option<f64>,
-    /// Connections of one IPv4 address or IPv6 /56.
+    /// Connections of one IPv4 address, or one IPv6 /56.
     pub connections_per_ip_limit: Option<f64>,
-    /// Networks whose addresses aren't counted for that, besides local ones.
+    /// Networks to which that limit doesn't apply, as CIDR blocks; local ones never count.
     pub proxies: Option<Vec<String>>,
 }
 
 impl EngineLimits {
-    /// The same as the engine wants them.
+    /// The limits of a connection, in the engine's units.
     pub(crate) fn to_limits(&self) -> Limits {
         let mut limits = Limits::default();
         let millis = |place: &mut u64, seconds: Option<f64>| {
             if let Some(seconds) = seconds {
-                // A cast saturates: Infinity becomes the largest count.
+                // The cast saturates: Infinity becomes the largest count.
                 *place = (seconds * 1000.0).ceil() as u64;
             }
         };
@@ -76,7 +76,10 @@ impl EngineLimits {
         limits
     }
 
-    /// How many connections the engine takes. Throws when one of the networks is none.
+    /// The limits on the number of connections.
+    ///
+    /// # Errors
+    /// One of the networks can't be parsed.
     pub(crate) fn to_connection_limits(&self) -> Result<ConnectionLimits> {
         let mut limits = ConnectionLimits::default();
         let count = |place: &mut usize, value: Option<f64>| {

@@ -1,13 +1,13 @@
-//! How many notices JavaScript is given at a time.
+//! How many notices one call into JavaScript delivers.
 
 use std::time::Duration;
 
-/// Time that one portion should take: the longest that an early answer waits for later handlers.
+/// How long one portion should take: an early answer waits that long for the handlers behind it.
 const PORTION: Duration = Duration::from_micros(200);
-/// Largest portion: a whole batch.
+/// Notices in the largest portion: a whole batch.
 const MOST: u32 = 256;
 
-/// A running average of what one notice costs, and the portion that follows from it.
+/// A running average of the time that one notice takes, and the portion that follows from it.
 pub(crate) struct PortionSize {
     nanos_per_notice: f64,
 }
@@ -17,12 +17,12 @@ impl PortionSize {
         PortionSize { nanos_per_notice: 10_000.0 }
     }
 
-    /// Notices to hand over in the next call.
+    /// Notices for the next call.
     pub(crate) fn portion(&self) -> u32 {
         ((PORTION.as_nanos() as f64 / self.nanos_per_notice) as u32).clamp(1, MOST)
     }
 
-    /// A call with `count` notices took `elapsed`.
+    /// Takes into account that a call with `count` notices took `elapsed`.
     pub(crate) fn learn(&mut self, elapsed: Duration, count: u32) {
         let nanos = elapsed.as_nanos() as f64 / f64::from(count);
         self.nanos_per_notice += (nanos - self.nanos_per_notice) / 8.0;

@@ -1,4 +1,4 @@
-//! What JavaScript can ask of one connection, answered at once, also after its close.
+//! The facts of one client, which JavaScript can read at any time, also after its close.
 
 use std::rc::Weak;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use reactor::{Address, Facts};
 
 use crate::bridge::Bridge;
 
-/// An address: `host` is an IP literal, or the path of a unix socket with port 0.
+/// A socket's address.
 #[napi(object)]
 pub struct BoundAddress {
-    /// Which kind of address.
+    /// Its address family.
     #[napi(ts_type = "'IPv4' | 'IPv6' | 'unix'")]
     pub family: String,
-    /// IP without brackets, or path.
+    /// IP address without brackets, or path of a unix socket.
     pub host: String,
-    /// 0 for unix sockets.
+    /// Port; 0 for unix sockets.
     pub port: u16,
 }
 
@@ -35,11 +35,11 @@ impl BoundAddress {
     }
 }
 
-/// One connection's facts and the two commands that end it.
+/// The facts of one client, and the two commands that end it.
 #[napi]
 pub struct ClientFacts {
     facts: Arc<Facts>,
-    /// Where commands about it go.
+    /// Where the client stands in the reactor's table, and on which thread.
     slot: u32,
     bridge: Weak<Bridge>,
 }
@@ -52,7 +52,7 @@ impl ClientFacts {
 
 #[napi]
 impl ClientFacts {
-    /// Unique in the process, from 1.
+    /// Its number, from 1, unique in the process.
     #[napi]
     pub fn id(&self) -> f64 {
         self.facts.id() as f64
@@ -70,25 +70,25 @@ impl ClientFacts {
         BoundAddress::of(&self.facts.local())
     }
 
-    /// 0 open, 1 the peer has closed its side, 3 closed.
+    /// 0: open; 1: the peer has closed its sending side; 3: closed.
     #[napi]
     pub fn status(&self) -> u8 {
         self.facts.status()
     }
 
-    /// Requests whose body is being read.
+    /// How many requests' bodies are still being received.
     #[napi]
     pub fn pending_requests(&self) -> u32 {
         self.facts.pending_requests()
     }
 
-    /// Requests dispatched and not wholly answered.
+    /// How many dispatched requests aren't completely answered.
     #[napi]
     pub fn pending_responses(&self) -> u32 {
         self.facts.pending_responses()
     }
 
-    /// Handlers that have not answered yet.
+    /// How many handlers haven't answered yet.
     #[napi]
     pub fn running_handlers(&self) -> u32 {
         self.facts.running_handlers()
@@ -100,19 +100,19 @@ impl ClientFacts {
         self.facts.expiration() as f64
     }
 
-    /// Puts the expiration off.
+    /// Moves the expiration to a later Unix time, in whole seconds; an earlier one changes nothing.
     #[napi]
     pub fn extend_expiration(&self, unix_seconds: f64) {
         self.facts.extend_expiration(unix_seconds);
     }
 
-    /// Closes the connection; true for the call that closed it. A `Closed` notice follows.
+    /// Closes the connection at once. True if it was open; a `Closed` notice follows then.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
         self.bridge.upgrade().is_some_and(|bridge| bridge.close_client(self.slot, &self.facts))
     }
 
-    /// Ends the connection as soon as it owes nothing.
+    /// Closes the connection once its requests are answered; further ones are not taken.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         if let Some(bridge) = self.bridge.upgrade() {

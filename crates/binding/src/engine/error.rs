@@ -1,21 +1,22 @@
-//! Native errors as JavaScript sees them: a stable code and a message that names the place.
+//! Native errors as JavaScript gets them: a message that begins with the system's name of the error.
+//!
+//! TypeScript takes that name off the message and makes it the `code` of its error class.
 
 use napi::{Error, Status};
 use reactor::ListenError;
 
-/// Binding failed. The message begins with the system's own name of the error, which TypeScript
-/// takes off and makes the `code` of its error class.
+/// A listening socket couldn't be bound; the message names the address.
 pub(crate) fn listen_error(error: &ListenError) -> Error {
     let code = system_code(&error.source);
     Error::new(Status::GenericFailure, format!("{code} {}: {}", error.address, error.source))
 }
 
-/// Something failed for want of a system's resource.
+/// The system lacks a resource; `what` names it.
 pub(crate) fn system_error(what: &str, error: &std::io::Error) -> Error {
     Error::new(Status::GenericFailure, format!("{} {what}: {error}", system_code(error)))
 }
 
-/// The name that C programs and Node know an error by.
+/// The name of an error in C and in Node.
 fn system_code(error: &std::io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EADDRINUSE) => "EADDRINUSE",

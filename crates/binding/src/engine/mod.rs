@@ -1,4 +1,8 @@
-//! The cold API of one server's engine: made once, listening, started, stopped.
+//! The cold API of one server: it is made, listens, starts and stops.
+
+mod client_facts;
+mod error;
+mod limits;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,32 +12,32 @@ use std::rc::Rc;
 use napi::bindgen_prelude::{Env, JsValue, Unknown};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use reactor::{Admission, Bind, HeadBlock, Reactor};
+use reactor::{Bind, HeadBlock};
 
 use crate::bridge::Bridge;
-use crate::error::{listen_error, system_error};
-use crate::facts::{BoundAddress, ClientFacts};
+use crate::engine::client_facts::{BoundAddress, ClientFacts};
+use crate::engine::error::{listen_error, system_error};
+use crate::engine::limits::EngineLimits;
 use crate::hot;
-use crate::limits::EngineLimits;
-use crate::unacknowledged::unacknowledged;
-use crate::value::typed_array;
+use crate::mode::InLoop;
+use crate::node::typed_array;
 
-/// Where to listen: `path` for a unix socket, else `host` and `port`.
+/// Where to listen: at `path` for a unix socket, else at `host` and `port`.
 #[napi(object, use_nullable = true)]
 pub struct ListenOptions {
-    /// IP literal, `null` for all interfaces on both families.
+    /// IP literal; `null` for all interfaces, by IPv4 and IPv6.
     pub host: Option<String>,
-    /// 0 lets the system choose.
+    /// Port; 0 lets the system choose one.
     pub port: u16,
-    /// Path of a unix socket.
+    /// Path of a unix socket; `null` for TCP.
     pub path: Option<String>,
-    /// Connections that may wait to be accepted.
+    /// How many connections may wait to be accepted.
     pub backlog: i32,
-    /// Several sockets may share the port.
+    /// Whether several sockets may share the port (SO_REUSEPORT).
     pub reuse_port: bool,
-    /// An IPv6 wildcard takes no IPv4.
+    /// Whether an IPv6 wildcard address accepts no IPv4 (IPV6_V6ONLY).
     pub ipv6_only: bool,
-    /// Permissions of the unix socket's file.
+    /// Permission bits of the unix socket's file; `null` leaves them to the umask.
     pub mode: Option<u32>,
 }
 
@@ -64,9 +68,15 @@ pub struct Engine {
 
 #[napi]
 impl Engine {
-    /// `words` takes the records of notices, eight words each; `onNotices` is called with the first
-    /// record, their count, and the slab that they refer to. The reactor runs on the event loop, or on
-    /// as many `threads` of its own, which call by libuv if the runtime has it.
+    /// Makes an engine that doesn't listen yet.
+    ///
+    /// `words` is memory for records of eight words each, which notices are written to; its last eight carry the
+    /// numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count, slab)` is
+    /// called for `count` records from record `first` on; offsets in them refer to `slab`. With 0 `threads` the
+    /// engine runs on the event loop, which needs libuv; else on so many threads of its own, which call the loop
+    /// by libuv if `hasLibuv`, and by Node-API if not.
+    ///
+    /// Throws when the system has no descriptors or threads left, or one of `limits.proxies` isn't a network.
     #[napi(
         constructor,
         catch_unwind,
@@ -84,11 +94,11 @@ impl Engine {
         let connections = limits.to_connection_limits()?;
         let limits = limits.to_limits();
         let bridge = if threads == 0 {
-            let mut reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
-            reactor.ask_unacknowledged(unacknowledged);
-            reactor.admit_by(Admission::new(connections));
-            // SAFETY: the environment is that of the running call, the values are its arguments.
-            unsafe { Bridge::in_loop(env, reactor, words, on_notices) }
+            let in_loop = InLoop::new(limits, connections);
+            let in_loop = in_loop.map_err(|error| system_error("poller", &error))?;
+            // SAFETY: the environment is that of the running call, and the values are its arguments. `words` is a
+            // private field of our own JavaScript, which neither transfers nor shows it.
+            unsafe { Bridge::in_loop(env, in_loop, words, on_notices) }
         } else {
             // SAFETY: as above.
             unsafe {
@@ -108,7 +118,7 @@ impl Engine {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) })
     }
 
-    /// Names of request methods by the number that notices give them; gaps are empty.
+    /// Names of request methods, by the number that `Request` notices carry; unused numbers have an empty name.
     #[napi]
     pub fn methods() -> Vec<String> {
         let last = protocol::Method::all().map(|method| method.number()).max().unwrap_or(0);
@@ -119,7 +129,8 @@ impl Engine {
             .collect()
     }
 
-    /// Binds a listening socket. Throws an error whose message begins with the system's name for it.
+    /// Binds a listening socket and returns its address. Throws an error whose message begins with the system's
+    /// name of the error (`EADDRINUSE …`).
     #[napi(catch_unwind)]
     pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
@@ -129,7 +140,7 @@ impl Engine {
         Ok(BoundAddress::of(&facts.address))
     }
 
-    /// Begins to accept connections; from now on the server keeps the process alive.
+    /// Begins to accept connections. From now on the server keeps the process alive.
     #[napi(catch_unwind)]
     pub fn start(&self) {
         self.bridge.keep_alive(true);
@@ -142,37 +153,37 @@ impl Engine {
         self.bridge.stop_listening();
     }
 
-    /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
+    /// Closes each client once its requests are answered; an `Idle` notice follows when none is left.
     #[napi(catch_unwind)]
     pub fn stop_gracefully(&self) {
         self.bridge.stop_gracefully();
     }
 
-    /// Closes every client now; an `Idle` notice follows.
+    /// Closes all clients at once; an `Idle` notice follows.
     #[napi(catch_unwind)]
     pub fn close_all(&self) {
         self.bridge.close_all();
     }
 
-    /// Closes everything that is left and lets go of the event loop. Nothing is called back afterwards.
+    /// Closes everything that is left and leaves the event loop. `onNotices` isn't called again.
     #[napi(catch_unwind)]
     pub fn dispose(&self) {
         self.bridge.dispose();
     }
 
-    /// Keeps the process alive while the server is open.
+    /// Has the server keep the process alive while it is open.
     #[napi(js_name = "ref", catch_unwind)]
     pub fn reference(&self) {
         self.bridge.keep_alive(true);
     }
 
-    /// Lets the process end although the server is open.
+    /// Has the server no longer keep the process alive.
     #[napi(js_name = "unref", catch_unwind)]
     pub fn unreference(&self) {
         self.bridge.keep_alive(false);
     }
 
-    /// How many requests were refused before a handler saw them, or while their body came, by code.
+    /// How many requests the engine has refused, before their handler or while their body came: by error code.
     #[napi(catch_unwind)]
     pub fn refusals(&self) -> HashMap<String, f64> {
         let mut refusals = HashMap::new();
@@ -182,42 +193,44 @@ impl Engine {
         refusals
     }
 
-    /// From now on no further requests are begun, or they are again. What has begun goes on.
+    /// Pauses or resumes beginning further requests. Requests that have begun go on.
     #[napi(catch_unwind)]
-    pub fn hold_requests(&self, is_held: bool) {
-        self.bridge.hold_requests(is_held);
+    pub fn pause_requests(&self, is_paused: bool) {
+        self.bridge.pause_requests(is_paused);
     }
 
-    /// Has each refusal announced by a `Refused` notice.
+    /// Has each refused request announced by a `Refused` notice.
     #[napi(catch_unwind)]
     pub fn explain_refusals(&self) {
         self.bridge.explain_refusals();
     }
 
-    /// Has each connection announced by an `Accepted` notice, and wait until `serve` or `takeRaw` says
-    /// who drives it. To be called before the start.
+    /// Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to HTTP or
+    /// `takeRaw` to JavaScript. To be called before `start`.
     #[napi(catch_unwind)]
     pub fn announce_accepted(&self) {
         self.bridge.announce_accepted();
     }
 
-    /// The facts of a client that was announced by `Accepted`; null when it has gone. Its close will be
-    /// announced.
+    /// The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed` notice
+    /// will follow.
     #[napi(catch_unwind)]
     pub fn open_accepted(&self, slot: u32, client: f64) -> Option<ClientFacts> {
         let facts = self.bridge.watch_accepted(slot, client as u64)?;
         Some(ClientFacts::new(facts, slot, Rc::downgrade(&self.bridge)))
     }
 
-    /// The facts of the client that sent the request with this head block, also after it has gone. Its
-    /// close will be announced.
+    /// The facts of the client that sent the request with the head block at `head` in `slab`, also after its
+    /// close. A `Closed` notice follows unless it has closed already.
     #[napi(catch_unwind, ts_args_type = "slot: number, slab: Buffer, head: number")]
     pub fn open_client(&self, env: Env, slot: u32, slab: Unknown<'_>, head: u32) -> Result<ClientFacts> {
-        // SAFETY: environment and value are those of the running call; no JavaScript runs before the
-        // bytes are done with.
+        // SAFETY: environment and value are those of the running call; the bytes are last used before it returns
+        // to JavaScript.
         let bytes = unsafe { typed_array(env.raw(), slab.raw()) };
         let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
-        let block = block.ok_or_else(|| Error::new(Status::InvalidArg, "no head block there".to_owned()))?;
+        let block = block.ok_or_else(|| {
+            Error::new(Status::InvalidArg, "the slab has no head block at this offset".to_owned())
+        })?;
         let facts = self.bridge.watch(slot, &block);
         Ok(ClientFacts::new(facts, slot, Rc::downgrade(&self.bridge)))
     }
@@ -225,7 +238,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Collected without having been stopped: only possible when nothing can reach it any more.
+        // The engine was collected without a stop: nothing can reach the server any more.
         self.bridge.dispose();
     }
 }

@@ -1,15 +1,15 @@
-//! Handle and callback scopes as guards: closed on every way out, a panic included.
+//! Handle and callback scopes as guards, which close them on every way out, a panic included.
 
 use napi::sys;
 
-/// Handles made while it lives are freed with it.
+/// A handle scope: handles made while it is open are freed when it closes.
 pub(crate) struct HandleScope {
     env: sys::napi_env,
     scope: sys::napi_handle_scope,
 }
 
 impl HandleScope {
-    /// Opens a scope; None when the environment can't run JavaScript any more.
+    /// Opens a scope; None when the environment has ended.
     ///
     /// # Safety
     /// `env` must be live and of this thread.
@@ -23,23 +23,23 @@ impl HandleScope {
 
 impl Drop for HandleScope {
     fn drop(&mut self) {
-        // SAFETY: opened on the same environment, closed once; scopes nest by the order of drops.
+        // SAFETY: it was opened on this environment and is closed once; the order of drops nests scopes.
         unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
     }
 }
 
-/// JavaScript called while it lives runs as from the event loop: microtasks and `nextTick` callbacks
-/// run when it closes.
+/// A callback scope: JavaScript called while it is open runs as if called by the event loop. Microtasks and
+/// `nextTick` callbacks run when it closes.
 pub(crate) struct CallbackScope {
     env: sys::napi_env,
     scope: sys::napi_callback_scope,
 }
 
 impl CallbackScope {
-    /// Opens a scope; None when the environment can't run JavaScript any more.
+    /// Opens a scope; None when the environment has ended.
     ///
     /// # Safety
-    /// `env` must be live and of this thread, `resource` and `context` of this environment.
+    /// `env` must be live and of this thread; `resource` and `context` must be of this environment.
     pub(crate) unsafe fn open(
         env: sys::napi_env,
         resource: sys::napi_value,
