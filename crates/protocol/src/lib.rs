@@ -21,6 +21,7 @@ mod http1;
 mod limits;
 mod status;
 mod timestamp;
+pub mod tls;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
 pub use context::{Context, HIGH_WATER};
