@@ -183,7 +183,7 @@ fn server_names(
             None => ("", given.as_str()),
         };
         let ascii = idna::domain_to_ascii(rest.strip_suffix('.').unwrap_or(rest)).unwrap_or_default();
-        if ascii.is_empty() || ascii.contains('*') {
+        if !is_host_name(&ascii) {
             return Err(ConfigError::new(
                 ConfigErrorCode::Option,
                 format!("a server name must be a host name, or one whose first label is *; got \"{given}\""),
@@ -207,6 +207,12 @@ fn server_names(
         }
     }
     Ok(names)
+}
+
+fn is_host_name(name: &str) -> bool {
+    // Underscores are no part of host names, and are used in them all the same.
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !name.is_empty() && name.bytes().all(is_allowed) && !name.starts_with('.') && !name.contains("..")
 }
 
 /// A name of a certificate is good for `name`. RFC 6125 §6.4.3.

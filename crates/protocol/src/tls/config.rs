@@ -63,6 +63,9 @@ impl Config {
                 "TLS needs a certificate: give `cert` and `key`",
             ));
         }
+        if let Some(previous) = previous {
+            refuse_expired(&certificates, &previous.certificates, now)?;
+        }
         let names = Names::new(&certificates, settings.default_certificate);
         let client_auth = ClientAuth::new(&settings.client_auth, &provider, now, &mut warnings)?;
         let old_keys = previous.map(|previous| previous.tickets.keys());
@@ -199,6 +202,31 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("certificates", &self.certificates.len()).finish_non_exhaustive()
     }
+}
+
+/// A reload must not put an expired certificate in the place of one that clients still accept. At start it only
+/// warns: there is nothing better to go on with.
+fn refuse_expired(
+    new: &[Arc<Certificate>],
+    old: &[Arc<Certificate>],
+    now: UnixTime,
+) -> Result<(), ConfigError> {
+    for (index, certificate) in new.iter().enumerate().filter(|(_, one)| one.facts().has_expired(now)) {
+        let shares_a_name =
+            |other: &Arc<Certificate>| other.names().iter().any(|name| certificate.names().contains(name));
+        let before = old.iter().find(|other| shares_a_name(other)).or_else(|| old.get(index));
+        if before.is_some_and(|before| !before.facts().has_expired(now)) {
+            return Err(ConfigError::new(
+                ConfigErrorCode::Certificate,
+                format!(
+                    "the new certificate in {} ({}) has expired, and the present one has not; give one that is valid",
+                    certificate.label(),
+                    certificate.facts().subject
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How a handshake goes on once the client's name is known.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustls::pki_types::UnixTime;
 use x509_parser::extensions::GeneralName;
-use x509_parser::objects::{oid_registry, oid2sn};
+use x509_parser::objects::{oid_registry, oid2abbrev, oid2sn};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::crypto;
@@ -98,8 +98,10 @@ pub(super) fn seconds(time: UnixTime) -> i64 {
 fn fields_of(name: &X509Name<'_>) -> Vec<(String, String)> {
     name.iter_attributes()
         .map(|attribute| {
-            let key = oid2sn(attribute.attr_type(), oid_registry())
-                .map_or_else(|_| attribute.attr_type().to_id_string(), str::to_owned);
+            let kind = attribute.attr_type();
+            let key = oid2abbrev(kind, oid_registry())
+                .or_else(|_| oid2sn(kind, oid_registry()))
+                .map_or_else(|_| kind.to_id_string(), str::to_owned);
             let value = attribute.as_str().map_or_else(
                 |_| String::from_utf8_lossy(attribute.attr_value().data).into_owned(),
                 str::to_owned,

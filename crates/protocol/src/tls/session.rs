@@ -57,7 +57,6 @@ pub struct Session {
     has_closed: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a session is boxed, and nearly always in a large variant")]
 enum State {
     /// Nothing has come.
     Fresh,
@@ -345,7 +344,10 @@ impl Session {
                 Step::Went | Step::Waits | Step::PeerClosed => {}
             }
             let rest = buffer.get_mut(used..).unwrap_or_default();
-            if is_done && matches!(self.state, State::Handshaking { .. }) && !self.establish(now, rest, output) {
+            if is_done
+                && matches!(self.state, State::Handshaking { .. })
+                && !self.establish(now, rest, output)
+            {
                 plaintext.truncate(before);
                 return buffer.len();
             }
@@ -364,7 +366,8 @@ impl Session {
     /// The handshake is done. False: the session that it resumes may not be used any more. `rest` is what rustls
     /// has not processed.
     fn establish(&mut self, now: UnixTime, rest: &mut [u8], output: &mut Vec<u8>) -> bool {
-        let State::Handshaking { mut connection, handshake } = mem::replace(&mut self.state, State::Over) else {
+        let State::Handshaking { mut connection, handshake } = mem::replace(&mut self.state, State::Over)
+        else {
             return false;
         };
         self.outcome = handshake.outcome();
