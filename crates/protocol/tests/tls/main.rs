@@ -11,4 +11,5 @@ mod raw_records;
 mod records;
 mod settings;
 mod sni;
+mod stapling;
 mod tickets;
