@@ -31,6 +31,7 @@ mod limits;
 mod output;
 mod raw;
 mod timestamp;
+pub mod tls;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
 pub use connection::Connection;
