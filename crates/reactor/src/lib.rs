@@ -1,7 +1,7 @@
 //! Sockets, readiness, timers and the table of clients.
 //!
-//! The reactor moves bytes between sockets and `protocol`'s connections, and messages between those connections and
-//! an application that it knows nothing about. A round is always the same:
+//! The reactor moves bytes between sockets and `protocol`'s connections, and messages between those
+//! connections and an application that it knows nothing about. A round is always the same:
 //!
 //! ```text
 //!   turn(batch) ──► what became ready is read and parsed; notices fill the batch

@@ -6,8 +6,8 @@ use crate::client::Clients;
 
 /// Candidates found by one search, so that a burst of new connections doesn't search all clients for each.
 const CANDIDATES: usize = 64;
-/// After a search that found few, the next one waits for one millisecond per so many connections: searching must
-/// not become the main work of the server.
+/// After a search that found few, the next one waits for one millisecond per so many connections: searching
+/// must not become the main work of the server.
 const SEARCHED_PER_MILLI: usize = 1000;
 
 /// Finds idle connections among the clients of one reactor.

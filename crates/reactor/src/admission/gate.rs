@@ -50,8 +50,8 @@ impl Gate {
         self.admission.is_full()
     }
 
-    /// Whether a connection from `peer` is taken as far as its address is concerned; an idle one of the same address
-    /// is closed at its limit.
+    /// Whether a connection from `peer` is taken as far as its address is concerned; an idle one of the same
+    /// address is closed at its limit.
     pub(crate) fn check_address(&self, peer: Option<SocketAddr>, clients: &Clients) -> Verdict {
         match self.admission.at_limit(peer) {
             None => Verdict::Admit,

@@ -1,8 +1,9 @@
 //! How many connections a server has, in all and of one address.
 //!
-//! At a limit the connection that has been idle for longest is closed for a new one; a new one is rejected only when
-//! none is idle. Addresses are counted in a map with a random hash, so that a client can't choose addresses that
-//! collide; those of one IPv6 site (a /56, what a provider assigns to a household) count as one.
+//! At a limit the connection that has been idle for longest is closed for a new one; a new one is rejected
+//! only when none is idle. Addresses are counted in a map with a random hash, so that a client can't choose
+//! addresses that collide; those of one IPv6 site (a /56, what a provider assigns to a household) count as
+//! one.
 //!
 //! The counts are those of one server. With I/O threads each reactor closes idle connections of its own only.
 
@@ -133,8 +134,8 @@ impl Admission {
         }
     }
 
-    /// Counts a rejection; returns how many there were when a notice is due. The clocks of a server's reactors
-    /// started together.
+    /// Counts a rejection; returns how many there were when a notice is due. The clocks of a server's
+    /// reactors started together.
     fn reject(&self, rejection: Rejection, now: Timestamp) -> Option<u32> {
         let at = rejection as usize;
         self.rejected[at].fetch_add(1, Relaxed);

@@ -1,8 +1,8 @@
 //! The facts of one connection, readable from any thread.
 //!
 //! The application reads a client's addresses, counters, status and deadline at any time, also after the
-//! connection was closed, and perhaps on another thread than the reactor's. So these few words live in a block
-//! that outlives the socket. Each has one writer:
+//! connection was closed, and perhaps on another thread than the reactor's. So these few words live in a
+//! block that outlives the socket. Each has one writer:
 //!
 //! | word | writer |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
 //! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
-//! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on another
-//! thread the application sees each change a little later.
+//! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on
+//! another thread the application sees each change a little later.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};

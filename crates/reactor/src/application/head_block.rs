@@ -1,7 +1,7 @@
 //! A request's head as one block of bytes that the application can keep and read lazily.
 //!
-//! The block is copied once, from the receive buffer into the application's memory, where fields are read later.
-//! It refers to nothing outside itself, so it can be moved.
+//! The block is copied once, from the receive buffer into the application's memory, where fields are read
+//! later. It refers to nothing outside itself, so it can be moved.
 //!
 //! ```text
 //!  0  length of the block     16  start of the target    32  listener
@@ -82,8 +82,8 @@ fn encode_peer(peer: Option<SocketAddr>) -> (u32, [u8; 16]) {
     (u32::from(peer.port()) | family << 16, address)
 }
 
-/// A block in the application's memory. Its content isn't trusted: an overwritten block gives wrong results or
-/// none, but never a read outside of it.
+/// A block in the application's memory. Its content isn't trusted: an overwritten block gives wrong results
+/// or none, but never a read outside of it.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadBlock<'a> {
     block: &'a [u8],
@@ -117,8 +117,8 @@ impl<'a> HeadBlock<'a> {
         word(self.block, 32).unwrap_or(0)
     }
 
-    /// The facts of the client that sent the request, which is closed and had this slot. `listener` is the one that
-    /// accepted it, if it is known.
+    /// The facts of the client that sent the request, which is closed and had this slot. `listener` is the
+    /// one that accepted it, if it is known.
     pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
         let unknown =
             || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: self.listener() });

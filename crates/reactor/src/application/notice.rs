@@ -1,7 +1,8 @@
 //! Notices: events for the application, written into its memory.
 //!
-//! A turn fills one [`Batch`]: fixed records of eight words, and the bytes they refer to. There are no callbacks,
-//! so no code is re-entrant. The same batch serves an application on this thread and one on another.
+//! A turn fills one [`Batch`]: fixed records of eight words, and the bytes they refer to. There are no
+//! callbacks, so no code is re-entrant. The same batch serves an application on this thread and one on
+//! another.
 
 use protocol::{Expectation, Method, Pieces, Request, RequestId, Version};
 
@@ -65,8 +66,8 @@ pub enum Kind {
     HalfClosed = 6,
     /// The answer has been handed to the kernel: [2, 3] request id.
     Written = 7,
-    /// A streamed answer can be written to again: [2, 3] request id, [4] the application's mark, [7] 1 if it has
-    /// given one.
+    /// A streamed answer can be written to again: [2, 3] request id, [4] the application's mark, [7] 1 if it
+    /// has given one.
     Drained = 8,
     /// A watched client is closed: [2, 3] its id.
     Closed = 9,
@@ -88,8 +89,8 @@ pub enum Kind {
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
-    /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the last
-    /// one, [7] how many.
+    /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the
+    /// last one, [7] how many.
     Rejected = 20,
 }
 
@@ -125,8 +126,8 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// A batch over `words` (eight per record) and `bytes`, of which `used` are taken already; pieces that don't
-    /// fit into `bytes` go to `large`.
+    /// A batch over `words` (eight per record) and `bytes`, of which `used` are taken already; pieces that
+    /// don't fit into `bytes` go to `large`.
     pub fn new(
         words: &'a mut [u32],
         bytes: &'a mut [u8],
@@ -152,8 +153,8 @@ impl<'a> Batch<'a> {
         self.is_spilled || (self.records + 1) * RECORD_WORDS > self.words.len()
     }
 
-    /// Whether another client's pipeline of so many requests is likely to fit: a pipeline that is split over two
-    /// batches costs one more send. An empty batch takes any client.
+    /// Whether another client's pipeline of so many requests is likely to fit: a pipeline that is split over
+    /// two batches costs one more send. An empty batch takes any client.
     #[inline]
     pub(crate) fn has_room_for(&self, requests: usize) -> bool {
         if self.records == 0 {

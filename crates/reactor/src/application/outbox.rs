@@ -28,9 +28,9 @@ impl Outbox {
         self.push(Notice::of(kind, slot, id));
     }
 
-    /// Adds the notice for an event of the client's connection. Requests and raw bytes go straight to the batch,
-    /// bodies into provided buffers, and the end of the peer's side is announced by the code that reads it: these
-    /// events have no notice here.
+    /// Adds the notice for an event of the client's connection. Requests and raw bytes go straight to the
+    /// batch, bodies into provided buffers, and the end of the peer's side is announced by the code that
+    /// reads it: these events have no notice here.
     #[cold]
     pub(crate) fn push_event(&mut self, slot: u32, client_id: u64, event: Event<'_>) {
         self.push(match event {

@@ -4,10 +4,10 @@
 //!   none ── await ──► Waiting ── bytes arrive ──► Ready ── a buffer is provided ──► Filling ──┐
 //!    └◄──────────────────────────────── the buffer is returned ◄─────────────────────────────┘
 //! ```
-//! So no memory is reserved for bytes that may never arrive, and the bytes of one client are read before a buffer
-//! is needed for the next. An application that expects only a few bytes may provide a buffer at once. A buffer is
-//! returned by a `Body` notice; when the rest of the body can't be received any more it is dropped without one.
-//! Content of a body with a declared length is received straight into the buffer.
+//! So no memory is reserved for bytes that may never arrive, and the bytes of one client are read before a
+//! buffer is needed for the next. An application that expects only a few bytes may provide a buffer at once.
+//! A buffer is returned by a `Body` notice; when the rest of the body can't be received any more it is
+//! dropped without one. Content of a body with a declared length is received straight into the buffer.
 
 use protocol::{Connection, Context, Event, RequestId, Trailers};
 
@@ -58,8 +58,8 @@ pub(crate) struct BodyEnd {
 
 /// What comes next for a client as far as its bodies are concerned.
 ///
-/// With HTTP/1 the next bytes in the socket are those of the one body: they stay in the kernel until there is a
-/// buffer for them.
+/// With HTTP/1 the next bytes in the socket are those of the one body: they stay in the kernel until there is
+/// a buffer for them.
 pub(super) enum Step {
     /// The socket is read.
     Read,

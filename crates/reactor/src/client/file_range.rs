@@ -20,8 +20,8 @@ impl FileRange {
         FileRange { request_id, file, offset }
     }
 
-    /// Has the kernel send up to `count` bytes, without copying them into our memory; returns how many it took.
-    /// 0 means that the file has ended.
+    /// Has the kernel send up to `count` bytes, without copying them into our memory; returns how many it
+    /// took. 0 means that the file has ended.
     ///
     /// # Errors
     /// As for a write, or a read of the file.

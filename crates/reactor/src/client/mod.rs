@@ -52,14 +52,15 @@ pub(crate) struct Client {
     pub(crate) armed: u64,
     /// Requests passed to the application so far.
     pub(crate) requests: u32,
-    /// The kernel may have bytes to read. Readiness is edge-triggered, so this is kept until a read says otherwise.
+    /// The kernel may have bytes to read. Readiness is edge-triggered, so this is kept until a read says
+    /// otherwise.
     pub(crate) is_readable: bool,
     /// The peer has closed its sending side: a short read doesn't mean that the kernel has no more.
     pub(crate) is_read_closed: bool,
     /// The connection was reset.
     pub(crate) is_reset: bool,
-    /// The peer has closed both sides, which only a unix socket reports before a write fails. Bytes that it sent
-    /// before can still be read.
+    /// The peer has closed both sides, which only a unix socket reports before a write fails. Bytes that it
+    /// sent before can still be read.
     pub(crate) is_hung_up: bool,
     /// Our sending side is closed.
     pub(crate) is_write_shut: bool,
@@ -149,15 +150,16 @@ impl Client {
         }
     }
 
-    /// Whether its deadline has passed. Input that arrived in time is read first; but input doesn't extend the
-    /// deadline of a client that doesn't take its answers, or that is lingering.
+    /// Whether its deadline has passed. Input that arrived in time is read first; but input doesn't extend
+    /// the deadline of a client that doesn't take its answers, or that is lingering.
     pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
         let is_in_time =
             self.is_queued_to_read() && self.phase == Phase::Serving && !self.connection.is_sending();
         !is_in_time && self.deadline().is_some_and(|at| now >= at)
     }
 
-    /// When the client will have been idle for too long; None when it isn't idle, or has sent something since.
+    /// When the client will have been idle for too long; None when it isn't idle, or has sent something
+    /// since.
     pub(crate) fn idle_until(&self) -> Option<Timestamp> {
         let is_idle = self.phase == Phase::Serving && self.connection.is_idle();
         let has_sent = self.is_queued_to_read() || self.is_readable;
@@ -200,7 +202,8 @@ impl Client {
         });
     }
 
-    /// Reads the socket's local address from the kernel, unless it is known or the listener has a concrete one.
+    /// Reads the socket's local address from the kernel, unless it is known or the listener has a concrete
+    /// one.
     pub(crate) fn learn_local_address(&mut self) {
         if !self.facts.local_is_known()
             && let Some(address) = self.socket.local_address()

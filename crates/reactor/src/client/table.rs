@@ -1,7 +1,7 @@
 //! The table of clients, and the lists of those that need attention.
 //!
-//! A client is on a list once or not at all. Which lists it is on is kept beside it, and only this file changes
-//! either.
+//! A client is on a list once or not at all. Which lists it is on is kept beside it, and only this file
+//! changes either.
 
 use std::collections::VecDeque;
 
@@ -148,7 +148,8 @@ impl Clients {
         }
     }
 
-    /// Has a client visited as if it were to be read, although it may have nothing to read: its end is noticed so.
+    /// Has a client visited as if it were to be read, although it may have nothing to read: its end is
+    /// noticed so.
     pub(crate) fn queue_visit(&mut self, slot: u32) {
         if let Some(client) = self.table.get_mut(slot as usize)
             && !client.listed.to_read
@@ -205,7 +206,8 @@ impl Clients {
         self.to_flush.len()
     }
 
-    /// The entry of the flush list at index `at`, which is incremented; None at the end, where the list is emptied.
+    /// The entry of the flush list at index `at`, which is incremented; None at the end, where the list is
+    /// emptied.
     #[inline]
     pub(crate) fn next_dirty(&mut self, at: &mut usize) -> Option<u32> {
         let Some(slot) = self.to_flush.get(*at).copied() else {

@@ -13,8 +13,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Typ
 
 use super::socket::{Socket, unmapped};
 
-/// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers that
-/// vanished would stay open.
+/// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers
+/// that vanished would stay open.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Where to listen.
@@ -248,8 +248,8 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
 }
 
-/// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check doesn't
-/// block: a server whose backlog is full counts as listening.
+/// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check
+/// doesn't block: a server whose backlog is full counts as listening.
 fn has_listening_server(address: &SockAddr) -> bool {
     let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None);
     let result = probe.and_then(|probe| {

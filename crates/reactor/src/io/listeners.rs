@@ -67,8 +67,8 @@ impl Listeners {
         self.retry_at.map(|at| at.0.saturating_sub(now.0).max(1))
     }
 
-    /// The next waiting connection; None when there is none, or `budget` is used up. Each attempt takes one from
-    /// the budget.
+    /// The next waiting connection; None when there is none, or `budget` is used up. Each attempt takes one
+    /// from the budget.
     pub(crate) fn accept(&mut self, now: Timestamp, budget: &mut usize) -> Option<Accepted> {
         if !self.is_accepting {
             return None;

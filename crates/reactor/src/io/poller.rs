@@ -1,7 +1,7 @@
 //! The poller: waits for readiness, and says which socket an event belongs to.
 //!
-//! Every descriptor is registered once, edge-triggered, under a token: a client's is its slot, a listener's its
-//! index from [`FIRST_LISTENER`] on, the waker's is [`WAKER`].
+//! Every descriptor is registered once, edge-triggered, under a token: a client's is its slot, a listener's
+//! its index from [`FIRST_LISTENER`] on, the waker's is [`WAKER`].
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A connected stream socket, internet or unix.
 //!
-//! Bytes are received and sent by rustix's system calls. On Linux these are made directly: libc's are cancellation
-//! points of threads, which costs two atomic operations a call, and no thread here is ever cancelled.
+//! Bytes are received and sent by rustix's system calls. On Linux these are made directly: libc's are
+//! cancellation points of threads, which costs two atomic operations a call, and no thread here is ever
+//! cancelled.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};

@@ -87,8 +87,8 @@ impl Reactor {
             Rejection::Total => "BUSBAR_CONNECTION_LIMIT",
             Rejection::PerAddress => {
                 let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
-                // One attempt each: the request may not have arrived, or the send may fail, and neither is worth
-                // waiting for.
+                // One attempt each: the request may not have arrived, or the send may fail, and neither is
+                // worth waiting for.
                 let _ = accepted.socket.write(&answer);
                 let _ = accepted.socket.read(&mut self.buffer);
                 accepted.socket.shutdown_write();

@@ -6,8 +6,8 @@ use super::Reactor;
 use crate::application::Kind;
 use crate::client::{Phase, When};
 
-/// Time for which input is still read and discarded after the last answer was sent: unread bytes would turn the
-/// close into a reset, and a reset can destroy the answer before the peer reads it. RFC 9112 §9.6.
+/// Time for which input is still read and discarded after the last answer was sent: unread bytes would turn
+/// the close into a reset, and a reset can destroy the answer before the peer reads it. RFC 9112 §9.6.
 const LINGER_MILLIS: u64 = 1000;
 
 impl Reactor {
@@ -74,8 +74,8 @@ impl Reactor {
         self.clients.queue_read(slot);
     }
 
-    /// The one place where a connection ends: its requests and its `Client` are notified, and everything is freed.
-    /// `Closed` is its last notice, and `Idle` the last of all.
+    /// The one place where a connection ends: its requests and its `Client` are notified, and everything is
+    /// freed. `Closed` is its last notice, and `Idle` the last of all.
     pub(super) fn close_client(&mut self, slot: u32) {
         let Some(client) = self.clients.remove(slot) else { return };
         self.gate.leave(&client.facts);

@@ -8,8 +8,8 @@ use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase};
 
-/// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that isn't in
-/// the page cache is read from the disk in this call, which is another reason for portions.
+/// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that
+/// isn't in the page cache is read from the disk in this call, which is another reason for portions.
 const FILE_BYTES_PER_VISIT: u64 = 1024 * 1024;
 
 /// Where sending a client's output stands.
@@ -35,8 +35,8 @@ impl Reactor {
         }
     }
 
-    /// Brings a client up to date after anything has happened on it: sends, finishes, publishes its deadline, and
-    /// has it read on.
+    /// Brings a client up to date after anything has happened on it: sends, finishes, publishes its deadline,
+    /// and has it read on.
     pub(super) fn service(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         if client.phase != Phase::Serving {

@@ -98,8 +98,8 @@ impl Reactor {
         self.gate.share(admission);
     }
 
-    /// Before a client that doesn't read is closed, `ask` is called to learn whether the peer still acknowledges
-    /// bytes: what the kernel holds for it may take longer to send than the deadline allows.
+    /// Before a client that doesn't read is closed, `ask` is called to learn whether the peer still
+    /// acknowledges bytes: what the kernel holds for it may take longer to send than the deadline allows.
     pub fn ask_unacknowledged(&mut self, ask: Unacknowledged) {
         self.unacknowledged = ask;
     }
@@ -110,8 +110,8 @@ impl Reactor {
         self.poller.fd()
     }
 
-    /// Closes all descriptors and frees most memory, for good: further turns do nothing. The reactor itself may be
-    /// kept longer by objects that are garbage collected late.
+    /// Closes all descriptors and frees most memory, for good: further turns do nothing. The reactor itself
+    /// may be kept longer by objects that are garbage collected late.
     pub fn release(&mut self) {
         self.stop_listening();
         self.close_all();
@@ -176,8 +176,8 @@ impl Reactor {
         self.outbox.explain_refusals();
     }
 
-    /// Sends the application a notice without detail about a request or a client: the outcome of a command that
-    /// couldn't be returned, because it was given on another thread.
+    /// Sends the application a notice without detail about a request or a client: the outcome of a command
+    /// that couldn't be returned, because it was given on another thread.
     #[cold]
     pub fn notify(&mut self, kind: Kind, slot: u32, id: u64) {
         self.outbox.notify(kind, slot, id);
@@ -229,8 +229,8 @@ impl Reactor {
         self.current = None;
     }
 
-    /// After a panic was caught: closes the client that was worked on and restores what the interrupted turn had
-    /// taken out. Returns the id of the closed client.
+    /// After a panic was caught: closes the client that was worked on and restores what the interrupted turn
+    /// had taken out. Returns the id of the closed client.
     pub fn recover(&mut self) -> Option<u64> {
         if self.buffer.len() != RECEIVE_BUFFER {
             self.buffer = vec![0; RECEIVE_BUFFER].into_boxed_slice();

@@ -19,9 +19,9 @@ const REQUESTS_PER_VISIT: usize = 32;
 const BYTES_PER_TURN: usize = 1024 * 1024;
 
 impl Reactor {
-    /// Takes what is ready, within a budget, and fills `batch`. [`Reactor::has_work`] says whether another turn
-    /// should follow. With nothing ready it blocks for up to `wait`, None for ever, or until it is woken. With a
-    /// batch that has no room for a record nothing is read.
+    /// Takes what is ready, within a budget, and fills `batch`. [`Reactor::has_work`] says whether another
+    /// turn should follow. With nothing ready it blocks for up to `wait`, None for ever, or until it is
+    /// woken. With a batch that has no room for a record nothing is read.
     ///
     /// # Errors
     /// The poller itself failed.
@@ -79,8 +79,8 @@ impl Reactor {
         is_paused
     }
 
-    /// Reads and parses one client's input; returns how many bytes were received. It is inlined into the hot path
-    /// although it has a second, rare caller: this saves 35 instructions a request.
+    /// Reads and parses one client's input; returns how many bytes were received. It is inlined into the hot
+    /// path although it has a second, rare caller: this saves 35 instructions a request.
     #[inline(always)]
     pub(super) fn read_client(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
@@ -153,8 +153,8 @@ impl Reactor {
         client.poll_events(&mut self.cx, &mut self.outbox);
     }
 
-    /// The peer has closed its side after bytes that aren't wanted yet: this is announced at once, and the bytes are
-    /// read when they are wanted.
+    /// The peer has closed its side after bytes that aren't wanted yet: this is announced at once, and the
+    /// bytes are read when they are wanted.
     #[cold]
     fn check_eof_while_paused(&mut self, slot: u32) {
         let Some(client) = self.clients.get(slot) else { return };
@@ -223,8 +223,8 @@ impl Reactor {
         }
     }
 
-    /// Reads a connection that is lingering: input is discarded, and its end closes the connection. A connection
-    /// without a driver is left as it is.
+    /// Reads a connection that is lingering: input is discarded, and its end closes the connection. A
+    /// connection without a driver is left as it is.
     #[cold]
     fn discard_input(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };

@@ -104,8 +104,8 @@ impl CommandBatch {
         self.list.push(Command::Run { slot, bytes: at..self.bytes.len(), run: Box::new(run) });
     }
 
-    /// Executes the rest of the list, from its end: [`CommandBatch::reverse`] was called before. A command that
-    /// panics was taken out first, so the caller can continue with the next.
+    /// Executes the rest of the list, from its end: [`CommandBatch::reverse`] was called before. A command
+    /// that panics was taken out first, so the caller can continue with the next.
     pub(super) fn apply(&mut self, reactor: &mut Reactor) {
         while let Some(command) = self.list.pop() {
             match command {

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::AcqRel;
 
-/// I/O threads ring it after every batch; the application answers before it looks for batches. However often it is
-/// rung in between, the application is called once.
+/// I/O threads ring it after every batch; the application answers before it looks for batches. However often
+/// it is rung in between, the application is called once.
 pub struct Doorbell {
     is_rung: AtomicBool,
     call: Box<dyn Fn() + Send + Sync>,

@@ -18,8 +18,8 @@ use crate::reactor::Reactor;
 /// Bytes of commands above which they are sent at once, so that memory for them is reused.
 const MANY_BYTES: usize = 256 * 1024;
 
-/// One thread, as the application sees it. Commands are collected until [`ThreadHandle::hand_over`]; those that come
-/// too late change nothing.
+/// One thread, as the application sees it. Commands are collected until [`ThreadHandle::hand_over`]; those
+/// that come too late change nothing.
 pub struct ThreadHandle {
     mailbox: Mailbox<Message>,
     notices: Receiver<Box<Notices>>,
@@ -79,15 +79,15 @@ impl ThreadHandle {
         self.hand_over_many();
     }
 
-    /// Has `run` executed on the thread, with these bytes, on behalf of the client at `slot`, which is closed should
-    /// it panic.
+    /// Has `run` executed on the thread, with these bytes, on behalf of the client at `slot`, which is closed
+    /// should it panic.
     pub fn run(&mut self, slot: u32, bytes: &[u8], run: impl FnOnce(&mut Reactor, &[u8]) + Send + 'static) {
         self.commands.run(slot, bytes, run);
         self.hand_over_many();
     }
 
-    /// Has `ask` executed on the thread and waits for its result: at most for the length of a turn. None when the
-    /// thread has ended.
+    /// Has `ask` executed on the thread and waits for its result: at most for the length of a turn. None when
+    /// the thread has ended.
     pub fn ask<R: Send + 'static>(
         &mut self,
         ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,

@@ -7,9 +7,9 @@
 //!                ◄─────────────────────────────────
 //!                    notices, a batch at a time; then one ring of the doorbell for all threads
 //! ```
-//! A batch of notices is returned empty and filled again, and there are only [`BATCHES`] per thread: while the
-//! application has all of them, the thread doesn't read from its sockets. So a slow application slows its clients
-//! down and doesn't fill memory.
+//! A batch of notices is returned empty and filled again, and there are only [`BATCHES`] per thread: while
+//! the application has all of them, the thread doesn't read from its sockets. So a slow application slows its
+//! clients down and doesn't fill memory.
 //!
 //! The two sides share only:
 //!
@@ -25,8 +25,8 @@
 //! | [`Admission`] | each thread at accept and close | the same; the accepting thread |
 //! | [`Facts`] | see there | both |
 //!
-//! The queues are the standard library's, which take no lock unless a thread blocks in them; here none does. The lock
-//! of the client index is not on the path of a request.
+//! The queues are the standard library's, which take no lock unless a thread blocks in them; here none does.
+//! The lock of the client index is not on the path of a request.
 
 mod client_index;
 mod command_batch;
@@ -63,10 +63,12 @@ use crate::application::Facts;
 #[cfg(doc)]
 use park::Park;
 
-/// Batches of notices of one thread. One is being filled, one is being handled, and the others are on the way.
+/// Batches of notices of one thread. One is being filled, one is being handled, and the others are on the
+/// way.
 pub const BATCHES: usize = 4;
 
-/// Starts `count` reactors, each on a thread of its own. The first accepts all connections and distributes them. `ask` is for [`Reactor::ask_unacknowledged`].
+/// Starts `count` reactors, each on a thread of its own. The first accepts all connections and distributes
+/// them. `ask` is for [`Reactor::ask_unacknowledged`].
 ///
 /// # Errors
 /// The system has no descriptors or no threads left.

@@ -72,9 +72,9 @@ impl Notices {
         std::mem::take(&mut self.large)
     }
 
-    /// Copies everything but the large pieces into the application's memory: records to the beginning of `words`,
-    /// bytes to offset `at` of `memory`. Offsets in the records are changed accordingly, and `thread` is added to
-    /// the slots. False when there isn't room for all of it.
+    /// Copies everything but the large pieces into the application's memory: records to the beginning of
+    /// `words`, bytes to offset `at` of `memory`. Offsets in the records are changed accordingly, and
+    /// `thread` is added to the slots. False when there isn't room for all of it.
     pub fn copy_to(&self, words: &mut [u32], memory: &mut [u8], at: usize, thread: u32) -> bool {
         let Some(place) = memory.get_mut(at..at + self.used) else { return false };
         place.copy_from_slice(self.bytes());

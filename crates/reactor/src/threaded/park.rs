@@ -1,4 +1,5 @@
-//! Whether a thread sleeps: it is woken only then, because the system call is the most expensive part of a message.
+//! Whether a thread sleeps: it is woken only then, because the system call is the most expensive part of a
+//! message.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU8, fence};
@@ -12,9 +13,9 @@ const PARKED_WITHOUT_BATCH: u8 = 2;
 
 /// The state of one thread.
 ///
-/// The thread first announces that it will sleep and then looks for messages once more; a sender first puts its
-/// message into the queue and then reads this state. A fence stands between the two steps on either side, so at
-/// least one of them sees what the other has done.
+/// The thread first announces that it will sleep and then looks for messages once more; a sender first puts
+/// its message into the queue and then reads this state. A fence stands between the two steps on either side,
+/// so at least one of them sees what the other has done.
 #[derive(Debug)]
 pub(super) struct Park(AtomicU8);
 
@@ -23,8 +24,8 @@ impl Park {
         Park(AtomicU8::new(AWAKE))
     }
 
-    /// The thread is about to sleep. It must look for messages once more before it does, and without a batch for an
-    /// empty one.
+    /// The thread is about to sleep. It must look for messages once more before it does, and without a batch
+    /// for an empty one.
     pub(super) fn announce(&self, has_batch: bool) {
         self.0.store(if has_batch { PARKED } else { PARKED_WITHOUT_BATCH }, Relaxed);
         fence(SeqCst);

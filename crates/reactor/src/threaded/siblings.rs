@@ -35,8 +35,8 @@ impl ThreadSiblings {
 }
 
 impl Siblings for ThreadSiblings {
-    /// The connection goes to the thread with the fewest; when the server is full to one of those with the most,
-    /// where an idle connection is most likely found.
+    /// The connection goes to the thread with the fewest; when the server is full to one of those with the
+    /// most, where an idle connection is most likely found.
     fn place(&mut self, accepted: Accepted, is_full: bool) -> Option<Accepted> {
         let count = self.loads.len();
         let mut turns = (0..count).map(|turn| (self.next + turn) % count);

@@ -67,8 +67,8 @@ impl IoThread {
         Ok(())
     }
 
-    /// How long the coming turn may sleep. Without a batch the sockets aren't read, and the thread sleeps until the
-    /// next deadline, a message or an emptied batch.
+    /// How long the coming turn may sleep. Without a batch the sockets aren't read, and the thread sleeps
+    /// until the next deadline, a message or an emptied batch.
     fn wait(&mut self, batch: &mut Option<Box<Notices>>) -> Result<Option<Duration>, Ended> {
         if batch.is_some() && self.reactor.has_work() {
             return Ok(Some(Duration::ZERO));
@@ -97,8 +97,8 @@ impl IoThread {
             });
         };
         let mut batch = notices.batch();
-        // After an error of the poller the thread continues: connections are served at the next readiness or their
-        // deadline.
+        // After an error of the poller the thread continues: connections are served at the next readiness or
+        // their deadline.
         self.guarded(|reactor| {
             let _ = reactor.turn(&mut batch, wait);
         });

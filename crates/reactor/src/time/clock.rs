@@ -6,8 +6,8 @@ use protocol::Timestamp;
 
 /// A monotonic clock with a known offset to Unix time.
 ///
-/// The offset is taken once: a wall clock that is set moves no deadline, and the Unix time shown for a deadline
-/// never changes.
+/// The offset is taken once: a wall clock that is set moves no deadline, and the Unix time shown for a
+/// deadline never changes.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     zero: Instant,

@@ -1,9 +1,9 @@
 //! A coarse queue of deadlines: a wheel of 100 ms ticks.
 //!
-//! A client has one entry, at the tick for which it was last armed. Activity only writes the new deadline into the
-//! client; when the old tick is due the reactor reads the deadline and arms the client again. So a busy
-//! connection costs the wheel nothing, and an outdated entry (its client is closed, or was armed for an earlier
-//! tick since) is recognised by its tick and dropped.
+//! A client has one entry, at the tick for which it was last armed. Activity only writes the new deadline
+//! into the client; when the old tick is due the reactor reads the deadline and arms the client again. So a
+//! busy connection costs the wheel nothing, and an outdated entry (its client is closed, or was armed for an
+//! earlier tick since) is recognised by its tick and dropped.
 
 use protocol::Timestamp;
 

@@ -6,8 +6,9 @@ use super::Stale;
 use crate::client::When;
 use crate::reactor::Reactor;
 
-/// Clients that may wait for the flush together. When an event is written to thousands of them, the state of the
-/// first is no longer in the CPU's cache when the last is written, and each would need an output buffer of its own.
+/// Clients that may wait for the flush together. When an event is written to thousands of them, the state of
+/// the first is no longer in the CPU's cache when the last is written, and each would need an output buffer
+/// of its own.
 const FLUSHED_TOGETHER: usize = 64;
 
 impl Reactor {
@@ -35,14 +36,14 @@ impl Reactor {
         self.notify_when(slot, request_id, When::Written);
     }
 
-    /// `Drained` follows once all bytes written to the streamed answer so far are sent. The notice carries `mark`, or
-    /// that of a later call.
+    /// `Drained` follows once all bytes written to the streamed answer so far are sent. The notice carries
+    /// `mark`, or that of a later call.
     pub fn notify_drained(&mut self, slot: u32, request_id: RequestId, mark: u32) {
         self.notify_with_mark(slot, request_id, When::Drained, Some(mark));
     }
 
-    /// Sends more of a streamed answer. Returns how many bytes are unsent on this connection; above the high-water
-    /// mark the writer should pause until `Drained`.
+    /// Sends more of a streamed answer. Returns how many bytes are unsent on this connection; above the
+    /// high-water mark the writer should pause until `Drained`.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more.

@@ -7,10 +7,10 @@ use crate::client::RecvBuffer;
 use crate::reactor::Reactor;
 
 impl Reactor {
-    /// Asks for more of a request's body; with `is_whole` for all of it, and then a body that declares more than its
-    /// limit isn't begun. `BodyReady` follows when bytes have arrived, to be answered by [`Reactor::receive_body`].
-    /// Or `BodyLimit`, after which more is still asked for; or `BodyFailed` or `Aborted`; or the last `Body`, when
-    /// nothing was left.
+    /// Asks for more of a request's body; with `is_whole` for all of it, and then a body that declares more
+    /// than its limit isn't begun. `BodyReady` follows when bytes have arrived, to be answered by
+    /// [`Reactor::receive_body`]. Or `BodyLimit`, after which more is still asked for; or `BodyFailed` or
+    /// `Aborted`; or the last `Body`, when nothing was left.
     ///
     /// # Errors
     /// [`Stale`] when the body can't be received any more.
@@ -24,7 +24,8 @@ impl Reactor {
     }
 
     /// The same with a buffer of 1 to 2^32 - 1 bytes. `Body` follows as soon as bytes have arrived or, with
-    /// `is_whole`, when the buffer is full; the last one is flagged. At most one buffer can be provided for a body.
+    /// `is_whole`, when the buffer is full; the last one is flagged. At most one buffer can be provided for a
+    /// body.
     ///
     /// # Errors
     /// [`Stale`] when the body can't be received any more.
@@ -45,8 +46,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Stops asking for a request's body until it is asked for again. Meanwhile its client has no deadline for it,
-    /// and its departure is noticed. A buffer that was provided is returned when it is due.
+    /// Stops asking for a request's body until it is asked for again. Meanwhile its client has no deadline
+    /// for it, and its departure is noticed. A buffer that was provided is returned when it is due.
     ///
     /// # Errors
     /// [`Stale`] when the client is closed.

@@ -6,8 +6,8 @@ use crate::application::{Facts, HeadBlock};
 use crate::reactor::Reactor;
 
 impl Reactor {
-    /// The facts of the client that sent the request with this head block, marked as watched. For a closed client
-    /// they are made from the block.
+    /// The facts of the client that sent the request with this head block, marked as watched. For a closed
+    /// client they are made from the block.
     pub fn watch(&mut self, slot: u32, head: &HeadBlock<'_>) -> Arc<Facts> {
         let id = head.client_id();
         match self.watch_accepted(slot, id) {
@@ -24,8 +24,8 @@ impl Reactor {
         Some(client.facts.clone())
     }
 
-    /// Closes a client. True when this call closed it. Bytes that were written to a raw connection are offered to
-    /// the kernel once, as they would have been with a socket of the application's own.
+    /// Closes a client. True when this call closed it. Bytes that were written to a raw connection are
+    /// offered to the kernel once, as they would have been with a socket of the application's own.
     pub fn close(&mut self, slot: u32, id: u64) -> bool {
         let Some(client) = self.clients.with_id(slot, id) else { return false };
         if client.connection.is_raw() {
@@ -42,8 +42,8 @@ impl Reactor {
         }
     }
 
-    /// With true, no further requests are read from now on: the application has enough of them. Requests that have
-    /// begun, and raw connections, are read on. With false, reading resumes.
+    /// With true, no further requests are read from now on: the application has enough of them. Requests that
+    /// have begun, and raw connections, are read on. With false, reading resumes.
     pub fn pause_requests(&mut self, is_paused: bool) {
         self.pauses_requests = is_paused;
         if !is_paused {

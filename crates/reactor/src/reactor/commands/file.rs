@@ -9,8 +9,8 @@ use crate::client::FileRange;
 use crate::reactor::Reactor;
 
 impl Reactor {
-    /// Sends the next `length` bytes of a streamed answer, whose length must be declared, from byte `offset` of a
-    /// file. [`Reactor::end`] may follow at once.
+    /// Sends the next `length` bytes of a streamed answer, whose length must be declared, from byte `offset`
+    /// of a file. [`Reactor::end`] may follow at once.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more, has less than that left, or its protocol takes no files.

@@ -1,8 +1,8 @@
 //! Commands: what the application asks of the reactor, at any time between turns.
 //!
-//! A command takes effect on the connection at once and on the wire with the next flush, after which the caller
-//! asks [`Reactor::has_work`] whether a turn should follow. A command that comes too late, twice, or for an unknown
-//! request id changes nothing and returns [`Stale`].
+//! A command takes effect on the connection at once and on the wire with the next flush, after which the
+//! caller asks [`Reactor::has_work`] whether a turn should follow. A command that comes too late, twice, or
+//! for an unknown request id changes nothing and returns [`Stale`].
 
 mod answer;
 mod body;

@@ -60,8 +60,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Asks for one piece of up to `bytes` bytes of a raw connection: one `Raw` notice follows when bytes, or the
-    /// end, have arrived. 0 takes an unanswered request back: an empty `Raw` answers it.
+    /// Asks for one piece of up to `bytes` bytes of a raw connection: one `Raw` notice follows when bytes, or
+    /// the end, have arrived. 0 takes an unanswered request back: an empty `Raw` answers it.
     ///
     /// # Errors
     /// [`Stale`] when it is closed or isn't raw.
@@ -71,8 +71,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Sends on a raw connection. Returns how many bytes are unsent; above the high-water mark the writer should
-    /// pause until `RawDrained`.
+    /// Sends on a raw connection. Returns how many bytes are unsent; above the high-water mark the writer
+    /// should pause until `RawDrained`.
     ///
     /// # Errors
     /// [`Stale`] when it is closed, isn't raw, or its sending side was ended.
@@ -92,13 +92,14 @@ impl Reactor {
         Ok(unsent)
     }
 
-    /// `RawDrained` follows once all bytes written to the raw connection so far are sent. The notice carries `mark`,
-    /// or that of a later call.
+    /// `RawDrained` follows once all bytes written to the raw connection so far are sent. The notice carries
+    /// `mark`, or that of a later call.
     pub fn notify_raw_drained(&mut self, slot: u32, mark: u32) {
         self.notify_with_mark(slot, RequestId(0), When::RawDrained, Some(mark));
     }
 
-    /// Ends the sending side of a raw connection after all written bytes. `RawDrained` follows when they are sent.
+    /// Ends the sending side of a raw connection after all written bytes. `RawDrained` follows when they are
+    /// sent.
     ///
     /// # Errors
     /// [`Stale`] when it is closed or isn't raw.
@@ -129,8 +130,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// The raw connection has read the end of the peer's bytes, and HTTP hasn't: it reads the end once more, after
-    /// the bytes that were put back.
+    /// The raw connection has read the end of the peer's bytes, and HTTP hasn't: it reads the end once more,
+    /// after the bytes that were put back.
     fn repeat_end(&mut self, slot: u32) {
         if let Some(client) = self.clients.get_mut(slot)
             && client.connection.has_peer_ended()
