@@ -320,7 +320,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
     for (let done = 0; done < 2000; done += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => visit(done + index)))
     }
-    await until(() => openDescriptors() === listening && dispatcher.waiting.size === 0)
+    await until(() => openDescriptors() === listening && dispatcher.pending.size === 0)
     dispatcher.engine.stopGracefully()
     await idle
     dispatcher.engine.dispose()

@@ -6,6 +6,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { Client, setActiveDriver } from '../connection/client.ts'
 import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
+import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientDeadlines } from '../connection/client-deadlines.ts'
 import { Http1Driver } from '../connection/driver-kinds.ts'
 import { checkDriver, isStreamDriver } from './driver.ts'
@@ -28,8 +29,7 @@ export interface SelectorOwner extends ClientOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
   readonly rawConnections: RawConnections
-  /** The close of the client is announced to it from now on. */
-  adopt(client: Client): void
+  readonly clients: ClientRegistry
 }
 
 /** What decides over them. */
@@ -64,7 +64,7 @@ export class DriverSelector implements DriverHost {
     try {
       const client = this.#createClient(socket)
       if (client === null) return socket.close()
-      this.#host.adopt(client)
+      this.#host.clients.adopt(client)
       this.#select(client, slot)
     } catch (exception) {
       this.logger.critical(`client ${id} got no driver`, { exception })

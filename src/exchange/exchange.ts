@@ -12,6 +12,7 @@ import type { BodyTransport } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { BodySource } from '../body/request-body.ts'
 import type { RequestSource } from '../message/request.ts'
+import type { ClientRegistry } from '../connection/client-registry.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
@@ -31,10 +32,9 @@ export interface ExchangeOwner {
   readonly methods: readonly string[]
   readonly options: Options
   readonly logger: Logger
-  readonly waiting: PendingExchanges
+  readonly pending: PendingExchanges
   readonly open: OpenExchanges
-  /** The client of an exchange: the same object until the connection closes. */
-  clientOf(exchange: Exchange): Client
+  readonly clients: ClientRegistry
 }
 
 /** A streamed answer, as far as notices concern it. */
@@ -63,7 +63,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   openAt = -1
   /** Its body is larger than the limit, by the head's own word. */
   isOverLimit = false
-  readonly #dispatcher: ExchangeOwner
+  readonly #owner: ExchangeOwner
   readonly #method: number
   readonly #flags: number
   #slab: Buffer
@@ -73,7 +73,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   #state: ExchangeState | null = null
 
   constructor(
-    dispatcher: ExchangeOwner,
+    owner: ExchangeOwner,
     slab: Buffer,
     head: number,
     slot: number,
@@ -81,7 +81,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     method: number,
     flags: number,
   ) {
-    this.#dispatcher = dispatcher
+    this.#owner = owner
     this.#slab = slab
     this.#head = head
     this.slot = slot
@@ -92,7 +92,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
 
   markAnswered(): void {
     this.isAnswered = true
-    if (this.openAt >= 0) this.#dispatcher.open.delete(this)
+    if (this.openAt >= 0) this.#owner.open.delete(this)
   }
 
   /** The head lies in memory of its own. */
@@ -117,37 +117,37 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   leaveSlab(slab: Buffer): void {
     if (this.#slab !== slab) return
     if (this.#bodyLength >= 0) this.whole()
-    this.moveHead(this.#dispatcher.hot.copyHead(this.#slab, this.#head))
+    this.moveHead(this.#owner.hot.copyHead(this.#slab, this.#head))
   }
 
   client(): Client {
     const state = this.#ownState()
-    return (state.client ??= this.#dispatcher.clientOf(this))
+    return (state.client ??= this.#owner.clients.of(this.clientId(), this))
   }
 
   clientId(): number {
-    return this.#dispatcher.hot.clientId(this.#slab, this.#head)
+    return this.#owner.hot.clientId(this.#slab, this.#head)
   }
 
   openFacts(): ClientFacts {
-    return this.#dispatcher.engine.openClient(this.slot, this.#slab, this.#head)
+    return this.#owner.engine.openClient(this.slot, this.#slab, this.#head)
   }
 
   header(name: string): string | null {
-    const { hot, fieldNumbers } = this.#dispatcher
+    const { hot, fieldNumbers } = this.#owner
     return hot.header(this.#slab, this.#head, fieldNumbers.of(name))
   }
 
   fields(): Fields {
-    return Fields.fromBlock(this.#dispatcher.hot.headerBlock(this.#slab, this.#head))
+    return Fields.fromBlock(this.#owner.hot.headerBlock(this.#slab, this.#head))
   }
 
   target(): string {
-    return this.#dispatcher.hot.target(this.#slab, this.#head)
+    return this.#owner.hot.target(this.#slab, this.#head)
   }
 
   method(): string {
-    return this.#dispatcher.methods[this.#method] ?? ''
+    return this.#owner.methods[this.#method] ?? ''
   }
 
   version(): string {
@@ -210,15 +210,15 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   awaitBytes(isWhole: boolean): boolean {
-    return this.#waitIf(this.#dispatcher.hot.awaitBody(this.slot, this.requestId, isWhole ? 1 : 0) === 0)
+    return this.#waitIf(this.#owner.hot.awaitBody(this.slot, this.requestId, isWhole ? 1 : 0) === 0)
   }
 
   receive(memory: Buffer, isWhole: boolean): boolean {
-    return this.#waitIf(this.#dispatcher.hot.receiveBody(this.slot, this.requestId, memory, isWhole ? 1 : 0) === 0)
+    return this.#waitIf(this.#owner.hot.receiveBody(this.slot, this.requestId, memory, isWhole ? 1 : 0) === 0)
   }
 
   release(): void {
-    this.#dispatcher.hot.releaseBody(this.slot, this.requestId)
+    this.#owner.hot.releaseBody(this.slot, this.requestId)
   }
 
   #waitIf(isTaken: boolean): boolean {
@@ -227,11 +227,11 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   raiseLimit(limit: number): void {
-    this.#dispatcher.hot.raiseBodyLimit(this.slot, this.requestId, limit)
+    this.#owner.hot.raiseBodyLimit(this.slot, this.requestId, limit)
   }
 
   setRate(timeout: number | null, minimumRate: number | null): void {
-    this.#dispatcher.hot.setBodyRate(this.slot, this.requestId, timeout, minimumRate)
+    this.#owner.hot.setBodyRate(this.slot, this.requestId, timeout, minimumRate)
   }
 
   onDropped(callback: () => void): void {
@@ -242,7 +242,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   report(error: unknown): void {
-    this.#dispatcher.logger.error('a close hook of a request body failed', { exception: error })
+    this.#owner.logger.error('a close hook of a request body failed', { exception: error })
   }
 
   gone(): ClientException {
@@ -279,7 +279,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     if (state.isExpired) state.controller.abort()
     if (this.isAnswered || state.isExpired) return state.controller.signal
     const status = this.client().getStatus()
-    const isPatient = this.#dispatcher.options.get('allowHalfClose')
+    const isPatient = this.#owner.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
     else this.#wait()
     return state.controller.signal
@@ -305,7 +305,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   inform(status: number, lines: string): void {
-    this.#dispatcher.hot.inform(this.slot, this.requestId, status, lines)
+    this.#owner.hot.inform(this.slot, this.requestId, status, lines)
   }
 
   /** The answer is given; `onWritten` is to be called when it is on its way. */
@@ -314,7 +314,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     state.incoming?.onAnswered()
     state.dropped?.()
     if (onWritten === null) {
-      this.#dispatcher.waiting.delete(this.requestId)
+      this.#owner.pending.delete(this.requestId)
     } else {
       state.written = onWritten
       this.#wait()
@@ -326,7 +326,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     this.#ownState().stream = stream
     if (stream !== null) this.#wait()
     else if (this.#state?.incoming === null && this.#state.controller === null && this.#state.dropped === null) {
-      this.#dispatcher.waiting.delete(this.requestId)
+      this.#owner.pending.delete(this.requestId)
     }
   }
 
@@ -435,7 +435,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
 
   #wait(): void {
     this.isWaiting = true
-    this.#dispatcher.waiting.set(this.requestId, this)
+    this.#owner.pending.set(this.requestId, this)
   }
 
   #ownState(): ExchangeState {

@@ -1,8 +1,8 @@
 /**
  * Requests that wait for news of the engine, and what they hear.
  */
-import { markClosed } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
+import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
@@ -40,14 +40,16 @@ export interface NoticeListener {
 /** A server's, by request id. */
 export class PendingExchanges extends Map<number, NoticeListener> {
   readonly #hot: HotFunctions
+  readonly #clients: ClientRegistry
 
-  constructor(hot: HotFunctions) {
+  constructor(hot: HotFunctions, clients: ClientRegistry) {
     super()
     this.#hot = hot
+    this.#clients = clients
   }
 
   /** Passes on what the record at `at` says of a request, if it waits for something. */
-  tell(requestId: number, kind: number, words: Uint32Array, at: number): void {
+  notify(requestId: number, kind: number, words: Uint32Array, at: number): void {
     const waiting = this.get(requestId)
     if (waiting === undefined) return
     switch (kind & 0xff) {
@@ -69,9 +71,8 @@ export class PendingExchanges extends Map<number, NoticeListener> {
         return waiting.onFileFailed()
       case Notice.Aborted: {
         this.delete(requestId)
-        // Whoever hears of it sees a closed client whose hooks have run.
         const client = waiting.client()
-        markClosed(client)
+        this.#clients.aborted(client)
         waiting.onFailure(goneError(client))
         return waiting.onGone()
       }

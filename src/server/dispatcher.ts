@@ -9,8 +9,8 @@ import { AsyncResource } from '../core/builtin.ts'
 import { FieldNumbers } from '../exchange/field-numbers.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
-import { createClient, markClosed, markHalfClosed } from '../connection/client.ts'
-import type { Client, ClientOwner } from '../connection/client.ts'
+import type { ClientOwner } from '../connection/client.ts'
+import { ClientRegistry } from '../connection/client-registry.ts'
 import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -76,8 +76,8 @@ export class Dispatcher implements ClientOwner {
   readonly options: Options
   readonly logger: Logger
   readonly methods: readonly string[]
-  /** By request id: requests that wait for something. */
-  readonly waiting: PendingExchanges
+  readonly pending: PendingExchanges
+  readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly #running: RunningHandlers
@@ -89,8 +89,6 @@ export class Dispatcher implements ClientOwner {
   /** By method number: what becomes of a request with it. */
   readonly #allowed: Uint8Array
   readonly #allow: string
-  /** By id: clients that somebody asked for. */
-  readonly #clients = new Map<number, Client>()
   readonly #run: (request: Request, exchange: Exchange) => void
   /** Only where handlers have a time limit. */
   readonly #timeout: HandlerTimeout | null
@@ -111,7 +109,8 @@ export class Dispatcher implements ClientOwner {
     // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
-    this.waiting = new PendingExchanges(this.hot)
+    this.clients = new ClientRegistry(this)
+    this.pending = new PendingExchanges(this.hot, this.clients)
     this.#running = new RunningHandlers(this.options.get('requestLimit'), (isHeld) => this.engine.holdRequests(isHeld))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
@@ -345,7 +344,7 @@ export class Dispatcher implements ClientOwner {
   close(): void {
     this.#timeout?.close()
     this.#selector?.close()
-    this.waiting.close()
+    this.pending.close()
   }
 
   /** A line in the log about one request. */
@@ -419,14 +418,10 @@ export class Dispatcher implements ClientOwner {
     const id = words[at + 2]! + words[at + 3]! * HIGH
     switch (kind & 0xff) {
       case Notice.Closed:
-      case Notice.PeerHalfClosed: {
-        const client = this.#clients.get(id)
-        if (client === undefined) return
-        if ((kind & 0xff) === Notice.PeerHalfClosed) return markHalfClosed(client)
-        this.#clients.delete(id)
-        if (this.#logsRequests) this.logger.debug(`client ${id} has closed`)
-        return markClosed(client)
-      }
+        if (this.clients.closed(id) && this.#logsRequests) this.logger.debug(`client ${id} has closed`)
+        return
+      case Notice.PeerHalfClosed:
+        return this.clients.halfClosed(id)
       case Notice.Raw:
         return this.rawConnections.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
       case Notice.RawDrained:
@@ -440,7 +435,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Denied:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
-    this.waiting.tell(id, kind, words, at)
+    this.pending.notify(id, kind, words, at)
   }
 
   /** A copy of the bytes that came with a notice. */
@@ -453,19 +448,5 @@ export class Dispatcher implements ClientOwner {
   #changeSlab(slab: Buffer): void {
     if (this.#slab !== null) this.open.leave(this.#slab)
     this.#slab = slab
-  }
-
-  /** The client behind an exchange; the same object until its close was announced. */
-  clientOf(exchange: Exchange): Client {
-    const known = this.#clients.get(exchange.clientId())
-    if (known !== undefined) return known
-    const client = createClient(exchange.openFacts(), this)
-    this.adopt(client)
-    return client
-  }
-
-  /** Tells a client of its close. */
-  adopt(client: Client): void {
-    if (!client.isClosed()) this.#clients.set(client.getId(), client)
   }
 }
