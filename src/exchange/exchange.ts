@@ -3,25 +3,21 @@
  */
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import type { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
 import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
-import { IncomingBody, trailersOf } from '../body/incoming-body.ts'
-import type { BodyTransport } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
-import type { BodySource } from '../body/request-body.ts'
 import type { RequestSource } from '../message/request.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
-import type { OpenExchanges } from './open-exchanges.ts'
+import type { OpenExchanges, SlabUser } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
-import { goneError } from './pending-exchanges.ts'
-import type { NoticeListener, PendingExchanges } from './pending-exchanges.ts'
-
-const BYTE_ORDER_MARK = 0xfeff
+import type { BodyListener, NoticeListener, PendingExchanges } from './pending-exchanges.ts'
+import { RequestBodySource } from './request-body-source.ts'
+import type { BodyExchange } from './request-body-source.ts'
 
 /** What an exchange needs of its server. */
 export interface ExchangeOwner {
@@ -52,11 +48,11 @@ export interface AnswerStream {
 }
 
 /** A request and its answer. */
-export class Exchange implements RequestSource, BodySource, BodyTransport, NoticeListener {
+export class Exchange implements RequestSource, NoticeListener, BodyExchange, SlabUser {
   readonly slot: number
   readonly requestId: number
-  /** Somebody waits for something: it stands in the dispatcher's map. */
-  isWaiting = false
+  /** Its notices are delivered, or were once. */
+  isListening = false
   /** The engine has its answer. */
   isAnswered = false
   /** Its place among the open ones of the present slab; -1 when it isn't there. */
@@ -68,8 +64,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   readonly #flags: number
   #slab: Buffer
   #head: number
-  #bodyAt = 0
-  #bodyLength = -1
+  #body: RequestBodySource | null = null
   #state: ExchangeState | null = null
 
   constructor(
@@ -101,22 +96,19 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     this.#head = 0
   }
 
-  /** The whole body lies in the slab. */
+  /** The whole body lies where the head does. */
   setPlace(at: number, length: number): void {
-    this.#bodyAt = at
-    this.#bodyLength = length
+    this.#ownBody().setPlace(this.#slab, at, length)
   }
 
   /** The whole body, in memory of its own. */
   setWhole(bytes: Buffer): void {
-    this.#bodyLength = bytes.length
-    this.#ownState().whole = bytes
+    this.#ownBody().setWhole(bytes)
   }
 
-  /** The slab is used up: what lies in it is copied out. */
   leaveSlab(slab: Buffer): void {
     if (this.#slab !== slab) return
-    if (this.#bodyLength >= 0) this.whole()
+    this.#body?.leaveSlab()
     this.moveHead(this.#owner.hot.copyHead(this.#slab, this.#head))
   }
 
@@ -160,117 +152,24 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   body(): RequestBody {
-    return new RequestBody((this.#flags & Flag.Body) === 0 ? null : this)
+    return new RequestBody((this.#flags & Flag.Body) === 0 ? null : this.#ownBody())
   }
 
-  whole(): Uint8Array | null {
-    if (this.#bodyLength < 0) return null
-    const state = this.#ownState()
-    if (state.whole === null) {
-      // Small bodies come from Node's pool; what lies beside them in the slab isn't for users.
-      state.whole = Buffer.allocUnsafe(this.#bodyLength)
-      this.#slab.copy(state.whole, 0, this.#bodyAt, this.#bodyAt + this.#bodyLength)
-    }
-    return state.whole
+  #ownBody(): RequestBodySource {
+    return (this.#body ??= new RequestBodySource(this.#owner, this))
   }
 
-  text(): string | null {
-    if (this.#bodyLength < 0) return null
-    const whole = this.#state?.whole ?? null
-    const text =
-      whole === null
-        ? this.#slab.toString('utf8', this.#bodyAt, this.#bodyAt + this.#bodyLength)
-        : whole.toString('utf8')
-    return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text
+  trailers(): Trailers | null {
+    return (this.#flags & Flag.Body) === 0 ? null : this.#ownBody().trailers()
   }
 
-  read(): Promise<Uint8Array | null> {
-    return this.#incoming().read()
-  }
-
-  rest(): Promise<Uint8Array> {
-    return this.#incoming().rest()
-  }
-
-  /** Whether nobody has asked for its body, or for a higher limit. */
+  /** Whether neither bytes of its body nor a higher limit were asked for. */
   isUnread(): boolean {
-    return (this.#state?.incoming ?? null) === null
-  }
-
-  close(): void {
-    if (this.#bodyLength < 0) this.#incoming().close()
-  }
-
-  raise(limit: number): void {
-    if (this.#bodyLength < 0) this.#incoming().raise(limit)
-  }
-
-  declaredLength(): number {
-    return Number(this.header('content-length') ?? Number.NaN)
-  }
-
-  awaitBytes(isWhole: boolean): boolean {
-    return this.#waitIf(this.#owner.hot.awaitBody(this.slot, this.requestId, isWhole ? 1 : 0) === 0)
-  }
-
-  receive(memory: Buffer, isWhole: boolean): boolean {
-    return this.#waitIf(this.#owner.hot.receiveBody(this.slot, this.requestId, memory, isWhole ? 1 : 0) === 0)
-  }
-
-  release(): void {
-    this.#owner.hot.releaseBody(this.slot, this.requestId)
-  }
-
-  #waitIf(isTaken: boolean): boolean {
-    if (isTaken) this.#wait()
-    return isTaken
-  }
-
-  raiseLimit(limit: number): void {
-    this.#owner.hot.raiseBodyLimit(this.slot, this.requestId, limit)
+    return this.#body === null || this.#body.isUnread()
   }
 
   setRate(timeout: number | null, minimumRate: number | null): void {
     this.#owner.hot.setBodyRate(this.slot, this.requestId, timeout, minimumRate)
-  }
-
-  onDropped(callback: () => void): void {
-    const state = this.#ownState()
-    if (this.isAnswered || this.client().isClosed()) return callback()
-    state.dropped = callback
-    this.#wait()
-  }
-
-  report(error: unknown): void {
-    this.#owner.logger.error('a close hook of a request body failed', { exception: error })
-  }
-
-  gone(): ClientException {
-    return goneError(this.client())
-  }
-
-  limitHit(): ClientException {
-    return new ClientException(this.client(), 'the body is larger than its limit', 413)
-  }
-
-  outOfMemory(): ClientException {
-    return new ClientException(this.client(), 'the body is larger than there is memory for', 413)
-  }
-
-  trailers(): Trailers | null {
-    if ((this.#flags & Flag.Body) === 0) return null
-    // A body that came together with its head has none.
-    if (this.#bodyLength >= 0) return trailersOf({}, null)
-    const incoming = this.#incoming()
-    if (this.isAnswered) incoming.onAnswered()
-    else if (this.client().isClosed()) incoming.onFailure(this.gone())
-    else this.#wait()
-    return incoming.trailers(this.header('trailer'))
-  }
-
-  #incoming(): IncomingBody {
-    const state = this.#ownState()
-    return (state.incoming ??= new IncomingBody(this))
   }
 
   signal(): AbortSignal {
@@ -281,7 +180,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     const status = this.client().getStatus()
     const isPatient = this.#owner.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
-    else this.#wait()
+    else this.listen()
     return state.controller.signal
   }
 
@@ -310,22 +209,20 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
 
   /** The answer is given; `onWritten` is to be called when it is on its way. */
   settle(onWritten: (() => void) | null): void {
-    const state = this.#ownState()
-    state.incoming?.onAnswered()
-    state.dropped?.()
+    this.#body?.onAnswered()
     if (onWritten === null) {
       this.#owner.pending.delete(this.requestId)
     } else {
-      state.written = onWritten
-      this.#wait()
+      this.#ownState().written = onWritten
+      this.listen()
     }
   }
 
   /** The answer is given by and by; null: it won't be. */
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
-    if (stream !== null) this.#wait()
-    else if (this.#state?.incoming === null && this.#state.controller === null && this.#state.dropped === null) {
+    if (stream !== null) this.listen()
+    else if (this.#body?.isListening() !== true && this.#state?.controller === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -339,12 +236,12 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
 
   /** Whether there is a body that didn't come with its head. */
   hasIncomingBody(): boolean {
-    return (this.#flags & Flag.Body) !== 0 && this.#bodyLength < 0
+    return (this.#flags & Flag.Body) !== 0 && this.#ownBody().isArriving()
   }
 
   /** Reads what is left of the body and drops it. */
   drain(): Promise<void> {
-    return this.#incoming().drain()
+    return this.#ownBody().drain()
   }
 
   /** The head takes memory of its own, so that it may be kept for long. */
@@ -362,21 +259,12 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     this.#state?.upgraded?.()
   }
 
-  onBody(count: number, isLast: boolean, trailers: string | null): void {
-    this.#state?.incoming?.onPiece(count, isLast, trailers)
-  }
-
-  onBodyReady(count: number): void {
-    this.#state?.incoming?.onReady(count)
-  }
-
-  onBodyLimit(raises: number): void {
-    this.#state?.incoming?.onLimit(raises)
+  incoming(): BodyListener | null {
+    return this.#body?.incoming() ?? null
   }
 
   onFailure(error: ClientException): void {
-    this.#state?.incoming?.onFailure(error)
-    this.#state?.dropped?.()
+    this.#body?.onFailure(error)
   }
 
   onFileFailed(): void {
@@ -408,8 +296,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   onLate(): void {
-    this.#state?.incoming?.onAnswered()
-    this.#state?.dropped?.()
+    this.#body?.onAnswered()
     this.#endAll()
   }
 
@@ -433,8 +320,8 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
     return !this.isAnswered && !this.client().isClosed()
   }
 
-  #wait(): void {
-    this.isWaiting = true
+  listen(): void {
+    this.isListening = true
     this.#owner.pending.set(this.requestId, this)
   }
 
@@ -446,10 +333,6 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
 /** What few requests need. */
 class ExchangeState {
   client: Client | null = null
-  whole: Buffer | null = null
-  incoming: IncomingBody | null = null
-  /** To be called when the body isn't to be had any more. */
-  dropped: (() => void) | null = null
   stream: AnswerStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null

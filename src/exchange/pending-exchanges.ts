@@ -7,16 +7,22 @@ import { ClientException } from '../connection/client-exception.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 
-/** What waits for news of one request. */
+/** Takes the arriving body of one request. */
+export interface BodyListener {
+  /** So many bytes are in the memory that was provided; behind the last there may be trailers, as `name\nvalue\n…`. */
+  onPiece(count: number, isLast: boolean, trailers: string | null): void
+  /** About so many bytes have arrived of the body that was asked for. */
+  onReady(count: number): void
+  /** The body is larger than its limit, which had been raised so often. */
+  onLimit(raises: number): void
+}
+
+/** Takes the notices about one request. */
 export interface NoticeListener {
   /** Whose request it is. */
   client(): Client
-  /** So many bytes have come into the memory lent for the body; behind the last there may be trailers, as `name\nvalue\n…`. */
-  onBody(count: number, isLast: boolean, trailers: string | null): void
-  /** About so many bytes have come of the body that was asked for. */
-  onBodyReady(count: number): void
-  /** The body is larger than its limit, which had been raised so often. */
-  onBodyLimit(raises: number): void
+  /** What takes the arriving body; null when nothing of it was asked for. */
+  incoming(): BodyListener | null
   /** The body can't be had. */
   onFailure(error: ClientException): void
   /** All that was written of the answer has left. */
@@ -50,58 +56,58 @@ export class PendingExchanges extends Map<number, NoticeListener> {
 
   /** Passes on what the record at `at` says of a request, if it waits for something. */
   notify(requestId: number, kind: number, words: Uint32Array, at: number): void {
-    const waiting = this.get(requestId)
-    if (waiting === undefined) return
+    const listener = this.get(requestId)
+    if (listener === undefined) return
     switch (kind & 0xff) {
       case Notice.Body: {
         const flags = kind >>> 16
         const trailers = (flags & Flag.Trailers) === 0 ? null : this.#hot.takeBytes(words[at + 4]!).toString('latin1')
-        return waiting.onBody(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
+        return listener.incoming()?.onPiece(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
       }
       case Notice.BodyReady:
-        return waiting.onBodyReady(words[at + 7]!)
+        return listener.incoming()?.onReady(words[at + 7]!)
       case Notice.BodyLimit:
-        return waiting.onBodyLimit(words[at + 4]!)
+        return listener.incoming()?.onLimit(words[at + 4]!)
       case Notice.BodyFailed:
-        if (words[at + 4] === 0) return this.#bodyTooLate(requestId, waiting)
-        return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
+        if (words[at + 4] === 0) return this.#bodyTooLate(requestId, listener)
+        return listener.onFailure(new ClientException(listener.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
-        return waiting.onDrained()
+        return listener.onDrained()
       case Notice.FileFailed:
-        return waiting.onFileFailed()
+        return listener.onFileFailed()
       case Notice.Aborted: {
         this.delete(requestId)
-        const client = waiting.client()
+        const client = listener.client()
         this.#clients.aborted(client)
-        waiting.onFailure(goneError(client))
-        return waiting.onGone()
+        listener.onFailure(goneError(client))
+        return listener.onGone()
       }
       case Notice.HalfClosed:
-        return waiting.onHalfClosed()
+        return listener.onHalfClosed()
       case Notice.Written:
         this.delete(requestId)
-        return waiting.onWritten()
+        return listener.onWritten()
       case Notice.Upgraded:
         this.delete(requestId)
-        return waiting.onUpgraded()
+        return listener.onUpgraded()
       case Notice.Late:
         this.delete(requestId)
-        return waiting.onLate()
+        return listener.onLate()
     }
   }
 
   /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
-  #bodyTooLate(requestId: number, waiting: NoticeListener): void {
-    waiting.onFailure(goneError(waiting.client()))
-    if (!waiting.isPending()) this.delete(requestId)
+  #bodyTooLate(requestId: number, listener: NoticeListener): void {
+    listener.onFailure(goneError(listener.client()))
+    if (!listener.isPending()) this.delete(requestId)
   }
 
   /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
   close(): void {
-    for (const [requestId, waiting] of this) {
+    for (const [requestId, listener] of this) {
       this.delete(requestId)
-      waiting.onFailure(goneError(waiting.client()))
-      waiting.onGone()
+      listener.onFailure(goneError(listener.client()))
+      listener.onGone()
     }
   }
 }

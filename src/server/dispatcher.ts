@@ -225,7 +225,7 @@ export class Dispatcher implements ClientOwner {
     if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
-    if (exchange.isWaiting) exchange.settle(null)
+    if (exchange.isListening) exchange.settle(null)
   }
 
   /** Notes whose answer follows. */
