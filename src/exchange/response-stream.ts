@@ -1,13 +1,16 @@
 /**
- * Answers whose body is written by and by: streams, files, long content, and all that has trailers.
+ * Responses whose body is written in pieces: streams, files, long content, and all that has trailers.
  *
- *   held ── first bytes, 100 ms, or the end ──► open ── end ──► written
- *     └── the source fails: an error page        └── the source fails: the connection is cut
- *
- * The head waits for the first bytes, so that both leave in one write. Pieces shorter than
- * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. With more
- * than the high-water mark unsent the source isn't asked for more until all has left. Whatever ends an answer
- * before its source has ended cancels the source, once.
+ * ```text
+ *   answer  HELD ──► OPEN ──► FINISHED                 source  IDLE ◄──► READING
+ *             │        └────► SENDING_FILE ──► FINISHED            └──┬──┘
+ *             └──► FINISHED, with an error page                     OVER
+ * ```
+ * The head is held until the first bytes, so that both leave in one write, for 100 ms at most. Pieces shorter than
+ * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. While
+ * more than the high-water mark is unsent the source isn't asked for more. A source that fails while the head is
+ * held gives an error page, and aborts the response later. Whatever ends a response before its source has ended
+ * cancels the source, once.
  */
 import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
@@ -42,7 +45,25 @@ const UNSUPPORTED = 2
  */
 const SILENCE = 1000
 
-/** What a stream needs of its dispatcher. */
+/** What was handed to the engine: nothing yet. */
+const HELD = 0
+/** The head, and what was written since. */
+const OPEN = 1
+/** Everything: the engine sends a file, and until its last byte is sent the response can still be aborted. */
+const SENDING_FILE = 2
+/** Everything, or the response was given up: nothing more is written. */
+const FINISHED = 3
+type AnswerState = typeof HELD | typeof OPEN | typeof SENDING_FILE | typeof FINISHED
+
+/** The source has given a piece, or wasn't asked yet. */
+const IDLE = 0
+/** It was asked for a piece. */
+const READING = 1
+/** It has ended, failed or was cancelled. */
+const OVER = 2
+type SourceState = typeof IDLE | typeof READING | typeof OVER
+
+/** What a stream needs of its server. */
 export interface StreamOwner {
   readonly hot: HotFunctions
   readonly options: Options
@@ -67,21 +88,17 @@ export class ResponseStream {
   readonly #onRoom = (): void => this.#readOn()
   /** Bytes that are still to come; -1 when that isn't known. */
   #missing = -1
-  #isOpen = false
-  /** Nothing more is written. */
-  #isFinished = false
-  /** The source is asked for a piece. */
-  #isReading = false
-  #hasEnded = false
+  #answer: AnswerState = HELD
+  #reading: SourceState = IDLE
+  /** Too much is unsent, or other responses have their turn: no further piece is asked for. */
   #isBlocked = false
   /** Bytes and pieces since it last let others have their turn, and when the first piece came. */
   #sinceTurn = 0
   #turnPieces = 0
   #turnBegan = 0
   #isTickPlanned = false
+  /** The client has closed its sending side. */
   #isPeerDone = false
-  /** The engine sends the rest by itself. */
-  #isFile = false
   #timer: NodeJS.Timeout | null = null
   /** What is gathered; never text and pieces at once. */
   #text = ''
@@ -120,7 +137,7 @@ export class ResponseStream {
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
-      if (this.#isFinished) return
+      if (!this.#isWriting()) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
@@ -130,19 +147,23 @@ export class ResponseStream {
     }
   }
 
+  #isWriting(): boolean {
+    return this.#answer < SENDING_FILE
+  }
+
   /** Asks the source for a piece. Its callbacks are made once: an `await` would make some for every piece. */
   #read(): void {
-    this.#isReading = true
+    this.#reading = READING
     Promise.resolve(this.#source.next()).then(this.#onPiece, this.#onFailure)
   }
 
   #handle(item: IteratorResult<unknown>): void {
-    this.#isReading = false
-    if (this.#isFinished) return
+    if (!this.#isWriting()) return
+    this.#reading = IDLE
     this.#stopTimer()
     try {
       if (item.done === true) {
-        this.#hasEnded = true
+        this.#reading = OVER
         this.#end().catch(this.#onFailure)
         return
       }
@@ -155,7 +176,7 @@ export class ResponseStream {
   }
 
   #readOn(): void {
-    if (this.#isFinished) return
+    if (!this.#isWriting()) return
     if (this.#isPeerDone) this.#scheduleFlush()
     this.#read()
   }
@@ -168,13 +189,8 @@ export class ResponseStream {
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
     if (result === UNSUPPORTED) return false
-    if (result !== 0) this.#leave()
-    else {
-      this.#close('')
-      // Until the last byte is sent the answer can still be cut.
-      this.#isFile = true
-      this.#extras.sender = this
-    }
+    if (result === 0) this.#close('', SENDING_FILE)
+    else this.#leave()
     return true
   }
 
@@ -201,7 +217,7 @@ export class ResponseStream {
   async #takeLong(bytes: Uint8Array): Promise<void> {
     const { length } = bytes
     if (this.#missing >= 0) this.#count(length)
-    for (let at = 0; at < length && !this.#isFinished; at += WRITE_SIZE) {
+    for (let at = 0; at < length && this.#isWriting(); at += WRITE_SIZE) {
       // Between two portions the application may have transferred or shrunk its buffer.
       if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
       this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
@@ -247,7 +263,7 @@ export class ResponseStream {
 
   #writeBehind(bytes: Uint8Array): void {
     this.#flush()
-    if (!this.#isFinished) this.#write(bytes)
+    if (this.#isWriting()) this.#write(bytes)
   }
 
   #write(data: string | Uint8Array): void {
@@ -282,8 +298,8 @@ export class ResponseStream {
 
   /** Sees to it that the head has been handed over; false when nobody is there for it. */
   #open(): boolean {
-    if (this.#isOpen || this.#isFinished) return this.#isOpen
-    this.#isOpen = true
+    if (this.#answer !== HELD) return this.#answer === OPEN
+    this.#answer = OPEN
     const { trailers } = this.#extras
     let length = Number(this.#response.getHeader('content-length') ?? -1)
     let lines = ''
@@ -315,10 +331,9 @@ export class ResponseStream {
   onTick(): void {
     this.#isTickPlanned = false
     this.#turnPieces = 0
-    if (this.#isFinished) return
     if (this.#gathered > 0) this.#flush()
-    if (this.#isFinished || this.#timer !== null || !this.#isReading) return
-    if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
+    if (this.#reading !== READING || this.#timer !== null) return
+    if (this.#answer === HELD) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
   }
 
@@ -350,8 +365,7 @@ export class ResponseStream {
 
   /** The end is on its way. */
   onWritten(): void {
-    this.#extras.sender = null
-    this.#dispose()
+    this.#leave()
   }
 
   async #end(): Promise<void> {
@@ -363,68 +377,75 @@ export class ResponseStream {
     if (trailers === null) return this.#close('')
     this.#open()
     const lines = await trailerLines(trailers)
-    if (!this.#isFinished) this.#close(lines)
+    this.#close(lines)
   }
 
-  /** The answer has no body: its source is not for anybody. */
+  /** The response has no body: its source isn't read. */
   #endUnread(): void {
-    this.#stop()
-    this.#isFinished = false
+    this.#cancelSource()
     this.#close('')
   }
 
-  #close(lines: string): void {
+  #close(lines: string, state: typeof SENDING_FILE | typeof FINISHED = FINISHED): void {
     if (!this.#open()) return
-    this.#stop()
+    this.#stop(state)
     this.#exchange.endStream()
-    if (this.#owner.hot.end(this.#exchange.slot, this.#exchange.requestId, lines) !== 0) this.#dispose()
+    if (this.#owner.hot.end(this.#slot, this.#requestId, lines) !== 0) this.#leave()
   }
 
   #fail(error: unknown): void {
-    if (this.#isFinished) return
-    // A source that has failed needs no telling that nobody wants more of it.
-    this.#hasEnded ||= this.#isReading
-    // Once the source has given something there is no other answer.
+    if (!this.#isWriting()) return
+    // A source that has failed isn't cancelled.
+    if (this.#reading === READING) this.#reading = OVER
+    // Bytes that were gathered make the response begin, after which there is no error page.
     if (this.#gathered > 0) this.#flush()
-    if (this.#isFinished) return
-    this.#stop()
-    if (this.#isOpen) {
-      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
-      this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
-      this.#dispose()
-    } else {
+    if (this.#answer === HELD) {
+      this.#stop(FINISHED)
       this.#exchange.setStream(null)
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
+    } else if (this.#answer === OPEN) {
+      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
+      this.#abort()
     }
   }
 
-  /** Cuts the answer off; false when there is nothing left to cut. */
+  /** Aborts the response; false when its end was sent already. */
   cut(): boolean {
-    if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
-    if (this.#isFinished) return false
-    this.#stop()
-    this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
-    this.#dispose()
+    if (this.#answer === SENDING_FILE) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+    if (this.#answer === FINISHED) return false
+    this.#abort()
     return true
   }
 
-  #leave(): void {
-    this.#stop()
+  #abort(): void {
+    this.#stop(FINISHED)
+    this.#owner.hot.abort(this.#slot, this.#requestId)
     this.#dispose()
   }
 
-  /** Nothing more is read or written. */
-  #stop(): void {
-    if (this.#isFinished) return
-    this.#isFinished = true
-    this.#extras.sender = null
+  #leave(): void {
+    this.#stop(FINISHED)
+    this.#dispose()
+  }
+
+  /** Nothing more is read or written from here. */
+  #stop(state: typeof SENDING_FILE | typeof FINISHED): void {
+    const wasWriting = this.#isWriting()
+    this.#answer = state
+    if (state === FINISHED) this.#extras.sender = null
+    if (!wasWriting) return
     this.#stopTimer()
     this.#text = ''
     this.#pieces = []
+    this.#gathered = 0
     this.onDrained()
-    if (this.#hasEnded) return
-    this.#hasEnded = true
+    this.#cancelSource()
+  }
+
+  #cancelSource(): void {
+    if (this.#reading === OVER) return
+    this.#reading = OVER
     this.#source.cancel((error) => this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error))
   }
 
