@@ -1,5 +1,5 @@
 /**
- * One request's tie to the engine: where its head lies, what answers it, who waits for it.
+ * One request and its response on the engine: where its head lies, and where notices about it go.
  */
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
@@ -33,31 +33,31 @@ export interface ExchangeOwner {
   readonly clients: ClientRegistry
 }
 
-/** A streamed answer, as far as notices concern it. */
+/** Takes the notices about a streamed response. */
 export interface AnswerStream {
-  /** All that was written has been sent. */
+  /** Everything written so far is sent. */
   onDrained(): void
-  /** The file that fills the answer has ended early. */
+  /** The file that is the body has ended early. */
   onFileFailed(): void
   /** The client has closed its sending side. */
   onHalfClosed(): void
-  /** The connection has closed, or the answer came too late. */
+  /** The connection has closed, or the response came too late. */
   onGone(): void
-  /** The end of the answer is sent. */
+  /** The whole response is sent. */
   onWritten(): void
 }
 
-/** A request and its answer. */
+/** A request and its response. */
 export class Exchange implements RequestSource, NoticeListener, BodyExchange, SlabUser {
   readonly slot: number
   readonly requestId: number
-  /** Its notices are delivered, or were once. */
+  /** Notices about it are delivered, or were at an earlier time. */
   isListening = false
-  /** The engine has its answer. */
+  /** The engine has its response. */
   isAnswered = false
-  /** Its place among the open ones of the present slab; -1 when it isn't there. */
+  /** Its index among the open exchanges of the current slab; -1 when it isn't one of them. */
   openAt = -1
-  /** Its body is larger than the limit, by the head's own word. */
+  /** Its Content-Length is larger than the body limit. */
   isOverLimit = false
   readonly #owner: ExchangeOwner
   readonly #method: number
@@ -90,7 +90,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     if (this.openAt >= 0) this.#owner.open.delete(this)
   }
 
-  /** The head lies in memory of its own. */
+  /** The head is moved to memory of its own. */
   moveHead(block: Buffer): void {
     this.#slab = block
     this.#head = 0
@@ -163,7 +163,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return (this.#flags & Flag.Body) === 0 ? null : this.#ownBody().trailers()
   }
 
-  /** Whether neither bytes of its body nor a higher limit were asked for. */
+  /** Whether the handler has requested neither bytes of the body nor a higher limit. */
   isUnread(): boolean {
     return this.#body === null || this.#body.isUnread()
   }
@@ -184,19 +184,19 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return state.controller.signal
   }
 
-  /** The handler has had its time: its signal fires. */
+  /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
     state.isExpired = true
     state.controller?.abort()
   }
 
-  /** Whether the handler has had its time. */
+  /** Whether the handler's time is over. */
   isExpired(): boolean {
     return this.#state?.isExpired === true
   }
 
-  /** Whether something failed because the client has left, and the application asked to be told by its signal. */
+  /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
   isClientGone(error: unknown): boolean {
     const signal = this.#state?.controller?.signal
     if (signal?.aborted !== true) return false
@@ -207,7 +207,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     this.#owner.hot.inform(this.slot, this.requestId, status, lines)
   }
 
-  /** The answer is given; `onWritten` is to be called when it is on its way. */
+  /** The response is handed to the engine; `onWritten` is called when it is sent, or can't be. */
   settle(onWritten: (() => void) | null): void {
     this.#body?.onAnswered()
     if (onWritten === null) {
@@ -218,7 +218,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     }
   }
 
-  /** The answer is given by and by; null: it won't be. */
+  /** The response is streamed; null ends that. */
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
@@ -227,29 +227,29 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     }
   }
 
-  /** The end of the answer is handed over; when it is written the stream hears of it. */
+  /** The end of the response is handed to the engine; the stream is notified when it is sent. */
   endStream(): void {
     const state = this.#ownState()
     this.markAnswered()
     this.settle(() => state.stream?.onWritten())
   }
 
-  /** Whether there is a body that didn't come with its head. */
+  /** Whether there is a body that arrives after the head. */
   hasIncomingBody(): boolean {
     return (this.#flags & Flag.Body) !== 0 && this.#ownBody().isArriving()
   }
 
-  /** Reads what is left of the body and drops it. */
+  /** Reads the rest of the body and drops it. */
   drain(): Promise<void> {
     return this.#ownBody().drain()
   }
 
-  /** The head takes memory of its own, so that it may be kept for long. */
+  /** Copies the head to memory of its own: the request may live long and must not keep the slab. */
   ownHead(): void {
     this.leaveSlab(this.#slab)
   }
 
-  /** The connection is asked for: `onUpgraded` is called when it is there, `onGone` when its client leaves before. */
+  /** The connection is requested: `onUpgraded` is called when it is raw, `onGone` when the client disconnects before. */
   awaitUpgrade(onUpgraded: () => void, onGone: () => void): void {
     this.settle(onGone)
     this.#ownState().upgraded = onUpgraded
@@ -286,7 +286,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onWritten(): void {
-    // What we had begun to send isn't sent: the engine has refused the body, which is the last answer there is.
+    // The engine has refused the body with a response of its own, in place of the one that was begun.
     if (!this.isAnswered) {
       this.markAnswered()
       this.onLate()
@@ -306,7 +306,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     this.#release()
   }
 
-  /** Nothing more comes: a body that was sent must not live as long as the request. */
+  /** No more notices come: a body that was sent must not live as long as its request. */
   #release(): void {
     if (this.#state === null) return
     this.#state.stream = null
@@ -315,7 +315,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   isPending(): boolean {
     const state = this.#state
-    // Whoever sends hears of the end, or that it came too late.
+    // A request whose response is being sent still expects `Written` or `Late`.
     if (state !== null && (state.written !== null || state.stream !== null)) return true
     return !this.isAnswered && !this.client().isClosed()
   }
@@ -330,7 +330,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 }
 
-/** What few requests need. */
+/** State that few requests need. */
 class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null

@@ -1,5 +1,5 @@
 /**
- * Requests that wait for news of the engine, and what they hear.
+ * Requests that expect notices from the engine, and the delivery of these notices.
  */
 import type { Client } from '../connection/client.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
@@ -9,41 +9,41 @@ import type { HotFunctions } from '../native.ts'
 
 /** Takes the arriving body of one request. */
 export interface BodyListener {
-  /** So many bytes are in the memory that was provided; behind the last there may be trailers, as `name\nvalue\n…`. */
+  /** `count` bytes were written to the provided memory; trailers may follow the last, as `name\nvalue\n…`. */
   onPiece(count: number, isLast: boolean, trailers: string | null): void
-  /** About so many bytes have arrived of the body that was asked for. */
+  /** About `count` bytes of the awaited body have arrived. */
   onReady(count: number): void
-  /** The body is larger than its limit, which had been raised so often. */
+  /** The body is larger than its limit, which was raised `raises` times before. */
   onLimit(raises: number): void
 }
 
 /** Takes the notices about one request. */
 export interface NoticeListener {
-  /** Whose request it is. */
+  /** The client of the request. */
   client(): Client
-  /** What takes the arriving body; null when nothing of it was asked for. */
+  /** What takes the arriving body; null when the body isn't read. */
   incoming(): BodyListener | null
-  /** The body can't be had. */
+  /** No more of the body can be read. */
   onFailure(error: ClientException): void
-  /** All that was written of the answer has left. */
+  /** Everything written so far of the response is sent. */
   onDrained(): void
-  /** The file that the answer was to be filled with has shrunk. */
+  /** The file that is the body of the response has ended early. */
   onFileFailed(): void
   /** The client has closed its sending side. */
   onHalfClosed(): void
-  /** The client has left. */
+  /** The client has disconnected. */
   onGone(): void
-  /** The answer is written. */
+  /** The response is sent. */
   onWritten(): void
-  /** The connection is the application's. */
+  /** The connection is raw: its bytes belong to the application. */
   onUpgraded(): void
-  /** The answer came too late. */
+  /** The response came too late. */
   onLate(): void
-  /** Whether anything is still to be heard of its request. */
+  /** Whether further notices about the request are expected. */
   isPending(): boolean
 }
 
-/** A server's, by request id. */
+/** The pending requests of a server, by request id. */
 export class PendingExchanges extends Map<number, NoticeListener> {
   readonly #hot: HotFunctions
   readonly #clients: ClientRegistry
@@ -54,7 +54,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
     this.#clients = clients
   }
 
-  /** Passes on what the record at `at` says of a request, if it waits for something. */
+  /** Delivers the notice in the record at `at`, if its request expects any. */
   notify(requestId: number, kind: number, words: Uint32Array, at: number): void {
     const listener = this.get(requestId)
     if (listener === undefined) return
@@ -96,13 +96,13 @@ export class PendingExchanges extends Map<number, NoticeListener> {
     }
   }
 
-  /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
+  /** The body was requested too late. An engine on an I/O thread reports that by a notice. */
   #bodyTooLate(requestId: number, listener: NoticeListener): void {
     listener.onFailure(goneError(listener.client()))
     if (!listener.isPending()) this.delete(requestId)
   }
 
-  /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
+  /** The engine is closed: requests that still expect notices fail, since their commands came too late. */
   close(): void {
     for (const [requestId, listener] of this) {
       this.delete(requestId)
@@ -112,7 +112,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
   }
 }
 
-/** Why a body can't be had: its client has gone, or what it sent was refused. */
+/** Why a body can't be read: the client has disconnected, or the body was refused. */
 export function goneError(client: Client): ClientException {
   return client.isClosed()
     ? new ClientException(client, 'the client disconnected', 408)

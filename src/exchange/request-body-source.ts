@@ -31,15 +31,15 @@ export interface BodyExchange {
   readonly isAnswered: boolean
   client(): Client
   header(name: string): string | null
-  /** Has the notices of the request delivered. */
+  /** Registers the request for notices. */
   listen(): void
 }
 
-/** One body. */
+/** The body of one request. */
 export class RequestBodySource implements BodySource, BodyTransport {
   readonly #owner: BodyOwner
   readonly #exchange: BodyExchange
-  /** Where a body that came with its head lies, until it is copied out. */
+  /** The slab with a body that came with its head, until the body is copied out. */
   #slab: Buffer | null = null
   #at = 0
   /** Length of a body that came with its head; -1 for one that is still arriving. */
@@ -72,12 +72,12 @@ export class RequestBodySource implements BodySource, BodyTransport {
     this.whole()
   }
 
-  /** Whether the body didn't come with its head. */
+  /** Whether the body arrives after its head. */
   isArriving(): boolean {
     return this.#length < 0
   }
 
-  /** Whether neither bytes nor a higher limit were asked for. */
+  /** Whether the handler has requested neither bytes nor a higher limit. */
   isUnread(): boolean {
     return this.#incoming === null
   }
@@ -87,7 +87,7 @@ export class RequestBodySource implements BodySource, BodyTransport {
     return this.#incoming !== null || this.#onDropped !== null
   }
 
-  /** What takes the notices about arriving bytes; null before the first is asked for. */
+  /** What takes the notices about arriving bytes; null before the first read. */
   incoming(): IncomingBody | null {
     return this.#incoming
   }
@@ -103,7 +103,7 @@ export class RequestBodySource implements BodySource, BodyTransport {
   whole(): Uint8Array | null {
     if (this.#length < 0) return null
     if (this.#whole === null) {
-      // Small buffers come from Node's pool: what lies beside the body in the slab isn't for the application.
+      // A copy: a view of the slab would show the application the bytes of other requests.
       this.#whole = Buffer.allocUnsafe(this.#length)
       this.#slab!.copy(this.#whole, 0, this.#at, this.#at + this.#length)
       this.#slab = null

@@ -1,5 +1,5 @@
 /**
- * Responses whose body is written in pieces: streams, files, long content, and all that has trailers.
+ * Responses whose body is written in pieces: streams, files, long content, and responses with trailers.
  *
  * ```text
  *   answer  HELD ──► OPEN ──► FINISHED                 source  IDLE ◄──► READING
@@ -27,21 +27,21 @@ import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { trailerLines } from '../http/trailers.ts'
 
-/** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
+/** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
-/** Long pieces are handed to the engine in portions of this size, in bytes. */
+/** Long pieces are written in portions of this many bytes. */
 const WRITE_SIZE = 256 * 1024
-/** Bytes that one answer may write before others have their turn. */
+/** Bytes that one response may write before it yields to the event loop. */
 const TURN = 1024 * 1024
-/** How long an answer keeps the event loop, with a source that takes its time and never pauses, in milliseconds. */
+/** Milliseconds after which a response yields to the event loop, although its source never pauses. */
 const TURN_TIME = 100
-/** How long the head waits for the first bytes, in milliseconds. */
+/** Milliseconds that the head is held for the first bytes. */
 const HEAD_WAIT = 100
-/** What the engine says where the system has no way to send files, or no descriptor left for one. */
+/** `sendFile`: the system can't send files, or has no descriptor left. */
 const UNSUPPORTED = 2
 /**
- * How long a silent source is kept for a client that has closed its sending side, in milliseconds. Most of
- * them have left, and only a write would tell.
+ * Milliseconds that a silent source is kept after the client has closed its sending side. Most such clients have
+ * disconnected, which only a write would show.
  */
 const SILENCE = 1000
 
@@ -67,17 +67,17 @@ type SourceState = typeof IDLE | typeof READING | typeof OVER
 export interface StreamOwner {
   readonly hot: HotFunctions
   readonly options: Options
-  /** Begins the answer; 1 when its request isn't open any more. */
+  /** Begins the response; 1 when its request is no longer open. */
   openStream(exchange: Exchange, response: Response, framing: Framing): number
-  /** Answers as if the handler had failed. */
+  /** Answers the request as one whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void
-  /** A line in the log. */
+  /** Logs an error about one request. */
   logFailure(message: string, request: Request, error: unknown): void
 }
 
-/** One such answer. */
+/** One streamed response. */
 export class ResponseStream {
-  // What every piece needs stands together at the front: thousands of streams don't fit into the cache.
+  // What each piece needs comes first, on few cache lines: thousands of streams are open at once.
   readonly #owner: StreamOwner
   readonly #slot: number
   readonly #requestId: number
@@ -86,13 +86,13 @@ export class ResponseStream {
   readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
   readonly #onFailure = (error: unknown): void => this.#fail(error)
   readonly #onRoom = (): void => this.#readOn()
-  /** Bytes that are still to come; -1 when that isn't known. */
+  /** Bytes still to come from the source; -1 when unknown. */
   #missing = -1
   #answer: AnswerState = HELD
   #reading: SourceState = IDLE
-  /** Too much is unsent, or other responses have their turn: no further piece is asked for. */
+  /** Too much is unsent, or the response has yielded: the source isn't read. */
   #isBlocked = false
-  /** Bytes and pieces since it last let others have their turn, and when the first piece came. */
+  /** Bytes and pieces since it last yielded, and the time of the first piece. */
   #sinceTurn = 0
   #turnPieces = 0
   #turnBegan = 0
@@ -100,7 +100,7 @@ export class ResponseStream {
   /** The client has closed its sending side. */
   #isPeerDone = false
   #timer: NodeJS.Timeout | null = null
-  /** What is gathered; never text and pieces at once. */
+  /** Gathered content: text or pieces, never both. */
   #text = ''
   #pieces: Uint8Array[] = []
   #gathered = 0
@@ -151,7 +151,7 @@ export class ResponseStream {
     return this.#answer < SENDING_FILE
   }
 
-  /** Asks the source for a piece. Its callbacks are made once: an `await` would make some for every piece. */
+  /** Reads a piece. The callbacks are made once: an `await` would allocate some for each piece. */
   #read(): void {
     this.#reading = READING
     Promise.resolve(this.#source.next()).then(this.#onPiece, this.#onFailure)
@@ -181,7 +181,7 @@ export class ResponseStream {
     this.#read()
   }
 
-  /** Has the engine send a file, past our memory, where it can. */
+  /** Lets the kernel send a file, where the system can do that. */
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
     if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
@@ -194,12 +194,12 @@ export class ResponseStream {
     return true
   }
 
-  /** The engine has come to the end of a file before it came to the end of the answer. */
+  /** The file has ended before its length was sent. */
   onFileFailed(): void {
     this.#logFailure(new HandlerError('the file ended early: it has shrunk while it was being sent, or could not be read'))
   }
 
-  /** Takes a piece; the result is there when the next one may come. */
+  /** Takes a piece. The result, if any, resolves when the next one may be read. */
   #take(piece: unknown): Promise<void> | undefined {
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
       throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
@@ -209,7 +209,7 @@ export class ResponseStream {
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
-    // To look at the clock for each would cost a third of what a short piece does.
+    // Every eighth piece: reading the clock costs a third of what a short piece costs.
     if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()
     return this.#isBlocked ? this.#drained() : undefined
   }
@@ -218,7 +218,7 @@ export class ResponseStream {
     const { length } = bytes
     if (this.#missing >= 0) this.#count(length)
     for (let at = 0; at < length && this.#isWriting(); at += WRITE_SIZE) {
-      // Between two portions the application may have transferred or shrunk its buffer.
+      // The application may have transferred or shrunk its buffer between two portions.
       if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
       this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
       if (this.#isBlocked) await this.#drained()
@@ -241,7 +241,7 @@ export class ResponseStream {
 
   #gatherBytes(piece: Uint8Array): void {
     if (this.#text !== '') this.#flush()
-    // A copy: sources may fill the same memory again once they are asked for more.
+    // A copy: sources may reuse their memory for the next piece.
     this.#pieces.push(Buffer.from(piece))
     this.#gather(piece.length)
   }
@@ -252,7 +252,7 @@ export class ResponseStream {
     else this.#scheduleFlush()
   }
 
-  /** Hands over what is gathered. */
+  /** Writes what is gathered. */
   #flush(): void {
     const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
     this.#text = ''
@@ -268,7 +268,7 @@ export class ResponseStream {
 
   #write(data: string | Uint8Array): void {
     if (!this.#open()) return
-    // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
+    // Another thread may be writing to shared memory: copied in JavaScript that is safe.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
     const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data)
     if (waiting < 0) return this.#leave()
@@ -277,7 +277,7 @@ export class ResponseStream {
     if (this.#isBlocked || this.#sinceTurn > TURN) this.#endTurn()
   }
 
-  /** What is gathered mustn't wait for a source that never pauses, nor must anybody else. */
+  /** Writes and yields after a while although the source never pauses. */
   #yieldIfLong(): void {
     const now = Date.now()
     if (this.#turnPieces === 1) this.#turnBegan = now
@@ -287,7 +287,7 @@ export class ResponseStream {
     }
   }
 
-  /** A client that takes everything at once must not keep the event loop busy with one answer. */
+  /** Yields to the event loop: a client that reads fast must not keep it busy with one response. */
   #endTurn(): void {
     this.#sinceTurn = 0
     this.#turnPieces = 0
@@ -296,7 +296,7 @@ export class ResponseStream {
     setImmediate(resume, this)
   }
 
-  /** Sees to it that the head has been handed over; false when nobody is there for it. */
+  /** Hands over the head unless that is done; false when nothing more can be written. */
   #open(): boolean {
     if (this.#answer !== HELD) return this.#answer === OPEN
     this.#answer = OPEN
@@ -309,18 +309,18 @@ export class ResponseStream {
       if (names !== '' && !this.#response.hasHeader('trailer')) lines = `trailer: ${names}\r\n`
     }
     if (this.#owner.openStream(this.#exchange, this.#response, { length, lines }) === 0) return true
-    // Nothing will be heard of it: its client had gone, or it was answered.
+    // No notice follows: the client had disconnected, or the request was answered.
     this.#exchange.setStream(null)
     this.#leave()
     return false
   }
 
-  /** Resolves when the engine has handed everything to the kernel, or nothing more is written. */
+  /** Resolves when the engine has sent everything, or nothing more is written. */
   #drained(): Promise<void> {
     return new Promise((resolve) => (this.#resume = resolve))
   }
 
-  /** Has `onTick` called when the source pauses: when nothing else is left to run before the event loop goes on. */
+  /** Calls `onTick` when the source pauses, which shows when no other callback runs before the event loop continues. */
   #scheduleFlush(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
@@ -344,7 +344,7 @@ export class ResponseStream {
     if (hasPeerLeft && !this.#owner.options.get('allowHalfClose')) this.onHalfClosed()
   }
 
-  /** All that was written has left. */
+  /** Everything written so far is sent, or the response continues after it has yielded. */
   onDrained(): void {
     this.#isBlocked = false
     const resume = this.#resume
@@ -358,12 +358,12 @@ export class ResponseStream {
     this.#scheduleFlush()
   }
 
-  /** The client has left. */
+  /** The client has disconnected. */
   onGone(): void {
     this.#leave()
   }
 
-  /** The end is on its way. */
+  /** The whole response is sent. */
   onWritten(): void {
     this.#leave()
   }
@@ -464,7 +464,7 @@ export class ResponseStream {
   }
 }
 
-/** Streams whose source may have paused. One tick serves all, however many were written to. */
+/** Streams whose source may have paused. One tick serves all of them. */
 let pausing: ResponseStream[] = []
 
 function resume(stream: ResponseStream): void {
