@@ -29,7 +29,7 @@ test('Http2Driver says that there is no HTTP/2, and a driver that is none is ref
   t.throws(() => new Http2Driver(), { instanceOf: StateError, message: /HTTP\/2/ })
   const { connect, logged } = await drive(t, () => ({}) as Driver)
   await (await connect()).end()
-  t.regex(logged.join(), /got no driver: OptionError/)
+  t.regex(logged.join(), /no driver could be selected for client \d+: OptionError/)
 })
 
 test('a factory that fails, or closes, or refuses, closes the connection', async (t) => {
@@ -122,5 +122,5 @@ test('the stock factories are the engine\'s', (t) => {
 test('a driver that lacks a method is refused, and the log says which it needs', async (t) => {
   const { connect, logged } = await drive(t, () => ({ setup: function* () {} }) as never)
   t.is(await (await connect()).end(), '')
-  t.regex(logged[0]!, /got no driver: OptionError: .*setup, write, getPendingRequestCount, stop/)
+  t.regex(logged[0]!, /no driver could be selected for client \d+: OptionError: .*setup, write, getPendingRequestCount, stop/)
 })

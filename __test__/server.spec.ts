@@ -182,7 +182,7 @@ test('the state goes round, and what is for a stopped server throws in every oth
       () => server.onStart(() => {}),
       () => server.onStop(() => {}),
     ]
-    for (const misuse of misuses) t.throws(misuse, { instanceOf: StateError, message: /is for a stopped server; this one is ST/ })
+    for (const misuse of misuses) t.throws(misuse, { instanceOf: StateError, message: /needs a stopped server; this one is ST/ })
   }
   const server = new HttpServer('127.0.0.1:0', nothing, { observers: [{ onStart: look, onStop: look }] })
   t.is(server.getState(), HttpServer.STOPPED)
