@@ -32,6 +32,28 @@ test('a response that was aborted before it was sent sends nothing', async (t) =
   t.is(disposals.count, 1)
 })
 
+test('a source that aborts its response while it is cancelled unread sends nothing', async (t) => {
+  const { logger, errors } = keepErrors()
+  const disposals = new Disposals()
+  const aborted: boolean[] = []
+  const handler = (): Response => {
+    const source: AsyncIterableIterator<string> = {
+      [Symbol.asyncIterator]: () => source,
+      next: () => Promise.resolve({ done: true as const, value: undefined }),
+      return: () => {
+        aborted.push(response.abort(), response.abort())
+        return Promise.resolve({ done: true as const, value: undefined })
+      },
+    }
+    const response = disposals.of(new Response(200, {}, source))
+    return response
+  }
+  const { connect } = await open(t, handler, { logger })
+  const wire = (await connect()).send('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.is(await wire.end(), '')
+  t.deepEqual([aborted, disposals.count, errors.length], [[true, false], 1, 0])
+})
+
 test('a graceful stop waits for streams, and cancels those that exceed its time', async (t) => {
   const taps = [new Tap(), new Tap()]
   let at = 0
