@@ -62,7 +62,7 @@ let key: symbol | null = null
 /**
 * One connection. It is made on first use and stays the same object until the connection closes.
  *
- * @example request.getClient().onClose((client) => console.log(`${client.getId()} has gone`))
+ * @example request.getClient().onClose((client) => console.log(`${client.getId()} has disconnected`))
  */
 export class Client {
   /** The peer has closed its sending side. */

@@ -7,7 +7,7 @@ import { StateError } from '../core/errors.ts'
 
 /** What a parser is given: bytes, or null when the promise that it yielded has settled. */
 export type ParserInput = Uint8Array | null
-/** What a parser yields: nothing to get more bytes, or a promise during which nothing is read. */
+/** What a parser yields: undefined or null to get more bytes, or a promise that pauses reading until it settles. */
 export type ParserYield = PromiseLike<unknown> | null | undefined
 /** A parser of what a client sends. */
 export type Parser = Generator<ParserYield, void, ParserInput>

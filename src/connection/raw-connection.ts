@@ -1,8 +1,8 @@
 /**
  * Raw connections: their bytes belong to the application.
  *
- * Each read request (`askRaw`) gets one piece. So no bytes are on their way when no read is open, and a connection
- * can be handed to another driver without losing any.
+ * Each read (`askRaw`) gets one piece. So bytes are on their way only while a read is open; at other times a
+ * connection can be handed to another driver without a loss.
  */
 import { stopActiveDriver } from './client.ts'
 import type { Client } from './client.ts'

@@ -41,7 +41,7 @@ import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
 
-/** The handler isn't called: the method isn't allowed. */
+/** The method isn't allowed: the request is refused. */
 const REFUSE = 0
 /** The handler is called. */
 const CALL = 1
@@ -389,7 +389,7 @@ export class Dispatcher implements ClientOwner {
     return true
   }
 
-  /** Logs a request; not on the hot path, which has no cost with a silent logger. */
+  /** Logs a request. With a silent logger it isn't called, so logging is off the hot path. */
   #logRequest(request: Request): void {
     const client = request.getClient()
     const line = `${request.getMethod()} ${escapeLine(request.getTarget())} HTTP/${request.getProtocolVersion()}`
@@ -405,7 +405,7 @@ export class Dispatcher implements ClientOwner {
       else exchange.setPlace(words[at + 5]!, words[at + 6]!)
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
-    // The client may or may not send the body, so the bytes behind the head can't be read as a request.
+    // Whether the client sends the body is unknown, so the bytes behind the head can't be read as a request.
     this.#answerError(request, exchange, 417, null, true)
     return true
   }
