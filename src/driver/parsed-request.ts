@@ -1,5 +1,5 @@
 /**
- * What a request can ask of its connection where a driver in JavaScript has parsed it.
+ * The source of a request that a driver in JavaScript has parsed.
  */
 import type { Client } from '../connection/client.ts'
 import { Fields } from '../http/fields.ts'
@@ -60,9 +60,9 @@ export class ParsedRequestSource implements RequestSource {
     return this.#signal
   }
 
-  /** How to say something ahead is the driver's own business. */
+  /** Informational responses are up to the driver. */
   inform(): void {}
 
-  /** So is how long it waits for a body. */
+  /** Time limits of a body are up to the driver. */
   setRate(): void {}
 }

@@ -1,18 +1,18 @@
 /**
- * Where a server's sockets are served: on Node's event loop, or on threads of their own.
+* Which threads serve the sockets of a server: the one of Node's event loop, or I/O threads.
  */
 import { OptionError } from '../core/errors.ts'
 
 /**
- * How many threads serve sockets: 0 for none but the one that runs JavaScript, `'auto'` for 0 on Node for
- * Linux and macOS and 1 elsewhere.
+ * Number of I/O threads. With 0 the thread that runs JavaScript serves the sockets; `'auto'` is 0 on Node for Linux
+ * and macOS, and 1 elsewhere.
  */
 export type IoThreads = number | 'auto'
 
-/** Overrides the default, so that an operator can fit it to the machine without touching the code. */
+/** Environment variable that overrides the default, to fit the number to a machine without a change of code. */
 const IO_THREADS = 'BUSBAR_IO_THREADS'
 
-/** More than this many can't be told apart by the engine, and serve nobody. */
+/** The engine has room for this many threads. */
 const MOST_THREADS = 64
 
 const ALLOWED = `an integer from 0 to ${MOST_THREADS}, or 'auto'`
@@ -23,7 +23,7 @@ export function checkIoThreads(given: IoThreads): void {
   if (given === 0) mustHaveLoop('ioThreads')
 }
 
-/** How many threads a server that asks for `given` gets. Throws when the environment asks for nonsense. */
+/** The number of I/O threads for a setting. Throws when the environment has an invalid value. */
 export function ioThreads(given: IoThreads | undefined): number {
   const wanted = given ?? fromEnvironment() ?? 'auto'
   if (wanted !== 'auto') return wanted
@@ -31,8 +31,8 @@ export function ioThreads(given: IoThreads | undefined): number {
 }
 
 /**
- * Whether the runtime is Node, whose event loop can watch the engine's sockets. Others export the same
- * symbols and abort, or never call, when they are used; so it is told by name.
+ * Whether the runtime is Node, whose event loop can watch the engine's sockets. It is detected by name: Bun and Deno
+ * export the same symbols, but abort or never call back.
  */
 export function hasLibuv(): boolean {
   return runtime() === 'Node'
