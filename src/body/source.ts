@@ -8,6 +8,11 @@ import { attempt } from '../core/outcome.ts'
 /** A body that comes piece by piece: a Node `Readable` is one, too. */
 export type Streamed = AsyncIterable<Uint8Array | string> | ReadableStream<Uint8Array | string> | Blob
 
+/** A body that is complete in memory. */
+export type Content = string | Uint8Array
+/** A body of either kind: complete, or a stream. */
+export type Body = Content | Streamed
+
 /** What a body is read from. */
 export interface PieceSource {
   /** The next piece, as an iterator gives it. */

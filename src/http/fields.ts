@@ -233,6 +233,15 @@ export class Fields {
     this.#values.push(value)
   }
 
+  /** The same fields, to be changed apart from these. */
+  copy(): Fields {
+    const fields = new Fields()
+    fields.#names = [...this.#names]
+    fields.#lower = [...this.#lower]
+    fields.#values = [...this.#values]
+    return fields
+  }
+
   get(lower: string): string | null {
     const at = this.#lower.indexOf(lower)
     return at < 0 ? null : this.#values[at]!

@@ -43,3 +43,12 @@ export function uriOf(scheme: string, authority: string, target: string): URL {
   if (at >= 0) return new URL(scheme + target.slice(at))
   return new URL(`${scheme}://${target === '*' ? authority : target}`)
 }
+
+/** What has to be percent-encoded in a URI; escapes that are there already stay. RFC 3986 §2. */
+const NOT_IN_A_LOCATION = /[^!#-;=?-[\]_a-z~]+/g
+
+/** A `location` whose characters may all stand in a URI. */
+export function encodeLocation(location: string): string {
+  // By way of bytes half a surrogate pair becomes U+FFFD, where encodeURIComponent would throw.
+  return Buffer.from(location).toString().replace(NOT_IN_A_LOCATION, encodeURIComponent)
+}
