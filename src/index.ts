@@ -7,18 +7,10 @@ export { Client } from './connection/client.ts'
 export { CookieAttributes } from './http/cookie-attributes.ts'
 export type { SameSite } from './http/cookie-attributes.ts'
 export { RequestCookie, ResponseCookie } from './http/cookie.ts'
-export { DefaultClientFactory, DefaultHttpDriverFactory, Http1Driver, Http2Driver, HttpDriver, streamDriver } from './driver/driver.ts'
-export type {
-  ClientFactory,
-  Driver,
-  HttpDriverFactory,
-  OnMessage,
-  Parser,
-  ParserInput,
-  ParserYield,
-  StreamDriver,
-  WriteBytes,
-} from './driver/driver.ts'
+export { Http1Driver, Http2Driver } from './connection/driver-kinds.ts'
+export type { Parser, ParserInput, ParserYield, StreamDriver, WriteBytes } from './connection/driver-kinds.ts'
+export { DefaultClientFactory, DefaultHttpDriverFactory, HttpDriver, streamDriver } from './driver/driver.ts'
+export type { ClientFactory, Driver, HttpDriverFactory, OnMessage } from './driver/driver.ts'
 export { DefaultErrorHandler } from './handler/error-handler.ts'
 export type { ErrorHandler } from './handler/error-handler.ts'
 export {

@@ -11,11 +11,12 @@
  * `write(…, true)`, or was handed on: then the parser is returned to, so that it can clean up.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { checkDriver } from './driver-selector.ts'
-import type { DriverSelector } from './driver-selector.ts'
+import { checkDriver } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
 import { markEnded, markExported } from '../connection/client.ts'
 import type { Client, ActiveDriver } from '../connection/client.ts'
-import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
+import type { Driver, HttpDriver } from './driver.ts'
+import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
 import { OptionError, StateError } from '../core/errors.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
@@ -41,7 +42,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: HttpDriver
-  readonly #selector: DriverSelector
+  readonly #selector: DriverHost
   #parser: Parser | null = null
   #state = RUNS
   /** No more bytes are parsed. */
@@ -60,7 +61,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
 
-  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverSelector) {
+  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverHost) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver
@@ -307,7 +308,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
-        this.#selector.export(this.#raw, rest, request, response, takeover.handler, resource)
+        const { handler } = takeover
+        this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), resource)
       },
       (exception: unknown) => {
         done()
