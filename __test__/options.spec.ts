@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { inspect } from 'node:util'
 import test from 'ava'
 import { table } from '../scripts/options-table.mjs'
@@ -24,6 +24,26 @@ test('every option has the default of the documentation, and a getter', (t) => {
   t.false(options.isRequestLogContextEnabled())
   t.false(options.isHalfCloseAllowed())
   t.true(options.getMemoryLimit() > 1024 * 1024)
+})
+
+/** The fields and values of `impl Default for …` in the Rust sources of a crate. */
+function rustDefaults(crate: string, type: string): [string, string][] {
+  const root = new URL(`../crates/${crate}/src/`, import.meta.url)
+  const files = readdirSync(root, { recursive: true }).map(String).filter((name) => name.endsWith('.rs'))
+  const source = files.map((name) => readFileSync(new URL(name, root), 'utf8')).find((text) => text.includes(`impl Default for ${type} {`))
+  const body = source!.split(`impl Default for ${type} {`)[1]!.split('\n}\n')[0]!
+  return [...body.matchAll(/(\w+): ([\d_]+|true|false)\b/g)].map(([, name, value]) => [name!, value!.replaceAll('_', '')])
+}
+
+test('the defaults that the tests of the engine use are those of the options', (t) => {
+  const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
+  const found = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
+  t.is(found.length, 15)
+  for (const [field, value] of found) {
+    const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+    const given = DEFAULTS[name as keyof OptionValues]
+    t.is(value, String(name.endsWith('Timeout') ? Number(given) * 1000 : given), field)
+  }
 })
 
 test('a change is made on a copy', (t) => {

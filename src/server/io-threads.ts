@@ -2,15 +2,13 @@
  * Where a server's sockets are served: on Node's event loop, or on threads of their own.
  */
 import { OptionError } from '../core/errors.ts'
+import { IO_THREADS, fromEnvironment } from '../options/environment.ts'
 
 /**
  * How many threads serve sockets: 0 for none but the one that runs JavaScript, `'auto'` for 0 on Node for
  * Linux and macOS and 1 elsewhere.
  */
 export type IoThreads = number | 'auto'
-
-/** Overrides the default, so that an operator can fit it to the machine without touching the code. */
-const IO_THREADS = 'BUSBAR_IO_THREADS'
 
 /** More than this many can't be told apart by the engine, and serve nobody. */
 const MOST_THREADS = 64
@@ -25,7 +23,7 @@ export function checkIoThreads(given: IoThreads): void {
 
 /** How many threads a server that asks for `given` gets. Throws when the environment asks for nonsense. */
 export function ioThreads(given: IoThreads | undefined): number {
-  const wanted = given ?? fromEnvironment() ?? 'auto'
+  const wanted = given ?? override() ?? 'auto'
   if (wanted !== 'auto') return wanted
   return hasLibuv() && (process.platform === 'linux' || process.platform === 'darwin') ? 0 : 1
 }
@@ -44,11 +42,8 @@ function runtime(): string {
   return 'Node'
 }
 
-function fromEnvironment(): IoThreads | null {
-  const given = process.env[IO_THREADS]
-  if (given === undefined || given === '') return null
-  const wanted = given === 'auto' ? given : Number(given)
-  if (!isIoThreads(wanted)) throw new OptionError(`${IO_THREADS} in the environment`, given, ALLOWED)
+function override(): IoThreads | null {
+  const wanted = fromEnvironment(IO_THREADS, isIoThreads, ALLOWED)
   if (wanted === 0) mustHaveLoop(`${IO_THREADS} in the environment`)
   return wanted
 }
