@@ -1,5 +1,5 @@
 /**
- * Clients that nobody here wrote: curl, undici and autocannon.
+ * Clients of other projects: curl, undici and autocannon.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
@@ -14,7 +14,7 @@ import { count, hold, open } from './support.ts'
 
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Tells what was asked: method, length and hash of the body, id of the connection. */
+/** Answers with the method, the length and the hash of the body, and the id of the connection. */
 const tell: Handler = async (request) => {
   const bytes = await request.buffer()
   return Response.json({
@@ -132,7 +132,7 @@ test('undici keeps one connection for all its requests', async (t) => {
   t.is(clients.size, 1)
 })
 
-test('undici gets pipelined answers in the order of its requests', async (t) => {
+test('undici gets pipelined responses in the order of its requests', async (t) => {
   const delays = new Map(Array.from({ length: 200 }, (_, n) => [`/${n}`, (n * 7) % 11]))
   const { server } = await open(t, async (request) => {
     await new Promise((resolve) => setTimeout(resolve, delays.get(request.getPath())))
@@ -150,7 +150,7 @@ test('undici gets pipelined answers in the order of its requests', async (t) => 
   t.is(new Set(told.map(({ client }) => client)).size, 1)
 })
 
-test('undici posts, uploads in chunks and asks for heads on one connection', async (t) => {
+test('undici sends POST, chunked uploads and HEAD on one connection', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: Infinity })
   const client = new Client(server.url)
   t.teardown(() => client.close())
@@ -165,7 +165,7 @@ test('undici posts, uploads in chunks and asks for heads on one connection', asy
   const second = (await chunked.body.json()) as Told
   t.is(second.sha, sha(body))
   t.is(second.client, first.client)
-  // undici closes the connection behind a HEAD, so that comes last.
+  // undici closes the connection after a HEAD, so that is the last request.
   const head = await client.request({ method: 'HEAD', path: '/' })
   t.is(head.statusCode, 200)
   t.true(Number(head.headers['content-length']) > 0)
@@ -191,12 +191,12 @@ for (const [how, settings] of Object.entries({
   pipelined: { pipelining: 8 },
   'with bodies': { method: 'POST' as const, body: 'x'.repeat(500) },
 })) {
-  test.serial(`autocannon gets 10,000 answers without an error, ${how}`, async (t) => {
+  test.serial(`autocannon gets 10,000 responses without an error, ${how}`, async (t) => {
     const { server } = await open(t, async (request) => Response.text(await request.text()))
     const result = await autocannon({ url: server.url, amount: AMOUNT, connections: CONNECTIONS, ...settings })
     const { non2xx, errors, timeouts, resets, mismatches } = result
     t.deepEqual([non2xx, errors, timeouts, resets, mismatches], [0, 0, 0, 0, 0])
-    // It hangs up on the answers that are still under way in each pipeline when the last one is counted.
+    // It closes the connections when it has counted enough, with pipelined responses still under way.
     const cut = how === 'pipelined' ? CONNECTIONS * 7 : 0
     t.true(result['2xx'] >= AMOUNT - cut, `${result['2xx']} answers`)
   })

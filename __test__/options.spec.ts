@@ -57,7 +57,7 @@ test('a change is made on a copy', (t) => {
   t.false(changed.isHttp2Enabled())
 })
 
-test('every option has a with… that its get… reads back', (t) => {
+test('every option has a with… method whose value its get… method returns', (t) => {
   const other: Partial<Record<keyof OptionValues, unknown>> = { allowedMethods: ['GET', 'HEAD'], proxies: ['unix'] }
   const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
   for (const [name, value] of Object.entries(DEFAULTS)) {
@@ -69,7 +69,7 @@ test('every option has a with… that its get… reads back', (t) => {
   }
 })
 
-test('options go there and back as an object', (t) => {
+test('options survive a round trip as an object', (t) => {
   const options = Options.from({ http1Timeout: 3, proxies: ['10.0.0.0/8'] })
   t.deepEqual(Options.from(options.toObject()).toObject(), options.toObject())
 })
@@ -100,7 +100,7 @@ test('an unknown option throws and names the nearest', (t) => {
   t.is(error.code, 'BUSBAR_INVALID_OPTION')
 })
 
-test('methods keep their order, and duplicates go', (t) => {
+test('methods keep their order without duplicates', (t) => {
   const options = Options.from({ allowedMethods: ['HEAD', 'GET', 'HEAD', 'POST'] })
   t.deepEqual(options.getAllowedMethods(), ['HEAD', 'GET', 'POST'])
 })
@@ -122,7 +122,7 @@ test.serial('the environment overrides the keep-alive time', async (t) => {
   t.regex(await wire.until((text) => text.endsWith('\r\n\r\n')), /\r\nkeep-alive: timeout=77\r\n/)
 })
 
-test.serial('nonsense in the environment is told when the server starts', async (t) => {
+test.serial('an invalid value in the environment throws when the server starts', async (t) => {
   process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'] = '15s'
   t.teardown(() => delete process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'])
   const server = new HttpServer('localhost:0', () => new Response(204))

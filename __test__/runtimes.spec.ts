@@ -1,6 +1,6 @@
 /**
- * Bun and Deno. They are looked for in the directory BUSBAR_RUNTIMES, as npm puts them there, and left out
- * when they aren't there.
+ * Bun and Deno. They are run from the directory BUSBAR_RUNTIMES, where npm has installed them; missing ones are
+ * skipped.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
 /**
- * Every option with its default and what it may be: the one place that says so.
+ * All options with their defaults and allowed values.
  */
 import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
@@ -151,13 +151,13 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   stopTimeout: FRACTION_OR_OFF,
 }
 
-/** Bytes that this process may use: what its container allows, else what the machine has. */
+/** Bytes that this process may use: the limit of its container, or else the memory of the machine. */
 function usableMemory(): number {
   const allowed = process.constrainedMemory()
   return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
 }
 
-/** What an option is when nobody sets it. */
+/** The defaults. The engine has none of its own: it is given every limit. */
 export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   debug: false,
   connectionLimit: 10_000,
@@ -199,33 +199,33 @@ export function isOption(name: string): name is OptionName {
   return Object.hasOwn(RULES, name)
 }
 
-/** Whether the option may have the value. */
+/** Whether a value is allowed for an option. */
 export function isAllowed(name: OptionName, value: unknown): boolean {
   return RULES[name].accepts(value)
 }
 
-/** What the option may be, in words. */
+/** The allowed values of an option, in words. */
 export function allowedValues(name: OptionName): string {
   return RULES[name].allowed
 }
 
-/** The value if the option may have it; duplicates of methods are taken out. */
+/** Returns an allowed value, lists without duplicates; throws for any other. */
 export function checkOption(name: OptionName, value: unknown): unknown {
   const rule = RULES[name]
   if (!rule.accepts(value)) throw new OptionError(name, value, rule.allowed)
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 
-/** What a server takes besides its options. */
+/** Settings of a server that aren't options. */
 const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
 
-/** The known name that takes the fewest edits. */
+/** The known name with the fewest edits from `name`. */
 export function nearestOption(name: string): string {
   const names = [...Object.keys(RULES), ...SETTINGS]
   return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
 }
 
-/** Levenshtein distance, letter case aside. */
+/** Levenshtein distance, in any letter case. */
 function edits(one: string, other: string): number {
   const [a, b] = [one.toLowerCase(), other.toLowerCase()]
   let row = Array.from({ length: b.length + 1 }, (_, at) => at)

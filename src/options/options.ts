@@ -1,5 +1,5 @@
 /**
- * What a server allows its clients, as an immutable set of options.
+ * The options of a server, as an immutable set.
  */
 import { OptionError } from '../core/errors.ts'
 import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
