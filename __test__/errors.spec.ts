@@ -123,10 +123,10 @@ const never = (): Promise<Response> => new Promise(() => {})
 const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof open>[1], object])[] = [
   [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
   [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],
-  [413, 'a body above its limit that nobody reads', post('hello'), () => Response.text('fine'), { bodySizeLimit: 4 }],
+  [413, 'an unread body above its limit', post('hello'), () => Response.text('fine'), { bodySizeLimit: 4 }],
   [413, 'a body above its limit', post('hello'), async (request) => Response.text(await request.text()), { bodySizeLimit: 4 }],
-  [417, 'an expectation that can not be met', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
-  [503, 'a handler out of time', LAST_GET, never, { handlerTimeout: 0.01 }],
+  [417, 'an unknown expectation', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
+  [503, 'a handler that exceeds its time limit', LAST_GET, never, { handlerTimeout: 0.01 }],
 ]
 for (const [status, what, request, handler, settings] of SERVER_MADE) {
   test(`${what} is a page of the error handler with ${status}`, async (t) => {
@@ -189,7 +189,7 @@ for (const [how, handleError] of [
 const ODD: Readonly<Record<string, unknown>> = {
   'an error with a list as stack': Object.assign(new Error('a'), { stack: [1, 2] }),
   'an error with a symbol as message': Object.assign(new Error('a'), { message: Symbol('b') }),
-  'what defies being looked at': new Proxy({}, {
+  'a proxy whose traps throw': new Proxy({}, {
     getPrototypeOf: () => {
       throw new Error('no')
     },

@@ -70,7 +70,7 @@ curlTest('curl posts a form', async (t) => {
   t.is(out, 'application/x-www-form-urlencoded: a=1&b=2')
 })
 
-curlTest('curl --http1.0 gets an answer that ends with the connection', async (t) => {
+curlTest('curl --http1.0 gets a response that ends with the connection', async (t) => {
   const { server } = await open(t, tell)
   const { code, out, log } = await curl(['-v', '-i', '--http1.0', server.url, server.url])
   t.is(code, 0)
@@ -80,7 +80,7 @@ curlTest('curl --http1.0 gets an answer that ends with the connection', async (t
   t.true(log.includes('Closing connection'))
 })
 
-curlTest('curl -T waits for 100 Continue and sends what the limit allows', async (t) => {
+curlTest('curl -T waits for 100 Continue and sends a body within the limit', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: 4 * MEBIBYTE })
   const body = randomBytes(3 * MEBIBYTE)
   const { code, out, log } = await curl(['-v', '-H', 'Expect: 100-continue', '-T', '-', server.url], body)
@@ -91,7 +91,7 @@ curlTest('curl -T waits for 100 Continue and sends what the limit allows', async
   t.is(count(log, '100 Continue'), 1)
 })
 
-curlTest('curl -T with a declared length over the limit gets 413 and is never asked to send', async (t) => {
+curlTest('curl -T with a content-length above the limit gets 413 and no 100 Continue', async (t) => {
   const { server } = await open(t, tell)
   const { out, log } = await curl(
     ['-v', '-i', '-X', 'PUT', '-H', 'Expect: 100-continue', '--data-binary', '@-', server.url],
@@ -101,7 +101,7 @@ curlTest('curl -T with a declared length over the limit gets 413 and is never as
   t.false(log.includes('100 Continue'))
 })
 
-curlTest('curl sends chunks', async (t) => {
+curlTest('curl sends a chunked body', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: Infinity })
   const body = randomBytes(MEBIBYTE)
   const { code, out, log } = await curl(['-v', '-H', 'Expect:', '-T', '-', server.url], body)
@@ -110,7 +110,7 @@ curlTest('curl sends chunks', async (t) => {
   t.true(log.includes('> Transfer-Encoding: chunked'))
 })
 
-curlTest('curl that is cut off in an upload is told apart from a whole one', async (t) => {
+curlTest('an aborted upload of curl is distinguished from a complete one', async (t) => {
   const { server, next } = await hold(t, { bodySizeLimit: Infinity })
   const child = spawn('curl', ['-sS', '-H', 'Expect:', '-T', '-', server.url], { stdio: ['pipe', 'ignore', 'ignore'] })
   child.stdin.write('the beginning')

@@ -28,13 +28,13 @@ const transferred = (bytes: Uint8Array): Uint8Array => structuredClone(bytes, { 
 
 const READS: Record<string, (body: RequestBody) => Promise<string>> = {
   whole: async (body) => digest(await body.buffer()),
-  'whole, behind its first piece': async (body) => {
+  'whole, after its first piece': async (body) => {
     const first = (await body.read()) ?? new Uint8Array(0)
     return digest(Buffer.concat([first, await body.buffer()]))
   },
-  'whole, and taken away': async (body) => digest(transferred(await body.buffer())),
+  'whole, and detached': async (body) => digest(transferred(await body.buffer())),
   'piece by piece': (body) => digestOf(body),
-  'piece by piece, each taken away': async (body) => {
+  'piece by piece, each detached': async (body) => {
     const hash = createHash('sha1')
     for await (const piece of body) {
       const copy = transferred(Uint8Array.from(piece))
@@ -44,7 +44,7 @@ const READS: Record<string, (body: RequestBody) => Promise<string>> = {
     }
     return hash.digest('hex')
   },
-  'as a stream of the web': (body) => digestOf(body.stream() as unknown as AsyncIterable<Uint8Array>),
+  'as a web stream': (body) => digestOf(body.stream() as unknown as AsyncIterable<Uint8Array>),
 }
 
 /** Sends content in pieces of different lengths, chunked or with a content-length. */

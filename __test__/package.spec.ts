@@ -39,11 +39,11 @@ const SERVE = `serve('127.0.0.1:0', () => Response.text('served')).then(async (s
   await server.stop()
 })`
 
-built('the package can be imported, and nothing else is said', async (t) => {
+built('the package can be imported, without further output', async (t) => {
   t.is(await node('esm.mjs', `import { serve, Response } from 'busbar'\n${SERVE}`), 'served\n')
 })
 
-built('the package can be required, and nothing else is said', async (t) => {
+built('the package can be required, without further output', async (t) => {
   t.is(await node('cjs.cjs', `const { serve, Response } = require('busbar')\n${SERVE}`), 'served\n')
 })
 
@@ -60,7 +60,7 @@ built('the package has a command', async (t) => {
   t.is(stdout, `${version}\n`)
 })
 
-built('the snippets of the documentation run as they stand', async (t) => {
+built('the snippets of the documentation run unchanged', async (t) => {
   for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
@@ -135,11 +135,11 @@ async function refusal(platform: string, arch: string): Promise<string> {
   return (await run(process.execPath, [join(directory, 'main.mjs')])).stdout
 }
 
-built('what is loaded at start is ASCII, which V8 keeps in half the memory', (t) => {
+built('the files that are loaded at start are ASCII, which V8 stores in half the memory', (t) => {
   for (const file of ['index.js', 'busbar.js']) t.notRegex(readFileSync(join(installed, 'dist', file), 'utf8'), /[^\0-\x7f]/, file)
 })
 
-built('a system without a binary is told so, and what was looked for', async (t) => {
+built('a system without a binary gets an error that names the missing file', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),
     /^busbar has no binary that can be loaded on freebsd x64; there are some for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,

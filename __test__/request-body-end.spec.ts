@@ -131,9 +131,9 @@ test('an invalid chunk in the middle of a body rejects the read with 400', async
 /** What the handler is doing meanwhile. */
 const STATES: Record<string, (held: Held, wire: Wire) => Promise<unknown>> = {
   'a read waits': ({ request }) => request.getBody().read().then(() => request.getBody().read()),
-  'the rest is waited for': ({ request }) => request.buffer(),
+  'the rest is awaited': ({ request }) => request.buffer(),
   'an iterator waits': ({ request }) => collected(request.getBody()),
-  'trailers are waited for': ({ request }) => request.getTrailers()!.getMessage(),
+  'trailers are awaited': ({ request }) => request.getTrailers()!.getMessage(),
 }
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
@@ -181,7 +181,7 @@ for (const [how, length] of Object.entries({ 'that came with its head': 5, 'that
         wire.send('x'.repeat(length - 5))
         return collected(request.getBody())
       },
-      'it is not wanted': ({ request }) => request.getBody().close(),
+      'it was closed': ({ request }) => request.getBody().close(),
       'the request was answered': ({ answer }) => answer(new Response(204)),
       'the client has left': ({ wire }) => wire.socket.resetAndDestroy(),
     }

@@ -67,9 +67,9 @@ const bad: [string, FieldsInit, RegExp][] = [
   ['a name with a colon', { ':status': '200' }, /isn't a header name/],
   ['a name with a space', [['x a', 'b']], /isn't a header name/],
   ['a name with a line end', [['x\r\ny', 'b']], /isn't a header name/],
-  ['a location that is no URI', { location: '/a b' }, /location must be a URI/],
+  ['an invalid URI in location', { location: '/a b' }, /location must be a URI/],
   ['a link without brackets', { link: '/a.css; rel=preload' }, /link must look like <\/style\.css>/],
-  ['a link whose URI has a blank', { Link: '</a b>' }, /link must look like/],
+  ['a link whose URI has a space', { Link: '</a b>' }, /link must look like/],
   ['a link with half a quoted string', { link: '</a>; title="b' }, /link must look like/],
 ]
 for (const [what, headers, message] of bad) {

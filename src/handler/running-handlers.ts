@@ -7,18 +7,18 @@
 /** The handlers of one server. */
 export class RunningHandlers {
   readonly #limit: number
-  readonly #holdRequests: (isHeld: boolean) => void
+  readonly #pauseRequests: (isPaused: boolean) => void
   #count = 0
-  #isHeld = false
+  #isPaused = false
   /** Functions that begin the waiting handlers, in order of arrival. */
   #waiting: (() => void)[] = []
   /** Waiting handlers that have begun. */
   #begun = 0
 
-  /** `holdRequests` makes the engine stop or resume reading requests. */
-  constructor(limit: number, holdRequests: (isHeld: boolean) => void) {
+  /** `pauseRequests` makes the engine stop or resume reading requests. */
+  constructor(limit: number, pauseRequests: (isPaused: boolean) => void) {
     this.#limit = limit
-    this.#holdRequests = holdRequests
+    this.#pauseRequests = pauseRequests
   }
 
   /** Whether a further handler must wait. */
@@ -29,13 +29,13 @@ export class RunningHandlers {
   /** Begins a handler after those that wait already. */
   wait(begin: () => void): void {
     this.#waiting.push(begin)
-    this.#hold(true)
+    this.#setPaused(true)
   }
 
   /** A handler has returned a promise. */
   enter(): void {
     this.#count++
-    if (this.#count >= this.#limit) this.#hold(true)
+    if (this.#count >= this.#limit) this.#setPaused(true)
   }
 
   /** Its promise is settled. */
@@ -45,16 +45,16 @@ export class RunningHandlers {
     if (this.#begun === this.#waiting.length) {
       this.#waiting = []
       this.#begun = 0
-      if (this.#count < this.#limit) this.#hold(false)
+      if (this.#count < this.#limit) this.#setPaused(false)
     } else if (this.#begun > this.#waiting.length / 2) {
       this.#waiting = this.#waiting.slice(this.#begun)
       this.#begun = 0
     }
   }
 
-  #hold(isHeld: boolean): void {
-    if (isHeld === this.#isHeld) return
-    this.#isHeld = isHeld
-    this.#holdRequests(isHeld)
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    this.#pauseRequests(isPaused)
   }
 }
