@@ -23,10 +23,11 @@ export {
   OptionError,
   StateError,
   TimeoutError,
+  TlsError,
 } from './core/errors.ts'
 export { HttpErrorException } from './http/http-error.ts'
 export { ClientException } from './connection/client-exception.ts'
-export type { Fault } from './core/errors.ts'
+export type { Fault, TlsErrorCode } from './core/errors.ts'
 export type { FileSettings } from './body/file-body.ts'
 export type { FieldName, FieldValue, FieldsInit, KnownField } from './http/fields.ts'
 export type { Handler, HandlerFunction, RequestHandler } from './handler/handler.ts'
@@ -53,5 +54,7 @@ export { SocketAddress } from './net/socket-address.ts'
 export { HttpStatus, reasonPhrase } from './http/status.ts'
 export { Trailers } from './http/trailers.ts'
 export type { TrailersInit } from './http/trailers.ts'
-export type { TlsInfo } from './net/tls-info.ts'
+export type { Certificate } from './tls/certificate.ts'
+export type { TlsInfo } from './tls/tls-info.ts'
+export type { ClientAuth, TlsCertificateOptions, TlsInput, TlsOptions } from './tls/tls-options.ts'
 export type { UpgradedSocket } from './connection/upgraded-socket.ts'

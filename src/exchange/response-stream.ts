@@ -185,6 +185,8 @@ export class ResponseStream {
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
     if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
+    // The kernel can't encrypt what it sends.
+    if (this.#exchange.isEncrypted()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)

@@ -79,6 +79,11 @@ impl Certificate {
         &self.facts
     }
 
+    /// The certificate itself in DER, without its chain.
+    pub fn leaf(&self) -> &[u8] {
+        self.plain.cert.first().map_or(&[], |leaf| leaf.as_ref())
+    }
+
     /// Where it came from.
     pub fn label(&self) -> &str {
         &self.label

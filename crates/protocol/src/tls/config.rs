@@ -125,6 +125,11 @@ impl Config {
         self.tickets.keys().overdue(now)
     }
 
+    /// Whether clients are asked for a certificate.
+    pub fn asks_for_peer(&self) -> bool {
+        self.client_auth.verifier().is_some()
+    }
+
     /// Whether a client's chain, leaf first, is good at `now` by these settings.
     pub fn check_peer(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), PeerError> {
         self.client_auth.check(chain, now)
