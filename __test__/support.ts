@@ -78,12 +78,17 @@ export class Wire {
 
 /** A connection to an address, closed at the end of the test. */
 export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
-  const socket = IS_TLS
-    ? openTls({ ...target, rejectUnauthorized: false, allowHalfOpen: true } as Parameters<typeof openTls>[0])
-    : openSocket({ ...target, allowHalfOpen: true })
+  const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
-  await once(socket, IS_TLS ? 'secureConnect' : 'connect')
-  return new Wire(socket)
+  await once(socket, 'connect')
+  return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
+}
+
+async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
+  const secure = openTls({ socket, rejectUnauthorized: false })
+  t.teardown(() => secure.destroy())
+  await once(secure, 'secureConnect')
+  return Object.assign(secure, { resetAndDestroy: () => socket.resetAndDestroy() })
 }
 
 /** A started server, stopped at the end of the test. */
