@@ -223,6 +223,17 @@ test('a ClientException from the handler stops the client and is not logged', as
   t.deepEqual(logged, [])
 })
 
+test('handlerTimeout fires the signal of a request that a driver has parsed', async (t) => {
+  const signals: AbortSignal[] = []
+  const handler = (request: Request): Promise<Response> => {
+    signals.push(request.getSignal())
+    return new Promise(() => {})
+  }
+  const { connect } = await drive(t, () => new LineDriver(), handler, { handlerTimeout: 0.01 })
+  await (await connect()).send('/\n').until((text) => text.includes('503'))
+  t.deepEqual(signals.map((signal) => signal.aborted), [true])
+})
+
 test('a driver that fails to write closes the connection; the response is disposed of', async (t) => {
   let disposals = 0
   const { connect, logged } = await drive(

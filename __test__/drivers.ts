@@ -1,5 +1,5 @@
 /**
-* Drivers for the specs, and a server that uses them.
+ * Drivers for the specs, and a server that uses them.
  */
 import type { ExecutionContext } from 'ava'
 import { Request, Response, silentLogger } from '../src/index.ts'

@@ -146,7 +146,7 @@ test('settings are Options or an object with their fields, and an invalid one th
     [null, /^settings must be/],
     ['debug', /^settings must be/],
     [{ options: {} }, /^options must be made by Options\.from/],
-    [{ logger: console }, /^logger must be .* \(not here: notice, warning, critical, alert, emergency\)/],
+    [{ logger: console }, /^logger must be .* \(missing: notice, warning, critical, alert, emergency\)/],
     [{ errorHandler: () => nothing() }, /^errorHandler must be an object with handleError/],
     [{ observers: [{ start() {} }] }, /^an observer must be an object with onStart or onStop/],
     [{ loger: silentLogger }, /^loger must be .*did you mean logger\?/],

@@ -1,5 +1,5 @@
 /**
-* Openers shared by the specs: a server on a free port, and a connection for raw bytes.
+ * Openers shared by the specs: a server on a free port, and a connection for raw bytes.
  */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'

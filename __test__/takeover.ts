@@ -1,5 +1,5 @@
 /**
-* Upgraded connections for the specs: both ends, and their bytes.
+ * Upgraded connections for the specs: both ends, and their bytes.
  */
 import type { ExecutionContext } from 'ava'
 import { Response } from '../src/index.ts'

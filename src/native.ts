@@ -63,3 +63,12 @@ export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, F
 
 /** Flags of a response. */
 export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32 } as const
+
+/** Writes the numbers of an answer but for its request; a length of -1 is unknown. */
+export function writeAnswer(words: Uint32Array, status: number, flags: number, length: number): void {
+  words[ANSWER_WORDS + Answer.Status] = status
+  words[ANSWER_WORDS + Answer.Flags] = length < 0 ? flags : flags | AnswerFlag.Length
+  if (length < 0) return
+  words[ANSWER_WORDS + Answer.LengthLow] = length
+  words[ANSWER_WORDS + Answer.LengthHigh] = length / 2 ** 32
+}

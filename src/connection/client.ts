@@ -60,7 +60,7 @@ const LONGEST_TIMER = 2 ** 31 - 1
 let key: symbol | null = null
 
 /**
-* One connection. It is made on first use and stays the same object until the connection closes.
+ * One connection. It is made on first use and stays the same object until the connection closes.
  *
  * @example request.getClient().onClose((client) => console.log(`${client.getId()} has disconnected`))
  */
@@ -136,7 +136,7 @@ export class Client {
   }
 
   /**
-* The options of the server; the same object for all clients.
+   * The options of the server; the same object for all clients.
    *
    * @example client.getOptions().getHttp1Timeout()
    */
@@ -172,7 +172,7 @@ export class Client {
   }
 
   /**
-* The id: unique in the process, counted from 1, never reused.
+   * The id: unique in the process, counted from 1, never reused.
    *
    * @example client.getId() // 42
    */
@@ -199,7 +199,7 @@ export class Client {
   }
 
   /**
-* Whether the connection is a unix socket.
+   * Whether the connection is a unix socket.
    *
    * @example client.isUnix()
    */
@@ -208,7 +208,7 @@ export class Client {
   }
 
   /**
-* Whether the connection is encrypted.
+   * Whether the connection is encrypted.
    *
    * @example client.isEncrypted()
    */
@@ -283,7 +283,7 @@ export class Client {
   }
 
   /**
-* Runs a function when the connection closes, or at once when it is closed. The result removes the function.
+   * Runs a function when the connection closes, or at once when it is closed. The result removes the function.
    *
    * @example const unsubscribe = client.onClose(() => room.leave(user))
    */
@@ -312,7 +312,7 @@ export class Client {
   }
 
   /**
-* Whether the connection is closed.
+   * Whether the connection is closed.
    *
    * @example client.isClosed()
    */

@@ -48,7 +48,7 @@ export interface StreamDriver {
 }
 
 /**
-* The engine's HTTP/1.
+ * The engine's HTTP/1.
  *
  * @example selectDriver: () => new Http1Driver()
  */
@@ -58,7 +58,7 @@ export class Http1Driver {
 }
 
 /**
-* The engine's HTTP/2, which this version doesn't have: the constructor throws.
+ * The engine's HTTP/2, which this version doesn't have: the constructor throws.
  *
  * @example selectDriver: (client) => isHttp2(client) ? new Http2Driver() : new Http1Driver()
  */

@@ -1,5 +1,5 @@
 /**
-* An accepted connection before it has a client.
+ * An accepted connection before it has a client.
  */
 import { createClient } from './client.ts'
 import { toAddress } from '../net/socket-address.ts'

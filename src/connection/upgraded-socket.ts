@@ -286,7 +286,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-* The client of the connection.
+   * The client of the connection.
    *
    * @example socket.getClient().onClose(() => room.leave(socket))
    */
@@ -337,7 +337,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-* A signal that aborts when the server begins to stop, or the connection closes.
+   * A signal that aborts when the server begins to stop, or the connection closes.
    *
    * @example for await (const event of feed(socket.getSignal())) socket.write(event)
    */

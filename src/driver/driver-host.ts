@@ -1,5 +1,5 @@
 /**
-* What a session needs of its server.
+ * What a session needs of its server.
  */
 import type { AsyncResource } from 'node:async_hooks'
 import type { ActiveDriver, Client } from '../connection/client.ts'

@@ -49,7 +49,7 @@ export function streamDriver(handleClient: StreamDriver['handleClient']): Stream
 export type Driver = HttpDriver | StreamDriver | Http1Driver | Http2Driver
 
 /**
-* Selects the driver of a connection before anything is read from it.
+ * Selects the driver of a connection before anything is read from it.
  *
  * @example setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
  */
@@ -60,7 +60,7 @@ export interface HttpDriverFactory {
 }
 
 /**
-* Selects the engine's HTTP for every connection.
+ * Selects the engine's HTTP for every connection.
  *
  * @example const inner = new DefaultHttpDriverFactory()
  */
@@ -75,7 +75,7 @@ export class DefaultHttpDriverFactory implements HttpDriverFactory {
   }
 
   /**
-* The protocols that TLS offers by ALPN.
+   * The protocols that TLS offers by ALPN.
    *
    * @example factory.getApplicationLayerProtocols() // ['http/1.1']
    */
@@ -102,7 +102,7 @@ export interface ClientFactory {
 }
 
 /**
-* Makes a client for each socket.
+ * Makes a client for each socket.
  *
  * @example const inner: ClientFactory = new DefaultClientFactory()
  */

@@ -1,5 +1,5 @@
 /**
-* A connection that is driven by a parser written in JavaScript.
+ * A connection that is driven by a parser written in JavaScript.
  *
  * ```text
  *            bytes                     a promise
@@ -243,7 +243,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller.signal, request))
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++

@@ -1,5 +1,5 @@
 /**
-* A connection that is driven by a function over streams.
+ * A connection that is driven by a function over streams.
  */
 import { checkDriver } from './driver.ts'
 import type { DriverHost } from './driver-host.ts'

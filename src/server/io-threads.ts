@@ -1,16 +1,14 @@
 /**
-* Which threads serve the sockets of a server: the one of Node's event loop, or I/O threads.
+ * Which threads serve the sockets of a server: the one of Node's event loop, or I/O threads.
  */
 import { OptionError } from '../core/errors.ts'
+import { IO_THREADS, fromEnvironment } from '../options/environment.ts'
 
 /**
  * Number of I/O threads. With 0 the thread that runs JavaScript serves the sockets; `'auto'` is 0 on Node for Linux
  * and macOS, and 1 elsewhere.
  */
 export type IoThreads = number | 'auto'
-
-/** Environment variable that overrides the default, to fit the number to a machine without a change of code. */
-const IO_THREADS = 'BUSBAR_IO_THREADS'
 
 /** The engine has room for this many threads. */
 const MOST_THREADS = 64
@@ -25,7 +23,7 @@ export function checkIoThreads(given: IoThreads): void {
 
 /** The number of I/O threads for a setting. Throws when the environment has an invalid value. */
 export function ioThreads(given: IoThreads | undefined): number {
-  const wanted = given ?? fromEnvironment() ?? 'auto'
+  const wanted = given ?? override() ?? 'auto'
   if (wanted !== 'auto') return wanted
   return hasLibuv() && (process.platform === 'linux' || process.platform === 'darwin') ? 0 : 1
 }
@@ -44,11 +42,8 @@ function runtime(): string {
   return 'Node'
 }
 
-function fromEnvironment(): IoThreads | null {
-  const given = process.env[IO_THREADS]
-  if (given === undefined || given === '') return null
-  const wanted = given === 'auto' ? given : Number(given)
-  if (!isIoThreads(wanted)) throw new OptionError(`${IO_THREADS} in the environment`, given, ALLOWED)
+function override(): IoThreads | null {
+  const wanted = fromEnvironment(IO_THREADS, isIoThreads, ALLOWED)
   if (wanted === 0) mustHaveLoop(`${IO_THREADS} in the environment`)
   return wanted
 }

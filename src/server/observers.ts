@@ -1,5 +1,5 @@
 /**
-* Observers: objects that are called when a server starts and stops.
+ * Observers: objects that are called when a server starts and stops.
  */
 import { OptionError } from '../core/errors.ts'
 import type { HttpServer } from './server.ts'

@@ -1,5 +1,5 @@
 /**
-* Log lines about refused connections.
+ * Log lines about refused connections.
  */
 import type { Options } from '../options/options.ts'
 

@@ -1,5 +1,5 @@
 /**
-* The settings of a server: their types, checks and defaults.
+ * The settings of a server: their types, checks and defaults.
  */
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { DefaultErrorHandler } from '../handler/error-handler.ts'

@@ -325,7 +325,7 @@ export class HttpServer {
   }
 
   /**
-* Replaces the driver factory; only while the server is stopped.
+   * Replaces the driver factory; only while the server is stopped.
    *
    * @example server.setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
    */
@@ -335,7 +335,7 @@ export class HttpServer {
   }
 
   /**
-* Replaces the client factory; only while the server is stopped.
+   * Replaces the client factory; only while the server is stopped.
    *
    * @example server.setClientFactory({ createClient: (socket) => (isBanned(socket) ? null : inner.createClient(socket)) })
    */
@@ -345,7 +345,7 @@ export class HttpServer {
   }
 
   /**
-* Adds an observer; only while the server is stopped. An observer that is added twice is called once.
+   * Adds an observer; only while the server is stopped. An observer that is added twice is called once.
    *
    * @example server.attach({ onStop: () => database.end() })
    */
@@ -355,7 +355,7 @@ export class HttpServer {
   }
 
   /**
-* Adds a listen address; only while the server is stopped. Throws for an address that was added before.
+   * Adds a listen address; only while the server is stopped. Throws for an address that was added before.
    *
    * @example server.expose('unix:/run/app.sock')
    */
@@ -406,7 +406,7 @@ export class HttpServer {
   }
 
   /**
-* Lets the process end while the server is started.
+   * Lets the process end while the server is started.
    *
    * @example server.unref()
    */
@@ -417,7 +417,7 @@ export class HttpServer {
   }
 
   /**
-* Answers a request without a socket, for tests. The server may be stopped.
+   * Answers a request without a socket, for tests. The server may be stopped.
    *
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
@@ -427,7 +427,7 @@ export class HttpServer {
   }
 
   /**
-* Stops the server at the end of an `await using` block, after a running start or stop.
+   * Stops the server at the end of an `await using` block, after a running start or stop.
    *
    * @example await using server = await serve(0, handler)
    */
