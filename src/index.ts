@@ -5,7 +5,7 @@ export { Attribute } from './message/attribute.ts'
 export type { AttributeKey } from './message/attribute.ts'
 export { Client } from './connection/client.ts'
 export { CookieAttributes } from './http/cookie-attributes.ts'
-export type { SameSite } from './http/cookie-attributes.ts'
+export type { CookieInit, SameSite } from './http/cookie-attributes.ts'
 export { RequestCookie, ResponseCookie } from './http/cookie.ts'
 export { DefaultClientFactory, DefaultHttpDriverFactory, Http1Driver, Http2Driver, HttpDriver, streamDriver } from './driver/driver.ts'
 export type {

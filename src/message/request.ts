@@ -5,6 +5,7 @@ import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from '../connection/client.ts'
 import { RequestCookie, byName } from '../http/cookie.ts'
+import { withPair, withoutPairs } from '../http/cookie-field.ts'
 import { ParsedRequestSource } from '../driver/parsed-request.ts'
 import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
@@ -313,7 +314,8 @@ export class Request {
   }
 
   /**
-   * The cookies by name, in an object without a prototype; of equal names the last counts.
+   * The cookies by name, in an object without a prototype; of equal names the first counts. Pairs that
+   * can't be read are passed over.
    *
    * @example request.getCookies()['session']?.getValue()
    */
@@ -331,7 +333,7 @@ export class Request {
   }
 
   /**
-   * Sets a cookie for later handlers, and the `cookie` field with it.
+   * Sets a cookie for later handlers, in the `cookie` field. The other cookies stay there byte for byte.
    *
    * @example request.setCookie(new RequestCookie('session', id))
    */
@@ -339,25 +341,17 @@ export class Request {
     if (!(cookie instanceof RequestCookie)) {
       throw new InvalidCookieException(`request.setCookie takes a RequestCookie; got ${show(cookie)}`)
     }
-    const cookies = this.getCookies()
-    cookies[cookie.getName()] = cookie
-    this.#setCookies(cookies)
+    this.setHeader('cookie', withPair(this.getHeaderArray('cookie'), cookie.getName(), cookie.toString()))
   }
 
   /**
-   * Removes a cookie for later handlers, and the `cookie` field with the last one.
+   * Removes a cookie for later handlers, and the `cookie` field with the last one. The other cookies stay
+   * there byte for byte.
    *
    * @example request.removeCookie('session')
    */
   removeCookie(name: string): void {
-    const cookies = this.getCookies()
-    delete cookies[name]
-    this.#setCookies(cookies)
-  }
-
-  #setCookies(cookies: Record<string, RequestCookie>): void {
-    const line = Object.values(cookies).join('; ')
-    this.setHeader('cookie', line === '' ? [] : line)
+    this.setHeader('cookie', withoutPairs(this.getHeaderArray('cookie'), name))
   }
 
   #materialise(): Fields {

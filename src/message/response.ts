@@ -2,6 +2,7 @@
  * Responses: what handlers answer with.
  */
 import { ResponseCookie, byName } from '../http/cookie.ts'
+import { cookieName } from '../http/cookie-field.ts'
 import { HandlerError, InvalidCookieException, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
@@ -453,7 +454,7 @@ export class Response {
    */
   removeCookie(name: string): void {
     const lines = this.getHeaderArray('set-cookie')
-    this.setHeader('set-cookie', lines.filter((line) => ResponseCookie.fromHeader(line)?.getName() !== name))
+    this.setHeader('set-cookie', lines.filter((line) => cookieName(line) !== name))
   }
 
   /**
