@@ -61,7 +61,7 @@ built('the package has a command', async (t) => {
 })
 
 built('the snippets of the documentation run as they stand', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md']) {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
       t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
@@ -139,10 +139,10 @@ built('what is loaded at start is ASCII, which V8 keeps in half the memory', (t)
   for (const file of ['index.js', 'busbar.js']) t.notRegex(readFileSync(join(installed, 'dist', file), 'utf8'), /[^\0-\x7f]/, file)
 })
 
-built('a system without a binary is told so, and what was looked for', async (t) => {
+built('on a system without a binary the error says so, and what was looked for', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),
-    /^busbar has no binary that can be loaded on freebsd x64; there are some for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
+    /^busbar has no binary for freebsd x64: there are binaries for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n/,
   )
 })
 

@@ -43,7 +43,8 @@ run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname
 await build({
   cwd: fileURLToPath(root),
   input: { index: 'src/index.ts', cli: 'src/cli.ts' },
-  external: [/^node:/],
+  // The literal requires of binaries in addon.ts are for the bundlers of applications.
+  external: [/^node:/, /\.node$/, /^@busbar\//],
   platform: 'node',
   logLevel: 'warn',
   output: {
@@ -51,6 +52,7 @@ await build({
     format: 'esm',
     // They stand in the .d.ts; here each start would read them again.
     comments: false,
+    polyfillRequire: false,
     // What is loaded only when it is needed has files of its own.
     chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
   },
