@@ -11,8 +11,8 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { rolldown } from 'rolldown'
-import { failure } from '../src/addon-failure.ts'
-import type { FailureFacts } from '../src/addon-failure.ts'
+import { failure } from '../src/core/addon-failure.ts'
+import type { FailureFacts } from '../src/core/addon-failure.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -13,8 +13,8 @@
  * Out of scope: why a load failed (addon-failure).
  */
 import type * as Addon from '../index.js'
-import { failure, refusedPermission } from './addon-failure.ts'
-import type { Attempt } from './addon-failure.ts'
+import { failure, refusedPermission } from './core/addon-failure.ts'
+import type { Attempt } from './core/addon-failure.ts'
 
 const { existsSync } = process.getBuiltinModule('node:fs')
 const module = process.getBuiltinModule('node:module')

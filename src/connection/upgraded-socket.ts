@@ -4,7 +4,8 @@
  * It is loaded when the first one is needed: Node's streams take longer to load than all of busbar.
  */
 import { Duplex } from 'node:stream'
-import { ClientException, StateError } from '../core/errors.ts'
+import { StateError } from '../core/errors.ts'
+import { ClientException } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'

@@ -3,6 +3,7 @@
  */
 import { OptionError } from '../core/errors.ts'
 import { ipVersion } from './ip.ts'
+import type { BoundAddress } from '../native.ts'
 
 /**
  * An internet address with a port, or the path of a unix socket.
@@ -83,6 +84,17 @@ export class SocketAddress {
     if (this.#port === null) return this.#host
     return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
   }
+}
+
+/** An address of the engine's as users see it. */
+export function toAddress(address: BoundAddress): SocketAddress {
+  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
+}
+
+/** Whether an address is this machine's own. Unix sockets are. */
+export function isLoopback(address: SocketAddress): boolean {
+  if (address.getType() === 'unix') return true
+  return address.getHost().startsWith('127.') || address.getHost() === '::1'
 }
 
 /** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. RFC 4291 §2.5.5.2. */
