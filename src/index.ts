@@ -25,9 +25,10 @@ export {
   TimeoutError,
 } from './core/errors.ts'
 export { HttpErrorException } from './http/http-error.ts'
+export type { HttpErrorInit } from './http/http-error.ts'
 export { ClientException } from './connection/client-exception.ts'
 export type { Fault } from './core/errors.ts'
-export type { FileSettings } from './body/file-body.ts'
+export type { FileSettings } from './body/file-settings.ts'
 export type { FieldName, FieldValue, FieldsInit, KnownField } from './http/fields.ts'
 export type { Handler, HandlerFunction, RequestHandler } from './handler/handler.ts'
 export type { Listen, ListenObject } from './server/listen.ts'

@@ -6,8 +6,9 @@ import { cookieName } from '../http/cookie-field.ts'
 import { HandlerError, InvalidCookieException, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
-import { FileBody, checkFileSettings } from '../body/file-body.ts'
-import type { FileSettings } from '../body/file-body.ts'
+import { FileBody } from '../body/file-body.ts'
+import { checkFileSettings } from '../body/file-settings.ts'
+import type { FileSettings } from '../body/file-settings.ts'
 import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from '../native.ts'
@@ -49,6 +50,10 @@ export let markSent: (response: Response) => void
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
+/** Whether fields were read or changed since the response was made. */
+export let hasOwnFields: (response: Response) => boolean
+/** Gives a response another status and, in place of its fields and body, these lines alone. */
+export let replaceLines: (response: Response, status: number, lines: string) => void
 /** What few responses have; null for all others. */
 export let extrasOf: (response: Response) => Extras | null
 
@@ -150,14 +155,17 @@ export class Response {
    * An answer with the content of a file, which is opened when the answer is sent: a 404 by the error handler
    * when it is missing. With a root, the path is one below it, and no link leads out of it; without one,
    * whatever the application names is opened. Content type, length, Last-Modified and ETag are set unless
-   * the headers have them.
+   * the headers have them. A GET or HEAD is given what it asks for: the ranges in `range`, or a 304 when its
+   * client has the file.
    *
-   * @example () => Response.file('logo.svg', { root: 'public' })
+   * @example (request) => Response.file(request.getPath(), { root: 'public', index: 'index.html', maxAge: 3600 })
    */
-  static file(path: string | URL, settings: FileSettings = {}): Response {
-    const { root, headers } = checkFileSettings(path, settings)
-    const response = new Response(200, headers, new FileBody(path, root))
-    if (headers === undefined || !response.hasHeader('content-type')) {
+  static file(path: string | URL, settings?: FileSettings): Response {
+    const rules = checkFileSettings(path, settings)
+    const { headers, index } = rules
+    const response = new Response(200, headers, new FileBody(path, rules))
+    // Which file it is of a directory isn't known yet.
+    if (index.length === 0 && (headers === undefined || !response.hasHeader('content-type'))) {
       response.#prepend(`content-type: ${mediaTypeOf(String(path))}\r\n`)
     }
     return response
@@ -636,7 +644,7 @@ export class Response {
     const body = this.#body as Content | undefined
     let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#extras !== null) flags |= AnswerFlag.TellWritten
+    if (this.#extras !== null && this.#extras.disposers.length > 0) flags |= AnswerFlag.TellWritten
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     if (this.#declaredLength >= 0) {
       flags |= AnswerFlag.Length
@@ -672,6 +680,14 @@ export class Response {
     // What merely has the class, as a proxy does, has nothing to let go of.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
+    }
+    hasOwnFields = (response) => response.#fields !== null
+    replaceLines = (response, status, lines) => {
+      response.#status = status
+      response.#reason = undefined
+      response.#fields = null
+      response.#lines = lines
+      response.setBody(null)
     }
     extrasOf = (response) => response.#extras
   }

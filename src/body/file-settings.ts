@@ -1,0 +1,113 @@
+/**
+ * What `Response.file` can be told.
+ */
+import { OptionError } from '../core/errors.ts'
+import type { FieldsInit } from '../http/fields.ts'
+
+/** Settings of `Response.file`. */
+export interface FileSettings {
+  /** Directory that the file has to be in. */
+  readonly root?: string | URL | null | undefined
+  /** Further headers. */
+  readonly headers?: FieldsInit | undefined
+  /** Seconds that clients may keep it without asking again; sent as `cache-control: max-age`. Not sent when left out. */
+  readonly maxAge?: number | undefined
+  /** Names of files to take when the path leads to a directory, the first one there; left out: a directory is a 404. */
+  readonly index?: string | readonly string[] | undefined
+  /**
+   * Whether files beside it, with `.br`, `.zst` or `.gz` behind its name, stand for it where a client takes
+   * that coding. They have to be kept up to date: their content isn't compared.
+   */
+  readonly precompressed?: boolean | undefined
+  /** Whether methods other than GET and HEAD are answered with a 405; left out: they are given the file. */
+  readonly getOnly?: boolean | undefined
+  /** Seconds for which what is known of the file, but not its content, is taken for true; 1 when left out, 0 to look each time. */
+  readonly revalidate?: number | undefined
+}
+
+/** The same, checked, with what holds when something is left out. */
+export interface FileRules {
+  readonly root: string | URL | null
+  readonly headers: FieldsInit | undefined
+  readonly maxAge: number
+  readonly index: readonly string[]
+  readonly precompressed: boolean
+  readonly getOnly: boolean
+  readonly revalidate: number
+}
+
+/** No `cache-control` is sent. */
+export const NO_MAX_AGE = -1
+
+const NO_INDEX: readonly string[] = []
+const DEFAULTS: FileRules = {
+  root: null,
+  headers: undefined,
+  maxAge: NO_MAX_AGE,
+  index: NO_INDEX,
+  precompressed: false,
+  getOnly: false,
+  revalidate: 1,
+}
+
+/**
+ * Checks what `Response.file` is given: a misspelt root would be none, and open whatever a client names.
+ */
+export function checkFileSettings(path: string | URL, settings: FileSettings | undefined): FileRules {
+  if (!isPath(path)) throw new OptionError('path', path, 'a string or a URL')
+  if (settings === undefined) return DEFAULTS
+  if (typeof settings !== 'object' || settings === null) {
+    throw new OptionError('settings', settings, 'an object such as { root: directory, headers }')
+  }
+  const rules = { ...DEFAULTS }
+  for (const name of Object.keys(settings)) {
+    const value: unknown = settings[name as keyof FileSettings]
+    if (value !== undefined) take(rules, name, value)
+    else if (!Object.hasOwn(DEFAULTS, name)) refuse(name, value)
+  }
+  return rules
+}
+
+function take(rules: { -readonly [Name in keyof FileRules]: FileRules[Name] }, name: string, value: unknown): void {
+  switch (name) {
+    case 'root':
+      if (value !== null && !isPath(value)) throw new OptionError(name, value, 'a directory as a string or a URL')
+      rules.root = value
+      return
+    case 'headers':
+      rules.headers = value as FieldsInit
+      return
+    case 'maxAge':
+      if (!Number.isSafeInteger(value) || (value as number) < 0) throw new OptionError(name, value, 'a whole number of seconds, at least 0')
+      rules.maxAge = value as number
+      return
+    case 'index':
+      rules.index = checkIndex(value)
+      return
+    case 'precompressed':
+    case 'getOnly':
+      if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
+      rules[name] = value
+      return
+    case 'revalidate':
+      if (typeof value !== 'number' || !(value >= 0)) throw new OptionError(name, value, 'a number of seconds, at least 0')
+      rules.revalidate = value
+      return
+    default:
+      refuse(name, value)
+  }
+}
+
+function refuse(name: string, value: unknown): never {
+  throw new OptionError(name, value, 'root, headers, maxAge, index, precompressed, getOnly or revalidate')
+}
+
+function checkIndex(value: unknown): readonly string[] {
+  const names: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (names.every((name): name is string => typeof name === 'string' && /^[^\0/\\]+$/.test(name) && !/^\.{1,2}$/.test(name))) return names
+  throw new OptionError('index', value, 'the name of a file, such as index.html, or a list of them')
+}
+
+function isPath(value: unknown): value is string | URL {
+  return typeof value === 'string' || value instanceof URL
+}
