@@ -104,7 +104,8 @@ function codingsFor(request: FileRequest, response: FileResponse | null, rules: 
 /** Sets what is known of the file, but for what the application has set. */
 function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
   const { size, etag, lastModified, encoding } = facts
-  if (!response.hasHeader('content-type')) response.setHeader('content-type', mediaTypeOf(facts.plainPath))
+  // Without an index the type was known, and set, when the response was made.
+  if (rules.index.length > 0 && !response.hasHeader('content-type')) response.setHeader('content-type', mediaTypeOf(facts.plainPath))
   if (size >= 0) {
     if (!response.hasHeader('content-length')) response.setHeader('content-length', size)
     if (!response.hasHeader('accept-ranges')) response.setHeader('accept-ranges', 'bytes')
