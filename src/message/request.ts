@@ -9,11 +9,16 @@ import { withPair, withoutPairs } from '../http/cookie-field.ts'
 import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
+import { nodeHeadersOf } from '../http/node-headers.ts'
 import { queryFrom, withParameter, withParameterAdded } from '../http/query.ts'
 import type { QueryValue } from '../http/query.ts'
+import type { IncomingHttpHeaders } from 'node:http'
+import { formDataOf, partsOf } from '../body/form.ts'
+import type { FormLimits, FormPart } from '../body/form.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
 import { pathOf, queryOf, uriOf, withQuery } from '../http/target.ts'
+import { handled } from '../core/outcome.ts'
 import { TOKEN } from '../http/token.ts'
 import { Trailers } from '../http/trailers.ts'
 
@@ -256,6 +261,16 @@ export class Request {
    */
   getHeaders(): Record<string, string[]> {
     return this.#materialise().toRecord()
+  }
+
+  /**
+   * All fields as Node's own requests have them in `headers`: a string for each lower-case name, in an object
+   * without a prototype. For libraries that expect them.
+   *
+   * @example propagation.extract(context.active(), request.getNodeHeaders())
+   */
+  getNodeHeaders(): IncomingHttpHeaders {
+    return nodeHeadersOf(this.getHeaders())
   }
 
   /**
@@ -524,6 +539,26 @@ export class Request {
    */
   json<T = unknown>(): Promise<T> {
     return this.getBody().json<T>()
+  }
+
+  /**
+   * The whole body as a form, `multipart/form-data` or `application/x-www-form-urlencoded`. Rejects with a 413
+   * when it is larger than a limit, a 400 when it can't be read, and a 415 when it is no form. Files are kept in
+   * memory: for large ones see `parts`.
+   *
+   * @example const title = (await request.formData()).get('title')
+   */
+  formData(limits?: FormLimits): Promise<FormData> {
+    return handled(formDataOf(this.getBody(), this.getHeader('content-type'), limits))
+  }
+
+  /**
+   * The fields and files of such a form, in the order they come, while they come.
+   *
+   * @example for await (const part of request.parts({ files: 1 })) if (part.isFile()) await writeFile(target, part)
+   */
+  parts(limits?: FormLimits): AsyncGenerator<FormPart, void, undefined> {
+    return partsOf(this.getBody(), this.getHeader('content-type'), limits)
   }
 
   /**
