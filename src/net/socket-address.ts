@@ -15,8 +15,8 @@ export class SocketAddress {
   readonly #port: number | null
 
   constructor(host: string, port: number | null = null) {
-    if (port !== null && (!Number.isInteger(port) || port < 1 || port > 65535)) {
-      throw new OptionError('port', port, 'null or an integer from 1 to 65535')
+    if (port !== null && (!Number.isInteger(port) || port < 0 || port > 65535)) {
+      throw new OptionError('port', port, 'null or an integer from 0 to 65535')
     }
     this.#host = unmap(host)
     this.#port = port
@@ -32,7 +32,7 @@ export class SocketAddress {
   }
 
   /**
-   * The port; null for unix sockets.
+   * The port; null for unix sockets, 0 when it is unknown, as for the client of a proxy.
    *
    * @example address.getPort() // 4711
    */
@@ -76,12 +76,12 @@ export class SocketAddress {
   }
 
   /**
-   * `host:port` with IPv6 in brackets, or the path alone.
+   * `host:port` with IPv6 in brackets; the host alone when the port is unknown; the path of a unix socket.
    *
    * @example `${address}` // '[::1]:4711'
    */
   toString(): string {
-    if (this.#port === null) return this.#host
+    if (this.#port === null || this.#port === 0) return this.#host
     return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
   }
 }

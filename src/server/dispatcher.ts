@@ -116,7 +116,7 @@ export class Dispatcher implements ClientOwner {
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
     this.waiting = new PendingExchanges(this.hot)
-    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isHeld) => this.engine.holdRequests(isHeld))
+    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -447,7 +447,7 @@ export class Dispatcher implements ClientOwner {
         return this.#onIdle()
       case Notice.Refused:
         return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
-      case Notice.Denied:
+      case Notice.Rejected:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.waiting.tell(id, kind, words, at)

@@ -1,6 +1,6 @@
 //! The requests of a connection that are not wholly answered, in order.
 //!
-//! Answers leave in this order, whatever order the handlers finish in: an early one is kept as bytes
+//! Answers are sent in this order, whatever order the handlers finish in: the bytes of an early one are kept
 //! until those before it are complete. RFC 9112 §9.3.2.
 
 use smallvec::SmallVec;
@@ -8,19 +8,19 @@ use smallvec::SmallVec;
 use crate::error::RequestError;
 use crate::event::RequestId;
 
-/// The request id of a refusal, which nobody holds.
-const NOBODY: RequestId = RequestId(u64::MAX);
+/// The request id of a refusal: the application knows no such request.
+const NO_REQUEST: RequestId = RequestId(u64::MAX);
 
 /// What is known of a request from its head.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Traits {
+pub(super) struct RequestFlags {
     /// HEAD: the answer has no body.
     pub(super) is_head: bool,
     /// HTTP/1.0: no chunks, no 1xx.
     pub(super) is_http10: bool,
-    /// The client wants the connection closed behind the answer.
+    /// The client wants the connection closed after the answer.
     pub(super) wants_close: bool,
-    /// GET, HEAD, OPTIONS or TRACE: may run beside others.
+    /// GET, HEAD, OPTIONS or TRACE: it may run beside others.
     pub(super) is_safe: bool,
     /// It is CONNECT or asked for an upgrade.
     pub(super) is_upgrade: bool,
@@ -30,31 +30,31 @@ pub(super) struct Traits {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) request_id: RequestId,
-    pub(super) traits: Traits,
-    /// Its answer has begun, here or on the wire.
+    pub(super) flags: RequestFlags,
+    /// Its answer has begun, in `state` or on the wire.
     pub(super) has_begun: bool,
-    /// Present once anything rarer than one whole answer in its turn has happened.
-    pub(super) extra: Option<Box<Extra>>,
+    /// None as long as the only thing that can come is one whole answer in its turn, which is the usual case.
+    pub(super) state: Option<Box<PendingState>>,
 }
 
-/// The rarer part of a pending request.
+/// Where the answer to a pending request stands.
 #[derive(Debug, Default)]
-pub(super) struct Extra {
+pub(super) struct PendingState {
     /// Bytes of the answer that wait for earlier answers.
     pub(super) early: Vec<u8>,
-    /// A body that is being streamed.
+    /// The framing of a body that is being streamed.
     pub(super) stream: Option<Stream>,
-    /// Bytes that follow from a file.
+    /// How many bytes follow from a file.
     pub(super) file: u64,
-    /// The answer is complete in `early`.
+    /// The answer is complete; what isn't sent of it is in `early`.
     pub(super) is_done: bool,
-    /// The connection ends behind this answer.
+    /// The connection ends after this answer.
     pub(super) closes: bool,
-    /// The answer was cut short.
-    pub(super) is_cut: bool,
-    /// Behind this answer the connection is the application's.
+    /// The answer can't be completed: the connection is aborted.
+    pub(super) is_aborted: bool,
+    /// This answer makes the connection raw.
     pub(super) is_upgraded: bool,
-    /// The answer is ours, for what was no request.
+    /// Why the request was refused, when the answer isn't the application's.
     pub(super) refusal: Option<RequestError>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Extra {
 pub(super) enum Stream {
     /// By chunks.
     Chunked,
-    /// By a declared length, of which this much is missing.
+    /// By a declared length, of which so many bytes are missing.
     Length(u64),
     /// By the end of the connection.
     UntilClose,
@@ -79,10 +79,10 @@ pub(super) struct Pipeline {
     first: usize,
 }
 
-/// Requests that a connection with more than one is given room for.
+/// How many more requests get room once there is a second one.
 const PIPELINE_ROOM: usize = 31;
 
-/// Answered requests at the front that are kept in place before the others move up.
+/// How many answered requests stay at the front before the others move up.
 const ANSWERED_KEPT: usize = 64;
 
 impl Pipeline {
@@ -105,21 +105,21 @@ impl Pipeline {
         self.pending.len() - self.first
     }
 
-    /// Requests whose answers are owed; refusals aren't requests.
+    /// How many answers are owed; a refusal isn't one of them.
     #[inline]
     pub(super) fn owed(&self) -> usize {
-        self.open().iter().filter(|pending| pending.request_id != NOBODY).count()
+        self.open().iter().filter(|pending| pending.request_id != NO_REQUEST).count()
     }
 
     #[inline]
-    pub(super) fn push(&mut self, request_id: RequestId, traits: Traits) {
+    pub(super) fn push(&mut self, request_id: RequestId, flags: RequestFlags) {
         if self.pending.len() == self.pending.capacity() {
             self.grow();
         }
-        self.pending.push(Pending { request_id, traits, has_begun: false, extra: None });
+        self.pending.push(Pending { request_id, flags, has_begun: false, state: None });
     }
 
-    /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
+    /// After the second request of a pipeline more are likely: they get room at once instead of by doubling.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
@@ -127,43 +127,54 @@ impl Pipeline {
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
-        let traits =
-            Traits { is_head: false, is_http10: false, wants_close: true, is_safe: true, is_upgrade: false };
-        let extra = Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
+        let flags = RequestFlags {
+            is_head: false,
+            is_http10: false,
+            wants_close: true,
+            is_safe: true,
+            is_upgrade: false,
+        };
+        let state = PendingState {
+            early,
+            is_done: true,
+            closes: true,
+            refusal: Some(refusal),
+            ..PendingState::default()
+        };
         self.pending.push(Pending {
-            request_id: NOBODY,
-            traits,
+            request_id: NO_REQUEST,
+            flags,
             has_begun: true,
-            extra: Some(Box::new(extra)),
+            state: Some(Box::new(state)),
         });
     }
 
-    /// Place of an open request. Nearly always the first.
+    /// A request whose answer isn't complete, and its index, which is nearly always 0.
     #[inline]
-    pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
-        let open = self.open();
-        let found = open.iter().position(|pending| pending.request_id == request_id)?;
-        let is_done = open[found].extra.as_ref().is_some_and(|extra| extra.is_done);
-        (!is_done && request_id != NOBODY).then_some(found)
+    pub(super) fn find_mut(&mut self, request_id: RequestId) -> Option<(usize, &mut Pending)> {
+        let open = self.pending.get_mut(self.first..)?;
+        let (at, pending) =
+            open.iter_mut().enumerate().find(|(_, pending)| pending.request_id == request_id)?;
+        (!pending.is_done() && request_id != NO_REQUEST).then_some((at, pending))
     }
 
     pub(super) fn is_open(&self, request_id: RequestId) -> bool {
-        self.place(request_id).is_some()
+        self.index_of(request_id).is_some()
     }
 
-    /// Place of a request whose answer may be complete already, and wait for its turn.
-    pub(super) fn place(&self, request_id: RequestId) -> Option<usize> {
-        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NOBODY)
+    /// The index of a request whose answer may be complete and wait for its turn.
+    pub(super) fn index_of(&self, request_id: RequestId) -> Option<usize> {
+        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NO_REQUEST)
     }
 
     pub(super) fn is_first(&self, request_id: RequestId) -> bool {
         self.open().first().is_some_and(|pending| pending.request_id == request_id)
     }
 
-    /// Bytes of an answer that are kept until its turn comes.
+    /// How many bytes of an answer are kept until its turn comes.
     pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);
-        pending.and_then(|pending| pending.extra.as_ref()).map_or(0, |extra| extra.early.len())
+        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.early.len())
     }
 
     #[inline]
@@ -171,9 +182,9 @@ impl Pipeline {
         self.pending.get_mut(self.first + at)
     }
 
-    /// Traits of the latest request.
-    pub(super) fn last_traits(&self) -> Option<Traits> {
-        self.open().last().map(|pending| pending.traits)
+    /// Flags of the latest request.
+    pub(super) fn last_flags(&self) -> Option<RequestFlags> {
+        self.open().last().map(|pending| pending.flags)
     }
 
     pub(super) fn last_mut(&mut self) -> Option<&mut Pending> {
@@ -182,7 +193,8 @@ impl Pipeline {
 
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
-        self.position(request_id).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
+        pending.is_some_and(|pending| pending.has_begun && !pending.is_done())
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
@@ -195,13 +207,14 @@ impl Pipeline {
 
     #[inline]
     pub(super) fn pop_first(&mut self) {
+        if self.first + 1 >= self.pending.len() {
+            return self.clear();
+        }
         if let Some(answered) = self.first_mut() {
-            answered.extra = None;
+            answered.state = None;
         }
         self.first += 1;
-        if self.first == self.pending.len() {
-            self.clear();
-        } else if self.first > ANSWERED_KEPT {
+        if self.first > ANSWERED_KEPT {
             self.pending.drain(..self.first);
             self.first = 0;
         }
@@ -218,7 +231,7 @@ impl Pipeline {
     }
 
     pub(super) fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NOBODY)
+        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NO_REQUEST)
     }
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
@@ -226,20 +239,26 @@ impl Pipeline {
     #[inline]
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
         if is_safe {
-            // Nothing starts behind one that isn't safe and hasn't begun, so it is the last.
-            return self.open().last().is_none_or(|last| last.has_begun || last.traits.is_safe);
+            // A request that isn't safe and whose answer hasn't begun lets nothing start: only the last can be one.
+            return self.open().last().is_none_or(|last| last.has_begun || last.flags.is_safe);
         }
         self.open().iter().all(|pending| pending.has_begun)
     }
 }
 
 impl Pending {
-    pub(super) fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+    /// Its answer is complete, and waits for its turn.
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_done)
     }
 
-    /// Has the connection end in its turn, in place of an answer.
-    pub(super) fn cut(&mut self) {
-        *self.extra() = Extra { is_done: true, is_cut: true, ..Extra::default() };
+    pub(super) fn state(&mut self) -> &mut PendingState {
+        self.state.get_or_insert_default()
+    }
+
+    /// Replaces the answer: in its turn the connection is aborted.
+    pub(super) fn abort(&mut self) {
+        *self.state() = PendingState { is_done: true, is_aborted: true, ..PendingState::default() };
     }
 }
