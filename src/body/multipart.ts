@@ -155,7 +155,16 @@ class MultipartRun {
     file.on('error', () => {})
     file.on('close', () => this.#files.delete(file))
     file.on('limit', () => this.#fail(this.#words.tooLarge(`a file of more than ${this.#limits.fileSize} bytes`)))
-    this.#push(name, filename === undefined ? null : unescaped(filename), type, file as AsyncIterable<Uint8Array>, file)
+    this.#push(name, filename === undefined ? null : unescaped(filename), type, this.#contentOf(file), file)
+  }
+
+  /** A reader that stops early doesn't destroy the file: the parser waits for its end. */
+  async *#contentOf(file: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* file.iterator({ destroyOnReturn: false })
+    } catch (error) {
+      throw this.#error ?? this.#words.malformed(error)
+    }
   }
 
   #fail(error: unknown): void {
