@@ -17,6 +17,8 @@ import { failure, refusedPermission } from './core/addon-failure.ts'
 import type { Attempt } from './core/addon-failure.ts'
 
 const { existsSync } = process.getBuiltinModule('node:fs')
+// Under this name, since the tracer of Next looks for `module.createRequire`.
+const module = process.getBuiltinModule('node:module')
 const { resolve } = process.getBuiltinModule('node:path')
 const { fileURLToPath } = process.getBuiltinModule('node:url')
 
@@ -107,7 +109,6 @@ function copied(error: unknown): string | null {
 /** Where Node finds the package for the system: node_modules of directories above, NODE_PATH, Plug'n'Play. */
 function ofSearch(target: string): typeof Addon | null {
   try {
-    const module = process.getBuiltinModule('node:module')
     const required = module.createRequire(import.meta.url)
     switch (target) {
       case 'linux-x64-gnu':
@@ -128,8 +129,7 @@ function ofSearch(target: string): typeof Addon | null {
 /** The same for busbar's own package, for a bundle that stands in the project it was made of. */
 function ofSearchedPackage(target: string): string | null {
   try {
-    const { createRequire } = process.getBuiltinModule('node:module')
-    return resolve(createRequire(import.meta.url).resolve('busbar/package.json'), `../busbar.${target}.node`)
+    return resolve(module.createRequire(import.meta.url).resolve('busbar/package.json'), `../busbar.${target}.node`)
   } catch {
     return null
   }
