@@ -1,6 +1,5 @@
 /**
- * How the addon is found: in bundles, in packages, where the environment says, and what the error says
- * where it isn't.
+ * Finding the addon: in bundles, in packages, by the environment; and the errors when it isn't found.
  */
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -111,7 +110,7 @@ built('a bundle that stands in its project finds the binary there', async (t) =>
   t.is(await output(join(path, 'build/output/app.mjs')), 'served\n')
 })
 
-built('what BUSBAR_NATIVE_PATH names is taken, and nothing else', async (t) => {
+built('BUSBAR_NATIVE_PATH is the only place that is searched when it is set', async (t) => {
   const app = join(project(t, 'local'), 'app.mjs')
   const told = await output(app, [], { BUSBAR_NATIVE_PATH: '/nowhere/busbar.node' })
   t.regex(told, /^BUSBAR_NATIVE_PATH is "\/nowhere\/busbar\.node", which can't be loaded; .+\n {2}\/nowhere\/busbar\.node: [^\n]+$/)
@@ -138,7 +137,7 @@ built('binaries of another system were copied along with node_modules', async (t
   )
 })
 
-built('a damaged binary is told apart from a missing one', async (t) => {
+built('a damaged binary has an error of its own', async (t) => {
   const path = project(t, 'nowhere')
   writeFileSync(join(path, 'node_modules/busbar', binary), 'no binary')
   t.regex(await output(join(path, 'app.mjs')), /^the binary of busbar is damaged, or isn't one for \w+ \w+: install busbar again/)
@@ -168,7 +167,7 @@ for (const name of ['NotCapable', 'PermissionDenied']) {
   })
 }
 
-test('a system without a binary is told what there is', (t) => {
+test('the error for a system without a binary lists the systems that have one', (t) => {
   const told = failure({ ...FACTS, platform: 'sunos', arch: 'x64', targets: ['sunos-x64'] }).message
   t.regex(told, /^busbar has no binary for sunos x64: there are binaries for Linux with glibc and for macOS/)
 })

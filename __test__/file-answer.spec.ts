@@ -1,5 +1,5 @@
 /**
- * What clients are given of a file: ranges, conditions, codings, indexes. RFC 9110 §12-§15.
+ * Responses of files: ranges, conditions, codings, indexes. RFC 9110 §12-§15.
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
@@ -118,7 +118,7 @@ for (const [driver, settings] of DRIVERS) {
     t.deepEqual(errors, [])
   })
 
-  test(`what can't be given as asked for is given whole${driver}`, async (t) => {
+  test(`a range that can't be parsed or is too much gets the whole file${driver}`, async (t) => {
     const path = digits(t)
     const { ask } = await opened(t, () => Response.file(path), settings)
     for (const range of ['bytes=5-2', 'lines=0-1', 'bytes=0-,0-', 'bytes=x', `bytes=${'0-0,'.repeat(17)}`]) {
@@ -201,7 +201,7 @@ test('other methods are given the whole file, or a 405 where only GET is wanted'
   t.is((await ask({}, 'GET', '/only')).status, 200)
 })
 
-test('what the application has set counts', async (t) => {
+test('fields that the application has set are kept', async (t) => {
   const path = digits(t)
   const headers = { etag: '"own"', 'last-modified': 'Mon, 07 Nov 1994 08:49:37 GMT', 'cache-control': 'no-cache', 'x-own': '1' }
   const { ask } = await opened(t, () => Response.file(path, { headers, maxAge: 60 }))
@@ -259,7 +259,7 @@ test('a file from the future is as old as the answer', async (t) => {
   t.true(Date.parse(fields.get('last-modified')!) <= Date.parse(fields.get('date')!))
 })
 
-test('what is known of a file is taken for true for as long as was said', async (t) => {
+test('size and time of a file are used for as long as revalidate says', async (t) => {
   const path = digits(t)
   const settings: FileSettings = { revalidate: 60 }
   const { ask } = await opened(t, (request) => Response.file(path, request.getPath() === '/look' ? { revalidate: 0 } : settings))
@@ -267,7 +267,7 @@ test('what is known of a file is taken for true for as long as was said', async 
   writeFileSync(path, 'changed')
   t.is((await ask({ 'if-none-match': etag })).status, 304)
   t.is((await ask({ 'if-none-match': etag }, 'GET', '/look')).body, 'changed')
-  // That look is news for all.
+  // That look has refreshed the cache.
   t.is((await ask({ 'if-none-match': etag })).body, 'changed')
 })
 
@@ -296,7 +296,7 @@ test('a directory has an index where one is named', async (t) => {
   for (const target of ['/none', '/none/', '/page.html/', '/sub/default.htm/']) t.is((await ask({}, 'GET', target)).status, 404, target)
 })
 
-test('what ends with a slash is no file', async (t) => {
+test('a path that ends with a slash names no file', async (t) => {
   const path = digits(t)
   const { ask } = await opened(t, () => Response.file(`${path}/`))
   t.is((await ask()).status, 404)

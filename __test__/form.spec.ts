@@ -118,7 +118,7 @@ test('a body is the same form, however it is cut into pieces', async (t) => {
   }
 })
 
-test('what is not read of a part is dropped, also of several that came together', async (t) => {
+test('the unread rest of a part is dropped, also when several parts arrive together', async (t) => {
   const body = bodyOf(file('a', 'a', 'x'.repeat(200_000)), file('b', 'b', 'y'), file('c', 'c', 'z'.repeat(200_000)), field('d', '1'))
   const names: string[] = []
   for await (const part of post(body).parts()) {

@@ -6,29 +6,29 @@
  *                  └─ built here          └─ from a registry              └─ moved with a bundle
  *             ──► what a bundler made of the literal requires ──► Node's own search ──► an error with its fix
  *
- * The first places are paths, which cost microseconds; a search by name takes 1.5 ms of a start. Each form is
- * one that tools recognise: `new URL(…, import.meta.url)` (webpack, Next's tracer), `require` of a literal
- * (esbuild, rolldown), `createRequire` with a literal (Next's tracer, in any layout of node_modules).
+ * The first places are paths, which cost microseconds; a search by name takes 1.5 ms of a start. Tools recognise these
+ * forms: `new URL(…, import.meta.url)` (webpack, the tracer of Next), `require` of a literal (esbuild, rolldown),
+ * `createRequire` and a literal (the tracer of Next, in any layout of node_modules).
  *
- * Out of scope: why a load failed (addon-failure).
+ * Out of scope: the message for a failed load (addon-failure).
  */
 import type * as Addon from '../index.js'
 import { failure, refusedPermission } from './core/addon-failure.ts'
 import type { Attempt } from './core/addon-failure.ts'
 
 const { existsSync } = process.getBuiltinModule('node:fs')
-// Under this name, since the tracer of Next looks for `module.createRequire`.
+// The tracer of Next recognises `module.createRequire` by this name.
 const module = process.getBuiltinModule('node:module')
 const { resolve } = process.getBuiltinModule('node:path')
 const { fileURLToPath } = process.getBuiltinModule('node:url')
 
-/** Names of the binaries for a system, as in `busbar.NAME.node`; of two the system's loader refuses that for another libc. */
+/** Names of the binaries for a system, as in `busbar.NAME.node`. Of two, the dynamic loader refuses the one for the other libc. */
 export function targetsFor(platform: string, arch: string): string[] {
   const abis: Readonly<Record<string, readonly string[]>> = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
   return (abis[platform] ?? ['']).map((abi) => `${platform}-${arch}${abi}`)
 }
 
-/** Where a binary is to be: its path, or the addon itself where a bundler or Node has loaded it. */
+/** Finds a binary: gives its path, or the addon where a bundler or Node has loaded it. */
 type Place = (target: string) => string | typeof Addon | null
 
 /** Beside the package's `index.d.ts`. */
@@ -40,7 +40,7 @@ function ofPackage(target: string): string {
   }
 }
 
-/** In the package for the system, where package managers put it: a sibling of this one. */
+/** In the package for the system, which package managers install beside this one. */
 function ofSibling(target: string): string | null {
   try {
     return fileURLToPath(new URL(`../../@busbar/${target}/busbar.${target}.node`, import.meta.url).href)
@@ -49,17 +49,17 @@ function ofSibling(target: string): string | null {
   }
 }
 
-/** Beside the file that this module has become part of. */
+/** Beside the bundle that this module is part of. */
 function ofBundle(target: string): string {
   return besideThis(`busbar.${target}.node`)
 }
 
-/** Bundles in CommonJS have no `import.meta`. */
+/** A path relative to this file. Bundles in CommonJS have no `import.meta`. */
 function besideThis(name: string): string {
   return resolve(import.meta.dirname ?? (typeof __dirname === 'string' ? __dirname : '.'), name)
 }
 
-/** Seen by bundlers that follow `require`; in Node's own modules there is none. */
+/** For bundlers that follow `require`; in an ES module on Node it throws. */
 function ofBundler(target: string): string | typeof Addon | null {
   try {
     switch (target) {
@@ -78,7 +78,7 @@ function ofBundler(target: string): string | typeof Addon | null {
   return null
 }
 
-/** The same for the packages. */
+/** The same for the packages of the systems. */
 function ofBundledPackage(target: string): string | typeof Addon | null {
   try {
     switch (target) {
@@ -98,15 +98,15 @@ function ofBundledPackage(target: string): string | typeof Addon | null {
 }
 
 /**
- * The binary that esbuild has copied for a bundle of ES modules. What it makes of `require` there can't run,
- * and only its error names the copy.
+ * The path of a binary that esbuild has copied for a bundle of ES modules. Its `require` throws there, and only the
+ * error has the path.
  */
 function copied(error: unknown): string | null {
   const text = error instanceof Error ? error.message : ''
   return /^Dynamic require of "(\.{1,2}\/.+\.node)" is not supported$/.exec(text)?.[1] ?? null
 }
 
-/** Where Node finds the package for the system: node_modules of directories above, NODE_PATH, Plug'n'Play. */
+/** The package for the system by Node's own search: node_modules above, NODE_PATH, Plug'n'Play. */
 function ofSearch(target: string): typeof Addon | null {
   try {
     const required = module.createRequire(import.meta.url)
@@ -126,7 +126,7 @@ function ofSearch(target: string): typeof Addon | null {
   return null
 }
 
-/** The same for busbar's own package, for a bundle that stands in the project it was made of. */
+/** In busbar's own package by Node's own search: for a bundle in the project that it was made from. */
 function ofSearchedPackage(target: string): string | null {
   try {
     return resolve(module.createRequire(import.meta.url).resolve('busbar/package.json'), `../busbar.${target}.node`)
@@ -137,7 +137,7 @@ function ofSearchedPackage(target: string): string | null {
 
 const PLACES: readonly Place[] = [ofPackage, ofSibling, ofBundle, ofBundler, ofBundledPackage, ofSearch, ofSearchedPackage]
 
-/** The addon. Throws when there is no binary that this process can load, with the reason and what helps. */
+/** The addon. Throws when the process can load no binary; the message has the reason and the fix. */
 export function loadAddon(): typeof Addon {
   const named = nativePath()
   const attempts: Attempt[] = []
@@ -152,7 +152,7 @@ function nativePath(): string {
   try {
     return process.env['BUSBAR_NATIVE_PATH'] ?? ''
   } catch {
-    // Deno refuses to tell: then none is set.
+    // Deno without --allow-env.
     return ''
   }
 }
@@ -163,7 +163,7 @@ function search(targets: readonly string[], attempts: Attempt[]): typeof Addon |
       const found = place(target)
       const addon = typeof found === 'string' ? load(found, attempts) : found
       if (addon !== null) return addon
-      // What refuses one refuses all, and may ask the user each time.
+      // A missing permission fails all attempts, and Deno may ask for it each time.
       if (attempts.some(({ error }) => refusedPermission(error) !== null)) return null
     }
   }
@@ -171,7 +171,7 @@ function search(targets: readonly string[], attempts: Attempt[]): typeof Addon |
 }
 
 function load(found: string, attempts: Attempt[]): typeof Addon | null {
-  // Bundlers give paths that are relative to the file they have written.
+  // Paths from bundlers are relative to the bundle.
   const path = besideThis(found)
   if (attempts.some((attempt) => attempt.path === path)) return null
   const loaded = { exports: {} }

@@ -1,14 +1,13 @@
 /**
- * What a request is given of a file: all of it, parts, or word that it has the file. RFC 9110 §13, §14.
+ * The response to a request for a file: the whole file, parts of it, or a 304. RFC 9110 §13, §14.
  *
- *   405 ◄── not GET or HEAD, where only they are served
+ *   405 ◄── another method than GET and HEAD, with `getOnly`
  *   coding ──► open ──► If-Match … 412, If-None-Match … 304 ──► Range, If-Range … 206, 416 ──► 200
  *
- * The conditions hold for GET and HEAD of an answer that would be a 200. What the application has set counts: its
- * ETag and Last-Modified are what conditions are held against, its Content-Encoding rules out another one, and
- * any other status leaves the file whole.
+ * Conditions and ranges apply to GET and HEAD if the response would be a 200. Fields that the application has set are
+ * kept: conditions are compared with its ETag and Last-Modified, and its Content-Encoding excludes another one.
  *
- * Out of scope: reading the file (file-body), and what is known of it (file-facts).
+ * Out of scope: reading the file (file-body) and the cache of its facts (file-facts).
  */
 import { preferredEncodings } from '../http/accept-encoding.ts'
 import { parseHttpDate, formatHttpDate } from '../http/http-date.ts'
@@ -24,12 +23,12 @@ import type { Encoding, FileFacts } from './file-facts.ts'
 import { NO_MAX_AGE } from './file-settings.ts'
 import type { FileRules } from './file-settings.ts'
 
-/** The request that is answered. */
+/** The request for the file. */
 export interface FileRequest extends ConditionalRequest {
   getMethod(): string
 }
 
-/** The response that the file is the body of. */
+/** The response whose body is the file. */
 export interface FileResponse {
   getStatus(): number
   setStatus(status: number): void
@@ -44,12 +43,12 @@ export interface FileResponse {
 
 const NO_CODING: readonly (Encoding | null)[] = [null]
 
-/** Fields of a representation that isn't sent. RFC 9110 §15.4.5. */
+/** Fields that describe content, of which a 304 has none. RFC 9110 §15.4.5. */
 const OF_THE_CONTENT = ['content-type', 'content-length', 'content-encoding', 'content-language', 'content-range', 'accept-ranges']
 
 /**
- * Opens the file and makes the response what the request is given of it. Throws an HttpErrorException where
- * that is an error.
+ * Opens the file and sets status, fields and parts of the response. Throws an `HttpErrorException` of 404, 405, 412
+ * or 416.
  */
 export async function answerWithFile(request: FileRequest, response: FileResponse, body: FileBody): Promise<void> {
   const { rules } = body
@@ -68,8 +67,8 @@ export async function answerWithFile(request: FileRequest, response: FileRespons
 }
 
 /**
- * The facts of the file, if the request's client has it by what is known of it; null when it has to be looked at.
- * `response` is null when the application has set nothing on it.
+ * The cached facts of the file if they make the response a 304; null when the file has to be opened. `response` is
+ * null when the application has set no field.
  */
 export function knownUnmodified(request: FileRequest, response: FileResponse | null, body: FileBody): FileFacts | null {
   const { rules } = body
@@ -95,16 +94,16 @@ function recallFacts(request: FileRequest, response: FileResponse | null, body: 
   return null
 }
 
-/** Codings that the client takes, best first; null stands for the file as it is. */
+/** Codings that the client accepts, best first; null stands for no coding. */
 function codingsFor(request: FileRequest, response: FileResponse | null, rules: FileRules): readonly (Encoding | null)[] {
   if (!rules.precompressed || response?.hasHeader('content-encoding') === true) return NO_CODING
   return preferredEncodings(request.getHeaderLine('accept-encoding'), ENCODINGS)
 }
 
-/** Sets what is known of the file, but for what the application has set. */
+/** Sets the fields that describe the file, unless the application has set them. */
 function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
   const { size, etag, lastModified, encoding } = facts
-  // Without an index the type was known, and set, when the response was made.
+  // Without an index, `Response.file` has set the type.
   if (rules.index.length > 0 && !response.hasHeader('content-type')) response.setHeader('content-type', mediaTypeOf(facts.plainPath))
   if (size >= 0) {
     if (!response.hasHeader('content-length')) response.setHeader('content-length', size)
@@ -120,16 +119,16 @@ function describe(response: FileResponse, facts: FileFacts, rules: FileRules, no
 function validate(response: FileResponse, etag: string | null, lastModified: number | null, now: number): void {
   if (etag !== null && !response.hasHeader('etag')) response.setHeader('etag', etag)
   if (lastModified === null || response.hasHeader('last-modified')) return
-  // A clock that was wrong, or is: never later than Date (RFC 9110 §8.8.2.1).
+  // A wrong clock: Last-Modified is never later than Date (RFC 9110 §8.8.2.1).
   response.setHeader('last-modified', formatHttpDate(Math.min(lastModified, now)))
 }
 
-/** The value of `cache-control`; null: none is sent. */
+/** The value of `cache-control`; null when it isn't sent. */
 function cacheControlOf({ maxAge }: FileRules): string | null {
   return maxAge === NO_MAX_AGE ? null : `max-age=${maxAge}`
 }
 
-/** The answer depends on the coding that was asked for, whichever is given. */
+/** The response depends on `accept-encoding`, whichever coding it has. */
 function vary(response: FileResponse): void {
   const line = response.getHeaderLine('vary')
   const names = (line ?? '').split(',').map((name) => name.trim().toLowerCase())
@@ -141,7 +140,7 @@ function validatorsOf(response: FileResponse): Validators {
   return { etag: response.getHeader('etag'), lastModified: date === null ? null : parseHttpDate(date) }
 }
 
-/** Makes a response a 304 of the file that these are the facts of. */
+/** Makes a response a 304 of the file with these facts. */
 export function describeNotModified(response: FileResponse, { etag, lastModified }: FileFacts, rules: FileRules): void {
   validate(response, etag, lastModified, Date.now())
   const line = cacheControlOf(rules)
@@ -150,7 +149,7 @@ export function describeNotModified(response: FileResponse, { etag, lastModified
   makeNotModified(response)
 }
 
-/** The lines of the same 304, where the application has set nothing. */
+/** The lines of the same 304, when the application has set no field. */
 export function notModifiedLines({ etag }: FileFacts, rules: FileRules): string {
   const line = cacheControlOf(rules)
   const lines = line === null ? `etag: ${etag}\r\n` : `etag: ${etag}\r\ncache-control: ${line}\r\n`
@@ -161,7 +160,7 @@ function makeNotModified(response: FileResponse): void {
   response.setStatus(304)
   response.setBody(null)
   for (const name of OF_THE_CONTENT) response.removeHeader(name)
-  // The tag says more, and what isn't needed isn't sent.
+  // Where there is a tag, Last-Modified adds nothing.
   if (response.hasHeader('etag')) response.removeHeader('last-modified')
 }
 
@@ -185,9 +184,9 @@ function giveRanges(request: FileRequest, response: FileResponse, body: FileBody
   }
 }
 
-/** Several ranges, each with a head of its own. RFC 9110 §14.6. */
+/** A body of several ranges, each with a head of its own. RFC 9110 §14.6. */
 function multipart(ranges: readonly ByteRange[], size: number, type: string | null): { parts: FilePart[]; length: number; boundary: string } {
-  // It mustn't stand in the file, so no client may foresee it.
+  // Random, so that no file can contain it on purpose.
   const boundary = process.getBuiltinModule('node:crypto').randomUUID()
   const typeLine = type === null ? '' : `content-type: ${type}\r\n`
   const parts: FilePart[] = []

@@ -1,10 +1,10 @@
 /**
- * Files as bodies: opened when the answer begins, read as fast as the client takes them.
+ * Files as bodies: opened when the response is sent, read as fast as the client takes them.
  *
  *   path ──► the file, or the index of the directory ──► the file beside it in a coding ──► below the root?
- *        ──► descriptor and facts ──► all of it, or the parts that were chosen
+ *        ──► descriptor and facts ──► the whole file, or the chosen parts
  *
- * Out of scope: which coding and parts a request is given, and with what status (file-answer).
+ * Out of scope: which status, coding and parts a request gets (file-answer).
  */
 import type { BigIntStats } from 'node:fs'
 import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from '../core/builtin.ts'
@@ -15,7 +15,7 @@ import type { Encoding, FileFacts } from './file-facts.ts'
 import type { FileRules } from './file-settings.ts'
 import type { PieceSource } from './source.ts'
 
-/** Bytes to send: those given, or those of the file from `start` to before `end`. */
+/** Bytes to send: given ones, or those of the file from `start` to before `end`. */
 export type FilePart = Uint8Array | { readonly start: number; readonly end: number }
 
 /** An open file. */
@@ -24,41 +24,41 @@ interface Opened {
   readonly stats: BigIntStats
 }
 
-/** Bytes read at once. */
+/** Bytes per read. */
 const READ_SIZE = 64 * 1024
 
-/** Opening a pipe or a device must not wait for its other side. */
+/** Without O_NONBLOCK the opening of a pipe or a device would wait for its other side. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
-/** What the system says of a path that leads to no file, whatever the reason. */
+/** Error codes for a path at which no readable file exists. */
 const MISSING: ReadonlySet<string | undefined> = new Set([
   'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EPERM', 'ENXIO', 'ENODEV', 'ERR_INVALID_ARG_VALUE',
 ])
 
-/** One file. */
+/** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   readonly rules: FileRules
   readonly #given: string | URL
   #descriptor = -1
-  /** What was opened. */
+  /** The facts of the file that was opened. */
   #facts: FileFacts | null = null
-  /** What is sent of it; null: all. */
+  /** The parts that are sent; null: the whole file. */
   #chosen: readonly FilePart[] | null = null
-  /** What is still to be read. */
+  /** Parts that aren't read yet. */
   #parts: FilePart[] = []
-  /** What had to be read to know the size. */
+  /** Bytes that were read to check the size. */
   #first: Uint8Array | null = null
   #isCancelled = false
   #isReading = false
   #buffer: Buffer | null = null
 
-  /** With a root, `path` is below it, whether or not it begins with a slash. */
+  /** With a root, `path` is relative to it, even if it begins with a slash. */
   constructor(path: string | URL, rules: FileRules) {
     this.#given = path
     this.rules = rules
   }
 
-  /** By what its facts are kept. */
+  /** The key of its facts in the cache. */
   name(encoding: Encoding | null): string {
     const { root, index } = this.rules
     const path = root === null ? String(this.#given) : `${String(root)}\0${String(this.#given)}`
@@ -67,8 +67,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Opens the file in the first of these codings that it stands in. Throws a 404 when there is no such file, or
-   * not below the root.
+   * Opens the file in the first of these codings in which it exists; null stands for no coding. Throws a 404 when
+   * the file is missing or isn't below the root.
    */
   async open(encodings: readonly (Encoding | null)[]): Promise<FileFacts> {
     const { path, opened: plain } = await this.#openPlain()
@@ -103,7 +103,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     if (this.#isCancelled) this.#close()
   }
 
-  /** What is to be read, from the start. */
+  /** Sets the parts that are to be read. */
   #begin(): void {
     const size = this.#facts?.size ?? 0
     if (this.#chosen !== null) this.#parts = [...this.#chosen]
@@ -112,20 +112,20 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     this.#first = null
   }
 
-  /** Only these parts are sent. */
+  /** Restricts what is sent to these parts. */
   choose(parts: readonly FilePart[]): void {
     this.#chosen = parts
     this.#begin()
   }
 
-  /** Descriptor of the open file and the one part to be sent of it, as long as nothing was read; null: there is no such part. */
+  /** Descriptor and range when one range of the file is all that is sent; null otherwise. Valid until the first read. */
   wholePart(): { descriptor: number; start: number; size: number } | null {
     const [part] = this.#parts
     if (this.#descriptor < 0 || this.#parts.length !== 1 || part === undefined || part instanceof Uint8Array || part.end === Infinity) return null
     return { descriptor: this.#descriptor, start: part.start, size: part.end - part.start }
   }
 
-  /** Closes it, to be opened again when its content is asked for. */
+  /** Closes the file; iteration opens it again. */
   release(): void {
     this.#close()
   }
@@ -144,7 +144,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     throw new HttpErrorException(404)
   }
 
-  /** The path as the system takes it. What ends with a slash names a directory, and no file. */
+  /** The path for the system. A path that ends with a slash names a directory, never a file. */
   #path(): string {
     const given = this.#given instanceof URL ? fileURLToPath(this.#given) : this.#given
     const { root } = this.rules
@@ -152,7 +152,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     return (given.endsWith('/') || given.endsWith(sep)) && !path.endsWith(sep) ? path + sep : path
   }
 
-  /** Opens a file, or also a directory; null when there is none, or not below the root. */
+  /** Opens a file, or a directory where that is allowed; null when it is missing or isn't below the root. */
   async #openFile(path: string, allowsDirectory = false): Promise<Opened | null> {
     let descriptor = -1
     try {
@@ -170,7 +170,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     return null
   }
 
-  /** Whether what was opened is below the root once all links are followed: the file itself, not what has its name by now. */
+  /** Whether the opened file is below the root after all links are followed. Compares inodes, since the path may change. */
   async #isConfined(path: string, opened: BigIntStats): Promise<boolean> {
     const { root } = this.rules
     if (root === null) return true
@@ -189,8 +189,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 
   /**
-   * What has no blocks of a disk may be made while it is read, as in /proc and /sys: its size is said to be
-   * 0, or a page.
+   * Whether a file without blocks on a disk has the size that the system reports. The files of /proc and /sys are made
+   * while they are read; their reported size is 0 or a page.
    */
   async #hasItsSize(descriptor: number, stats: BigIntStats): Promise<boolean> {
     const expected = Math.min(READ_SIZE, Number(stats.size))
@@ -200,7 +200,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     return count === expected
   }
 
-  /** The next piece, in memory that the one after it is read to. */
+  /** The next piece; its memory is reused for the one after it. */
   async next(): Promise<IteratorResult<Uint8Array>> {
     const [part] = this.#parts
     if (part === undefined || this.#descriptor < 0) {
@@ -235,11 +235,11 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
 
   cancel(): void {
     this.#isCancelled = true
-    // The system may be reading: then the end of that closes it.
+    // A read that is under way closes the file when it ends.
     if (!this.#isReading) this.#close()
   }
 
-  /** The same for what reads the body in place of a client; each piece has memory of its own. */
+  /** The content for `response.buffer()` and injected requests; each piece has memory of its own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     const encoding = this.#facts?.encoding ?? null
     await this.open([encoding, null])

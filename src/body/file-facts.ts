@@ -1,9 +1,8 @@
 /**
- * What is known of files: what tells their versions apart, and how it was found out a moment ago.
+ * Facts of files: size, time and entity tag, and a cache of them.
  *
- * A file that was looked at is taken for unchanged for as long as `revalidate` says, a second by default. That
- * spares the system a look per request, and lets a request whose client has the file be answered at once. The
- * content isn't kept.
+ * Facts are used for `revalidate` seconds, one by default. In that time a request whose client has the current
+ * version is answered without a system call. The cache holds no content.
  */
 import type { BigIntStats } from 'node:fs'
 
@@ -16,36 +15,36 @@ export type Encoding = keyof typeof ENDINGS
 /** The codings, best first. */
 export const ENCODINGS = Object.keys(ENDINGS) as readonly Encoding[]
 
-/** What is known of one file. */
+/** The facts of one file. */
 export interface FileFacts {
-  /** Where it is: the name of an index, or the ending of a coding, included. */
+  /** Its path, with the name of an index and the ending of a coding. */
   readonly path: string
-  /** The same without the ending: its name tells the media type. */
+  /** The same without the ending: the media type depends on it. */
   readonly plainPath: string
   /** The coding of its content; null for none. */
   readonly encoding: Encoding | null
-  /** Bytes; -1 where only reading tells. */
+  /** Bytes; -1 when only reading shows how many there are. */
   readonly size: number
-  /** Its entity tag; null where only reading tells. */
+  /** Its entity tag; null when the size is unknown. */
   readonly etag: string | null
-  /** When it was modified, Unix time in milliseconds, whole seconds; null where only reading tells. */
+  /** When it was modified, Unix time in milliseconds, whole seconds; null when the size is unknown. */
   readonly lastModified: number | null
 }
 
-/** What is kept, with the time at which it was found out. */
+/** An entry of the cache. */
 interface Kept {
-  /** Null: there is no such file. */
+  /** Null: the file doesn't exist. */
   readonly facts: FileFacts | null
   readonly time: number
 }
 
-/** Files of which something is kept, and characters of a path that is. */
+/** Entries of the cache, and characters of a key at most. */
 const KEPT = 2048
 const PATH_KEPT = 1024
 
 const kept = new Map<string, Kept>()
 
-/** The facts of an open file whose size can be relied upon. */
+/** The facts of an open file whose size is right. */
 export function factsOf(stats: BigIntStats, path: string, plainPath: string, encoding: Encoding | null): FileFacts {
   const seconds = Math.floor(Number(stats.mtimeMs) / 1000)
   // Nanoseconds and the size: the tag is strong, since no two versions have both in common.
@@ -60,18 +59,18 @@ export function factsOf(stats: BigIntStats, path: string, plainPath: string, enc
   }
 }
 
-/** The facts of one whose size says nothing, as in /proc. */
+/** The facts of a file whose size is unknown, as in /proc. */
 export function unknownFacts(path: string, plainPath: string, encoding: Encoding | null): FileFacts {
   return { path, plainPath, encoding, size: -1, etag: null, lastModified: null }
 }
 
-/** What is known by a name, if it isn't older than so many seconds; undefined: nothing. */
+/** Facts that are younger than so many seconds; null when the file didn't exist, undefined when there are none. */
 export function recall(name: string, maxAge: number): FileFacts | null | undefined {
   const found = kept.get(name)
   return found === undefined || Date.now() - found.time >= maxAge * 1000 ? undefined : found.facts
 }
 
-/** Keeps what was found out by a name; the longest kept gives way. */
+/** Puts facts into the cache; the oldest entry makes room. */
 export function remember(name: string, facts: FileFacts | null): void {
   if (name.length > PATH_KEPT) return
   kept.delete(name)

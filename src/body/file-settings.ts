@@ -1,31 +1,31 @@
 /**
- * What `Response.file` can be told.
+ * The settings of `Response.file`.
  */
 import { OptionError } from '../core/errors.ts'
 import type { FieldsInit } from '../http/fields.ts'
 
 /** Settings of `Response.file`. */
 export interface FileSettings {
-  /** Directory that the file has to be in. */
+  /** Directory that must contain the file. */
   readonly root?: string | URL | null | undefined
   /** Further headers. */
   readonly headers?: FieldsInit | undefined
-  /** Seconds that clients may keep it without asking again; sent as `cache-control: max-age`. Not sent when left out. */
+  /** Seconds for which clients may use their copy without asking again; sent as `cache-control: max-age`. Default: not sent. */
   readonly maxAge?: number | undefined
-  /** Names of files to take when the path leads to a directory, the first one there; left out: a directory is a 404. */
+  /** Name of the file, or names in order of preference, that stands for a directory. Default: a directory is a 404. */
   readonly index?: string | readonly string[] | undefined
   /**
-   * Whether files beside it, with `.br`, `.zst` or `.gz` behind its name, stand for it where a client takes
-   * that coding. They have to be kept up to date: their content isn't compared.
+   * Whether a file with the same name and `.br`, `.zst` or `.gz` behind it is sent where the client accepts that
+   * coding. The application has to keep these files up to date: their content isn't compared. Default: false.
    */
   readonly precompressed?: boolean | undefined
-  /** Whether methods other than GET and HEAD are answered with a 405; left out: they are given the file. */
+  /** Whether methods other than GET and HEAD are answered with a 405. Default: false, they get the whole file. */
   readonly getOnly?: boolean | undefined
-  /** Seconds for which what is known of the file, but not its content, is taken for true; 1 when left out, 0 to look each time. */
+  /** Seconds for which size and time of the file are used without another look at it; 0 looks each time. Default: 1. */
   readonly revalidate?: number | undefined
 }
 
-/** The same, checked, with what holds when something is left out. */
+/** Checked settings, with the defaults of those that were left out. */
 export interface FileRules {
   readonly root: string | URL | null
   readonly headers: FieldsInit | undefined
@@ -51,7 +51,7 @@ const DEFAULTS: FileRules = {
 }
 
 /**
- * Checks what `Response.file` is given: a misspelt root would be none, and open whatever a client names.
+ * Checks the arguments of `Response.file`. Unknown settings are refused: a misspelt root would confine no path.
  */
 export function checkFileSettings(path: string | URL, settings: FileSettings | undefined): FileRules {
   if (!isPath(path)) throw new OptionError('path', path, 'a string or a URL')

@@ -2,9 +2,9 @@
  * Forms: fields and files in the body of a request, `multipart/form-data` (RFC 7578) and
  * `application/x-www-form-urlencoded`.
  *
- * What is larger than its limit is a 413, what can't be read as a form a 400, and what says that it is none a 415.
+ * A form above a limit is a 413, one that can't be parsed a 400, and another content-type a 415.
  *
- * Out of scope: parsing multipart (multipart), which is loaded when the first such form comes.
+ * Out of scope: parsing multipart (multipart), which is loaded with the first such form.
  */
 import { ClientException } from '../connection/client-exception.ts'
 import { HandlerError, OptionError, StateError } from '../core/errors.ts'
@@ -12,24 +12,24 @@ import { HttpErrorException } from '../http/http-error.ts'
 import type { FormWords } from './multipart.ts'
 import type { RequestBody } from './request-body.ts'
 
-/** How large a form may be. `bodySizeLimit` holds for all of it, whatever these say. */
+/** Limits of a form. `bodySizeLimit` applies to the whole body besides. */
 export interface FormLimits {
-  /** Fields that aren't files; 1,000 when left out. */
+  /** Fields that aren't files; default: 1,000. */
   readonly fields?: number | undefined
-  /** Bytes of one field's value, and of its name; 1 MiB when left out. */
+  /** Bytes of one field's value, and of its name; default: 1 MiB. */
   readonly fieldSize?: number | undefined
-  /** Files; 100 when left out. */
+  /** Files; default: 100. */
   readonly files?: number | undefined
-  /** Bytes of one file; unlimited when left out. */
+  /** Bytes of one file; default: unlimited. */
   readonly fileSize?: number | undefined
 }
 
-/** The same, checked. */
+/** Checked limits. */
 export type CheckedLimits = { readonly [Name in keyof FormLimits]-?: number }
 
 const DEFAULTS: CheckedLimits = { fields: 1000, fieldSize: 1024 * 1024, files: 100, fileSize: Infinity }
 
-/** A field or file of a form. What isn't read of it is dropped when the next one is asked for. */
+/** A field or file of a form. An unread rest is dropped when the next part is read. */
 export class FormPart implements AsyncIterable<Uint8Array> {
   readonly #name: string
   readonly #filename: string | null
@@ -61,8 +61,8 @@ export class FormPart implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The name that the client gives for a file, without directories; null when it gives none. Never make a path
-   * of it unseen.
+   * The name of a file as the client sent it, without directories; null without one. It may be anything: don't use it
+   * as a path unchecked.
    *
    * @example part.getFilename() // 'me.png'
    */
@@ -71,7 +71,7 @@ export class FormPart implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The media type that the client gives; `text/plain` when it gives none.
+   * The media type as the client sent it; `text/plain` without one.
    *
    * @example part.getContentType() // 'image/png'
    */
@@ -103,7 +103,7 @@ export class FormPart implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The content piece by piece, as it comes. A client that sends faster than it is read is held up.
+   * The content piece by piece, while it arrives. Back-pressure slows a client that sends faster than it is read.
    *
    * @example for await (const piece of part) hash.update(piece)
    */
@@ -175,7 +175,7 @@ function malformed(cause: unknown): HttpErrorException {
   return new HttpErrorException(400, { cause })
 }
 
-/** A form that is too large for the body has to say which limit it met: uploads meet it more often than all else. */
+/** Names `bodySizeLimit` in the error of a body that is too large: it is the limit that uploads reach first. */
 function explained(error: unknown): unknown {
   if (!(error instanceof ClientException) || error.getCode() !== 413) return error
   const text = 'the form is larger than bodySizeLimit allows; for this request alone request.getBody().increaseSizeLimit(bytes) raises it'

@@ -1,11 +1,11 @@
 /**
- * Forms of `multipart/form-data` (RFC 7578), part by part as they come.
+ * Forms of `multipart/form-data` (RFC 7578), part by part while they arrive.
  *
  *   body ──► parser ──► fields, and files whose bytes follow ──► queue ──► the application
  *                                                                 │
- *   no more of the body is asked for while a part waits here, or a file that is being read has enough
+ *   the body isn't read while a part waits in the queue, or while the buffer of the current file is full
  *
- * What it makes, and fails with, it is given: importing that would split what every server loads at start.
+ * The constructors of parts and errors are parameters: importing them would split the file that every start loads.
  */
 import type { Readable } from 'node:stream'
 import busboy from '@fastify/busboy'
@@ -13,11 +13,11 @@ import type { BusboyInstance } from '@fastify/busboy'
 import type { CheckedLimits, FormPart } from './form.ts'
 import type { RequestBody } from './request-body.ts'
 
-/** Bytes and lines of the head of one part: what browsers send has three short lines. */
+/** Bytes and lines of the head of one part. Browsers send three short lines. */
 const HEAD_SIZE = 16 * 1024
 const HEAD_LINES = 100
 
-/** What the parts and errors of a form are made by. */
+/** Constructors of parts and errors. */
 export interface FormWords {
   part(name: string, filename: string | null, contentType: string, content: string | AsyncIterable<Uint8Array>): FormPart
   tooLarge(what: string): Error
@@ -40,7 +40,7 @@ export async function* multipart(
   }
 }
 
-/** A part that waits to be taken, with the stream of its file. */
+/** A part in the queue, with the stream of its file. */
 interface Waiting {
   readonly part: FormPart
   readonly file: Readable | null
@@ -53,18 +53,18 @@ class MultipartRun {
   readonly #limits: CheckedLimits
   readonly #words: FormWords
   readonly #queue: Waiting[] = []
-  /** Files whose end hasn't come. */
+  /** Files that are open. */
   readonly #files = new Set<Readable>()
-  /** That of the part that was taken last. */
+  /** The file of the part that was taken last. */
   #current: Readable | null = null
   #isOver = false
   #hasBegun = false
   #error: unknown = null
-  /** The application waits for a part. */
+  /** Called when a part arrives. */
   #onPart: (() => void) | null = null
-  /** A part waits for the application. */
+  /** Called when a part is taken from the queue. */
   #onTaken: (() => void) | null = null
-  /** The parser is busy with a piece. */
+  /** Called when the parser has taken a piece. */
   #onParsed: (() => void) | null = null
 
   constructor(body: RequestBody, contentType: string, limits: CheckedLimits, words: FormWords) {
@@ -98,7 +98,7 @@ class MultipartRun {
     })
   }
 
-  /** The next part; null behind the last. What is left of the one before is dropped. */
+  /** The next part; null after the last. The unread rest of the previous part is dropped. */
   async next(): Promise<FormPart | null> {
     if (!this.#hasBegun) void this.#feed()
     this.#hasBegun = true
@@ -116,7 +116,7 @@ class MultipartRun {
     }
   }
 
-  /** No more is wanted. */
+  /** Ends the run and drops what is left. */
   end(): void {
     if (!this.#isOver) this.#body.close()
     this.#isOver = true
@@ -151,14 +151,14 @@ class MultipartRun {
 
   #pushFile(name: string | undefined, file: Readable, filename: string | undefined, type: string): void {
     this.#files.add(file)
-    // The error of a file is that of the whole form; a file that isn't read needs no listener for it.
+    // An error of a file fails the whole form; without a listener it would end the process.
     file.on('error', () => {})
     file.on('close', () => this.#files.delete(file))
     file.on('limit', () => this.#fail(this.#words.tooLarge(`a file of more than ${this.#limits.fileSize} bytes`)))
     this.#push(name, filename === undefined ? null : unescaped(filename), type, this.#contentOf(file), file)
   }
 
-  /** A reader that stops early doesn't destroy the file: the parser waits for its end. */
+  /** The content of a file. A reader that stops early must not destroy it: the parser waits for its end. */
   async *#contentOf(file: Readable): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       yield* file.iterator({ destroyOnReturn: false })
@@ -183,7 +183,7 @@ class MultipartRun {
   }
 }
 
-/** Names as browsers escape them: what would end the name, and nothing else. */
+/** Reverses the escapes of browsers in names: quotes and line ends. */
 function unescaped(name: string): string {
   return name.replace(/%22|%0D|%0A/gi, decodeURIComponent)
 }

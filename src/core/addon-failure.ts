@@ -1,5 +1,5 @@
 /**
- * Why there is no addon, and what helps. Only read when loading has failed.
+ * The error for an addon that can't be loaded: the reason and its fix.
  */
 
 /** One file that was to be loaded. */
@@ -9,14 +9,14 @@ export interface Attempt {
   readonly exists: boolean
 }
 
-/** What is known when loading has failed. */
+/** The facts of a failed load. */
 export interface FailureFacts {
   readonly platform: string
   readonly arch: string
-  /** Names of the binaries that would do. */
+  /** Names of the binaries that the system could load. */
   readonly targets: readonly string[]
   readonly attempts: readonly Attempt[]
-  /** What BUSBAR_NATIVE_PATH says; empty when it isn't set. */
+  /** The value of BUSBAR_NATIVE_PATH; empty when it isn't set. */
   readonly named: string
   /** The directory of the package, unless this is part of a bundle. */
   readonly directory: string
@@ -27,12 +27,12 @@ const RELEASED: ReadonlySet<string> = new Set(['linux-x64', 'linux-arm64', 'darw
 const RELEASED_TEXT = 'there are binaries for Linux with glibc and for macOS, on x64 and arm64'
 const FROM_SOURCE = 'build it from source (Rust and a C compiler; see CONTRIBUTING.md)'
 
-/** What system loaders say of a binary that was linked against another libc, or a newer one. */
+/** Messages of dynamic loaders for a binary that needs another libc, or a newer one. */
 const OTHER_LIBC = /GLIBC_|GLIBCXX_|ld-linux|ld-musl|libc\.musl|libc\.so|Error relocating|symbol not found/
-/** What they say of one that was made for another system, or is damaged. */
+/** Messages for a binary of another system, or a damaged one. */
 const OTHER_SYSTEM = /ELF|wrong architecture|incompatible architecture|mach-o|file too short|not a valid Win32|unknown file type/i
 
-/** The error to throw: its message names the case, its fix, and what was tried. */
+/** The error to throw: its message names the reason, the fix, and each attempt. */
 export function failure(facts: FailureFacts): Error {
   const first = facts.attempts.find(({ exists }) => exists) ?? facts.attempts[0]
   const tried = facts.attempts.map(({ path, error }) => `\n  ${withPath(path, textOf(error))}`).join('')
@@ -107,7 +107,7 @@ function reasonForMissing({ directory, targets }: FailureFacts, system: string):
   }
 }
 
-/** Whether this Linux has a libc other than glibc; what the process says of itself tells. */
+/** Whether this Linux has a libc other than glibc, by the report of the process. */
 function hasOtherLibc(platform: string): boolean {
   if (platform !== 'linux') return false
   try {
@@ -118,7 +118,7 @@ function hasOtherLibc(platform: string): boolean {
   }
 }
 
-/** What helps when a process may not load addons; null when that isn't the reason. */
+/** The message for a process without the permission to load addons; null for other errors. */
 export function refusedPermission(error: unknown): string | null {
   const { code, name } = error as NodeJS.ErrnoException
   if (code === 'ERR_DLOPEN_DISABLED' || code === 'ERR_ACCESS_DENIED') {
@@ -134,7 +134,7 @@ function textOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 }
 
-/** Most systems name the file themselves. */
+/** The messages of most systems contain the path. */
 function withPath(path: string, text: string): string {
   return text.includes(path) ? text : `${path}: ${text}`
 }

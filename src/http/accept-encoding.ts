@@ -1,14 +1,14 @@
 /**
- * Which coding of a representation a client prefers. RFC 9110 §12.5.3.
+ * The codings that a client accepts. RFC 9110 §12.5.3.
  */
 
 /** `gzip`, `br;q=0.5`, `*;q=0`. RFC 9110 §12.4.2. */
 const ELEMENT = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:[ \t]*;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?$/i
 
 /**
- * The codings that a client takes, out of those there are, best first; null stands for none at all. Of equally
- * good ones the order of `available` counts, and a coding comes before none unless the client says otherwise.
- * When even none is refused it still stands last: a representation as it is, is better than an error.
+ * The available codings that a client accepts, best first; null stands for no coding. Codings of equal quality are
+ * in the order of `available`, and before null unless `identity` has a higher quality. Null is always the last, even
+ * when the client refuses it: an uncoded response is better than an error.
  */
 export function preferredEncodings<Encoding extends string>(
   field: string | null,

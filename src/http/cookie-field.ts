@@ -1,27 +1,27 @@
 /**
  * The `cookie` field of a request, pair by pair. RFC 6265 §4.2, §5.4.
  *
- * User agents send back nearly anything that was ever stored: JSON, names in brackets, flags without a value.
- * So each pair is read by itself, and one that can't be read hides none of the others. A change rewrites
- * the pairs of one name and leaves the bytes of all others as they were received.
+ * User agents send nearly anything: JSON, names in brackets, flags without a value. So each pair is parsed by itself,
+ * and one that can't be parsed doesn't affect the others. A change rewrites the pairs of one name; all others keep
+ * their bytes.
  *
  *   line  = pair *( ";" pair )
- *   pair  = OWS name OWS "=" OWS value OWS       readable: a name that isn't empty, and `=`
+ *   pair  = OWS name OWS "=" OWS value OWS       with a name that isn't empty
  *
- * Out of scope: what a cookie that we make may hold (cookie).
+ * Out of scope: the stricter rules for cookies that are sent (cookie).
  */
 
-/** Name and value of a readable pair. */
+/** Name and value. */
 export type Pair = readonly [name: string, value: string]
 
-/** A pair from between two semicolons; null when it can't be read. */
+/** Parses the text between two semicolons; null when it isn't a pair. */
 export function readPair(text: string): Pair | null {
   const equals = text.indexOf('=')
   const name = text.slice(0, Math.max(equals, 0)).trim()
   return name === '' ? null : [name, unquoted(text.slice(equals + 1).trim())]
 }
 
-/** The name that a `set-cookie` line sets, whatever stands behind it; null when there is none. */
+/** The name of the cookie in a `set-cookie` line, even if its attributes are invalid; null when there is none. */
 export function cookieName(line: string): string | null {
   return readPair(line.slice(0, line.includes(';') ? line.indexOf(';') : undefined))?.[0] ?? null
 }
@@ -30,7 +30,7 @@ function unquoted(value: string): string {
   return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
-/** All readable pairs of one line, in order. */
+/** All pairs of one line, in order. */
 export function readPairs(line: string): Pair[] {
   return line.split(';').map(readPair).filter((pair) => pair !== null)
 }
@@ -49,12 +49,12 @@ export function findValue(lines: readonly string[], name: string): string | null
   return null
 }
 
-/** The lines with all pairs of that name taken out. A line without any pair left is dropped. */
+/** The lines without the pairs of that name. A line that becomes empty is dropped. */
 export function withoutPairs(lines: readonly string[], name: string): string[] {
   return edited(lines, name, null)
 }
 
-/** The lines with a pair in the place of the first of its name, or behind all others when there is none. */
+/** The lines with a pair in place of the first of its name, or at the end. Further pairs of the name are removed. */
 export function withPair(lines: readonly string[], name: string, pair: string): string[] {
   if (findValue(lines, name) !== null) return edited(lines, name, pair)
   const last = lines.at(-1)
@@ -73,7 +73,7 @@ function edited(lines: readonly string[], name: string, replacement: string | nu
         kept.push(` ${replacement}`)
       }
     }
-    // Only what stood in front of the first pair is lost: blanks, which a field value doesn't begin with.
+    // A field value doesn't begin or end with blanks.
     const text = kept.join(';').trim()
     if (text !== '') result.push(text)
   }

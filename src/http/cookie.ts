@@ -59,8 +59,8 @@ export class RequestCookie {
   }
 
   /**
-   * The cookies of a `cookie` field. Clients send more than may be set: a value is taken as it is, without
-   * the quotes around it, and a pair without a name is passed over.
+   * The cookies of a `cookie` field. A value is taken unchanged, without the quotes around it, even if a server couldn't
+   * set it; a pair without a name is skipped.
    *
    * @example RequestCookie.fromHeader('a=1; flag; b={"c": 2}').length // 2
    */
@@ -116,7 +116,7 @@ export class ResponseCookie {
   readonly #attributes: CookieAttributes
 
   /**
-   * Throws for what can't be sent, and for what browsers would drop: SameSite=None or Partitioned without
+   * Throws for a cookie that can't be sent or that browsers would drop: SameSite=None or Partitioned without
    * Secure, a name with the prefix `__Secure-` without Secure, one with `__Host-` without Secure and the
    * path `/`, or with a domain.
    *

@@ -1,24 +1,24 @@
 /**
- * Entity tags: what tells one version of a representation from another. RFC 9110 §8.8.3.
+ * Entity tags identify the versions of a representation. RFC 9110 §8.8.3.
  */
 
 const TAGS = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g
 
-/** Whether a list, such as `If-None-Match` has it, names a tag, weak or not. RFC 9110 §8.8.3.2. */
+/** Whether a list such as that of `If-None-Match` has a tag, by weak comparison. RFC 9110 §8.8.3.2. */
 export function listsWeakly(list: string, tag: string): boolean {
-  // What nearly all clients send: the one tag that they were given.
+  // Nearly all clients send one tag, that of the response before.
   if (list === tag || list.trim() === '*') return true
   const opaque = opaqueOf(tag)
   return tagsIn(list).some((listed) => opaqueOf(listed) === opaque)
 }
 
-/** Whether a list, such as `If-Match` has it, names a strong tag that is the same. */
+/** Whether a list such as that of `If-Match` has a tag, by strong comparison. RFC 9110 §8.8.3.2. */
 export function listsStrongly(list: string, tag: string): boolean {
   if (list.trim() === '*') return true
   return isStrong(tag) && tagsIn(list).includes(tag)
 }
 
-/** Whether it changes with every byte of the representation. */
+/** Whether a tag is strong: it changes with every byte of the representation. */
 export function isStrong(tag: string): boolean {
   return tag.startsWith('"')
 }
@@ -27,7 +27,7 @@ function opaqueOf(tag: string): string {
   return isStrong(tag) ? tag : tag.slice(2)
 }
 
-/** The tags of a list; what is none is passed over. */
+/** The tags of a list; anything else in it is skipped. */
 function tagsIn(list: string): string[] {
   return list.match(TAGS) ?? []
 }

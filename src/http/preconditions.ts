@@ -1,16 +1,16 @@
 /**
- * Conditional requests: whether what a client has is still current. RFC 9110 §13.
+ * Conditional requests: whether the version that a client has is current. RFC 9110 §13.
  *
  *   If-Match ─── else If-Unmodified-Since ──► false: 412
  *   If-None-Match ─── else If-Modified-Since ──► false: 304
  *   If-Range ──► false: the range is ignored
  *
- * Only for GET and HEAD of a representation that exists: what other methods do to one is the application's.
+ * For GET and HEAD of a representation that exists.
  */
 import { isStrong, listsStrongly, listsWeakly } from './entity-tag.ts'
 import { parseHttpDate } from './http-date.ts'
 
-/** A request, as far as its conditions go. */
+/** The fields of a request. */
 export interface ConditionalRequest {
   /** The first line of a field; null without any. */
   getHeader(name: string): string | null
@@ -18,15 +18,15 @@ export interface ConditionalRequest {
   getHeaderLine(name: string): string | null
 }
 
-/** What tells versions of a representation apart. */
+/** The validators of a representation. RFC 9110 §8.8. */
 export interface Validators {
   /** Its entity tag; null without one. */
   readonly etag: string | null
-  /** When it was last modified, Unix time in milliseconds, whole seconds; null when that isn't known. */
+  /** When it was last modified, Unix time in milliseconds, whole seconds; null when it isn't known. */
   readonly lastModified: number | null
 }
 
-/** What becomes of a request. */
+/** The result: the usual response, a 304, or a 412. */
 export type Verdict = 'proceed' | 'not-modified' | 'failed'
 
 /** The verdict by the precedence of RFC 9110 §13.2.2. */
@@ -53,7 +53,7 @@ function isNews(request: ConditionalRequest, { etag, lastModified }: Validators)
     return since === null || lastModified === null || lastModified > since
   }
   if (etag === null) return first.trim() !== '*'
-  // Only a request without a match pays for reading all lines.
+  // All lines are read only when the first has no match.
   return !listsWeakly(first, etag) && !listsWeakly(request.getHeaderLine('if-none-match') ?? '', etag)
 }
 

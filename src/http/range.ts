@@ -1,5 +1,5 @@
 /**
- * Ranges: parts of a representation that a client asks for. RFC 9110 §14.
+ * Ranges: the parts of a representation that a client requests. RFC 9110 §14.
  *
  *   bytes=0-499      the first 500 bytes
  *   bytes=500-       all but the first 500
@@ -13,16 +13,16 @@ export interface ByteRange {
   readonly end: number
 }
 
-/** More ranges than this are a mistake or an attack; the field is ignored then. */
+/** A field with more ranges is a mistake or an attack, and is ignored. */
 const RANGES = 16
 
 const BYTES_UNIT = /^bytes=/i
 const RANGE = /^(\d*)-(\d*)$/
 
 /**
- * The ranges to give of so many bytes, in the order they were asked for, overlapping and adjoining ones joined.
- * Null: the field is to be ignored, as it is when it can't be read, asks for more than there is, or there are
- * no bytes at all. Empty: none of the ranges can be satisfied.
+ * The ranges of a representation with `size` bytes, in the order of the field; overlapping and adjacent ones are joined.
+ * Null when the field is ignored: it can't be parsed, its ranges sum up to more than `size`, or `size` is 0. Empty when
+ * no range can be satisfied.
  */
 export function parseRange(field: string, size: number): ByteRange[] | null {
   if (size === 0 || !BYTES_UNIT.test(field)) return null
@@ -38,7 +38,7 @@ export function parseRange(field: string, size: number): ByteRange[] | null {
   return sum > size ? null : joined(ranges)
 }
 
-/** One range; an empty one when it can't be satisfied, null when it can't be read. */
+/** One range; empty when it can't be satisfied, null when it can't be parsed. */
 function rangeOf(spec: string, size: number): ByteRange | null {
   const [, first = '', last = ''] = RANGE.exec(spec) ?? []
   if (first === '') return last === '' ? null : { start: Math.max(0, size - Number(last)), end: size }
@@ -65,7 +65,7 @@ function joined(ranges: readonly ByteRange[]): ByteRange[] {
   return result
 }
 
-/** The value of `content-range` for a range of so many bytes; null: for none of them. */
+/** The value of `content-range`; the range is null in a 416. */
 export function contentRange(range: ByteRange | null, size: number): string {
   return range === null ? `bytes */${size}` : `bytes ${range.start}-${range.end - 1}/${size}`
 }

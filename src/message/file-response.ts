@@ -1,5 +1,5 @@
 /**
- * Responses of files that clients have already, as far as that is known without a look at the file.
+ * Responses of files that are a 304 by the cached facts of the file.
  */
 import { describeNotModified, knownUnmodified, notModifiedLines } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
@@ -7,7 +7,7 @@ import type { Request } from './request.ts'
 import { hasOwnFields, replaceLines } from './response.ts'
 import type { Response } from './response.ts'
 
-/** Makes a response of a file a 304 where that is known to be right; false: it stays what it is. */
+/** Makes the response a 304 if cached facts show that the client has the file; false when it stays unchanged. */
 export function settleKnownFile(request: Request, response: Response): boolean {
   const body = response.getBody()
   if (!(body instanceof FileBody) || response.getStatus() !== 200) return false
