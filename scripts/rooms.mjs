@@ -14,7 +14,13 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 const ROOMS = [
   { name: 'core', purpose: 'what knows neither HTTP nor sockets: errors, the logger, helpers for promises and contexts' },
   { name: 'http', purpose: 'the words of HTTP as values: fields, status, methods, target, query, cookies, trailers' },
-  { name: 'net', purpose: 'addresses, and what TLS has negotiated', isNative: true },
+  { name: 'net', purpose: 'addresses', isNative: true },
+  {
+    name: 'tls',
+    purpose: 'TLS of listeners: its settings and their files, certificates, what was negotiated',
+    isNative: true,
+    lazy: ['certificate-hook.ts', 'checked.ts', 'file-watch.ts', 'listener-tls.ts', 'read-settings.ts'],
+  },
   { name: 'options', purpose: 'the options: their table, the `Options` class, and what of them the engine is sent', isNative: true },
   {
     name: 'connection',

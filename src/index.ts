@@ -23,11 +23,12 @@ export {
   OptionError,
   StateError,
   TimeoutError,
+  TlsError,
 } from './core/errors.ts'
 export { HttpErrorException } from './http/http-error.ts'
 export type { HttpErrorInit } from './http/http-error.ts'
 export { ClientException } from './connection/client-exception.ts'
-export type { Fault } from './core/errors.ts'
+export type { Fault, TlsErrorCode } from './core/errors.ts'
 export { FormPart } from './body/form.ts'
 export type { FormLimits } from './body/form.ts'
 export type { FileSettings } from './body/file-settings.ts'
@@ -57,5 +58,7 @@ export { SocketAddress } from './net/socket-address.ts'
 export { HttpStatus, reasonPhrase } from './http/status.ts'
 export { Trailers } from './http/trailers.ts'
 export type { TrailersInit } from './http/trailers.ts'
-export type { TlsInfo } from './net/tls-info.ts'
+export type { Certificate } from './tls/certificate.ts'
+export type { TlsInfo } from './tls/tls-info.ts'
+export type { ClientAuth, TlsCertificateOptions, TlsInput, TlsOptions } from './tls/tls-options.ts'
 export type { UpgradedSocket } from './connection/upgraded-socket.ts'

@@ -186,6 +186,8 @@ export class ResponseStream {
   #sendFile(file: FileBody): boolean {
     const part = file.wholePart()
     if (part === null || part.size !== this.#missing || this.#extras.trailers !== null) return false
+    // The kernel can't encrypt what it sends.
+    if (this.#exchange.isEncrypted()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)

@@ -64,6 +64,8 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -84,6 +86,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
@@ -104,6 +107,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -436,6 +440,8 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
