@@ -28,7 +28,7 @@ const ROOMS = [
     isNative: true,
     lazy: ['upgraded-socket.ts'],
   },
-  { name: 'body', purpose: 'bodies in both directions: sources, files, `RequestBody`, a body that is arriving' },
+  { name: 'body', purpose: 'bodies in both directions: sources, files, forms, `RequestBody`, a body that is arriving', lazy: ['multipart.ts'] },
   { name: 'message', purpose: '`Request` and `Response`', isNative: true },
   { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
   { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },
