@@ -167,7 +167,7 @@ test('files that are watched are read when a link points elsewhere, as with secr
 
 test('files that are watched and become bad are refused with a warning', async (t) => {
   const directory = await temporaryDirectory(t)
-  let warned = (_: string): void => {}
+  let warned: (message: string) => void = () => {}
   const warning = new Promise<string>((resolve) => (warned = resolve))
   const logger: Logger = { ...silentLogger, warning: (message) => warned(message) }
   const { port } = await openTls(t, { ...write(directory, named('old')), watch: true }, undefined, { logger })
