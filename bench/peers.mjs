@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -106,6 +106,9 @@ function nginxConfiguration(scratch, port, handler) {
       ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
       : "default_type text/plain; return 200 'Hello, World!';"
   const path = join(scratch, `nginx-${port}.conf`)
+  const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+  const [ssl, tls] =
+    cert === undefined ? ['', ''] : [' ssl', `ssl_certificate ${cert}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;`]
   writeFileSync(
     path,
     `daemon off; master_process off; pid ${scratch}/nginx-${port}.pid; error_log /dev/null crit;
@@ -114,7 +117,7 @@ http {
   access_log off; keepalive_requests 1000000000; keepalive_timeout 75; server_tokens off;
   client_body_temp_path ${scratch}; proxy_temp_path ${scratch}; fastcgi_temp_path ${scratch};
   uwsgi_temp_path ${scratch}; scgi_temp_path ${scratch};
-  server { listen 127.0.0.1:${port} backlog=4096; location / { ${answer} } }
+  server { listen 127.0.0.1:${port}${ssl} backlog=4096; ${tls} location / { ${answer} } }
 }
 `,
   )
@@ -191,11 +194,14 @@ export async function start(peer, { node, handler, scratch }) {
 async function untilListening(port) {
   const deadline = Date.now() + 5000
   for (;;) {
-    try {
-      await fetch(`http://127.0.0.1:${port}/`)
-      return
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-    }
+    const socket = connect(port, '127.0.0.1')
+    const [event, error] = await Promise.race([
+      once(socket, 'connect').then(() => ['connect']),
+      once(socket, 'close').catch((reason) => ['error', reason]),
+    ]).catch((reason) => ['error', reason])
+    socket.destroy()
+    if (event === 'connect') return
+    if (Date.now() > deadline) throw error
+    await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

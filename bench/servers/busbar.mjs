@@ -68,6 +68,8 @@ async function* eachEvent() {
   for (;;) yield await nextEvent
 }
 
-const server = new HttpServer('127.0.0.1:0', handlers[handler], { ioThreads: ioThreads === undefined ? 0 : Number(ioThreads) })
+const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+const listen = cert === undefined ? '127.0.0.1:0' : { host: '127.0.0.1', port: 0, tls: { cert, key } }
+const server = new HttpServer(listen, handlers[handler], { ioThreads: ioThreads === undefined ? 0 : Number(ioThreads) })
 await server.start()
 console.log(server.getServers()[0].getPort())

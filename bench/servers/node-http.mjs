@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { Readable } from 'node:stream'
 
 const LONG = Buffer.alloc(64 * 1024, 'x')
@@ -60,7 +61,10 @@ const eventStreams = new Set()
 if (process.argv[2] === 'events') {
   setInterval(() => eventStreams.forEach((response) => response.write('data: 0123456789\n\n')), 1000)
 }
-const server = createServer(handlers[process.argv[2]])
+const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+const handler = handlers[process.argv[2]]
+const server =
+  cert === undefined ? createServer(handler) : createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, handler)
 if (process.argv[2] === 'websocket') {
   const { WebSocketServer } = await import('ws')
   const webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })

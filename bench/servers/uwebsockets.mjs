@@ -87,6 +87,8 @@ const handlers = {
   },
 }
 
-uWS.App()
+const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+const app = cert === undefined ? uWS.App() : uWS.SSLApp({ cert_file_name: cert, key_file_name: key })
+app
   .any('/*', handlers[process.argv[2]])
   .listen('127.0.0.1', 0, (socket) => console.log(uWS.us_socket_local_port(socket)))
