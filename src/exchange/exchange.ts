@@ -12,6 +12,7 @@ import type { ClientRegistry } from '../connection/client-registry.ts'
 import { forwardedOf } from '../message/forwarded.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
+import { HandoverSignal } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
@@ -180,21 +181,21 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   signal(): AbortSignal {
     const state = this.#ownState()
-    state.controller ??= new AbortController()
-    if (state.isExpired) state.controller.abort()
-    if (this.isAnswered || state.isExpired) return state.controller.signal
+    const signal = (state.signal ??= new HandoverSignal())
+    if (state.isExpired) signal.abort()
+    if (this.isAnswered || state.isExpired) return signal.take()
     const status = this.client().getStatus()
     const isPatient = this.#owner.options.get('allowHalfClose')
-    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
+    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) signal.abort()
     else this.listen()
-    return state.controller.signal
+    return signal.take()
   }
 
   /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
     state.isExpired = true
-    state.controller?.abort()
+    state.signal?.abort()
   }
 
   /** Whether the handler's time is over. */
@@ -204,7 +205,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
   isClientGone(error: unknown): boolean {
-    const signal = this.#state?.controller?.signal
+    const signal = this.#state?.signal
     if (signal?.aborted !== true) return false
     return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
   }
@@ -217,6 +218,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   settle(onWritten: (() => void) | null): void {
     this.#body?.onAnswered()
     if (onWritten === null) {
+      this.#state?.signal?.release()
       this.#owner.pending.delete(this.requestId)
     } else {
       this.#ownState().written = onWritten
@@ -228,7 +230,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.controller === null) {
+    else if (this.#body?.isListening() !== true && this.#state?.signal === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -282,12 +284,12 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onHalfClosed(): void {
-    this.#state?.controller?.abort()
+    this.#state?.signal?.abort()
     this.#state?.stream?.onHalfClosed()
   }
 
   onGone(): void {
-    this.#state?.controller?.abort()
+    this.#state?.signal?.abort()
     this.#endAll()
   }
 
@@ -317,6 +319,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     if (this.#state === null) return
     this.#state.stream = null
     this.#state.written = null
+    this.#state.signal?.release()
   }
 
   isPending(): boolean {
@@ -340,7 +343,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null
-  controller: AbortController | null = null
+  signal: HandoverSignal | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
   isExpired = false

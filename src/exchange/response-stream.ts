@@ -131,7 +131,7 @@ export class ResponseStream {
     this.#exchange.setStream(this)
     if (this.#extras.isCut) return void this.cut()
     this.#scheduleFlush()
-    void this.#run()
+    void this.#extras.inBodyContext(() => this.#run())
   }
 
   async #run(): Promise<void> {
@@ -446,7 +446,9 @@ export class ResponseStream {
   #cancelSource(): void {
     if (this.#reading === OVER) return
     this.#reading = OVER
-    this.#source.cancel((error) => this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error))
+    const report = (error: unknown): void =>
+      this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error)
+    this.#extras.inBodyContext(() => this.#source.cancel(report))
   }
 
   #stopTimer(): void {

@@ -3,6 +3,7 @@
  */
 import type { Client } from '../connection/client.ts'
 import { StateError } from '../core/errors.ts'
+import { HandoverSignal } from '../core/handover.ts'
 import { Fields } from '../http/fields.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
@@ -23,7 +24,7 @@ export interface CreatedRequest {
 export class CreatedRequestSource implements RequestSource {
   readonly #request: CreatedRequest
   readonly #body: RequestBody
-  readonly #controller = new AbortController()
+  readonly #signal = new HandoverSignal()
 
   constructor(request: CreatedRequest) {
     this.#request = request
@@ -72,11 +73,11 @@ export class CreatedRequestSource implements RequestSource {
   }
 
   signal(): AbortSignal {
-    return this.#controller.signal
+    return this.#signal.take()
   }
 
   abort(): void {
-    this.#controller.abort()
+    this.#signal.abort()
   }
 
   /** No client is there to receive it. */

@@ -2,6 +2,7 @@
  * Responses: what handlers answer with.
  */
 import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
+import { Handover } from '../core/handover.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
@@ -15,7 +16,7 @@ import type { Request } from './request.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
 import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, hasClose, lengthFrom } from './response-head.ts'
-import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
+import { collected, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
@@ -27,6 +28,8 @@ export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response
 /** An upgrade that a response asks for. */
 export interface Takeover {
   readonly handler: UpgradeHandler
+  /** Where the handler runs. */
+  readonly context: Handover
   /** Nothing is written before the handler is called. */
   readonly isDetached: boolean
 }
@@ -230,7 +233,7 @@ export class Response extends ResponseHead {
   setBody(body: Body | null): void {
     this.#declaredLength = -1
     this.#body = undefined
-    if (this.#extras !== null) this.#extras.isStreamed = false
+    if (this.#extras !== null) this.#extras.releaseBody()
     if (body !== null) this.#setBody(body)
   }
 
@@ -244,10 +247,7 @@ export class Response extends ResponseHead {
     if (body === undefined) return new Uint8Array(0)
     if (typeof body === 'string') return Buffer.from(body)
     if (body instanceof Uint8Array) return body
-    const source = sourceOf(body)
-    const pieces: Uint8Array[] = []
-    for (let item; (item = await source.next()).done !== true; ) pieces.push(bytesOf(item.value))
-    return Buffer.concat(pieces)
+    return this.#ownExtras().inBodyContext(() => collected(sourceOf(body)))
   }
 
   /**
@@ -317,7 +317,7 @@ export class Response extends ResponseHead {
    */
   onDispose(callback: () => unknown): void {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    this.#ownExtras().disposers.push(callback)
+    this.#ownExtras().onDispose(callback)
   }
 
   /**
@@ -350,7 +350,7 @@ export class Response extends ResponseHead {
     }
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.takeover = { handler, isDetached }
+    extras.takeover = { handler, context: new Handover(), isDetached }
     extras.trailers = null
   }
 
@@ -421,7 +421,9 @@ export class Response extends ResponseHead {
       }
       if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
     }
-    this.#ownExtras().isStreamed = true
+    const extras = this.#ownExtras()
+    extras.isStreamed = true
+    extras.bodyContext ??= new Handover()
   }
 
   #ownExtras(): Extras {
@@ -461,7 +463,7 @@ export class Response extends ResponseHead {
     if (this.#isSent) return
     this.#isSent = true
     const body = this.#body
-    if (isStreamed(body)) sourceOf(body).cancel(report)
+    if (isStreamed(body)) this.#ownExtras().inBodyContext(() => sourceOf(body).cancel(report))
     this.#extras?.dispose(report)
   }
 

@@ -147,8 +147,9 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.isFull()) this.#wait(resource, request, exchange)
-    else resource.runInAsyncScope(this.#run, undefined, request, exchange)
+    if (this.#running.isFull()) return this.#wait(resource, request, exchange)
+    resource.runInAsyncScope(this.#run, undefined, request, exchange)
+    resource.emitDestroy()
   }
 
   /** The request waits: the limit of running handlers is reached. */
@@ -156,6 +157,7 @@ export class Dispatcher implements ClientOwner {
     this.open.add(exchange)
     this.#running.wait(() => {
       if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(this.#run, undefined, request, exchange)
+      resource.emitDestroy()
     })
   }
 
