@@ -16,6 +16,7 @@ import { HandoverSignal } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
+import type { Observation } from './observation.ts'
 import type { OpenExchanges, SlabUser } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import type { BodyListener, NoticeListener, PendingExchanges } from './pending-exchanges.ts'
@@ -214,12 +215,23 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     this.#owner.hot.inform(this.slot, this.requestId, status, lines)
   }
 
+  /** The record of the request, if it is observed. */
+  get observation(): Observation | null {
+    return this.#state === null ? null : this.#state.observation
+  }
+
+  /** Observes the request: notices about it are delivered to its end. */
+  observe(observation: Observation): void {
+    this.#ownState().observation = observation
+    this.listen()
+  }
+
   /** The response is handed to the engine; `onWritten` is called when it is sent, or can't be. */
   settle(onWritten: (() => void) | null): void {
     this.#body?.onAnswered()
     if (onWritten === null) {
       this.#state?.signal?.release()
-      this.#owner.pending.delete(this.requestId)
+      if (this.observation === null) this.#owner.pending.delete(this.requestId)
     } else {
       this.#ownState().written = onWritten
       this.listen()
@@ -230,7 +242,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.signal === null) {
+    else if (this.#body?.isListening() !== true && this.#state?.signal === null && this.observation === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -264,6 +276,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onUpgraded(): void {
+    this.observation?.end('upgraded')
+    this.#state?.signal?.release()
     this.#state?.upgraded?.()
   }
 
@@ -272,6 +286,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onFailure(error: ClientException): void {
+    if (!this.isAnswered && !this.client().isClosed()) this.observation?.refuse(error.getCode())
     this.#body?.onFailure(error)
   }
 
@@ -288,24 +303,28 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     this.#state?.stream?.onHalfClosed()
   }
 
-  onGone(): void {
+  onGone(unsent: number, isLate: boolean): void {
     this.#state?.signal?.abort()
     this.#endAll()
+    this.observation?.end(isLate ? 'timeout' : 'aborted', unsent)
   }
 
   onWritten(): void {
     // The engine has refused the body with a response of its own, in place of the one that was begun.
     if (!this.isAnswered) {
       this.markAnswered()
-      this.onLate()
+      this.#body?.onAnswered()
+      this.#endAll()
     }
     this.#state?.written?.()
     this.#release()
+    this.observation?.end('sent')
   }
 
   onLate(): void {
     this.#body?.onAnswered()
     this.#endAll()
+    this.observation?.end('aborted')
   }
 
   #endAll(): void {
@@ -325,7 +344,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   isPending(): boolean {
     const state = this.#state
     // A request whose response is being sent still expects `Written` or `Late`.
-    if (state !== null && (state.written !== null || state.stream !== null)) return true
+    if (state !== null && (state.written !== null || state.stream !== null || state.observation?.outcome === null)) return true
     return !this.isAnswered && !this.client().isClosed()
   }
 
@@ -346,5 +365,6 @@ class ExchangeState {
   signal: HandoverSignal | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
+  observation: Observation | null = null
   isExpired = false
 }

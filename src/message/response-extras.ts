@@ -28,6 +28,8 @@ export class ResponseExtras<Takeover> {
   /** Where the source of the body runs: where it was handed over. */
   bodyContext: Handover | null = null
   trailers: Trailers | null = null
+  /** Seconds that the client may take nothing of it; null for the option `writeTimeout`. */
+  writeTimeout: number | null = null
   /** The upgrade that it asks for. */
   takeover: Takeover | null = null
   /** It was aborted before it was sent. */

@@ -41,7 +41,7 @@ export type Extras = ResponseExtras<Takeover>
  * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it, and
  * `BODY_TOO_SHORT` when it did and the body is shorter than its content-length. Throws when it was sent before.
  */
-export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
+export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, tellsWritten: boolean) => number
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -311,6 +311,18 @@ export class Response extends ResponseHead {
   }
 
   /**
+   * Sets how many seconds the client may take nothing of this response, in place of `writeTimeout`; `Infinity` for
+   * no limit. It holds for the responses behind it, too, until the connection is idle.
+   *
+   * @example response.setWriteTimeout(600)
+   */
+  setWriteTimeout(seconds: number): void {
+    if (!(seconds > 0)) throw new OptionError('the write timeout', seconds, 'a number of seconds above 0')
+    if (this.#isSent) throw new StateError('setWriteTimeout comes before the response is sent')
+    this.#ownExtras().writeTimeout = seconds
+  }
+
+  /**
    * Runs a function when the response is over: sent, failed, replaced, or dropped because the client left.
    *
    * @example response.onDispose(() => lock.release())
@@ -467,12 +479,12 @@ export class Response extends ResponseHead {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions): number {
+  #send(words: Uint32Array, hot: HotFunctions, tellsWritten: boolean): number {
     this.#markSent()
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     const length = this.#declaredLength
-    const lines = this.#writeHead(words, this.#extras === null ? kind : kind | AnswerFlag.TellWritten, length)
+    const lines = this.#writeHead(words, tellsWritten ? kind | AnswerFlag.TellWritten : kind, length)
     const result = hot.respond(lines, body, this.#reason)
     return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
   }
@@ -483,7 +495,7 @@ export class Response extends ResponseHead {
   }
 
   static {
-    sendResponse = (response, words, hot) => response.#send(words, hot)
+    sendResponse = (response, words, hot, tellsWritten) => response.#send(words, hot, tellsWritten)
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.

@@ -18,6 +18,7 @@ import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
 import { guarded, silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
+import { Observer } from './observer.ts'
 import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import type { Options } from '../options/options.ts'
@@ -25,10 +26,14 @@ import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
+import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
+
+/** The counts of a server that is stopped. */
+const NOTHING = { connections: 0, upgradedConnections: 0, runningHandlers: 0, waitingRequests: 0, requests: 0 }
 
 /** The state of a server, as a number. */
 export type ServerState = 0 | 1 | 2 | 3
@@ -61,6 +66,7 @@ export class HttpServer {
   /** The same logger, whose errors are caught. */
   readonly #log: Logger
   readonly #observers: Set<ServerObserver>
+  readonly #observer: Observer
   readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
   #driverFactory: HttpDriverFactory | null
@@ -73,6 +79,8 @@ export class HttpServer {
   /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
+  /** Requests of earlier starts. */
+  #requests = 0
   /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
@@ -96,6 +104,7 @@ export class HttpServer {
     this.#clientFactory = checked.clientFactory
     this.#ioThreads = checked.ioThreads
     this.#observers = checked.observers
+    this.#observer = new Observer(checked.responseHooks, this.#log)
     if (isObserver(handler)) this.#observers.add(handler)
   }
 
@@ -163,6 +172,7 @@ export class HttpServer {
     const clientFactory = this.#clientFactory ?? new DefaultClientFactory()
     return new Dispatcher({
       ...answering,
+      observer: this.#observer,
       limits: engineLimits(this.#options),
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
@@ -229,6 +239,7 @@ export class HttpServer {
 
   #release(): void {
     this.#refusals = this.getRefusals()
+    this.#requests += this.#dispatcher?.statistics().requests ?? 0
     this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
@@ -285,6 +296,17 @@ export class HttpServer {
       total[code] = (total[code] ?? 0) + count
     }
     return total
+  }
+
+  /**
+   * Counts of connections, requests and handlers. Cheap: it may be asked every second.
+   *
+   * @example setInterval(() => gauge.set(server.getStatistics().connections), 1000)
+   */
+  getStatistics(): ServerStatistics {
+    const { requests, ...now } = this.#dispatcher?.statistics() ?? NOTHING
+    const refusals = Object.values(this.getRefusals()).reduce((sum, count) => sum + count, 0)
+    return { ...now, requests: this.#requests + requests, refusals }
   }
 
   /**
