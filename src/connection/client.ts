@@ -214,7 +214,7 @@ export class Client {
    * @example client.isEncrypted()
    */
   isEncrypted(): boolean {
-    return this.getTlsInfo() !== null
+    return this.getTlsInfo() !== null || (this.#facts as { isEncrypted?: () => boolean }).isEncrypted?.() === true
   }
 
   /**

@@ -11,7 +11,7 @@ import type { ErrorHandler } from '../handler/error-handler.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
-import { inject } from '../handler/inject.ts'
+import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { bind, planListening, planOne, urlOf } from './listen.ts'
@@ -439,13 +439,15 @@ export class HttpServer {
   }
 
   /**
-   * Answers a request without a socket, for tests. The server may be stopped.
+   * Answers a request without a socket, for tests, as a client on a socket would be answered: limits apply, and the
+   * request has a client. The server may be stopped.
    *
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
   inject(request: Request): Promise<Response> {
-    const logger = this.#log
-    return inject(request, { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger })
+    const [local = null] = this.#dispatcher === null ? [] : this.getServers()
+    const answering = { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger: this.#log }
+    return injectAsClient(request, answering, local)
   }
 
   /**
