@@ -57,6 +57,18 @@ class InjectedFacts implements ClientFacts {
     return this.#isEncrypted
   }
 
+  isSecured(): boolean {
+    return this.#isEncrypted
+  }
+
+  tls(): null {
+    return null
+  }
+
+  peerError(): null {
+    return null
+  }
+
   status(): number {
     return this.#isClosed ? 3 : 0
   }

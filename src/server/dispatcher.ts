@@ -27,6 +27,7 @@ import { hasLibuv } from './io-threads.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
 import { toAddress } from '../net/socket-address.ts'
+import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
@@ -35,6 +36,7 @@ import { Exchange } from '../exchange/exchange.ts'
 import type { Observation } from '../exchange/observation.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
+import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
@@ -44,6 +46,8 @@ import type { Framing } from '../message/response-extras.ts'
 import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
+
+const NO_HEADERS: FieldsInit = []
 
 /** The method isn't allowed: the request is refused. */
 const REFUSE = 0
@@ -65,6 +69,8 @@ export interface DispatchSettings {
   readonly errorHandler: ErrorHandler
   readonly observer: Observer
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -85,6 +91,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
@@ -111,6 +118,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -238,6 +246,10 @@ export class Dispatcher implements ClientOwner {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
+    this.#sendWhole(request, exchange, response)
+  }
+
+  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     const { observation } = exchange
     if (observation !== null) this.#noteAnswer(exchange, observation, response)
     this.#address(exchange)
@@ -259,7 +271,9 @@ export class Dispatcher implements ClientOwner {
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.writeTimeout !== null) this.hot.setWriteTimeout(exchange.slot, exchange.requestId, extras.writeTimeout)
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
+    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     if (exchange.observation !== null) this.#noteAnswer(exchange, exchange.observation, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot, true)
@@ -356,7 +370,7 @@ export class Dispatcher implements ClientOwner {
       return
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
     exchange.observation?.fail(error)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
@@ -394,11 +408,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    allow: string | null = null,
+    headers: FieldsInit = NO_HEADERS,
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (allow !== null) response.setHeader('allow', allow)
+      if (headers !== NO_HEADERS) response.setHeaders(headers)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -420,7 +434,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, { allow: this.#allow })
     return true
   }
 
@@ -461,6 +475,8 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use protocol::tls::Failure;
 use protocol::{CloseReason, Connection, Event, RequestError, RequestId};
 
 use super::facts::Facts;
@@ -97,6 +98,18 @@ impl Outbox {
             let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0) as u32);
             let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };
             self.push(Notice { body: text.into_bytes(), detail, count, flags, ..notice });
+        }
+    }
+
+    /// Counts a connection of which TLS has failed.
+    #[cold]
+    pub(crate) fn refuse_tls(&mut self, facts: &Facts, failure: &Failure) {
+        self.count_refusal(failure.code);
+        if self.explains_refusals {
+            let what = if failure.is_handshake { "a TLS handshake" } else { "the TLS" };
+            let text = format!("{what} of {} failed: {failure}", facts.remote());
+            let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
+            self.push(Notice { body: text.into_bytes(), ..notice });
         }
     }
 
