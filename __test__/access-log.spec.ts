@@ -4,10 +4,10 @@ import { dial, until } from './support.ts'
 
 const RUN = `
 import { serve, Response } from '${new URL('../src/index.ts', import.meta.url).href}'
-const server = await serve('127.0.0.1:0', (request) => {
-  if (request.getPath() === '/exit') setImmediate(() => process.exit(0))
-  return Response.text('hello')
-}, { accessLog: process.env.FORMAT, logger: null })
+const onResponse = ({ request }) => {
+  if (request?.getPath() === '/exit') setImmediate(() => process.exit(0))
+}
+const server = await serve('127.0.0.1:0', () => Response.text('hello'), { accessLog: process.env.FORMAT, onResponse, logger: null })
 process.stderr.write(String(server.getServers()[0].getPort()))
 `
 
