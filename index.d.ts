@@ -69,6 +69,11 @@ export interface HotFunctions {
    * `minimumRate` in bytes a second on average, 0 for no minimum. `null` leaves the present value.
    */
   setBodyRate(slot: number, requestId: number, timeout: number | null, minimumRate: number | null): number
+  /**
+   * Sets how many seconds unsent bytes may wait because the client doesn't read, in place of `writeTimeout`, until
+   * the connection is idle.
+   */
+  setWriteTimeout(slot: number, requestId: number, seconds: number): number
   /** Closes the connection of a request whose answer can't be completed. */
   abort(slot: number, requestId: number): number
   /**
@@ -199,6 +204,8 @@ export declare class Engine {
    * code.
    */
   refusals(): Record<string, number>
+  /** How many connections are open. */
+  clientCount(): number
   /** Pauses or resumes beginning further requests. Requests that have begun go on. */
   pauseRequests(isPaused: boolean): void
   /** Has each refused request announced by a `Refused` notice. */

@@ -9,6 +9,7 @@ import { Client, ClientException, Options, Response, silentLogger } from '../src
 import type { HandlerFunction } from '../src/handler/handler.ts'
 import { engineLimits } from '../src/options/engine-limits.ts'
 import { ioThreads } from '../src/server/io-threads.ts'
+import { Observer } from '../src/server/observer.ts'
 import { GET, WAYS_TO_LEAVE, closed, hold, holdOne, openDescriptors, plainTest, temporaryDirectory, until } from './support.ts'
 import type { Held, Wire } from './support.ts'
 
@@ -249,6 +250,7 @@ function engine(handler: HandlerFunction, path: string | null) {
     errorHandler: new DefaultErrorHandler(),
     limits: engineLimits(options),
     ioThreads: ioThreads(undefined),
+    observer: new Observer([], silentLogger),
     onIdle: () => void news.emit('idle'),
   })
   const host = path === null ? '127.0.0.1' : null

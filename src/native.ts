@@ -67,6 +67,8 @@ export const Flag = {
   Trailers: 512,
   Over: 2048,
   ExpectsOther: 1024,
+  Late: 4096,
+  Unparsed: 8192,
 } as const
 
 /** Index of the words of a response, behind the records. */

@@ -6,6 +6,7 @@ import type { Client } from '../connection/client.ts'
 import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException } from '../connection/client-exception.ts'
+import { Hook } from '../core/handover.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { PieceSource, Streamed } from './source.ts'
@@ -54,7 +55,7 @@ export class RequestBody {
   #isClosed = false
   #whole: Promise<Uint8Array> | null = null
   /** Functions that run at the end; they may be async. */
-  #hooks: (() => unknown)[] | null = null
+  #hooks: Hook<[]>[] | null = null
 
   /** @internal */
   constructor(source: BodySource | null) {
@@ -298,8 +299,9 @@ export class RequestBody {
       this.#hooks = []
       if (!this.#isClosed) this.#source.onDropped(() => this.#setClosed())
     }
-    if (this.#isClosed) this.#run(callback)
-    else this.#hooks.push(callback)
+    const hook = new Hook(callback)
+    if (this.#isClosed) this.#run(hook)
+    else this.#hooks.push(hook)
   }
 
   #setClosed(): void {
@@ -310,8 +312,8 @@ export class RequestBody {
     for (const hook of hooks) this.#run(hook)
   }
 
-  #run(hook: () => unknown): void {
-    attempt(hook, (error) => this.#source.report(error))
+  #run(hook: Hook<[]>): void {
+    attempt(() => hook.run(), (error) => this.#source.report(error))
   }
 }
 

@@ -50,6 +50,13 @@ export function bytesOf(piece: unknown): Uint8Array {
   throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
 }
 
+/** All pieces of a source. */
+export async function collected(source: PieceSource): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  for (let item; (item = await source.next()).done !== true; ) pieces.push(bytesOf(item.value))
+  return Buffer.concat(pieces)
+}
+
 function isWebStream(value: object): value is ReadableStream<Uint8Array | string> {
   return typeof (value as ReadableStream).getReader === 'function'
 }

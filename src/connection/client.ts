@@ -3,6 +3,7 @@
  */
 import type { ConnectionDriver } from './driver-kinds.ts'
 import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
+import { Hook } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ClientFacts } from '../native.ts'
 import type { Options } from '../options/options.ts'
@@ -35,7 +36,7 @@ export interface ActiveDriver {
   switchDriver?(driver: ConnectionDriver, unread: Uint8Array | null): void
 }
 
-type CloseHook = (client: Client) => void | Promise<void>
+type CloseHook = Hook<[Client]>
 
 /** Makes a client for a connection. */
 export let createClient: (facts: ClientFacts, owner: ClientOwner) => Client
@@ -291,14 +292,16 @@ export class Client {
    *
    * @example const unsubscribe = client.onClose(() => room.leave(user))
    */
-  onClose(callback: CloseHook): (() => void) & Disposable {
+  onClose(callback: (client: Client) => void | Promise<void>): (() => void) & Disposable {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    const hook: CloseHook = (client) => callback(client)
+    const hook: CloseHook = new Hook(callback)
     if (this.#status === Client.CLOSED_RDWR) this.#run(hook)
     else this.#hooks.push(hook)
     const unsubscribe = (): void => {
       const at = this.#hooks.indexOf(hook)
-      if (at >= 0) this.#hooks.splice(at, 1)
+      if (at < 0) return
+      this.#hooks.splice(at, 1)
+      hook.drop()
     }
     return Object.assign(unsubscribe, { [Symbol.dispose ?? DISPOSE]: unsubscribe }) as (() => void) & Disposable
   }
@@ -334,7 +337,7 @@ export class Client {
 
   #run(hook: CloseHook): void {
     attempt(
-      () => hook(this),
+      () => hook.run(this),
       (exception) => this.#owner.logger.error(`a close hook of client ${this.getId()} failed`, { exception }),
     )
   }

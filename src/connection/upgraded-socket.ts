@@ -5,6 +5,7 @@
  */
 import { Duplex } from 'node:stream'
 import { StateError } from '../core/errors.ts'
+import { HandoverSignal, Hook } from '../core/handover.ts'
 import { ClientException } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
@@ -20,7 +21,7 @@ const LINGER = 1000
 const LONGEST_TIMER = 2 ** 31 - 1
 
 type Done = (error?: Error | null) => void
-type StopHook = (socket: UpgradedSocket) => void | Promise<void>
+type StopHook = Hook<[UpgradedSocket]>
 
 /** Runs the stop hooks of a socket, because the server stops. */
 export let notifyStop: (socket: UpgradedSocket) => void
@@ -57,7 +58,7 @@ export class UpgradedSocket extends Duplex {
   #hasLost = false
   #hasStopped = false
   #stopHooks: StopHook[] = []
-  #controller: AbortController | null = null
+  #signal: HandoverSignal | null = null
   #idleTimer: NodeJS.Timeout | null = null
   #lingerTimer: NodeJS.Timeout | null = null
   #reference: NodeJS.Timeout | null = null
@@ -205,8 +206,9 @@ export class UpgradedSocket extends Duplex {
     this.#idleTimer = null
     this.#lingerTimer = null
     this.#reference = null
+    for (const hook of this.#stopHooks) hook.drop()
     this.#stopHooks = []
-    this.#controller?.abort()
+    this.#signal?.abort()
   }
 
   #gone(): ClientException {
@@ -327,12 +329,13 @@ export class UpgradedSocket extends Duplex {
    *
    * @example socket.onStop(() => socket.end('the server stops\n'))
    */
-  onStop(callback: StopHook): () => void {
-    const hook: StopHook = (socket) => callback(socket)
+  onStop(callback: (socket: UpgradedSocket) => void | Promise<void>): () => void {
+    const hook: StopHook = new Hook(callback)
     if (this.#hasStopped) this.#runStopHook(hook)
     else this.#stopHooks.push(hook)
     return () => {
       this.#stopHooks = this.#stopHooks.filter((each) => each !== hook)
+      hook.drop()
     }
   }
 
@@ -342,9 +345,9 @@ export class UpgradedSocket extends Duplex {
    * @example for await (const event of feed(socket.getSignal())) socket.write(event)
    */
   getSignal(): AbortSignal {
-    this.#controller ??= new AbortController()
-    if (this.#hasStopped || this.isClosed()) this.#controller.abort()
-    return this.#controller.signal
+    this.#signal ??= new HandoverSignal()
+    if (this.#hasStopped || this.isClosed()) this.#signal.abort()
+    return this.#signal.take()
   }
 
   #stop(): void {
@@ -353,12 +356,12 @@ export class UpgradedSocket extends Duplex {
     const hooks = this.#stopHooks
     this.#stopHooks = []
     for (const hook of hooks) this.#runStopHook(hook)
-    this.#controller?.abort()
+    this.#signal?.abort()
   }
 
   #runStopHook(hook: StopHook): void {
     attempt(
-      () => hook(this),
+      () => hook.run(this),
       (exception) => this.#logger.error(`a stop hook of client ${this.#id()} failed`, { exception }),
     )
   }

@@ -1,7 +1,7 @@
 /**
  * What a session needs of its server.
  */
-import type { AsyncResource } from 'node:async_hooks'
+import type { Handover } from '../core/handover.ts'
 import type { ActiveDriver, Client } from '../connection/client.ts'
 import type { ClientDeadlines } from '../connection/client-deadlines.ts'
 import type { RawConnection } from '../connection/raw-connection.ts'
@@ -25,6 +25,6 @@ export interface DriverHost {
     raw: RawConnection,
     unread: Uint8Array,
     callback: (socket: UpgradedSocket) => void | Promise<void>,
-    resource: AsyncResource,
+    context: Handover,
   ): void
 }

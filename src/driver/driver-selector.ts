@@ -2,7 +2,7 @@
  * Gives each accepted connection its client and its driver, for servers with factories of their own. The connections
  * of all other servers belong to the engine's HTTP from the first byte.
  */
-import type { AsyncResource } from 'node:async_hooks'
+import type { Handover } from '../core/handover.ts'
 import { Client, setActiveDriver } from '../connection/client.ts'
 import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
@@ -139,10 +139,10 @@ export class DriverSelector implements DriverHost {
     raw: RawConnection,
     unread: Uint8Array,
     callback: (socket: UpgradedSocket) => void | Promise<void>,
-    resource: AsyncResource,
+    context: Handover,
   ): void {
     this.#drivings.delete(raw.client)
-    void runUpgrade(raw, unread, callback, resource, this.logger)
+    void runUpgrade(raw, unread, callback, context, this.logger)
   }
 
   /** The server is stopped. */

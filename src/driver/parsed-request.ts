@@ -2,6 +2,7 @@
  * The source of a request that a driver in JavaScript has parsed.
  */
 import type { Client } from '../connection/client.ts'
+import type { HandoverSignal } from '../core/handover.ts'
 import type { Fields } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
 import type { RequestBody } from '../body/request-body.ts'
@@ -14,17 +15,17 @@ import type { Trailers } from '../http/trailers.ts'
 /** Ties a request that a driver in JavaScript has parsed to its client. Its head is copied. */
 export class ParsedRequestSource implements RequestSource {
   readonly #client: Client
-  readonly #controller: AbortController
+  readonly #signal: HandoverSignal
   readonly #request: Request
   readonly #method: string
   readonly #target: string
   readonly #version: string
   readonly #fields: Fields
 
-  /** `controller` is aborted when the client leaves. */
-  constructor(client: Client, controller: AbortController, request: Request) {
+  /** `signal` aborts when the client leaves. */
+  constructor(client: Client, signal: HandoverSignal, request: Request) {
     this.#client = client
-    this.#controller = controller
+    this.#signal = signal
     this.#request = request
     this.#method = request.getMethod()
     this.#target = request.getTarget()
@@ -74,11 +75,11 @@ export class ParsedRequestSource implements RequestSource {
   }
 
   signal(): AbortSignal {
-    return this.#controller.signal
+    return this.#signal.take()
   }
 
   abort(): void {
-    this.#controller.abort()
+    this.#signal.abort()
   }
 
   /** Only the driver knows how its protocol sends informational responses. */

@@ -17,6 +17,7 @@ import { markEnded, markExported } from '../connection/client.ts'
 import type { Client, ActiveDriver } from '../connection/client.ts'
 import type { Driver, HttpDriver } from './driver.ts'
 import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
+import { HandoverSignal } from '../core/handover.ts'
 import { OptionError, StateError } from '../core/errors.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
@@ -54,7 +55,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #pendingResponses = 0
   #runningHandlers = 0
   /** The signals of unanswered requests. */
-  readonly #controllers = new Set<AbortController>()
+  readonly #signals = new Set<HandoverSignal>()
   /** The longest piece for the parser, in bytes. */
   readonly #chunkSize: number
   /** Writes that wait until the unsent bytes are sent. */
@@ -183,8 +184,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     const drains = this.#drains
     this.#drains = []
     for (const drained of drains) drained()
-    for (const controller of this.#controllers) controller.abort()
-    this.#controllers.clear()
+    for (const signal of this.#signals) signal.abort()
+    this.#signals.clear()
   }
 
   #finish(): void {
@@ -242,23 +243,25 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #onMessage(request: Request, leftover: Uint8Array | null = null): Promise<void> {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
-    const controller = new AbortController()
-    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller, request))
+    const signal = new HandoverSignal()
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, signal, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
-    this.#controllers.add(controller)
+    this.#signals.add(signal)
     this.#pendingResponses++
     this.#runningHandlers++
-    return resource.runInAsyncScope(async () => {
+    const answered = resource.runInAsyncScope(async () => {
       try {
         const response = await this.#ask(copy)
         this.#runningHandlers--
-        if (response === null) this.#answered(controller)
-        else this.#answer(request, response, leftover, controller, resource)
+        if (response === null) this.#answered(signal)
+        else this.#answer(request, response, leftover, signal)
       } catch (error) {
-        this.#answered(controller)
+        this.#answered(signal)
         throw error
       }
     })
+    resource.emitDestroy()
+    return answered
   }
 
   /** The handler's response; null when it can't be sent any more. */
@@ -284,17 +287,11 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
   }
 
-  #answer(
-    request: Request,
-    response: Response,
-    leftover: Uint8Array | null,
-    controller: AbortController,
-    resource: AsyncResource,
-  ): void {
+  #answer(request: Request, response: Response, leftover: Uint8Array | null, signal: HandoverSignal): void {
     const extras = extrasOf(response)
     const done = (): void => {
       extras?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
-      this.#answered(controller)
+      this.#answered(signal)
     }
     if (!this.#isOurs() || this.#isEnded) return done()
     const takeover = extras?.takeover ?? null
@@ -308,8 +305,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
-        const { handler } = takeover
-        this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), resource)
+        const { handler, context } = takeover
+        this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), context)
       },
       (exception: unknown) => {
         done()
@@ -319,9 +316,10 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     )
   }
 
-  #answered(controller: AbortController): void {
+  #answered(signal: HandoverSignal): void {
     this.#pendingResponses--
-    this.#controllers.delete(controller)
+    this.#signals.delete(signal)
+    signal.release()
     this.#endIfIdle()
   }
 

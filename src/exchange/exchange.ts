@@ -12,9 +12,11 @@ import type { ClientRegistry } from '../connection/client-registry.ts'
 import { forwardedOf } from '../message/forwarded.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
+import { HandoverSignal } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
+import type { Observation } from './observation.ts'
 import type { OpenExchanges, SlabUser } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import type { BodyListener, NoticeListener, PendingExchanges } from './pending-exchanges.ts'
@@ -188,21 +190,21 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   signal(): AbortSignal {
     const state = this.#ownState()
-    state.controller ??= new AbortController()
-    if (state.isExpired) state.controller.abort()
-    if (this.isAnswered || state.isExpired) return state.controller.signal
+    const signal = (state.signal ??= new HandoverSignal())
+    if (state.isExpired) signal.abort()
+    if (this.isAnswered || state.isExpired) return signal.take()
     const status = this.client().getStatus()
     const isPatient = this.#owner.options.get('allowHalfClose')
-    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
+    if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) signal.abort()
     else this.listen()
-    return state.controller.signal
+    return signal.take()
   }
 
   /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
     state.isExpired = true
-    state.controller?.abort()
+    state.signal?.abort()
   }
 
   /** Whether the handler's time is over. */
@@ -212,7 +214,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
   isClientGone(error: unknown): boolean {
-    const signal = this.#state?.controller?.signal
+    const signal = this.#state?.signal
     if (signal?.aborted !== true) return false
     return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
   }
@@ -221,11 +223,23 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     this.#owner.hot.inform(this.slot, this.requestId, status, lines)
   }
 
+  /** The record of the request, if it is observed. */
+  get observation(): Observation | null {
+    return this.#state === null ? null : this.#state.observation
+  }
+
+  /** Observes the request: notices about it are delivered to its end. */
+  observe(observation: Observation): void {
+    this.#ownState().observation = observation
+    this.listen()
+  }
+
   /** The response is handed to the engine; `onWritten` is called when it is sent, or can't be. */
   settle(onWritten: (() => void) | null): void {
     this.#body?.onAnswered()
     if (onWritten === null) {
-      this.#owner.pending.delete(this.requestId)
+      this.#state?.signal?.release()
+      if (this.observation === null) this.#owner.pending.delete(this.requestId)
     } else {
       this.#ownState().written = onWritten
       this.listen()
@@ -236,7 +250,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.controller === null) {
+    else if (this.#body?.isListening() !== true && this.#state?.signal === null && this.observation === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -270,6 +284,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onUpgraded(): void {
+    this.observation?.end('upgraded')
+    this.#state?.signal?.release()
     this.#state?.upgraded?.()
   }
 
@@ -278,6 +294,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onFailure(error: ClientException): void {
+    if (!this.isAnswered && !this.client().isClosed()) this.observation?.refuse(error.getCode())
     this.#body?.onFailure(error)
   }
 
@@ -290,28 +307,32 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onHalfClosed(): void {
-    this.#state?.controller?.abort()
+    this.#state?.signal?.abort()
     this.#state?.stream?.onHalfClosed()
   }
 
-  onGone(): void {
-    this.#state?.controller?.abort()
+  onGone(unsent: number, isLate: boolean): void {
+    this.#state?.signal?.abort()
     this.#endAll()
+    this.observation?.end(isLate ? 'timeout' : 'aborted', unsent)
   }
 
   onWritten(): void {
     // The engine has refused the body with a response of its own, in place of the one that was begun.
     if (!this.isAnswered) {
       this.markAnswered()
-      this.onLate()
+      this.#body?.onAnswered()
+      this.#endAll()
     }
     this.#state?.written?.()
     this.#release()
+    this.observation?.end('sent')
   }
 
   onLate(): void {
     this.#body?.onAnswered()
     this.#endAll()
+    this.observation?.end('aborted')
   }
 
   #endAll(): void {
@@ -325,12 +346,13 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     if (this.#state === null) return
     this.#state.stream = null
     this.#state.written = null
+    this.#state.signal?.release()
   }
 
   isPending(): boolean {
     const state = this.#state
     // A request whose response is being sent still expects `Written` or `Late`.
-    if (state !== null && (state.written !== null || state.stream !== null)) return true
+    if (state !== null && (state.written !== null || state.stream !== null || state.observation?.outcome === null)) return true
     return !this.isAnswered && !this.client().isClosed()
   }
 
@@ -348,8 +370,9 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null
-  controller: AbortController | null = null
+  signal: HandoverSignal | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
+  observation: Observation | null = null
   isExpired = false
 }

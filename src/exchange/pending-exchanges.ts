@@ -31,8 +31,8 @@ export interface NoticeListener {
   onFileFailed(): void
   /** The client has closed its sending side. */
   onHalfClosed(): void
-  /** The client has disconnected. */
-  onGone(): void
+  /** The client has disconnected. `unsent` bytes of the answer weren't sent; `isLate` if the client didn't read them in time. */
+  onGone(unsent: number, isLate: boolean): void
   /** The response is sent. */
   onWritten(): void
   /** The connection is raw: its bytes belong to the application. */
@@ -80,7 +80,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
         const client = listener.client()
         this.#clients.aborted(client)
         listener.onFailure(goneError(client))
-        return listener.onGone()
+        return listener.onGone(words[at + 4]!, ((kind >>> 16) & Flag.Late) !== 0)
       }
       case Notice.HalfClosed:
         return listener.onHalfClosed()
@@ -107,7 +107,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
     for (const [requestId, listener] of this) {
       this.delete(requestId)
       listener.onFailure(goneError(listener.client()))
-      listener.onGone()
+      listener.onGone(0, false)
     }
   }
 }

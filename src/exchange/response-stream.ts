@@ -132,7 +132,7 @@ export class ResponseStream {
     this.#exchange.setStream(this)
     if (this.#extras.isCut) return void this.cut()
     this.#scheduleFlush()
-    void this.#run()
+    void this.#extras.inBodyContext(() => this.#run())
   }
 
   async #run(): Promise<void> {
@@ -192,7 +192,10 @@ export class ResponseStream {
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)
     if (result === UNSUPPORTED) return false
-    if (result === 0) this.#close('', SENDING_FILE)
+    if (result === 0) {
+      this.#exchange.observation?.count(part.size)
+      this.#close('', SENDING_FILE)
+    }
     else this.#leave()
     return true
   }
@@ -273,6 +276,7 @@ export class ResponseStream {
     if (!this.#open()) return
     // Another thread may be writing to shared memory: copied in JavaScript that is safe.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
+    this.#exchange.observation?.count(data)
     const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
@@ -337,7 +341,13 @@ export class ResponseStream {
     if (this.#gathered > 0) this.#flush()
     if (this.#reading !== READING || this.#timer !== null) return
     if (this.#answer === HELD) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
-    else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
+    else if (this.#isPeerDone) this.#timer = setTimeout(() => this.#giveUp(), SILENCE)
+  }
+
+  /** The client has closed its sending side, and nothing shows that it still reads. */
+  #giveUp(): void {
+    this.#exchange.observation?.mark('aborted')
+    this.cut()
   }
 
   #stopHolding(): void {
@@ -408,20 +418,26 @@ export class ResponseStream {
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
     } else if (this.#answer === OPEN) {
-      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
+      const isGone = error instanceof ClientException || this.#exchange.isClientGone(error)
+      if (isGone) this.#exchange.observation?.mark('aborted')
+      else this.#logFailure(error)
       this.#abort()
     }
   }
 
   /** Aborts the response; false when its end was sent already. */
   cut(): boolean {
-    if (this.#answer === SENDING_FILE) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+    if (this.#answer === SENDING_FILE) {
+      this.#exchange.observation?.mark('failed')
+      return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+    }
     if (this.#answer === FINISHED) return false
     this.#abort()
     return true
   }
 
   #abort(): void {
+    this.#exchange.observation?.mark('failed')
     this.#stop(FINISHED)
     this.#owner.hot.abort(this.#slot, this.#requestId)
     this.#dispose()
@@ -449,7 +465,9 @@ export class ResponseStream {
   #cancelSource(): void {
     if (this.#reading === OVER) return
     this.#reading = OVER
-    this.#source.cancel((error) => this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error))
+    const report = (error: unknown): void =>
+      this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error)
+    this.#extras.inBodyContext(() => this.#source.cancel(report))
   }
 
   #stopTimer(): void {
@@ -463,6 +481,8 @@ export class ResponseStream {
   }
 
   #logFailure(error: unknown): void {
+    this.#exchange.observation?.mark('failed')
+    this.#exchange.observation?.fail(error)
     this.#owner.logFailure('the body of a response failed', this.#request, error)
   }
 }

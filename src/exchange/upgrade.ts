@@ -5,7 +5,6 @@
  *   the response ──► its body is read ──► earlier answers are sent, then the 101 ──► the callback
  * ```
  */
-import { AsyncResource } from '../core/builtin.ts'
 import { markExported } from '../connection/client.ts'
 import { HandlerError } from '../core/errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -36,7 +35,7 @@ export function upgrade(
   request: Request,
   exchange: Exchange,
   response: Response,
-  { handler, isDetached }: Takeover,
+  { handler, context, isDetached }: Takeover,
   onDone: () => void,
 ): void {
   // A successful response to CONNECT is an ordinary head, after which the tunnel begins. RFC 9110 §9.3.6.
@@ -50,13 +49,11 @@ export function upgrade(
     exchange.markAnswered()
     if (result !== TAKEN) return onDone()
     markExported(exchange.client())
-    // The callback runs in the context of the request, so it sees its AsyncLocalStorage.
-    const resource = new AsyncResource('busbar.Upgrade', { requireManualDestroy: true })
     exchange.awaitUpgrade(() => {
       onDone()
       const raw = new RawConnection(exchange.client(), exchange.slot, owner.hot, owner.rawConnections)
       if (isTunnel) raw.write(tunnelHead(response))
-      void runUpgrade(raw, null, (socket) => handler(socket, request, response), resource, owner.logger)
+      void runUpgrade(raw, null, (socket) => handler(socket, request, response), context, owner.logger)
     }, onDone)
   }
   if (!exchange.hasIncomingBody()) return take()

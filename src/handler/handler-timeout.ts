@@ -2,6 +2,7 @@
  * Time limits of handlers. All handlers of a server have the same limit, so the order of dispatch is the order of
  * deadlines: one timer serves all, and each request costs one entry.
  */
+import { withoutContext } from '../core/no-context.ts'
 
 /** Calls back for each entry that isn't deleted within a number of seconds. */
 export class HandlerTimeout {
@@ -15,7 +16,7 @@ export class HandlerTimeout {
 
   add(requestId: number, expire: () => void): void {
     this.#waiting.set(requestId, { deadline: performance.now() + this.#millis, expire })
-    this.#timer ??= setTimeout(() => this.#check(), this.#millis).unref()
+    this.#timer ??= this.#checkIn(this.#millis)
   }
 
   delete(requestId: number): void {
@@ -29,12 +30,17 @@ export class HandlerTimeout {
     this.#waiting.clear()
   }
 
+  /** The timer serves all requests, so it runs outside the one that begins it. */
+  #checkIn(millis: number): NodeJS.Timeout {
+    return withoutContext(() => setTimeout(() => this.#check(), millis).unref())
+  }
+
   #check(): void {
     this.#timer = null
     const now = performance.now()
     for (const [requestId, { deadline, expire }] of this.#waiting) {
       if (deadline > now) {
-        this.#timer = setTimeout(() => this.#check(), deadline - now).unref()
+        this.#timer = this.#checkIn(deadline - now)
         return
       }
       this.#waiting.delete(requestId)

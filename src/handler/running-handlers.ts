@@ -21,6 +21,11 @@ export class RunningHandlers {
     this.#pauseRequests = pauseRequests
   }
 
+  /** Handlers that run, and requests that wait for one of them to end. */
+  counts(): { running: number; waiting: number } {
+    return { running: this.#count, waiting: this.#waiting.length - this.#begun }
+  }
+
   /** Whether a further handler must wait. */
   isFull(): boolean {
     return this.#count >= this.#limit || this.#waiting.length > 0

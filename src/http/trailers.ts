@@ -2,6 +2,7 @@
  * Trailers: fields behind a body. RFC 9110 §6.5.
  */
 import { InvalidHeaderException } from '../core/errors.ts'
+import { Handover } from '../core/handover.ts'
 import { nameOf } from './fields.ts'
 import type { FieldsInit } from './fields.ts'
 import { Message } from './message.ts'
@@ -24,6 +25,8 @@ export type TrailersInit = FieldsInit | Message | Promise<FieldsInit | Message> 
 export class Trailers {
   readonly #init: TrailersInit
   readonly #fields: readonly string[]
+  /** A function runs in the context in which the trailers are made. */
+  readonly #context: Handover | null
   #message: Promise<Message> | null = null
 
   /**
@@ -35,6 +38,7 @@ export class Trailers {
   constructor(init: TrailersInit, fields: readonly string[] = []) {
     this.#init = init
     this.#fields = fields.map(allowed)
+    this.#context = typeof init === 'function' ? new Handover() : null
     // Trailers that are never read may fail without an effect; getMessage reports the failure.
     if (init instanceof Promise) init.catch(() => {})
   }
@@ -72,7 +76,9 @@ export class Trailers {
   }
 
   async #make(): Promise<Message> {
-    const values = await (typeof this.#init === 'function' ? this.#init() : this.#init)
+    const init = this.#init
+    const values = await (typeof init === 'function' ? (this.#context?.run(init) ?? init()) : init)
+    this.#context?.release()
     const message = values instanceof Message ? values : new Message(values)
     for (const [name] of message.getRawHeaders()) allowed(name)
     const missing = this.#fields.find((name) => !message.hasHeader(name))

@@ -1,11 +1,16 @@
 /**
  * The source of a request that `Request.create` has made, for tests and `server.inject`.
  */
+import { limitedBody } from '../body/limited-body.ts'
+import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import { StateError } from '../core/errors.ts'
+import { HandoverSignal } from '../core/handover.ts'
 import { Fields } from '../http/fields.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
+import type { Forwarded } from '../net/forwarded.ts'
+import { forwardedOf } from './forwarded.ts'
 import { Trailers } from '../http/trailers.ts'
 import type { RequestSource } from './request-source.ts'
 
@@ -17,13 +22,16 @@ export interface CreatedRequest {
   readonly fields: Fields
   readonly body: string | Uint8Array | Streamed | null
   readonly trailers: Trailers | null
+  readonly connection: InjectedConnection
 }
 
 /** A request without a connection. */
 export class CreatedRequestSource implements RequestSource {
   readonly #request: CreatedRequest
-  readonly #body: RequestBody
-  readonly #controller = new AbortController()
+  #body: RequestBody
+  #wasBodyTaken = false
+  #client: Client | null = null
+  readonly #signal = new HandoverSignal()
 
   constructor(request: CreatedRequest) {
     this.#request = request
@@ -31,7 +39,8 @@ export class CreatedRequestSource implements RequestSource {
   }
 
   client(): Client {
-    throw new StateError('a request of Request.create has no client')
+    if (this.#client === null) throw new StateError('a request of Request.create has no client until it is injected')
+    return this.#client
   }
 
   header(name: string): string | null {
@@ -55,6 +64,7 @@ export class CreatedRequestSource implements RequestSource {
   }
 
   body(): RequestBody {
+    this.#wasBodyTaken = true
     return this.#body
   }
 
@@ -64,19 +74,34 @@ export class CreatedRequestSource implements RequestSource {
   }
 
   base(): string {
-    return 'http://localhost'
+    return `${this.connection().isEncrypted ? 'https' : 'http'}://localhost`
   }
 
-  forwarded(): null {
-    return null
+  forwarded(): Forwarded | null {
+    const client = this.#client
+    return client === null ? null : forwardedOf(client.getOptions(), () => client, () => this.fields())
+  }
+
+  connection(): InjectedConnection {
+    return this.#request.connection
+  }
+
+  /** The request is injected: it has a client, and its body a limit, unless it is being read already. */
+  connect(client: Client): void {
+    this.#client = client
+    if (!this.#wasBodyTaken) this.#body = limitedBody(this.#request.body, client.getOptions().get('bodySizeLimit'), client)
+  }
+
+  isBodyUnread(): boolean {
+    return !this.#wasBodyTaken
   }
 
   signal(): AbortSignal {
-    return this.#controller.signal
+    return this.#signal.take()
   }
 
   abort(): void {
-    this.#controller.abort()
+    this.#signal.abort()
   }
 
   /** No client is there to receive it. */

@@ -1,6 +1,7 @@
 /**
  * Where a request comes from: the interface between a `Request` and the engine, a driver or a test.
  */
+import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import type { Fields } from '../http/fields.ts'
 import type { Forwarded } from '../net/forwarded.ts'
@@ -27,6 +28,12 @@ export interface RequestSource {
   signal(): AbortSignal
   /** Fires the signal. Only sources in JavaScript have it: the engine's fire theirs when the client leaves. */
   abort?(): void
+  /** Gives the request a client. Only requests of `Request.create` have none of their own. */
+  connect?(client: Client): void
+  /** What a test says about the connection. */
+  connection?(): InjectedConnection
+  /** Whether the body wasn't asked for; true where that is unknown. */
+  isBodyUnread?(): boolean
   /** Sends an informational response. */
   inform(status: number, lines: string): void
   /** Seconds without progress and bytes a second that the body may take; null keeps the present value. */

@@ -4,6 +4,9 @@
 import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import { CreatedRequestSource, lengthOf } from './created-request.ts'
+import { requestParts } from './request-settings.ts'
+import type { RequestParts, RequestSettings } from './request-settings.ts'
+import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import { MissingAttributeError, OptionError, StateError } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
@@ -29,6 +32,15 @@ export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
+/** Gives a request of `Request.create` a client. */
+export let connectRequest: (request: Request, client: Client) => void
+/** What a test has said about the connection of a request. */
+export let connectionOf: (request: Request) => InjectedConnection
+/** Whether the body of a request of `Request.create` wasn't asked for. */
+export let isBodyUnread: (request: Request) => boolean
+
+const UNKNOWN: InjectedConnection = { remoteAddress: null, isEncrypted: false }
+
 /**
  * One request.
  *
@@ -52,37 +64,43 @@ export class Request extends RequestHead {
   }
 
   /**
-   * A request without a connection, for tests and `server.inject`.
+   * A request without a connection, for tests and `server.inject`, which gives it a client.
    *
-   * @example await server.inject(Request.create('POST', '/orders', { 'content-type': 'application/json' }, '{}'))
+   * @example await server.inject(Request.create('POST', '/orders', { body: '{}', remoteAddress: '203.0.113.9' }))
    */
+  static create(method: string, uri: string | URL, settings: RequestSettings): Request
   static create(
     method: string,
     uri: string | URL,
-    headers: FieldsInit = {},
-    body: string | Uint8Array | Streamed | null = null,
-    protocol: '1.0' | '1.1' | '2' = '1.1',
-    trailers: Trailers | null = null,
-  ): Request {
+    headers?: FieldsInit,
+    body?: string | Uint8Array | Streamed | null,
+    protocol?: '1.0' | '1.1' | '2',
+    trailers?: Trailers | null,
+  ): Request
+  static create(method: string, uri: string | URL, given: FieldsInit | RequestSettings = {}, ...rest: RequestParts): Request {
     checkMethod(method)
+    const { headers, body, protocol, trailers, connection } = requestParts(given, rest)
     const path = typeof uri === 'string' && /^(\/|\*$)/.test(uri) ? uri.replace(/#.*/, '') : null
     const url = path === null ? new URL(uri, 'http://localhost') : null
     const fields = new Fields()
     fields.add('host', url?.host ?? 'localhost')
+    let hasHost = false
     eachField(headers, (name, value) => {
-      if (nameOf(name).lower === 'host') fields.delete('host')
+      if (nameOf(name).lower === 'host' && !hasHost) fields.delete('host')
+      hasHost ||= nameOf(name).lower === 'host'
       fields.add(name, value as FieldValue)
     })
     const length = lengthOf(body)
     if (body !== null && length >= 0 && !fields.has('content-length')) fields.add('content-length', length)
-    const source = new CreatedRequestSource({ method, target: path ?? '/', version: protocol, fields, body, trailers })
+    const source = new CreatedRequestSource({ method, target: path ?? '/', version: protocol, fields, body, trailers, connection })
     const request = new Request(source)
     if (url !== null) request.setUri(url)
     return request
   }
 
   /**
-   * The connection the request came on. Throws a `StateError` for a request of `Request.create`.
+   * The connection the request came on. Throws a `StateError` for a request of `Request.create` that isn't
+   * injected.
    *
    * @example request.getClient().getRemoteAddress()
    */
@@ -428,6 +446,9 @@ export class Request extends RequestHead {
       return copy
     }
     abortRequest = (request) => request.#source.abort?.()
+    connectRequest = (request, client) => request.#source.connect?.(client)
+    connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
+    isBodyUnread = (request) => request.#source.isBodyUnread?.() !== false
   }
 }
 

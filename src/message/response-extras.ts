@@ -1,6 +1,7 @@
 /**
  * The rarer parts of a response, in an object of their own so that most responses are smaller.
  */
+import { Handover, Hook } from '../core/handover.ts'
 import { attempt } from '../core/outcome.ts'
 import type { Trailers } from '../http/trailers.ts'
 
@@ -21,10 +22,14 @@ interface Sender {
 /** The rarer parts of a response. `Takeover` is the type of an upgrade. */
 export class ResponseExtras<Takeover> {
   /** Functions that run when the response is over; they may be async. */
-  disposers: (() => unknown)[] = []
+  disposers: Hook<[]>[] = []
   /** The body is sent piece by piece. */
   isStreamed = false
+  /** Where the source of the body runs: where it was handed over. */
+  bodyContext: Handover | null = null
   trailers: Trailers | null = null
+  /** Seconds that the client may take nothing of it; null for the option `writeTimeout`. */
+  writeTimeout: number | null = null
   /** The upgrade that it asks for. */
   takeover: Takeover | null = null
   /** It was aborted before it was sent. */
@@ -35,10 +40,28 @@ export class ResponseExtras<Takeover> {
    */
   sender: Sender | null = null
 
+  /** The body is replaced. */
+  releaseBody(): void {
+    this.isStreamed = false
+    this.bodyContext?.release()
+    this.bodyContext = null
+  }
+
+  /** Runs a function where the body was handed over. */
+  inBodyContext<Result>(run: () => Result): Result {
+    return this.bodyContext === null ? run() : this.bodyContext.run(run)
+  }
+
+  /** Adds a function that runs when the response is over. */
+  onDispose(callback: () => unknown): void {
+    this.disposers.push(new Hook(callback))
+  }
+
   /** Runs the functions of `onDispose`, once. */
   dispose(report: (error: unknown) => void): void {
     const disposers = this.disposers
     this.disposers = []
-    for (const dispose of disposers) attempt(dispose, report)
+    for (const disposer of disposers) attempt(() => disposer.run(), report)
+    this.bodyContext?.release()
   }
 }

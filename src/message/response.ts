@@ -2,6 +2,7 @@
  * Responses: what handlers answer with.
  */
 import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
+import { Handover } from '../core/handover.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
@@ -16,7 +17,7 @@ import type { Request } from './request.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
 import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, hasClose, lengthFrom } from './response-head.ts'
-import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
+import { collected, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
@@ -28,6 +29,8 @@ export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response
 /** An upgrade that a response asks for. */
 export interface Takeover {
   readonly handler: UpgradeHandler
+  /** Where the handler runs. */
+  readonly context: Handover
   /** Nothing is written before the handler is called. */
   readonly isDetached: boolean
 }
@@ -39,7 +42,7 @@ export type Extras = ResponseExtras<Takeover>
  * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it, and
  * `BODY_TOO_SHORT` when it did and the body is shorter than its content-length. Throws when it was sent before.
  */
-export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
+export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, tellsWritten: boolean) => number
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -237,7 +240,7 @@ export class Response extends ResponseHead {
   setBody(body: Body | null): void {
     this.#declaredLength = -1
     this.#body = undefined
-    if (this.#extras !== null) this.#extras.isStreamed = false
+    if (this.#extras !== null) this.#extras.releaseBody()
     if (body !== null) this.#setBody(body)
   }
 
@@ -251,10 +254,7 @@ export class Response extends ResponseHead {
     if (body === undefined) return new Uint8Array(0)
     if (typeof body === 'string') return Buffer.from(body)
     if (body instanceof Uint8Array) return body
-    const source = sourceOf(body)
-    const pieces: Uint8Array[] = []
-    for (let item; (item = await source.next()).done !== true; ) pieces.push(bytesOf(item.value))
-    return Buffer.concat(pieces)
+    return this.#ownExtras().inBodyContext(() => collected(sourceOf(body)))
   }
 
   /**
@@ -318,13 +318,25 @@ export class Response extends ResponseHead {
   }
 
   /**
+   * Sets how many seconds the client may take nothing of this response, in place of `writeTimeout`; `Infinity` for
+   * no limit. It holds for the responses behind it, too, until the connection is idle.
+   *
+   * @example response.setWriteTimeout(600)
+   */
+  setWriteTimeout(seconds: number): void {
+    if (!(seconds > 0)) throw new OptionError('the write timeout', seconds, 'a number of seconds above 0')
+    if (this.#isSent) throw new StateError('setWriteTimeout comes before the response is sent')
+    this.#ownExtras().writeTimeout = seconds
+  }
+
+  /**
    * Runs a function when the response is over: sent, failed, replaced, or dropped because the client left.
    *
    * @example response.onDispose(() => lock.release())
    */
   onDispose(callback: () => unknown): void {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    this.#ownExtras().disposers.push(callback)
+    this.#ownExtras().onDispose(callback)
   }
 
   /**
@@ -357,7 +369,7 @@ export class Response extends ResponseHead {
     }
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.takeover = { handler, isDetached }
+    extras.takeover = { handler, context: new Handover(), isDetached }
     extras.trailers = null
   }
 
@@ -428,7 +440,9 @@ export class Response extends ResponseHead {
       }
       if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
     }
-    this.#ownExtras().isStreamed = true
+    const extras = this.#ownExtras()
+    extras.isStreamed = true
+    if (isOfApplication(body)) extras.bodyContext ??= new Handover()
   }
 
   #ownExtras(): Extras {
@@ -468,16 +482,16 @@ export class Response extends ResponseHead {
     if (this.#isSent) return
     this.#isSent = true
     const body = this.#body
-    if (isStreamed(body)) sourceOf(body).cancel(report)
+    if (isStreamed(body)) this.#ownExtras().inBodyContext(() => sourceOf(body).cancel(report))
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions): number {
+  #send(words: Uint32Array, hot: HotFunctions, tellsWritten: boolean): number {
     this.#markSent()
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     const length = this.#declaredLength
-    const lines = this.#writeHead(words, this.#extras === null || this.#extras.disposers.length === 0 ? kind : kind | AnswerFlag.TellWritten, length)
+    const lines = this.#writeHead(words, tellsWritten ? kind | AnswerFlag.TellWritten : kind, length)
     const result = hot.respond(lines, body, this.#reason)
     return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
   }
@@ -488,7 +502,7 @@ export class Response extends ResponseHead {
   }
 
   static {
-    sendResponse = (response, words, hot) => response.#send(words, hot)
+    sendResponse = (response, words, hot, tellsWritten) => response.#send(words, hot, tellsWritten)
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.
@@ -505,4 +519,9 @@ export class Response extends ResponseHead {
     }
     extrasOf = (response) => response.#extras
   }
+}
+
+/** Whether code of the application gives the pieces of a body. */
+function isOfApplication(body: Body): boolean {
+  return typeof body === 'object' && !(body instanceof Uint8Array || body instanceof FileBody || body instanceof Blob)
 }

@@ -24,12 +24,16 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import type { Observer } from './observer.ts'
+import type { ServerStatistics } from './statistics.ts'
+import { toAddress } from '../net/socket-address.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
+import type { Observation } from '../exchange/observation.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { settleKnownFile } from '../message/file-response.ts'
@@ -68,6 +72,7 @@ export interface DispatchSettings {
   readonly options: Options
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
+  readonly observer: Observer
   readonly limits: EngineLimits
   /** A listener speaks TLS. */
   readonly hasTls?: boolean
@@ -110,6 +115,12 @@ export class Dispatcher implements ClientOwner {
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
   readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
+  readonly #observer: Observer
+  readonly #runObserved: (request: Request, exchange: Exchange) => void
+  /** Whether the requests of this batch are observed. */
+  #isObserved = false
+  /** Requests dispatched. */
+  #requests = 0
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
@@ -122,7 +133,8 @@ export class Dispatcher implements ClientOwner {
     this.#onIdle = settings.onIdle
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
-    if (this.options.get('debug')) this.engine.explainRefusals()
+    this.#observer = settings.observer
+    if (this.options.get('debug') || this.#observer.hasHooks()) this.engine.explainRefusals()
     // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
     this.hot = { ...this.engine.hot() }
     this.clients = new ClientRegistry(this)
@@ -141,11 +153,13 @@ export class Dispatcher implements ClientOwner {
     this.#selector = settings.makeSelector?.(this) ?? null
     if (this.#selector !== null) this.engine.announceAccepted()
     this.#run = (request, exchange) => this.#handle(request, exchange)
+    this.#runObserved = (request, exchange) => exchange.observation?.run(() => this.#handle(request, exchange))
   }
 
   #onNotices(first: number, count: number, slab: Buffer): void {
     if (slab !== this.#slab) this.#changeSlab(slab)
     const words = this.#words
+    this.#isObserved = this.#observer.isActive()
     for (let at = first * RECORD_WORDS, end = at + count * RECORD_WORDS; at < end; at += RECORD_WORDS) {
       const kind = words[at]!
       if ((kind & 0xff) === Notice.Request) this.#dispatch(words, at, kind, slab)
@@ -159,20 +173,25 @@ export class Dispatcher implements ClientOwner {
     const method = (kind >>> 8) & 0xff
     const exchange = new Exchange(this, slab, words[at + 4]!, words[at + 1]!, requestId, method, flags)
     const request = new Request(exchange)
+    this.#requests++
+    if (this.#isObserved) this.#observer.observe(request, exchange)
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.isFull()) this.#wait(resource, request, exchange)
-    else resource.runInAsyncScope(this.#run, undefined, request, exchange)
+    if (this.#running.isFull()) return this.#wait(resource, request, exchange)
+    resource.runInAsyncScope(exchange.observation === null ? this.#run : this.#runObserved, undefined, request, exchange)
+    resource.emitDestroy()
   }
 
   /** The request waits: the limit of running handlers is reached. */
   #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
     this.open.add(exchange)
+    const run = exchange.observation === null ? this.#run : this.#runObserved
     this.#running.wait(() => {
-      if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(this.#run, undefined, request, exchange)
+      if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(run, undefined, request, exchange)
+      resource.emitDestroy()
     })
   }
 
@@ -240,8 +259,10 @@ export class Dispatcher implements ClientOwner {
   }
 
   #sendWhole(request: Request, exchange: Exchange, response: Response): void {
+    const { observation } = exchange
+    if (observation !== null) this.#noteAnswer(exchange, observation, response)
     this.#address(exchange)
-    if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    if (sendResponse(response, this.#words, this.hot, observation !== null) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isListening) exchange.settle(null)
@@ -257,12 +278,14 @@ export class Dispatcher implements ClientOwner {
 
   /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    if (extras.writeTimeout !== null) this.hot.setWriteTimeout(exchange.slot, exchange.requestId, extras.writeTimeout)
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
     if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
+    if (exchange.observation !== null) this.#noteAnswer(exchange, exchange.observation, response)
     this.#address(exchange)
-    const result = sendResponse(response, this.#words, this.hot)
+    const result = sendResponse(response, this.#words, this.hot, true)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     const isTaken = result === 0 || result === BODY_TOO_SHORT
     exchange.markAnswered()
@@ -276,7 +299,15 @@ export class Dispatcher implements ClientOwner {
   #logShort(request: Request, exchange: Exchange, response: Response): void {
     if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
     const length = response.getHeader('content-length')
+    exchange.observation?.mark('failed')
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
+  }
+
+  /** Notes status and content of a response that is sent as a whole. */
+  #noteAnswer(exchange: Exchange, observation: Observation, response: Response): void {
+    const status = response.getStatus()
+    const body = exchange.method() === 'HEAD' || status === 204 || status === 304 ? null : response.getBody()
+    observation.answer(status, typeof body === 'string' || body instanceof Uint8Array ? Buffer.byteLength(body) : 0)
   }
 
   #dispose(extras: Extras): void {
@@ -286,6 +317,7 @@ export class Dispatcher implements ClientOwner {
   /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
     markSent(response)
+    exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
     this.#timeout?.delete(exchange.requestId)
     try {
       upgrade(this, request, exchange, response, takeover, () => this.#dispose(extras))
@@ -318,6 +350,7 @@ export class Dispatcher implements ClientOwner {
 
   /** Begins a streamed response; 1 when its request is no longer open. */
   openStream(exchange: Exchange, response: Response, framing: Framing): number {
+    exchange.observation?.answer(response.getStatus(), 0)
     this.#address(exchange)
     return openResponse(response, this.#words, this.hot, framing)
   }
@@ -347,6 +380,7 @@ export class Dispatcher implements ClientOwner {
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
     if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
+    exchange.observation?.fail(error)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
@@ -357,6 +391,7 @@ export class Dispatcher implements ClientOwner {
   #expire(request: Request, exchange: Exchange): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
     this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s: ${target}`)
+    exchange.observation?.mark('timeout')
     exchange.expire()
     this.#answerError(request, exchange, 503, null)
   }
@@ -456,7 +491,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
-        return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
+        return this.#takeRefusal(kind, at, id)
       case Notice.Rejected:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
@@ -468,6 +503,31 @@ export class Dispatcher implements ClientOwner {
     const source = this.#tlsOf?.(listener) ?? null
     if (source === null) take(null)
     else source.ask(name, take)
+  }
+
+  /** A request was refused by the engine. The end of one that was dispatched is observed with its exchange. */
+  #takeRefusal(kind: number, at: number, clientId: number): void {
+    const words = this.#words
+    if (this.options.get('debug')) this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
+    if (((kind >>> 16) & Flag.Unparsed) === 0 || !this.#observer.hasHooks()) return
+    const status = words[at + 4]!
+    const bytesSent = words[at + 7]!
+    const address = this.engine.openAccepted(words[at + 1]!, clientId)?.remoteAddress()
+    const remoteAddress = address === undefined ? null : toAddress(address)
+    const outcome = status === 408 ? 'timeout' : 'sent'
+    this.#observer.finish({ request: null, remoteAddress, status, bytesSent, duration: 0, outcome })
+  }
+
+  /** Counts of this start of the server. */
+  statistics(): Omit<ServerStatistics, 'refusals'> {
+    const { running, waiting } = this.#running.counts()
+    return {
+      connections: this.engine.clientCount(),
+      upgradedConnections: this.rawConnections.size,
+      runningHandlers: running,
+      waitingRequests: waiting,
+      requests: this.#requests,
+    }
   }
 
   /** A copy of the bytes that came with a notice. */

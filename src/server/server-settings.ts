@@ -1,6 +1,8 @@
 /**
  * The settings of a server: their types, checks and defaults.
  */
+import { accessLogHook } from './access-log.ts'
+import type { AccessLog } from './access-log.ts'
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { DefaultErrorHandler } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -9,6 +11,7 @@ import { checkIoThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { checkLogger, silentLogger, stderrLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
+import type { ResponseHook } from './observer.ts'
 import { checkObserver } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import type { OptionValues } from '../options/option-table.ts'
@@ -26,6 +29,13 @@ export interface ServerSettings extends Partial<OptionValues> {
   readonly driverFactory?: HttpDriverFactory
   /** Makes the client of each connection, or refuses the connection. */
   readonly clientFactory?: ClientFactory
+  /**
+   * Called at the true end of each answer: when its last byte was handed to the kernel, or it was cut off. Not called
+   * for `inject`. Errors that it throws are logged.
+   */
+  readonly onResponse?: ResponseHook
+  /** A line for each answer, on stdout: `'combined'`, `'json'`, or a function that is given an entry. */
+  readonly accessLog?: AccessLog
   /** Called at start and stop, like a handler, error handler or factory that has `onStart` or `onStop`. */
   readonly observers?: readonly ServerObserver[]
   /**
@@ -41,6 +51,7 @@ export interface CheckedSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly observers: Set<ServerObserver>
+  readonly responseHooks: readonly ResponseHook[]
   readonly driverFactory: HttpDriverFactory | null
   readonly clientFactory: ClientFactory | null
   readonly ioThreads: IoThreads | undefined
@@ -53,7 +64,7 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
   }
   const given: ServerSettings = settings instanceof Options ? { options: settings } : settings
   const { options = Options.from(), logger, errorHandler, observers = [], ...others } = given
-  const { driverFactory, clientFactory, ioThreads, ...values } = others
+  const { driverFactory, clientFactory, ioThreads, onResponse, accessLog, ...values } = others
   if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
   if (ioThreads !== undefined) checkIoThreads(ioThreads)
   return {
@@ -62,9 +73,21 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
     errorHandler: checkErrorHandler(errorHandler ?? new DefaultErrorHandler()),
     observers: new Set([...observers].map(checkObserver)),
     ioThreads,
+    responseHooks: responseHooks(onResponse, accessLog),
     driverFactory: driverFactory === undefined ? null : checkDriverFactory(driverFactory),
     clientFactory: clientFactory === undefined ? null : checkClientFactory(clientFactory),
   }
+}
+
+function responseHooks(onResponse: ResponseHook | undefined, accessLog: AccessLog | undefined): ResponseHook[] {
+  if (onResponse !== undefined && typeof onResponse !== 'function') {
+    throw new OptionError('onResponse', onResponse, 'a function ({ request, status, bytesSent, duration, outcome })')
+  }
+  if (accessLog !== undefined && typeof accessLog !== 'function' && accessLog !== 'combined' && accessLog !== 'json') {
+    throw new OptionError('accessLog', accessLog, "'combined', 'json' or a function")
+  }
+  const hooks = onResponse === undefined ? [] : [onResponse]
+  return accessLog === undefined ? hooks : [...hooks, accessLogHook(accessLog)]
 }
 
 /** Returns its argument if it is valid, and throws otherwise. */

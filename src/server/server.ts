@@ -11,13 +11,14 @@ import type { ErrorHandler } from '../handler/error-handler.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
-import { inject } from '../handler/inject.ts'
+import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
 import { guarded, silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
+import { Observer } from './observer.ts'
 import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import type { Options } from '../options/options.ts'
@@ -25,6 +26,7 @@ import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
+import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Certificate } from '../tls/certificate.ts'
 import type { ListenerTls } from '../tls/listener-tls.ts'
@@ -33,6 +35,9 @@ import type { ReloadOptions, SecuredListener } from './reload.ts'
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
+
+/** The counts of a server that is stopped. */
+const NOTHING = { connections: 0, upgradedConnections: 0, runningHandlers: 0, waitingRequests: 0, requests: 0 }
 
 /** The state of a server, as a number. */
 export type ServerState = 0 | 1 | 2 | 3
@@ -65,6 +70,7 @@ export class HttpServer {
   /** The same logger, whose errors are caught. */
   readonly #log: Logger
   readonly #observers: Set<ServerObserver>
+  readonly #observer: Observer
   readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
   #driverFactory: HttpDriverFactory | null
@@ -79,6 +85,8 @@ export class HttpServer {
   /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
+  /** Requests of earlier starts. */
+  #requests = 0
   /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
@@ -102,6 +110,7 @@ export class HttpServer {
     this.#clientFactory = checked.clientFactory
     this.#ioThreads = checked.ioThreads
     this.#observers = checked.observers
+    this.#observer = new Observer(checked.responseHooks, this.#log)
     if (isObserver(handler)) this.#observers.add(handler)
   }
 
@@ -187,6 +196,7 @@ export class HttpServer {
     const clientFactory = this.#clientFactory ?? new DefaultClientFactory()
     return new Dispatcher({
       ...answering,
+      observer: this.#observer,
       limits: engineLimits(this.#options),
       hasTls: this.#tls.size > 0,
       tlsOf: (listener) => this.#tlsOf(listener),
@@ -256,6 +266,7 @@ export class HttpServer {
 
   #release(): void {
     this.#refusals = this.getRefusals()
+    this.#requests += this.#dispatcher?.statistics().requests ?? 0
     this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
@@ -342,6 +353,17 @@ export class HttpServer {
    */
   getCertificates(): Certificate[] {
     return this.#secured().flatMap(({ tls }) => tls.certificates())
+  }
+
+  /**
+   * Counts of connections, requests and handlers. Cheap: it may be asked every second.
+   *
+   * @example setInterval(() => gauge.set(server.getStatistics().connections), 1000)
+   */
+  getStatistics(): ServerStatistics {
+    const { requests, ...now } = this.#dispatcher?.statistics() ?? NOTHING
+    const refusals = Object.values(this.getRefusals()).reduce((sum, count) => sum + count, 0)
+    return { ...now, requests: this.#requests + requests, refusals }
   }
 
   /**
@@ -474,13 +496,15 @@ export class HttpServer {
   }
 
   /**
-   * Answers a request without a socket, for tests. The server may be stopped.
+   * Answers a request without a socket, for tests, as a client on a socket would be answered: limits apply, and the
+   * request has a client. The server may be stopped.
    *
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
   inject(request: Request): Promise<Response> {
-    const logger = this.#log
-    return inject(request, { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger })
+    const [local = null] = this.#dispatcher === null ? [] : this.getServers()
+    const answering = { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger: this.#log }
+    return injectAsClient(request, answering, local)
   }
 
   /**

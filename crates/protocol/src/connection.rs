@@ -360,6 +360,16 @@ impl Connection {
         self.http1().is_none_or(|http1| http1.is_written(request_id))
     }
 
+    /// Bytes of an answer that the kernel hasn't taken; those of later answers count as well.
+    pub fn unsent_of(&self, request_id: RequestId) -> u64 {
+        self.http1().map_or(0, |http1| http1.unsent_of(request_id))
+    }
+
+    /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
+    pub fn refusal_length(&self) -> Option<usize> {
+        self.http1().and_then(http1::Connection::refusal_length)
+    }
+
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         self.http1().map_or(0, |http1| http1.backlog(request_id))

@@ -200,6 +200,12 @@ impl Engine {
         refusals
     }
 
+    /// How many connections are open.
+    #[napi(catch_unwind)]
+    pub fn client_count(&self) -> f64 {
+        self.bridge.client_count() as f64
+    }
+
     /// Pauses or resumes beginning further requests. Requests that have begun go on.
     #[napi(catch_unwind)]
     pub fn pause_requests(&self, is_paused: bool) {

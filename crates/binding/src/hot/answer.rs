@@ -142,3 +142,11 @@ pub(super) fn abort(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let result = hot.bridge.abort(slot, request_id);
     outcome(call, result)
 }
+
+/// `setWriteTimeout(slot, requestId, seconds)`
+pub(super) fn set_write_timeout(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    // The cast saturates: Infinity becomes the largest count.
+    let millis = (call.f64(2) * 1000.0).ceil() as u64;
+    outcome(call, hot.bridge.set_write_timeout(slot, request_id, millis))
+}

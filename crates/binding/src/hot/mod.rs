@@ -94,6 +94,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     add!(c"serve", raw::serve);
     add!(c"takeRaw", raw::take);
     add!(c"setBodyRate", body::set_body_rate);
+    add!(c"setWriteTimeout", answer::set_write_timeout);
     add!(c"abort", answer::abort);
     add!(c"takeBytes", head::take_bytes);
     add!(c"nameField", head::name_field);

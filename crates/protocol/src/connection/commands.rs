@@ -147,6 +147,19 @@ impl Connection {
         self.http1_mut()?.handle_raise(cx, request_id, limit)
     }
 
+    /// Sets how many milliseconds unsent bytes may wait for the peer, until the connection is idle.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_write_timeout(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        millis: u64,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_write_timeout(cx, request_id, millis)
+    }
+
     /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
     /// average, 0 for no minimum. None leaves a value as it is.
     ///

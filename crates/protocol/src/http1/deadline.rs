@@ -1,8 +1,9 @@
 //! The connection's deadline: when it has waited long enough, and for what.
 
-use crate::answer::Finish;
+use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
+use crate::event::RequestId;
 use crate::http1::{Connection, Reading};
 use crate::timestamp::Timestamp;
 
@@ -102,17 +103,38 @@ impl Connection {
             if self.deadline.kind == Kind::Write {
                 return;
             }
-            (Kind::Write, cx.limits.write_timeout)
+            (Kind::Write, self.write_timeout)
         } else {
             match self.reading {
                 // While reading is paused, or a body waits to be read by the application, the client isn't late.
                 Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
-                Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
+                Reading::Idle if self.pipeline.is_empty() => {
+                    self.write_timeout = cx.limits.write_timeout;
+                    (Kind::Idle, cx.limits.http1_timeout)
+                }
                 _ => (Kind::Running, cx.limits.http1_timeout),
             }
         };
         self.deadline = Deadline { at: cx.now.after_millis(millis), kind };
+    }
+
+    /// Sets how long unsent bytes may wait for the peer, until the connection is idle.
+    #[cold]
+    pub(crate) fn handle_write_timeout(
+        &mut self,
+        cx: &Context,
+        request_id: RequestId,
+        millis: u64,
+    ) -> Result<(), AnswerError> {
+        if !self.is_open(request_id) {
+            return Err(AnswerError::Stale);
+        }
+        self.write_timeout = millis;
+        if self.deadline.kind == Kind::Write {
+            self.deadline.at = cx.now.after_millis(millis);
+        }
+        Ok(())
     }
 
     #[cold]

@@ -159,6 +159,13 @@ fn put_hex(value: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// The length of the body of a complete answer.
+#[cold]
+pub(super) fn body_length(answer: &[u8]) -> usize {
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+    answer.len() - head
+}
+
 /// A short text answer for bytes that are no request; the last on its connection.
 #[cold]
 pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {

@@ -93,6 +93,12 @@ pub(crate) struct Connection {
     /// What becomes of the connection when `output` is sent.
     ending: Option<Finish>,
     reason: CloseReason,
+    /// Bytes that were unsent when the client left.
+    lost: usize,
+    /// The body's length of the answer that refused bytes which were no request.
+    refusal_length: Option<usize>,
+    /// Milliseconds that unsent bytes may take; an answer may set its own until the connection is idle.
+    write_timeout: u64,
     /// The next request waits, unparsed, for an answer to begin, or to be complete.
     is_paused: bool,
     /// No requests follow those in the pipeline: the peer has closed its side, or the server stops.
@@ -120,6 +126,9 @@ impl Connection {
             deadline: Deadline::idle(cx),
             ending: None,
             reason: CloseReason::Open,
+            lost: 0,
+            refusal_length: None,
+            write_timeout: cx.limits.write_timeout,
             is_paused: false,
             is_last: false,
             leaves_unread: false,
@@ -291,10 +300,25 @@ impl Connection {
         }
     }
 
+    /// Bytes of an answer that the kernel hasn't taken; those of later answers count as well.
+    pub(crate) fn unsent_of(&self, request_id: RequestId) -> u64 {
+        let file = self.pipeline.file_bytes(request_id);
+        let is_waiting = self.is_open(request_id) && !self.pipeline.is_first(request_id);
+        let bytes =
+            if is_waiting { self.pipeline.kept_bytes(request_id) } else { self.output.len() + self.lost };
+        file + bytes as u64
+    }
+
+    /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
+    pub(crate) fn refusal_length(&self) -> Option<usize> {
+        self.refusal_length
+    }
+
     /// The client has gone within a request: nothing more is sent.
     fn leave(&mut self, reason: CloseReason) {
         self.reading = Reading::Closed;
         self.reason = reason;
+        self.lost = self.output.len();
         self.output.clear();
         self.ending = Some(Finish::Close);
     }
@@ -320,6 +344,7 @@ impl Connection {
         self.partial = None;
         self.is_last = true;
         let answer = encode::error_answer(cx, &error, is_head);
+        self.refusal_length = Some(encode::body_length(&answer));
         if self.pipeline.is_empty() {
             self.output.put(cx, &answer);
             self.reason = CloseReason::Refused(error);

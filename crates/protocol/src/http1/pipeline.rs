@@ -177,6 +177,12 @@ impl Pipeline {
         pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.early.len())
     }
 
+    /// How many bytes of a file an answer still contains.
+    pub(super) fn file_bytes(&self, request_id: RequestId) -> u64 {
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
+        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.file)
+    }
+
     #[inline]
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Pending> {
         self.pending.get_mut(self.first + at)

@@ -41,6 +41,10 @@ pub mod flag {
     pub const END: u32 = 256;
     /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
     pub const TRAILERS: u32 = 512;
+    /// The answer ended because the peer didn't read it for too long.
+    pub const LATE: u32 = 4096;
+    /// What was refused is no request that was announced.
+    pub const UNPARSED: u32 = 8192;
     /// The Expect field has another value than 100-continue.
     pub const EXPECTS_OTHER: u32 = 1024;
 }
@@ -60,7 +64,7 @@ pub enum Kind {
     /// The body can't be received: [2, 3] request id, [4] the status that says why; 0 when the command that
     /// requested it came too late, on another thread than the application's.
     BodyFailed = 4,
-    /// The client is closed and the request was open: [2, 3] request id.
+    /// The client is closed and the request was open: [2, 3] request id, [4] bytes of the answer that were unsent.
     Aborted = 5,
     /// The client has closed its sending side while the request was open: [2, 3] request id.
     HalfClosed = 6,
@@ -75,7 +79,8 @@ pub enum Kind {
     PeerHalfClosed = 10,
     /// No client is left after a stop.
     Idle = 11,
-    /// A request was refused: [2, 3] the client's id, [5, 6] a text that says why.
+    /// A request was refused: [2, 3] the client's id, [4] status, [5, 6] a text that says why, [7] the length of
+    /// the body if the request was none that was announced.
     Refused = 12,
     /// A new connection waits for its driver: [2, 3] the client's id, [7] listener.
     Accepted = 13,

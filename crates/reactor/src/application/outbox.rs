@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use protocol::tls::Failure;
-use protocol::{Event, RequestError};
+use protocol::{CloseReason, Connection, Event, RequestError, RequestId};
 
 use super::facts::Facts;
 use super::notice::{Batch, Kind, Notice, flag};
@@ -27,6 +27,15 @@ impl Outbox {
     /// Adds a notice without detail about a request or a client.
     pub(crate) fn notify(&mut self, kind: Kind, slot: u32, id: u64) {
         self.push(Notice::of(kind, slot, id));
+    }
+
+    /// Announces that a request of a closed connection can't be answered completely any more.
+    #[cold]
+    pub(crate) fn abort(&mut self, connection: &Connection, slot: u32, request_id: RequestId) {
+        let detail = u32::try_from(connection.unsent_of(request_id)).unwrap_or(u32::MAX);
+        let is_late = connection.close_reason() == CloseReason::WriteTimeout;
+        let flags = if is_late { flag::LATE } else { 0 };
+        self.push(Notice { detail, flags, ..Notice::of(Kind::Aborted, slot, request_id.0) });
     }
 
     /// Adds the notice for an event of the client's connection. Requests and raw bytes go straight to the
@@ -78,14 +87,17 @@ impl Outbox {
         self.explains_refusals = true;
     }
 
-    /// Counts a request of this client that was refused.
+    /// Counts a request of this client that was refused; `unparsed` is the length of the answer's body when the bytes
+    /// were no request.
     #[cold]
-    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError) {
+    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError, unparsed: Option<usize>) {
         self.count_refusal(error.code());
         if self.explains_refusals {
             let text = format!("a request of {} was refused: {error} ({})", facts.remote(), error.code());
             let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
-            self.push(Notice { body: text.into_bytes(), ..notice });
+            let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0) as u32);
+            let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };
+            self.push(Notice { body: text.into_bytes(), detail, count, flags, ..notice });
         }
     }
 

@@ -52,7 +52,7 @@ impl Reactor {
             client.socket.reset_on_close();
         }
         if let CloseReason::Refused(error) = client.connection.close_reason() {
-            self.outbox.refuse(&client.facts, error);
+            self.outbox.refuse(&client.facts, error, client.connection.refusal_length());
         }
         match finish {
             Finish::Close if !is_unread => self.close_client(slot),
@@ -83,12 +83,12 @@ impl Reactor {
             siblings.ended(slot);
         }
         for request_id in client.connection.unanswered().chain(client.connection.upgrading()) {
-            self.outbox.notify(Kind::Aborted, slot, request_id.0);
+            self.outbox.abort(&client.connection, slot, request_id);
         }
         for notice in &client.sent_notices {
             // The answer was given, and its last bytes can't be sent any more.
             if notice.when != When::RawDrained && client.connection.is_written(notice.request_id) {
-                self.outbox.notify(Kind::Aborted, slot, notice.request_id.0);
+                self.outbox.abort(&client.connection, slot, notice.request_id);
             }
         }
         if client.facts.close() {

@@ -49,6 +49,16 @@ impl Bridge {
         self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, request_id, limit))
     }
 
+    /// Sets how many milliseconds unsent bytes of a request's connection may wait for the peer.
+    pub(crate) fn set_write_timeout(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        millis: u64,
+    ) -> Result<(), Stale> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.set_write_timeout(slot, request_id, millis))
+    }
+
     /// Sets the slowest rate at which the body of one request may come.
     pub(crate) fn set_body_rate(
         &self,

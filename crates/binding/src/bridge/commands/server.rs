@@ -82,6 +82,11 @@ impl Bridge {
         self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
     }
 
+    /// How many connections are open.
+    pub(crate) fn client_count(&self) -> usize {
+        self.ask_each(|reactor| reactor.client_count()).into_iter().sum()
+    }
+
     /// Pauses or resumes beginning further requests.
     pub(crate) fn pause_requests(&self, is_paused: bool) {
         match is_paused {

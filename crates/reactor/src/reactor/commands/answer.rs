@@ -94,6 +94,14 @@ impl Reactor {
         self.command(slot, |connection, cx| connection.handle_inform(cx, request_id, status, fields))
     }
 
+    /// Sets how many milliseconds unsent bytes may wait for the peer, until the connection is idle.
+    ///
+    /// # Errors
+    /// [`Stale`] when the request isn't open any more.
+    pub fn set_write_timeout(&mut self, slot: u32, request_id: RequestId, millis: u64) -> Result<(), Stale> {
+        self.command(slot, |connection, cx| connection.handle_write_timeout(cx, request_id, millis))
+    }
+
     /// Aborts the connection of a request whose answer can't be completed.
     ///
     /// # Errors

@@ -1,0 +1,131 @@
+/**
+ * The access log: a line for each finished answer, written to stdout in batches. What comes from clients is escaped,
+ * so that it can neither forge lines nor command a terminal.
+ */
+import { escapeLine } from '../core/logger.ts'
+import { withoutContext } from '../core/no-context.ts'
+import type { Outcome } from '../exchange/observation.ts'
+import type { FinishedResponse, ResponseHook } from './observer.ts'
+
+/** What the access log knows of one answer. */
+export interface AccessLogEntry {
+  /** When the answer ended. */
+  readonly time: Date
+  /** The client's address, without its port; null when it is unknown. */
+  readonly remoteAddress: string | null
+  /** Method, target, version and fields are null when what the client sent was no request. */
+  readonly method: string | null
+  readonly target: string | null
+  readonly protocolVersion: string | null
+  readonly referer: string | null
+  readonly userAgent: string | null
+  /** Null when the client got no answer. */
+  readonly status: number | null
+  /** Bytes of the body that were sent. */
+  readonly bytesSent: number
+  /** Milliseconds from the dispatch of the request to the end of its answer. */
+  readonly duration: number
+  readonly outcome: Outcome
+}
+
+/**
+ * The format `combined` of Apache and nginx, a JSON object a line, or a function that is given each entry.
+ *
+ * @example new HttpServer(8080, handler, { accessLog: 'combined' })
+ */
+export type AccessLog = 'combined' | 'json' | ((entry: AccessLogEntry) => void)
+
+/** Bytes that are gathered at most before they are written. */
+const BATCH = 64 * 1024
+/** Milliseconds that a line may wait for others. */
+const WAIT = 100
+/** Bytes that may wait for a slow reader of stdout; further lines are dropped and counted. */
+const MOST_UNREAD = 16 * 1024 * 1024
+/** The status that nginx logs for clients who left without an answer: tools expect a number. */
+const NO_ANSWER = 499
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** The hook that writes the access log. */
+export function accessLogHook(log: AccessLog): ResponseHook {
+  if (typeof log === 'function') return (response) => log(entryOf(response))
+  const format = log === 'json' ? asJson : asCombined
+  return (response) => output.add(format(entryOf(response)))
+}
+
+function entryOf({ request, remoteAddress, status, bytesSent, duration, outcome }: FinishedResponse): AccessLogEntry {
+  return {
+    time: new Date(),
+    remoteAddress: remoteAddress?.getHost() ?? null,
+    method: request?.getMethod() ?? null,
+    target: request?.getTarget() ?? null,
+    protocolVersion: request?.getProtocolVersion() ?? null,
+    referer: request?.getHeader('referer') ?? null,
+    userAgent: request?.getHeader('user-agent') ?? null,
+    status,
+    bytesSent,
+    duration,
+    outcome,
+  }
+}
+
+/** A JSON object in ASCII. */
+export function asJson(entry: AccessLogEntry): string {
+  return JSON.stringify({ ...entry, duration: Math.round(entry.duration * 1000) / 1000 }).replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** The format `combined`. */
+export function asCombined(entry: AccessLogEntry): string {
+  const { method, target, protocolVersion, referer, userAgent, remoteAddress } = entry
+  const line = method === null ? '-' : `${escapeLine(method)} ${escapeLine(target ?? '')} HTTP/${protocolVersion}`
+  const shown = (value: string | null): string => (value === null ? '-' : escapeLine(value))
+  const host = remoteAddress === null || remoteAddress === '' ? '-' : escapeLine(remoteAddress).replaceAll(' ', '\\x20')
+  const answer = `${entry.status ?? NO_ANSWER} ${entry.bytesSent}`
+  return `${host} - - [${dateOf(entry.time)}] "${line}" ${answer} "${shown(referer)}" "${shown(userAgent)}"`
+}
+
+function dateOf(time: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const day = `${two(time.getUTCDate())}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}`
+  return `${day}:${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} +0000`
+}
+
+/** Stdout, to which all servers of the process write. */
+class Output {
+  #lines: string[] = []
+  #length = 0
+  #dropped = 0
+  #timer: NodeJS.Timeout | null = null
+  #isWatchingExit = false
+
+  add(line: string): void {
+    if (process.stdout.writableLength > MOST_UNREAD) {
+      this.#dropped++
+      return
+    }
+    this.#lines.push(line)
+    this.#length += line.length
+    if (this.#length >= BATCH) return this.flush()
+    // An exit in the meantime writes what is left.
+    if (!this.#isWatchingExit) process.once('exit', () => this.flush())
+    this.#isWatchingExit = true
+    this.#timer ??= withoutContext(() => setTimeout(() => this.flush(), WAIT).unref())
+  }
+
+  /** Writes what is gathered. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    if (this.#lines.length === 0) return
+    const lines = this.#lines
+    this.#lines = []
+    this.#length = 0
+    if (this.#dropped > 0) process.stderr.write(`busbar warning: ${this.#dropped} lines of the access log were dropped: stdout isn't read fast enough\n`)
+    this.#dropped = 0
+    process.stdout.write(`${lines.join('\n')}\n`)
+  }
+}
+
+const output = new Output()

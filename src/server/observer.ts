@@ -1,0 +1,163 @@
+/**
+ * Observers of requests: the setting `onResponse`, the access log, and subscribers of the tracing channel. A server
+ * without them makes no records.
+ */
+import type * as Channels from 'node:diagnostics_channel'
+import { Handover } from '../core/handover.ts'
+import type { Logger } from '../core/logger.ts'
+import { attempt } from '../core/outcome.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { Observation } from '../exchange/observation.ts'
+import type { ObservationListener, Outcome } from '../exchange/observation.ts'
+import type { Request } from '../message/request.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+
+const { tracingChannel } = process.getBuiltinModule('node:diagnostics_channel')
+
+/** Names the events of the channel. */
+type Traces = Channels.TracingChannel<unknown, RequestTrace>
+
+/** Null on a runtime without tracing channels. */
+const traces: Traces | null = typeof tracingChannel === 'function' ? tracingChannel<unknown, RequestTrace>('busbar.request') : null
+
+/** Whether a subscriber listens to the channel `busbar.request`. */
+function areTraced(): boolean {
+  return (
+    traces !== null &&
+    (traces.start.hasSubscribers ||
+      traces.asyncEnd.hasSubscribers ||
+      traces.end.hasSubscribers ||
+      traces.asyncStart.hasSubscribers ||
+      traces.error.hasSubscribers)
+  )
+}
+
+/**
+ * The object that all events of the channel `busbar.request` about one request carry. Subscribers may add members.
+ *
+ * @example tracingChannel('busbar.request').subscribe({ asyncEnd: (trace) => meter.record(trace.duration) })
+ */
+export interface RequestTrace {
+  readonly request: Request
+  /** From `asyncEnd` on: the status that was sent; null without an answer. */
+  status: number | null
+  /** From `asyncEnd` on: bytes of the body that were sent. */
+  bytesSent: number
+  /** From `asyncEnd` on: milliseconds since the request was dispatched. */
+  duration: number
+  /** From `asyncEnd` on: how the answer ended. */
+  outcome: Outcome | null
+  /** What the handler or the body has failed with. */
+  error?: unknown
+}
+
+/** A finished answer, as `onResponse` is given it. */
+export interface FinishedResponse {
+  /** The request; null when what the client sent wasn't one. */
+  readonly request: Request | null
+  /** The client's address; null when it is unknown, as after a close. */
+  readonly remoteAddress: SocketAddress | null
+  /** The status that was sent; null when the client got no answer. */
+  readonly status: number | null
+  /** Bytes of the body that were sent, without their framing. */
+  readonly bytesSent: number
+  /** Milliseconds from the dispatch of the request to the end of its answer. */
+  readonly duration: number
+  /** How it ended. */
+  readonly outcome: Outcome
+}
+
+/** Called at the true end of each answer. */
+export type ResponseHook = (response: FinishedResponse) => void
+
+/** The observers of one server. */
+export class Observer {
+  readonly #hooks: readonly ResponseHook[]
+  readonly #logger: Logger
+  /** The hooks run where the server was made. Null without hooks. */
+  readonly #context: Handover | null
+
+  constructor(hooks: readonly ResponseHook[], logger: Logger) {
+    this.#hooks = hooks
+    this.#logger = logger
+    this.#context = hooks.length === 0 ? null : new Handover()
+  }
+
+  /** Whether the server has hooks, which are also called for bytes that were no request. */
+  hasHooks(): boolean {
+    return this.#hooks.length > 0
+  }
+
+  /** Whether requests are observed now. */
+  isActive(): boolean {
+    return this.#hooks.length > 0 || areTraced()
+  }
+
+  /** Observes a request to the end of its answer. */
+  observe(request: Request, exchange: Exchange): void {
+    exchange.observe(new Observation(new ObservedRequest(this, request)))
+  }
+
+  /** Calls the hooks. */
+  finish(response: FinishedResponse): void {
+    for (const hook of this.#hooks) {
+      attempt(
+        () => this.#context?.run(hook, undefined, response),
+        (exception) => this.#logger.error('onResponse failed', { exception }),
+      )
+    }
+  }
+}
+
+/** One observed request. */
+class ObservedRequest implements ObservationListener {
+  readonly #observer: Observer
+  readonly #request: Request
+  /** Null unless the channel had subscribers when the request was dispatched. */
+  readonly #trace: RequestTrace | null
+
+  constructor(observer: Observer, request: Request) {
+    this.#observer = observer
+    this.#request = request
+    this.#trace = areTraced() ? { request, status: null, bytesSent: 0, duration: 0, outcome: null } : null
+  }
+
+  run(handle: () => void): void {
+    if (this.#trace === null) return handle()
+    traces!.start.runStores(this.#trace, () => {
+      try {
+        handle()
+      } finally {
+        traces!.end.publish(this.#trace!)
+      }
+    })
+  }
+
+  onError(_observation: Observation, error: unknown): void {
+    if (this.#trace === null) return
+    this.#trace.error = error
+    traces!.error.publish(this.#trace)
+  }
+
+  onEnd({ status, bytesSent, duration, outcome }: Observation): void {
+    if (outcome === null) return
+    const request = this.#request
+    if (this.#trace !== null) {
+      Object.assign(this.#trace, { status, bytesSent, duration, outcome })
+      traces!.asyncStart.publish(this.#trace)
+      traces!.asyncEnd.publish(this.#trace)
+    }
+    if (!this.#observer.hasHooks()) return
+    this.#observer.finish({
+      request,
+      // Few hooks read it, and the engine has to be asked.
+      get remoteAddress() {
+        return request.getRemoteAddress()
+      },
+      status,
+      bytesSent,
+      duration,
+      outcome,
+    })
+  }
+}
