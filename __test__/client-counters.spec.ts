@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import test from 'ava'
 import { Response } from '../src/index.ts'
 import type { Client } from '../src/index.ts'
-import { ioThreads } from '../src/io-threads.ts'
+import { ioThreads } from '../src/server/io-threads.ts'
 import { GET, LAST_GET, hold, holdOne, until } from './support.ts'
 
 /** More than the kernel takes for a client that doesn't read. */

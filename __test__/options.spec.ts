@@ -4,7 +4,7 @@ import test from 'ava'
 import { table } from '../scripts/options-table.mjs'
 import { HttpServer, OptionError, Options, Response } from '../src/index.ts'
 import type { OptionValues } from '../src/index.ts'
-import { DEFAULTS } from '../src/option-table.ts'
+import { DEFAULTS } from '../src/options/option-table.ts'
 import { open } from './support.ts'
 
 test('every option has the default of the documentation, and a getter', (t) => {

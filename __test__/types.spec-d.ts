@@ -247,8 +247,8 @@ request.setProtocolVersion('3')
 // Clients.
 same<ReturnType<Client['getTlsInfo']>, TlsInfo | null>(true)
 same<ReturnType<Client['close']>, boolean>(true)
-const takeBack = client.onClose((gone) => same<typeof gone, Client>(true))
-takeBack()
+const unsubscribe = client.onClose((gone) => same<typeof gone, Client>(true))
+unsubscribe()
 export function usesHook(): void {
   using _hook = client.onClose(async () => {})
 }

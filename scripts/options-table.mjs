@@ -1,9 +1,9 @@
 // Prints docs/options.md from the table of options in the sources, so that the two can't differ.
 // Usage: node --import=@oxc-node/core/register scripts/options-table.mjs > docs/options.md
 import { readFileSync } from 'node:fs'
-import { DEFAULTS, allowedValues } from '../src/option-table.ts'
+import { DEFAULTS, allowedValues } from '../src/options/option-table.ts'
 
-const source = readFileSync(new URL('../src/option-table.ts', import.meta.url), 'utf8')
+const source = readFileSync(new URL('../src/options/option-table.ts', import.meta.url), 'utf8')
 const declared = source.slice(source.indexOf('export interface OptionValues'))
 const described = [...declared.matchAll(/\/\*\* (.*?) \*\/\n {2}(\w+):/g)].map(([, text, name]) => [name, text])
 

@@ -6,11 +6,11 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { toFunction } from './handler.ts'
-import type { Handler } from './handler.ts'
+import { toFunction } from './handler/handler.ts'
+import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, Response } from './index.ts'
 import type { Listen, ServerObserver } from './index.ts'
-import { welcome } from './welcome.ts'
+import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
 

@@ -59,7 +59,7 @@ export const Flag = {
 export const ANSWER_WORDS = BATCH_RECORDS * RECORD_WORDS
 
 /** What stands there. */
-export const Answer = { Slot: 0, TicketLow: 1, TicketHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
+export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
 
 /** Flags of an answer. */
 export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32 } as const

@@ -4,7 +4,7 @@
 /**
  * The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more.
  *
- * The numbers of an answer travel in the last eight of the shared words: slot, ticket (low, high), status,
+ * The numbers of an answer travel in the last eight of the shared words: slot, request id (low, high), status,
  * flags, declared length (low, high). Flags: 1 close behind it, 2 announce when written, 4 the body is a
  * string, 8 it is bytes, 16 there is a reason, 32 there is a declared length.
  */
@@ -14,42 +14,42 @@ export interface HotFunctions {
   /** Opens an answer whose body follows by `write` and `end`. */
   startStream(fields: string, body?: undefined, reason?: string): number
   /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
-  write(slot: number, ticket: number, chunk: string | Uint8Array): number
+  write(slot: number, requestId: number, chunk: string | Uint8Array): number
   /**
    * Fills the next `length` bytes of a streamed answer, whose length must be declared, from an open file,
    * whose descriptor may be closed afterwards; `end` may follow at once. 2: not on this system.
    */
-  sendFile(slot: number, ticket: number, descriptor: number, offset: number, length: number): number
+  sendFile(slot: number, requestId: number, descriptor: number, offset: number, length: number): number
   /** Ends a streamed answer; trailers as `name: value\r\n` lines. */
-  end(slot: number, ticket: number, trailers: string): number
+  end(slot: number, requestId: number, trailers: string): number
   /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
-  inform(slot: number, ticket: number, status: number, fields: string): number
+  inform(slot: number, requestId: number, status: number, fields: string): number
   /**
    * Asks for more of a body, or for all of it: BodyReady says when there is something to lend memory for. Or
    * the last Body when nothing was left; or BodyLimit, BodyFailed, Aborted.
    */
-  awaitBody(slot: number, ticket: number, isWhole: 0 | 1): number
+  awaitBody(slot: number, requestId: number, isWhole: 0 | 1): number
   /**
    * The same with memory to write it to, of which nobody else may know until a Body notice gives it back: as
    * soon as something has come, or with `isWhole` when it is full. The last one is flagged End. Or BodyLimit,
    * after which the memory stays lent; or BodyFailed, Aborted, or the answer, which let it go. One piece of
    * memory at a time.
    */
-  receiveBody(slot: number, ticket: number, memory: Uint8Array, isWhole: 0 | 1): number
+  receiveBody(slot: number, requestId: number, memory: Uint8Array, isWhole: 0 | 1): number
   /** Nothing more of a body is wanted, unless it is asked for again. */
-  releaseBody(slot: number, ticket: number): number
+  releaseBody(slot: number, requestId: number): number
   /** Raises the body limit of one request, in bytes. */
-  raiseBodyLimit(slot: number, ticket: number, limit: number): number
+  raiseBodyLimit(slot: number, requestId: number, limit: number): number
   /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */
-  paceBody(slot: number, ticket: number, timeout: number | null, minimumRate: number | null): number
+  setBodyRate(slot: number, requestId: number, timeout: number | null, minimumRate: number | null): number
   /** Cuts the connection of a request whose answer can't be completed. */
-  abort(slot: number, ticket: number): number
+  abort(slot: number, requestId: number): number
   /**
    * Takes over the connection behind a request, after all earlier answers; with `fields` a 101 goes ahead,
    * with `null` nothing. An Upgraded notice follows, or Aborted. 2: other requests stand behind it, its
    * body hasn't come whole, or it is HTTP/1.0 and can't be sent a 101; then nothing has changed.
    */
-  upgrade(slot: number, ticket: number, fields: string | null): number
+  upgrade(slot: number, requestId: number, fields: string | null): number
   /**
    * Asks for one piece of up to `bytes` of a raw connection: one Raw notice follows when there is something
    * to tell. 0 takes an unanswered ask back: an empty Raw answers it. When the peer has closed its side a

@@ -1,4 +1,4 @@
-//! How a driver is called by the event loop that it belongs to.
+//! How a bridge is called by the event loop that it belongs to.
 //!
 //! Where the runtime is Node, by libuv. Elsewhere by a threadsafe function of Node-API, the one thing that
 //! every runtime has: it is dearer, and runs microtasks only when it returns, but it is called by threads
@@ -10,16 +10,16 @@ use std::rc::Rc;
 
 use napi::sys;
 
-use crate::driver::Driver;
+use crate::bridge::Bridge;
 use crate::uv::{self, Handles, OnLoop, Source};
 
 const OK: sys::napi_status = sys::Status::napi_ok;
 
-/// A driver's place in its event loop. It holds a share in the driver until it is closed and the loop has
+/// A bridge's place in its event loop. It holds a share in the bridge until it is closed and the loop has
 /// noticed.
 pub(crate) enum Attachment {
     /// Handles of libuv's.
-    Libuv(Handles<Driver>),
+    Libuv(Handles<Bridge>),
     /// A threadsafe function.
     Threadsafe(Threadsafe),
 }
@@ -32,13 +32,13 @@ impl Attachment {
     pub(crate) unsafe fn libuv(
         env: sys::napi_env,
         source: Source,
-        driver: &Rc<Driver>,
+        bridge: &Rc<Bridge>,
     ) -> Option<Attachment> {
         let mut event_loop = ptr::null_mut();
         // SAFETY: the loop belongs to the live environment of this thread.
         unsafe {
             sys::napi_get_uv_event_loop(env, &mut event_loop);
-            Handles::open(event_loop.cast(), source, driver.clone()).map(Attachment::Libuv)
+            Handles::open(event_loop.cast(), source, bridge.clone()).map(Attachment::Libuv)
         }
     }
 
@@ -46,9 +46,9 @@ impl Attachment {
     ///
     /// # Safety
     /// As above.
-    pub(crate) unsafe fn threadsafe(env: sys::napi_env, driver: &Rc<Driver>) -> Option<Attachment> {
+    pub(crate) unsafe fn threadsafe(env: sys::napi_env, bridge: &Rc<Bridge>) -> Option<Attachment> {
         // SAFETY: by contract.
-        unsafe { Threadsafe::open(env, driver.clone()).map(Attachment::Threadsafe) }
+        unsafe { Threadsafe::open(env, bridge.clone()).map(Attachment::Threadsafe) }
     }
 
     /// What calls `on_source`, from any thread.
@@ -99,7 +99,7 @@ impl Attachment {
     }
 }
 
-/// Calls a driver's `on_source` from any thread.
+/// Calls a bridge's `on_source` from any thread.
 pub(crate) enum Bell {
     Libuv(uv::Bell),
     Threadsafe(Threadsafe),
@@ -121,7 +121,7 @@ impl Bell {
     }
 }
 
-/// A threadsafe function whose context is a share in the driver.
+/// A threadsafe function whose context is a share in the bridge.
 #[derive(Clone, Copy)]
 pub(crate) struct Threadsafe {
     env: sys::napi_env,
@@ -134,9 +134,9 @@ unsafe impl Send for Threadsafe {}
 unsafe impl Sync for Threadsafe {}
 
 impl Threadsafe {
-    unsafe fn open(env: sys::napi_env, driver: Rc<Driver>) -> Option<Threadsafe> {
+    unsafe fn open(env: sys::napi_env, bridge: Rc<Bridge>) -> Option<Threadsafe> {
         let mut raw = ptr::null_mut();
-        let share = Rc::into_raw(driver).cast_mut().cast();
+        let share = Rc::into_raw(bridge).cast_mut().cast();
         // SAFETY: the environment is live by the caller's contract; the share is given back by the finalizer, which
         // runs once, after the last call.
         unsafe {
@@ -158,7 +158,7 @@ impl Threadsafe {
                 &mut raw,
             );
             if status != OK {
-                drop(Rc::from_raw(share.cast_const().cast::<Driver>()));
+                drop(Rc::from_raw(share.cast_const().cast::<Bridge>()));
                 return None;
             }
         }
@@ -202,16 +202,16 @@ unsafe extern "C" fn on_call(
     // Without an environment the call was left over when that ended.
     if !env.is_null() {
         // SAFETY: the context is the share, which the finalizer alone gives back.
-        let driver = unsafe {
-            Rc::increment_strong_count(context.cast_const().cast::<Driver>());
-            Rc::from_raw(context.cast_const().cast::<Driver>())
+        let bridge = unsafe {
+            Rc::increment_strong_count(context.cast_const().cast::<Bridge>());
+            Rc::from_raw(context.cast_const().cast::<Bridge>())
         };
-        driver.on_source();
+        bridge.on_source();
     }
 }
 
 unsafe extern "C" fn on_end(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: the share that `open` gave away; a finalizer runs once.
-    let driver = unsafe { Rc::from_raw(data.cast_const().cast::<Driver>()) };
-    driver.on_closed();
+    let bridge = unsafe { Rc::from_raw(data.cast_const().cast::<Bridge>()) };
+    bridge.on_closed();
 }

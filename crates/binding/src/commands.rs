@@ -7,16 +7,16 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use protocol::{Answer, HIGH_WATER, Payload, Ticket};
+use protocol::{Answer, HIGH_WATER, Payload, RequestId};
 use reactor::{Facts, Gone, HeadBlock, Kind, Reactor, UpgradeError};
 
-use crate::driver::{Driver, Side};
+use crate::bridge::{Bridge, Side};
 use crate::lent::LentBuffer;
 
 mod raw;
 mod server;
 
-impl Driver {
+impl Bridge {
     /// A command for the client at `slot`, with bytes that it needs. It takes effect on the wire with the
     /// next flush.
     #[inline]
@@ -77,7 +77,7 @@ impl Driver {
     pub(crate) fn respond(
         &self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
         tells_written: bool,
     ) -> Result<(), Gone> {
@@ -85,36 +85,37 @@ impl Driver {
         match &self.side {
             Side::InLoop(side) => {
                 let mut reactor = side.reactor.borrow_mut();
-                reactor.respond(slot, ticket, answer)?;
+                reactor.respond(slot, request_id, answer)?;
                 if tells_written {
-                    reactor.notify_written(slot, ticket);
+                    reactor.notify_written(slot, request_id);
                 }
                 Ok(())
             }
             Side::Threaded(side) => {
                 if let Payload::Stream { .. } = answer.payload {
-                    side.open_stream(ticket);
+                    side.open_stream(request_id);
                 }
-                let sent = side.link(slot, |link, slot| link.respond(slot, ticket, &answer, tells_written));
+                let sent =
+                    side.link(slot, |link, slot| link.respond(slot, request_id, &answer, tells_written));
                 sent.ok_or(Gone)
             }
         }
     }
 
     /// Sends more of a streamed answer; the result is how many bytes wait unsent.
-    pub(crate) fn write(&self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
+    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Gone> {
         match &self.side {
             Side::InLoop(side) => {
                 self.before_command();
-                side.reactor.borrow_mut().write(slot, ticket, bytes)
+                side.reactor.borrow_mut().write(slot, request_id, bytes)
             }
             Side::Threaded(side) => {
-                let (waiting, asks) = side.count(ticket, bytes.len()).ok_or(Gone)?;
+                let (waiting, asks) = side.count(request_id, bytes.len()).ok_or(Gone)?;
                 self.command(slot, bytes, move |reactor, slot, bytes| {
-                    let waiting = reactor.write(slot, ticket, bytes).unwrap_or(0);
+                    let waiting = reactor.write(slot, request_id, bytes).unwrap_or(0);
                     // Above that mark the reactor tells by itself when they are sent.
                     if asks && waiting <= HIGH_WATER {
-                        reactor.tell(Kind::Drained, slot, ticket.0);
+                        reactor.tell(Kind::Drained, slot, request_id.0);
                     }
                     Ok(())
                 })?;
@@ -127,32 +128,42 @@ impl Driver {
     pub(crate) fn send_file(
         &self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         file: File,
         offset: u64,
         length: u64,
     ) -> Result<(), Gone> {
-        self.command(slot, &[], move |reactor, slot, _| reactor.send_file(slot, ticket, file, offset, length))
+        self.command(slot, &[], move |reactor, slot, _| {
+            reactor.send_file(slot, request_id, file, offset, length)
+        })
     }
 
     /// Ends a streamed answer.
-    pub(crate) fn end(&self, slot: u32, ticket: Ticket, trailers: &[u8]) -> Result<(), Gone> {
-        self.forget_stream(ticket);
-        self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, ticket, trailers))
+    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Gone> {
+        self.forget_stream(request_id);
+        self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, request_id, trailers))
     }
 
     /// Sends a 1xx answer.
-    pub(crate) fn inform(&self, slot: u32, ticket: Ticket, status: u16, fields: &[u8]) -> Result<(), Gone> {
-        self.command(slot, fields, move |reactor, slot, fields| reactor.inform(slot, ticket, status, fields))
+    pub(crate) fn inform(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        status: u16,
+        fields: &[u8],
+    ) -> Result<(), Gone> {
+        self.command(slot, fields, move |reactor, slot, fields| {
+            reactor.inform(slot, request_id, status, fields)
+        })
     }
 
     /// Asks for more of a request's body, for which memory will be lent when there is something.
-    pub(crate) fn await_body(&self, slot: u32, ticket: Ticket, is_whole: bool) -> Result<(), Gone> {
+    pub(crate) fn await_body(&self, slot: u32, request_id: RequestId, is_whole: bool) -> Result<(), Gone> {
         self.command_or(
             slot,
             &[],
-            move |reactor, slot, _| reactor.await_body(slot, ticket, is_whole),
-            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
+            move |reactor, slot, _| reactor.await_body(slot, request_id, is_whole),
+            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, request_id.0),
         )
     }
 
@@ -160,7 +171,7 @@ impl Driver {
     pub(crate) fn receive_body(
         &self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         memory: LentBuffer,
         is_whole: bool,
     ) -> Result<(), Gone> {
@@ -168,8 +179,8 @@ impl Driver {
         let result = self.command_or(
             slot,
             &[],
-            move |reactor, slot, _| reactor.receive_body(slot, ticket, memory, is_whole),
-            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, ticket.0),
+            move |reactor, slot, _| reactor.receive_body(slot, request_id, memory, is_whole),
+            move |reactor, slot| reactor.tell(Kind::BodyFailed, slot, request_id.0),
         );
         if result.is_err() {
             // Once the server is disposed of nobody else does.
@@ -179,49 +190,49 @@ impl Driver {
     }
 
     /// Nothing more of a request's body is wanted.
-    pub(crate) fn release_body(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.command(slot, &[], move |reactor, slot, _| reactor.release_body(slot, ticket))
+    pub(crate) fn release_body(&self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.release_body(slot, request_id))
     }
 
     /// Takes the connection over behind a request.
     pub(crate) fn upgrade(
         &self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), UpgradeError> {
         let fields = fields.map(<[u8]>::to_vec);
-        self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, ticket, fields.as_deref()))
+        self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
             .unwrap_or(Err(UpgradeError::Gone))
     }
 
     /// Raises the body limit of one request.
-    pub(crate) fn raise_body_limit(&self, slot: u32, ticket: Ticket, limit: u64) -> Result<(), Gone> {
-        self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, ticket, limit))
+    pub(crate) fn raise_body_limit(&self, slot: u32, request_id: RequestId, limit: u64) -> Result<(), Gone> {
+        self.command(slot, &[], move |reactor, slot, _| reactor.raise_body_limit(slot, request_id, limit))
     }
 
     /// Sets how slowly the body of one request may come.
-    pub(crate) fn pace_body(
+    pub(crate) fn set_body_rate(
         &self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), Gone> {
         self.command(slot, &[], move |reactor, slot, _| {
-            reactor.pace_body(slot, ticket, timeout, minimum_rate)
+            reactor.set_body_rate(slot, request_id, timeout, minimum_rate)
         })
     }
 
     /// Cuts the connection of a request whose answer can't be completed.
-    pub(crate) fn abort(&self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.forget_stream(ticket);
-        self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, ticket))
+    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+        self.forget_stream(request_id);
+        self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, request_id))
     }
 
-    fn forget_stream(&self, ticket: Ticket) {
+    fn forget_stream(&self, request_id: RequestId) {
         if let Side::Threaded(side) = &self.side {
-            side.close_stream(ticket);
+            side.close_stream(request_id);
         }
     }
 

@@ -10,7 +10,7 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use reactor::{Admission, Bind, HeadBlock, Reactor};
 
-use crate::driver::Driver;
+use crate::bridge::Bridge;
 use crate::error::{listen_error, system_error};
 use crate::facts::{BoundAddress, ClientFacts};
 use crate::hot;
@@ -59,7 +59,7 @@ impl ListenOptions {
 /// The native half of one `HttpServer`.
 #[napi]
 pub struct Engine {
-    driver: Rc<Driver>,
+    bridge: Rc<Bridge>,
 }
 
 #[napi]
@@ -83,27 +83,27 @@ impl Engine {
         let (env, words, on_notices) = (env.raw(), words.raw(), on_notices.raw());
         let connections = limits.to_connection_limits()?;
         let limits = limits.to_limits();
-        let driver = if threads == 0 {
+        let bridge = if threads == 0 {
             let mut reactor = Reactor::new(limits).map_err(|error| system_error("poller", &error))?;
             reactor.ask_unacknowledged(unacknowledged);
             reactor.admit_by(Admission::new(connections));
             // SAFETY: the environment is that of the running call, the values are its arguments.
-            unsafe { Driver::in_loop(env, reactor, words, on_notices) }
+            unsafe { Bridge::in_loop(env, reactor, words, on_notices) }
         } else {
             // SAFETY: as above.
             unsafe {
-                Driver::threaded(env, (&limits, connections), threads as usize, has_libuv, words, on_notices)
+                Bridge::threaded(env, (&limits, connections), threads as usize, has_libuv, words, on_notices)
             }
         };
-        let driver = driver.map_err(|reason| Error::new(Status::GenericFailure, reason))?;
-        Ok(Engine { driver })
+        let bridge = bridge.map_err(|reason| Error::new(Status::GenericFailure, reason))?;
+        Ok(Engine { bridge })
     }
 
     /// The functions on the path of every request.
     #[napi(catch_unwind, ts_return_type = "HotFunctions")]
     pub fn hot(&self, env: Env) -> Result<Unknown<'_>> {
         // SAFETY: the environment is that of the running call.
-        let raw = unsafe { hot::functions(env.raw(), &self.driver)? };
+        let raw = unsafe { hot::functions(env.raw(), &self.bridge)? };
         // SAFETY: the object was just made in the scope of this call.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) })
     }
@@ -123,7 +123,7 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
-        let bound = self.driver.listen(&bind, options.backlog);
+        let bound = self.bridge.listen(&bind, options.backlog);
         let closed = || Error::new(Status::GenericFailure, "the engine is closed".to_owned());
         let facts = bound.ok_or_else(closed)?.map_err(|error| listen_error(&error))?;
         Ok(BoundAddress::of(&facts.address))
@@ -132,51 +132,51 @@ impl Engine {
     /// Begins to accept connections; from now on the server keeps the process alive.
     #[napi(catch_unwind)]
     pub fn start(&self) {
-        self.driver.keep_alive(true);
-        self.driver.start();
+        self.bridge.keep_alive(true);
+        self.bridge.start();
     }
 
     /// Closes the listening sockets.
     #[napi(catch_unwind)]
     pub fn stop_listening(&self) {
-        self.driver.stop_listening();
+        self.bridge.stop_listening();
     }
 
     /// Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left.
     #[napi(catch_unwind)]
     pub fn stop_gracefully(&self) {
-        self.driver.stop_gracefully();
+        self.bridge.stop_gracefully();
     }
 
     /// Closes every client now; an `Idle` notice follows.
     #[napi(catch_unwind)]
     pub fn close_all(&self) {
-        self.driver.close_all();
+        self.bridge.close_all();
     }
 
     /// Closes everything that is left and lets go of the event loop. Nothing is called back afterwards.
     #[napi(catch_unwind)]
     pub fn dispose(&self) {
-        self.driver.dispose();
+        self.bridge.dispose();
     }
 
     /// Keeps the process alive while the server is open.
     #[napi(js_name = "ref", catch_unwind)]
     pub fn reference(&self) {
-        self.driver.keep_alive(true);
+        self.bridge.keep_alive(true);
     }
 
     /// Lets the process end although the server is open.
     #[napi(js_name = "unref", catch_unwind)]
     pub fn unreference(&self) {
-        self.driver.keep_alive(false);
+        self.bridge.keep_alive(false);
     }
 
     /// How many requests were refused before a handler saw them, or while their body came, by code.
     #[napi(catch_unwind)]
     pub fn refusals(&self) -> HashMap<String, f64> {
         let mut refusals = HashMap::new();
-        for (code, count) in self.driver.refusals() {
+        for (code, count) in self.bridge.refusals() {
             *refusals.entry(code.to_owned()).or_default() += count as f64;
         }
         refusals
@@ -185,28 +185,28 @@ impl Engine {
     /// From now on no further requests are begun, or they are again. What has begun goes on.
     #[napi(catch_unwind)]
     pub fn hold_requests(&self, is_held: bool) {
-        self.driver.hold_requests(is_held);
+        self.bridge.hold_requests(is_held);
     }
 
     /// Has each refusal announced by a `Refused` notice.
     #[napi(catch_unwind)]
     pub fn explain_refusals(&self) {
-        self.driver.explain_refusals();
+        self.bridge.explain_refusals();
     }
 
     /// Has each connection announced by an `Accepted` notice, and wait until `serve` or `takeRaw` says
     /// who drives it. To be called before the start.
     #[napi(catch_unwind)]
     pub fn announce_accepted(&self) {
-        self.driver.announce_accepted();
+        self.bridge.announce_accepted();
     }
 
     /// The facts of a client that was announced by `Accepted`; null when it has gone. Its close will be
     /// announced.
     #[napi(catch_unwind)]
     pub fn open_accepted(&self, slot: u32, client: f64) -> Option<ClientFacts> {
-        let facts = self.driver.watch_accepted(slot, client as u64)?;
-        Some(ClientFacts::new(facts, slot, Rc::downgrade(&self.driver)))
+        let facts = self.bridge.watch_accepted(slot, client as u64)?;
+        Some(ClientFacts::new(facts, slot, Rc::downgrade(&self.bridge)))
     }
 
     /// The facts of the client that sent the request with this head block, also after it has gone. Its
@@ -218,14 +218,14 @@ impl Engine {
         let bytes = unsafe { typed_array(env.raw(), slab.raw()) };
         let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
         let block = block.ok_or_else(|| Error::new(Status::InvalidArg, "no head block there".to_owned()))?;
-        let facts = self.driver.watch(slot, &block);
-        Ok(ClientFacts::new(facts, slot, Rc::downgrade(&self.driver)))
+        let facts = self.bridge.watch(slot, &block);
+        Ok(ClientFacts::new(facts, slot, Rc::downgrade(&self.bridge)))
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         // Collected without having been stopped: only possible when nothing can reach it any more.
-        self.driver.dispose();
+        self.bridge.dispose();
     }
 }

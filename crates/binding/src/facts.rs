@@ -6,7 +6,7 @@ use std::sync::Arc;
 use napi_derive::napi;
 use reactor::{Address, Facts};
 
-use crate::driver::Driver;
+use crate::bridge::Bridge;
 
 /// An address: `host` is an IP literal, or the path of a unix socket with port 0.
 #[napi(object)]
@@ -41,12 +41,12 @@ pub struct ClientFacts {
     facts: Arc<Facts>,
     /// Where commands about it go.
     slot: u32,
-    driver: Weak<Driver>,
+    bridge: Weak<Bridge>,
 }
 
 impl ClientFacts {
-    pub(crate) fn new(facts: Arc<Facts>, slot: u32, driver: Weak<Driver>) -> ClientFacts {
-        ClientFacts { facts, slot, driver }
+    pub(crate) fn new(facts: Arc<Facts>, slot: u32, bridge: Weak<Bridge>) -> ClientFacts {
+        ClientFacts { facts, slot, bridge }
     }
 }
 
@@ -109,14 +109,14 @@ impl ClientFacts {
     /// Closes the connection; true for the call that closed it. A `Closed` notice follows.
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
-        self.driver.upgrade().is_some_and(|driver| driver.close_client(self.slot, &self.facts))
+        self.bridge.upgrade().is_some_and(|bridge| bridge.close_client(self.slot, &self.facts))
     }
 
     /// Ends the connection as soon as it owes nothing.
     #[napi(catch_unwind)]
     pub fn stop(&self) {
-        if let Some(driver) = self.driver.upgrade() {
-            driver.stop_client(self.slot, &self.facts);
+        if let Some(bridge) = self.bridge.upgrade() {
+            bridge.stop_client(self.slot, &self.facts);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The functions on the path of every request, as raw Node-API functions.
 //!
-//! Each is a plain function whose data is the driver, so a call needs no unwrapping. A wrong argument
+//! Each is a plain function whose data is the bridge, so a call needs no unwrapping. A wrong argument
 //! is read as 0 or nothing: the other side of this border is our own TypeScript.
 //!
 //! The numbers of an answer don't travel as arguments, which cost 6 ns each, but in the last eight of
-//! the words shared with JavaScript: slot, ticket (low, high), status, flags, declared length (low,
+//! the words shared with JavaScript: slot, request id (low, high), status, flags, declared length (low,
 //! high).
 
 use std::ffi::{CStr, c_void};
@@ -13,10 +13,10 @@ use std::ptr;
 use std::rc::Rc;
 
 use napi::{Error, Result, Status, sys};
-use protocol::{Answer, Payload, Ticket};
+use protocol::{Answer, Payload, RequestId};
 use reactor::{Gone, HeadBlock, UpgradeError};
 
-use crate::driver::Driver;
+use crate::bridge::Bridge;
 use crate::lent::LentBuffer;
 use crate::value::Call;
 
@@ -55,13 +55,13 @@ const NAMES: usize = 1024;
 const ARGUMENTS: usize = 5;
 
 type Arguments = Call<ARGUMENTS>;
-type Body = fn(&Driver, &Arguments) -> sys::napi_value;
+type Body = fn(&Bridge, &Arguments) -> sys::napi_value;
 
 /// Makes the object that carries all of them.
 ///
 /// # Safety
 /// `env` must be live and of this thread.
-pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Result<sys::napi_value> {
+pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Result<sys::napi_value> {
     let mut object = ptr::null_mut();
     // SAFETY: the environment is live by contract.
     unsafe { sys::napi_create_object(env, &mut object) };
@@ -73,7 +73,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
                 unsafe { enter(env, info, $body) }
             }
             // SAFETY: the environment is live by contract, the object was made in its scope.
-            unsafe { add(env, object, $name, call, driver)? };
+            unsafe { add(env, object, $name, call, bridge)? };
         }};
     }
     add!(c"respond", respond);
@@ -92,7 +92,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     add!(c"endRaw", raw::end);
     add!(c"serve", raw::serve);
     add!(c"takeRaw", raw::take);
-    add!(c"paceBody", pace_body);
+    add!(c"setBodyRate", set_body_rate);
     add!(c"abort", abort);
     add!(c"takeBytes", take_bytes);
     add!(c"nameField", name_field);
@@ -104,15 +104,15 @@ pub(crate) unsafe fn functions(env: sys::napi_env, driver: &Rc<Driver>) -> Resul
     Ok(object)
 }
 
-/// Adds one function that holds a share in the driver until it is collected.
+/// Adds one function that holds a share in the bridge until it is collected.
 unsafe fn add(
     env: sys::napi_env,
     object: sys::napi_value,
     name: &CStr,
     call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
-    driver: &Rc<Driver>,
+    bridge: &Rc<Bridge>,
 ) -> Result<()> {
-    let data = Rc::into_raw(driver.clone()).cast_mut().cast();
+    let data = Rc::into_raw(bridge.clone()).cast_mut().cast();
     let mut function = ptr::null_mut();
     // SAFETY: environment and object by contract; the share behind `data` is given back by the
     // finalizer, after which nothing can call the function.
@@ -129,25 +129,25 @@ unsafe fn add(
 
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     // SAFETY: the pointer came from `Rc::into_raw` in `add`; a finalizer runs once.
-    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Driver>()) });
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Bridge>()) });
 }
 
 #[inline]
 unsafe fn enter(env: sys::napi_env, info: sys::napi_callback_info, body: Body) -> sys::napi_value {
     // SAFETY: by the caller's contract; data is the share that `add` gave the function.
-    let (call, driver) = unsafe {
+    let (call, bridge) = unsafe {
         let call = Arguments::of(env, info);
-        let driver = &*call.data.cast_const().cast::<Driver>();
-        (call, driver)
+        let bridge = &*call.data.cast_const().cast::<Bridge>();
+        (call, bridge)
     };
-    catch_unwind(AssertUnwindSafe(|| body(driver, &call))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| body(bridge, &call))).unwrap_or_else(|_| {
         call.throw(c"internal error; please report the message printed above");
         ptr::null_mut()
     })
 }
 
-fn ticket(call: &Arguments) -> (u32, Ticket) {
-    (call.u32(0), Ticket(call.u64(1)))
+fn request_id(call: &Arguments) -> (u32, RequestId) {
+    (call.u32(0), RequestId(call.u64(1)))
 }
 
 fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi_value {
@@ -155,10 +155,10 @@ fn outcome(call: &Arguments, result: std::result::Result<(), Gone>) -> sys::napi
 }
 
 /// `respond(fields, body, reason)`, the rest in the words.
-fn respond(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let words = driver.answer_words();
+fn respond(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let words = bridge.answer_words();
     let flags = words[4];
-    let mut scratch = driver.scratch.borrow_mut();
+    let mut scratch = bridge.scratch.borrow_mut();
     scratch.clear();
     call.latin1(0, &mut scratch);
     let fields_end = scratch.len();
@@ -177,7 +177,7 @@ fn respond(driver: &Driver, call: &Arguments) -> sys::napi_value {
     } else {
         Payload::Full(bytes)
     };
-    let result = answer(driver, call, &words, fields, payload);
+    let result = answer(bridge, call, &words, fields, payload);
     if scratch.capacity() > SCRATCH_KEPT {
         *scratch = Vec::new();
     }
@@ -185,24 +185,24 @@ fn respond(driver: &Driver, call: &Arguments) -> sys::napi_value {
 }
 
 /// `startStream(fields, undefined, reason)`, the rest in the words.
-fn start_stream(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let words = driver.answer_words();
+fn start_stream(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let words = bridge.answer_words();
     let mut fields = Vec::new();
     call.latin1(0, &mut fields);
     let length = (words[4] & flag::LENGTH != 0).then(|| wide(words[5], words[6]));
-    outcome(call, answer(driver, call, &words, &fields, Payload::Stream { length }))
+    outcome(call, answer(bridge, call, &words, &fields, Payload::Stream { length }))
 }
 
 #[inline]
 fn answer(
-    driver: &Driver,
+    bridge: &Bridge,
     call: &Arguments,
     words: &[u32; 8],
     fields: &[u8],
     payload: Payload<'_>,
 ) -> std::result::Result<(), Gone> {
     let [slot, low, high, status, flags, ..] = *words;
-    let ticket = Ticket(wide(low, high));
+    let request_id = RequestId(wide(low, high));
     let mut phrase = Vec::new();
     let has_phrase = flags & flag::REASON != 0;
     if has_phrase {
@@ -215,19 +215,19 @@ fn answer(
         payload,
         close: flags & flag::CLOSE != 0,
     };
-    driver.respond(slot, ticket, answer, flags & flag::TELL_WRITTEN != 0)
+    bridge.respond(slot, request_id, answer, flags & flag::TELL_WRITTEN != 0)
 }
 
 fn wide(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// `write(slot, ticket, chunk)`: bytes that wait unsent, or -1.
-fn write(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let mut text = driver.scratch.borrow_mut();
+/// `write(slot, request_id, chunk)`: bytes that wait unsent, or -1.
+fn write(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut text = bridge.scratch.borrow_mut();
     text.clear();
-    let waiting = driver.write(slot, ticket, chunk(call, 2, &mut text));
+    let waiting = bridge.write(slot, request_id, chunk(call, 2, &mut text));
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 
@@ -242,88 +242,88 @@ fn chunk<'a>(call: &Arguments, at: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
     unsafe { call.bytes(at) }.unwrap_or(&[])
 }
 
-/// `end(slot, ticket, trailers)`
-fn end(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+/// `end(slot, request_id, trailers)`
+fn end(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
     let mut trailers = Vec::new();
     call.latin1(2, &mut trailers);
-    let result = driver.end(slot, ticket, &trailers);
+    let result = bridge.end(slot, request_id, &trailers);
     outcome(call, result)
 }
 
-/// `inform(slot, ticket, status, fields)`
-fn inform(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+/// `inform(slot, request_id, status, fields)`
+fn inform(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
     let mut fields = Vec::new();
     call.latin1(3, &mut fields);
-    let result = driver.inform(slot, ticket, call.u32(2) as u16, &fields);
+    let result = bridge.inform(slot, request_id, call.u32(2) as u16, &fields);
     outcome(call, result)
 }
 
-/// `awaitBody(slot, ticket, isWhole)`
-fn await_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.await_body(slot, ticket, call.u32(2) != 0);
+/// `awaitBody(slot, request_id, isWhole)`
+fn await_body(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let result = bridge.await_body(slot, request_id, call.u32(2) != 0);
     outcome(call, result)
 }
 
-/// `releaseBody(slot, ticket)`
-fn release_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.release_body(slot, ticket);
+/// `releaseBody(slot, request_id)`
+fn release_body(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let result = bridge.release_body(slot, request_id);
     outcome(call, result)
 }
 
-/// `receiveBody(slot, ticket, memory, isWhole)`
-fn receive_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+/// `receiveBody(slot, request_id, memory, isWhole)`
+fn receive_body(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
     // SAFETY: environment and handle are those of the call; our own JavaScript shows the buffer to nobody.
-    let memory = unsafe { LentBuffer::new(call.env, call.args[2], &driver.returned) };
+    let memory = unsafe { LentBuffer::new(call.env, call.args[2], &bridge.returned) };
     let result =
-        memory.ok_or(Gone).and_then(|memory| driver.receive_body(slot, ticket, memory, call.u32(3) != 0));
+        memory.ok_or(Gone).and_then(|memory| bridge.receive_body(slot, request_id, memory, call.u32(3) != 0));
     outcome(call, result)
 }
 
-/// `upgrade(slot, ticket, fields)`
-fn upgrade(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+/// `upgrade(slot, request_id, fields)`
+fn upgrade(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
     let mut fields = Vec::new();
     let has_fields = call.kind(2) == sys::ValueType::napi_string;
     call.latin1(2, &mut fields);
-    call.integer(match driver.upgrade(slot, ticket, has_fields.then_some(&fields[..])) {
+    call.integer(match bridge.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
         Ok(()) => TAKEN,
         Err(UpgradeError::Gone) => GONE,
         Err(UpgradeError::Occupied) => OCCUPIED,
     })
 }
 
-/// `raiseBodyLimit(slot, ticket, limit)`
-fn raise_body_limit(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.raise_body_limit(slot, ticket, call.u64(2));
+/// `raiseBodyLimit(slot, request_id, limit)`
+fn raise_body_limit(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let result = bridge.raise_body_limit(slot, request_id, call.u64(2));
     outcome(call, result)
 }
 
-/// `paceBody(slot, ticket, timeout, minimumRate)`
-fn pace_body(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
+/// `setBodyRate(slot, request_id, timeout, minimumRate)`
+fn set_body_rate(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
     let given = |value: f64| (!value.is_nan()).then_some(value);
     // A cast saturates: Infinity becomes the largest count.
     let timeout = given(call.f64(2)).map(|seconds| (seconds * 1000.0).ceil() as u64);
     let minimum_rate = given(call.f64(3)).map(|rate| rate as u64);
-    outcome(call, driver.pace_body(slot, ticket, timeout, minimum_rate))
+    outcome(call, bridge.set_body_rate(slot, request_id, timeout, minimum_rate))
 }
 
-/// `abort(slot, ticket)`
-fn abort(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let (slot, ticket) = ticket(call);
-    let result = driver.abort(slot, ticket);
+/// `abort(slot, request_id)`
+fn abort(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let result = bridge.abort(slot, request_id);
     outcome(call, result)
 }
 
 /// `takeBytes(index)`: a large piece of the notices being handled, once.
-fn take_bytes(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let piece = driver.large.borrow_mut().get_mut(call.u32(0) as usize).and_then(Option::take);
+fn take_bytes(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let piece = bridge.large.borrow_mut().get_mut(call.u32(0) as usize).and_then(Option::take);
     call.buffer_of(&piece.unwrap_or_default())
 }
 
@@ -335,11 +335,11 @@ fn with_head<R>(call: &Arguments, read: impl FnOnce(HeadBlock<'_>) -> R) -> Opti
 }
 
 /// `nameField(number, name)`: gives a number to a name in lower case; numbers from there on are free again.
-fn name_field(driver: &Driver, call: &Arguments) -> sys::napi_value {
+fn name_field(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     let number = call.u32(0) as usize;
     let mut name = Vec::new();
     call.utf8(1, &mut name);
-    let mut names = driver.field_names.borrow_mut();
+    let mut names = bridge.field_names.borrow_mut();
     names.truncate(number);
     if names.len() == number && number < NAMES {
         names.push(name.into_boxed_slice());
@@ -348,8 +348,8 @@ fn name_field(driver: &Driver, call: &Arguments) -> sys::napi_value {
 }
 
 /// `header(slab, head, number)`: the first value of the field with the name of that number, or `null`.
-fn header(driver: &Driver, call: &Arguments) -> sys::napi_value {
-    let names = driver.field_names.borrow();
+fn header(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+    let names = bridge.field_names.borrow();
     let value = names.get(call.u32(2) as usize).and_then(|name| {
         with_head(call, |head| head.field(name).map(|value| call.string_of(value))).flatten()
     });
@@ -357,22 +357,22 @@ fn header(driver: &Driver, call: &Arguments) -> sys::napi_value {
 }
 
 /// `headerBlock(slab, head)`: names and values in turn, each ended by a line feed, which neither can hold.
-fn header_block(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+fn header_block(_driver: &Bridge, call: &Arguments) -> sys::napi_value {
     let block = with_head(call, |head| call.string_of(&head.lines()));
     block.unwrap_or_else(|| call.string_of(b""))
 }
 
 /// `target(slab, head)`
-fn target(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+fn target(_driver: &Bridge, call: &Arguments) -> sys::napi_value {
     with_head(call, |head| call.string_of(head.target())).unwrap_or_else(|| call.string_of(b""))
 }
 
 /// `clientId(slab, head)`
-fn client_id(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+fn client_id(_driver: &Bridge, call: &Arguments) -> sys::napi_value {
     call.number(with_head(call, |head| head.client_id()).unwrap_or(0) as f64)
 }
 
 /// `copyHead(slab, head)`: a copy of the block, to be read at 0.
-fn copy_head(_driver: &Driver, call: &Arguments) -> sys::napi_value {
+fn copy_head(_driver: &Bridge, call: &Arguments) -> sys::napi_value {
     with_head(call, |head| call.buffer_of(head.as_bytes())).unwrap_or_else(|| call.buffer_of(&[]))
 }

@@ -1,4 +1,4 @@
-//! The in-loop driver: the reactor on Node's own event loop, on the thread that runs JavaScript.
+//! The in-loop bridge: the reactor on Node's own event loop, on the thread that runs JavaScript.
 //!
 //! The poller's descriptor is watched by one `uv_poll_t`. When it is readable a round begins: turn,
 //! hand the notices to JavaScript, flush; until nothing is left or the round's budget is spent.
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use reactor::{Batch, Reactor};
 
-use crate::driver::{Driver, Slab, report_panic};
+use crate::bridge::{Bridge, Slab, report_panic};
 use crate::scope::HandleScope;
 
 /// Turns in one round, before other work of the loop has its turn.
@@ -31,17 +31,17 @@ impl InLoop {
     }
 
     /// Turns until nothing is left to do, or the budget is spent.
-    pub(crate) fn round(&self, driver: &Driver) {
-        // SAFETY: the environment is live: its end disposes the driver, after which no round begins.
-        let Some(_scope) = (unsafe { HandleScope::open(driver.env) }) else { return };
+    pub(crate) fn round(&self, bridge: &Bridge) {
+        // SAFETY: the environment is live: its end disposes the bridge, after which no round begins.
+        let Some(_scope) = (unsafe { HandleScope::open(bridge.env) }) else { return };
         for _ in 0..TURNS_PER_ROUND {
-            let Some((records, slab)) = self.turn(driver) else { return };
-            if records > 0 && driver.deliver(records, slab).is_err() {
+            let Some((records, slab)) = self.turn(bridge) else { return };
+            if records > 0 && bridge.deliver(records, slab).is_err() {
                 // The environment is being torn down; its cleanup hook closes the rest.
                 self.reactor.borrow_mut().close_all();
                 return;
             }
-            if driver.is_disposed() {
+            if bridge.is_disposed() {
                 return;
             }
             self.flush();
@@ -49,7 +49,7 @@ impl InLoop {
                 break;
             }
         }
-        self.after_round(driver);
+        self.after_round(bridge);
     }
 
     /// Sends what is answered so far.
@@ -58,12 +58,12 @@ impl InLoop {
     }
 
     /// The loop is about to sleep, and commands were given since the last round.
-    pub(crate) fn before_sleep(&self, driver: &Driver) {
+    pub(crate) fn before_sleep(&self, bridge: &Bridge) {
         self.flush();
         if self.reactor.borrow().has_work() {
-            self.round(driver);
+            self.round(bridge);
         } else {
-            self.after_round(driver);
+            self.after_round(bridge);
         }
     }
 
@@ -73,7 +73,7 @@ impl InLoop {
     }
 
     /// Sees to it that the next round comes when it is due.
-    fn after_round(&self, driver: &Driver) {
+    fn after_round(&self, bridge: &Bridge) {
         let reactor = self.reactor.borrow();
         if reactor.has_work() {
             reactor.wake();
@@ -88,16 +88,16 @@ impl InLoop {
         };
         if !is_same {
             self.timer.set(due);
-            driver.set_timer(timeout);
+            bridge.set_timer(timeout);
         }
     }
 
     /// One turn into JavaScript's memory. None when that memory has gone.
-    fn turn(&self, driver: &Driver) -> Option<(u32, Slab)> {
+    fn turn(&self, bridge: &Bridge) -> Option<(u32, Slab)> {
         // SAFETY: `round` holds a handle scope open.
         unsafe {
-            driver.with_memory(0, |words, bytes, used| {
-                let mut large = driver.large.borrow_mut();
+            bridge.with_memory(0, |words, bytes, used| {
+                let mut large = bridge.large.borrow_mut();
                 let mut batch = Batch::new(words, bytes, used, &mut large);
                 // A poller that fails is as good as one with nothing ready: connections are found again
                 // by the next readiness or their deadline. What a turn that panics has written before

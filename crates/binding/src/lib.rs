@@ -4,7 +4,7 @@
 //!  engine, facts, limits    the cold API, one #[napi] class or object each
 //!  commands                 what JavaScript tells the reactor, wherever that runs
 //!  hot                      the functions on the path of every request, by raw Node-API
-//!  driver                   what carries notices into JavaScript and commands out of it
+//!  bridge                   what carries notices into JavaScript and commands out of it
 //!  in_loop, threaded        its two kinds: the reactor on Node's own event loop, or on threads of its own
 //!  attachment               how the event loop calls it
 //!  uv, scope, value         what these are made of
@@ -14,8 +14,8 @@
 //! the environment that made the engine, but for the ring of a bell; a panic never leaves a function that C calls.
 
 mod attachment;
+mod bridge;
 mod commands;
-mod driver;
 mod engine;
 mod error;
 mod facts;
@@ -23,7 +23,7 @@ mod hot;
 mod in_loop;
 mod lent;
 mod limits;
-mod pace;
+mod portion_size;
 mod scope;
 mod threaded;
 mod unacknowledged;

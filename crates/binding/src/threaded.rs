@@ -1,4 +1,4 @@
-//! The threaded driver: reactors on threads of their own, linked to the thread that runs JavaScript.
+//! The threaded bridge: reactors on threads of their own, linked to the thread that runs JavaScript.
 //!
 //! A thread that has put a batch of notices into its queue rings; the loop then calls a round: copy a
 //! batch into JavaScript's memory, hand the buffer back, deliver, hand the answers over; until no batch
@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use protocol::{HIGH_WATER, Limits, Ticket};
+use protocol::{HIGH_WATER, Limits, RequestId};
 use reactor::{ConnectionLimits, Doorbell, Kind, Link, ListenerFacts, Notices, RECORD_WORDS, start};
 
-use crate::driver::{Driver, Slab, report_panic};
+use crate::bridge::{Bridge, Slab, report_panic};
 use crate::scope::HandleScope;
 use crate::unacknowledged::unacknowledged;
 
@@ -30,7 +30,7 @@ const ALIGNMENT: usize = 4;
 pub(crate) struct Threaded {
     links: RefCell<Vec<Link>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
-    /// Streamed answers that are open, by ticket.
+    /// Streamed answers that are open, by request id.
     streams: RefCell<HashMap<u64, Stream>>,
     /// Raw connections that were written to, by client.
     raw: RefCell<HashMap<u64, Stream>>,
@@ -114,7 +114,7 @@ impl Threaded {
     }
 
     /// Delivers batches until none is left, or the budget is spent.
-    pub(crate) fn round(&self, driver: &Driver) {
+    pub(crate) fn round(&self, bridge: &Bridge) {
         for _ in 0..BATCHES_PER_ROUND {
             if let Some(doorbell) = &*self.doorbell.borrow() {
                 doorbell.answer();
@@ -125,7 +125,7 @@ impl Threaded {
                 let next = self.links.borrow().get(thread).and_then(Link::next_notices);
                 let Some(notices) = next else { continue };
                 is_over = false;
-                if !self.handle(driver, thread, notices) {
+                if !self.handle(bridge, thread, notices) {
                     return;
                 }
             }
@@ -139,33 +139,33 @@ impl Threaded {
     }
 
     /// Delivers one batch; false when there is nothing to be delivered to any more.
-    fn handle(&self, driver: &Driver, thread: usize, mut notices: Box<Notices>) -> bool {
-        // SAFETY: the environment is live: its end disposes the driver, after which no round begins.
-        let Some(_scope) = (unsafe { HandleScope::open(driver.env) }) else { return false };
+    fn handle(&self, bridge: &Bridge, thread: usize, mut notices: Box<Notices>) -> bool {
+        // SAFETY: the environment is live: its end disposes the bridge, after which no round begins.
+        let Some(_scope) = (unsafe { HandleScope::open(bridge.env) }) else { return false };
         // SAFETY: the scope is open.
-        let Some((records, slab)) = (unsafe { self.copy(driver, thread, &mut notices) }) else {
+        let Some((records, slab)) = (unsafe { self.copy(bridge, thread, &mut notices) }) else {
             return false;
         };
         if let Some(link) = self.links.borrow().get(thread) {
             link.give_back(notices);
         }
-        if driver.deliver(records, slab).is_err() {
+        if bridge.deliver(records, slab).is_err() {
             // The environment is being torn down; its cleanup hook closes the rest.
             return false;
         }
         self.hand_over();
-        !driver.is_disposed()
+        !bridge.is_disposed()
     }
 
     /// Copies a batch into JavaScript's memory.
     ///
     /// # Safety
     /// A handle scope must be open.
-    unsafe fn copy(&self, driver: &Driver, thread: usize, notices: &mut Notices) -> Option<(u32, Slab)> {
-        *driver.large.borrow_mut() = notices.take_large();
+    unsafe fn copy(&self, bridge: &Bridge, thread: usize, notices: &mut Notices) -> Option<(u32, Slab)> {
+        *bridge.large.borrow_mut() = notices.take_large();
         // SAFETY: by contract.
         unsafe {
-            driver.with_memory(notices.used() + ALIGNMENT, |words, bytes, used| {
+            bridge.with_memory(notices.used() + ALIGNMENT, |words, bytes, used| {
                 let at = used.next_multiple_of(ALIGNMENT);
                 if !notices.copy_to(words, bytes, at, thread as u32) {
                     return (0, used);
@@ -208,13 +208,13 @@ impl Threaded {
     }
 
     /// A streamed answer begins.
-    pub(crate) fn open_stream(&self, ticket: Ticket) {
-        self.streams.borrow_mut().insert(ticket.0, Stream::default());
+    pub(crate) fn open_stream(&self, request_id: RequestId) {
+        self.streams.borrow_mut().insert(request_id.0, Stream::default());
     }
 
     /// Counts bytes of a streamed answer; None when it isn't open.
-    pub(crate) fn count(&self, ticket: Ticket, bytes: usize) -> Option<(usize, bool)> {
-        Some(self.streams.borrow_mut().get_mut(&ticket.0)?.count(bytes))
+    pub(crate) fn count(&self, request_id: RequestId, bytes: usize) -> Option<(usize, bool)> {
+        Some(self.streams.borrow_mut().get_mut(&request_id.0)?.count(bytes))
     }
 
     /// The same of a raw connection.
@@ -223,8 +223,8 @@ impl Threaded {
     }
 
     /// A streamed answer has ended.
-    pub(crate) fn close_stream(&self, ticket: Ticket) {
-        self.streams.borrow_mut().remove(&ticket.0);
+    pub(crate) fn close_stream(&self, request_id: RequestId) {
+        self.streams.borrow_mut().remove(&request_id.0);
     }
 
     /// What is known of listener number `index`.

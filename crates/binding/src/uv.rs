@@ -1,4 +1,4 @@
-//! The few functions of libuv that the drivers need, looked up at run time.
+//! The few functions of libuv that the bridges need, looked up at run time.
 //!
 //! Node exports libuv's symbols from its executable. They are found by name, so that the addon
 //! also loads into runtimes which have no libuv, and handles are made as large as the running
@@ -80,7 +80,7 @@ fn look_up() -> Option<Functions> {
     })
 }
 
-/// What a driver does when the loop calls it. The loop holds one strong reference through
+/// What a bridge does when the loop calls it. The loop holds one strong reference through
 /// [`Handles`], so an implementor lives until the last handle is closed.
 pub(crate) trait OnLoop {
     /// The descriptor is readable, or the bell was rung.
@@ -118,7 +118,7 @@ impl Handle {
     }
 }
 
-/// What a driver waits for.
+/// What a bridge waits for.
 pub(crate) enum Source {
     /// That a descriptor is readable.
     Descriptor(c_int),
@@ -138,7 +138,7 @@ unsafe impl Send for Bell {}
 unsafe impl Sync for Bell {}
 
 impl Bell {
-    /// Calls `on_source` of the driver, once for all rings until then.
+    /// Calls `on_source` of the bridge, once for all rings until then.
     ///
     /// # Safety
     /// The handles that the bell belongs to must not have been closed.
@@ -148,35 +148,35 @@ impl Bell {
     }
 }
 
-/// The three handles of a driver: its source, a timer and a hook before the loop sleeps.
+/// The three handles of a bridge: its source, a timer and a hook before the loop sleeps.
 pub(crate) struct Handles<D: OnLoop> {
     functions: &'static Functions,
     source: Handle,
     timer: Handle,
     prepare: Handle,
-    driver: PhantomData<D>,
+    bridge: PhantomData<D>,
 }
 
-/// The loop's share in a driver: what every handle's data points to, freed with the last of them.
+/// The loop's share in a bridge: what every handle's data points to, freed with the last of them.
 struct Share<D> {
-    driver: Rc<D>,
+    bridge: Rc<D>,
     handles: [(RawHandle, Layout); 3],
     open: usize,
 }
 
 impl<D: OnLoop> Handles<D> {
-    /// Watches `source` on the loop, on behalf of `driver`. None where there is no libuv.
+    /// Watches `source` on the loop, on behalf of `bridge`. None where there is no libuv.
     ///
     /// # Safety
     /// `event_loop` must be the loop of the calling thread, and live.
-    pub(crate) unsafe fn open(event_loop: Loop, wanted: Source, driver: Rc<D>) -> Option<Handles<D>> {
+    pub(crate) unsafe fn open(event_loop: Loop, wanted: Source, bridge: Rc<D>) -> Option<Handles<D>> {
         let functions = functions()?;
         let kind = if matches!(wanted, Source::Bell) { UV_ASYNC } else { UV_POLL };
         let source = Handle::allocate(functions, kind)?;
         let timer = Handle::allocate(functions, UV_TIMER)?;
         let prepare = Handle::allocate(functions, UV_PREPARE)?;
         let handles = [&source, &timer, &prepare].map(|handle| (handle.raw.as_ptr(), handle.layout));
-        let share = NonNull::from(Box::leak(Box::new(Share { driver, handles, open: 3 })));
+        let share = NonNull::from(Box::leak(Box::new(Share { bridge, handles, open: 3 })));
         // SAFETY: the memory has the size libuv asked for; the loop is live by contract. Data is set
         // after init, which may clear it, and before start or any ring, so no callback sees it unset.
         unsafe {
@@ -200,7 +200,7 @@ impl<D: OnLoop> Handles<D> {
                 (functions.poll_start)(raw, UV_READABLE, on_poll::<D>);
             }
         }
-        Some(Handles { functions, source, timer, prepare, driver: PhantomData })
+        Some(Handles { functions, source, timer, prepare, bridge: PhantomData })
     }
 
     /// What rings where the source is a bell.
@@ -249,7 +249,7 @@ impl<D: OnLoop> Handles<D> {
     }
 }
 
-/// The driver behind a handle, kept alive for the length of a callback.
+/// The bridge behind a handle, kept alive for the length of a callback.
 ///
 /// # Safety
 /// The handle must be one of [`Handles`] for `D`, not closed yet.
@@ -258,35 +258,35 @@ unsafe fn driver_of<D: OnLoop>(handle: RawHandle) -> Option<Rc<D>> {
     // SAFETY: data is the leaked share, which lives until the last close callback.
     unsafe {
         let share = (functions.get_data)(handle).cast::<Share<D>>();
-        share.as_ref().map(|share| share.driver.clone())
+        share.as_ref().map(|share| share.bridge.clone())
     }
 }
 
 unsafe extern "C" fn on_poll<D: OnLoop>(handle: RawHandle, _status: c_int, _events: c_int) {
     // SAFETY: libuv calls it with the handle it was started on.
-    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
-        driver.on_source();
+    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
+        bridge.on_source();
     }
 }
 
 unsafe extern "C" fn on_bell<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
-        driver.on_source();
+    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
+        bridge.on_source();
     }
 }
 
 unsafe extern "C" fn on_timer<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
-        driver.on_timer();
+    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
+        bridge.on_timer();
     }
 }
 
 unsafe extern "C" fn on_prepare<D: OnLoop>(handle: RawHandle) {
     // SAFETY: as above.
-    if let Some(driver) = unsafe { driver_of::<D>(handle) } {
-        driver.on_prepare();
+    if let Some(bridge) = unsafe { driver_of::<D>(handle) } {
+        bridge.on_prepare();
     }
 }
 
@@ -302,7 +302,7 @@ unsafe extern "C" fn on_close<D: OnLoop>(handle: RawHandle) {
             for (raw, layout) in share.handles {
                 dealloc(raw.cast(), layout);
             }
-            share.driver.on_closed();
+            share.bridge.on_closed();
         }
     }
 }

@@ -3,7 +3,7 @@
 use llhttp::Record;
 
 use crate::date::Date;
-use crate::event::Ticket;
+use crate::event::RequestId;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
@@ -32,8 +32,8 @@ pub struct Context {
     pub(crate) head_bytes: Vec<u8>,
     /// The Host last found valid: clients of one server nearly all send the same.
     pub(crate) known_host: Vec<u8>,
-    next_ticket: u64,
-    ticket_step: u64,
+    next_request_id: u64,
+    request_id_step: u64,
     buffers: Vec<Vec<u8>>,
 }
 
@@ -54,8 +54,8 @@ impl Context {
             record: Record::default(),
             head_bytes: Vec::new(),
             known_host: Vec::new(),
-            next_ticket: 1,
-            ticket_step: 1,
+            next_request_id: 1,
+            request_id_step: 1,
             buffers: Vec::new(),
         };
         cx.set_date(0);
@@ -76,17 +76,17 @@ impl Context {
         HIGH_WATER
     }
 
-    pub(crate) fn next_ticket(&mut self) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += self.ticket_step;
-        ticket
+    pub(crate) fn next_request_id(&mut self) -> RequestId {
+        let request_id = RequestId(self.next_request_id);
+        self.next_request_id += self.request_id_step;
+        request_id
     }
 
-    /// Makes this context number `index` of `count` that give out tickets to one application: none gives
+    /// Makes this context number `index` of `count` that give out request ids to one application: none gives
     /// one that another has given. To be called before the first.
-    pub fn share_tickets(&mut self, index: u64, count: u64) {
-        self.next_ticket = 1 + index;
-        self.ticket_step = count;
+    pub fn share_request_ids(&mut self, index: u64, count: u64) {
+        self.next_request_id = 1 + index;
+        self.request_id_step = count;
     }
 
     pub(crate) fn take_buffer(&mut self) -> Vec<u8> {

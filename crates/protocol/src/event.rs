@@ -7,7 +7,7 @@ use crate::error::RequestError;
 /// Identity of one request. Given out in increasing order, below 2^53, and never twice by one
 /// context: a stale answer can't reach another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
+pub struct RequestId(pub u64);
 
 /// What one call of `handle_input` did.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum Event<'a> {
     /// A piece of the body that was asked for, or all that was left of it.
     Body {
         /// Whose.
-        ticket: Ticket,
+        request_id: RequestId,
         /// The piece; empty only at the end.
         bytes: Vec<u8>,
         /// Nothing follows.
@@ -43,14 +43,14 @@ pub enum Event<'a> {
     /// The body asked for is larger than its limit; it goes on if that is raised.
     BodyLimit {
         /// Whose.
-        ticket: Ticket,
+        request_id: RequestId,
         /// How often the limit has been raised: fewer than the application knows of, and the next is under way.
         raises: u32,
     },
     /// The body asked for can't be had.
     BodyFailed {
         /// Whose.
-        ticket: Ticket,
+        request_id: RequestId,
         /// Why.
         error: RequestError,
     },
@@ -108,7 +108,7 @@ pub enum Expectation {
 #[derive(Debug)]
 pub struct Request<'a> {
     /// Its identity.
-    pub ticket: Ticket,
+    pub request_id: RequestId,
     /// Its method.
     pub method: Method,
     /// Its version.

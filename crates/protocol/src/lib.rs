@@ -26,7 +26,7 @@ pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
 pub use context::{Context, HIGH_WATER};
 pub use date::Date;
 pub use error::{CloseReason, RequestError};
-pub use event::{Body, Event, Expectation, Head, Pieces, Request, Step, Ticket, Trailers, Version};
+pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Trailers, Version};
 pub use http1::{Connection, Send, error_answer, is_long};
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};

@@ -5,16 +5,16 @@
 
 use std::io::IoSlice;
 
-use protocol::{Answer, Connection, Context, Event, Limits, Payload, Ticket, is_long};
+use protocol::{Answer, Connection, Context, Event, Limits, Payload, RequestId, is_long};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
-fn asked(cx: &mut Context, head: &[u8]) -> (Connection, Ticket) {
+fn asked(cx: &mut Context, head: &[u8]) -> (Connection, RequestId) {
     let mut connection = Connection::new(cx);
     let step = connection.handle_input(cx, head);
     let Some(Event::Request(request)) = step.event else { panic!("no request") };
-    let ticket = request.ticket;
-    (connection, ticket)
+    let request_id = request.request_id;
+    (connection, request_id)
 }
 
 fn answer(payload: Payload<'_>) -> Answer<'_> {
@@ -49,14 +49,14 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
     assert!(is_long(BODY));
     let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut cx = Context::new(Limits::default());
-    let (mut connection, ticket) = asked(&mut cx, head);
-    connection.handle_answer(&mut cx, ticket, answer(Payload::Full(BODY))).unwrap();
+    let (mut connection, request_id) = asked(&mut cx, head);
+    connection.handle_answer(&mut cx, request_id, answer(Payload::Full(BODY))).unwrap();
     let copied = connection.transmit().to_vec();
     for stop in stops() {
-        let (mut connection, ticket) = asked(&mut cx, head);
+        let (mut connection, request_id) = asked(&mut cx, head);
         let mut wire = Vec::new();
         let mut send = socket(stop, &mut wire);
-        connection.handle_long_answer(&mut cx, ticket, answer(Payload::Full(BODY)), &mut send).unwrap();
+        connection.handle_long_answer(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send).unwrap();
         drop(send);
         assert_eq!(wire.len(), stop.min(copied.len()), "nothing is offered twice");
         drain(&mut cx, &mut connection, &mut wire);
@@ -67,10 +67,10 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
 #[test]
 fn no_body_leaves_in_answer_to_head() {
     let mut cx = Context::new(Limits::default());
-    let (mut connection, ticket) = asked(&mut cx, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (mut connection, request_id) = asked(&mut cx, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut wire = Vec::new();
     let mut send = socket(usize::MAX, &mut wire);
-    connection.handle_long_answer(&mut cx, ticket, answer(Payload::Full(BODY)), &mut send).unwrap();
+    connection.handle_long_answer(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send).unwrap();
     drop(send);
     assert!(wire.ends_with(b"content-length: 20000\r\n\r\n"), "{}", String::from_utf8_lossy(&wire));
 }
@@ -80,16 +80,16 @@ fn a_piece_is_the_same_wherever_the_socket_stops() {
     let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for length in [None, Some(20_000), Some(19_000)] {
         let mut cx = Context::new(Limits::default());
-        let (mut connection, ticket) = asked(&mut cx, head);
-        connection.handle_answer(&mut cx, ticket, answer(Payload::Stream { length })).unwrap();
-        let result = connection.handle_write(&mut cx, ticket, BODY);
+        let (mut connection, request_id) = asked(&mut cx, head);
+        connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
+        let result = connection.handle_write(&mut cx, request_id, BODY);
         let copied = connection.transmit().to_vec();
         for stop in stops() {
-            let (mut connection, ticket) = asked(&mut cx, head);
-            connection.handle_answer(&mut cx, ticket, answer(Payload::Stream { length })).unwrap();
+            let (mut connection, request_id) = asked(&mut cx, head);
+            connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
             let mut wire = Vec::new();
             let mut send = socket(stop, &mut wire);
-            assert_eq!(connection.handle_long_write(&mut cx, ticket, BODY, &mut send), result);
+            assert_eq!(connection.handle_long_write(&mut cx, request_id, BODY, &mut send), result);
             drop(send);
             drain(&mut cx, &mut connection, &mut wire);
             assert_eq!(wire, copied, "stopped at {stop}, length {length:?}");
@@ -103,7 +103,7 @@ fn an_answer_that_must_wait_is_kept() {
     let (mut connection, first) = asked(&mut cx, b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
     let step = connection.handle_input(&mut cx, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
     let Some(Event::Request(request)) = step.event else { panic!("no request") };
-    let second = request.ticket;
+    let second = request.request_id;
     let mut refuse = |_: &[IoSlice<'_>]| -> usize { panic!("it isn't its turn") };
     connection.handle_long_answer(&mut cx, second, answer(Payload::Full(BODY)), &mut refuse).unwrap();
     connection.handle_answer(&mut cx, first, answer(Payload::Full(b"one"))).unwrap();

@@ -62,7 +62,7 @@ fn a_request_is_served_that_came_while_the_pipeline_was_full_of_a_streamed_answe
     pair.answer(1, opens_stream());
     pair.client_sends(GET);
     assert_eq!(pair.requests(), 1);
-    let first = pair.ticket(1);
+    let first = pair.request_id(1);
     pair.command(|connection, cx| connection.handle_end(cx, first, b""));
     assert_eq!(pair.requests(), 2);
 }
@@ -76,7 +76,7 @@ fn a_request_is_served_that_was_offered_before_the_body_ahead_of_it_was_taken() 
         pair.client_sends(b"56789");
         // It comes in the same input, which is offered to its end.
         let taken = pair.connection.handle_input(&mut pair.cx, offered).taken;
-        let first = pair.ticket(1);
+        let first = pair.request_id(1);
         pair.command(|connection, cx| connection.handle_credit(cx, first, Credit::Bytes(100)));
         pair.command(|connection, cx| connection.handle_end(cx, first, b""));
         pair.client_sends(&GET[taken..]);
@@ -92,7 +92,7 @@ fn whoever_waits_for_a_body_ahead_of_its_request_to_be_taken_is_not_late() {
     pair.client_sends(b"56789");
     assert_eq!(pair.connection.handle_input(&mut pair.cx, b"G").taken, 1);
     pair.advance(20_000);
-    let first = pair.ticket(1);
+    let first = pair.request_id(1);
     pair.command(|connection, cx| connection.handle_credit(cx, first, Credit::Bytes(100)));
     pair.client_sends(&GET[1..]);
     assert_eq!(pair.requests(), 2, "{:?}", pair.log);
@@ -106,14 +106,14 @@ fn an_answer_that_fails_leaves_those_before_it_whole() {
         if is_begun {
             pair.answer(2, opens_stream());
         }
-        let second = pair.ticket(2);
+        let second = pair.request_id(2);
         pair.command(|connection, _| connection.handle_abort(second));
         pair.respond(3, 200, "behind it");
         assert!(!pair.is_over());
         pair.respond(1, 200, "whole");
         assert!(pair.received.ends_with(b"\r\n\r\nwhole"), "{:?}", pair.log);
         assert!(pair.is_over());
-        let [second, third] = [pair.ticket(2), pair.ticket(3)];
+        let [second, third] = [pair.request_id(2), pair.request_id(3)];
         assert_eq!(pair.connection.unanswered().collect::<Vec<_>>(), [second, third]);
     }
 }

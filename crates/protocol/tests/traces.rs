@@ -167,7 +167,7 @@ fn obey(pair: &mut Pair, command: &str) {
     let verb = words.next().unwrap();
     let first = words.next();
     let number: usize = first.and_then(|word| word.parse().ok()).unwrap_or(0);
-    let ticket = pair.ticket(number);
+    let request_id = pair.request_id(number);
     let (second, third) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let status = second.parse().unwrap_or(200);
     let whole = |payload, fields, close| Answer { status, reason: None, fields, payload, close };
@@ -185,25 +185,25 @@ fn obey(pair: &mut Pair, command: &str) {
             pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
         }
         "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),
-        "write" => pair.command(|connection, cx| connection.handle_write(cx, ticket, second.as_bytes())),
+        "write" => pair.command(|connection, cx| connection.handle_write(cx, request_id, second.as_bytes())),
         "end" => {
             let trailers = bytes_of(second);
-            pair.command(|connection, cx| connection.handle_end(cx, ticket, &trailers));
+            pair.command(|connection, cx| connection.handle_end(cx, request_id, &trailers));
         }
         "inform" => {
             let fields = bytes_of(third);
-            pair.command(|connection, cx| connection.handle_inform(cx, ticket, status, &fields));
+            pair.command(|connection, cx| connection.handle_inform(cx, request_id, status, &fields));
         }
-        "want" => pair.want_body(ticket),
+        "want" => pair.want_body(request_id),
         "read" => {
             let bytes = second.parse().unwrap();
-            pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(bytes)));
+            pair.command(|connection, cx| connection.handle_credit(cx, request_id, Credit::Bytes(bytes)));
         }
         "upgrade" => {
             let fields = bytes_of(second);
-            pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, Some(&fields)));
+            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)));
         }
-        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, None)),
+        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
         "take-raw" => pair.command(|connection, cx| connection.handle_take_raw(cx)),
         "serve" => pair.serve(&bytes_of(first.unwrap_or(""))),
         "raw-read" => pair.read_raw(number as u64),
@@ -215,14 +215,14 @@ fn obey(pair: &mut Pair, command: &str) {
         "raw-end" => pair.command(|connection, _| connection.handle_raw_end()),
         "raise" => {
             let limit = second.parse().unwrap();
-            pair.command(|connection, cx| connection.handle_raise(cx, ticket, limit));
+            pair.command(|connection, cx| connection.handle_raise(cx, request_id, limit));
         }
-        "pace" => {
-            // pace 1 60000 -: the timeout, and the rate stays.
+        "rate" => {
+            // rate 1 60000 -: the timeout, and the rate stays.
             let (timeout, rate) = (second.parse().ok(), third.parse().ok());
-            pair.command(|connection, cx| connection.handle_pace(cx, ticket, timeout, rate));
+            pair.command(|connection, cx| connection.handle_data_rate(cx, request_id, timeout, rate));
         }
-        "abort" => pair.command(|connection, _| connection.handle_abort(ticket)),
+        "abort" => pair.command(|connection, _| connection.handle_abort(request_id)),
         "wait" => pair.advance(number as u64),
         "eof" => pair.client_ends(),
         "stop" => pair.server_stops(),

@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use protocol::{Answer, Limits, Payload, Ticket};
+use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{Address, Batch, Bind, Kind, RECORD_WORDS, Reactor};
 
 /// What a client sends in one round, and how many answers it waits for.
@@ -95,10 +95,10 @@ impl Bench {
                 if record[0] & 0xff != Kind::Request as u32 {
                     continue;
                 }
-                let ticket = Ticket(u64::from(record[3]) << 32 | u64::from(record[2]));
+                let request_id = RequestId(u64::from(record[3]) << 32 | u64::from(record[2]));
                 let payload = Payload::Full(BODY);
                 let answer = Answer { status: 200, reason: None, fields: FIELDS, payload, close: false };
-                self.reactor.respond(record[1], ticket, answer).expect("an open request");
+                self.reactor.respond(record[1], request_id, answer).expect("an open request");
                 answered += 1;
             }
             self.reactor.flush();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Connection, Ticket, Timestamp};
+use protocol::{Connection, RequestId, Timestamp};
 
 use crate::facts::Facts;
 use crate::file::Region;
@@ -118,7 +118,7 @@ impl Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waiter {
     /// Whose answer; of no meaning for a raw connection.
-    pub(crate) ticket: Ticket,
+    pub(crate) request_id: RequestId,
     pub(crate) until: Until,
 }
 

@@ -2,12 +2,12 @@
 //!
 //! A command takes effect on the connection at once and on the wire with the next flush, after which
 //! the caller asks [`Reactor::has_work`] whether a turn should follow. A command that
-//! comes too late, twice, or for a ticket nobody gave out changes nothing and says so.
+//! comes too late, twice, or for a request id nobody gave out changes nothing and says so.
 
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use protocol::{Answer, AnswerError, Connection, Context, Send, Ticket};
+use protocol::{Answer, AnswerError, Connection, Context, RequestId, Send};
 
 use crate::client::{Client, Phase, Until, Waiter};
 use crate::facts::Facts;
@@ -29,13 +29,13 @@ impl Reactor {
     /// # Errors
     /// [`Gone`] when the request isn't open any more.
     #[inline]
-    pub fn respond(&mut self, slot: u32, ticket: Ticket, answer: Answer<'_>) -> Result<(), Gone> {
+    pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Gone> {
         if answer.payload.is_long() {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_answer(cx, ticket, answer, send)
+                connection.handle_long_answer(cx, request_id, answer, send)
             })?;
         } else {
-            self.command(slot, |connection, cx| connection.handle_answer(cx, ticket, answer))?;
+            self.command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))?;
         }
         if let Some(client) = self.clients.get(slot as usize) {
             client.facts.on_returned();
@@ -43,9 +43,9 @@ impl Reactor {
         Ok(())
     }
 
-    /// Asks for `Written` once the answer to `ticket` has been handed to the kernel.
-    pub fn notify_written(&mut self, slot: u32, ticket: Ticket) {
-        self.wait(slot, ticket, Until::Written);
+    /// Asks for `Written` once the answer to `request_id` has been handed to the kernel.
+    pub fn notify_written(&mut self, slot: u32, request_id: RequestId) {
+        self.wait(slot, request_id, Until::Written);
     }
 
     /// Sends more of a streamed answer. Returns how many bytes wait unsent on this connection; above
@@ -53,17 +53,18 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the stream isn't open any more.
-    pub fn write(&mut self, slot: u32, ticket: Ticket, bytes: &[u8]) -> Result<usize, Gone> {
+    pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Gone> {
         if protocol::is_long(bytes) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_write(cx, ticket, bytes, send)
+                connection.handle_long_write(cx, request_id, bytes, send)
             })?;
         } else {
-            self.command(slot, |connection, cx| connection.handle_write(cx, ticket, bytes))?;
+            self.command(slot, |connection, cx| connection.handle_write(cx, request_id, bytes))?;
         }
-        let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.backlog(ticket));
+        let waiting =
+            self.clients.get(slot as usize).map_or(0, |client| client.connection.backlog(request_id));
         if waiting > self.cx.high_water() {
-            self.wait(slot, ticket, Until::Drained);
+            self.wait(slot, request_id, Until::Drained);
         }
         if self.dirty.len() > FLUSHED_TOGETHER {
             self.flush_earlier();
@@ -75,24 +76,30 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the stream isn't open any more.
-    pub fn end(&mut self, slot: u32, ticket: Ticket, trailers: &[u8]) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_end(cx, ticket, trailers))
+    pub fn end(&mut self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_end(cx, request_id, trailers))
     }
 
     /// Sends an informational answer (1xx) ahead of the final one.
     ///
     /// # Errors
     /// [`Gone`] when the request isn't open any more, or its client doesn't understand 1xx.
-    pub fn inform(&mut self, slot: u32, ticket: Ticket, status: u16, fields: &[u8]) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_inform(cx, ticket, status, fields))
+    pub fn inform(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        status: u16,
+        fields: &[u8],
+    ) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_inform(cx, request_id, status, fields))
     }
 
     /// Raises the body limit of one request; a smaller one than the present changes nothing.
     ///
     /// # Errors
     /// [`Gone`] when the request isn't open any more.
-    pub fn raise_body_limit(&mut self, slot: u32, ticket: Ticket, limit: u64) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_raise(cx, ticket, limit))?;
+    pub fn raise_body_limit(&mut self, slot: u32, request_id: RequestId, limit: u64) -> Result<(), Gone> {
+        self.command(slot, |connection, cx| connection.handle_raise(cx, request_id, limit))?;
         self.take_connection_events(slot);
         Ok(())
     }
@@ -102,14 +109,16 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the request isn't open any more.
-    pub fn pace_body(
+    pub fn set_body_rate(
         &mut self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), Gone> {
-        self.command(slot, |connection, cx| connection.handle_pace(cx, ticket, timeout, minimum_rate))
+        self.command(slot, |connection, cx| {
+            connection.handle_data_rate(cx, request_id, timeout, minimum_rate)
+        })
     }
 
     /// From now on no further requests are begun, or they are again: the application has enough of them. What
@@ -148,8 +157,8 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the request isn't open any more.
-    pub fn abort(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
-        self.command(slot, |connection, _| connection.handle_abort(ticket))
+    pub fn abort(&mut self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
+        self.command(slot, |connection, _| connection.handle_abort(request_id))
     }
 
     /// The facts of the client that sent the request whose head block this is, marked as watched.
@@ -266,9 +275,9 @@ impl Reactor {
     }
 
     #[cold]
-    pub(crate) fn wait(&mut self, slot: u32, ticket: Ticket, until: Until) {
+    pub(crate) fn wait(&mut self, slot: u32, request_id: RequestId, until: Until) {
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            let waiter = Waiter { ticket, until };
+            let waiter = Waiter { request_id, until };
             if !client.waiters.contains(&waiter) {
                 client.waiters.push(waiter);
             }

@@ -106,7 +106,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
-    use protocol::{Answer, Limits, Payload, Ticket};
+    use protocol::{Answer, Limits, Payload, RequestId};
 
     use super::*;
     use crate::{Address, Bind, Kind, Place, RECORD_WORDS};
@@ -137,23 +137,23 @@ mod tests {
             served
         }
 
-        /// Runs a part of a turn; returns the requests that came: slot and ticket.
-        fn work(&mut self, run: impl FnOnce(&mut Reactor, &mut Batch<'_>)) -> Vec<(u32, Ticket)> {
+        /// Runs a part of a turn; returns the requests that came: slot and request id.
+        fn work(&mut self, run: impl FnOnce(&mut Reactor, &mut Batch<'_>)) -> Vec<(u32, RequestId)> {
             let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
             run(&mut self.reactor, &mut batch);
             let records = batch.records();
             let records = self.words[..records * RECORD_WORDS].chunks_exact(RECORD_WORDS);
             let requests = records.filter(|record| record[0] & 0xff == Kind::Request as u32);
-            requests.map(|record| (record[1], Ticket(record[2].into()))).collect()
+            requests.map(|record| (record[1], RequestId(record[2].into()))).collect()
         }
 
         /// One turn; returns the requests that came.
-        fn turn(&mut self) -> Vec<(u32, Ticket)> {
+        fn turn(&mut self) -> Vec<(u32, RequestId)> {
             self.work(|reactor, batch| reactor.turn(batch, Some(Duration::ZERO)).unwrap())
         }
 
         /// Has the client send a request; returns it.
-        fn send(&mut self, request: &str) -> (u32, Ticket) {
+        fn send(&mut self, request: &str) -> (u32, RequestId) {
             self.client.write_all(request.as_bytes()).unwrap();
             loop {
                 if let Some(request) = self.turn().pop() {
@@ -169,7 +169,7 @@ mod tests {
         }
 
         /// Lets time pass without looking at any socket.
-        fn expire_after(&mut self, millis: u64) -> Vec<(u32, Ticket)> {
+        fn expire_after(&mut self, millis: u64) -> Vec<(u32, RequestId)> {
             self.reactor.cx.now = self.reactor.cx.now.after_millis(millis);
             self.work(|reactor, batch| reactor.expire_timers(batch))
         }
@@ -180,10 +180,10 @@ mod tests {
 
         /// Answers a request with more than the kernel takes; the client reads nothing of it.
         fn answer_too_much(&mut self) {
-            let (slot, ticket) = self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (slot, request_id) = self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             let payload = Payload::Full(&[b'x'; 16 * 1024 * 1024]);
             let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
-            self.reactor.respond(slot, ticket, answer).unwrap();
+            self.reactor.respond(slot, request_id, answer).unwrap();
             self.reactor.flush();
         }
     }
@@ -200,11 +200,14 @@ mod tests {
     fn a_client_whose_body_the_application_lets_wait_is_not_late() {
         for is_lent in [false, true] {
             let mut served = Served::open();
-            let (slot, ticket) = served.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+            let (slot, request_id) = served.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
             match is_lent {
-                false => served.reactor.await_body(slot, ticket, false).unwrap(),
+                false => served.reactor.await_body(slot, request_id, false).unwrap(),
                 true => {
-                    served.reactor.receive_body(slot, ticket, Box::new(Memory(vec![0; 10])), false).unwrap();
+                    served
+                        .reactor
+                        .receive_body(slot, request_id, Box::new(Memory(vec![0; 10])), false)
+                        .unwrap();
                 }
             }
             served.client.write_all(b"01234").unwrap();
@@ -242,11 +245,11 @@ mod tests {
     #[test]
     fn whoever_takes_nothing_of_the_last_answer_and_goes_on_sending_is_closed() {
         let mut served = Served::open();
-        let (slot, ticket) = served.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let (slot, request_id) = served.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let payload = Payload::Stream { length: None };
         let answer = Answer { status: 200, reason: None, fields: b"", payload, close: true };
-        served.reactor.respond(slot, ticket, answer).unwrap();
-        while served.reactor.write(slot, ticket, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
+        served.reactor.respond(slot, request_id, answer).unwrap();
+        while served.reactor.write(slot, request_id, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
             served.reactor.flush();
         }
         served.reactor.flush();

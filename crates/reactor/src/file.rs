@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use protocol::Ticket;
+use protocol::RequestId;
 
 use crate::command::Gone;
 use crate::notice::{Kind, Notice};
@@ -16,7 +16,7 @@ const BYTES_PER_VISIT: u64 = 1024 * 1024;
 
 /// A part of a file that an answer is to be filled with.
 pub(crate) struct Region {
-    ticket: Ticket,
+    request_id: RequestId,
     file: File,
     offset: u64,
 }
@@ -43,16 +43,16 @@ impl Reactor {
     pub fn send_file(
         &mut self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         file: File,
         offset: u64,
         length: u64,
     ) -> Result<(), Gone> {
         let is_wanted = self
-            .try_command(slot, |connection, cx| connection.handle_file(cx, ticket, length))
+            .try_command(slot, |connection, cx| connection.handle_file(cx, request_id, length))
             .map_err(|_| Gone)?;
         if let Some(client) = self.clients.get_mut(slot as usize).filter(|_| is_wanted) {
-            client.files.push(Region { ticket, file, offset });
+            client.files.push(Region { request_id, file, offset });
         }
         Ok(())
     }
@@ -64,22 +64,22 @@ impl Reactor {
         loop {
             let Some(client) = self.clients.get_mut(slot as usize) else { return Sending::Nothing };
             let client = &mut **client;
-            let Some((ticket, missing)) = client.connection.poll_file() else { return Sending::Nothing };
+            let Some((request_id, missing)) = client.connection.poll_file() else { return Sending::Nothing };
             if budget == 0 {
                 return Sending::Unfinished;
             }
-            let region = client.files.iter_mut().find(|region| region.ticket == ticket);
+            let region = client.files.iter_mut().find(|region| region.request_id == request_id);
             let Some(region) = region else { return Sending::Broken };
             match send(&client.socket, region, missing.min(budget)) {
                 Ok(0) => {
                     client.connection.handle_file_failed(&mut self.cx);
-                    self.notices.push_back(Notice::of(Kind::FileFailed, slot, ticket.0));
+                    self.notices.push_back(Notice::of(Kind::FileFailed, slot, request_id.0));
                 }
                 Ok(count) => {
                     budget -= count;
                     client.connection.handle_file_sent(&mut self.cx, count);
                     if count == missing {
-                        client.files.retain(|region| region.ticket != ticket);
+                        client.files.retain(|region| region.request_id != request_id);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,

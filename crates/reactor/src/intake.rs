@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::{Connection, Context, Credit, Event, Ticket, Trailers};
+use protocol::{Connection, Context, Credit, Event, RequestId, Trailers};
 
 use crate::client::Client;
 use crate::command::Gone;
@@ -33,16 +33,16 @@ pub(crate) enum Intake {
     /// Nothing is asked for.
     Idle,
     /// Something is, and the application is to be told when there are bytes.
-    Awaited { ticket: Ticket },
+    Awaited { request_id: RequestId },
     /// It was told, and will lend memory.
-    Announced { ticket: Ticket },
+    Announced { request_id: RequestId },
     /// There is memory for what comes. Boxed: connections without bodies shouldn't pay for it.
     Lent(Box<Lent>),
 }
 
 /// Memory that is being filled.
 pub(crate) struct Lent {
-    ticket: Ticket,
+    request_id: RequestId,
     place: Box<dyn Place>,
     filled: usize,
     /// It is given back when it is full, and not before: all of the body is wanted.
@@ -95,10 +95,10 @@ impl Intake {
 impl Client {
     /// Whether there are bytes of the body that is awaited, or may be.
     pub(crate) fn has_body_bytes(&self) -> bool {
-        let Intake::Awaited { ticket } = self.intake else { return false };
+        let Intake::Awaited { request_id } = self.intake else { return false };
         self.is_readable
             || !self.held.is_empty()
-            || self.connection.kept_of_body(ticket).is_some_and(|kept| kept > 0)
+            || self.connection.kept_of_body(request_id).is_some_and(|kept| kept > 0)
     }
 
     /// Ends an intake for which nobody waits any more.
@@ -111,12 +111,12 @@ impl Client {
 
     #[cold]
     fn look_for_use(&mut self) {
-        let ticket = match &self.intake {
+        let request_id = match &self.intake {
             Intake::Idle => return,
-            Intake::Awaited { ticket } | Intake::Announced { ticket } => *ticket,
-            Intake::Lent(lent) => lent.ticket,
+            Intake::Awaited { request_id } | Intake::Announced { request_id } => *request_id,
+            Intake::Lent(lent) => lent.request_id,
         };
-        if self.connection.kept_of_body(ticket).is_none() {
+        if self.connection.kept_of_body(request_id).is_none() {
             self.intake = Intake::Idle;
         }
     }
@@ -127,7 +127,7 @@ impl Client {
         cx: &Context,
         notices: &mut VecDeque<Notice>,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         bytes: &[u8],
         end: Option<End>,
     ) {
@@ -137,7 +137,7 @@ impl Client {
         });
         // That nothing follows is told even when the memory was full before.
         if is_due || end.is_some() {
-            self.give_back(cx, notices, slot, ticket, end);
+            self.give_back(cx, notices, slot, request_id, end);
         }
     }
 
@@ -154,14 +154,14 @@ impl Client {
         let event = self.connection.handle_direct(cx, bytes);
         lent.filled += count;
         match event {
-            Some(Event::Body { ticket, end: true, trailers, .. }) => {
-                self.give_back(cx, notices, slot, ticket, Some(End { trailers }));
+            Some(Event::Body { request_id, end: true, trailers, .. }) => {
+                self.give_back(cx, notices, slot, request_id, Some(End { trailers }));
                 None
             }
             event => {
                 if lent.is_due() {
-                    let ticket = lent.ticket;
-                    self.give_back(cx, notices, slot, ticket, None);
+                    let request_id = lent.request_id;
+                    self.give_back(cx, notices, slot, request_id, None);
                 }
                 event
             }
@@ -174,15 +174,15 @@ impl Client {
         cx: &Context,
         notices: &mut VecDeque<Notice>,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         end: Option<End>,
     ) {
         let count = self.intake.lent().map_or(0, |lent| lent.filled as u32);
         self.intake = Intake::Idle;
-        self.connection.take_back_credit(cx, ticket);
+        self.connection.take_back_credit(cx, request_id);
         let flags = if end.is_some() { flag::END } else { 0 };
         let trailers = end.and_then(|end| end.trailers).map(|trailers| head_block::lines(trailers.iter()));
-        notices.push_back(Notice { count, flags, trailers, ..Notice::of(Kind::Body, slot, ticket.0) });
+        notices.push_back(Notice { count, flags, trailers, ..Notice::of(Kind::Body, slot, request_id.0) });
     }
 }
 
@@ -194,10 +194,10 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the body isn't to be had any more.
-    pub fn await_body(&mut self, slot: u32, ticket: Ticket, is_whole: bool) -> Result<(), Gone> {
-        self.ask_body(slot, ticket, 0, is_whole)?;
+    pub fn await_body(&mut self, slot: u32, request_id: RequestId, is_whole: bool) -> Result<(), Gone> {
+        self.ask_body(slot, request_id, 0, is_whole)?;
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.intake = Intake::Awaited { ticket };
+            client.intake = Intake::Awaited { request_id };
         }
         self.take_connection_events(slot);
         Ok(())
@@ -212,13 +212,13 @@ impl Reactor {
     pub fn receive_body(
         &mut self,
         slot: u32,
-        ticket: Ticket,
+        request_id: RequestId,
         mut place: Box<dyn Place>,
         is_whole: bool,
     ) -> Result<(), Gone> {
-        self.ask_body(slot, ticket, place.bytes().len() as u64, is_whole)?;
+        self.ask_body(slot, request_id, place.bytes().len() as u64, is_whole)?;
         if let Some(client) = self.clients.get_mut(slot as usize) {
-            client.intake = Intake::Lent(Box::new(Lent { ticket, place, filled: 0, is_whole }));
+            client.intake = Intake::Lent(Box::new(Lent { request_id, place, filled: 0, is_whole }));
         }
         self.take_connection_events(slot);
         if let Some(client) = self.clients.get_mut(slot as usize)
@@ -237,16 +237,17 @@ impl Reactor {
     ///
     /// # Errors
     /// [`Gone`] when the client isn't there any more.
-    pub fn release_body(&mut self, slot: u32, ticket: Ticket) -> Result<(), Gone> {
+    pub fn release_body(&mut self, slot: u32, request_id: RequestId) -> Result<(), Gone> {
         let client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
-        let (Intake::Awaited { ticket: of } | Intake::Announced { ticket: of }) = client.intake else {
+        let (Intake::Awaited { request_id: of } | Intake::Announced { request_id: of }) = client.intake
+        else {
             return Ok(());
         };
-        if of != ticket {
+        if of != request_id {
             return Ok(());
         }
         client.intake = Intake::Idle;
-        client.connection.take_back_credit(&self.cx, ticket);
+        client.connection.take_back_credit(&self.cx, request_id);
         if client.is_read_closed && !client.is_queued {
             client.is_queued = true;
             self.ready.push_back(slot);
@@ -255,14 +256,14 @@ impl Reactor {
         Ok(())
     }
 
-    fn ask_body(&mut self, slot: u32, ticket: Ticket, room: u64, is_whole: bool) -> Result<(), Gone> {
+    fn ask_body(&mut self, slot: u32, request_id: RequestId, room: u64, is_whole: bool) -> Result<(), Gone> {
         let client = self.clients.get_mut(slot as usize).ok_or(Gone)?;
         client.end_useless_intake();
         if matches!(client.intake, Intake::Lent(_)) {
             return Err(Gone);
         }
         let credit = if is_whole { Credit::Whole(room) } else { Credit::Bytes(room) };
-        self.command(slot, |connection: &mut Connection, cx| connection.handle_credit(cx, ticket, credit))
+        self.command(slot, |connection: &mut Connection, cx| connection.handle_credit(cx, request_id, credit))
     }
 
     /// Tells the application that bytes of a body have come, as far as that is so; returns about how many it
@@ -270,19 +271,19 @@ impl Reactor {
     #[cold]
     pub(crate) fn announce_body(&mut self, slot: u32) -> usize {
         let Some(client) = self.clients.get_mut(slot as usize) else { return 0 };
-        let Intake::Awaited { ticket } = client.intake else { return 0 };
-        let kept = client.connection.kept_of_body(ticket).unwrap_or(0) + client.held.len();
+        let Intake::Awaited { request_id } = client.intake else { return 0 };
+        let kept = client.connection.kept_of_body(request_id).unwrap_or(0) + client.held.len();
         if kept == 0 && !client.is_readable {
             return 0;
         }
         // What is kept comes first, and by itself: behind it what comes needn't be copied.
         let count = if kept > 0 { kept } else { client.socket.waiting() };
-        client.intake = Intake::Announced { ticket };
+        client.intake = Intake::Announced { request_id };
         // From here on it is the application that is waited for.
-        client.connection.take_back_credit(&self.cx, ticket);
+        client.connection.take_back_credit(&self.cx, request_id);
         self.notices.push_back(Notice {
             count: u32::try_from(count).unwrap_or(u32::MAX),
-            ..Notice::of(Kind::BodyReady, slot, ticket.0)
+            ..Notice::of(Kind::BodyReady, slot, request_id.0)
         });
         count
     }

@@ -4,7 +4,7 @@
 //! is called back, so nothing is re-entrant. The same batch serves an application on this thread
 //! and one on another.
 
-use protocol::{Expectation, Method, Pieces, Request, Ticket, Version};
+use protocol::{Expectation, Method, Pieces, Request, RequestId, Version};
 
 use crate::facts::Facts;
 use crate::head_block;
@@ -49,24 +49,24 @@ pub mod flag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
-    /// A request: [2, 3] ticket, [4] head block, [5, 6] body, [7] listener.
+    /// A request: [2, 3] request id, [4] head block, [5, 6] body, [7] listener.
     Request = 1,
-    /// The memory lent for a body is given back: [2, 3] ticket, [7] bytes in it.
+    /// The memory lent for a body is given back: [2, 3] request id, [7] bytes in it.
     Body = 2,
-    /// Bytes have come of the body that was asked for: [2, 3] ticket, [7] about how many.
+    /// Bytes have come of the body that was asked for: [2, 3] request id, [7] about how many.
     BodyReady = 19,
-    /// The body is larger than its limit: [2, 3] ticket, [4] how often that had been raised.
+    /// The body is larger than its limit: [2, 3] request id, [4] how often that had been raised.
     BodyLimit = 3,
-    /// The body can't be had: [2, 3] ticket, [4] the status that says why; 0 when it was asked for too late,
+    /// The body can't be had: [2, 3] request id, [4] the status that says why; 0 when it was asked for too late,
     /// which could not be said at once.
     BodyFailed = 4,
-    /// The client has left: [2, 3] ticket.
+    /// The client has left: [2, 3] request id.
     Aborted = 5,
-    /// The client has closed its sending side with the request open: [2, 3] ticket.
+    /// The client has closed its sending side with the request open: [2, 3] request id.
     HalfClosed = 6,
-    /// The answer has been handed to the kernel: [2, 3] ticket.
+    /// The answer has been handed to the kernel: [2, 3] request id.
     Written = 7,
-    /// A stream of answer bytes may go on: [2, 3] ticket.
+    /// A stream of answer bytes may go on: [2, 3] request id.
     Drained = 8,
     /// A watched client is closed: [2, 3] its id.
     Closed = 9,
@@ -78,15 +78,15 @@ pub enum Kind {
     Refused = 12,
     /// A connection waits for its driver: [2, 3] the client's id, [7] listener.
     Accepted = 13,
-    /// The connection is the application's: [2, 3] the ticket of the request behind which it became so.
+    /// The connection is the application's: [2, 3] the request id of the request behind which it became so.
     Upgraded = 14,
     /// Bytes of a raw connection: [2, 3] the client's id, [5, 6] bytes.
     Raw = 15,
     /// A raw connection may be written to again: [2, 3] the client's id.
     RawDrained = 16,
-    /// A file in an answer was shorter than the answer needed it to be, or couldn't be read: [2, 3] ticket.
+    /// A file in an answer was shorter than the answer needed it to be, or couldn't be read: [2, 3] request id.
     FileFailed = 17,
-    /// An answer came too late, which could not be said at once: [2, 3] ticket.
+    /// An answer came too late, which could not be said at once: [2, 3] request id.
     Late = 18,
     /// Connections were refused: [4] which limit (0 in all, 1 of one address), [5, 6] the address of the last one,
     /// [7] how many.
@@ -98,7 +98,7 @@ pub enum Kind {
 pub(crate) struct Notice {
     pub(crate) kind: Kind,
     pub(crate) slot: u32,
-    /// A ticket or a client's id.
+    /// A request id or a client's id.
     pub(crate) id: u64,
     pub(crate) detail: u32,
     pub(crate) flags: u32,
@@ -231,12 +231,12 @@ impl<'a> Batch<'a> {
             }
         }
         let method = u32::from(Method::number(request.method));
-        let Ticket(ticket) = request.ticket;
+        let RequestId(request_id) = request.request_id;
         self.push([
             Kind::Request as u32 | method << 8 | flags << 16,
             facts.slot(),
-            ticket as u32,
-            (ticket >> 32) as u32,
+            request_id as u32,
+            (request_id >> 32) as u32,
             head,
             body_at,
             body_len,

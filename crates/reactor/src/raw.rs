@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use protocol::{AnswerError, Connection, Context, Ticket};
+use protocol::{AnswerError, Connection, Context, RequestId};
 
 use crate::client::{Client, Phase, Until};
 use crate::command::Gone;
@@ -27,8 +27,13 @@ impl Reactor {
     ///
     /// # Errors
     /// Nothing has changed then.
-    pub fn upgrade(&mut self, slot: u32, ticket: Ticket, fields: Option<&[u8]>) -> Result<(), UpgradeError> {
-        self.try_command(slot, |connection, cx| connection.handle_upgrade(cx, ticket, fields)).map_err(
+    pub fn upgrade(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        fields: Option<&[u8]>,
+    ) -> Result<(), UpgradeError> {
+        self.try_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
             |error| match error {
                 AnswerError::Occupied => UpgradeError::Occupied,
                 AnswerError::Stale | AnswerError::TooLong => UpgradeError::Gone,
@@ -97,7 +102,7 @@ impl Reactor {
         }
         let waiting = self.clients.get(slot as usize).map_or(0, |client| client.connection.transmit().len());
         if waiting > self.cx.high_water() {
-            self.wait(slot, Ticket(0), Until::RawDrained);
+            self.wait(slot, RequestId(0), Until::RawDrained);
         }
         Ok(waiting)
     }
@@ -109,7 +114,7 @@ impl Reactor {
     /// [`Gone`] when it has gone or isn't raw.
     pub fn end_raw(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
         self.raw_command(slot, id, |connection, _| connection.handle_raw_end())?;
-        self.wait(slot, Ticket(0), Until::RawDrained);
+        self.wait(slot, RequestId(0), Until::RawDrained);
         Ok(())
     }
 

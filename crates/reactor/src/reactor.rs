@@ -377,16 +377,16 @@ impl Reactor {
         if let Some(company) = &self.company {
             company.forget(slot);
         }
-        for ticket in client.connection.unanswered() {
-            self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
+        for request_id in client.connection.unanswered() {
+            self.notices.push_back(Notice::of(Kind::Aborted, slot, request_id.0));
         }
-        if let Some(ticket) = client.connection.upgrading() {
-            self.notices.push_back(Notice::of(Kind::Aborted, slot, ticket.0));
+        if let Some(request_id) = client.connection.upgrading() {
+            self.notices.push_back(Notice::of(Kind::Aborted, slot, request_id.0));
         }
         for waiter in &client.waiters {
             // The answer is given, and its last bytes never leave.
-            if waiter.until != Until::RawDrained && client.connection.is_written(waiter.ticket) {
-                self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.ticket.0));
+            if waiter.until != Until::RawDrained && client.connection.is_written(waiter.request_id) {
+                self.notices.push_back(Notice::of(Kind::Aborted, slot, waiter.request_id.0));
             }
         }
         if client.facts.close() {

@@ -223,8 +223,8 @@ impl Reactor {
         if self.cx.limits.allow_half_close {
             return;
         }
-        for ticket in client.connection.open_tickets() {
-            self.notices.push_back(Notice::of(Kind::HalfClosed, slot, ticket.0));
+        for request_id in client.connection.open_request_ids() {
+            self.notices.push_back(Notice::of(Kind::HalfClosed, slot, request_id.0));
         }
     }
 
@@ -245,9 +245,9 @@ impl Reactor {
                     requests += 1;
                 }
                 Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
-                Some(Event::Body { ticket, bytes, end, trailers }) => {
+                Some(Event::Body { request_id, bytes, end, trailers }) => {
                     let end = end.then_some(End { trailers });
-                    client.take_piece(&self.cx, &mut self.notices, slot, ticket, &bytes, end);
+                    client.take_piece(&self.cx, &mut self.notices, slot, request_id, &bytes, end);
                     client.poll_events(&mut self.cx, &mut self.notices, slot);
                 }
                 Some(event) => {
@@ -381,9 +381,9 @@ impl Reactor {
         if !client.connection.is_raw() {
             return;
         }
-        if let Some(ticket) = client.connection.poll_upgraded() {
+        if let Some(request_id) = client.connection.poll_upgraded() {
             client.facts.watch();
-            self.notices.push_back(Notice::of(Kind::Upgraded, slot, ticket.0));
+            self.notices.push_back(Notice::of(Kind::Upgraded, slot, request_id.0));
         }
         if client.connection.poll_shutdown() {
             client.socket.shutdown_write();
@@ -433,8 +433,12 @@ impl Reactor {
         let (connection, notices) = (&client.connection, &mut self.notices);
         client.waiters.retain(|waiter| {
             let (kind, name, must_wait) = match waiter.until {
-                Until::Written => (Kind::Written, waiter.ticket.0, !connection.is_written(waiter.ticket)),
-                Until::Drained => (Kind::Drained, waiter.ticket.0, connection.backlog(waiter.ticket) > 0),
+                Until::Written => {
+                    (Kind::Written, waiter.request_id.0, !connection.is_written(waiter.request_id))
+                }
+                Until::Drained => {
+                    (Kind::Drained, waiter.request_id.0, connection.backlog(waiter.request_id) > 0)
+                }
                 Until::RawDrained => (Kind::RawDrained, id, false),
             };
             if !must_wait {
@@ -449,8 +453,8 @@ impl Client {
     fn poll_events(&mut self, cx: &mut Context, notices: &mut VecDeque<Notice>, slot: u32) {
         while let Some(event) = self.connection.poll_event(cx) {
             match event {
-                Event::Body { ticket, bytes, end, trailers } => {
-                    self.take_piece(cx, notices, slot, ticket, &bytes, end.then_some(End { trailers }));
+                Event::Body { request_id, bytes, end, trailers } => {
+                    self.take_piece(cx, notices, slot, request_id, &bytes, end.then_some(End { trailers }));
                 }
                 event => note(notices, slot, self.facts.id(), event),
             }
@@ -467,11 +471,11 @@ fn note(notices: &mut VecDeque<Notice>, slot: u32, client_id: u64, event: Event<
         Event::Request(_) | Event::Raw { .. } | Event::Body { .. } | Event::HalfClosed => return,
         Event::RawUnread { bytes } => Notice { body: bytes, ..Notice::of(Kind::Raw, slot, client_id) },
         Event::RawEnd => Notice { flags: flag::END, ..Notice::of(Kind::Raw, slot, client_id) },
-        Event::BodyLimit { ticket, raises } => {
-            Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, ticket.0) }
+        Event::BodyLimit { request_id, raises } => {
+            Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
         }
-        Event::BodyFailed { ticket, error } => {
-            Notice { detail: u32::from(error.status()), ..Notice::of(Kind::BodyFailed, slot, ticket.0) }
+        Event::BodyFailed { request_id, error } => {
+            Notice { detail: u32::from(error.status()), ..Notice::of(Kind::BodyFailed, slot, request_id.0) }
         }
     });
 }

@@ -6,7 +6,7 @@ mod app;
 mod memory;
 
 use app::{App, GET};
-use protocol::{Answer, Limits, Payload, Ticket};
+use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{Gone, Kind};
 
 fn answer(body: &[u8]) -> Answer<'_> {
@@ -67,20 +67,20 @@ fn an_answer_twice_late_or_to_nobody_changes_nothing() {
     let mut peer = app.connect();
     peer.sends(GET);
     let request = app.next(Kind::Request);
-    let (slot, ticket) = (request.slot, request.ticket());
+    let (slot, request_id) = (request.slot, request.request_id());
     app.respond(&request, "once");
-    assert_eq!(app.reactor.respond(slot, ticket, answer(b"twice")), Err(Gone));
-    assert_eq!(app.reactor.respond(slot, Ticket(1 << 40), answer(b"invented")), Err(Gone));
-    assert_eq!(app.reactor.respond(999, ticket, answer(b"elsewhere")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"twice")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, RequestId(1 << 40), answer(b"invented")), Err(Gone));
+    assert_eq!(app.reactor.respond(999, request_id, answer(b"elsewhere")), Err(Gone));
     app.receives(&mut peer, "once");
     drop(peer);
     app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
-    // Its place goes to another client, whom an old ticket can't reach.
+    // Its place goes to another client, whom an old request id can't reach.
     let mut other = app.connect();
     other.sends(GET);
     let second = app.next(Kind::Request);
     assert_eq!(second.slot, slot);
-    assert_eq!(app.reactor.respond(slot, ticket, answer(b"stale")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"stale")), Err(Gone));
     app.respond(&second, "right");
     app.receives(&mut other, "right");
 }
@@ -92,7 +92,7 @@ fn whoever_leaves_is_told_of_once_and_last() {
     peer.sends(GET);
     let request = app.next(Kind::Request);
     // A reset: the peer closes with bytes unread.
-    app.reactor.inform(request.slot, request.ticket(), 103, b"").unwrap();
+    app.reactor.inform(request.slot, request.request_id(), 103, b"").unwrap();
     app.round();
     drop(peer);
     let aborted = app.next(Kind::Aborted);
@@ -108,13 +108,13 @@ fn a_peer_that_does_not_read_holds_a_bounded_part_of_a_stream() {
     let mut peer = app.connect();
     peer.sends(GET);
     let request = app.next(Kind::Request);
-    let (slot, ticket) = (request.slot, request.ticket());
+    let (slot, request_id) = (request.slot, request.request_id());
     let open = Answer { payload: Payload::Stream { length: None }, ..answer(b"") };
-    app.reactor.respond(slot, ticket, open).unwrap();
+    app.reactor.respond(slot, request_id, open).unwrap();
     let piece = vec![b'x'; 8 * 1024];
     let mut written = 0_usize;
     // The kernel takes some megabytes before it blocks.
-    while app.reactor.write(slot, ticket, &piece).unwrap() <= 64 * 1024 {
+    while app.reactor.write(slot, request_id, &piece).unwrap() <= 64 * 1024 {
         written += piece.len();
         app.reactor.flush();
         assert!(written < 64 << 20, "nobody says stop");
@@ -124,7 +124,7 @@ fn a_peer_that_does_not_read_holds_a_bounded_part_of_a_stream() {
         let _ = std::io::Read::read(&mut peer.stream, &mut sink);
         app.inbox.iter().any(|seen| seen.is(Kind::Drained)).then_some(())
     });
-    app.reactor.end(slot, ticket, b"").unwrap();
+    app.reactor.end(slot, request_id, b"").unwrap();
     app.receives(&mut peer, "0\r\n\r\n");
 }
 
@@ -161,12 +161,12 @@ mod files {
         (file, bytes)
     }
 
-    fn open(app: &mut App, peer: &mut app::Peer, length: u64) -> (u32, Ticket) {
+    fn open(app: &mut App, peer: &mut app::Peer, length: u64) -> (u32, RequestId) {
         peer.sends(GET);
         let request = app.next(Kind::Request);
         let answer = Answer { payload: Payload::Stream { length: Some(length) }, ..answer(b"") };
-        app.reactor.respond(request.slot, request.ticket(), answer).unwrap();
-        (request.slot, request.ticket())
+        app.reactor.respond(request.slot, request.request_id(), answer).unwrap();
+        (request.slot, request.request_id())
     }
 
     #[test]
@@ -174,12 +174,13 @@ mod files {
         let mut app = App::new(Limits::default());
         let mut peer = app.connect();
         let (file, bytes) = file(5_000_000);
-        let (slot, ticket) = open(&mut app, &mut peer, 4 + 4_999_000 + 4);
-        app.reactor.write(slot, ticket, b"<<<<").unwrap();
-        app.reactor.send_file(slot, ticket, file, 1000, 4_999_000).unwrap();
-        assert_eq!(app.reactor.write(slot, ticket, b">>>>"), Err(Gone), "the file comes first");
+        let (slot, request_id) = open(&mut app, &mut peer, 4 + 4_999_000 + 4);
+        app.reactor.write(slot, request_id, b"<<<<").unwrap();
+        app.reactor.send_file(slot, request_id, file, 1000, 4_999_000).unwrap();
+        assert_eq!(app.reactor.write(slot, request_id, b">>>>"), Err(Gone), "the file comes first");
         app.until("the file", |app| {
-            let _ = app.reactor.write(slot, ticket, b">>>>").map(|_| app.reactor.end(slot, ticket, b""));
+            let _ =
+                app.reactor.write(slot, request_id, b">>>>").map(|_| app.reactor.end(slot, request_id, b""));
             peer.read();
             peer.received.ends_with(b">>>>").then_some(())
         });
@@ -197,11 +198,11 @@ mod files {
         let mut app = App::new(Limits::default());
         let mut peer = app.connect();
         let (file, _) = file(1000);
-        let (slot, ticket) = open(&mut app, &mut peer, 2000);
-        app.reactor.send_file(slot, ticket, file, 0, 2000).unwrap();
-        app.reactor.end(slot, ticket, b"").unwrap();
+        let (slot, request_id) = open(&mut app, &mut peer, 2000);
+        app.reactor.send_file(slot, request_id, file, 0, 2000).unwrap();
+        app.reactor.end(slot, request_id, b"").unwrap();
         let received = app.ends(&mut peer);
-        assert_eq!(app.next(Kind::FileFailed).ticket(), ticket);
+        assert_eq!(app.next(Kind::FileFailed).request_id(), request_id);
         assert_eq!(received.len() - received.find("\r\n\r\n").unwrap() - 4, 1000);
     }
 
@@ -212,9 +213,9 @@ mod files {
         let (file, _) = file(20);
         peer.sends(GET);
         let first = app.next(Kind::Request);
-        let (slot, ticket) = open(&mut app, &mut peer, 20);
-        app.reactor.send_file(slot, ticket, file, 0, 20).unwrap();
-        app.reactor.end(slot, ticket, b"").unwrap();
+        let (slot, request_id) = open(&mut app, &mut peer, 20);
+        app.reactor.send_file(slot, request_id, file, 0, 20).unwrap();
+        app.reactor.end(slot, request_id, b"").unwrap();
         app.round();
         app.respond(&first, "first");
         app.receives(&mut peer, "abcdefghijklmnopqrst");
@@ -231,7 +232,7 @@ fn an_answer_reaches_whoever_has_sent_nonsense_behind_its_request_and_closed_its
     peer.closes_its_side();
     let request = app.next(Kind::Request);
     let body = vec![b'x'; 1024 * 1024];
-    app.reactor.respond(request.slot, request.ticket(), answer(&body)).unwrap();
+    app.reactor.respond(request.slot, request.request_id(), answer(&body)).unwrap();
     app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
     let received = app.ends(&mut peer);
     assert!(received.contains("HTTP/1.1 400 "), "{} bytes have come", received.len());
@@ -260,9 +261,9 @@ fn an_early_answer_behind_one_that_ends_the_connection_is_not_told_to_be_written
     peer.sends(&GET.repeat(2));
     let [first, second] = [app.next(Kind::Request), app.next(Kind::Request)];
     app.respond(&second, "never seen");
-    app.reactor.notify_written(second.slot, second.ticket());
+    app.reactor.notify_written(second.slot, second.request_id());
     let last = Answer { close: true, ..answer(b"the last") };
-    app.reactor.respond(first.slot, first.ticket(), last).unwrap();
+    app.reactor.respond(first.slot, first.request_id(), last).unwrap();
     assert!(app.ends(&mut peer).ends_with("the last"));
     drop(peer);
     let told = app.next(Kind::Aborted);

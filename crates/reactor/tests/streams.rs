@@ -39,15 +39,15 @@ fn memory_is_asked_for_when_something_has_come() {
     let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
     silent.sends(begin);
     let other = app.next(Kind::Request);
-    app.reactor.await_body(other.slot, other.ticket(), true).unwrap();
+    app.reactor.await_body(other.slot, other.request_id(), true).unwrap();
     peer.sends(begin);
     let request = app.next(Kind::Request);
-    app.reactor.await_body(request.slot, request.ticket(), true).unwrap();
+    app.reactor.await_body(request.slot, request.request_id(), true).unwrap();
     app.round();
     assert!(app.inbox.is_empty(), "{:?}", app.inbox);
     peer.sends("0123");
     let ready = app.next(Kind::BodyReady);
-    assert_eq!((ready.ticket(), ready.count), (request.ticket(), 4));
+    assert_eq!((ready.request_id(), ready.count), (request.request_id(), 4));
     app.round();
     assert!(app.inbox.is_empty(), "it is told once: {:?}", app.inbox);
     app.lend(&request, 10, true).unwrap();
@@ -59,7 +59,7 @@ fn memory_is_asked_for_when_something_has_come() {
     app.next(Kind::BodyReady);
     app.respond(&other, "early");
     app.receives(&mut silent, "early");
-    assert_eq!(app.reactor.await_body(other.slot, other.ticket(), true), Err(Gone));
+    assert_eq!(app.reactor.await_body(other.slot, other.request_id(), true), Err(Gone));
     silent.sends(GET);
     app.next(Kind::Request);
 }
@@ -156,7 +156,7 @@ fn limit_and_end_follow_in_one_visit() {
     assert_eq!(app.next(Kind::Body).bytes, b"0123");
     app.lend(&request, 100, false).unwrap();
     app.next(Kind::BodyLimit);
-    app.reactor.raise_body_limit(request.slot, request.ticket(), 6).unwrap();
+    app.reactor.raise_body_limit(request.slot, request.request_id(), 6).unwrap();
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"45"[..], true));
     assert_eq!(last.trailers.as_deref(), Some(&b"X-Sum\n6\n"[..]));
@@ -181,8 +181,8 @@ fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first(
     let first = app.next(Kind::Request);
     let second = app.next(Kind::Request);
     let (slot, client) = (second.slot, second.client);
-    app.reactor.upgrade(slot, second.ticket(), Some(b"upgrade: echo\r\n")).unwrap();
-    assert_eq!(app.reactor.upgrade(slot, second.ticket(), None), Err(UpgradeError::Gone));
+    app.reactor.upgrade(slot, second.request_id(), Some(b"upgrade: echo\r\n")).unwrap();
+    assert_eq!(app.reactor.upgrade(slot, second.request_id(), None), Err(UpgradeError::Gone));
     app.respond(&first, "first");
     assert_eq!(app.next(Kind::Upgraded).id, second.id);
     app.receives(&mut peer, "firstHTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n");
@@ -200,7 +200,7 @@ fn both_sides_of_a_raw_connection_end_by_themselves() {
     peer.sends(UPGRADE);
     let request = app.next(Kind::Request);
     let (slot, client) = (request.slot, request.client);
-    app.reactor.upgrade(slot, request.ticket(), None).unwrap();
+    app.reactor.upgrade(slot, request.request_id(), None).unwrap();
     app.next(Kind::Upgraded);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.end_raw(slot, client).unwrap();
@@ -222,7 +222,7 @@ fn a_client_that_leaves_before_it_is_upgraded_is_told_of() {
     peer.sends(&format!("{GET}{UPGRADE}"));
     let first = app.next(Kind::Request);
     let second = app.next(Kind::Request);
-    app.reactor.upgrade(second.slot, second.ticket(), None).unwrap();
+    app.reactor.upgrade(second.slot, second.request_id(), None).unwrap();
     app.reactor.close(first.slot, first.client);
     let told = [app.next(Kind::Aborted).id, app.next(Kind::Aborted).id];
     assert_eq!(told, [first.id, second.id]);
@@ -315,7 +315,7 @@ fn what_a_raw_connection_has_written_is_sent_before_it_closes() {
     peer.sends(UPGRADE);
     let request = app.next(Kind::Request);
     let (slot, client) = (request.slot, request.client);
-    app.reactor.upgrade(slot, request.ticket(), None).unwrap();
+    app.reactor.upgrade(slot, request.request_id(), None).unwrap();
     app.next(Kind::Upgraded);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.close(slot, client);
@@ -337,18 +337,18 @@ fn an_event_for_many_streams_reaches_the_first_before_all_are_written() {
             payload: Payload::Stream { length: None },
             close: false,
         };
-        app.reactor.respond(request.slot, request.ticket(), answer).unwrap();
+        app.reactor.respond(request.slot, request.request_id(), answer).unwrap();
         app.receives(peer, "\r\n\r\n");
         requests.push(request);
     }
     for request in &requests {
-        app.reactor.write(request.slot, request.ticket(), b"event").unwrap();
+        app.reactor.write(request.slot, request.request_id(), b"event").unwrap();
     }
     // Nothing was flushed. What is written to the loopback is there when the write returns.
     peers[0].read();
     assert!(peers[0].received.ends_with(b"5\r\nevent\r\n"), "the first waits for the last");
     let last = requests.last().unwrap();
-    app.reactor.write(last.slot, last.ticket(), b"more").unwrap();
+    app.reactor.write(last.slot, last.request_id(), b"more").unwrap();
     let peer = peers.last_mut().unwrap();
     peer.read();
     assert!(peer.received.ends_with(b"\r\n\r\n"), "the last is sent with what follows at once");

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use memory::Memory;
-use protocol::{Answer, Limits, Payload, Ticket};
+use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{
     Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag,
     start,
@@ -120,12 +120,12 @@ impl App {
             .collect()
     }
 
-    fn respond(&mut self, slot: u32, ticket: u64, body: &[u8]) {
+    fn respond(&mut self, slot: u32, request_id: u64, body: &[u8]) {
         let payload = Payload::Full(body);
         let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
         let (thread, slot) = Link::split(slot);
         if let Some(link) = self.links.get_mut(thread) {
-            link.respond(slot, Ticket(ticket), &answer, false);
+            link.respond(slot, RequestId(request_id), &answer, false);
         }
     }
 
@@ -264,8 +264,8 @@ fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
             app.respond(request.slot, request.id, request.target.as_bytes());
             answered.push((request.slot, request.id));
             if number(3) == 0 {
-                let (slot, ticket) = answered[number(answered.len())];
-                app.respond(slot, ticket, b"twice");
+                let (slot, request_id) = answered[number(answered.len())];
+                app.respond(slot, request_id, b"twice");
             }
             if number(8) == 0 {
                 app.respond(number(1 << 26) as u32, 1 << 45, b"invented");
@@ -355,10 +355,10 @@ fn bodies_of_any_size_come_whole() {
             app.round(&mut |app, seen| {
                 if seen.is(Kind::Request) && seen.body.is_empty() {
                     let (thread, slot) = Link::split(seen.slot);
-                    let ticket = Ticket(seen.id);
+                    let request_id = RequestId(seen.id);
                     let memory = Memory::boxed(size, &back);
                     app.links[thread].run(slot, &[], move |reactor, _| {
-                        reactor.receive_body(slot, ticket, memory, true).unwrap();
+                        reactor.receive_body(slot, request_id, memory, true).unwrap();
                     });
                 } else {
                     app.respond(seen.slot, seen.id, b"");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use protocol::HIGH_WATER;
 use reactor::{Facts, Gone, Kind};
 
-use crate::driver::{Driver, Side};
+use crate::bridge::{Bridge, Side};
 
-impl Driver {
+impl Bridge {
     /// The facts of a client that waits for its driver.
     pub(crate) fn watch_accepted(&self, slot: u32, client: u64) -> Option<Arc<Facts>> {
         match &self.side {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use reactor::{Bind, ListenError, ListenerFacts, Reactor};
 
-use crate::driver::{Driver, Side};
+use crate::bridge::{Bridge, Side};
 
-impl Driver {
+impl Bridge {
     /// A question about the reactor, or about that which accepts where there are several. None when it has
     /// been closed.
     fn ask<R: Send + 'static>(&self, ask: impl FnOnce(&mut Reactor) -> R + Send + 'static) -> Option<R> {

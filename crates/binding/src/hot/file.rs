@@ -2,19 +2,19 @@
 
 use napi::sys;
 
-use super::{Arguments, outcome, ticket};
-use crate::driver::Driver;
+use super::{Arguments, outcome, request_id};
+use crate::bridge::Bridge;
 
 /// JavaScript is to read the file: the system has no call for this that is used here, or no descriptor left.
 const UNSUPPORTED: u32 = 2;
 
-/// `sendFile(slot, ticket, descriptor, offset, length)`
+/// `sendFile(slot, request_id, descriptor, offset, length)`
 #[cfg(target_os = "linux")]
-pub(super) fn send(driver: &Driver, call: &Arguments) -> sys::napi_value {
+pub(super) fn send(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
     use std::fs::File;
     use std::os::fd::BorrowedFd;
 
-    let (slot, ticket) = ticket(call);
+    let (slot, request_id) = request_id(call);
     // JavaScript may close its own at any time afterwards.
     let file = i32::try_from(call.u32(2)).ok().and_then(|descriptor| {
         // SAFETY: the borrow ends before this function does, and the system answers for a number that
@@ -22,11 +22,11 @@ pub(super) fn send(driver: &Driver, call: &Arguments) -> sys::napi_value {
         unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
     });
     let Some(file) = file else { return call.integer(UNSUPPORTED) };
-    outcome(call, driver.send_file(slot, ticket, File::from(file), call.u64(3), call.u64(4)))
+    outcome(call, bridge.send_file(slot, request_id, File::from(file), call.u64(3), call.u64(4)))
 }
 
-/// `sendFile(slot, ticket, descriptor, offset, length)`
+/// `sendFile(slot, request_id, descriptor, offset, length)`
 #[cfg(not(target_os = "linux"))]
-pub(super) fn send(_: &Driver, call: &Arguments) -> sys::napi_value {
+pub(super) fn send(_: &Bridge, call: &Arguments) -> sys::napi_value {
     call.integer(UNSUPPORTED)
 }

@@ -1,17 +1,17 @@
 //! A request body that didn't come together with its head.
 //!
-//! Bytes are kept until the application asks for them, up to a window; then they are delivered as far as
+//! Bytes are kept until the application asks for them, up to a receive window; then they are delivered as far as
 //! its credit reaches. What comes while nothing is kept may be received straight into the application's
 //! memory. Nothing is reserved for what a client merely declares, and nobody who doesn't read is sent more
-//! than one window.
+//! than one receive window.
 
 use llhttp::{Record, State};
 
 use crate::answer::{Credit, Finish};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Event, Step, Ticket};
-use crate::http1::pace::Pace;
+use crate::event::{Event, RequestId, Step};
+use crate::http1::data_rate::DataRate;
 use crate::http1::{Connection, Reading, head, trailers, writing};
 use crate::timestamp::Timestamp;
 
@@ -32,10 +32,10 @@ enum Wish {
 
 /// A body being received.
 pub(super) struct Receiving {
-    pub(super) ticket: Ticket,
+    pub(super) request_id: RequestId,
     /// When all of it must have come: the limit of the whole request.
     pub(super) complete_by: Timestamp,
-    pub(super) pace: Pace,
+    pub(super) data_rate: DataRate,
     pub(super) record: Box<Record>,
     limit: u64,
     received: u64,
@@ -54,15 +54,15 @@ pub(super) struct Receiving {
 impl Receiving {
     pub(super) fn new(
         cx: &Context,
-        ticket: Ticket,
+        request_id: RequestId,
         declared: Option<u64>,
         awaits_continue: bool,
         record: Record,
     ) -> Receiving {
         Receiving {
-            ticket,
+            request_id,
             complete_by: cx.limits.request_deadline(cx.now),
-            pace: Pace::new(cx),
+            data_rate: DataRate::new(cx),
             record: Box::new(record),
             limit: cx.limits.body_size_limit,
             received: 0,
@@ -211,10 +211,10 @@ impl Receiving {
     }
 
     /// Notes how the body comes along: called whenever anything has happened to it.
-    pub(super) fn note_pace(&mut self, now: Timestamp) {
+    pub(super) fn note_data_rate(&mut self, now: Timestamp) {
         // A client that waits for its 100 isn't late.
         let is_awaited = self.has_room() && !self.may_never_come();
-        let pause = self.pace.note(now, self.received, is_awaited);
+        let pause = self.data_rate.note(now, self.received, is_awaited);
         self.complete_by = self.complete_by.after_millis(pause);
     }
 }
@@ -252,15 +252,15 @@ impl Connection {
     }
 
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
-    pub fn kept_of_body(&self, ticket: Ticket) -> Option<usize> {
-        let body = self.receiving.as_ref().filter(|body| body.ticket == ticket && body.is_asked());
+    pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
+        let body = self.receiving.as_ref().filter(|body| body.request_id == request_id && body.is_asked());
         body.map(|body| body.bytes.len())
     }
 
     /// Takes back what is left of the credit for the body of this request. Until it is asked for again its
     /// client isn't late.
-    pub fn take_back_credit(&mut self, cx: &Context, ticket: Ticket) {
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+    pub fn take_back_credit(&mut self, cx: &Context, request_id: RequestId) {
+        let body = self.receiving.as_mut().filter(|body| body.request_id == request_id);
         if let Some(Wish::Pieces { credit, is_awaited, .. }) = body.map(|body| &mut body.wish) {
             (*credit, *is_awaited) = (0, false);
             self.rearm(cx);
@@ -290,7 +290,7 @@ impl Connection {
     /// Where reading goes once a message has come whole.
     pub(super) fn message_complete(&mut self) {
         if self.reading != Reading::Closed {
-            self.reading = match self.window.last_traits() {
+            self.reading = match self.pipeline.last_traits() {
                 _ if self.is_last => Reading::Closed,
                 Some(traits) if traits.is_upgrade => Reading::Barrier,
                 Some(traits) if traits.wants_close => Reading::Closed,
@@ -301,16 +301,16 @@ impl Connection {
 
     pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {
         let body = self.receiving.as_mut()?;
-        let ticket = body.ticket;
+        let request_id = body.request_id;
         let Wish::Pieces { credit, is_whole, is_awaited } = body.wish else { return None };
         if let Some(error) = body.failure {
             self.receiving = None;
-            return Some(Event::BodyFailed { ticket, error });
+            return Some(Event::BodyFailed { request_id, error });
         }
         let is_late = body.is_over() && (is_whole || body.delivered == body.limit || body.awaits_continue);
         if is_late && is_awaited {
             return (!std::mem::replace(&mut body.is_limit_told, true))
-                .then_some(Event::BodyLimit { ticket, raises: body.raises });
+                .then_some(Event::BodyLimit { request_id, raises: body.raises });
         }
         let bytes = body.take_out(credit);
         let end = body.is_complete && body.bytes.is_empty();
@@ -321,7 +321,7 @@ impl Connection {
         if end {
             self.receiving = None;
         }
-        Some(Event::Body { ticket, bytes, end, trailers })
+        Some(Event::Body { request_id, bytes, end, trailers })
     }
 
     /// The body can't be had: its request is answered by us if nothing has been said yet, and nothing
@@ -331,12 +331,12 @@ impl Connection {
         self.reading = Reading::Closed;
         self.is_last = true;
         let Some(body) = &mut self.receiving else { return };
-        let ticket = body.ticket;
+        let request_id = body.request_id;
         body.fail(error);
-        let Some(at) = self.window.position(ticket) else {
+        let Some(at) = self.pipeline.position(request_id) else {
             // Answered already: all that is left is to end the connection behind that answer.
             self.receiving = None;
-            match self.window.last_mut() {
+            match self.pipeline.last_mut() {
                 Some(answered) => {
                     let extra = answered.extra();
                     extra.closes = true;
@@ -346,24 +346,26 @@ impl Connection {
             }
             return;
         };
-        let Some(pending) = self.window.get_mut(at) else { return };
+        let Some(pending) = self.pipeline.get_mut(at) else { return };
         if pending.has_begun {
             self.end(CloseReason::Refused(error), Finish::Reset);
             return;
         }
         let answer = writing::error_answer(cx, &error, pending.traits.is_head);
-        self.left_behind.push(ticket);
+        self.left_behind.push(request_id);
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
     }
 
     /// Whether the body is one that the client doesn't send before it is asked for it.
-    pub(super) fn may_never_come(&self, ticket: Ticket) -> bool {
-        self.receiving.as_ref().is_some_and(|body| body.ticket == ticket && body.may_never_come())
+    pub(super) fn may_never_come(&self, request_id: RequestId) -> bool {
+        self.receiving.as_ref().is_some_and(|body| body.request_id == request_id && body.may_never_come())
     }
 
     /// Decides about the body of a request that has just been answered.
-    pub(super) fn let_body_go(&mut self, ticket: Ticket) -> bool {
-        let Some(body) = self.receiving.as_mut().filter(|body| body.ticket == ticket) else { return false };
+    pub(super) fn let_body_go(&mut self, request_id: RequestId) -> bool {
+        let Some(body) = self.receiving.as_mut().filter(|body| body.request_id == request_id) else {
+            return false;
+        };
         if body.is_complete || body.failure.is_some() {
             self.receiving = None;
             return false;
@@ -393,7 +395,7 @@ impl Connection {
                 self.is_last = true;
                 self.leaves_unread = true;
             }
-            if self.is_last && self.window.is_empty() {
+            if self.is_last && self.pipeline.is_empty() {
                 self.end(CloseReason::Done, Finish::Linger);
             }
         }

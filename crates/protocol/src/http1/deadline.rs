@@ -115,7 +115,7 @@ impl Connection {
                 // Held, or behind a body that the application lets wait: we are the ones who don't read.
                 Reading::Head if !self.is_held && self.receiving.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
-                Reading::Idle if self.window.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
+                Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
                 _ => (Kind::Running, cx.limits.http1_timeout),
             }
         };
@@ -132,11 +132,11 @@ impl Connection {
     #[cold]
     fn rearm_body(&mut self, cx: &Context) {
         let body = self.receiving.as_mut().and_then(|body| {
-            body.note_pace(cx.now);
-            body.pace.is_awaited().then_some(body)
+            body.note_data_rate(cx.now);
+            body.data_rate.is_awaited().then_some(body)
         });
         self.deadline = match body {
-            Some(body) => Deadline { at: body.pace.still_at(), kind: Kind::Body },
+            Some(body) => Deadline { at: body.data_rate.still_at(), kind: Kind::Body },
             // We are the ones who don't read.
             None => Deadline { at: cx.now.after_millis(cx.limits.http1_timeout), kind: Kind::Running },
         };
@@ -147,10 +147,10 @@ impl Connection {
     #[cold]
     fn slow_body_deadline(&self) -> Timestamp {
         let Some(body) = &self.receiving else { return Timestamp(u64::MAX) };
-        if self.window.is_answering(body.ticket) {
+        if self.pipeline.is_answering(body.request_id) {
             return body.complete_by;
         }
-        body.pace.too_slow_at().min(body.complete_by)
+        body.data_rate.too_slow_at().min(body.complete_by)
     }
 
     fn late_head(&self, cx: &Context) -> RequestError {
@@ -165,7 +165,7 @@ impl Connection {
     fn late_body(&self, cx: &Context) -> RequestError {
         match &self.receiving {
             Some(body) if cx.now >= body.complete_by => RequestError::RequestTimeout,
-            Some(body) if cx.now < body.pace.still_at() => RequestError::BodyTooSlow,
+            Some(body) if cx.now < body.data_rate.still_at() => RequestError::BodyTooSlow,
             _ => RequestError::BodyTimeout,
         }
     }

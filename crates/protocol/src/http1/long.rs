@@ -7,9 +7,9 @@ use std::io::IoSlice;
 
 use crate::answer::{Answer, AnswerError, Payload};
 use crate::context::Context;
-use crate::event::Ticket;
+use crate::event::RequestId;
 use crate::http1::Connection;
-use crate::http1::window::Stream;
+use crate::http1::pipeline::Stream;
 use crate::http1::writing::put_hex;
 
 /// Shorter bytes are copied: a system call of their own would cost more. In memory that is in the cache
@@ -39,11 +39,11 @@ impl Connection {
     pub fn handle_long_answer(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        self.take_answer(cx, ticket, answer, Some(send))?;
+        self.take_answer(cx, request_id, answer, Some(send))?;
         self.note_sent(cx);
         Ok(())
     }
@@ -51,18 +51,18 @@ impl Connection {
     /// Like `handle_write`, with bytes that aren't copied as far as `send` takes them.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket; `TooLong` when it outgrows its declared length.
+    /// `Stale` when no stream is open for the request id; `TooLong` when it outgrows its declared length.
     pub fn handle_long_write(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        if !self.window.is_first(ticket) {
-            return self.handle_write(cx, ticket, bytes);
+        if !self.pipeline.is_first(request_id) {
+            return self.handle_write(cx, request_id, bytes);
         }
-        let first = self.window.first_mut().and_then(|first| first.extra.as_mut());
+        let first = self.pipeline.first_mut().and_then(|first| first.extra.as_mut());
         let first = first.filter(|extra| extra.file == 0);
         let stream = first.and_then(|extra| extra.stream.as_mut()).ok_or(AnswerError::Stale)?;
         let mut result = Ok(());

@@ -14,17 +14,17 @@
 //! answer takes the connection over it is `Raw` from then on.
 
 mod body;
+mod data_rate;
 mod deadline;
 mod file;
 mod head;
 mod host;
 mod long;
-mod pace;
+mod pipeline;
 mod raw;
 mod reading;
 mod target;
 mod trailers;
-mod window;
 mod writing;
 
 pub use long::{Send, is_long};
@@ -35,11 +35,11 @@ use llhttp::{ParseError, Parser, Record};
 use crate::answer::{Credit, Finish};
 use crate::context::{Context, HIGH_WATER};
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Event, Ticket};
+use crate::event::{Event, RequestId};
 use crate::http1::body::Receiving;
 use crate::http1::deadline::Deadline;
+use crate::http1::pipeline::Pipeline;
 use crate::http1::raw::Raw;
-use crate::http1::window::Window;
 use crate::{AnswerError, Timestamp};
 
 /// Where the request side stands.
@@ -84,10 +84,10 @@ pub struct Connection {
     partial: Option<Box<Partial>>,
     receiving: Option<Box<Receiving>>,
     raw: Option<Box<Raw>>,
-    window: Window,
+    pipeline: Pipeline,
     /// Requests that the application can't answer any more: those behind an answer that ended the connection,
     /// and the one whose body failed, which got an answer of ours.
-    left_behind: Vec<Ticket>,
+    left_behind: Vec<RequestId>,
     /// Bytes to be sent, from `sent` on.
     out: Vec<u8>,
     sent: usize,
@@ -97,7 +97,7 @@ pub struct Connection {
     reason: CloseReason,
     /// The next request waits, unparsed, for an answer to begin, or to be complete.
     is_held: bool,
-    /// No requests follow those in the window: the peer has closed its side, or we stop.
+    /// No requests follow those in the pipeline: the peer has closed its side, or we stop.
     is_last: bool,
     /// The peer may still be sending what we no longer read.
     leaves_unread: bool,
@@ -116,7 +116,7 @@ impl Connection {
             partial: None,
             receiving: None,
             raw: None,
-            window: Window::new(),
+            pipeline: Pipeline::new(),
             left_behind: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -169,7 +169,7 @@ impl Connection {
                 self.partial = None;
                 self.leave(CloseReason::ClientLeft);
             }
-            _ if self.window.is_empty() => {
+            _ if self.pipeline.is_empty() => {
                 if self.ending.is_none() {
                     self.reason = CloseReason::Done;
                     self.ending = Some(Finish::Close);
@@ -194,7 +194,7 @@ impl Connection {
             self.partial = None;
             self.reading = Reading::Closed;
         }
-        if self.window.is_empty() && self.receiving.is_none() && self.ending.is_none() {
+        if self.pipeline.is_empty() && self.receiving.is_none() && self.ending.is_none() {
             self.reason = CloseReason::Stopped;
             self.ending = Some(Finish::Linger);
         }
@@ -208,10 +208,10 @@ impl Connection {
     pub fn handle_credit(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         credit: Credit,
     ) -> Result<(), AnswerError> {
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket && !body.is_let_go());
+        let body = self.receiving.as_mut().filter(|body| body.request_id == request_id && !body.is_let_go());
         body.ok_or(AnswerError::Stale)?.ask(credit);
         self.put_continue_if_due(cx);
         self.rearm(cx);
@@ -221,7 +221,7 @@ impl Connection {
     /// A body that is asked for, and whose answer's turn it is, is asked of the client as well.
     fn put_continue_if_due(&mut self, cx: &mut Context) {
         let Some(body) = &mut self.receiving else { return };
-        if self.window.is_first(body.ticket) && body.take_continue() {
+        if self.pipeline.is_first(body.request_id) && body.take_continue() {
             self.put(cx, b"HTTP/1.1 100 Continue\r\n\r\n");
         }
     }
@@ -230,8 +230,13 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when that body isn't to be had any more.
-    pub fn handle_raise(&mut self, cx: &mut Context, ticket: Ticket, limit: u64) -> Result<(), AnswerError> {
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
+    pub fn handle_raise(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        limit: u64,
+    ) -> Result<(), AnswerError> {
+        let body = self.receiving.as_mut().filter(|body| body.request_id == request_id);
         body.ok_or(AnswerError::Stale)?.raise(limit);
         self.put_continue_if_due(cx);
         self.rearm(cx);
@@ -243,15 +248,15 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when that body isn't to be had any more.
-    pub fn handle_pace(
+    pub fn handle_data_rate(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), AnswerError> {
-        let body = self.receiving.as_mut().filter(|body| body.ticket == ticket);
-        body.ok_or(AnswerError::Stale)?.pace.set(timeout, minimum_rate);
+        let body = self.receiving.as_mut().filter(|body| body.request_id == request_id);
+        body.ok_or(AnswerError::Stale)?.data_rate.set(timeout, minimum_rate);
         self.rearm(cx);
         Ok(())
     }
@@ -261,23 +266,23 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when the request isn't open.
-    pub fn handle_abort(&mut self, ticket: Ticket) -> Result<(), AnswerError> {
-        let at = self.window.place(ticket).ok_or(AnswerError::Stale)?;
+    pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
+        let at = self.pipeline.place(request_id).ok_or(AnswerError::Stale)?;
         if at == 0 {
             self.ending = Some(Finish::Reset);
             self.reason = CloseReason::Cut;
             self.reading = Reading::Closed;
             return Ok(());
         }
-        if self.left_behind.contains(&ticket) {
+        if self.left_behind.contains(&request_id) {
             return Err(AnswerError::Stale);
         }
-        if let Some(pending) = self.window.get_mut(at) {
+        if let Some(pending) = self.pipeline.get_mut(at) {
             pending.has_begun = true;
             pending.cut();
         }
-        self.left_behind.push(ticket);
-        self.let_body_go(ticket);
+        self.left_behind.push(request_id);
+        self.let_body_go(request_id);
         self.take_no_more();
         Ok(())
     }
@@ -327,35 +332,35 @@ impl Connection {
 
     /// Requests handed over and not wholly answered.
     pub fn owed(&self) -> usize {
-        self.window.owed()
+        self.pipeline.owed()
     }
 
-    /// Tickets of those requests, in order.
-    pub fn open_tickets(&self) -> impl Iterator<Item = Ticket> {
-        self.window.open_tickets()
+    /// Request ids of those requests, in order.
+    pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
+        self.pipeline.open_request_ids()
     }
 
-    /// Tickets of requests to which no answer of the application's will have been sent if the connection ends
+    /// Request ids of requests to which no answer of the application's will have been sent if the connection ends
     /// now, each once.
-    pub fn unanswered(&self) -> impl Iterator<Item = Ticket> {
-        let left_behind = self.left_behind.iter().copied().filter(|ticket| !self.is_open(*ticket));
-        self.window.open_tickets().chain(left_behind)
+    pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
+        let left_behind = self.left_behind.iter().copied().filter(|request_id| !self.is_open(*request_id));
+        self.pipeline.open_request_ids().chain(left_behind)
     }
 
     /// Whether an answer to this request is complete and handed over.
-    pub fn is_written(&self, ticket: Ticket) -> bool {
-        !self.is_open(ticket) && !self.left_behind.contains(&ticket)
+    pub fn is_written(&self, request_id: RequestId) -> bool {
+        !self.is_open(request_id) && !self.left_behind.contains(&request_id)
     }
 
     /// Whether a request is not wholly answered.
-    pub fn is_open(&self, ticket: Ticket) -> bool {
-        self.window.is_open(ticket)
+    pub fn is_open(&self, request_id: RequestId) -> bool {
+        self.pipeline.is_open(request_id)
     }
 
     /// Bytes that wait before a streamed answer can go on: all that is unsent when it is its turn, else
     /// what is kept of it until then.
-    pub fn backlog(&self, ticket: Ticket) -> usize {
-        if self.window.is_first(ticket) { self.unsent() } else { self.window.kept_bytes(ticket) }
+    pub fn backlog(&self, request_id: RequestId) -> usize {
+        if self.pipeline.is_first(request_id) { self.unsent() } else { self.pipeline.kept_bytes(request_id) }
     }
 
     fn unsent(&self) -> usize {
@@ -384,12 +389,12 @@ impl Connection {
         self.partial = None;
         self.is_last = true;
         let answer = writing::error_answer(cx, &error, is_head);
-        if self.window.is_empty() {
+        if self.pipeline.is_empty() {
             self.put(cx, &answer);
             self.reason = CloseReason::Refused(error);
             self.ending = Some(Finish::Linger);
         } else {
-            self.window.push_refusal(answer, error);
+            self.pipeline.push_refusal(answer, error);
         }
     }
 

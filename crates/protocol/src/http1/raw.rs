@@ -13,7 +13,7 @@
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
 use crate::error::CloseReason;
-use crate::event::{Event, Step, Ticket};
+use crate::event::{Event, RequestId, Step};
 use crate::http1::writing::put_status_line;
 use crate::http1::{Connection, Reading};
 
@@ -27,7 +27,7 @@ pub(super) struct Raw {
     /// Bytes that were read while the connection was still HTTP's.
     unread: Vec<u8>,
     /// The request behind which the connection became raw, until that was announced.
-    upgraded: Option<Ticket>,
+    upgraded: Option<RequestId>,
     /// The application sends nothing more.
     is_ended: bool,
     /// The sending side was closed.
@@ -48,12 +48,12 @@ impl Connection {
     pub fn handle_upgrade(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
-        let is_occupied = self.window.len() > at + 1 || self.receiving.is_some();
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let is_occupied = self.pipeline.len() > at + 1 || self.receiving.is_some();
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
@@ -83,7 +83,7 @@ impl Connection {
     /// # Errors
     /// `Stale` when HTTP has begun on it.
     pub fn handle_take_raw(&mut self, cx: &mut Context) -> Result<(), AnswerError> {
-        if self.reading != Reading::Idle || !self.window.is_empty() {
+        if self.reading != Reading::Idle || !self.pipeline.is_empty() {
             return Err(AnswerError::Stale);
         }
         self.become_raw(None);
@@ -144,7 +144,7 @@ impl Connection {
     }
 
     /// The request behind which the connection has become raw, once everything before is sent.
-    pub fn poll_upgraded(&mut self) -> Option<Ticket> {
+    pub fn poll_upgraded(&mut self) -> Option<RequestId> {
         if !self.out.is_empty() {
             return None;
         }
@@ -152,7 +152,7 @@ impl Connection {
     }
 
     /// The request of an upgrade that hasn't been announced: nobody else tells of its end.
-    pub fn upgrading(&self) -> Option<Ticket> {
+    pub fn upgrading(&self) -> Option<RequestId> {
         self.raw.as_ref()?.upgraded
     }
 
@@ -174,7 +174,7 @@ impl Connection {
         self.has_peer_ended
     }
 
-    pub(super) fn become_raw(&mut self, upgraded: Option<Ticket>) {
+    pub(super) fn become_raw(&mut self, upgraded: Option<RequestId>) {
         let unread = self.partial.take().map_or(Vec::new(), |partial| partial.bytes);
         // A peer that had closed its side before was known to HTTP alone.
         let has_peer_ended = self.has_peer_ended;

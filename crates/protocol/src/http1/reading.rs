@@ -4,10 +4,10 @@ use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 
 use crate::context::Context;
 use crate::error::RequestError;
-use crate::event::{Body, Event, Expectation, Head, Pieces, Request, Step, Ticket, Version};
+use crate::event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
 use crate::http1::body::Receiving;
 use crate::http1::head::{self, Checked};
-use crate::http1::window::Traits;
+use crate::http1::pipeline::Traits;
 use crate::http1::{Connection, Doubt, Partial, Reading};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
@@ -44,17 +44,17 @@ impl Connection {
     /// can't be told. It is looked at before anything is parsed.
     #[inline]
     fn may_begin(&self, cx: &Context, before: &[u8], input: &[u8]) -> Option<bool> {
-        if self.window.is_empty() {
+        if self.pipeline.is_empty() {
             return Some(true);
         }
-        if self.window.len() as u64 >= cx.limits.pipeline_limit {
+        if self.pipeline.len() as u64 >= cx.limits.pipeline_limit {
             return Some(false);
         }
         let is_safe = match begins_safe(input) {
             Some(is_safe) if before.is_empty() => is_safe,
             _ => begins_safe(&[before, input].concat())?,
         };
-        Some(self.window.lets_start(is_safe))
+        Some(self.pipeline.lets_start(is_safe))
     }
 
     #[cold]
@@ -219,8 +219,8 @@ impl Connection {
         if let Some(error) = failure {
             return self.refuse_head(cx, input, error);
         }
-        let ticket = cx.next_ticket();
-        self.window.push(ticket, Traits::of(&checked));
+        let request_id = cx.next_request_id();
+        self.pipeline.push(request_id, Traits::of(&checked));
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();
@@ -231,7 +231,7 @@ impl Connection {
         } else {
             let bytes = if is_partial { &cx.head_bytes[..] } else { input };
             declared = head::declared_length(bytes, &cx.record);
-            self.begin_body(cx, ticket, &checked, declared, input, is_complete);
+            self.begin_body(cx, request_id, &checked, declared, input, is_complete);
             if let Some((body, begun)) = self.receiving.as_mut().zip(begun) {
                 body.begin_at(cx, begun);
             }
@@ -253,7 +253,7 @@ impl Connection {
             fields: &cx.record.fields,
         };
         let request = Request {
-            ticket,
+            request_id,
             method: checked.method,
             version: checked.version,
             keep_alive: checked.keep_alive,
@@ -277,7 +277,7 @@ impl Connection {
     fn begin_body(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         checked: &Checked,
         declared: Option<u64>,
         input: &[u8],
@@ -285,7 +285,7 @@ impl Connection {
     ) {
         let rest = cx.record.split_off_body();
         let expects_continue = checked.expectation == Expectation::Continue;
-        let mut body = Receiving::new(cx, ticket, declared, expects_continue, rest);
+        let mut body = Receiving::new(cx, request_id, declared, expects_continue, rest);
         body.take_in(input);
         if is_complete {
             body.complete();

@@ -6,9 +6,9 @@
 use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::Ticket;
+use crate::event::RequestId;
 use crate::http1::long::{LONG_BYTES, Send};
-use crate::http1::window::{Extra, Stream, Traits};
+use crate::http1::pipeline::{Extra, Stream, Traits};
 use crate::http1::{Connection, Reading};
 use crate::status::reason_phrase;
 
@@ -30,30 +30,30 @@ impl Connection {
     pub fn handle_answer(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
-        self.take_answer(cx, ticket, answer, None)
+        self.take_answer(cx, request_id, answer, None)
     }
 
     #[inline]
     pub(super) fn take_answer(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         answer: Answer<'_>,
         send: Option<Send<'_>>,
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
-        let is_alone = self.is_last && self.window.len() == at + 1;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let is_alone = self.is_last && self.pipeline.len() == at + 1;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
         let traits = pending.traits;
         let mut closes = answer.close || traits.wants_close || is_alone;
         if self.receiving.is_some() {
-            if self.must_refuse_body(ticket, answer.status) {
+            if self.must_refuse_body(request_id, answer.status) {
                 let refusal = error_answer(cx, &RequestError::BodyTooLarge, traits.is_head);
                 self.receiving = None;
                 self.finish_with(cx, at, &refusal, CloseReason::Refused(RequestError::BodyTooLarge));
@@ -63,8 +63,8 @@ impl Connection {
             closes |= match answer.payload {
                 // A streamed answer may go on with the body that it answers; one that the client won't
                 // send unasked can't be asked for behind the answer's head.
-                Payload::Stream { .. } if !self.may_never_come(ticket) => false,
-                _ => self.let_body_go(ticket),
+                Payload::Stream { .. } if !self.may_never_come(request_id) => false,
+                _ => self.let_body_go(request_id),
             };
         }
         if at == 0 {
@@ -95,11 +95,11 @@ impl Connection {
         }
         self.is_held = false;
         if outcome.stream.is_none() && !outcome.closes && !outcome.is_cut {
-            self.window.pop_first();
+            self.pipeline.pop_first();
             if traits.is_upgrade && self.reading == Reading::Barrier {
                 self.reading = Reading::Idle;
             }
-            if self.window.first_mut().is_some_and(|next| next.extra.is_some()) {
+            if self.pipeline.first_mut().is_some_and(|next| next.extra.is_some()) {
                 self.advance(cx);
             }
             return;
@@ -107,7 +107,7 @@ impl Connection {
         if outcome.closes {
             self.take_no_more();
         }
-        if let Some(first) = self.window.first_mut() {
+        if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
             note(first.extra(), &outcome);
         }
@@ -135,7 +135,7 @@ impl Connection {
         closes: bool,
     ) {
         self.is_held = false;
-        let Some(pending) = self.window.get_mut(at) else { return };
+        let Some(pending) = self.pipeline.get_mut(at) else { return };
         pending.has_begun = true;
         let extra = pending.extra();
         let (outcome, body) = serialise(cx, traits, answer, closes, &mut extra.early);
@@ -149,16 +149,16 @@ impl Connection {
     /// Sends more of a streamed answer.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket, or a file is being sent on it; `TooLong` when it
+    /// `Stale` when no stream is open for the request id, or a file is being sent on it; `TooLong` when it
     /// outgrows its declared length.
     pub fn handle_write(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         if extra.file > 0 {
             return Err(AnswerError::Stale);
@@ -177,15 +177,15 @@ impl Connection {
     /// the body is chunked.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the ticket.
+    /// `Stale` when no stream is open for the request id.
     pub fn handle_end(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         let extra = pending.extra.as_mut().ok_or(AnswerError::Stale)?;
         let stream = extra.stream.take().ok_or(AnswerError::Stale)?;
         extra.is_done = true;
@@ -199,8 +199,8 @@ impl Connection {
             out.extend_from_slice(trailers);
             out.extend_from_slice(b"\r\n");
         }
-        if self.let_body_go(ticket)
-            && let Some(pending) = self.window.get_mut(at)
+        if self.let_body_go(request_id)
+            && let Some(pending) = self.pipeline.get_mut(at)
         {
             pending.extra().closes = true;
         }
@@ -218,12 +218,12 @@ impl Connection {
     pub fn handle_inform(
         &mut self,
         cx: &mut Context,
-        ticket: Ticket,
+        request_id: RequestId,
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.window.position(ticket).ok_or(AnswerError::Stale)?;
-        let pending = self.window.get_mut(at).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
+        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
         if pending.has_begun || pending.traits.is_http10 {
             return Err(AnswerError::Stale);
         }
@@ -240,10 +240,10 @@ impl Connection {
 
     /// The body is over its limit and nobody asked for it: a handler that settles as if all were well
     /// hasn't noticed. An error status of its own says more than ours would.
-    fn must_refuse_body(&self, ticket: Ticket, status: u16) -> bool {
-        self.receiving
-            .as_ref()
-            .is_some_and(|body| body.ticket == ticket && body.is_over() && body.is_unasked() && status < 400)
+    fn must_refuse_body(&self, request_id: RequestId, status: u16) -> bool {
+        self.receiving.as_ref().is_some_and(|body| {
+            body.request_id == request_id && body.is_over() && body.is_unasked() && status < 400
+        })
     }
 
     /// Gives request number `at` an answer of ours, the last on this connection.
@@ -251,7 +251,7 @@ impl Connection {
     pub(super) fn finish_with(&mut self, cx: &mut Context, at: usize, answer: &[u8], reason: CloseReason) {
         self.is_last = true;
         self.reading = Reading::Closed;
-        if let Some(pending) = self.window.get_mut(at) {
+        if let Some(pending) = self.pipeline.get_mut(at) {
             pending.has_begun = true;
             let extra = pending.extra();
             extra.early.extend_from_slice(answer);
@@ -266,16 +266,16 @@ impl Connection {
         }
     }
 
-    /// Moves on through the window: answers that came early go out as their turn comes.
+    /// Moves on through the pipeline: answers that came early go out as their turn comes.
     #[cold]
     pub(super) fn advance(&mut self, cx: &mut Context) {
-        while let Some(first) = self.window.first_mut() {
+        while let Some(first) = self.pipeline.first_mut() {
             let Some(extra) = &mut first.extra else { break };
             let early = std::mem::take(&mut extra.early);
             let is_done = extra.is_done && extra.file == 0;
             let (closes, is_cut) = (extra.closes, extra.is_cut);
             let refusal = extra.refusal;
-            let (ticket, is_upgraded) = (first.ticket, extra.is_upgraded);
+            let (request_id, is_upgraded) = (first.request_id, extra.is_upgraded);
             let traits = first.traits;
             if !early.is_empty() {
                 self.put(cx, &early);
@@ -283,15 +283,15 @@ impl Connection {
             if !is_done {
                 break;
             }
-            self.window.pop_first();
+            self.pipeline.pop_first();
             self.is_held = false;
             if is_upgraded {
-                return self.become_raw(Some(ticket));
+                return self.become_raw(Some(request_id));
             }
             if is_cut || closes {
                 // Whatever else was asked for is never answered: the client was told so.
-                self.left_behind.extend(self.window.open_tickets());
-                self.window.clear();
+                self.left_behind.extend(self.pipeline.open_request_ids());
+                self.pipeline.clear();
                 self.reading = Reading::Closed;
                 let finish = self.farewell(traits.wants_close && self.receiving.is_none());
                 self.receiving = self.receiving.take().filter(|body| !body.is_unasked());
@@ -306,7 +306,7 @@ impl Connection {
                 self.reading = Reading::Idle;
             }
         }
-        if self.window.is_empty() && self.is_last && self.reading == Reading::Closed {
+        if self.pipeline.is_empty() && self.is_last && self.reading == Reading::Closed {
             self.end(CloseReason::Done, self.farewell(false));
         }
         self.put_continue_if_due(cx);

@@ -9,7 +9,7 @@ mod promises;
 
 use protocol::{
     Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
-    Ticket, Timestamp,
+    RequestId, Timestamp,
 };
 
 /// Bytes that the server reads at once.
@@ -37,7 +37,7 @@ pub struct Pair {
     has_ended: bool,
     /// The client takes nothing off the wire.
     pub is_client_stuck: bool,
-    tickets: Vec<Ticket>,
+    request_ids: Vec<RequestId>,
     /// What happened, a line each; bytes to the client stand as they were sent, each line its own.
     pub log: Vec<String>,
     /// Bytes that the client has received.
@@ -48,7 +48,7 @@ pub struct Pair {
     /// Bodies are received straight into the application's memory where they can be.
     pub is_direct: bool,
     /// The body that is wanted whole, and what has come of it.
-    wanted: Option<(Ticket, Vec<u8>)>,
+    wanted: Option<(RequestId, Vec<u8>)>,
 }
 
 impl Pair {
@@ -62,7 +62,7 @@ impl Pair {
             inbox: Vec::new(),
             has_ended: false,
             is_client_stuck: false,
-            tickets: Vec::new(),
+            request_ids: Vec::new(),
             log: Vec::new(),
             received: Vec::new(),
             is_over: false,
@@ -107,19 +107,23 @@ impl Pair {
         self.cx.now = end;
     }
 
-    /// The ticket of request number `number`, from 1.
-    pub fn ticket(&self, number: usize) -> Ticket {
-        number.checked_sub(1).and_then(|at| self.tickets.get(at)).copied().unwrap_or(Ticket(u64::MAX - 1))
+    /// The request id of request number `number`, from 1.
+    pub fn request_id(&self, number: usize) -> RequestId {
+        number
+            .checked_sub(1)
+            .and_then(|at| self.request_ids.get(at))
+            .copied()
+            .unwrap_or(RequestId(u64::MAX - 1))
     }
 
     /// How many requests the application was told of.
     pub fn requests(&self) -> usize {
-        self.tickets.len()
+        self.request_ids.len()
     }
 
     pub fn answer(&mut self, number: usize, answer: Answer<'_>) {
-        let ticket = self.ticket(number);
-        if self.connection.handle_answer(&mut self.cx, ticket, answer).is_err() {
+        let request_id = self.request_id(number);
+        if self.connection.handle_answer(&mut self.cx, request_id, answer).is_err() {
             self.log.push(format!("answer {number} is stale"));
         }
         self.pump();
@@ -142,12 +146,13 @@ impl Pair {
     }
 
     /// Has the application ask for all of a body: what comes is told at its end.
-    pub fn want_body(&mut self, ticket: Ticket) {
-        if self.connection.is_open(ticket) && self.wanted.as_ref().is_none_or(|(wanted, _)| *wanted != ticket)
+    pub fn want_body(&mut self, request_id: RequestId) {
+        if self.connection.is_open(request_id)
+            && self.wanted.as_ref().is_none_or(|(wanted, _)| *wanted != request_id)
         {
-            self.wanted = Some((ticket, Vec::new()));
+            self.wanted = Some((request_id, Vec::new()));
         }
-        self.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Whole(u64::MAX)));
+        self.command(|connection, cx| connection.handle_credit(cx, request_id, Credit::Whole(u64::MAX)));
     }
 
     /// Has the application ask for raw pieces until it has so many bytes.
@@ -245,8 +250,8 @@ impl Pair {
         let bytes = self.inbox.drain(..room).collect::<Vec<_>>();
         let event = self.connection.handle_direct(&mut self.cx, &bytes);
         let happening = match event {
-            Some(Event::Body { ticket, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
-                Happening::Body { ticket, bytes, trailers: None }
+            Some(Event::Body { request_id, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
+                Happening::Body { request_id, bytes, trailers: None }
             }
             None => Happening::Piece { kind: "piece", bytes },
             Some(event) => {
@@ -276,8 +281,9 @@ impl Pair {
     }
 
     fn poll_raw(&mut self) {
-        if let Some(ticket) = self.connection.poll_upgraded() {
-            let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
+        if let Some(request_id) = self.connection.poll_upgraded() {
+            let number =
+                self.request_ids.iter().position(|known| *known == request_id).map_or(0, |at| at + 1);
             self.log.push(format!("upgraded {number}"));
         }
         if self.connection.poll_shutdown() {
@@ -287,18 +293,18 @@ impl Pair {
 
     fn tell(&mut self, happening: Happening) {
         match happening {
-            Happening::Request { ticket, line, body } => {
-                self.tickets.push(ticket);
+            Happening::Request { request_id, line, body } => {
+                self.request_ids.push(request_id);
                 self.log.push(line);
-                let number = self.tickets.len();
+                let number = self.request_ids.len();
                 match body {
                     Some(body) => self.has_whole(number, &body),
                     None if self.habit == Habit::Ignore => {}
                     None => {
                         let credit = Credit::Whole(u64::MAX);
-                        let asked = self.connection.handle_credit(&mut self.cx, ticket, credit);
+                        let asked = self.connection.handle_credit(&mut self.cx, request_id, credit);
                         assert!(asked.is_ok(), "a body that is arriving can be asked for");
-                        self.wanted = Some((ticket, Vec::new()));
+                        self.wanted = Some((request_id, Vec::new()));
                     }
                 }
             }
@@ -315,10 +321,11 @@ impl Pair {
                     assert!(asked.is_ok(), "what was raw still is");
                 }
             }
-            Happening::Body { ticket, bytes, trailers } => {
-                let number = self.tickets.iter().position(|known| *known == ticket).map_or(0, |at| at + 1);
+            Happening::Body { request_id, bytes, trailers } => {
+                let number =
+                    self.request_ids.iter().position(|known| *known == request_id).map_or(0, |at| at + 1);
                 self.log.extend(trailers.map(|trailers| format!("trailers {trailers}")));
-                let whole = match self.wanted.take_if(|(wanted, _)| *wanted == ticket) {
+                let whole = match self.wanted.take_if(|(wanted, _)| *wanted == request_id) {
                     Some((_, came)) => [came, bytes].concat(),
                     None => bytes,
                 };
@@ -344,18 +351,18 @@ impl Pair {
             self.log.push(format!("body {:?}", String::from_utf8_lossy(body)));
         }
         if self.habit == Habit::Answer {
-            let ticket = self.ticket(number);
+            let request_id = self.request_id(number);
             let payload = Payload::Full(b"ok");
             let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
-            let _ = self.connection.handle_answer(&mut self.cx, ticket, answer);
+            let _ = self.connection.handle_answer(&mut self.cx, request_id, answer);
         }
     }
 }
 
 /// An event without its borrows.
 enum Happening {
-    Request { ticket: Ticket, line: String, body: Option<Vec<u8>> },
-    Body { ticket: Ticket, bytes: Vec<u8>, trailers: Option<String> },
+    Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
+    Body { request_id: RequestId, bytes: Vec<u8>, trailers: Option<String> },
     Piece { kind: &'static str, bytes: Vec<u8> },
     Other(String),
 }
@@ -380,16 +387,16 @@ impl Happening {
                     Body::Whole(pieces) => Some(pieces.iter().flatten().copied().collect()),
                     Body::Arriving { .. } => None,
                 };
-                Happening::Request { ticket: request.ticket, line, body }
+                Happening::Request { request_id: request.request_id, line, body }
             }
             Event::Body { bytes, end: false, .. } => Happening::Piece { kind: "piece", bytes },
-            Event::Body { ticket, bytes, trailers, .. } => {
+            Event::Body { request_id, bytes, trailers, .. } => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let trailers = trailers.map(|trailers| {
                     let lines = trailers.iter().map(|(name, value)| text(name) + "=" + &text(value));
                     lines.collect::<Vec<_>>().join(", ")
                 });
-                Happening::Body { ticket, bytes, trailers }
+                Happening::Body { request_id, bytes, trailers }
             }
             Event::Raw { bytes } => Happening::Piece { kind: "raw", bytes: bytes.to_vec() },
             Event::RawUnread { bytes } if bytes.is_empty() => Happening::Other("raw nothing".to_owned()),

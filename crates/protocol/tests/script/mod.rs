@@ -84,7 +84,7 @@ fn flush(pair: &mut Pair, sends: &mut Vec<u8>, piece: usize) {
 /// The low three bits choose a request, counted from the latest; the others what is done.
 fn obey(pair: &mut Pair, command: u8) {
     let number = pair.requests().saturating_sub(usize::from(command & 7));
-    let ticket = pair.ticket(number);
+    let request_id = pair.request_id(number);
     let status = 200 + 51 * u16::from(command & 7);
     let whole =
         |payload| Answer { status, reason: None, fields: b"x: y\r\n", payload, close: command & 4 != 0 };
@@ -93,22 +93,24 @@ fn obey(pair: &mut Pair, command: u8) {
         0x11 => pair.answer(number, whole(Payload::Stream { length: None })),
         0x12 => pair.answer(number, whole(Payload::Stream { length: Some(3) })),
         0x13 => pair.answer(number, whole(Payload::Declared { length: 2, bytes: BODY })),
-        0x14 => pair.command(|connection, cx| connection.handle_write(cx, ticket, BODY)),
-        0x15 => pair.command(|connection, cx| connection.handle_end(cx, ticket, b"z: z\r\n")),
-        0x16 => pair.command(|connection, cx| connection.handle_inform(cx, ticket, 103, b"")),
-        0x17 => pair.want_body(ticket),
-        0x18 => pair.command(|connection, cx| connection.handle_credit(cx, ticket, Credit::Bytes(5))),
-        0x19 => pair.command(|connection, cx| connection.handle_raise(cx, ticket, 1000)),
+        0x14 => pair.command(|connection, cx| connection.handle_write(cx, request_id, BODY)),
+        0x15 => pair.command(|connection, cx| connection.handle_end(cx, request_id, b"z: z\r\n")),
+        0x16 => pair.command(|connection, cx| connection.handle_inform(cx, request_id, 103, b"")),
+        0x17 => pair.want_body(request_id),
+        0x18 => pair.command(|connection, cx| connection.handle_credit(cx, request_id, Credit::Bytes(5))),
+        0x19 => pair.command(|connection, cx| connection.handle_raise(cx, request_id, 1000)),
         0x1a => pair.advance([1, 999, 5001, 15_000][usize::from(command & 3)]),
-        0x1b => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, Some(b"upgrade: x\r\n"))),
-        0x1c => pair.command(|connection, cx| connection.handle_upgrade(cx, ticket, None)),
+        0x1b => {
+            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(b"upgrade: x\r\n")))
+        }
+        0x1c => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
         0x1d if command & 1 == 0 => pair.read_raw(7),
         0x1d => pair.command(|connection, cx| connection.handle_raw_write(cx, BODY)),
         0x1e if command & 3 == 0 => pair.client_ends(),
         0x1e if command & 3 == 1 => pair.server_stops(),
         0x1e if command & 3 == 2 => pair.is_client_stuck = true,
         0x1e => pair.client_reads_again(),
-        _ => pair.command(|connection, _| connection.handle_abort(ticket)),
+        _ => pair.command(|connection, _| connection.handle_abort(request_id)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use mio::Registry;
-use protocol::{Answer, Ticket};
+use protocol::{Answer, RequestId};
 
 use crate::facts::Facts;
 use crate::listener::{Bind, ListenError, ListenerFacts};
@@ -83,8 +83,8 @@ impl Link {
     }
 
     /// Answers a request.
-    pub fn respond(&mut self, slot: u32, ticket: Ticket, answer: &Answer<'_>, tells_written: bool) {
-        self.orders.respond(slot, ticket, answer, tells_written);
+    pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: &Answer<'_>, tells_written: bool) {
+        self.orders.respond(slot, request_id, answer, tells_written);
         self.relieve();
     }
 

@@ -86,7 +86,7 @@ pub fn start(
         let mut reactor = Reactor::new(limits.clone())?;
         reactor.ask_unacknowledged(ask);
         reactor.admit_by(admission.clone());
-        reactor.cx.share_tickets(index as u64, count as u64);
+        reactor.cx.share_request_ids(index as u64, count as u64);
         let waker = reactor.waker().ok_or(io::ErrorKind::NotConnected)?;
         let (sender, receiver) = channel();
         mailboxes.push(Mailbox::new(sender, waker));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use protocol::{Answer, Payload, Ticket};
+use protocol::{Answer, Payload, RequestId};
 
 use crate::notice::Kind;
 use crate::reactor::Reactor;
@@ -31,7 +31,7 @@ enum Order {
 /// An answer; its reason, fields and body stand behind each other in the bytes.
 struct Respond {
     slot: u32,
-    ticket: Ticket,
+    request_id: RequestId,
     status: u16,
     close: bool,
     tells_written: bool,
@@ -60,7 +60,13 @@ impl Orders {
         self.bytes.len()
     }
 
-    pub(crate) fn respond(&mut self, slot: u32, ticket: Ticket, answer: &Answer<'_>, tells_written: bool) {
+    pub(crate) fn respond(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        answer: &Answer<'_>,
+        tells_written: bool,
+    ) {
         let (payload, body) = match answer.payload {
             Payload::Full(bytes) => (Shape::Full, bytes),
             Payload::Declared { length, bytes } => (Shape::Declared(length), bytes),
@@ -74,7 +80,7 @@ impl Orders {
         self.bytes.extend_from_slice(body);
         self.list.push(Order::Respond(Respond {
             slot,
-            ticket,
+            request_id,
             status: answer.status,
             close: answer.close,
             tells_written,
@@ -147,12 +153,12 @@ impl Respond {
             },
             close: self.close,
         };
-        let is_taken = reactor.respond(self.slot, self.ticket, answer).is_ok();
+        let is_taken = reactor.respond(self.slot, self.request_id, answer).is_ok();
         if !is_taken {
             // The application counts on it, and may wait for it to be written.
-            reactor.tell(Kind::Late, self.slot, self.ticket.0);
+            reactor.tell(Kind::Late, self.slot, self.request_id.0);
         } else if self.tells_written {
-            reactor.notify_written(self.slot, self.ticket);
+            reactor.notify_written(self.slot, self.request_id);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use protocol::{Answer, Limits, Payload, Ticket};
+use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{Address, Batch, Bind, Gone, HeadBlock, Kind, RECORD_WORDS, Reactor, flag};
 
 use crate::memory::Memory;
@@ -22,7 +22,7 @@ pub struct Seen {
     pub kind: u32,
     pub flags: u32,
     pub slot: u32,
-    /// A ticket or a client's id.
+    /// A request id or a client's id.
     pub id: u64,
     pub detail: u32,
     pub bytes: Vec<u8>,
@@ -44,8 +44,8 @@ impl Seen {
         self.flags & flag::END != 0
     }
 
-    pub fn ticket(&self) -> Ticket {
-        Ticket(self.id)
+    pub fn request_id(&self) -> RequestId {
+        RequestId(self.id)
     }
 }
 
@@ -84,7 +84,7 @@ impl App {
     /// Lends memory for the next bytes of a body.
     pub fn lend(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Gone> {
         let memory = Memory::boxed(size, &self.returned.0);
-        self.reactor.receive_body(request.slot, request.ticket(), memory, is_whole)
+        self.reactor.receive_body(request.slot, request.request_id(), memory, is_whole)
     }
 
     pub fn connect(&self) -> Peer {
@@ -169,7 +169,7 @@ impl App {
             payload: Payload::Full(body.as_bytes()),
             close: false,
         };
-        self.reactor.respond(seen.slot, seen.ticket(), answer).unwrap();
+        self.reactor.respond(seen.slot, seen.request_id(), answer).unwrap();
     }
 
     /// Rounds until the peer has received something that ends with `text`.

@@ -1,0 +1,245 @@
+//! The requests of a connection that are not wholly answered, in order.
+//!
+//! Answers leave in this order, whatever order the handlers finish in: an early one is kept as bytes
+//! until those before it are complete. RFC 9112 §9.3.2.
+
+use smallvec::SmallVec;
+
+use crate::error::RequestError;
+use crate::event::RequestId;
+
+/// The request id of a refusal, which nobody holds.
+const NOBODY: RequestId = RequestId(u64::MAX);
+
+/// What is known of a request from its head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    /// HEAD: the answer has no body.
+    pub(super) is_head: bool,
+    /// HTTP/1.0: no chunks, no 1xx.
+    pub(super) is_http10: bool,
+    /// The client wants the connection closed behind the answer.
+    pub(super) wants_close: bool,
+    /// GET, HEAD, OPTIONS or TRACE: may run beside others.
+    pub(super) is_safe: bool,
+    /// It is CONNECT or asked for an upgrade.
+    pub(super) is_upgrade: bool,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) request_id: RequestId,
+    pub(super) traits: Traits,
+    /// Its answer has begun, here or on the wire.
+    pub(super) has_begun: bool,
+    /// Present once anything rarer than one whole answer in its turn has happened.
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// The rarer part of a pending request.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// Bytes of the answer that wait for earlier answers.
+    pub(super) early: Vec<u8>,
+    /// A body that is being streamed.
+    pub(super) stream: Option<Stream>,
+    /// Bytes that follow from a file.
+    pub(super) file: u64,
+    /// The answer is complete in `early`.
+    pub(super) is_done: bool,
+    /// The connection ends behind this answer.
+    pub(super) closes: bool,
+    /// The answer was cut short.
+    pub(super) is_cut: bool,
+    /// Behind this answer the connection is the application's.
+    pub(super) is_upgraded: bool,
+    /// The answer is ours, for what was no request.
+    pub(super) refusal: Option<RequestError>,
+}
+
+/// How the body of an answer is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// By chunks.
+    Chunked,
+    /// By a declared length, of which this much is missing.
+    Length(u64),
+    /// By the end of the connection.
+    UntilClose,
+    /// There is none on the wire: HEAD, 204, 304.
+    Silent,
+}
+
+/// The pipeline.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    /// Requests in order; those before `first` have been answered.
+    pending: SmallVec<[Pending; 1]>,
+    first: usize,
+}
+
+/// Requests that a connection with more than one is given room for.
+const PIPELINE_ROOM: usize = 31;
+
+/// Answered requests at the front that are kept in place before the others move up.
+const ANSWERED_KEPT: usize = 64;
+
+impl Pipeline {
+    pub(super) fn new() -> Pipeline {
+        Pipeline { pending: SmallVec::new(), first: 0 }
+    }
+
+    #[inline]
+    fn open(&self) -> &[Pending] {
+        self.pending.get(self.first..).unwrap_or(&[])
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.len() == self.first
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.pending.len() - self.first
+    }
+
+    /// Requests whose answers are owed; refusals aren't requests.
+    #[inline]
+    pub(super) fn owed(&self) -> usize {
+        self.open().iter().filter(|pending| pending.request_id != NOBODY).count()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, request_id: RequestId, traits: Traits) {
+        if self.pending.len() == self.pending.capacity() {
+            self.grow();
+        }
+        self.pending.push(Pending { request_id, traits, has_begun: false, extra: None });
+    }
+
+    /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.pending.reserve(PIPELINE_ROOM);
+    }
+
+    pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
+        let traits =
+            Traits { is_head: false, is_http10: false, wants_close: true, is_safe: true, is_upgrade: false };
+        let extra = Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
+        self.pending.push(Pending {
+            request_id: NOBODY,
+            traits,
+            has_begun: true,
+            extra: Some(Box::new(extra)),
+        });
+    }
+
+    /// Place of an open request. Nearly always the first.
+    #[inline]
+    pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
+        let open = self.open();
+        let found = open.iter().position(|pending| pending.request_id == request_id)?;
+        let is_done = open[found].extra.as_ref().is_some_and(|extra| extra.is_done);
+        (!is_done && request_id != NOBODY).then_some(found)
+    }
+
+    pub(super) fn is_open(&self, request_id: RequestId) -> bool {
+        self.place(request_id).is_some()
+    }
+
+    /// Place of a request whose answer may be complete already, and wait for its turn.
+    pub(super) fn place(&self, request_id: RequestId) -> Option<usize> {
+        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NOBODY)
+    }
+
+    pub(super) fn is_first(&self, request_id: RequestId) -> bool {
+        self.open().first().is_some_and(|pending| pending.request_id == request_id)
+    }
+
+    /// Bytes of an answer that are kept until its turn comes.
+    pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
+        pending.and_then(|pending| pending.extra.as_ref()).map_or(0, |extra| extra.early.len())
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Pending> {
+        self.pending.get_mut(self.first + at)
+    }
+
+    /// Traits of the latest request.
+    pub(super) fn last_traits(&self) -> Option<Traits> {
+        self.open().last().map(|pending| pending.traits)
+    }
+
+    pub(super) fn last_mut(&mut self) -> Option<&mut Pending> {
+        self.len().checked_sub(1).and_then(|at| self.get_mut(at))
+    }
+
+    /// Whether the answer to a request has begun and isn't complete.
+    pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
+        self.position(request_id).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+    }
+
+    pub(super) fn first(&self) -> Option<&Pending> {
+        self.open().first()
+    }
+
+    pub(super) fn first_mut(&mut self) -> Option<&mut Pending> {
+        self.get_mut(0)
+    }
+
+    #[inline]
+    pub(super) fn pop_first(&mut self) {
+        if let Some(answered) = self.first_mut() {
+            answered.extra = None;
+        }
+        self.first += 1;
+        if self.first == self.pending.len() {
+            self.clear();
+        } else if self.first > ANSWERED_KEPT {
+            self.pending.drain(..self.first);
+            self.first = 0;
+        }
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.first = 0;
+        if self.pending.spilled() {
+            self.pending = SmallVec::new();
+        } else {
+            self.pending.clear();
+        }
+    }
+
+    pub(super) fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
+        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NOBODY)
+    }
+
+    /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
+    /// until every earlier answer has begun, and all others wait for it.
+    #[inline]
+    pub(super) fn lets_start(&self, is_safe: bool) -> bool {
+        if is_safe {
+            // Nothing starts behind one that isn't safe and hasn't begun, so it is the last.
+            return self.open().last().is_none_or(|last| last.has_begun || last.traits.is_safe);
+        }
+        self.open().iter().all(|pending| pending.has_begun)
+    }
+}
+
+impl Pending {
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Has the connection end in its turn, in place of an answer.
+    pub(super) fn cut(&mut self) {
+        *self.extra() = Extra { is_done: true, is_cut: true, ..Extra::default() };
+    }
+}

@@ -1,0 +1,420 @@
+/**
+ * The body of a request.
+ */
+import type { Readable } from 'node:stream'
+import type { Client } from '../connection/client.ts'
+import { ClientException, HandlerError, HttpErrorException, OptionError, StateError, show } from '../core/errors.ts'
+import { attempt, handled } from '../core/outcome.ts'
+import { bytesOf, isStreamed, sourceOf } from './source.ts'
+import type { PieceSource, Streamed } from './source.ts'
+
+/** Where the bytes of a body come from. */
+export interface BodySource {
+  /** All of them, when they are there already. */
+  whole(): Uint8Array | null
+  /** The same as text, when no bytes need to be made for it. */
+  text(): string | null
+  /** The next piece; null at the end. Rejects with a `ClientException`. */
+  read(): Promise<Uint8Array | null>
+  /** All that hasn't been read, once it has come. Rejects with a `ClientException`. */
+  rest(): Promise<Uint8Array>
+  /** Raises the limit. */
+  raise(limit: number): void
+  /** The rest isn't wanted. */
+  close(): void
+  /** Whose it is; null when it was made by hand. */
+  client(): Client | null
+  /** Has a function called when nothing is to be had any more, for whatever reason but its being read. */
+  onDropped(callback: () => void): void
+  /** A function that waited for the end has failed. */
+  report(error: unknown): void
+}
+
+const decoder = new TextDecoder()
+
+/** How it is read. */
+const FRESH = 0
+const PIECES = 1
+const WHOLE = 2
+
+/**
+ * A body, read at most once: whole, or piece by piece. A client that sends faster than it is read is held up;
+ * what isn't read is dropped behind the answer. Bodies are limited to 128 KiB (`bodySizeLimit`) unless the
+ * limit is raised.
+ *
+ * @example const { name } = await request.getBody().json<{ name: string }>()
+ */
+export class RequestBody {
+  readonly #source: BodySource
+  #mode = FRESH
+  #isReading = false
+  /** It has been read to its end, has failed, or isn't wanted. */
+  #isClosed = false
+  #whole: Promise<Uint8Array> | null = null
+  /** Functions that wait for the end; they may be async. */
+  #hooks: (() => unknown)[] | null = null
+
+  /** @internal */
+  constructor(source: BodySource | null) {
+    this.#source = source ?? NOTHING
+  }
+
+  /**
+   * Everything that hasn't been read yet; a further call gives the same promise. With a limit, in bytes, it
+   * rejects with a `ClientException` of code 413 when there is more.
+   *
+   * @example const bytes = await request.getBody().buffer()
+   */
+  buffer(limit: number = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+    if (this.#isReading) return handled(Promise.reject(busy()))
+    return (this.#whole ??= this.#receive(limit))
+  }
+
+  #receive(limit: number): Promise<Uint8Array> {
+    const isTaken = this.#mode === PIECES || this.#isClosed
+    const whole = this.#source.whole()
+    this.#mode = WHOLE
+    if (whole === null) return handled(this.#receiveRest(limit))
+    this.#setClosed()
+    if (isTaken) return Promise.resolve(EMPTY)
+    return whole.length > limit ? handled(Promise.reject(this.#tooLong(limit))) : Promise.resolve(whole)
+  }
+
+  async #receiveRest(limit: number): Promise<Uint8Array> {
+    try {
+      return limit === Number.POSITIVE_INFINITY ? await this.#source.rest() : await this.#receiveWithin(limit)
+    } finally {
+      this.#setClosed()
+    }
+  }
+
+  #tooLong(limit: number): ClientException {
+    return new ClientException(this.#source.client(), `the body has more than ${limit} bytes`, 413)
+  }
+
+  async #receiveWithin(limit: number): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    let length = 0
+    for (let piece; (piece = await this.#source.read()) !== null; ) {
+      length += piece.length
+      if (length > limit) this.#source.close()
+      if (length > limit) throw this.#tooLong(limit)
+      pieces.push(piece)
+    }
+    return Buffer.concat(pieces)
+  }
+
+  /**
+   * Everything as text, which is UTF-8.
+   *
+   * @example const text = await request.getBody().text()
+   */
+  text(): Promise<string> {
+    const text = this.#textAtHand()
+    return text === null ? handled(this.#decode()) : Promise.resolve(text)
+  }
+
+  #textAtHand(): string | null {
+    if (this.#mode === PIECES || (this.#mode === FRESH && this.#isClosed)) return null
+    const text = this.#source.text()
+    if (text !== null) {
+      this.#mode = WHOLE
+      this.#setClosed()
+    }
+    return text
+  }
+
+  async #decode(): Promise<string> {
+    return decoder.decode(await this.buffer())
+  }
+
+  /**
+   * Everything as JSON. Rejects with an `HttpErrorException` of 400 when it isn't: let it escape, and the
+   * client is told that it has sent nonsense.
+   *
+   * @example const order = await request.getBody().json<Order>()
+   */
+  json<T = unknown>(): Promise<T> {
+    return handled(this.#json<T>())
+  }
+
+  async #json<T>(): Promise<T> {
+    const text = this.#textAtHand() ?? (await this.#decode())
+    try {
+      return JSON.parse(text) as T
+    } catch (error) {
+      throw new HttpErrorException(400, null, error)
+    }
+  }
+
+  /**
+   * The next piece; null at the end. Rejects with a `ClientException` when the client leaves, breaks a rule
+   * or a limit. One read at a time.
+   *
+   * @example for (let piece; (piece = await body.read()) !== null; ) hash.update(piece)
+   */
+  read(): Promise<Uint8Array | null> {
+    return handled(this.#read())
+  }
+
+  async #read(): Promise<Uint8Array | null> {
+    if (this.#isReading) throw busy()
+    if (this.#mode === WHOLE) throw new StateError('the body is being read as a whole; it has no pieces left')
+    const isTaken = this.#mode === PIECES || this.#isClosed
+    const whole = this.#source.whole()
+    this.#mode = PIECES
+    if (whole !== null) {
+      this.#setClosed()
+      return isTaken || whole.length === 0 ? null : whole
+    }
+    this.#isReading = true
+    try {
+      const piece = await this.#source.read()
+      if (piece === null) this.#setClosed()
+      return piece
+    } catch (error) {
+      this.#setClosed()
+      throw error
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  /**
+   * The body piece by piece. Whoever leaves the loop early doesn't want the rest.
+   *
+   * @example for await (const piece of request.getBody()) hash.update(piece)
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    return {
+      next: () => handled(this.#next()),
+      return: (value?: unknown) => {
+        this.close()
+        return Promise.resolve({ done: true, value })
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, null>> {
+    const value = await this.#read()
+    return value === null ? { done: true, value } : { done: false, value }
+  }
+
+  /**
+   * The body as a stream of the web's, of bytes.
+   *
+   * @example await fetch(upstream, { method: 'POST', body: request.getBody().stream(), duplex: 'half' })
+   */
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream({
+      type: 'bytes',
+      pull: async (controller) => {
+        const piece = await this.read()
+        if (piece !== null) return controller.enqueue(owned(piece))
+        controller.close()
+        controller.byobRequest?.respond(0)
+      },
+      cancel: () => this.close(),
+    })
+  }
+
+  /**
+   * The body as a stream of Node's. A client that leaves is an error of it, which needs no listener.
+   *
+   * @example await pipeline(request.getBody().toReadable(), createWriteStream('upload.bin'))
+   */
+  toReadable(): Readable {
+    const stream = process.getBuiltinModule('node:stream')
+    const readable = new stream.Readable({
+      read: () => {
+        this.read().then(
+          (piece) => readable.push(piece),
+          (error: Error) => readable.destroy(error),
+        )
+      },
+      destroy: (error, done) => {
+        this.close()
+        done(error)
+      },
+    })
+    // As with the requests of Node's own server: whoever doesn't listen isn't ended by a client that leaves.
+    readable.on('error', () => {})
+    return readable
+  }
+
+  /**
+   * Lets this body be larger than `bodySizeLimit`, in bytes. A smaller limit than the present one
+   * changes nothing, nor does a call after the limit was hit.
+   *
+   * @example request.getBody().increaseSizeLimit(10 * 1024 * 1024)
+   */
+  increaseSizeLimit(bytes: number): void {
+    if (typeof bytes !== 'number' || !(bytes >= 0)) throw new OptionError('bytes', bytes, 'a number of bytes, at least 0')
+    if (!this.#isClosed) this.#source.raise(Math.min(bytes, Number.MAX_SAFE_INTEGER))
+  }
+
+  /**
+   * Whether there may be something to read.
+   *
+   * @example while (body.isReadable()) await body.read()
+   */
+  isReadable(): boolean {
+    return this.#mode !== WHOLE && !this.#isClosed
+  }
+
+  /**
+   * Whether it has been read to its end, has failed, or was closed.
+   *
+   * @example body.isClosed()
+   */
+  isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /**
+   * Says that the rest isn't wanted. It is dropped behind the answer; a read that waits gives null.
+   *
+   * @example request.getBody().close()
+   */
+  close(): void {
+    if (this.#isClosed || this.#mode === WHOLE) return
+    this.#setClosed()
+    this.#source.close()
+  }
+
+  /**
+   * Has a function called once there is nothing more to read: everything was read, reading has failed, the
+   * client has left, the request was answered, or `close` was called. At once when that is so already.
+   *
+   * @example request.getBody().onClose(() => progress.stop())
+   */
+  onClose(callback: () => unknown): void {
+    if (this.#hooks === null) {
+      this.#hooks = []
+      if (!this.#isClosed) this.#source.onDropped(() => this.#setClosed())
+    }
+    if (this.#isClosed) this.#run(callback)
+    else this.#hooks.push(callback)
+  }
+
+  #setClosed(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const hooks = this.#hooks ?? []
+    this.#hooks = []
+    for (const hook of hooks) this.#run(hook)
+  }
+
+  #run(hook: () => unknown): void {
+    attempt(hook, (error) => this.#source.report(error))
+  }
+}
+
+const EMPTY = new Uint8Array(0)
+
+/** No body. */
+const NOTHING: BodySource = { ...contentSource(''), onDropped: (callback) => callback() }
+
+/** A body that was made by hand. */
+export function bodyOf(body: string | Uint8Array | Streamed | null): RequestBody {
+  if (isStreamed(body)) return new RequestBody(new StreamedSource(sourceOf(body)))
+  if (body === null) return new RequestBody(null)
+  if (typeof body === 'string' || body instanceof Uint8Array) return new RequestBody(contentSource(body))
+  throw new HandlerError(`a body must be a string, a Uint8Array, a stream of them, or null; got ${show(body)}`)
+}
+
+function contentSource(content: string | Uint8Array): BodySource {
+  return {
+    whole: () => (typeof content === 'string' ? Buffer.from(content) : content),
+    text: () => (typeof content === 'string' ? content : null),
+    read: () => Promise.resolve(null),
+    rest: () => Promise.resolve(EMPTY),
+    raise: () => {},
+    close: () => {},
+    client: () => null,
+    onDropped: () => {},
+    report: rethrow,
+  }
+}
+
+/** Nobody has a log for what was made by hand. */
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
+/** A body that the application makes piece by piece. */
+class StreamedSource implements BodySource {
+  readonly #source: PieceSource
+  #hasEnded = false
+
+  constructor(source: PieceSource) {
+    this.#source = source
+  }
+
+  whole(): null {
+    return null
+  }
+
+  text(): null {
+    return null
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    while (!this.#hasEnded) {
+      const item = await this.#next()
+      if (item.done === true) this.#hasEnded = true
+      else if (bytesOf(item.value).length > 0) return bytesOf(item.value)
+    }
+    return null
+  }
+
+  async #next(): Promise<IteratorResult<unknown>> {
+    try {
+      return await this.#source.next()
+    } catch (error) {
+      this.#hasEnded = true
+      throw error
+    }
+  }
+
+  async rest(): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    for (let piece; (piece = await this.read()) !== null; ) pieces.push(piece)
+    return Buffer.concat(pieces)
+  }
+
+  raise(): void {}
+
+  client(): null {
+    return null
+  }
+
+  onDropped(): void {}
+
+  report(error: unknown): void {
+    rethrow(error)
+  }
+
+  close(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    // Whoever made the body hears of it from its own clean-up.
+    this.#source.cancel(() => {})
+  }
+}
+
+function busy(): StateError {
+  return new StateError('the body is being read already; one read at a time')
+}
+
+/** Bytes whose memory can be given away: streams of the web's do that with what goes through them. */
+function owned(piece: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = piece
+  const isAlone = buffer instanceof ArrayBuffer && piece.length === buffer.byteLength
+  return isAlone ? new Uint8Array(buffer) : Uint8Array.from(piece)
+}

@@ -1,0 +1,362 @@
+/**
+ * Clients: the connections of a server.
+ */
+import type { Driver } from '../driver/driver.ts'
+import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { ClientFacts, BoundAddress } from '../native.ts'
+import type { Options } from '../options/options.ts'
+import { attempt, handled } from '../core/outcome.ts'
+import { SocketAddress } from '../net/socket-address.ts'
+import type { TlsInfo } from '../net/tls-info.ts'
+
+/** What a client needs of its server. */
+export interface ClientOwner {
+  readonly options: Options
+  readonly logger: Logger
+}
+
+/** What serves a connection: the engine's HTTP, a driver in JavaScript, or whoever it was handed to. */
+export interface ActiveDriver {
+  /** Requests whose body is being read. */
+  pendingRequests(): number
+  /** Requests handed to the handler whose response is not wholly written. */
+  pendingResponses(): number
+  /** Handlers that have not answered yet. */
+  runningHandlers(): number
+  /** Unix time in whole seconds; 0 for never. */
+  expiration(): number
+  extendExpiration(unixSeconds: number): void
+  /** Ends the connection as soon as it owes nothing. Rejects when that fails. */
+  stop(): void | Promise<void>
+  /** Hands the connection to another driver; only drivers in JavaScript can. */
+  switchDriver?(driver: Driver, unread: Uint8Array | null): void
+}
+
+type CloseHook = (client: Client) => void | Promise<void>
+
+/** Makes a client for a connection. */
+export let createClient: (facts: ClientFacts, owner: ClientOwner) => Client
+/** The engine has closed the connection. */
+export let markClosed: (client: Client) => void
+/** The peer has closed its sending side. */
+export let markHalfClosed: (client: Client) => void
+/** Our sending side is ended. */
+export let markEnded: (client: Client) => void
+/** The connection is, or is about to be, an upgrade callback's. */
+export let markExported: (client: Client) => void
+/** Somebody else serves the connection from now on; null for the engine's HTTP. */
+export let setActiveDriver: (client: Client, activeDriver: ActiveDriver | null) => void
+/** Ends what a client is served by, when its server stops. */
+export let stopActiveDriver: (client: Client) => void | Promise<void>
+
+/** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
+const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
+
+/** The longest span that a timer takes. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+let key: symbol | null = null
+
+/**
+ * One connection. Made when it is first asked for; the same object until it closes.
+ *
+ * @example request.getClient().onClose((client) => console.log(`${client.getId()} has gone`))
+ */
+export class Client {
+  /** The peer has closed its sending side. */
+  static readonly CLOSED_RD = 1
+  /** Our sending side is closed. */
+  static readonly CLOSED_WR = 2
+  /** Both sides are closed. */
+  static readonly CLOSED_RDWR = 3
+
+  readonly #facts: ClientFacts
+  readonly #owner: ClientOwner
+  #activeDriver: ActiveDriver
+  #isExported = false
+  #status: number
+  #hooks: CloseHook[] = []
+
+  /** @internal Clients are made by the server. */
+  constructor(facts: ClientFacts, owner: ClientOwner, permit: symbol) {
+    if (permit !== key || key === null) throw new StateError('clients are made by the server; see request.getClient()')
+    this.#facts = facts
+    this.#activeDriver = facts
+    this.#owner = owner
+    this.#status = facts.status()
+  }
+
+  /**
+   * Begins to serve the connection. The server calls it, once; by the time anybody holds a `Client` it
+   * has been called, so it always throws.
+   *
+   * @example client.start() // throws: the server has started it
+   */
+  start(): void {
+    throw new StateError('this client was started by its server already')
+  }
+
+  /**
+   * Ends the connection gracefully: answers under way are finished first, for at most `timeoutMs`
+   * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError` if there
+   * was anything to wait for. An upgraded socket is told (`onStop`) and has that time to say goodbye.
+   *
+   * @example await client.stop(1000)
+   */
+  stop(timeoutMs: number): Promise<void> {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      return Promise.reject(new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0'))
+    }
+    return this.isClosed() ? Promise.resolve() : handled(this.#stop(timeoutMs))
+  }
+
+  #stop(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        unsubscribe()
+        // Without anything owed it only waited for the peer to close its side as well.
+        const isOwed = this.getPendingResponseCount() > 0 || this.getPendingRequestCount() > 0
+        this.close()
+        if (!isOwed) return resolve()
+        reject(new TimeoutError(`client ${this.getId()} had unfinished requests after ${timeoutMs} ms`))
+      }, Math.min(timeoutMs, LONGEST_TIMER))
+      const unsubscribe = this.onClose(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.#activeDriver.stop()?.catch((error: unknown) => {
+        unsubscribe()
+        clearTimeout(timer)
+        this.close()
+        reject(error as Error)
+      })
+    })
+  }
+
+  /**
+   * The options of the server, the same object for all clients.
+   *
+   * @example client.getOptions().getHttp1Timeout()
+   */
+  getOptions(): Options {
+    return this.#owner.options
+  }
+
+  /**
+   * Requests whose body is still being read.
+   *
+   * @example client.getPendingRequestCount() // 1 during an upload
+   */
+  getPendingRequestCount(): number {
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.pendingRequests()
+  }
+
+  /**
+   * Requests handed to the handler whose response is not wholly written.
+   *
+   * @example client.getPendingResponseCount()
+   */
+  getPendingResponseCount(): number {
+    return this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.pendingResponses()
+  }
+
+  /**
+   * Whether a handler works on a request that has come whole: then the client isn't late, we are.
+   *
+   * @example client.isWaitingOnResponse()
+   */
+  isWaitingOnResponse(): boolean {
+    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.runningHandlers() > this.#activeDriver.pendingRequests()
+  }
+
+  /**
+   * Unique in the process, from 1, never given twice.
+   *
+   * @example client.getId() // 42
+   */
+  getId(): number {
+    return this.#facts.id()
+  }
+
+  /**
+   * The peer's address; for a unix socket, whose peer has none, the path it connected to.
+   *
+   * @example client.getRemoteAddress().getHost()
+   */
+  getRemoteAddress(): SocketAddress {
+    return toAddress(this.#facts.remoteAddress())
+  }
+
+  /**
+   * The address the connection arrived on.
+   *
+   * @example client.getLocalAddress().getPort()
+   */
+  getLocalAddress(): SocketAddress {
+    return toAddress(this.#facts.localAddress())
+  }
+
+  /**
+   * Whether it is a unix socket.
+   *
+   * @example client.isUnix()
+   */
+  isUnix(): boolean {
+    return this.getRemoteAddress().getType() === 'unix'
+  }
+
+  /**
+   * Whether it is encrypted.
+   *
+   * @example client.isEncrypted()
+   */
+  isEncrypted(): boolean {
+    return this.getTlsInfo() !== null
+  }
+
+  /**
+   * What TLS has negotiated; null on plaintext.
+   *
+   * @example client.getTlsInfo()?.getVersion()
+   */
+  getTlsInfo(): TlsInfo | null {
+    return null
+  }
+
+  /**
+   * Whether the socket was, or is about to be, handed to an upgrade callback; that never changes back.
+   *
+   * @example client.isExported()
+   */
+  isExported(): boolean {
+    return this.#isExported
+  }
+
+  /**
+   * Hands the connection to another driver in mid-stream, with bytes that were read and belong to it. Only
+   * for connections that a driver in JavaScript serves; `Http1Driver` stands for the engine's own.
+   *
+   * @example client.switchDriver(new Http1Driver(), bytes)
+   */
+  switchDriver(driver: Driver, unread: Uint8Array | null = null): void {
+    if (unread !== null && !(unread instanceof Uint8Array)) {
+      throw new OptionError('unread', unread, 'a Uint8Array, or null')
+    }
+    if (this.isClosed()) return
+    if (this.#activeDriver.switchDriver === undefined) {
+      const why = this.#isExported ? 'it was upgraded' : 'the engine serves it; see Response.detach'
+      throw new StateError(`client ${this.getId()} can't be handed to ${show(driver)}: ${why}`)
+    }
+    this.#activeDriver.switchDriver(driver, unread)
+  }
+
+  /**
+   * A bit mask of `CLOSED_RD` and `CLOSED_WR`; 0 while open.
+   *
+   * @example client.getStatus() === Client.CLOSED_RDWR
+   */
+  getStatus(): number {
+    return this.#status
+  }
+
+  /**
+   * Unix time in whole seconds at which the connection closes if nothing more happens on it; 0 when
+   * none is set.
+   *
+   * @example client.updateExpirationTime(client.getExpirationTime() + 30)
+   */
+  getExpirationTime(): number {
+    return this.#isExported || this.#status === Client.CLOSED_RDWR ? 0 : this.#activeDriver.expiration()
+  }
+
+  /**
+   * Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored. Nothing
+   * happens once the socket was handed to an upgrade callback.
+   *
+   * @example client.updateExpirationTime(Date.now() / 1000 + 60)
+   */
+  updateExpirationTime(expiresAt: number): void {
+    if (!Number.isFinite(expiresAt)) throw new OptionError('expiresAt', expiresAt, 'a Unix time in seconds')
+    if (this.#status !== Client.CLOSED_RDWR && !this.#isExported) this.#activeDriver.extendExpiration(expiresAt)
+  }
+
+  /**
+   * Runs a function when the connection closes; at once if it has. The result takes it back.
+   *
+   * @example const takeBack = client.onClose(() => room.leave(user))
+   */
+  onClose(callback: CloseHook): (() => void) & Disposable {
+    if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
+    const hook: CloseHook = (client) => callback(client)
+    if (this.#status === Client.CLOSED_RDWR) this.#run(hook)
+    else this.#hooks.push(hook)
+    const unsubscribe = (): void => {
+      const at = this.#hooks.indexOf(hook)
+      if (at >= 0) this.#hooks.splice(at, 1)
+    }
+    return Object.assign(unsubscribe, { [Symbol.dispose ?? DISPOSE]: unsubscribe }) as (() => void) & Disposable
+  }
+
+  /**
+   * Closes the connection at once. True for the call that closed it; later ones do nothing.
+   *
+   * @example client.close()
+   */
+  close(): boolean {
+    if (this.#status === Client.CLOSED_RDWR) return false
+    this.#facts.close()
+    this.#closed()
+    return true
+  }
+
+  /**
+   * Whether it is closed.
+   *
+   * @example client.isClosed()
+   */
+  isClosed(): boolean {
+    return this.#status === Client.CLOSED_RDWR
+  }
+
+  #closed(): void {
+    if (this.#status === Client.CLOSED_RDWR) return
+    this.#status = Client.CLOSED_RDWR
+    const hooks = this.#hooks
+    this.#hooks = []
+    for (const hook of hooks) this.#run(hook)
+  }
+
+  #run(hook: CloseHook): void {
+    attempt(
+      () => hook(this),
+      (exception) => this.#owner.logger.error(`a close hook of client ${this.getId()} failed`, { exception }),
+    )
+  }
+
+  static {
+    key = Symbol('client')
+    const permit = key
+    createClient = (facts, owner) => new Client(facts, owner, permit)
+    markClosed = (client) => client.#closed()
+    // With both bits it would be closed, which only the engine says.
+    markHalfClosed = (client) => {
+      if (client.#status === 0) client.#status = Client.CLOSED_RD
+    }
+    markEnded = (client) => {
+      if (client.#status === 0) client.#status = Client.CLOSED_WR
+    }
+    markExported = (client) => {
+      client.#isExported = true
+    }
+    setActiveDriver = (client, activeDriver) => {
+      client.#activeDriver = activeDriver ?? client.#facts
+    }
+    stopActiveDriver = (client) => client.#activeDriver.stop()
+  }
+}
+
+/** An address of the engine's as users see it. */
+export function toAddress(address: BoundAddress): SocketAddress {
+  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
+}

@@ -1,0 +1,65 @@
+/**
+ * A connection that was accepted, before it has a client.
+ */
+import { createClient, toAddress } from './client.ts'
+import type { Client, ClientOwner } from './client.ts'
+import type { ClientFacts } from '../native.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+import type { TlsInfo } from '../net/tls-info.ts'
+
+/** What a client factory can learn of a socket. */
+export interface ServerSocketHandle {
+  /** The id that its client will have. */
+  getId(): number
+  /** The peer's address. */
+  getRemoteAddress(): SocketAddress
+  /** The address the connection arrived on. */
+  getLocalAddress(): SocketAddress
+  /** What TLS has negotiated; null on plaintext. */
+  getTlsInfo(): TlsInfo | null
+  /** Refuses the connection. */
+  close(): void
+}
+
+/** The client of a socket, made when it is first asked for. */
+export let clientOf: (socket: ServerSocket) => Client
+/** The same, if there is one. */
+export let knownClientOf: (socket: ServerSocket) => Client | null
+
+/** The only kind there is. */
+export class ServerSocket implements ServerSocketHandle {
+  readonly #facts: ClientFacts
+  readonly #owner: ClientOwner
+  #client: Client | null = null
+
+  constructor(facts: ClientFacts, owner: ClientOwner) {
+    this.#facts = facts
+    this.#owner = owner
+  }
+
+  getId(): number {
+    return this.#facts.id()
+  }
+
+  getRemoteAddress(): SocketAddress {
+    return toAddress(this.#facts.remoteAddress())
+  }
+
+  getLocalAddress(): SocketAddress {
+    return toAddress(this.#facts.localAddress())
+  }
+
+  getTlsInfo(): TlsInfo | null {
+    return null
+  }
+
+  close(): void {
+    if (this.#client === null) this.#facts.close()
+    else this.#client.close()
+  }
+
+  static {
+    clientOf = (socket) => (socket.#client ??= createClient(socket.#facts, socket.#owner))
+    knownClientOf = (socket) => socket.#client
+  }
+}

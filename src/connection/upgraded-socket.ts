@@ -1,0 +1,494 @@
+/**
+ * The socket of a connection that was upgraded, detached, or has a driver that works on streams.
+ *
+ * It is loaded when the first one is needed: Node's streams take longer to load than all of busbar.
+ */
+import { Duplex } from 'node:stream'
+import { ClientException, StateError } from '../core/errors.ts'
+import type { Client } from './client.ts'
+import type { Logger } from '../core/logger.ts'
+import { attempt, handled } from '../core/outcome.ts'
+import { HIGH_WATER } from './raw-connection.ts'
+import type { RawConnection } from './raw-connection.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+import type { TlsInfo } from '../net/tls-info.ts'
+
+/** How long a socket that is closed gently waits for its peer, in milliseconds. */
+const LINGER = 1000
+/** The longest span that a timer takes. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+type Done = (error?: Error | null) => void
+type StopHook = (socket: UpgradedSocket) => void | Promise<void>
+
+/** The server stops: the socket is told. */
+export let notifyStop: (socket: UpgradedSocket) => void
+/** Takes the connection away from its socket, which closes; gives what was received and not read. */
+export let releaseSocket: (socket: UpgradedSocket) => Uint8Array
+/** Whether what a user of the socket has failed with only says that the connection had closed under it. */
+export let isClientGone: (socket: UpgradedSocket, error: unknown) => boolean
+
+/** What a socket needs beside its connection. */
+export interface SocketSettings {
+  readonly logger: Logger
+  /** Received already. */
+  readonly unread?: Uint8Array | null
+}
+
+/**
+ * A connection's bytes, both ways, as a `Duplex` of Node's. Made by busbar.
+ *
+ * Like Node's own sockets it isn't half-open unless you want it to: when the peer has ended and all was read,
+ * our side ends as well, and with both ended it closes. Set `allowHalfOpen` to true to go on writing. Where
+ * Node's would emit an error because the peer has gone, it only closes: that is the peer's business.
+ *
+ * @example new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
+ */
+export class UpgradedSocket extends Duplex {
+  readonly #raw: RawConnection
+  readonly #logger: Logger
+  /** Ends the write that waits for the client to take more. */
+  #written: Done | null = null
+  /** Tells that our side has ended. */
+  #ended: Done | null = null
+  #isReleased = false
+  /** The connection has closed, and not by our doing. */
+  #hasLost = false
+  #hasStopped = false
+  #stopHooks: StopHook[] = []
+  #controller: AbortController | null = null
+  #idleTimer: NodeJS.Timeout | null = null
+  #lingerTimer: NodeJS.Timeout | null = null
+  #reference: NodeJS.Timeout | null = null
+  #isReading = false
+
+  /** @internal */
+  constructor(raw: RawConnection, { logger, unread = null }: SocketSettings) {
+    super({
+      allowHalfOpen: false,
+      // It closes when the connection does, which is when the last byte is sent and not when it is written.
+      autoDestroy: false,
+      decodeStrings: false,
+      readableHighWaterMark: HIGH_WATER,
+      writableHighWaterMark: HIGH_WATER,
+    })
+    this.#raw = raw
+    this.#logger = logger
+    this.on('error', (exception) => {
+      // Nobody's mistake on a socket ends the process.
+      if (this.listenerCount('error') === 1) logger.error(`the socket of client ${this.#id()} failed`, { exception })
+    })
+    raw.setReceiver({
+      onBytes: (bytes) => this.#tell(() => this.#receive(bytes)),
+      onEnd: () => this.#tell(() => this.#receiveEnd()),
+      onDrained: () => this.#tell(() => this.#drained()),
+      onClosed: () => this.#tell(() => this.#closed()),
+    })
+    if (unread !== null && unread.length > 0) this.push(unread)
+    if (raw.hasEnded) this.#receiveEnd()
+    // Up to the high-water mark it reads ahead, so that a peer's end is seen although nobody reads yet.
+    else this.read(0)
+  }
+
+  #id(): number {
+    return this.#raw.client.getId()
+  }
+
+  /** @internal */
+  override _read(): void {
+    this.#raw.read()
+  }
+
+  /** Runs what may call the application's listeners: what they throw is a failure of this socket, and of no other. */
+  #tell(what: () => void): void {
+    try {
+      what()
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#idleTimer?.refresh()
+    this.push(bytes)
+  }
+
+  #receiveEnd(): void {
+    this.push(null)
+    // Has 'end' emitted although nobody reads, when there is nothing to be read.
+    this.read(0)
+  }
+
+  /** @internal */
+  override _write(chunk: string | Uint8Array, encoding: BufferEncoding, done: Done): void {
+    this.#idleTimer?.refresh()
+    this.#afterWrite(this.#raw.write(asSent(chunk, encoding)), done)
+  }
+
+  /** @internal */
+  override _writev(chunks: { chunk: string | Uint8Array; encoding: BufferEncoding }[], done: Done): void {
+    this.#idleTimer?.refresh()
+    let waiting = 0
+    // What is written before the loop goes on is sent as one.
+    for (const { chunk, encoding } of chunks) if (waiting >= 0) waiting = this.#raw.write(asSent(chunk, encoding))
+    this.#afterWrite(waiting, done)
+  }
+
+  #afterWrite(waiting: number, done: Done): void {
+    if (waiting < 0) {
+      this.#hasLost ||= !this.destroyed
+      this.destroy()
+      done(this.#gone())
+    } else if (waiting > HIGH_WATER) {
+      this.#written = done
+    } else {
+      done()
+    }
+  }
+
+  /** @internal */
+  override _final(done: Done): void {
+    if (this.#raw.end()) this.#ended = done
+    else done()
+  }
+
+  #drained(): void {
+    const written = this.#written
+    const ended = this.#ended
+    this.#written = null
+    // A write that waited comes first; what is drained then isn't the end.
+    if (written !== null) return written()
+    this.#ended = null
+    ended?.()
+  }
+
+  #closed(): void {
+    this.#hasLost ||= !this.destroyed
+    this.#ended?.()
+    this.#ended = null
+    if (this.#raw.hasEnded && this.writableEnded && !this.readableEnded && !this.destroyed) {
+      // Both sides have ended, and what came before is there to be read.
+      this.once('end', () => this.destroy())
+      this.#settle()
+    } else {
+      this.destroy()
+    }
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, done: Done): void {
+    this.#settle()
+    if (!this.#isReleased) this.#raw.client.close()
+    const written = this.#written
+    const ended = this.#ended
+    this.#written = null
+    this.#ended = null
+    done(error)
+    written?.(this.#gone())
+    ended?.(this.#gone())
+  }
+
+  /** Lets go of everything that the connection's life holds. */
+  #settle(): void {
+    for (const timer of [this.#idleTimer, this.#lingerTimer, this.#reference]) if (timer !== null) clearTimeout(timer)
+    this.#idleTimer = null
+    this.#lingerTimer = null
+    this.#reference = null
+    this.#stopHooks = []
+    this.#controller?.abort()
+  }
+
+  #gone(): ClientException {
+    return new ClientException(this.#raw.client, 'the client disconnected', 408)
+  }
+
+  /**
+   * The next piece of what the peer sends; null when it has ended. Rejects with a `ClientException` when the
+   * connection closes before. One read at a time.
+   *
+   * @example for (let chunk; (chunk = await socket.readChunk()) !== null; ) parser.push(chunk)
+   */
+  readChunk(): Promise<Uint8Array | null> {
+    return handled(this.#readChunk())
+  }
+
+  async #readChunk(): Promise<Uint8Array | null> {
+    if (this.#isReading) throw new StateError('this socket is being read already')
+    this.#isReading = true
+    try {
+      for (;;) {
+        const chunk = this.read() as Uint8Array | null
+        if (chunk !== null) return chunk
+        if (this.readableEnded) return null
+        if (this.destroyed) throw this.#gone()
+        await this.#news()
+      }
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      const events = ['readable', 'end', 'close'] as const
+      const told = (): void => {
+        for (const event of events) this.off(event, told)
+        resolve()
+      }
+      for (const event of events) this.on(event, told)
+    })
+  }
+
+  /**
+   * Closes the socket and its client at once; what waits unsent is dropped. See `end` for a goodbye that
+   * arrives.
+   *
+   * @example socket.close()
+   */
+  close(): void {
+    this.destroy()
+  }
+
+  /**
+   * Sends what was written, ends our side, and closes when the peer has done so as well, or a second later.
+   *
+   * @example socket.write('bye'); socket.destroySoon()
+   */
+  destroySoon(): void {
+    if (this.destroyed) return
+    const linger = (): void => {
+      this.#lingerTimer ??= setTimeout(() => this.destroy(), LINGER).unref()
+    }
+    if (this.writableFinished) linger()
+    else this.once('finish', linger)
+    this.end()
+    // What still comes is dropped, so that the close doesn't turn into a reset.
+    this.resume()
+  }
+
+  /**
+   * Whether the connection is closed.
+   *
+   * @example if (!socket.isClosed()) socket.write('still there?')
+   */
+  isClosed(): boolean {
+    return this.destroyed || this.#raw.client.isClosed()
+  }
+
+  /**
+   * The client whose connection it is.
+   *
+   * @example socket.getClient().onClose(() => room.leave(socket))
+   */
+  getClient(): Client {
+    return this.#raw.client
+  }
+
+  /**
+   * The address the connection arrived on.
+   *
+   * @example socket.getLocalAddress().getPort()
+   */
+  getLocalAddress(): SocketAddress {
+    return this.#raw.client.getLocalAddress()
+  }
+
+  /**
+   * The peer's address.
+   *
+   * @example socket.getRemoteAddress().toString()
+   */
+  getRemoteAddress(): SocketAddress {
+    return this.#raw.client.getRemoteAddress()
+  }
+
+  /**
+   * What TLS has negotiated; null on plaintext.
+   *
+   * @example socket.getTlsInfo()?.getVersion()
+   */
+  getTlsInfo(): TlsInfo | null {
+    return this.#raw.client.getTlsInfo()
+  }
+
+  /**
+   * Calls a function when the server begins to stop, at once if it has: the socket has the whole time of
+   * the stop to say goodbye. The result takes it back.
+   *
+   * @example socket.onStop(() => socket.end('the server stops\n'))
+   */
+  onStop(callback: StopHook): () => void {
+    const hook: StopHook = (socket) => callback(socket)
+    if (this.#hasStopped) this.#runStopHook(hook)
+    else this.#stopHooks.push(hook)
+    return () => {
+      this.#stopHooks = this.#stopHooks.filter((each) => each !== hook)
+    }
+  }
+
+  /**
+   * Fires when the server begins to stop, or the connection closes.
+   *
+   * @example for await (const event of feed(socket.getSignal())) socket.write(event)
+   */
+  getSignal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#hasStopped || this.isClosed()) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  #stop(): void {
+    if (this.#hasStopped) return
+    this.#hasStopped = true
+    const hooks = this.#stopHooks
+    this.#stopHooks = []
+    for (const hook of hooks) this.#runStopHook(hook)
+    this.#controller?.abort()
+  }
+
+  #runStopHook(hook: StopHook): void {
+    attempt(
+      () => hook(this),
+      (exception) => this.#logger.error(`a stop hook of client ${this.#id()} failed`, { exception }),
+    )
+  }
+
+  #isClientGone(error: unknown): boolean {
+    if (error instanceof ClientException) return this.#raw.client.isClosed()
+    if (!this.#hasLost || !(error instanceof Error)) return false
+    // What Node's own streams say of it, and what is waited for with our signal.
+    return error.name === 'AbortError' || (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
+  }
+
+  #release(): Uint8Array {
+    if (this.writableLength > 0) {
+      throw new StateError('the socket has bytes to write; hand the connection on when they are written')
+    }
+    const pieces: Uint8Array[] = []
+    for (let piece; (piece = this.read() as Uint8Array | null) !== null; ) pieces.push(piece)
+    this.#isReleased = true
+    this.destroy()
+    return Buffer.concat(pieces)
+  }
+
+  /**
+   * Keeps the process alive while the socket is open, even if its server doesn't (`server.unref()`).
+   *
+   * @example socket.ref()
+   */
+  ref(): this {
+    if (!this.isClosed()) this.#reference ??= setInterval(() => {}, LONGEST_TIMER)
+    return this
+  }
+
+  /**
+   * Takes back what `ref` said; a server that isn't stopped still keeps the process alive.
+   *
+   * @example socket.unref()
+   */
+  unref(): this {
+    if (this.#reference !== null) clearInterval(this.#reference)
+    this.#reference = null
+    return this
+  }
+
+  /**
+   * The same as `ref`.
+   *
+   * @example socket.reference()
+   */
+  reference(): void {
+    this.ref()
+  }
+
+  /**
+   * The same as `unref`.
+   *
+   * @example socket.unreference()
+   */
+  unreference(): void {
+    this.unref()
+  }
+
+  /**
+   * Emits 'timeout' when nothing was received or written for so many milliseconds; 0 for never. What is to
+   * happen then is up to its listeners, as with Node's sockets.
+   *
+   * @example socket.setTimeout(30_000, () => socket.destroy())
+   */
+  setTimeout(millis: number, callback?: () => void): this {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
+    this.#idleTimer = null
+    if (millis > 0 && !this.isClosed()) {
+      this.#idleTimer = setTimeout(() => this.emit('timeout'), Math.min(millis, LONGEST_TIMER)).unref()
+    }
+    if (callback !== undefined && millis > 0) this.once('timeout', callback)
+    else if (callback !== undefined) this.off('timeout', callback)
+    return this
+  }
+
+  /**
+   * Does nothing: small writes are never held back. It is there for code that is written for Node's sockets.
+   *
+   * @example socket.setNoDelay(true)
+   */
+  setNoDelay(_isOn?: boolean): this {
+    return this
+  }
+
+  /**
+   * Does nothing: the system probes every connection once a minute. It is there for code that is written for
+   * Node's sockets.
+   *
+   * @example socket.setKeepAlive(true, 60_000)
+   */
+  setKeepAlive(_isOn?: boolean, _initialDelay?: number): this {
+    return this
+  }
+
+  /** The peer's IP address; undefined for a unix socket. @example socket.remoteAddress // '192.0.2.1' */
+  get remoteAddress(): string | undefined {
+    return hostOf(this.getRemoteAddress())
+  }
+
+  /** The peer's port; undefined for a unix socket. @example socket.remotePort */
+  get remotePort(): number | undefined {
+    return this.getRemoteAddress().getPort() ?? undefined
+  }
+
+  /** `'IPv4'` or `'IPv6'`; undefined for a unix socket. @example socket.remoteFamily */
+  get remoteFamily(): string | undefined {
+    const version = this.getRemoteAddress().getVersion()
+    return version === null ? undefined : `IPv${version}`
+  }
+
+  /** The IP address the connection arrived on; undefined for a unix socket. @example socket.localAddress */
+  get localAddress(): string | undefined {
+    return hostOf(this.getLocalAddress())
+  }
+
+  /** The port the connection arrived on; undefined for a unix socket. @example socket.localPort */
+  get localPort(): number | undefined {
+    return this.getLocalAddress().getPort() ?? undefined
+  }
+
+  /** Whether it is encrypted. @example socket.encrypted */
+  get encrypted(): boolean {
+    return this.#raw.client.isEncrypted()
+  }
+
+  static {
+    notifyStop = (socket) => socket.#stop()
+    releaseSocket = (socket) => socket.#release()
+    isClientGone = (socket, error) => socket.#isClientGone(error)
+  }
+}
+
+function hostOf(address: SocketAddress): string | undefined {
+  return address.getType() === 'unix' ? undefined : address.getHost()
+}
+
+/** Strings are sent as UTF-8 by the engine itself. */
+function asSent(chunk: string | Uint8Array, encoding: BufferEncoding): string | Uint8Array {
+  return typeof chunk !== 'string' || encoding === 'utf8' || encoding === 'utf-8' ? chunk : Buffer.from(chunk, encoding)
+}

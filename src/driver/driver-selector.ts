@@ -1,0 +1,157 @@
+/**
+ * Gives every accepted connection its client and its driver, where a server has factories of its own.
+ *
+ * Only servers that have load this; all others leave their connections to the engine from the first byte.
+ */
+import type { AsyncResource } from 'node:async_hooks'
+import { Client, setActiveDriver } from '../connection/client.ts'
+import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
+import { ClientDeadlines } from '../connection/client-deadlines.ts'
+import { Http1Driver, Http2Driver } from './driver.ts'
+import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory, StreamDriver } from './driver.ts'
+import { OptionError } from '../core/errors.ts'
+import { runUpgrade } from '../exchange/upgrade.ts'
+import type { UpgradeHandler } from '../exchange/upgrade.ts'
+import type { InjectSettings } from '../handler/inject.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Engine, HotFunctions } from '../native.ts'
+import { ParserSession } from './parser-session.ts'
+import { RawConnection } from '../connection/raw-connection.ts'
+import type { RawConnections } from '../connection/raw-connection.ts'
+import type { Request } from '../message/request.ts'
+import type { Response } from '../message/response.ts'
+import { ServerSocket, knownClientOf } from '../connection/server-socket.ts'
+import { StreamSession } from './stream-session.ts'
+
+/** What accepts connections for a server. */
+export interface SelectorOwner extends ClientOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  readonly rawConnections: RawConnections
+  /** The close of the client is announced to it from now on. */
+  adopt(client: Client): void
+}
+
+/** What decides over them. */
+export interface SelectorSettings extends InjectSettings {
+  readonly driverFactory: HttpDriverFactory
+  readonly clientFactory: ClientFactory
+}
+
+/** One server's. */
+export class DriverSelector {
+  readonly deadlines = new ClientDeadlines()
+  /** What answers requests that a driver in JavaScript has parsed. */
+  readonly answering: InjectSettings
+  readonly logger: Logger
+  readonly #host: SelectorOwner
+  readonly #settings: SelectorSettings
+  /** Who drives which connection, as long as it is a driver in JavaScript. */
+  readonly #drivings = new WeakMap<Client, ActiveDriver>()
+
+  constructor(host: SelectorOwner, settings: SelectorSettings) {
+    this.#host = host
+    this.#settings = settings
+    this.answering = settings
+    this.logger = settings.logger
+  }
+
+  /** What an Accepted notice tells. */
+  accept(slot: number, id: number): void {
+    const facts = this.#host.engine.openAccepted(slot, id)
+    if (facts === null) return
+    const socket = new ServerSocket(facts, this.#host)
+    try {
+      const client = this.#createClient(socket)
+      if (client === null) return socket.close()
+      this.#host.adopt(client)
+      this.#select(client, slot)
+    } catch (exception) {
+      this.logger.critical(`client ${id} got no driver`, { exception })
+      socket.close()
+    }
+  }
+
+  #createClient(socket: ServerSocket): Client | null {
+    const { clientFactory, handler, errorHandler, logger, options } = this.#settings
+    const requestHandler = { handleRequest: handler }
+    const client: unknown = clientFactory.createClient(socket, requestHandler, errorHandler, logger, options)
+    if (client === null || (client instanceof Client && client === knownClientOf(socket))) return client
+    throw new OptionError('clientFactory.createClient', client, 'giving what DefaultClientFactory gives, or null')
+  }
+
+  #select(client: Client, slot: number): void {
+    const { driverFactory, errorHandler, logger, options } = this.#settings
+    const driver = driverFactory.selectDriver(client, errorHandler, logger, options)
+    if (client.isClosed()) return
+    checkDriver(driver)
+    const { hot, rawConnections } = this.#host
+    if (driver instanceof Http1Driver) return void hot.serve(slot, client.getId())
+    if (hot.takeRaw(slot, client.getId()) !== 0) return
+    this.drive(new RawConnection(client, slot, hot, rawConnections), driver, null)
+  }
+
+  /** Hands a raw connection to a driver, with what was read and belongs to it. */
+  drive(raw: RawConnection, driver: Driver, unread: Uint8Array | null): void {
+    const { client } = raw
+    if (driver instanceof Http1Driver) {
+      return raw.serve(unread ?? new Uint8Array(0), () => this.#setActiveDriver(client, null))
+    }
+    if (isStreamDriver(driver)) {
+      const run = new StreamSession(raw, driver, this, unread)
+      this.#setActiveDriver(client, run)
+      return void run.start()
+    }
+    const run = new ParserSession(raw, driver as HttpDriver, this)
+    this.#setActiveDriver(client, run)
+    run.start(unread)
+  }
+
+  #setActiveDriver(client: Client, activeDriver: ActiveDriver | null): void {
+    if (activeDriver === null) this.#drivings.delete(client)
+    else this.#drivings.set(client, activeDriver)
+    setActiveDriver(client, activeDriver)
+  }
+
+  /** Whether a driver has not been replaced. */
+  isDrivenBy(client: Client, activeDriver: ActiveDriver): boolean {
+    return this.#drivings.get(client) === activeDriver
+  }
+
+  /** Hands a connection to the callback of an upgraded response, whose head is written. */
+  export(
+    raw: RawConnection,
+    unread: Uint8Array,
+    request: Request,
+    response: Response,
+    handler: UpgradeHandler,
+    resource: AsyncResource,
+  ): void {
+    this.#drivings.delete(raw.client)
+    void runUpgrade(raw, unread, request, response, handler, resource, this.logger)
+  }
+
+  /** No more news will come. */
+  close(): void {
+    this.deadlines.close()
+  }
+}
+
+function isStreamDriver(driver: Driver): driver is StreamDriver {
+  return typeof (driver as StreamDriver | null)?.handleClient === 'function'
+}
+
+function isHttpDriver(driver: HttpDriver | null): boolean {
+  const methods = ['setup', 'write', 'getPendingRequestCount', 'stop'] as const
+  return methods.every((method) => typeof driver?.[method] === 'function')
+}
+
+/** Throws when it is no driver. */
+export function checkDriver(driver: unknown): void {
+  const isOne =
+    driver instanceof Http1Driver ||
+    driver instanceof Http2Driver ||
+    isStreamDriver(driver as Driver) ||
+    isHttpDriver(driver as HttpDriver | null)
+  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
+}

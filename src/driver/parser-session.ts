@@ -1,0 +1,358 @@
+/**
+ * A connection that a parser written in JavaScript drives.
+ *
+ * ```text
+ *            bytes                     a promise
+ *   waits ──────────► runs ───────────────────────► paused
+ *     ▲                │ yields nothing               │ it settles
+ *     └────────────────┴──────────────────────────────┘
+ * ```
+ * Nothing is read while it runs or is paused. It is over when the connection has closed, was ended by
+ * `write(…, true)`, or was handed on: then the parser is returned to, so that it can clean up.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import { checkDriver } from './driver-selector.ts'
+import type { DriverSelector } from './driver-selector.ts'
+import { markEnded, markExported } from '../connection/client.ts'
+import type { Client, ActiveDriver } from '../connection/client.ts'
+import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
+import { ClientException, OptionError, StateError } from '../core/errors.ts'
+import { inject } from '../handler/inject.ts'
+import { handled } from '../core/outcome.ts'
+import { HIGH_WATER } from '../connection/raw-connection.ts'
+import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
+import { Request, adoptRequest } from '../message/request.ts'
+import { markSent, discardResponse, extrasOf } from '../message/response.ts'
+import type { Response } from '../message/response.ts'
+
+const WAITS = 0
+const RUNS = 1
+const PAUSED = 2
+/** The parser wants no more; the connection goes on. */
+const DONE = 3
+
+/** How long the peer may take to close its side behind ours, in milliseconds. */
+const LINGER = 1000
+
+/** One connection and its driver. */
+export class ParserSession implements RawReceiver, ActiveDriver {
+  readonly #raw: RawConnection
+  readonly #client: Client
+  readonly #driver: HttpDriver
+  readonly #selector: DriverSelector
+  #parser: Parser | null = null
+  #state = RUNS
+  /** No more bytes are parsed. */
+  #isFinished = false
+  /** Our side is ended. */
+  #isEnded = false
+  /** What was read and not parsed yet. */
+  #unread: Uint8Array[] = []
+  #pendingResponses = 0
+  #runningHandlers = 0
+  /** Of requests that are not answered. */
+  readonly #controllers = new Set<AbortController>()
+  /** Bytes at most that the parser is given at once. */
+  readonly #chunkSize: number
+  /** Writers that wait for the client to take more. */
+  #drains: (() => void)[] = []
+  #linger: NodeJS.Timeout | null = null
+
+  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverSelector) {
+    this.#raw = raw
+    this.#client = raw.client
+    this.#driver = driver
+    this.#selector = selector
+    this.#chunkSize = raw.client.getOptions().getChunkSize()
+  }
+
+  /** Runs the parser up to where it wants bytes, and gives it those that are there. */
+  start(unread: Uint8Array | null): void {
+    this.#raw.setReceiver(this)
+    if (unread !== null) this.#keep(unread)
+    try {
+      this.#parser = this.#driver.setup(
+        this.#client,
+        (request, leftover) => handled(this.#onMessage(request, leftover)),
+        (data, close) => handled(this.#write(data, close)),
+      )
+    } catch (error) {
+      return this.#crash(error)
+    }
+    this.#advance()
+  }
+
+  #advance(...first: [ParserInput] | []): void {
+    let input: [ParserInput] | [] = first
+    for (;;) {
+      const step = this.#step(input)
+      if (step === null) return
+      if (step.done === true) {
+        this.#state = DONE
+        this.#unread = []
+        return this.#proceed()
+      }
+      if (step.value !== null && step.value !== undefined) return this.#pause(step.value)
+      const bytes = this.#unread.shift()
+      if (bytes === undefined) {
+        this.#state = WAITS
+        return this.#proceed()
+      }
+      input = [bytes]
+    }
+  }
+
+  /** One step of the parser; null when it was the last. */
+  #step(input: [ParserInput] | []): IteratorResult<ParserYield, void> | null {
+    this.#state = RUNS
+    let step
+    try {
+      step = this.#parser!.next(...(input as [ParserInput]))
+    } catch (error) {
+      this.#parser = null
+      this.#crash(error)
+      return null
+    }
+    this.#state = PAUSED
+    if (!this.#isFinished) return step
+    if (step.done !== true && step.value !== null && step.value !== undefined) handled(Promise.resolve(step.value))
+    this.#dropParser()
+    return null
+  }
+
+  #pause(settled: PromiseLike<unknown>): void {
+    const resume = (): void => {
+      if (!this.#isFinished) this.#advance(null)
+    }
+    Promise.resolve(settled).then(resume, (exception: unknown) => {
+      if (this.#isFinished) return
+      if (!(exception instanceof ClientException)) this.#log('what a driver waited for failed', exception)
+      this.#client.close()
+    })
+  }
+
+  /** Reads on, or ends when there is nothing more to read. */
+  #proceed(): void {
+    if (!this.#raw.hasEnded) return this.#raw.read()
+    this.#over()
+    this.#endIfIdle()
+  }
+
+  /** What is owed to a peer that has ended is written; then we end, too. */
+  #endIfIdle(): void {
+    if (this.#raw.hasEnded && this.#isFinished && this.#pendingResponses === 0) this.#end()
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.#isFinished || this.#state === DONE) return this.#raw.read()
+    this.#keep(bytes)
+    if (this.#state !== WAITS) return
+    const first = this.#unread.shift()
+    if (first === undefined) this.#raw.read()
+    else this.#advance(first)
+  }
+
+  /** Keeps bytes for the parser, in pieces that it may be given. */
+  #keep(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += this.#chunkSize) this.#unread.push(bytes.subarray(at, at + this.#chunkSize))
+  }
+
+  onEnd(): void {
+    if (this.#state === WAITS || this.#state === DONE || this.#isFinished) this.#proceed()
+  }
+
+  onDrained(): void {
+    const drains = this.#drains
+    this.#drains = []
+    for (const drained of drains) drained()
+    if (this.#isEnded) this.#linger ??= setTimeout(() => this.#client.close(), LINGER).unref()
+  }
+
+  onClosed(): void {
+    if (this.#linger !== null) clearTimeout(this.#linger)
+    this.#leave()
+  }
+
+  /** Nothing of the connection is ours any more. */
+  #leave(): void {
+    this.#over()
+    this.#selector.deadlines.delete(this.#client)
+    const drains = this.#drains
+    this.#drains = []
+    for (const drained of drains) drained()
+    for (const controller of this.#controllers) controller.abort()
+    this.#controllers.clear()
+  }
+
+  #over(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    // A parser that is running is returned to when it has yielded.
+    if (this.#state !== RUNS) this.#dropParser()
+  }
+
+  #dropParser(): void {
+    const parser = this.#parser
+    this.#parser = null
+    try {
+      parser?.return()
+    } catch (error) {
+      this.#log('a driver failed when its connection ended', error)
+    }
+  }
+
+  #crash(exception: unknown): void {
+    this.#selector.logger.critical(`the driver of client ${this.#client.getId()} failed`, { exception })
+    this.#client.close()
+  }
+
+  #log(message: string, exception: unknown): void {
+    this.#selector.logger.error(`${message}: client ${this.#client.getId()}`, { exception })
+  }
+
+  #write(data: string | Uint8Array, close = false): Promise<void> {
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
+      throw new OptionError('data', data, 'a string or a Uint8Array')
+    }
+    const waiting = this.#isEnded || !this.#isOurs() ? -1 : this.#raw.write(data)
+    if (waiting < 0) return Promise.reject(new ClientException(this.#client, 'the client takes no more bytes'))
+    if (close) {
+      this.#over()
+      this.#end()
+    }
+    return waiting <= HIGH_WATER ? Promise.resolve() : new Promise((resolve) => this.#drains.push(resolve))
+  }
+
+  #isOurs(): boolean {
+    return !this.#client.isClosed() && this.#selector.isDrivenBy(this.#client, this)
+  }
+
+  #end(): void {
+    if (this.#isEnded || !this.#isOurs()) return
+    this.#isEnded = true
+    markEnded(this.#client)
+    this.#raw.end()
+    // What still comes is dropped, so that the close doesn't turn into a reset.
+    this.#raw.read()
+  }
+
+  #onMessage(request: Request, leftover: Uint8Array | null = null): Promise<void> {
+    if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
+    if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
+    const controller = new AbortController()
+    const copy = adoptRequest(request, this.#client, controller.signal)
+    const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
+    this.#controllers.add(controller)
+    this.#pendingResponses++
+    this.#runningHandlers++
+    return resource.runInAsyncScope(async () => {
+      try {
+        const response = await this.#ask(copy)
+        this.#runningHandlers--
+        if (response === null) this.#answered(controller)
+        else this.#answer(request, response, leftover, controller, resource)
+      } catch (error) {
+        this.#answered(controller)
+        throw error
+      }
+    })
+  }
+
+  /** The handler's response; null when there is nobody to get it. */
+  async #ask(request: Request): Promise<Response | null> {
+    const { answering } = this.#selector
+    try {
+      const response = await inject(request, answering)
+      if (!this.#isOurs() || this.#isEnded) {
+        discardResponse(response, (error) => this.#log('a response that was not sent could not be disposed of', error))
+        return null
+      }
+      markSent(response)
+      return response
+    } catch (error) {
+      if (error instanceof ClientException) {
+        void this.#client.stop(1000).catch(() => {})
+        return null
+      }
+      // It can't be sent: the handler's mistake like any other.
+      const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
+      markSent(page)
+      return page
+    }
+  }
+
+  #answer(
+    request: Request,
+    response: Response,
+    leftover: Uint8Array | null,
+    controller: AbortController,
+    resource: AsyncResource,
+  ): void {
+    const extras = extrasOf(response)
+    const done = (): void => {
+      extras?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
+      this.#answered(controller)
+    }
+    if (!this.#isOurs() || this.#isEnded) return done()
+    const takeover = extras?.takeover ?? null
+    if (takeover !== null) markExported(this.#client)
+    const write = async (): Promise<void> => {
+      if (takeover?.isDetached !== true) await this.#driver.write(request, response)
+    }
+    write().then(
+      () => {
+        done()
+        if (takeover === null || !this.#isOurs()) return
+        const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
+        this.#leave()
+        this.#selector.export(this.#raw, rest, request, response, takeover.handler, resource)
+      },
+      (exception: unknown) => {
+        done()
+        if (!(exception instanceof ClientException)) this.#log('a driver failed to write a response', exception)
+        this.#client.close()
+      },
+    )
+  }
+
+  #answered(controller: AbortController): void {
+    this.#pendingResponses--
+    this.#controllers.delete(controller)
+    this.#endIfIdle()
+  }
+
+  pendingRequests(): number {
+    return this.#driver.getPendingRequestCount()
+  }
+
+  pendingResponses(): number {
+    return this.#pendingResponses
+  }
+
+  runningHandlers(): number {
+    return this.#runningHandlers
+  }
+
+  expiration(): number {
+    return this.#selector.deadlines.get(this.#client)
+  }
+
+  extendExpiration(unixSeconds: number): void {
+    this.#selector.deadlines.extend(this.#client, unixSeconds)
+  }
+
+  async stop(): Promise<void> {
+    await this.#driver.stop()
+    this.#over()
+    this.#end()
+  }
+
+  switchDriver(driver: Driver, unread: Uint8Array | null): void {
+    checkDriver(driver)
+    if (this.#isEnded) throw new StateError(`client ${this.#client.getId()} has been ended; it can't change its driver`)
+    const rest = Buffer.concat([...(unread === null ? [] : [unread]), ...this.#unread])
+    this.#unread = []
+    this.#leave()
+    this.#selector.drive(this.#raw, driver, rest)
+  }
+}

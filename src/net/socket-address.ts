@@ -1,0 +1,111 @@
+/**
+ * Addresses of sockets.
+ */
+import { OptionError } from '../core/errors.ts'
+import { ipVersion } from './ip.ts'
+
+/**
+ * An internet address with a port, or the path of a unix socket.
+ *
+ * @example request.getClient().getRemoteAddress().toString() // '192.0.2.1:4711'
+ */
+export class SocketAddress {
+  readonly #host: string
+  readonly #port: number | null
+
+  constructor(host: string, port: number | null = null) {
+    if (port !== null && (!Number.isInteger(port) || port < 1 || port > 65535)) {
+      throw new OptionError('port', port, 'null or an integer from 1 to 65535')
+    }
+    this.#host = unmap(host)
+    this.#port = port
+  }
+
+  /**
+   * The IP without brackets, or the path; empty when unknown.
+   *
+   * @example address.getHost() // '::1'
+   */
+  getHost(): string {
+    return this.#host
+  }
+
+  /**
+   * The port; null for unix sockets.
+   *
+   * @example address.getPort() // 4711
+   */
+  getPort(): number | null {
+    return this.#port
+  }
+
+  /**
+   * Which kind of address it is.
+   *
+   * @example address.getType() // 'internet'
+   */
+  getType(): 'internet' | 'unix' {
+    return this.#port === null ? 'unix' : 'internet'
+  }
+
+  /**
+   * 4 or 6; null for unix sockets.
+   *
+   * @example address.getVersion() // 4
+   */
+  getVersion(): 4 | 6 | null {
+    if (this.#port === null) return null
+    return ipVersion(this.#host) || null
+  }
+
+  /**
+   * The address in network order, 4 or 16 bytes; the path's bytes for unix sockets.
+   *
+   * @example address.getBytes() // Uint8Array [127, 0, 0, 1]
+   */
+  getBytes(): Uint8Array {
+    switch (this.getVersion()) {
+      case 4:
+        return Uint8Array.from(this.#host.split('.'), Number)
+      case 6:
+        return ipv6Bytes(this.#host)
+      case null:
+        return new TextEncoder().encode(this.#host)
+    }
+  }
+
+  /**
+   * `host:port` with IPv6 in brackets, or the path alone.
+   *
+   * @example `${address}` // '[::1]:4711'
+   */
+  toString(): string {
+    if (this.#port === null) return this.#host
+    return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
+  }
+}
+
+/** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. RFC 4291 §2.5.5.2. */
+function unmap(host: string): string {
+  if (!/ffff:/i.test(host) || ipVersion(host) !== 6) return host
+  const bytes = ipv6Bytes(host)
+  const isMapped = bytes.every((byte, at) => (at < 10 ? byte === 0 : at > 11 || byte === 0xff))
+  return isMapped ? bytes.subarray(12).join('.') : host
+}
+
+function ipv6Bytes(host: string): Uint8Array {
+  const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host)
+  const text =
+    dotted === null
+      ? host
+      : host.slice(0, dotted.index) +
+        ((Number(dotted[1]) << 8) | Number(dotted[2])).toString(16) +
+        ':' +
+        ((Number(dotted[3]) << 8) | Number(dotted[4])).toString(16)
+  const [left = '', right] = text.replace(/%.*$/, '').split('::')
+  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => parseInt(group, 16)))
+  const head = groups(left)
+  const tail = right === undefined ? [] : groups(right)
+  const gap = Array.from({ length: 8 - head.length - tail.length }, () => 0)
+  return Uint8Array.from([...head, ...gap, ...tail].flatMap((group) => [group >> 8, group & 0xff]))
+}

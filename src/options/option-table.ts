@@ -1,0 +1,241 @@
+/**
+ * Every option with its default and what it may be: the one place that says so.
+ */
+import { totalmem } from '../core/builtin.ts'
+import { OptionError } from '../core/errors.ts'
+import { isNetwork } from '../net/ip.ts'
+import { TOKEN } from '../http/token.ts'
+
+/** Options by name. Times are seconds, sizes bytes. */
+export interface OptionValues {
+  /** Error pages and logs with more detail. */
+  debug: boolean
+  /** Connections at once. The one that has been idle for longest makes room for a new one; with none idle that is closed. */
+  connectionLimit: number
+  /** Connections at once of one IPv4 address or IPv6 /56, but for local ones and `proxies`. Its idle ones make room first; then 503. */
+  connectionsPerIpLimit: number
+  /** Idle keep-alive; also told to clients. */
+  http1Timeout: number
+  /** Idle time of HTTP/2 connections. Takes effect with HTTP/2, in a later release. */
+  http2Timeout: number
+  /** TLS handshake. Takes effect with TLS, in a later release. */
+  tlsSetupTimeout: number
+  /** Body of one request; `Infinity` for no limit. */
+  bodySizeLimit: number
+  /** Header section of one request. */
+  headerSizeLimit: number
+  /** Streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
+  concurrentStreamLimit: number
+  /** Bytes at most that a driver's parser is given at once. */
+  chunkSize: number
+  /** Bytes of a streamed body that are gathered while its source gives them without a pause. */
+  streamThreshold: number
+  /** Methods that reach the handler, in the order in which `Allow` names them. */
+  allowedMethods: readonly string[]
+  /** The obsolete upgrade to h2c. Takes effect with HTTP/2, in a later release. */
+  http2Upgrade: boolean
+  /** Pushes become `Link` fields. Takes effect with pushes, in a later release. */
+  push: boolean
+  /** Answers are compressed. Takes effect with compression, in a later release. */
+  compression: boolean
+  /** Log lines of errors carry the request. */
+  requestLogContext: boolean
+  /** The header section, from its first byte. */
+  headerTimeout: number
+  /** A body without progress. */
+  bodyTimeout: number
+  /** Bytes a second that a body must bring on average after five seconds; 0 = off. */
+  minimumBodyRate: number
+  /** Receipt of one whole request, without the time in which its handler lets it wait; 0 = off. */
+  requestTimeout: number
+  /** A handler that doesn't answer: 503; 0 = off. */
+  handlerTimeout: number
+  /** A client that has closed its sending side isn't taken for gone. */
+  allowHalfClose: boolean
+  /** A client that doesn't read its answer. */
+  writeTimeout: number
+  /** Fields in one header section. */
+  headerFieldLimit: number
+  /** The request line. */
+  requestLineLimit: number
+  /** Chunk extensions of one body. */
+  chunkExtensionLimit: number
+  /** Requests of one connection that run or wait at once. */
+  pipelineLimit: number
+  /** Handlers that run at once in one server. Above it no further request is read. */
+  requestLimit: number
+  /** Heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
+  memoryLimit: number
+  /** Networks of proxies, and `'unix'`: their connections aren't counted by address. Trusted to forward in a later release. */
+  proxies: readonly string[]
+  /** HTTP/2 over TLS. Takes effect with HTTP/2, in a later release. */
+  http2: boolean
+  /** HTTP/2 without TLS by prior knowledge. Takes effect with HTTP/2, in a later release. */
+  http2Cleartext: boolean
+  /** What `stop` waits by default. */
+  stopTimeout: number
+}
+
+/** Name of an option. */
+export type OptionName = keyof OptionValues
+
+interface Rule {
+  readonly allowed: string
+  readonly accepts: (value: unknown) => boolean
+}
+
+const isInteger = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least
+
+const COUNT: Rule = { allowed: 'an integer of at least 1', accepts: (value) => isInteger(value, 1) }
+const SECONDS: Rule = { allowed: 'a whole number of seconds, at least 1', accepts: (value) => isInteger(value, 1) }
+const FRACTION: Rule = {
+  allowed: 'a number of seconds above 0, or Infinity',
+  accepts: (value) => typeof value === 'number' && value > 0,
+}
+const FRACTION_OR_OFF: Rule = {
+  allowed: 'a number of seconds, or 0 for none',
+  accepts: (value) => typeof value === 'number' && value >= 0,
+}
+const RATE: Rule = { allowed: 'an integer of at least 0', accepts: (value) => isInteger(value, 0) }
+const SIZE_OR_INFINITY: Rule = {
+  allowed: 'an integer of at least 0, or Infinity',
+  accepts: (value) => value === Infinity || isInteger(value, 0),
+}
+const SWITCH: Rule = { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' }
+const METHODS: Rule = {
+  allowed: 'a list of methods that holds GET and HEAD',
+  accepts: (value) =>
+    Array.isArray(value) &&
+    value.every((method) => typeof method === 'string' && TOKEN.test(method)) &&
+    value.includes('GET') &&
+    value.includes('HEAD'),
+}
+const NETWORKS: Rule = {
+  allowed: "a list of networks such as '10.0.0.0/8', addresses, or 'unix'",
+  accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
+}
+
+const RULES: Readonly<Record<OptionName, Rule>> = {
+  debug: SWITCH,
+  connectionLimit: COUNT,
+  connectionsPerIpLimit: COUNT,
+  http1Timeout: SECONDS,
+  http2Timeout: SECONDS,
+  tlsSetupTimeout: SECONDS,
+  bodySizeLimit: SIZE_OR_INFINITY,
+  headerSizeLimit: COUNT,
+  concurrentStreamLimit: COUNT,
+  chunkSize: COUNT,
+  streamThreshold: COUNT,
+  allowedMethods: METHODS,
+  http2Upgrade: SWITCH,
+  push: SWITCH,
+  compression: SWITCH,
+  requestLogContext: SWITCH,
+  headerTimeout: FRACTION,
+  bodyTimeout: FRACTION,
+  minimumBodyRate: RATE,
+  requestTimeout: FRACTION_OR_OFF,
+  handlerTimeout: FRACTION_OR_OFF,
+  allowHalfClose: SWITCH,
+  writeTimeout: FRACTION,
+  headerFieldLimit: COUNT,
+  requestLineLimit: COUNT,
+  chunkExtensionLimit: RATE,
+  pipelineLimit: COUNT,
+  requestLimit: COUNT,
+  memoryLimit: COUNT,
+  proxies: NETWORKS,
+  http2: SWITCH,
+  http2Cleartext: SWITCH,
+  stopTimeout: FRACTION_OR_OFF,
+}
+
+/** Bytes that this process may use: what its container allows, else what the machine has. */
+function usableMemory(): number {
+  const allowed = process.constrainedMemory()
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+}
+
+/** What an option is when nobody sets it. */
+export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
+  debug: false,
+  connectionLimit: 10_000,
+  connectionsPerIpLimit: 30,
+  http1Timeout: 15,
+  http2Timeout: 60,
+  tlsSetupTimeout: 5,
+  bodySizeLimit: 131_072,
+  headerSizeLimit: 32_768,
+  concurrentStreamLimit: 256,
+  chunkSize: 8192,
+  streamThreshold: 8192,
+  allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
+  http2Upgrade: false,
+  push: true,
+  compression: true,
+  requestLogContext: false,
+  headerTimeout: 15,
+  bodyTimeout: 15,
+  minimumBodyRate: 240,
+  requestTimeout: 0,
+  handlerTimeout: 0,
+  allowHalfClose: false,
+  writeTimeout: 15,
+  headerFieldLimit: 256,
+  requestLineLimit: 16_384,
+  chunkExtensionLimit: 16_384,
+  pipelineLimit: 64,
+  requestLimit: 10_000,
+  memoryLimit: Math.floor(usableMemory() / 4),
+  proxies: Object.freeze([] as string[]),
+  http2: true,
+  http2Cleartext: false,
+  stopTimeout: 3,
+})
+
+/** Whether there is an option of that name. */
+export function isOption(name: string): name is OptionName {
+  return Object.hasOwn(RULES, name)
+}
+
+/** Whether the option may have the value. */
+export function isAllowed(name: OptionName, value: unknown): boolean {
+  return RULES[name].accepts(value)
+}
+
+/** What the option may be, in words. */
+export function allowedValues(name: OptionName): string {
+  return RULES[name].allowed
+}
+
+/** The value if the option may have it; duplicates of methods are taken out. */
+export function checkOption(name: OptionName, value: unknown): unknown {
+  const rule = RULES[name]
+  if (!rule.accepts(value)) throw new OptionError(name, value, rule.allowed)
+  return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
+}
+
+/** What a server takes besides its options. */
+const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
+
+/** The known name that takes the fewest edits. */
+export function nearestOption(name: string): string {
+  const names = [...Object.keys(RULES), ...SETTINGS]
+  return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
+}
+
+/** Levenshtein distance, letter case aside. */
+function edits(one: string, other: string): number {
+  const [a, b] = [one.toLowerCase(), other.toLowerCase()]
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution))
+    }
+    row = next
+  }
+  return row[b.length]!
+}

@@ -1,0 +1,36 @@
+/**
+ * What debug mode shows of a handler that failed: to clients on this machine only.
+ */
+import type { Client } from '../connection/client.ts'
+import { escapeHtml } from './html.ts'
+import { describe } from '../core/logger.ts'
+import type { Request } from '../message/request.ts'
+import { Response } from '../message/response.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+
+/** Whether an address is this machine's own. Unix sockets are. */
+export function isLoopback(address: SocketAddress): boolean {
+  if (address.getType() === 'unix') return true
+  return address.getHost().startsWith('127.') || address.getHost() === '::1'
+}
+
+/** A 500 with the error's stack; null where the client isn't on this machine. Everything is escaped. */
+export function debugPage(error: unknown, request: Request, client: Client): Response | null {
+  if (!isLoopback(client.getRemoteAddress())) return null
+  const isError = error instanceof Error
+  // What an application throws may have anything in the place of its text.
+  const title = isError ? `${String(error.name)}: ${String(error.message)}` : 'something that is no Error was thrown'
+  const stack = isError ? describe(error) : ''
+  return Response.html(
+    `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>500 Internal Server Error</title>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(`${request.getMethod()} ${request.getTarget()}`)}</p>
+<pre>${escapeHtml(stack)}</pre>
+</html>
+`,
+    500,
+  )
+}

@@ -1,0 +1,161 @@
+/**
+ * Where to listen, as users say it and as the engine wants it, and where a server listens then.
+ */
+import { toAddress } from '../connection/client.ts'
+import { ListenError, OptionError } from '../core/errors.ts'
+import { ipVersion } from '../net/ip.ts'
+import type { Engine, ListenOptions } from '../native.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+
+/** A listening address spelled out. */
+export interface ListenObject {
+  /** IP or `localhost`; all interfaces when left out. */
+  readonly host?: string
+  /** 0 lets the system choose. */
+  readonly port?: number
+  /** Path of a unix socket, instead of host and port. */
+  readonly path?: string
+  /** Connections that may wait to be accepted; 511 by default. */
+  readonly backlog?: number
+  /** Several processes may share the port. */
+  readonly reusePort?: boolean
+  /** An IPv6 wildcard takes no IPv4. */
+  readonly ipv6Only?: boolean
+  /** Permissions of the unix socket's file. */
+  readonly mode?: number
+}
+
+/** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or spelled out. */
+export type Listen = number | string | ListenObject
+
+/** One wish: the sockets that fulfil it share a port. */
+export interface ListenPlan {
+  /** As messages name it. */
+  readonly shown: string
+  /** Host as users see it in a URL. */
+  readonly host: string
+  readonly sockets: readonly ListenOptions[]
+}
+
+/** A plan carried out. */
+export interface Bound {
+  readonly plan: ListenPlan
+  readonly addresses: readonly SocketAddress[]
+}
+
+const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path }"
+const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode'])
+const BACKLOG = 511
+
+/** Plans for what a user gave: one, or an array of several. */
+export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] {
+  const all = Array.isArray(listen) ? (listen as readonly Listen[]) : [listen as Listen]
+  if (all.length === 0) throw new OptionError('listen', listen, `${FORMS}, or a list of at least one of them`)
+  const plans = new Map<string, ListenPlan>()
+  for (const one of all) {
+    const planned = planOne(one)
+    if (!plans.has(planned.shown)) plans.set(planned.shown, planned)
+  }
+  return [...plans.values()]
+}
+
+/** The plan for one address. */
+export function planOne(listen: Listen): ListenPlan {
+  const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
+  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
+  checkInteger('backlog', backlog, 1, 2 ** 31 - 1)
+  if (mode !== null) checkInteger('mode', mode, 0, 0o7777)
+  for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
+    if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
+  }
+  const shared = { backlog, reusePort, ipv6Only, mode }
+  if (wish.path !== undefined) {
+    const { path } = wish
+    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
+  }
+  const port = checkInteger('port', wish.port, 0, 65535)
+  const socket = (host: string | null): ListenOptions => ({ ...shared, host, port, path: null })
+  const { host } = wish
+  if (host === undefined || host === '') {
+    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)] }
+  }
+  if (host === 'localhost') {
+    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
+  }
+  if (ipVersion(host) === 0) {
+    throw new OptionError('host', host, "an IP address or 'localhost'; a name may stand for several addresses")
+  }
+  const shown = ipVersion(host) === 6 ? `[${host}]` : host
+  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
+}
+
+function parse(listen: unknown): ListenObject {
+  if (typeof listen === 'number') return { port: listen }
+  if (typeof listen !== 'string') throw new OptionError('listen', listen, FORMS)
+  if (listen.startsWith('unix:') && listen.length > 5) return { path: listen.slice(5) }
+  const match = /^(?:\[([^\]]+)\]|([^:[\]/]*)):(\d{1,5})$/.exec(listen) ?? /^()()(\d{1,5})$/.exec(listen)
+  if (match === null) throw new OptionError('listen', listen, FORMS)
+  const [, ipv6, name, port] = match
+  if (ipv6 !== undefined && ipv6 !== '' && ipVersion(ipv6) !== 6) throw new OptionError('listen', listen, FORMS)
+  return { host: ipv6 || name || undefined, port: Number(port) }
+}
+
+function checkObject(listen: ListenObject): ListenObject {
+  for (const key of Object.keys(listen)) {
+    if (!KEYS.has(key)) throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}`)
+  }
+  const { path, host, port } = listen
+  if (path === undefined) return listen
+  if (typeof path !== 'string' || path === '') throw new OptionError('path', path, 'the path of a unix socket')
+  if (host !== undefined || port !== undefined) throw new OptionError('listen', listen, 'either a path or a host and port')
+  return listen
+}
+
+function checkInteger(name: string, value: unknown, least: number, most: number): number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most) {
+    throw new OptionError(name, value, `an integer from ${least} to ${most}`)
+  }
+  return value as number
+}
+
+/** The error of the engine's as users see it. */
+function listenError(plan: ListenPlan, error: unknown): ListenError {
+  const message = error instanceof Error ? error.message : String(error)
+  const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
+  const words: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'is in use by another program; stop it or choose another port',
+    EACCES: "isn't allowed to this user; ports below 1024 need privileges, and sockets a writable directory",
+    EADDRNOTAVAIL: "is no address of this machine",
+    ENOENT: "can't be made: its directory doesn't exist",
+  }
+  return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
+}
+
+/**
+ * Binds the sockets of one plan; those that share a port take the first one's. The result has no address
+ * when the port that the system chose for the first is taken for the next: another choice may do.
+ */
+export function bind(engine: Engine, plan: ListenPlan): Bound {
+  const addresses: SocketAddress[] = []
+  let port: number | null = null
+  for (const socket of plan.sockets) {
+    try {
+      const bound = engine.listen(port === null ? socket : { ...socket, port })
+      if (bound.family !== 'unix') port = bound.port
+      addresses.push(toAddress(bound))
+    } catch (error) {
+      // 'localhost' on a system without IPv6 is IPv4 alone.
+      const reason = error instanceof Error ? error.message : ''
+      if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
+      if (addresses.length > 0 && socket.port === 0 && reason.startsWith('EADDRINUSE')) return { plan, addresses: [] }
+      throw listenError(plan, error)
+    }
+  }
+  return { plan, addresses }
+}
+
+/** The URL of the first address, with the host as the user gave it. */
+export function urlOf({ plan, addresses }: Bound): string {
+  const port = addresses[0]?.getPort() ?? null
+  return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
+}

@@ -1,0 +1,439 @@
+/**
+ * The server: listening, starting, stopping.
+ */
+import type { DriverSelector } from '../driver/driver-selector.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
+import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
+import { isLoopback } from '../pages/debug-page.ts'
+import { engineLimits } from '../options/engine-limits.ts'
+import type { ErrorHandler } from '../handler/error-handler.ts'
+import { ListenError, OptionError, StateError } from '../core/errors.ts'
+import { toFunction } from '../handler/handler.ts'
+import type { Handler, HandlerFunction } from '../handler/handler.ts'
+import { inject } from '../handler/inject.ts'
+import { ioThreads } from './io-threads.ts'
+import type { IoThreads } from './io-threads.ts'
+import { bind, planListening, planOne, urlOf } from './listen.ts'
+import type { Bound, Listen, ListenPlan } from './listen.ts'
+import { guarded, silentLogger } from '../core/logger.ts'
+import type { Logger } from '../core/logger.ts'
+import { checkObserver, isObserver, notifyObservers } from './observers.ts'
+import type { ServerObserver } from './observers.ts'
+import type { Options } from '../options/options.ts'
+import type { Request } from '../message/request.ts'
+import type { Response } from '../message/response.ts'
+import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
+import type { ServerSettings } from './server-settings.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+
+/** How often a port is chosen that must be free on both families. */
+const ATTEMPTS = 16
+
+/** Where a server stands. */
+export type ServerState = 0 | 1 | 2 | 3
+
+const STOPPED = 0
+const STARTING = 1
+const STARTED = 2
+const STOPPING = 3
+
+/**
+ * An HTTP server.
+ *
+ * @example const server = new HttpServer(8080, () => Response.text('Hello')); await server.start()
+ */
+export class HttpServer {
+  /** State numbers by name. */
+  static readonly STOPPED = STOPPED
+  static readonly STARTING = STARTING
+  static readonly STARTED = STARTED
+  static readonly STOPPING = STOPPING
+  /** Names of the states by number. */
+  static readonly STATES = ['STOPPED', 'STARTING', 'STARTED', 'STOPPING'] as const
+  /** What `stop` waits unless told otherwise, in milliseconds. */
+  static readonly DEFAULT_SHUTDOWN_TIMEOUT = 3000
+
+  readonly #plans: ListenPlan[]
+  readonly #handler: HandlerFunction
+  readonly #options: Options
+  readonly #logger: Logger
+  /** The same, for our own use. */
+  readonly #log: Logger
+  readonly #observers: Set<ServerObserver>
+  readonly #ioThreads: IoThreads | undefined
+  #errorHandler: ErrorHandler
+  #driverFactory: HttpDriverFactory | null
+  #clientFactory: ClientFactory | null
+  /** Loaded where there is a factory. */
+  #selectorClass: typeof DriverSelector | null = null
+  #state: ServerState = STOPPED
+  #dispatcher: Dispatcher | null = null
+  #bound: readonly Bound[] = []
+  /** The start or stop that is under way, or was the last; never rejects. */
+  #underWay: Promise<unknown> = Promise.resolve()
+  #isReferenced = true
+  /** Of earlier starts. */
+  #refusals: Readonly<Record<string, number>> = {}
+  #onIdle: (() => void) | null = null
+
+  /**
+   * @param listen a port, `'localhost:8080'`, `'unix:/run/app.sock'`, `{ host, port, path }`, or an array of them
+   * @param handler answers requests
+   * @param settings `Options`, or an object with their fields and `options`, `logger`, `errorHandler`, `observers`
+   *
+   * @example new HttpServer('localhost:0', handler, { http1Timeout: 30 })
+   */
+  constructor(listen: Listen | readonly Listen[], handler: Handler, settings: Options | ServerSettings = {}) {
+    this.#plans = planListening(listen)
+    this.#handler = toFunction(handler)
+    const checked = checkSettings(settings)
+    this.#options = checked.options
+    this.#logger = checked.logger
+    this.#log = guarded(this.#logger)
+    this.#errorHandler = checked.errorHandler
+    this.#driverFactory = checked.driverFactory
+    this.#clientFactory = checked.clientFactory
+    this.#ioThreads = checked.ioThreads
+    this.#observers = checked.observers
+    if (isObserver(handler)) this.#observers.add(handler)
+  }
+
+  /**
+   * Binds the sockets, tells the observers, begins to accept. Rejects with a `ListenError` that names
+   * the address when one can't be bound, with an `AggregateError` when observers fail.
+   *
+   * @example await server.start()
+   */
+  async start(): Promise<void> {
+    if (this.#state !== STOPPED) {
+      throw new StateError(`the server can't be started: it is ${HttpServer.STATES[this.#state]}`)
+    }
+    const started = this.#start()
+    this.#underWay = started.catch(() => {})
+    return started
+  }
+
+  async #start(): Promise<void> {
+    this.#log.debug('starting')
+    this.#state = STARTING
+    try {
+      const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
+      this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
+      this.#open()
+    } catch (error) {
+      this.#shutDown()
+      throw error
+    }
+    const failures = await this.#tell('onStart')
+    if (failures.length > 0) {
+      await this.#stop(HttpServer.DEFAULT_SHUTDOWN_TIMEOUT)
+      throw new AggregateError(failures, 'observers failed when the server started')
+    }
+    this.#dispatcher?.engine.start()
+    if (!this.#isReferenced) this.#dispatcher?.engine.unref()
+    this.#state = STARTED
+    this.#log.debug('started')
+    for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
+    if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
+      this.#log.warning('debug mode is on and the server can be reached from other machines')
+    }
+  }
+
+  #open(): void {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const dispatcher = this.#makeDispatcher()
+      this.#dispatcher = dispatcher
+      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan))
+      if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
+      this.#release()
+    }
+    throw new ListenError('no port was free on both families of localhost (EADDRINUSE)', 'EADDRINUSE')
+  }
+
+  #makeDispatcher(): Dispatcher {
+    const SelectorClass = this.#selectorClass
+    const answering = {
+      handler: this.#handler,
+      options: this.#options,
+      logger: this.#log,
+      errorHandler: this.#errorHandler,
+    }
+    const driverFactory = this.#driverFactory ?? new DefaultHttpDriverFactory()
+    const clientFactory = this.#clientFactory ?? new DefaultClientFactory()
+    return new Dispatcher({
+      ...answering,
+      limits: engineLimits(this.#options),
+      logsRequests: this.#logger.debug !== silentLogger.debug,
+      ioThreads: ioThreads(this.#ioThreads),
+      onIdle: () => this.#onIdle?.(),
+      makeSelector:
+        SelectorClass === null
+          ? undefined
+          : (host) => new SelectorClass(host, { ...answering, driverFactory, clientFactory }),
+    })
+  }
+
+  /**
+   * Stops accepting, tells the observers, lets requests under way finish for at most `timeoutMs`
+   * milliseconds, then closes what is left. Resolves when everything is closed; at once when the server
+   * is stopped already.
+   *
+   * @example await server.stop()
+   */
+  async stop(timeoutMs: number = this.#options.get('stopTimeout') * 1000): Promise<void> {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0')
+    }
+    if (this.#state === STOPPED) return
+    if (this.#state !== STARTED) {
+      throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
+    }
+    const stopped = this.#stop(timeoutMs)
+    this.#underWay = stopped
+    const failures = await stopped
+    if (failures.length > 0) throw new AggregateError(failures, 'observers failed when the server stopped')
+  }
+
+  async #stop(timeoutMs: number): Promise<unknown[]> {
+    this.#log.debug('stopping')
+    this.#state = STOPPING
+    this.#dispatcher?.engine.stopListening()
+    this.#dispatcher?.rawConnections.notifySockets()
+    const failures = await this.#tell('onStop')
+    await this.#drain(timeoutMs)
+    this.#shutDown()
+    this.#log.debug('stopped')
+    return failures
+  }
+
+  #drain(timeoutMs: number): Promise<void> {
+    const engine = this.#dispatcher?.engine
+    if (engine === undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => engine.closeAll(), Math.min(timeoutMs, 2 ** 31 - 1))
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        this.#onIdle = null
+        resolve()
+      }
+      engine.ref()
+      engine.stopGracefully()
+      this.#dispatcher?.rawConnections.stopDrivers(this.#log)
+    })
+  }
+
+  #shutDown(): void {
+    this.#release()
+    this.#state = STOPPED
+  }
+
+  #release(): void {
+    this.#refusals = this.getRefusals()
+    this.#dispatcher?.close()
+    this.#dispatcher?.engine.dispose()
+    this.#dispatcher = null
+    this.#bound = []
+  }
+
+  #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
+    const parts = [...this.#observers, this.#errorHandler, this.#driverFactory, this.#clientFactory]
+    return notifyObservers(parts, moment, this)
+  }
+
+  /**
+   * `STOPPED`, `STARTING`, `STARTED` or `STOPPING` as a number; `HttpServer.STATES` has the names.
+   *
+   * @example server.getState() === HttpServer.STARTED
+   */
+  getState(): ServerState {
+    return this.#state
+  }
+
+  /**
+   * The bound addresses, with real ports. Throws unless the sockets are bound.
+   *
+   * @example server.getServers()[0].getPort()
+   */
+  getServers(): SocketAddress[] {
+    if (this.#dispatcher === null) throw new StateError('the server is not started')
+    return this.#bound.flatMap((each) => each.addresses)
+  }
+
+  /**
+   * URL of the first address. Throws unless the sockets are bound.
+   *
+   * @example console.log(server.url) // http://localhost:8080/
+   */
+  get url(): string {
+    if (this.#dispatcher === null) throw new StateError('the server is not started; it has no URL yet')
+    return this.#urls()[0] ?? ''
+  }
+
+  #urls(): string[] {
+    return this.#bound.map(urlOf)
+  }
+
+  /**
+   * How many requests were refused because they broke a rule or a limit, by the code of the reason: those
+   * that no handler saw, and those whose body failed. In debug mode each is a line of the log as well.
+   *
+   * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
+   */
+  getRefusals(): Record<string, number> {
+    const total = { ...this.#refusals }
+    for (const [code, count] of Object.entries(this.#dispatcher?.engine.refusals() ?? {})) {
+      total[code] = (total[code] ?? 0) + count
+    }
+    return total
+  }
+
+  /**
+   * The options.
+   *
+   * @example server.getOptions().getBodySizeLimit()
+   */
+  getOptions(): Options {
+    return this.#options
+  }
+
+  /**
+   * The logger.
+   *
+   * @example server.getLogger().info('hello')
+   */
+  getLogger(): Logger {
+    return this.#logger
+  }
+
+  /**
+   * The error handler.
+   *
+   * @example server.getErrorHandler().handleError(404, null, request)
+   */
+  getErrorHandler(): ErrorHandler {
+    return this.#errorHandler
+  }
+
+  /**
+   * Replaces the error handler; only while the server is stopped.
+   *
+   * @example server.setErrorHandler({ handleError: (status) => Response.json({ status }, status) })
+   */
+  setErrorHandler(errorHandler: ErrorHandler): void {
+    this.#onlyStopped('setErrorHandler')
+    this.#errorHandler = checkErrorHandler(errorHandler)
+  }
+
+  /**
+   * Replaces what chooses who drives each connection; only while the server is stopped.
+   *
+   * @example server.setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
+   */
+  setDriverFactory(factory: HttpDriverFactory): void {
+    this.#onlyStopped('setDriverFactory')
+    this.#driverFactory = checkDriverFactory(factory)
+  }
+
+  /**
+   * Replaces what makes or refuses the client of each connection; only while the server is stopped.
+   *
+   * @example server.setClientFactory({ createClient: (socket) => (isBanned(socket) ? null : inner.createClient(socket)) })
+   */
+  setClientFactory(factory: ClientFactory): void {
+    this.#onlyStopped('setClientFactory')
+    this.#clientFactory = checkClientFactory(factory)
+  }
+
+  /**
+   * Adds an observer of start and stop; only while the server is stopped. The same one counts once.
+   *
+   * @example server.attach({ onStop: () => database.end() })
+   */
+  attach(observer: ServerObserver): void {
+    this.#onlyStopped('attach')
+    this.#observers.add(checkObserver(observer))
+  }
+
+  /**
+   * Listens on one more address; only while the server is stopped. The same one twice throws.
+   *
+   * @example server.expose('unix:/run/app.sock')
+   */
+  expose(listen: Listen): void {
+    this.#onlyStopped('expose')
+    const plan = planOne(listen)
+    if (this.#plans.some((each) => each.shown === plan.shown)) {
+      throw new OptionError('listen', listen, 'an address that the server does not listen on yet')
+    }
+    this.#plans.push(plan)
+  }
+
+  /**
+   * Calls a function whenever the server starts: sockets are bound, nothing is accepted yet. Only while the
+   * server is stopped.
+   *
+   * @example server.onStart(() => database.connect())
+   */
+  onStart(callback: (server: HttpServer) => void | Promise<void>): void {
+    this.attach({ onStart: callback })
+  }
+
+  /**
+   * Calls a function whenever the server stops: nothing is accepted any more, clients are still connected.
+   * Only while the server is stopped.
+   *
+   * @example server.onStop(() => database.end())
+   */
+  onStop(callback: (server: HttpServer) => void | Promise<void>): void {
+    this.attach({ onStop: callback })
+  }
+
+  #onlyStopped(method: string): void {
+    if (this.#state !== STOPPED) {
+      throw new StateError(`${method} is for a stopped server; this one is ${HttpServer.STATES[this.#state]}`)
+    }
+  }
+
+  /**
+   * Keeps the process alive while the server is started, which is the default.
+   *
+   * @example server.ref()
+   */
+  ref(): this {
+    this.#isReferenced = true
+    if (this.#state === STARTED) this.#dispatcher?.engine.ref()
+    return this
+  }
+
+  /**
+   * Lets the process end although the server is started.
+   *
+   * @example server.unref()
+   */
+  unref(): this {
+    this.#isReferenced = false
+    this.#dispatcher?.engine.unref()
+    return this
+  }
+
+  /**
+   * Answers a request without a socket, started or not: for tests.
+   *
+   * @example const response = await server.inject(Request.create('GET', '/'))
+   */
+  inject(request: Request): Promise<Response> {
+    const logger = this.#log
+    return inject(request, { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger })
+  }
+
+  /**
+   * Stops the server at the end of an `await using` block, once a start or stop under way is done.
+   *
+   * @example await using server = await serve(0, handler)
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#underWay
+    await this.stop()
+  }
+}
