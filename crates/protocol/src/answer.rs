@@ -1,5 +1,7 @@
 //! What the application tells a connection.
 
+use crate::output::is_large;
+
 /// An answer to a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
@@ -34,6 +36,14 @@ pub enum Payload<'a> {
         /// Its length, if known.
         length: Option<u64>,
     },
+}
+
+impl Payload<'_> {
+    /// Whether it is so large that it is better written from where it is than copied.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        matches!(self, Payload::Full(bytes) | Payload::Declared { bytes, .. } if is_large(bytes))
+    }
 }
 
 /// An answer, or a part of one, wasn't taken.

@@ -2,8 +2,8 @@
 
 use llhttp::Record;
 
-use crate::date::Date;
 use crate::event::RequestId;
+use crate::http::date::Date;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 

@@ -3,6 +3,7 @@
 use llhttp::{Field, Method, Span};
 
 use crate::error::RequestError;
+use crate::http::trailers::Trailers;
 
 /// Identity of one request. Given out in increasing order, below 2^53, and never twice by one
 /// context: a stale answer can't reach another request.
@@ -68,20 +69,6 @@ pub enum Event<'a> {
     },
     /// The peer of a raw connection has closed its sending side: no more bytes will come.
     RawEnd,
-}
-
-/// The fields behind a chunked body that may be trusted as such. RFC 9110 §6.5.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trailers {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) fields: Vec<Field>,
-}
-
-impl Trailers {
-    /// Name and value of each field as received, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
-    }
 }
 
 /// HTTP/1's versions.

@@ -8,27 +8,39 @@
 //! ```
 //! No socket, no clock, no thread, no `unsafe`: a connection is tested, fuzzed and counted in memory.
 //!
+//! ```text
+//!   connection ──► http1, raw ──► body ──► http, output ──► answer, event, error, context, limits
+//! ```
+//! Modules use only those to their right.
+//!
 //! Out of scope: reading and writing (`reactor`), names and checks of options (TypeScript).
 
 #![forbid(unsafe_code)]
 
 mod answer;
+mod body;
+mod connection;
 mod context;
-mod date;
 mod error;
 mod event;
+mod handoff;
+mod http;
 mod http1;
 mod limits;
-mod status;
+mod output;
+mod raw;
 mod timestamp;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
+pub use connection::Connection;
 pub use context::{Context, HIGH_WATER};
-pub use date::Date;
 pub use error::{CloseReason, RequestError};
-pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Trailers, Version};
-pub use http1::{Connection, Send, error_answer, is_long};
+pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
+pub use http::date::Date;
+pub use http::status::reason_phrase;
+pub use http::trailers::Trailers;
+pub use http1::error_answer;
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};
-pub use status::reason_phrase;
+pub use output::{Send, is_large};
 pub use timestamp::Timestamp;

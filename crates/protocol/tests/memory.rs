@@ -25,7 +25,7 @@ fn buffers_go_back_when_everything_is_sent() {
 #[test]
 fn a_long_piece_that_is_taken_bit_by_bit_is_hardly_ever_moved() {
     let mut pair = Pair::new(Limits::default(), Habit::Ignore);
-    pair.command(|connection, cx| connection.handle_take_raw(cx));
+    pair.command(|connection, _| connection.handle_take_raw());
     pair.is_client_stuck = true;
     pair.command(|connection, cx| connection.handle_raw_write(cx, &vec![0; 16 << 20]));
     let mut moves = 0;

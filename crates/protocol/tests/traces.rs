@@ -204,7 +204,7 @@ fn obey(pair: &mut Pair, command: &str) {
             pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)));
         }
         "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
-        "take-raw" => pair.command(|connection, cx| connection.handle_take_raw(cx)),
+        "take-raw" => pair.command(|connection, _| connection.handle_take_raw()),
         "serve" => pair.serve(&bytes_of(first.unwrap_or(""))),
         "raw-read" => pair.read_raw(number as u64),
         "raw-take-back" => pair.command(|connection, _| connection.handle_raw_ask(0)),

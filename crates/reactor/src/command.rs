@@ -30,9 +30,9 @@ impl Reactor {
     /// [`Gone`] when the request isn't open any more.
     #[inline]
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Gone> {
-        if answer.payload.is_long() {
+        if answer.payload.is_large() && self.takes_vectored(slot) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_answer(cx, request_id, answer, send)
+                connection.handle_answer_vectored(cx, request_id, answer, send)
             })?;
         } else {
             self.command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))?;
@@ -54,9 +54,9 @@ impl Reactor {
     /// # Errors
     /// [`Gone`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Gone> {
-        if protocol::is_long(bytes) {
+        if protocol::is_large(bytes) && self.takes_vectored(slot) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_write(cx, request_id, bytes, send)
+                connection.handle_write_vectored(cx, request_id, bytes, send)
             })?;
         } else {
             self.command(slot, |connection, cx| connection.handle_write(cx, request_id, bytes))?;
@@ -221,6 +221,11 @@ impl Reactor {
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), Gone> {
         self.try_command(slot, run).map_err(|_| Gone)
+    }
+
+    /// Whether the protocol of a client lets bytes go to the socket uncopied.
+    pub(crate) fn takes_vectored(&self, slot: u32) -> bool {
+        self.clients.get(slot as usize).is_some_and(|client| client.connection.takes_vectored())
     }
 
     /// A command that may hand bytes to the socket at once.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use protocol::RequestId;
+use protocol::{AnswerError, RequestId};
 
 use crate::command::Gone;
 use crate::notice::{Kind, Notice};
@@ -39,7 +39,7 @@ impl Reactor {
     /// `end` may follow at once.
     ///
     /// # Errors
-    /// [`Gone`] when the stream isn't open any more, or is shorter than that.
+    /// [`Gone`] when the stream isn't open any more, is shorter than that, or its protocol takes no files.
     pub fn send_file(
         &mut self,
         slot: u32,
@@ -49,7 +49,10 @@ impl Reactor {
         length: u64,
     ) -> Result<(), Gone> {
         let is_wanted = self
-            .try_command(slot, |connection, cx| connection.handle_file(cx, request_id, length))
+            .try_command(slot, |connection, cx| match connection.takes_files() {
+                true => connection.handle_file(cx, request_id, length),
+                false => Err(AnswerError::Stale),
+            })
             .map_err(|_| Gone)?;
         if let Some(client) = self.clients.get_mut(slot as usize).filter(|_| is_wanted) {
             client.files.push(Region { request_id, file, offset });

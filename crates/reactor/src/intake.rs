@@ -179,7 +179,7 @@ impl Client {
     ) {
         let count = self.intake.lent().map_or(0, |lent| lent.filled as u32);
         self.intake = Intake::Idle;
-        self.connection.take_back_credit(cx, request_id);
+        self.connection.revoke_credit(cx, request_id);
         let flags = if end.is_some() { flag::END } else { 0 };
         let trailers = end.and_then(|end| end.trailers).map(|trailers| head_block::lines(trailers.iter()));
         notices.push_back(Notice { count, flags, trailers, ..Notice::of(Kind::Body, slot, request_id.0) });
@@ -247,7 +247,7 @@ impl Reactor {
             return Ok(());
         }
         client.intake = Intake::Idle;
-        client.connection.take_back_credit(&self.cx, request_id);
+        client.connection.revoke_credit(&self.cx, request_id);
         if client.is_read_closed && !client.is_queued {
             client.is_queued = true;
             self.ready.push_back(slot);
@@ -280,7 +280,7 @@ impl Reactor {
         let count = if kept > 0 { kept } else { client.socket.waiting() };
         client.intake = Intake::Announced { request_id };
         // From here on it is the application that is waited for.
-        client.connection.take_back_credit(&self.cx, request_id);
+        client.connection.revoke_credit(&self.cx, request_id);
         self.notices.push_back(Notice {
             count: u32::try_from(count).unwrap_or(u32::MAX),
             ..Notice::of(Kind::BodyReady, slot, request_id.0)

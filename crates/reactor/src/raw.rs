@@ -59,7 +59,7 @@ impl Reactor {
     /// [`Gone`] when it has gone or doesn't wait.
     pub fn take_raw(&mut self, slot: u32, id: u64) -> Result<(), Gone> {
         self.claim(slot, id)?;
-        self.raw_command(slot, id, |connection, cx| connection.handle_take_raw(cx))
+        self.raw_command(slot, id, |connection, _| connection.handle_take_raw())
     }
 
     /// Gives a connection that waits for its driver, or is raw, to HTTP, which takes `unread` first.
@@ -93,9 +93,9 @@ impl Reactor {
     /// # Errors
     /// [`Gone`] when it has gone, isn't raw, or its sending side was ended.
     pub fn write_raw(&mut self, slot: u32, id: u64, bytes: &[u8]) -> Result<usize, Gone> {
-        if protocol::is_long(bytes) && self.is_client(slot, id) {
+        if protocol::is_large(bytes) && self.is_client(slot, id) && self.takes_vectored(slot) {
             self.command_sending(slot, |connection, cx, send| {
-                connection.handle_long_raw_write(cx, bytes, send)
+                connection.handle_raw_write_vectored(cx, bytes, send)
             })?;
         } else {
             self.raw_command(slot, id, |connection, cx| connection.handle_raw_write(cx, bytes))?;

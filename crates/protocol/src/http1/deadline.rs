@@ -1,4 +1,4 @@
-//! When a connection has waited long enough, and for what.
+//! The connection's deadline: when it has waited long enough, and for what.
 
 use crate::answer::Finish;
 use crate::context::Context;
@@ -6,7 +6,7 @@ use crate::error::{CloseReason, RequestError};
 use crate::http1::{Connection, Reading};
 use crate::timestamp::Timestamp;
 
-/// How often a connection whose handler runs is looked at.
+/// Milliseconds between two looks at a connection whose handler runs.
 const RUNNING_STEP_MILLIS: u64 = 1000;
 
 /// What a connection waits for.
@@ -38,10 +38,10 @@ impl Deadline {
 }
 
 impl Connection {
-    /// The next moment at which `handle_timeout` is due. The application may put that off to `floor`, but it
-    /// may not let a head, a slow body or an unread answer take longer.
+    /// The application may put an idle connection off to `floor`, or a body that stands still; a head, a slow body
+    /// or an unread answer may take no longer than its limit.
     #[inline]
-    pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         let at = match self.deadline.kind {
             Kind::Idle | Kind::Running => self.deadline.at.max(floor),
             Kind::Body => self.deadline.at.max(floor).min(self.slow_body_deadline()),
@@ -50,30 +50,26 @@ impl Connection {
         (at.0 != u64::MAX).then_some(at)
     }
 
-    /// Whether nothing is waited for but another request.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.deadline.kind == Kind::Idle
     }
 
-    /// Whether the peer is waited for to take what is sent.
-    pub fn is_sending(&self) -> bool {
+    pub(crate) fn is_sending(&self) -> bool {
         self.deadline.kind == Kind::Write
     }
 
-    /// The peer has acknowledged more of what was sent before, so it does read: time begins anew.
-    pub fn handle_acknowledged(&mut self, cx: &Context) {
+    pub(crate) fn handle_acknowledged(&mut self, cx: &Context) {
         self.rearm_after_sending(cx);
     }
 
-    /// Bytes have been sent: the rest, if there is one, has its whole time again.
+    /// Bytes have been sent: the time for the rest, if there is one, starts again.
     #[inline]
     pub(super) fn rearm_after_sending(&mut self, cx: &Context) {
         self.deadline.kind = Kind::Running;
         self.rearm(cx);
     }
 
-    /// The deadline has passed.
-    pub fn handle_timeout(&mut self, cx: &mut Context) {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
         match self.deadline.kind {
             Kind::Running => {
                 self.rearm(cx);
@@ -98,22 +94,19 @@ impl Connection {
         self.rearm(cx);
     }
 
-    /// Notes what the connection waits for now. Called after progress: time begins anew, but for a
-    /// head, whose deadline doesn't move as bytes trickle in, and for unsent bytes, which only their
-    /// sending helps.
+    /// Sets the deadline for what the connection waits for now. Called after progress, which starts the time again;
+    /// but the deadline of a head stays as its bytes trickle in, and that of unsent bytes until some are sent.
     #[inline]
     pub(super) fn rearm(&mut self, cx: &Context) {
-        let (kind, millis) = if self.reading == Reading::Raw {
-            (Kind::Running, u64::MAX)
-        } else if !self.out.is_empty() || self.poll_file().is_some() {
+        let (kind, millis) = if !self.output.is_empty() || self.poll_file().is_some() {
             if self.deadline.kind == Kind::Write {
                 return;
             }
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {
-                // Held, or behind a body that the application lets wait: we are the ones who don't read.
-                Reading::Head if !self.is_held && self.receiving.is_none() => return self.rearm_head(cx),
+                // Paused, or behind a body that the application lets wait, the client isn't late.
+                Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),
                 _ => (Kind::Running, cx.limits.http1_timeout),
@@ -131,26 +124,24 @@ impl Connection {
 
     #[cold]
     fn rearm_body(&mut self, cx: &Context) {
-        let body = self.receiving.as_mut().and_then(|body| {
-            body.note_data_rate(cx.now);
-            body.data_rate.is_awaited().then_some(body)
+        let inactive_at = self.incoming.as_mut().and_then(|incoming| {
+            incoming.body.update_deadlines(cx.now);
+            incoming.body.inactive_at()
         });
-        self.deadline = match body {
-            Some(body) => Deadline { at: body.data_rate.still_at(), kind: Kind::Body },
-            // We are the ones who don't read.
+        self.deadline = match inactive_at {
+            Some(at) => Deadline { at, kind: Kind::Body },
+            // While we don't read the body the client isn't late.
             None => Deadline { at: cx.now.after_millis(cx.limits.http1_timeout), kind: Kind::Running },
         };
     }
 
-    /// When the body is too slow, whatever the application thinks of it. Once the answer has begun a slow
-    /// body may be one half of a conversation.
+    /// When the body is too slow, whatever the application allows. Once the answer has begun a slow body may be one
+    /// half of a conversation, so it has no minimum rate.
     #[cold]
     fn slow_body_deadline(&self) -> Timestamp {
-        let Some(body) = &self.receiving else { return Timestamp(u64::MAX) };
-        if self.pipeline.is_answering(body.request_id) {
-            return body.complete_by;
-        }
-        body.data_rate.too_slow_at().min(body.complete_by)
+        let Some(incoming) = &self.incoming else { return Timestamp(u64::MAX) };
+        let is_answering = self.pipeline.is_answering(incoming.body.request_id());
+        incoming.body.too_slow_at(!is_answering)
     }
 
     fn late_head(&self, cx: &Context) -> RequestError {
@@ -163,10 +154,6 @@ impl Connection {
     }
 
     fn late_body(&self, cx: &Context) -> RequestError {
-        match &self.receiving {
-            Some(body) if cx.now >= body.complete_by => RequestError::RequestTimeout,
-            Some(body) if cx.now < body.data_rate.still_at() => RequestError::BodyTooSlow,
-            _ => RequestError::BodyTimeout,
-        }
+        self.incoming.as_ref().map_or(RequestError::BodyTimeout, |incoming| incoming.body.lateness(cx.now))
     }
 }

@@ -4,7 +4,7 @@ use llhttp::{Field, Method, Parser, Record};
 
 use crate::error::RequestError;
 use crate::event::{Expectation, Version};
-use crate::http1::{host, target};
+use crate::http::{host, target};
 use crate::limits::Limits;
 
 /// What stands behind the target in a request line: ` HTTP/1.1`.

@@ -9,11 +9,11 @@ use crate::error::RequestError;
 use crate::event::RequestId;
 
 /// The request id of a refusal, which nobody holds.
-const NOBODY: RequestId = RequestId(u64::MAX);
+const NO_REQUEST: RequestId = RequestId(u64::MAX);
 
 /// What is known of a request from its head.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Traits {
+pub(super) struct RequestFlags {
     /// HEAD: the answer has no body.
     pub(super) is_head: bool,
     /// HTTP/1.0: no chunks, no 1xx.
@@ -30,16 +30,16 @@ pub(super) struct Traits {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) request_id: RequestId,
-    pub(super) traits: Traits,
+    pub(super) flags: RequestFlags,
     /// Its answer has begun, here or on the wire.
     pub(super) has_begun: bool,
     /// Present once anything rarer than one whole answer in its turn has happened.
-    pub(super) extra: Option<Box<Extra>>,
+    pub(super) state: Option<Box<PendingState>>,
 }
 
 /// The rarer part of a pending request.
 #[derive(Debug, Default)]
-pub(super) struct Extra {
+pub(super) struct PendingState {
     /// Bytes of the answer that wait for earlier answers.
     pub(super) early: Vec<u8>,
     /// A body that is being streamed.
@@ -51,7 +51,7 @@ pub(super) struct Extra {
     /// The connection ends behind this answer.
     pub(super) closes: bool,
     /// The answer was cut short.
-    pub(super) is_cut: bool,
+    pub(super) is_aborted: bool,
     /// Behind this answer the connection is the application's.
     pub(super) is_upgraded: bool,
     /// The answer is ours, for what was no request.
@@ -108,15 +108,15 @@ impl Pipeline {
     /// Requests whose answers are owed; refusals aren't requests.
     #[inline]
     pub(super) fn owed(&self) -> usize {
-        self.open().iter().filter(|pending| pending.request_id != NOBODY).count()
+        self.open().iter().filter(|pending| pending.request_id != NO_REQUEST).count()
     }
 
     #[inline]
-    pub(super) fn push(&mut self, request_id: RequestId, traits: Traits) {
+    pub(super) fn push(&mut self, request_id: RequestId, flags: RequestFlags) {
         if self.pending.len() == self.pending.capacity() {
             self.grow();
         }
-        self.pending.push(Pending { request_id, traits, has_begun: false, extra: None });
+        self.pending.push(Pending { request_id, flags, has_begun: false, state: None });
     }
 
     /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
@@ -127,14 +127,25 @@ impl Pipeline {
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
-        let traits =
-            Traits { is_head: false, is_http10: false, wants_close: true, is_safe: true, is_upgrade: false };
-        let extra = Extra { early, is_done: true, closes: true, refusal: Some(refusal), ..Extra::default() };
+        let flags = RequestFlags {
+            is_head: false,
+            is_http10: false,
+            wants_close: true,
+            is_safe: true,
+            is_upgrade: false,
+        };
+        let state = PendingState {
+            early,
+            is_done: true,
+            closes: true,
+            refusal: Some(refusal),
+            ..PendingState::default()
+        };
         self.pending.push(Pending {
-            request_id: NOBODY,
-            traits,
+            request_id: NO_REQUEST,
+            flags,
             has_begun: true,
-            extra: Some(Box::new(extra)),
+            state: Some(Box::new(state)),
         });
     }
 
@@ -143,8 +154,8 @@ impl Pipeline {
     pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
         let open = self.open();
         let found = open.iter().position(|pending| pending.request_id == request_id)?;
-        let is_done = open[found].extra.as_ref().is_some_and(|extra| extra.is_done);
-        (!is_done && request_id != NOBODY).then_some(found)
+        let is_done = open[found].state.as_ref().is_some_and(|state| state.is_done);
+        (!is_done && request_id != NO_REQUEST).then_some(found)
     }
 
     pub(super) fn is_open(&self, request_id: RequestId) -> bool {
@@ -153,7 +164,7 @@ impl Pipeline {
 
     /// Place of a request whose answer may be complete already, and wait for its turn.
     pub(super) fn place(&self, request_id: RequestId) -> Option<usize> {
-        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NOBODY)
+        self.open().iter().position(|pending| pending.request_id == request_id && request_id != NO_REQUEST)
     }
 
     pub(super) fn is_first(&self, request_id: RequestId) -> bool {
@@ -163,7 +174,7 @@ impl Pipeline {
     /// Bytes of an answer that are kept until its turn comes.
     pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);
-        pending.and_then(|pending| pending.extra.as_ref()).map_or(0, |extra| extra.early.len())
+        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.early.len())
     }
 
     #[inline]
@@ -172,8 +183,8 @@ impl Pipeline {
     }
 
     /// Traits of the latest request.
-    pub(super) fn last_traits(&self) -> Option<Traits> {
-        self.open().last().map(|pending| pending.traits)
+    pub(super) fn last_flags(&self) -> Option<RequestFlags> {
+        self.open().last().map(|pending| pending.flags)
     }
 
     pub(super) fn last_mut(&mut self) -> Option<&mut Pending> {
@@ -196,7 +207,7 @@ impl Pipeline {
     #[inline]
     pub(super) fn pop_first(&mut self) {
         if let Some(answered) = self.first_mut() {
-            answered.extra = None;
+            answered.state = None;
         }
         self.first += 1;
         if self.first == self.pending.len() {
@@ -218,7 +229,7 @@ impl Pipeline {
     }
 
     pub(super) fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NOBODY)
+        self.open().iter().map(|pending| pending.request_id).filter(|request_id| *request_id != NO_REQUEST)
     }
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
@@ -227,19 +238,19 @@ impl Pipeline {
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
         if is_safe {
             // Nothing starts behind one that isn't safe and hasn't begun, so it is the last.
-            return self.open().last().is_none_or(|last| last.has_begun || last.traits.is_safe);
+            return self.open().last().is_none_or(|last| last.has_begun || last.flags.is_safe);
         }
         self.open().iter().all(|pending| pending.has_begun)
     }
 }
 
 impl Pending {
-    pub(super) fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+    pub(super) fn state(&mut self) -> &mut PendingState {
+        self.state.get_or_insert_default()
     }
 
     /// Has the connection end in its turn, in place of an answer.
-    pub(super) fn cut(&mut self) {
-        *self.extra() = Extra { is_done: true, is_cut: true, ..Extra::default() };
+    pub(super) fn abort(&mut self) {
+        *self.state() = PendingState { is_done: true, is_aborted: true, ..PendingState::default() };
     }
 }

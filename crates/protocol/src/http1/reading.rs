@@ -4,35 +4,33 @@ use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 
 use crate::context::Context;
 use crate::error::RequestError;
-use crate::event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
-use crate::http1::body::Receiving;
+use crate::event::{Body, Event, Head, Pieces, Request, Step, Version};
 use crate::http1::head::{self, Checked};
-use crate::http1::pipeline::Traits;
-use crate::http1::{Connection, Doubt, Partial, Reading};
+use crate::http1::pipeline::RequestFlags;
+use crate::http1::{Connection, Partial, Reading, Undecided};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
 impl Connection {
     /// Takes bytes from the peer; gives at most one event. To be called with the rest until there is
     /// none, or none is taken: then they aren't wanted now, and are to be offered again once `wants_input`.
-    pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+    pub(crate) fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         if input.is_empty() {
             return Step::none(0);
         }
         match self.reading {
             Reading::Idle if matches!(input, [b'\r' | b'\n', ..]) => Step::none(empty_lines(input)),
             Reading::Idle => match self.may_begin(cx, &[], input) {
-                Some(true) if self.receiving.is_none() => self.read_head(cx, input),
+                Some(true) if self.incoming.is_none() => self.read_head(cx, input),
                 None => self.keep_undecided(cx, input),
                 Some(may_begin) => {
-                    self.is_held = !may_begin;
+                    self.is_paused = !may_begin;
                     Step::none(0)
                 }
             },
             Reading::Head => self.read_rest_of_head(cx, input),
             Reading::Body => self.read_body(cx, input),
-            Reading::Barrier => Step::none(0),
-            Reading::Raw => self.read_raw(input),
+            Reading::AwaitingUpgrade | Reading::TakenOver => Step::none(0),
             Reading::Closed => {
                 self.leaves_unread = true;
                 Step::none(input.len())
@@ -63,7 +61,7 @@ impl Connection {
             bytes: input.to_vec(),
             record: Record::default(),
             begun: cx.now,
-            doubt: Some(Doubt::MayBegin),
+            undecided: Some(Undecided::MayBegin),
         };
         self.partial = Some(Box::new(partial));
         self.reading = Reading::Head;
@@ -87,15 +85,15 @@ impl Connection {
     #[cold]
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
         match progress.state {
-            State::Failed(error) if !is_in_doubt(input, &error, &cx.limits) => {
+            State::Failed(error) if !is_undecided(input, &error, &cx.limits) => {
                 self.refuse(cx, syntax_error(input, error));
             }
             state => {
                 let mut record = std::mem::take(&mut cx.record);
                 record.offset = input.len() as u32;
-                let doubt = Doubt::of(state);
+                let undecided = Undecided::of(state);
                 self.partial =
-                    Some(Box::new(Partial { bytes: input.to_vec(), record, begun: cx.now, doubt }));
+                    Some(Box::new(Partial { bytes: input.to_vec(), record, begun: cx.now, undecided }));
                 self.reading = Reading::Head;
                 self.check_partial(cx);
             }
@@ -107,21 +105,21 @@ impl Connection {
     #[cold]
     fn read_rest_of_head<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         let Some(partial) = self.partial.as_deref() else { return Step::none(input.len()) };
-        match partial.doubt {
+        match partial.undecided {
             None => {}
-            Some(Doubt::Method(error)) => return self.read_doubtful_method(cx, input, error),
-            Some(Doubt::MayBegin) => match self.may_begin(cx, &partial.bytes, input) {
-                Some(true) if self.receiving.is_none() => {}
+            Some(Undecided::Method(error)) => return self.read_undecided_method(cx, input, error),
+            Some(Undecided::MayBegin) => match self.may_begin(cx, &partial.bytes, input) {
+                Some(true) if self.incoming.is_none() => {}
                 None => return self.read_more_of_method(input),
                 Some(may_begin) => {
-                    self.is_held = !may_begin;
+                    self.is_paused = !may_begin;
                     self.rearm(cx);
                     return Step::none(0);
                 }
             },
         }
         let Some(partial) = self.partial.as_deref_mut() else { return Step::none(input.len()) };
-        if partial.doubt.take().is_some() {
+        if partial.undecided.take().is_some() {
             // The beginning of a method that is known: nothing can come of it yet.
             self.parser.execute(&partial.bytes, &mut partial.record);
             partial.record.offset = partial.bytes.len() as u32;
@@ -143,8 +141,8 @@ impl Connection {
             let offset = partial.bytes.len();
             partial.bytes.extend_from_slice(&input[progress.consumed..]);
             let error = ParseError { offset, ..error };
-            if is_in_doubt(&partial.bytes, &error, &cx.limits) {
-                partial.doubt = Some(Doubt::Method(error));
+            if is_undecided(&partial.bytes, &error, &cx.limits) {
+                partial.undecided = Some(Undecided::Method(error));
             } else {
                 let error = syntax_error(&partial.bytes, error);
                 self.refuse(cx, error);
@@ -165,10 +163,15 @@ impl Connection {
     }
 
     /// More of a request line whose method the parser doesn't know.
-    fn read_doubtful_method<'a>(&'a mut self, cx: &mut Context, input: &[u8], error: ParseError) -> Step<'a> {
+    fn read_undecided_method<'a>(
+        &'a mut self,
+        cx: &mut Context,
+        input: &[u8],
+        error: ParseError,
+    ) -> Step<'a> {
         if let Some(partial) = &mut self.partial {
             partial.bytes.extend_from_slice(input);
-            if !is_in_doubt(&partial.bytes, &error, &cx.limits) {
+            if !is_undecided(&partial.bytes, &error, &cx.limits) {
                 let error = syntax_error(&partial.bytes, error);
                 self.refuse(cx, error);
             }
@@ -220,7 +223,7 @@ impl Connection {
             return self.refuse_head(cx, input, error);
         }
         let request_id = cx.next_request_id();
-        self.pipeline.push(request_id, Traits::of(&checked));
+        self.pipeline.push(request_id, RequestFlags::of(&checked));
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();
@@ -232,8 +235,8 @@ impl Connection {
             let bytes = if is_partial { &cx.head_bytes[..] } else { input };
             declared = head::declared_length(bytes, &cx.record);
             self.begin_body(cx, request_id, &checked, declared, input, is_complete);
-            if let Some((body, begun)) = self.receiving.as_mut().zip(begun) {
-                body.begin_at(cx, begun);
+            if let Some((incoming, begun)) = self.incoming.as_mut().zip(begun) {
+                incoming.body.begin_at(cx, begun);
             }
         }
         self.rearm(cx);
@@ -272,34 +275,11 @@ impl Connection {
         self.rearm(cx);
         Step::none(input.len())
     }
-
-    #[cold]
-    fn begin_body(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        checked: &Checked,
-        declared: Option<u64>,
-        input: &[u8],
-        is_complete: bool,
-    ) {
-        let rest = cx.record.split_off_body();
-        let expects_continue = checked.expectation == Expectation::Continue;
-        let mut body = Receiving::new(cx, request_id, declared, expects_continue, rest);
-        body.take_in(input);
-        if is_complete {
-            body.complete();
-            self.message_complete();
-        } else {
-            self.reading = Reading::Body;
-        }
-        self.receiving = Some(Box::new(body));
-    }
 }
 
-impl Traits {
-    fn of(checked: &Checked) -> Traits {
-        Traits {
+impl RequestFlags {
+    fn of(checked: &Checked) -> RequestFlags {
+        RequestFlags {
             is_head: checked.method == Method::HEAD,
             is_http10: checked.version == Version::Http10,
             wants_close: !checked.keep_alive,
@@ -309,10 +289,10 @@ impl Traits {
     }
 }
 
-impl Doubt {
-    fn of(state: State) -> Option<Doubt> {
+impl Undecided {
+    fn of(state: State) -> Option<Undecided> {
         match state {
-            State::Failed(error) => Some(Doubt::Method(error)),
+            State::Failed(error) => Some(Undecided::Method(error)),
             _ => None,
         }
     }
@@ -335,7 +315,7 @@ fn begins_safe(input: &[u8]) -> Option<bool> {
 }
 
 /// Whether more of the request line is needed to say what is wrong with its method.
-fn is_in_doubt(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
+fn is_undecided(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
     let line = request_line(bytes);
     let method = line.split(|&byte| byte == b' ').next().unwrap_or(b"");
     error.kind == ErrorKind::Method

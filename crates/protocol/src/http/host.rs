@@ -7,7 +7,7 @@
 use std::net::Ipv6Addr;
 
 /// Splits off the port. The second part is None without a colon, and empty behind a last one.
-pub(super) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(crate) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let name_end = match authority {
         [b'[', ..] => authority.iter().position(|&byte| byte == b']').map_or(authority.len(), |at| at + 1),
         _ => authority.iter().position(|&byte| byte == b':').unwrap_or(authority.len()),
@@ -22,13 +22,13 @@ pub(super) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Whether it names a host, with or without a port.
-pub(super) fn is_valid(authority: &[u8]) -> bool {
+pub(crate) fn is_valid(authority: &[u8]) -> bool {
     let (name, port) = split(authority);
     port.is_none_or(is_port) && is_name(name)
 }
 
 /// Whether two valid authorities mean the same, `default` standing for a missing port.
-pub(super) fn is_same(one: &[u8], other: &[u8], default: Option<u16>) -> bool {
+pub(crate) fn is_same(one: &[u8], other: &[u8], default: Option<u16>) -> bool {
     let port_of = |port: Option<&[u8]>| match port {
         None | Some([]) => default,
         Some(digits) => std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()),

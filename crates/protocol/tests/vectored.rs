@@ -5,7 +5,7 @@
 
 use std::io::IoSlice;
 
-use protocol::{Answer, Connection, Context, Event, Limits, Payload, RequestId, is_long};
+use protocol::{Answer, Connection, Context, Event, Limits, Payload, RequestId, is_large};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
@@ -46,7 +46,7 @@ fn stops() -> impl Iterator<Item = usize> {
 
 #[test]
 fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
-    assert!(is_long(BODY));
+    assert!(is_large(BODY));
     let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut cx = Context::new(Limits::default());
     let (mut connection, request_id) = asked(&mut cx, head);
@@ -56,7 +56,9 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
         let (mut connection, request_id) = asked(&mut cx, head);
         let mut wire = Vec::new();
         let mut send = socket(stop, &mut wire);
-        connection.handle_long_answer(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send).unwrap();
+        connection
+            .handle_answer_vectored(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send)
+            .unwrap();
         drop(send);
         assert_eq!(wire.len(), stop.min(copied.len()), "nothing is offered twice");
         drain(&mut cx, &mut connection, &mut wire);
@@ -70,7 +72,7 @@ fn no_body_leaves_in_answer_to_head() {
     let (mut connection, request_id) = asked(&mut cx, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut wire = Vec::new();
     let mut send = socket(usize::MAX, &mut wire);
-    connection.handle_long_answer(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send).unwrap();
+    connection.handle_answer_vectored(&mut cx, request_id, answer(Payload::Full(BODY)), &mut send).unwrap();
     drop(send);
     assert!(wire.ends_with(b"content-length: 20000\r\n\r\n"), "{}", String::from_utf8_lossy(&wire));
 }
@@ -89,7 +91,7 @@ fn a_piece_is_the_same_wherever_the_socket_stops() {
             connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
             let mut wire = Vec::new();
             let mut send = socket(stop, &mut wire);
-            assert_eq!(connection.handle_long_write(&mut cx, request_id, BODY, &mut send), result);
+            assert_eq!(connection.handle_write_vectored(&mut cx, request_id, BODY, &mut send), result);
             drop(send);
             drain(&mut cx, &mut connection, &mut wire);
             assert_eq!(wire, copied, "stopped at {stop}, length {length:?}");
@@ -105,7 +107,7 @@ fn an_answer_that_must_wait_is_kept() {
     let Some(Event::Request(request)) = step.event else { panic!("no request") };
     let second = request.request_id;
     let mut refuse = |_: &[IoSlice<'_>]| -> usize { panic!("it isn't its turn") };
-    connection.handle_long_answer(&mut cx, second, answer(Payload::Full(BODY)), &mut refuse).unwrap();
+    connection.handle_answer_vectored(&mut cx, second, answer(Payload::Full(BODY)), &mut refuse).unwrap();
     connection.handle_answer(&mut cx, first, answer(Payload::Full(b"one"))).unwrap();
     let wire = connection.transmit().to_vec();
     assert!(wire.ends_with(BODY));

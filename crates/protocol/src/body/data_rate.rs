@@ -16,7 +16,7 @@ const PAUSE_BYTES: u64 = 64 * 1024;
 
 /// The data rate of one body.
 #[derive(Debug)]
-pub(super) struct DataRate {
+pub(crate) struct DataRate {
     /// Milliseconds without a byte that are allowed.
     timeout: u64,
     /// Bytes a second that it must bring on average; 0 = off.
@@ -34,7 +34,7 @@ pub(super) struct DataRate {
 }
 
 impl DataRate {
-    pub(super) fn new(cx: &Context) -> DataRate {
+    pub(crate) fn new(cx: &Context) -> DataRate {
         DataRate {
             timeout: cx.limits.body_timeout,
             minimum_rate: cx.limits.minimum_body_rate,
@@ -48,14 +48,14 @@ impl DataRate {
     }
 
     /// Changes what is allowed; None leaves what is.
-    pub(super) fn set(&mut self, timeout: Option<u64>, minimum_rate: Option<u64>) {
+    pub(crate) fn set(&mut self, timeout: Option<u64>, minimum_rate: Option<u64>) {
         self.timeout = timeout.unwrap_or(self.timeout);
         self.minimum_rate = minimum_rate.unwrap_or(self.minimum_rate);
     }
 
     /// Notes how much has come in all, and whether more is awaited. Returns the length of the pause that
     /// this ends, in milliseconds.
-    pub(super) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) -> u64 {
+    pub(crate) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) -> u64 {
         let mut pause = 0;
         match (self.is_awaited, is_awaited) {
             (true, false) => self.paused = now,
@@ -85,17 +85,17 @@ impl DataRate {
         }
     }
 
-    pub(super) fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.is_awaited
     }
 
     /// When it has stood still for too long.
-    pub(super) fn still_at(&self) -> Timestamp {
+    pub(crate) fn still_at(&self) -> Timestamp {
         self.last.after_millis(self.timeout)
     }
 
     /// When its average falls below the minimum if nothing more comes.
-    pub(super) fn too_slow_at(&self) -> Timestamp {
+    pub(crate) fn too_slow_at(&self) -> Timestamp {
         let bytes = self.received - self.before;
         match bytes.saturating_mul(1000).checked_div(self.minimum_rate) {
             Some(covered) => self.since.after_millis(covered.max(GRACE_MILLIS).saturating_add(1)),

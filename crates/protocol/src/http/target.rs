@@ -3,10 +3,10 @@
 use llhttp::Method;
 
 use crate::error::RequestError;
-use crate::http1::host;
+use crate::http::host;
 
 /// Checks that the target has a form its method allows, and that Host doesn't contradict it.
-pub(super) fn check(method: Method, target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
+pub(crate) fn check(method: Method, target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
     if memchr::memchr(b'#', target).is_some() {
         return Err(RequestError::Target);
     }

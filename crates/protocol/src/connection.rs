@@ -1,0 +1,618 @@
+//! One client connection, whatever protocol is spoken on it: all that the reactor knows of protocols.
+//!
+//! ```text
+//!   bytes from the peer ──► Protocol: Http1 ⇄ Raw ──► bytes to the peer
+//! ```
+//! Each method forwards to the protocol that is spoken now; at most one `match` stands between the reactor and it.
+//! A switch happens inside the call that makes it possible, so a caller never sees a connection between two
+//! protocols. Unsent output, unread input and what is known of the peer go along in a [`Handoff`].
+//!
+//! What the reactor can do faster than by passing bytes through here is asked for, and may be refused:
+//! [`Connection::direct_room`], [`Connection::takes_vectored`], [`Connection::takes_files`]. A protocol that has to
+//! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
+
+use crate::answer::{Answer, AnswerError, Credit, Finish};
+use crate::context::Context;
+use crate::error::CloseReason;
+use crate::event::{Event, RequestId, Step};
+use crate::handoff::Handoff;
+use crate::output::Send;
+use crate::timestamp::Timestamp;
+use crate::{http1, raw};
+
+/// What is spoken on a connection. A closed set: no dynamic calls, and HTTP/1 lies in the connection itself.
+#[expect(clippy::large_enum_variant, reason = "nearly all connections are HTTP/1: a box would cost them")]
+enum Protocol {
+    Http1(http1::Connection),
+    Raw(Box<raw::Connection>),
+}
+
+/// One client connection as a state machine: no socket, no clock.
+///
+/// # Methods
+/// - **Getters** take `&self` and change nothing.
+/// - **`handle_*` for the wire** bring what the socket and the clock have: [`handle_input`], [`handle_direct`],
+///   [`handle_eof`], [`handle_sent`], [`handle_file_sent`], [`handle_file_failed`], [`handle_acknowledged`],
+///   [`handle_timeout`].
+/// - **`handle_*` for the application** are its commands. One that comes too late, twice or for an unknown
+///   request changes nothing and says [`AnswerError::Stale`].
+/// - **`poll_*`, [`transmit`] and [`finish`]** give what is to be done next.
+///
+/// # Order
+/// 1. While [`wants_input`]: give bytes to [`handle_input`], with the rest again until it takes none and gives no event,
+///    or as many as [`direct_room`] says to [`handle_direct`]; the end of the stream to [`handle_eof`].
+/// 2. After each of these and each command: [`poll_event`] until it gives none.
+/// 3. Then send: [`transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
+///    again, until neither has anything or the socket takes no more.
+/// 4. With everything sent: [`poll_upgraded`], [`poll_shutdown`].
+/// 5. Then [`finish`]: once it says how, the connection is to be closed and nothing more is to be called but getters.
+/// 6. Else arm a timer for [`poll_timeout`], whose value any call may have changed, and call [`handle_timeout`] when it
+///    has passed.
+///
+/// [`handle_input`]: Connection::handle_input
+/// [`handle_direct`]: Connection::handle_direct
+/// [`handle_eof`]: Connection::handle_eof
+/// [`handle_sent`]: Connection::handle_sent
+/// [`handle_file_sent`]: Connection::handle_file_sent
+/// [`handle_file_failed`]: Connection::handle_file_failed
+/// [`handle_acknowledged`]: Connection::handle_acknowledged
+/// [`handle_timeout`]: Connection::handle_timeout
+/// [`transmit`]: Connection::transmit
+/// [`finish`]: Connection::finish
+/// [`wants_input`]: Connection::wants_input
+/// [`direct_room`]: Connection::direct_room
+/// [`poll_event`]: Connection::poll_event
+/// [`poll_file`]: Connection::poll_file
+/// [`poll_upgraded`]: Connection::poll_upgraded
+/// [`poll_shutdown`]: Connection::poll_shutdown
+/// [`poll_timeout`]: Connection::poll_timeout
+pub struct Connection {
+    protocol: Protocol,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub fn new(cx: &Context) -> Connection {
+        Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
+    }
+
+    fn http1(&self) -> Option<&http1::Connection> {
+        match &self.protocol {
+            Protocol::Http1(http1) => Some(http1),
+            Protocol::Raw(_) => None,
+        }
+    }
+
+    /// HTTP/1, for a command about a request.
+    #[inline]
+    fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => Ok(http1),
+            Protocol::Raw(_) => Err(AnswerError::Stale),
+        }
+    }
+
+    fn raw(&self) -> Option<&raw::Connection> {
+        match &self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Raw(raw) => Some(raw),
+        }
+    }
+
+    /// The raw connection, for a command about bytes.
+    fn raw_mut(&mut self) -> Result<&mut raw::Connection, AnswerError> {
+        match &mut self.protocol {
+            Protocol::Http1(_) => Err(AnswerError::Stale),
+            Protocol::Raw(raw) => Ok(raw),
+        }
+    }
+
+    /// Switches to raw when the call just made has ended HTTP.
+    #[inline]
+    fn switch_if_taken_over(&mut self) {
+        if let Protocol::Http1(http1) = &mut self.protocol
+            && http1.is_taken_over()
+        {
+            let (handoff, request_id) = http1.hand_off();
+            self.become_raw(handoff, request_id);
+        }
+    }
+
+    #[cold]
+    fn become_raw(&mut self, handoff: Handoff, upgraded: Option<RequestId>) {
+        self.protocol = Protocol::Raw(Box::new(raw::Connection::new(handoff, upgraded)));
+    }
+}
+
+/// Getters.
+impl Connection {
+    /// Whether input leads anywhere now.
+    #[inline]
+    pub fn wants_input(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.wants_input(),
+            Protocol::Raw(raw) => raw.wants_input(),
+        }
+    }
+
+    /// How many bytes may be received straight into the application's memory, to be told by `handle_direct`; 0 where
+    /// the protocol has to see them first.
+    #[inline]
+    pub fn direct_room(&self) -> usize {
+        self.http1().map_or(0, http1::Connection::direct_room)
+    }
+
+    /// Whether large bytes may go to the socket from where they are: the `_vectored` methods.
+    #[inline]
+    pub fn takes_vectored(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) | Protocol::Raw(_) => true,
+        }
+    }
+
+    /// Whether parts of answers may be files that the kernel sends: `handle_file` and `poll_file`.
+    #[inline]
+    pub fn takes_files(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) => true,
+            Protocol::Raw(_) => false,
+        }
+    }
+
+    /// Why the connection ended.
+    pub fn close_reason(&self) -> CloseReason {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.close_reason(),
+            Protocol::Raw(raw) => raw.close_reason(),
+        }
+    }
+
+    /// Whether the body of a request is still arriving.
+    #[inline]
+    pub fn is_receiving(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::is_receiving)
+    }
+
+    /// Whether the next bytes are the beginning of a request.
+    #[inline]
+    pub fn is_between_requests(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::is_between_requests)
+    }
+
+    /// Whether the connection waits for nothing but another request.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::is_idle)
+    }
+
+    /// Whether the deadline is one for the peer to take what is sent.
+    #[inline]
+    pub fn is_sending(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::is_sending)
+    }
+
+    /// Whether the connection is raw: no HTTP is spoken on it.
+    #[inline]
+    pub fn is_raw(&self) -> bool {
+        matches!(self.protocol, Protocol::Raw(_))
+    }
+
+    /// Whether the peer has closed its sending side.
+    pub fn has_peer_ended(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.has_peer_ended(),
+            Protocol::Raw(raw) => raw.has_peer_ended(),
+        }
+    }
+
+    /// The request of an upgrade that `poll_upgraded` hasn't given yet; it isn't among the unanswered.
+    pub fn upgrading(&self) -> Option<RequestId> {
+        self.raw().and_then(raw::Connection::upgrading)
+    }
+
+    /// How many requests were given to the application and aren't wholly answered.
+    #[inline]
+    pub fn owed(&self) -> usize {
+        self.http1().map_or(0, http1::Connection::owed)
+    }
+
+    /// Those requests, in order.
+    pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
+        self.http1().into_iter().flat_map(http1::Connection::open_request_ids)
+    }
+
+    /// Requests to which no answer of the application's will have been sent if the connection ends now, each once.
+    pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
+        self.http1().into_iter().flat_map(http1::Connection::unanswered)
+    }
+
+    /// Whether a request isn't wholly answered.
+    pub fn is_open(&self, request_id: RequestId) -> bool {
+        self.http1().is_some_and(|http1| http1.is_open(request_id))
+    }
+
+    /// Whether an answer of the application's to this request is complete, and in the output.
+    pub fn is_written(&self, request_id: RequestId) -> bool {
+        self.http1().is_none_or(|http1| http1.is_written(request_id))
+    }
+
+    /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
+    pub fn backlog(&self, request_id: RequestId) -> usize {
+        self.http1().map_or(0, |http1| http1.backlog(request_id))
+    }
+
+    /// How many bytes are kept of the body of this request; None when the application isn't to have any.
+    pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
+        self.http1().and_then(|http1| http1.kept_of_body(request_id))
+    }
+}
+
+/// The wire: what comes from the socket and the clock.
+impl Connection {
+    /// Takes bytes from the peer; gives at most one event. To be called with the rest until none is taken and no
+    /// event given: that rest is to be offered again once `wants_input`.
+    #[inline]
+    pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_input(cx, input),
+            Protocol::Raw(raw) => raw.handle_input(input),
+        }
+    }
+
+    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
+    /// follows brings no bytes of its own, but may be the body's last.
+    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
+        self.http1_mut().ok()?.handle_direct(cx, bytes)
+    }
+
+    /// The peer has closed its sending side.
+    pub fn handle_eof(&mut self, cx: &mut Context) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_eof(cx),
+            Protocol::Raw(raw) => raw.handle_eof(),
+        }
+    }
+
+    /// `count` bytes of `transmit` are with the kernel.
+    #[inline]
+    pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_sent(cx, count),
+            Protocol::Raw(raw) => raw.handle_sent(cx, count),
+        }
+    }
+
+    /// The peer has acknowledged more of what was sent before: it does read, and its time starts again.
+    pub fn handle_acknowledged(&mut self, cx: &Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_acknowledged(cx);
+        }
+    }
+
+    /// `count` bytes of the file that `poll_file` names are with the kernel.
+    pub fn handle_file_sent(&mut self, cx: &mut Context, count: u64) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_file_sent(cx, count);
+            self.switch_if_taken_over();
+        }
+    }
+
+    /// That file has fewer bytes than it had, or can't be read: the answer is aborted.
+    pub fn handle_file_failed(&mut self, cx: &mut Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_file_failed(cx);
+        }
+    }
+
+    /// The moment that `poll_timeout` gave has passed.
+    pub fn handle_timeout(&mut self, cx: &mut Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_timeout(cx);
+        }
+    }
+}
+
+/// What is to be done next.
+impl Connection {
+    /// An event other than in answer to input.
+    #[inline]
+    pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.poll_event(cx),
+            Protocol::Raw(raw) => raw.poll_event(),
+        }
+    }
+
+    /// Bytes to be sent now.
+    #[inline]
+    pub fn transmit(&self) -> &[u8] {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.unsent(),
+            Protocol::Raw(raw) => raw.unsent(),
+        }
+    }
+
+    /// The request whose answer goes on with a file now, and how many bytes of that are missing.
+    pub fn poll_file(&self) -> Option<(RequestId, u64)> {
+        self.http1().and_then(http1::Connection::poll_file)
+    }
+
+    /// The request behind which the connection has become raw, once everything before is sent.
+    pub fn poll_upgraded(&mut self) -> Option<RequestId> {
+        self.raw_mut().ok()?.poll_upgraded()
+    }
+
+    /// True once, when the sending side is to be closed and reading goes on.
+    pub fn poll_shutdown(&mut self) -> bool {
+        self.raw_mut().is_ok_and(raw::Connection::poll_shutdown)
+    }
+
+    /// When `handle_timeout` is due. The application may put that off to `floor`, but no longer than the limits
+    /// for a head, a slow body or an unread answer allow.
+    #[inline]
+    pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
+        self.http1().and_then(|http1| http1.poll_timeout(floor))
+    }
+
+    /// How the connection is to be closed; None while it goes on or has something to send.
+    #[inline]
+    pub fn finish(&self) -> Option<Finish> {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.finish(),
+            Protocol::Raw(raw) => raw.finish(),
+        }
+    }
+}
+
+/// Commands about requests.
+impl Connection {
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    #[inline]
+    pub fn handle_answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_answer(cx, request_id, answer)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Like `handle_answer`, with a body that is copied only as far as `send` doesn't take it.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    pub fn handle_answer_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Sends more of a streamed answer.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request, or a file is being sent on it; `TooLong` when it
+    /// outgrows its declared length.
+    pub fn handle_write(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_write(cx, request_id, bytes)
+    }
+
+    /// Like `handle_write`, with bytes that are copied only as far as `send` doesn't take them.
+    ///
+    /// # Errors
+    /// As `handle_write`.
+    pub fn handle_write_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
+    }
+
+    /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
+    /// wire, as in an answer to HEAD.
+    ///
+    /// # Errors
+    /// `Stale` when no stream of a declared length is open for the request, or a file is being sent on it;
+    /// `TooLong` when it would outgrow that length.
+    pub fn handle_file(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        length: u64,
+    ) -> Result<bool, AnswerError> {
+        self.http1_mut()?.handle_file(cx, request_id, length)
+    }
+
+    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines; they are sent only where the framing has
+    /// room for them.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request.
+    pub fn handle_end(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        trailers: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_end(cx, request_id, trailers)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open, its answer has begun, or it is HTTP/1.0.
+    pub fn handle_inform(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        status: u16,
+        fields: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_inform(cx, request_id, status, fields)
+    }
+
+    /// Grants credit for the body of a request.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_credit(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        credit: Credit,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_credit(cx, request_id, credit)
+    }
+
+    /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
+    pub fn revoke_credit(&mut self, cx: &Context, request_id: RequestId) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.revoke_credit(cx, request_id);
+        }
+    }
+
+    /// Raises the body limit of one request; a lower one changes nothing.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_raise(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        limit: u64,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_raise(cx, request_id, limit)
+    }
+
+    /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
+    /// average, 0 for no minimum. None leaves a value as it is.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_data_rate(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        timeout: Option<u64>,
+        minimum_rate: Option<u64>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
+    }
+
+    /// The answer to this request can't be completed: the connection is aborted behind the answers before it, and of
+    /// this one nothing more is sent.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_abort(request_id)
+    }
+
+    /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
+    pub fn handle_stop(&mut self, cx: &mut Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_stop(cx);
+        }
+    }
+}
+
+/// Commands about the connection as a stream of bytes.
+impl Connection {
+    /// Makes the connection raw behind a request, once all earlier answers are sent. With `fields` a 101 goes
+    /// ahead.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
+    /// free. Nothing has changed then.
+    pub fn handle_upgrade(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        fields: Option<&[u8]>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Makes a connection raw on which no request is under way.
+    ///
+    /// # Errors
+    /// `Stale` when one is, or the connection is raw.
+    pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
+        let handoff = self.http1_mut()?.hand_off_idle()?;
+        self.become_raw(handoff, None);
+        Ok(())
+    }
+
+    /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to
+    /// `handle_input` ahead of all others; behind them `handle_eof`, if `has_peer_ended`.
+    ///
+    /// # Errors
+    /// `Stale` when it isn't raw, or our sending side was ended.
+    pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
+        let handoff = self.raw_mut()?.hand_off()?;
+        let (http1, unread) = http1::Connection::resume(cx, handoff);
+        self.protocol = Protocol::Http1(http1);
+        Ok(unread)
+    }
+
+    /// Asks for one piece of up to so many bytes. 0 takes an unanswered ask back: an empty piece answers it.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw.
+    pub fn handle_raw_ask(&mut self, bytes: u64) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_ask(bytes);
+        Ok(())
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw or its sending side was ended.
+    pub fn handle_raw_write(&mut self, cx: &mut Context, bytes: &[u8]) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_write(cx, bytes)
+    }
+
+    /// Like `handle_raw_write`, with bytes that are copied only as far as `send` doesn't take them.
+    ///
+    /// # Errors
+    /// As `handle_raw_write`.
+    pub fn handle_raw_write_vectored(
+        &mut self,
+        cx: &mut Context,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_write_vectored(cx, bytes, send)
+    }
+
+    /// Ends the sending side behind what was written.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw.
+    pub fn handle_raw_end(&mut self) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_end();
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Answers as bytes. RFC 9112 §4, §6 and §7.
+
+use crate::answer::{Answer, AnswerError, Payload};
+use crate::context::Context;
+use crate::error::RequestError;
+use crate::http::status::reason_phrase;
+use crate::http1::pipeline::{RequestFlags, Stream};
+use crate::output::VECTORED_BYTES;
+
+/// What an answer means for its connection.
+pub(super) struct Outcome {
+    /// More of the body follows.
+    pub(super) stream: Option<Stream>,
+    /// The connection ends behind it.
+    pub(super) closes: bool,
+    /// It has fewer bytes than declared.
+    pub(super) is_aborted: bool,
+}
+
+/// Writes the head of an answer; returns which bytes of its body follow. The hot path: everything that can be is
+/// copied from tables.
+#[inline]
+pub(super) fn put_head<'a>(
+    cx: &Context,
+    flags: RequestFlags,
+    answer: &Answer<'a>,
+    closes: bool,
+    out: &mut Vec<u8>,
+) -> (Outcome, &'a [u8]) {
+    let has_no_body = flags.is_head || matches!(answer.status, 204 | 304);
+    let mut outcome = Outcome { stream: None, closes, is_aborted: false };
+    let mut body: &'a [u8] = b"";
+    let length = match answer.payload {
+        Payload::Full(bytes) => {
+            if !has_no_body {
+                body = bytes;
+            }
+            // A length in a 304 would be that of another answer. RFC 9110 §8.6.
+            (!matches!(answer.status, 204 | 304)).then_some(bytes.len() as u64)
+        }
+        Payload::Declared { length, bytes } => {
+            if !has_no_body {
+                body = &bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+                outcome.is_aborted = (body.len() as u64) < length;
+            }
+            (answer.status != 204).then_some(length)
+        }
+        Payload::Stream { length } => {
+            outcome.stream = Some(match length {
+                _ if has_no_body => Stream::Silent,
+                Some(length) => Stream::Length(length),
+                None if flags.is_http10 => Stream::UntilClose,
+                None => Stream::Chunked,
+            });
+            outcome.closes |= outcome.stream == Some(Stream::UntilClose);
+            length.filter(|_| answer.status != 204)
+        }
+    };
+    let is_chunked = outcome.stream == Some(Stream::Chunked)
+        || outcome.stream == Some(Stream::Silent) && length.is_none() && flags.is_head && !flags.is_http10;
+    out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
+    if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
+        out.extend_from_slice(&cx.usual_opening);
+    } else {
+        put_opening(cx, answer, outcome.closes, out);
+    }
+    out.extend_from_slice(answer.fields);
+    if let Some(length) = length {
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    } else if is_chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    (outcome, body)
+}
+
+/// Status line and the connection's own fields.
+fn put_opening(cx: &Context, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
+    put_status_line(answer.status, answer.reason, out);
+    out.extend_from_slice(cx.date.line());
+    if closes {
+        out.extend_from_slice(b"connection: close\r\n");
+    } else {
+        out.extend_from_slice(&cx.keep_alive_lines);
+    }
+}
+
+pub(super) fn put_status_line(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason.unwrap_or(reason_phrase(status).as_bytes()));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// An answer without a body: status line and fields as given, nothing added.
+pub(super) fn put_informational(status: u16, fields: &[u8], out: &mut Vec<u8>) {
+    put_status_line(status, None, out);
+    out.extend_from_slice(fields);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a piece of a streamed body in its framing.
+pub(super) fn put_piece(stream: &mut Stream, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), AnswerError> {
+    // An empty chunk would be the last.
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let Piece { bytes, suffix, result } = put_piece_start(stream, bytes, out);
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(suffix);
+    result
+}
+
+/// The rest of a piece, behind what `put_piece_start` wrote.
+pub(super) struct Piece<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) suffix: &'static [u8],
+    pub(super) result: Result<(), AnswerError>,
+}
+
+/// Writes what stands before the bytes of a piece, which must not be empty; returns what is to follow.
+pub(super) fn put_piece_start<'a>(stream: &mut Stream, bytes: &'a [u8], out: &mut Vec<u8>) -> Piece<'a> {
+    match stream {
+        Stream::Silent => Piece { bytes: b"", suffix: b"", result: Ok(()) },
+        Stream::UntilClose => Piece { bytes, suffix: b"", result: Ok(()) },
+        Stream::Chunked => {
+            put_hex(bytes.len(), out);
+            out.extend_from_slice(b"\r\n");
+            Piece { bytes, suffix: b"\r\n", result: Ok(()) }
+        }
+        Stream::Length(missing) => {
+            let fits = bytes.len().min(usize::try_from(*missing).unwrap_or(usize::MAX));
+            *missing -= fits as u64;
+            let result = if fits < bytes.len() { Err(AnswerError::TooLong) } else { Ok(()) };
+            Piece { bytes: &bytes[..fits], suffix: b"", result }
+        }
+    }
+}
+
+/// Writes the last chunk and the trailer section.
+pub(super) fn put_last_chunk(trailers: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    out.extend_from_slice(trailers);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn put_hex(value: usize, out: &mut Vec<u8>) {
+    let digits = (usize::BITS - value.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        let digit = (value >> (place * 4)) & 0xf;
+        out.push(b"0123456789abcdef"[digit]);
+    }
+}
+
+/// A short text answer for bytes that are no request; the last on its connection.
+#[cold]
+pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let body = format!("{error}\n");
+    put_status_line(error.status(), None, &mut out);
+    out.extend_from_slice(b"content-type: text/plain; charset=utf-8\r\ncontent-length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(cx.date.line());
+    out.extend_from_slice(b"connection: close\r\n\r\n");
+    if !is_head {
+        out.extend_from_slice(body.as_bytes());
+    }
+    out
+}

@@ -1,0 +1,50 @@
+//! Answers, and pieces of them, so large that copying them costs more than a system call.
+//!
+//! They are offered to the socket at once from the application's memory, behind what waits before them. Only
+//! what the socket doesn't take is copied.
+
+use crate::answer::{Answer, AnswerError};
+use crate::context::Context;
+use crate::event::RequestId;
+use crate::http1::Connection;
+use crate::http1::encode::{self, Piece};
+use crate::http1::pipeline::Stream;
+use crate::output::Send;
+
+impl Connection {
+    /// Like `handle_answer`, with a body that is copied only as far as `send` doesn't take it.
+    pub(crate) fn handle_answer_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.begin_answer(cx, request_id, answer, Some(send))?;
+        self.rearm_after_sending(cx);
+        Ok(())
+    }
+
+    /// Like `handle_write`, with bytes that are copied only as far as `send` doesn't take them.
+    pub(crate) fn handle_write_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        if !self.pipeline.is_first(request_id) || bytes.is_empty() {
+            return self.handle_write(cx, request_id, bytes);
+        }
+        let first = self.pipeline.first_mut().and_then(|first| first.state.as_mut());
+        let first = first.filter(|state| state.file == 0);
+        let stream = first.and_then(|state| state.stream.as_mut()).ok_or(AnswerError::Stale)?;
+        if *stream == Stream::Silent {
+            return Ok(());
+        }
+        let Piece { bytes, suffix, result } = encode::put_piece_start(stream, bytes, self.output.buffer(cx));
+        self.output.put_vectored(cx, bytes, suffix, send);
+        self.rearm_after_sending(cx);
+        result
+    }
+}
