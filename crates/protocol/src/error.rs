@@ -3,6 +3,7 @@
 use std::fmt;
 
 use llhttp::ErrorKind;
+use nghttp2::ErrorCode;
 
 /// Why a request could not be accepted, or its body not be received. Always the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,4 +204,6 @@ pub enum CloseReason {
     Stopped,
     /// The application cut an answer short.
     Cut,
+    /// The client broke HTTP/2's rules, or did too much that brings nothing: a GOAWAY told it so.
+    Http2(ErrorCode),
 }

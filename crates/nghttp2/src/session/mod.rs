@@ -247,6 +247,11 @@ impl Session {
         !self.is_over && (wants_write || !self.state.urgent.is_empty())
     }
 
+    /// Whether a header block has begun and not ended.
+    pub fn is_in_headers(&self) -> bool {
+        self.block.is_some() || self.state.kept.is_some()
+    }
+
     /// Frames that wait to be sent, DATA apart: acknowledgements above all, if the peer doesn't read.
     pub fn waiting_frames(&self) -> usize {
         // SAFETY: the session is live.
