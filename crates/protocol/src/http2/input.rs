@@ -181,7 +181,7 @@ impl Connection {
         self.poll_event(cx)
     }
 
-    /// The peer has reset a stream. A handler that has it hears of it, and its place stays taken until it has settled.
+    /// The peer has reset a stream. Its handler is told, and its place stays taken until that has settled.
     fn note_reset(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         if let Some(head) = stream.head.take() {
@@ -189,7 +189,7 @@ impl Connection {
             self.drop_stream(id);
             return;
         }
-        if stream.is_owed() {
+        if stream.is_incomplete() {
             self.reset.push_back((stream.request_id, code));
         }
         self.lose(id);
@@ -203,7 +203,7 @@ impl Connection {
         }
         // To HEAD an answer is over before the application has ended it.
         let is_silent = matches!(stream.answering, Answering::Streaming { is_silent: true, .. });
-        if stream.is_owed() && !(is_silent && code == ErrorCode::NO_ERROR) {
+        if stream.is_incomplete() && !(is_silent && code == ErrorCode::NO_ERROR) {
             return self.note_reset(cx, id, code);
         }
         stream.is_closed = true;

@@ -161,7 +161,7 @@ impl Connection {
         !matches!(self.ending, Ending::Over(_))
     }
 
-    /// A request that was handed over and whose stream is gone, with the reason. No answer to it is sent.
+    /// A request that was handed over and whose stream was reset before all of its answer was sent, with the reason.
     pub fn poll_reset(&mut self) -> Option<(RequestId, ErrorCode)> {
         self.reset.pop_front()
     }
@@ -192,6 +192,8 @@ impl Connection {
         }
         if !self.session.wants_write() {
             self.reset_leftover();
+        }
+        if self.session.waiting_frames() == 0 {
             self.follow_announcement(cx);
         }
         self.end_if_over();

@@ -58,6 +58,11 @@ impl Stream {
         }
     }
 
+    /// Whether its answer isn't all sent.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.is_owed() || self.sending.is_some()
+    }
+
     /// Whether the application has it and may still say something.
     pub(super) fn is_owed(&self) -> bool {
         self.answering != Answering::Given
