@@ -206,7 +206,7 @@ impl Connection {
             let Some(receiving) = &mut stream.receiving else { continue };
             let is_late = receiving.inactive_at().is_some_and(|at| cx.now >= at)
                 || cx.now >= receiving.too_slow_at(is_unanswered);
-            if is_late && !receiving.is_over() && !stream.checked.is_connect {
+            if is_late && !receiving.is_over() && !stream.checked.is_conversation {
                 receiving.fail(receiving.lateness(cx.now));
                 late.push(stream.id);
             }

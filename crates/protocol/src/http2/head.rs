@@ -43,6 +43,8 @@ pub(super) struct Checked {
     pub(super) content_length: Option<u64>,
     /// CONNECT, plain or extended: what follows isn't content.
     pub(super) is_connect: bool,
+    /// A conversation, whose silence is meant: an extended CONNECT, or gRPC.
+    pub(super) is_conversation: bool,
     pub(super) priority: Option<Priority>,
 }
 
@@ -89,6 +91,7 @@ struct Facts<'a> {
     expects: Option<&'a [u8]>,
     priority: Option<Priority>,
     crumbs: usize,
+    is_grpc: bool,
 }
 
 /// Checks a header list and puts it into `head`, which is empty.
@@ -137,7 +140,8 @@ pub(super) fn check(
         Some(_) => Expectation::Other,
     };
     let Facts { content_length, priority, .. } = facts;
-    Ok(Checked { method, expectation, content_length, is_connect, priority })
+    let is_conversation = is_connect || facts.is_grpc;
+    Ok(Checked { method, expectation, content_length, is_connect, is_conversation, priority })
 }
 
 fn is_pseudo(field: &nghttp2::Field, bytes: &[u8]) -> bool {
@@ -165,6 +169,7 @@ fn note<'a>(name: &[u8], value: &'a [u8], facts: &mut Facts<'a>) -> Result<(), F
         b"expect" => facts.expects = Some(value),
         b"priority" => facts.priority = Priority::parse(value),
         b"cookie" => facts.crumbs += 1,
+        b"content-type" => facts.is_grpc = value.starts_with(b"application/grpc"),
         _ => {}
     }
     Ok(())

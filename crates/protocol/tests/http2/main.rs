@@ -8,5 +8,6 @@ mod abuse;
 mod bodies;
 mod ends;
 mod heads;
+mod script;
 mod server;
 mod splits;
