@@ -65,6 +65,9 @@ pub enum Overflow {
     Bytes,
     /// [`ListLimits::fields`] or [`ListLimits::crumbs`].
     Fields,
+    /// So much was decoded in one call that nothing more is kept of it: a few bytes that refer to a large table
+    /// entry make a list of any size, and many such lists fit into one input.
+    Call,
 }
 
 /// Where a header list lies in its [`Received`].
@@ -290,7 +293,13 @@ impl OpenList {
     ) {
         /// What a line weighs beyond its bytes. RFC 9113 §6.5.2.
         const LINE_BYTES: usize = 32;
+        /// Bytes of header lists that are kept of one call, however large one may be.
+        const CALL_BYTES: usize = 1024 * 1024;
         if self.overflow.is_some() {
+            return;
+        }
+        if self.bytes > CALL_BYTES.max(limits.bytes) {
+            self.overflow = Some(Overflow::Call);
             return;
         }
         self.size += name.len() + value.len() + LINE_BYTES;

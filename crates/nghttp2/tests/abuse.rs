@@ -87,6 +87,18 @@ fn a_header_list_over_its_limit_is_cut_and_the_table_stays_right() {
 }
 
 #[test]
+fn what_is_kept_of_one_input_is_bounded() {
+    let mut server = Server::new();
+    // 4,000 bytes enter the table; each request behind repeats them three times.
+    let entry = [b"\x40\x01x\x7f\xa1\x1e".as_slice(), &[b'v'; 4_000]].concat();
+    let requests = (1..1_000).flat_map(|at| frame(1, 5, 2 * at + 1, &[0xbe; 3]));
+    let input: Vec<u8> = frame(1, 5, 1, &entry).into_iter().chain(requests).collect();
+    let events = server.reads(&input);
+    assert_eq!(events.lines().filter(|line| !line.contains("over Call")).count(), 89);
+    assert_eq!(events.lines().count(), 1_000);
+}
+
+#[test]
 fn crumbs_have_a_limit_of_their_own_cve_2026_49975() {
     let mut server = Server::new();
     // `cookie` without a value enters the table once and then costs one byte each.

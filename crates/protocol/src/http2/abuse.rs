@@ -23,6 +23,9 @@ const RESETS: Rate = Rate { burst: 1_000, per_second: 33 };
 /// Streams that it makes us reset weigh more: no working client does (CVE-2025-8671).
 const PROVOKED_WEIGHT: u64 = 10;
 
+/// Streams that may be refused before the client has acknowledged our settings.
+const UNKNOWN_LIMIT: u32 = 1_000;
+
 #[derive(Debug, Clone, Copy)]
 struct Rate {
     burst: u64,
@@ -95,10 +98,11 @@ impl Abuse {
         self.refused = 0;
     }
 
-    /// A stream was refused because `limit` run already. False: as many again were, and the client goes on.
-    pub(super) fn refused(&mut self, limit: u32) -> bool {
+    /// A stream was refused because `limit` run already. False: as many again were, and the client goes on. One
+    /// that hasn't seen the limit yet may send more.
+    pub(super) fn refused(&mut self, limit: u32, is_known: bool) -> bool {
         self.refused = self.refused.saturating_add(1);
-        self.refused <= limit
+        self.refused <= if is_known { limit } else { limit.max(UNKNOWN_LIMIT) }
     }
 }
 

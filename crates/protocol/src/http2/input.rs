@@ -72,7 +72,8 @@ impl Connection {
                 Happened::Reset { stream, code } => self.note_reset(cx, *stream, *code),
                 Happened::Closed { stream, code } => self.note_closed(cx, *stream, *code),
                 Happened::Sent { stream, bytes, queued } => self.note_sent(cx, *stream, *bytes, *queued),
-                Happened::Unsendable { .. } | Happened::SettingsAcknowledged => {}
+                Happened::SettingsAcknowledged => self.knows_settings = true,
+                Happened::Unsendable { .. } => {}
                 Happened::Reprioritized { stream, priority } => self.session.set_priority(*stream, *priority),
                 Happened::Pong { data } => self.note_pong(*data),
                 Happened::GoAway { .. } => {}
@@ -89,9 +90,10 @@ impl Connection {
         end: bool,
         priority: Option<Priority>,
     ) {
-        if self.streams.len() >= cx.limits.concurrent_stream_limit as usize {
+        let limit = cx.limits.concurrent_stream_limit;
+        if self.streams.len() >= limit as usize || list.overflow == Some(Overflow::Call) {
             self.session.reset(id, ErrorCode::REFUSED_STREAM);
-            if !self.abuse.refused(cx.limits.concurrent_stream_limit) {
+            if !self.abuse.refused(limit, self.knows_settings) {
                 self.session.terminate(ErrorCode::ENHANCE_YOUR_CALM);
             }
             return;
@@ -99,7 +101,7 @@ impl Connection {
         self.abuse.taken();
         if let Some(overflow) = list.overflow {
             let error = match overflow {
-                Overflow::Bytes => RequestError::HeadersTooLarge,
+                Overflow::Bytes | Overflow::Call => RequestError::HeadersTooLarge,
                 Overflow::Fields => RequestError::TooManyFields,
             };
             return self.refuse(cx, id, error.status(), &error.to_string(), end);

@@ -101,6 +101,8 @@ pub struct Connection {
     /// The head that was handed over last.
     current: Option<Box<HeadBytes>>,
     abuse: Abuse,
+    /// The peer has acknowledged our settings.
+    knows_settings: bool,
     /// Bytes of all bodies that lie unread.
     unread: usize,
     output: Output,
@@ -144,6 +146,7 @@ impl Connection {
             leftover: Vec::new(),
             current: None,
             abuse: Abuse::default(),
+            knows_settings: false,
             unread: 0,
             output: Output::default(),
             active: cx.now,
@@ -229,6 +232,12 @@ impl Connection {
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
         let owed = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed());
         owed.map(|stream| stream.request_id)
+    }
+
+    /// Requests to which no complete answer will have been sent if the connection ends now.
+    pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
+        let incomplete = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_incomplete());
+        incomplete.map(|stream| stream.request_id)
     }
 
     /// Whether the answer to a request is complete, and in the output.

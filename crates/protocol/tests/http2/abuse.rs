@@ -59,6 +59,16 @@ fn streams_over_the_limit_are_refused_and_as_many_again_are_too_many() {
 }
 
 #[test]
+fn a_client_that_hasnt_seen_the_limit_may_go_over_it() {
+    let limits = Limits { concurrent_stream_limit: 10, ..Limits::default() };
+    let mut server = Server::unacknowledged(limits);
+    let requests: Vec<u8> = (0..100).flat_map(|at| request(2 * at + 1)).collect();
+    server.reads(&requests);
+    assert_eq!(server.sends().matches("RST_STREAM REFUSED_STREAM").count(), 90);
+    assert_eq!(server.connection.finish(), None);
+}
+
+#[test]
 fn resets_that_we_are_made_to_send_are_counted_cve_2025_8671() {
     // A length that content contradicts.
     let mut server = Server::new();

@@ -23,10 +23,21 @@ impl Server {
     }
 
     pub(crate) fn on(limits: Limits, way: Way) -> Server {
+        let mut server = Server::begin(limits, way);
+        server.reads(&frame(4, ACK, 0, b""));
+        server
+    }
+
+    /// A connection whose client hasn't acknowledged our settings.
+    pub(crate) fn unacknowledged(limits: Limits) -> Server {
+        Server::begin(limits, Way::default())
+    }
+
+    fn begin(limits: Limits, way: Way) -> Server {
         let cx = Context::new(limits);
         let connection = Connection::new(&cx, way).unwrap();
         let mut server = Server { cx, connection, request_ids: Vec::new(), out: Vec::new() };
-        server.reads(&[PREFACE.to_vec(), settings(&[]), frame(4, ACK, 0, b"")].concat());
+        server.reads(&[PREFACE.to_vec(), settings(&[])].concat());
         server.sends();
         server
     }
