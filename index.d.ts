@@ -1,225 +1,268 @@
-// The internal border between busbar's TypeScript and its native half. Generated: don't edit, don't import
-// it from outside the package; it changes without notice. Its words are explained in crates/binding.
+// The internal border between busbar's TypeScript and its native half. This file is generated: don't edit it, and
+// don't import it from outside the package, since it changes without notice. The sources are in crates/binding.
 
 /**
- * The functions on the path of every request. A result of 0 means taken, 1 that the request isn't open any more.
+ * The functions on the path of every request.
  *
- * The numbers of an answer travel in the last eight of the shared words: slot, request id (low, high), status,
- * flags, declared length (low, high). Flags: 1 close behind it, 2 announce when written, 4 the body is a
- * string, 8 it is bytes, 16 there is a reason, 32 there is a declared length.
+ * A request is named by its `slot` and its `requestId`, a connection without a request by its `slot` and its
+ * `client` id: words 1, 2 and 3 of the notice that announced it, ids as numbers (low + high * 2^32). Where nothing
+ * else is said the result is 0 when the command was taken and 1 when it came too late, because the request or the
+ * client isn't open any more. With I/O threads a command that comes too late can also give 0: a `Late`,
+ * `BodyFailed`, `Aborted` or `Closed` notice follows then.
+ *
+ * What a command sends goes out at the end of the running call of `onNotices`, or before the event loop waits.
+ * Strings of fields are latin1, bodies UTF-8. `slab` and `head` are those of a `Request` notice: a head block
+ * begins at offset `head` of the slab.
+ *
+ * The numbers of an answer stand in the last eight of the shared words: slot, request id (low, high), status,
+ * flags, declared length (low, high), unused. The flags are 1: close the connection behind the answer, 2: send a
+ * `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there is a reason phrase, 32: there is a
+ * declared length.
  */
 export interface HotFunctions {
-  /** Answers with a whole body. */
+  /**
+   * Answers with a whole body; the numbers of the answer are in the words.
+   *
+   * `fields` are lines `name: value\r\n`, without Date, Connection, Keep-Alive, Transfer-Encoding and Content-Length,
+   * which the engine sends. A declared length is what Content-Length says instead of the size of the body: for HEAD
+   * the size that GET would have. The connection closes behind a body that is shorter.
+   */
   respond(fields: string, body?: string | Uint8Array, reason?: string): number
-  /** Opens an answer whose body follows by `write` and `end`. */
+  /** Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. */
   startStream(fields: string, body?: undefined, reason?: string): number
-  /** Bytes that now wait unsent on the connection; above 65536 a `Drained` notice follows; -1: gone. */
+  /**
+   * Sends more of a streamed answer. The result is the number of bytes that wait unsent, or -1 when the answer
+   * isn't open any more. Above 65536 the writer should pause: a `Drained` notice follows when all are sent.
+   */
   write(slot: number, requestId: number, chunk: string | Uint8Array): number
   /**
-   * Fills the next `length` bytes of a streamed answer, whose length must be declared, from an open file,
-   * whose descriptor may be closed afterwards; `end` may follow at once. 2: not on this system.
+   * Sends the next `length` bytes of a streamed answer from an open file, beginning at `offset`. The answer must
+   * have a declared length. The engine duplicates the descriptor, so the caller may close its own at once; `end`
+   * may follow at once. A `FileFailed` notice says that the file was too short or couldn't be read. The result is
+   * 2 when the system can't do it: JavaScript has to read the file.
    */
   sendFile(slot: number, requestId: number, descriptor: number, offset: number, length: number): number
-  /** Ends a streamed answer; trailers as `name: value\r\n` lines. */
+  /** Ends a streamed answer, with trailers as lines `name: value\r\n`, or an empty string. */
   end(slot: number, requestId: number, trailers: string): number
-  /** Sends a 1xx answer; fields as `name: value\r\n` lines. */
+  /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
   /**
-   * Asks for more of a body, or for all of it: BodyReady says when there is something to lend memory for. Or
-   * the last Body when nothing was left; or BodyLimit, BodyFailed, Aborted.
+   * Asks for more of a body without providing memory; with `isWhole` 1, for all of it. The answer is one notice:
+   * `BodyReady` when bytes have come (`receiveBody` takes them), `Body` flagged End when no more follow, or
+   * `BodyLimit`, `BodyFailed` or `Aborted`.
    */
   awaitBody(slot: number, requestId: number, isWhole: 0 | 1): number
   /**
-   * The same with memory to write it to, of which nobody else may know until a Body notice gives it back: as
-   * soon as something has come, or with `isWhole` when it is full. The last one is flagged End. Or BodyLimit,
-   * after which the memory stays lent; or BodyFailed, Aborted, or the answer, which let it go. One piece of
-   * memory at a time.
+   * Asks for more of a body and provides the memory for it. The answer is one notice: `Body`, with the number of
+   * bytes written, gives the memory back as soon as bytes have come, or with `isWhole` 1 only when it is full or
+   * the body ends; the last one is flagged End. After `BodyLimit` the engine keeps the memory. `BodyFailed`,
+   * `Aborted` and an answer to the request release it. Until then it must not be read, written, shown to others or
+   * transferred. A request has one piece of memory at a time.
    */
   receiveBody(slot: number, requestId: number, memory: Uint8Array, isWhole: 0 | 1): number
-  /** Nothing more of a body is wanted, unless it is asked for again. */
+  /** Ends what was asked for of a body. It can be asked for again later. */
   releaseBody(slot: number, requestId: number): number
-  /** Raises the body limit of one request, in bytes. */
+  /** Raises the limit of one request's body to `limit` bytes; a smaller one than the present changes nothing. */
   raiseBodyLimit(slot: number, requestId: number, limit: number): number
-  /** Sets how slowly the body of one request may come: seconds without a byte, bytes a second on average; null leaves what is. */
+  /**
+   * Sets the slowest rate at which one request's body may come: `timeout` in seconds without a byte,
+   * `minimumRate` in bytes a second on average, 0 for no minimum. `null` leaves the present value.
+   */
   setBodyRate(slot: number, requestId: number, timeout: number | null, minimumRate: number | null): number
-  /** Cuts the connection of a request whose answer can't be completed. */
+  /** Closes the connection of a request whose answer can't be completed. */
   abort(slot: number, requestId: number): number
   /**
-   * Takes over the connection behind a request, after all earlier answers; with `fields` a 101 goes ahead,
-   * with `null` nothing. An Upgraded notice follows, or Aborted. 2: other requests stand behind it, its
-   * body hasn't come whole, or it is HTTP/1.0 and can't be sent a 101; then nothing has changed.
+   * Makes the connection of a request a raw one, behind all earlier answers. `fields` (lines `name: value\r\n`)
+   * go ahead as a 101 answer; with `null` nothing is sent. An `Upgraded` notice follows, or `Aborted`. The result
+   * is 2, and nothing has changed, when further requests came behind this one, its body hasn't come completely, or
+   * a 101 is to be sent to HTTP/1.0.
    */
   upgrade(slot: number, requestId: number, fields: string | null): number
   /**
-   * Asks for one piece of up to `bytes` of a raw connection: one Raw notice follows when there is something
-   * to tell. 0 takes an unanswered ask back: an empty Raw answers it. When the peer has closed its side a
-   * Raw flagged End says so, asked for or not, and answers an ask.
+   * Asks for one piece of up to `bytes` bytes of a raw connection. One `Raw` notice answers when there are bytes;
+   * 0 `bytes` withdraws an ask, which an empty `Raw` answers. A `Raw` flagged End says that the peer has closed its
+   * sending side: it comes without an ask too, and answers one.
    */
   askRaw(slot: number, client: number, bytes: number): number
-  /** Bytes that now wait unsent on a raw connection; above 65536 a RawDrained notice follows; -1: gone. */
+  /**
+   * Sends on a raw connection. The result is the number of bytes that wait unsent, or -1 when the connection isn't
+   * open any more. Above 65536 the writer should pause: a `RawDrained` notice follows when all are sent.
+   */
   writeRaw(slot: number, client: number, chunk: string | Uint8Array): number
   /**
-   * Closes the sending side of a raw connection once everything is sent, which RawDrained tells; both sides
-   * closed end it.
+   * Closes the sending side of a raw connection behind what was written. A `RawDrained` notice follows when all of
+   * that is sent. The connection closes when both sides are closed.
    */
   endRaw(slot: number, client: number): number
-  /** Hands a connection, raw or waiting for its driver, to HTTP, which takes `unread` first. */
+  /** Gives a connection, raw or announced by `Accepted`, to HTTP, which reads the bytes in `unread` first. */
   serve(slot: number, client: number, unread?: Uint8Array): number
-  /** Hands a connection that waits for its driver to JavaScript: it is raw from now on. */
+  /** Makes a connection that was announced by `Accepted` a raw one. */
   takeRaw(slot: number, client: number): number
-  /** A large piece of the notices being handled; can be taken once. */
+  /** Takes the large piece with this index out of the notices being delivered; empty if it was taken before. */
   takeBytes(index: number): Buffer
-  /** Numbers a field's name, in lower case, from 0 without gaps, at most 1024; higher numbers are free again. */
+  /**
+   * Gives a field name, in lower case, the next free number, from 0 to 1023; names with higher numbers are
+   * dropped.
+   */
   nameField(number: number, name: string): void
-  /** First value of the field whose name has that number. */
+  /** The value of the first field whose name has this number; `null` if there is none. */
   header(slab: Buffer, head: number, name: number): string | null
-  /** All fields as `name\nvalue\n`, in wire order and letter case. */
+  /** All fields as `name\nvalue\n`, in the order and letter case in which they came. */
   headerBlock(slab: Buffer, head: number): string
-  /** The request target as received. */
+  /** The request target as it came. */
   target(slab: Buffer, head: number): string
-  /** Id of the client that sent the request. */
+  /** The id of the client that sent the request. */
   clientId(slab: Buffer, head: number): number
-  /** A copy of a head block, to be read at 0. */
+  /** A new slab that holds a copy of the head block at offset 0. */
   copyHead(slab: Buffer, head: number): Buffer
 }
 
-/** One connection's facts and the two commands that end it. */
+/** The facts of one client, and the two commands that end it. */
 export declare class ClientFacts {
-  /** Unique in the process, from 1. */
+  /** Its number, from 1, unique in the process. */
   id(): number
   /** The peer's address. */
   remoteAddress(): BoundAddress
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
-  /** 0 open, 1 the peer has closed its side, 3 closed. */
+  /** 0: open; 1: the peer has closed its sending side; 3: closed. */
   status(): number
-  /** Requests whose body is being read. */
+  /** How many requests' bodies are still being received. */
   pendingRequests(): number
-  /** Requests dispatched and not wholly answered. */
+  /** How many dispatched requests aren't completely answered. */
   pendingResponses(): number
-  /** Handlers that have not answered yet. */
+  /** How many handlers haven't answered yet. */
   runningHandlers(): number
   /** Unix time in whole seconds at which the connection expires; 0 when none is set. */
   expiration(): number
-  /** Puts the expiration off. */
+  /** Moves the expiration to a later Unix time, in whole seconds; an earlier one changes nothing. */
   extendExpiration(unixSeconds: number): void
-  /** Closes the connection; true for the call that closed it. A `Closed` notice follows. */
+  /** Closes the connection at once. True if it was open; a `Closed` notice follows then. */
   close(): boolean
-  /** Ends the connection as soon as it owes nothing. */
+  /** Closes the connection once its requests are answered; further ones are not taken. */
   stop(): void
 }
 
 /** The native half of one `HttpServer`. */
 export declare class Engine {
   /**
-   * `words` takes the records of notices, eight words each; `onNotices` is called with the first
-   * record, their count, and the slab that they refer to. The reactor runs on the event loop, or on
-   * as many `threads` of its own, which call by libuv if the runtime has it.
+   * Makes an engine that doesn't listen yet.
+   *
+   * `words` is memory for records of eight words each, which notices are written to; its last eight carry the
+   * numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count, slab)` is
+   * called for `count` records from record `first` on; offsets in them refer to `slab`. With 0 `threads` the
+   * engine runs on the event loop, which needs libuv; else on so many threads of its own, which call the loop
+   * by libuv if `hasLibuv`, and by Node-API if not.
+   *
+   * Throws when the system has no descriptors or threads left, or one of `limits.proxies` isn't a network.
    */
   constructor(limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void, threads: number, hasLibuv: boolean)
   /** The functions on the path of every request. */
   hot(): HotFunctions
-  /** Names of request methods by the number that notices give them; gaps are empty. */
+  /** Names of request methods, by the number that `Request` notices carry; unused numbers have an empty name. */
   static methods(): Array<string>
-  /** Binds a listening socket. Throws an error whose message begins with the system's name for it. */
+  /**
+   * Binds a listening socket and returns its address. Throws an error whose message begins with the system's
+   * name of the error (`EADDRINUSE …`).
+   */
   listen(options: ListenOptions): BoundAddress
-  /** Begins to accept connections; from now on the server keeps the process alive. */
+  /** Begins to accept connections. From now on the server keeps the process alive. */
   start(): void
   /** Closes the listening sockets. */
   stopListening(): void
-  /** Ends every client as soon as it owes nothing; an `Idle` notice follows when none is left. */
+  /** Closes each client once its requests are answered; an `Idle` notice follows when none is left. */
   stopGracefully(): void
-  /** Closes every client now; an `Idle` notice follows. */
+  /** Closes all clients at once; an `Idle` notice follows. */
   closeAll(): void
-  /** Closes everything that is left and lets go of the event loop. Nothing is called back afterwards. */
+  /** Closes everything that is left and leaves the event loop. `onNotices` isn't called again. */
   dispose(): void
-  /** Keeps the process alive while the server is open. */
+  /** Has the server keep the process alive while it is open. */
   ref(): void
-  /** Lets the process end although the server is open. */
+  /** Has the server no longer keep the process alive. */
   unref(): void
-  /** How many requests were refused before a handler saw them, or while their body came, by code. */
+  /** How many requests the engine has refused, before their handler or while their body came: by error code. */
   refusals(): Record<string, number>
-  /** From now on no further requests are begun, or they are again. What has begun goes on. */
-  holdRequests(isHeld: boolean): void
-  /** Has each refusal announced by a `Refused` notice. */
+  /** Pauses or resumes beginning further requests. Requests that have begun go on. */
+  pauseRequests(isPaused: boolean): void
+  /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**
-   * Has each connection announced by an `Accepted` notice, and wait until `serve` or `takeRaw` says
-   * who drives it. To be called before the start.
+   * Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to HTTP or
+   * `takeRaw` to JavaScript. To be called before `start`.
    */
   announceAccepted(): void
   /**
-   * The facts of a client that was announced by `Accepted`; null when it has gone. Its close will be
-   * announced.
+   * The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed` notice
+   * will follow.
    */
   openAccepted(slot: number, client: number): ClientFacts | null
   /**
-   * The facts of the client that sent the request with this head block, also after it has gone. Its
-   * close will be announced.
+   * The facts of the client that sent the request with the head block at `head` in `slab`, also after its
+   * close. A `Closed` notice follows unless it has closed already.
    */
   openClient(slot: number, slab: Buffer, head: number): ClientFacts
 }
 
-/** An address: `host` is an IP literal, or the path of a unix socket with port 0. */
+/** A socket's address. */
 export interface BoundAddress {
-  /** Which kind of address. */
+  /** Its address family. */
   family: 'IPv4' | 'IPv6' | 'unix'
-  /** IP without brackets, or path. */
+  /** IP address without brackets, or path of a unix socket. */
   host: string
-  /** 0 for unix sockets. */
+  /** Port; 0 for unix sockets. */
   port: number
 }
 
-/** Limits of one server. Times are seconds, sizes bytes; `Infinity` lifts a limit, `null` leaves the default. */
+/** Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default. */
 export interface EngineLimits {
-  /** Idle keep-alive. */
+  /** How long a connection may be idle between requests. */
   http1Timeout: number | null
-  /** The header section, from its first byte. */
+  /** How long a header section may take, from its first byte. */
   headerTimeout: number | null
-  /** A body without progress. */
+  /** How long a request's body may make no progress. */
   bodyTimeout: number | null
-  /** Bytes a second that a body must bring on average; 0 = off. */
+  /** Bytes a second at which a request's body must come on average; 0 for no minimum. */
   minimumBodyRate: number | null
-  /** One whole request; 0 = off. */
+  /** How long one whole request may take; 0 for no limit. */
   requestTimeout: number | null
-  /** A client that doesn't read its answer. */
+  /** How long an answer may make no progress because the client doesn't read. */
   writeTimeout: number | null
-  /** A FIN behind a whole request isn't a departure. */
+  /** Whether a client that has closed its sending side behind a whole request is still answered. */
   allowHalfClose: boolean | null
-  /** The body of a request. */
+  /** Bytes of a request's body. */
   bodySizeLimit: number | null
-  /** The header section. */
+  /** Bytes of a header section. */
   headerSizeLimit: number | null
-  /** Fields in the header section. */
+  /** Fields of a header section. */
   headerFieldLimit: number | null
-  /** The request line. */
+  /** Bytes of a request line. */
   requestLineLimit: number | null
-  /** Chunk extensions of one body. */
+  /** Bytes of all chunk extensions of one body. */
   chunkExtensionLimit: number | null
-  /** Requests of one connection that run or wait at once. */
+  /** Requests of one connection that may run or wait at the same time. */
   pipelineLimit: number | null
-  /** Connections. */
+  /** Connections of the server. */
   connectionLimit: number | null
-  /** Connections of one IPv4 address or IPv6 /56. */
+  /** Connections of one IPv4 address, or one IPv6 /56. */
   connectionsPerIpLimit: number | null
-  /** Networks whose addresses aren't counted for that, besides local ones. */
+  /** Networks to which that limit doesn't apply, as CIDR blocks; local ones never count. */
   proxies: Array<string> | null
 }
 
-/** Where to listen: `path` for a unix socket, else `host` and `port`. */
+/** Where to listen: at `path` for a unix socket, else at `host` and `port`. */
 export interface ListenOptions {
-  /** IP literal, `null` for all interfaces on both families. */
+  /** IP literal; `null` for all interfaces, by IPv4 and IPv6. */
   host: string | null
-  /** 0 lets the system choose. */
+  /** Port; 0 lets the system choose one. */
   port: number
-  /** Path of a unix socket. */
+  /** Path of a unix socket; `null` for TCP. */
   path: string | null
-  /** Connections that may wait to be accepted. */
+  /** How many connections may wait to be accepted. */
   backlog: number
-  /** Several sockets may share the port. */
+  /** Whether several sockets may share the port (SO_REUSEPORT). */
   reusePort: boolean
-  /** An IPv6 wildcard takes no IPv4. */
+  /** Whether an IPv6 wildcard address accepts no IPv4 (IPV6_V6ONLY). */
   ipv6Only: boolean
-  /** Permissions of the unix socket's file. */
+  /** Permission bits of the unix socket's file; `null` leaves them to the umask. */
   mode: number | null
 }

@@ -221,3 +221,33 @@ test('a parser may yield anything behind the end', async (t) => {
   t.is(await (await connect()).send('hello').end(), 'bye')
   t.deepEqual(logged, [])
 })
+
+for (const ioThreads of [0, 1]) {
+  test(`a write to a peer that does not read stays pending, also behind others (ioThreads ${ioThreads})`, async (t) => {
+    let send: WriteBytes | null = null
+    let made = 0
+    const make = parser(function* (_client, _onMessage, write): Parser {
+      made++
+      send ??= write
+      yield
+    })
+    const { connect } = await drive(t, () => make, undefined, { ioThreads })
+    const wire = await connect()
+    await until(() => send !== null)
+    wire.socket.pause()
+    const piece = Buffer.alloc(1024 * 1024, 'y')
+    let sent = 0
+    const writes = Array.from({ length: 32 }, () => send!(piece).then(() => sent++))
+    // Each further connection goes to the engine and back, so the engine has tried to send by then.
+    for (let round = 2; round < 10; round++) {
+      await connect()
+      await until(() => made === round)
+    }
+    t.true(sent < 32, `${sent} writes have ended`)
+    let received = 0
+    wire.socket.on('data', (text: string) => (received += text.length))
+    wire.socket.resume()
+    await Promise.all(writes)
+    await until(() => received === 32 * piece.length)
+  })
+}

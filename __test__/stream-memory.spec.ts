@@ -8,6 +8,7 @@ import type { ExecutionContext } from 'ava'
 import { ClientException, Response } from '../src/index.ts'
 import type { Request } from '../src/index.ts'
 import { GET, count, hold, open, openDescriptors, postHead, until } from './support.ts'
+import { SWITCHED, UPGRADE, takeover } from './takeover.ts'
 
 /** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
 const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
@@ -194,6 +195,26 @@ test.serial('50 clients that do not read their long answers cost little', async 
   await isBack(t, before, 32)
   for (const socket of sockets) socket.destroy()
 })
+
+for (const ioThreads of [0, 1]) {
+  test.serial(`bytes that an upgraded peer does not read wait in the memory of the application (ioThreads ${ioThreads})`, async (t) => {
+    const piece = Buffer.alloc(MEBIBYTE, 'y')
+    const { connect, next } = await takeover(t, { ioThreads })
+    const wire = (await connect()).send(UPGRADE)
+    const { socket } = await next()
+    await wire.until((text) => text === SWITCHED)
+    wire.socket.pause()
+    const before = memory()
+    for (let at = 0; at < 96; at++) socket.write(piece)
+    // Each further connection goes to the engine and back, so the engine has tried to send by then.
+    for (let round = 0; round < 8; round++) {
+      ;(await connect()).send(UPGRADE)
+      await next()
+    }
+    await isBack(t, before, 48)
+    socket.destroy()
+  })
+}
 
 test.serial('the bodies of long answers go with them, in the cheap kind of collection', async (t) => {
   const { connect } = await open(t, () => new Response(200, {}, Buffer.allocUnsafeSlow(MEBIBYTE)))

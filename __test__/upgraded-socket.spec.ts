@@ -147,3 +147,26 @@ test('buffers that are shared, resized or given away while they wait to be writt
   const text = await wire.end()
   t.true(text.endsWith(`${'s'.repeat(16)}bye`))
 })
+
+for (const ioThreads of [0, 1]) {
+  test(`bytes written to a peer that does not read stay counted until they are sent (ioThreads ${ioThreads})`, async (t) => {
+    const { wire, socket, connect, next } = await upgraded(t, '', { ioThreads })
+    await wire.until((text) => text === SWITCHED)
+    wire.socket.pause()
+    const piece = Buffer.alloc(1024 * 1024, 'y')
+    let called = 0
+    for (let at = 0; at < 64; at++) socket.write(piece, () => called++)
+    // Each further connection goes to the engine and back, so the engine has tried to send by then.
+    for (let round = 0; round < 8; round++) {
+      ;(await connect()).send(UPGRADE)
+      await next()
+    }
+    t.true(called < 64, `${called} callbacks`)
+    t.true(socket.writableLength >= 32 * piece.length, `${socket.writableLength} bytes`)
+    wire.socket.resume()
+    await until(() => called === 64)
+    t.is(socket.writableLength, 0)
+    socket.end()
+    t.is((await wire.end()).length, SWITCHED.length + 64 * piece.length)
+  })
+}

@@ -7,25 +7,15 @@ export { Client } from './connection/client.ts'
 export { CookieAttributes } from './http/cookie-attributes.ts'
 export type { SameSite } from './http/cookie-attributes.ts'
 export { RequestCookie, ResponseCookie } from './http/cookie.ts'
-export { DefaultClientFactory, DefaultHttpDriverFactory, Http1Driver, Http2Driver, HttpDriver, streamDriver } from './driver/driver.ts'
-export type {
-  ClientFactory,
-  Driver,
-  HttpDriverFactory,
-  OnMessage,
-  Parser,
-  ParserInput,
-  ParserYield,
-  StreamDriver,
-  WriteBytes,
-} from './driver/driver.ts'
+export { Http1Driver, Http2Driver } from './connection/driver-kinds.ts'
+export type { Parser, ParserInput, ParserYield, StreamDriver, WriteBytes } from './connection/driver-kinds.ts'
+export { DefaultClientFactory, DefaultHttpDriverFactory, HttpDriver, streamDriver } from './driver/driver.ts'
+export type { ClientFactory, Driver, HttpDriverFactory, OnMessage } from './driver/driver.ts'
 export { DefaultErrorHandler } from './handler/error-handler.ts'
 export type { ErrorHandler } from './handler/error-handler.ts'
 export {
   BusbarError,
-  ClientException,
   HandlerError,
-  HttpErrorException,
   InvalidCookieException,
   InvalidHeaderException,
   ListenError,
@@ -34,10 +24,11 @@ export {
   StateError,
   TimeoutError,
 } from './core/errors.ts'
+export { HttpErrorException } from './http/http-error.ts'
+export { ClientException } from './connection/client-exception.ts'
 export type { Fault } from './core/errors.ts'
 export type { FileSettings } from './body/file-body.ts'
 export type { FieldName, FieldValue, FieldsInit, KnownField } from './http/fields.ts'
-export type { UpgradeHandler } from './exchange/upgrade.ts'
 export type { Handler, HandlerFunction, RequestHandler } from './handler/handler.ts'
 export type { Listen, ListenObject } from './server/listen.ts'
 export { silentLogger, stderrLogger } from './core/logger.ts'
@@ -50,7 +41,7 @@ export type { QueryValue } from './http/query.ts'
 export { RequestBody } from './body/request-body.ts'
 export { Request } from './message/request.ts'
 export { Response } from './message/response.ts'
-export type { Body, Content } from './message/response.ts'
+export type { Body, Content, UpgradeHandler } from './message/response.ts'
 export { serve } from './server/serve.ts'
 export { HttpServer } from './server/server.ts'
 export type { IoThreads } from './server/io-threads.ts'

@@ -36,7 +36,7 @@ export const Notice = {
   FileFailed: 17,
   Late: 18,
   BodyReady: 19,
-  Denied: 20,
+  Rejected: 20,
 } as const
 
 /** Flags of a record, from bit 16 of its first word. */

@@ -1,7 +1,7 @@
 //! Compiles llhttp's C, which is taken from the source package of `libgit2-sys`.
 //!
-//! `BUSBAR_LLHTTP_DIR` names another directory with `llhttp.c`, `api.c`, `http.c` and `llhttp.h`, so
-//! that a security fix of llhttp needn't wait for that package.
+//! `BUSBAR_LLHTTP_DIR` names another directory with `llhttp.c`, `api.c`, `http.c` and `llhttp.h`: a security fix of
+//! llhttp can be built before that package has it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn main() {
         None => find_in_packages().unwrap_or_else(|reason| fail(&reason)),
     };
     if !has_llhttp(&directory) {
-        fail(&format!("{} doesn't hold llhttp.c, api.c, http.c and llhttp.h", directory.display()));
+        fail(&format!("{} doesn't contain llhttp.c, api.c, http.c and llhttp.h", directory.display()));
     }
     println!("cargo:rerun-if-changed={}", directory.display());
     cc::Build::new()
@@ -34,13 +34,13 @@ fn has_llhttp(directory: &Path) -> bool {
     ["llhttp.c", "api.c", "http.c", "llhttp.h"].iter().all(|file| directory.join(file).is_file())
 }
 
-/// Asks cargo where it has unpacked the packages of this workspace; without the network first.
+/// Asks cargo where it has unpacked the packages of this workspace: first without the network, then with it.
 fn find_in_packages() -> Result<PathBuf, String> {
     let found = metadata(&["--offline"]).and_then(|text| llhttp_in(&text));
     found.or_else(|| metadata(&[]).and_then(|text| llhttp_in(&text))).ok_or_else(|| {
         format!(
-            "the source of llhttp wasn't found: `cargo metadata` knows no package libgit2-sys with \
-             libgit2/deps/llhttp in it. Run `cargo fetch` with network access, or set {OVERRIDE} to a \
+            "the source of llhttp wasn't found: `cargo metadata` lists no package libgit2-sys that has \
+             libgit2/deps/llhttp. Run `cargo fetch` with network access, or set {OVERRIDE} to a \
              directory with llhttp's release sources."
         )
     })
@@ -56,8 +56,7 @@ fn metadata(more: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The first package that carries llhttp. Paths are the only part of the answer that matters, so it
-/// is searched for them and not parsed.
+/// The first package that contains llhttp. Only paths matter in the answer, so it is searched and not parsed.
 fn llhttp_in(metadata: &str) -> Option<PathBuf> {
     metadata.split("\"manifest_path\":\"").skip(1).find_map(|rest| {
         let manifest = rest.split('"').next()?.replace("\\\\", "\\");

@@ -3,9 +3,9 @@
  */
 import type { BigIntStats } from 'node:fs'
 import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from '../core/builtin.ts'
-import { HandlerError, HttpErrorException, OptionError } from '../core/errors.ts'
-import type { FieldsInit } from '../http/fields.ts'
-import type { Response } from '../message/response.ts'
+import { HandlerError, OptionError } from '../core/errors.ts'
+import { HttpErrorException } from '../http/http-error.ts'
+import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import type { PieceSource } from './source.ts'
 
 /** Settings of `Response.file`. */
@@ -14,6 +14,13 @@ export interface FileSettings {
   readonly root?: string | URL | null
   /** Further headers. */
   readonly headers?: FieldsInit
+}
+
+/** The head of the response that a file is the body of. */
+export interface FileHead {
+  getHeader(name: FieldName): string | null
+  hasHeader(name: FieldName): boolean
+  setHeader(name: FieldName, value: FieldValue): void
 }
 
 /**
@@ -66,7 +73,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
    * Opens the file and notes on its response what is known then. Throws a 404 when there is no such file, or
    * not below the root.
    */
-  async describe(response: Response): Promise<void> {
+  async describe(response: FileHead): Promise<void> {
     const stats = await this.#open()
     const size = Number(stats.size)
     if (response.getHeader('content-length') === null) response.setHeader('content-length', size)
@@ -80,7 +87,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 
   /** The same without keeping it open. */
-  async probe(response: Response): Promise<void> {
+  async probe(response: FileHead): Promise<void> {
     await this.describe(response)
     this.#close()
   }

@@ -6,7 +6,7 @@
  *   idle ── read ──► piecewise ──┐
  *     └──── rest ──► as a whole ─┴──► ended, failed or closed
  */
-import type { ClientException } from '../core/errors.ts'
+import type { ClientException } from '../connection/client-exception.ts'
 import { StateError } from '../core/errors.ts'
 import { Fields } from '../http/fields.ts'
 import type { FieldsInit } from '../http/fields.ts'

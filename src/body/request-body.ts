@@ -3,7 +3,9 @@
  */
 import type { Readable } from 'node:stream'
 import type { Client } from '../connection/client.ts'
-import { ClientException, HandlerError, HttpErrorException, OptionError, StateError, show } from '../core/errors.ts'
+import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
+import { HttpErrorException } from '../http/http-error.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { PieceSource, Streamed } from './source.ts'

@@ -1,13 +1,14 @@
 /**
  * Clients: the connections of a server.
  */
-import type { Driver } from '../driver/driver.ts'
+import type { ConnectionDriver } from './driver-kinds.ts'
 import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { ClientFacts, BoundAddress } from '../native.ts'
+import type { ClientFacts } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { attempt, handled } from '../core/outcome.ts'
-import { SocketAddress } from '../net/socket-address.ts'
+import { toAddress } from '../net/socket-address.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../net/tls-info.ts'
 
 /** What a client needs of its server. */
@@ -30,7 +31,7 @@ export interface ActiveDriver {
   /** Ends the connection as soon as it owes nothing. Rejects when that fails. */
   stop(): void | Promise<void>
   /** Hands the connection to another driver; only drivers in JavaScript can. */
-  switchDriver?(driver: Driver, unread: Uint8Array | null): void
+  switchDriver?(driver: ConnectionDriver, unread: Uint8Array | null): void
 }
 
 type CloseHook = (client: Client) => void | Promise<void>
@@ -239,7 +240,7 @@ export class Client {
    *
    * @example client.switchDriver(new Http1Driver(), bytes)
    */
-  switchDriver(driver: Driver, unread: Uint8Array | null = null): void {
+  switchDriver(driver: ConnectionDriver, unread: Uint8Array | null = null): void {
     if (unread !== null && !(unread instanceof Uint8Array)) {
       throw new OptionError('unread', unread, 'a Uint8Array, or null')
     }
@@ -354,9 +355,4 @@ export class Client {
     }
     stopActiveDriver = (client) => client.#activeDriver.stop()
   }
-}
-
-/** An address of the engine's as users see it. */
-export function toAddress(address: BoundAddress): SocketAddress {
-  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
 }

@@ -1,7 +1,8 @@
 /**
  * A connection that was accepted, before it has a client.
  */
-import { createClient, toAddress } from './client.ts'
+import { createClient } from './client.ts'
+import { toAddress } from '../net/socket-address.ts'
 import type { Client, ClientOwner } from './client.ts'
 import type { ClientFacts } from '../native.ts'
 import type { SocketAddress } from '../net/socket-address.ts'

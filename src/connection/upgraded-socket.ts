@@ -4,7 +4,8 @@
  * It is loaded when the first one is needed: Node's streams take longer to load than all of busbar.
  */
 import { Duplex } from 'node:stream'
-import { ClientException, StateError } from '../core/errors.ts'
+import { StateError } from '../core/errors.ts'
+import { ClientException } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
@@ -128,10 +129,19 @@ export class UpgradedSocket extends Duplex {
   /** @internal */
   override _writev(chunks: { chunk: string | Uint8Array; encoding: BufferEncoding }[], done: Done): void {
     this.#idleTimer?.refresh()
+    this.#writeFrom(chunks, 0, done)
+  }
+
+  /** Writes until the engine has enough unsent; the rest stays here until that is sent. */
+  #writeFrom(chunks: { chunk: string | Uint8Array; encoding: BufferEncoding }[], from: number, done: Done): void {
+    let at = from
     let waiting = 0
-    // What is written before the loop goes on is sent as one.
-    for (const { chunk, encoding } of chunks) if (waiting >= 0) waiting = this.#raw.write(asSent(chunk, encoding))
-    this.#afterWrite(waiting, done)
+    for (; at < chunks.length && waiting >= 0 && waiting <= HIGH_WATER; at++) {
+      const { chunk, encoding } = chunks[at]!
+      waiting = this.#raw.write(asSent(chunk, encoding))
+    }
+    if (waiting < 0 || at === chunks.length) return this.#afterWrite(waiting, done)
+    this.#written = (error) => (error ? done(error) : this.#writeFrom(chunks, at, done))
   }
 
   #afterWrite(waiting: number, done: Done): void {

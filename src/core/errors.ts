@@ -1,8 +1,6 @@
 /**
  * Errors that busbar throws. Each has a stable `code` and says whose fault it is.
  */
-import type { Client } from '../connection/client.ts'
-import { isReasonPhrase } from '../http/status.ts'
 
 /** Whose fault an error is. Only the client's becomes a 4xx, only ours is logged as an error. */
 export type Fault = 'client' | 'application' | 'server'
@@ -105,71 +103,6 @@ export class HandlerError extends BusbarError {
 export class TimeoutError extends BusbarError {
   readonly code = 'BUSBAR_TIMEOUT'
   readonly fault = 'server'
-}
-
-/**
- * The client went away, broke a rule or a limit while its request was being read or answered.
- * Made by busbar. A handler may let it escape: nothing is logged.
- *
- * @example catch (error) { if (error instanceof ClientException) return }
- */
-export class ClientException extends BusbarError {
-  readonly code = 'BUSBAR_CLIENT'
-  readonly fault = 'client'
-  /** The status that was, or would be, answered; undefined when the client is simply gone. */
-  override readonly status: number | undefined
-  readonly #client: Client | null
-  readonly #number: number
-
-  constructor(client: Client | null, message: string, code = 0, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.#client = client
-    this.#number = code
-    this.status = code >= 400 && code < 600 ? code : undefined
-  }
-
-  /**
-   * The client it happened to; null for a request that was made by hand.
-   *
-   * @example error.getClient()?.getRemoteAddress()
-   */
-  getClient(): Client | null {
-    return this.#client
-  }
-
-  /**
-   * The HTTP status that says why, 0 when there is none.
-   *
-   * @example error.getCode() // 413
-   */
-  getCode(): number {
-    return this.#number
-  }
-}
-
-/**
- * Thrown by a handler to answer with the error handler's page for a status. Not logged.
- *
- * @example throw new HttpErrorException(404)
- */
-export class HttpErrorException extends BusbarError {
-  readonly code = 'BUSBAR_HTTP_ERROR'
-  readonly fault = 'application'
-  override readonly status: number
-  /** Phrase in place of the standard one. */
-  readonly reason: string | null
-
-  constructor(status: number, reason: string | null = null, cause?: unknown) {
-    super(`HTTP ${status}${reason === null ? '' : ` ${reason}`}`, cause === undefined ? undefined : { cause })
-    if (!Number.isInteger(status) || status < 400 || status > 599) {
-      throw new OptionError('status', status, 'an integer from 400 to 599')
-    }
-    if (reason !== null && (!isReasonPhrase(reason))) {
-      throw new OptionError('reason', reason, 'text without control characters or any above U+00FF')
-    }
-    this.status = status
-    this.reason = reason
-  }
 }
 
 /**

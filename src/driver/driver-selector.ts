@@ -7,21 +7,21 @@ import type { AsyncResource } from 'node:async_hooks'
 import { Client, setActiveDriver } from '../connection/client.ts'
 import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
 import { ClientDeadlines } from '../connection/client-deadlines.ts'
-import { Http1Driver, Http2Driver } from './driver.ts'
-import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory, StreamDriver } from './driver.ts'
+import { Http1Driver } from '../connection/driver-kinds.ts'
+import { checkDriver, isStreamDriver } from './driver.ts'
+import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
 import { OptionError } from '../core/errors.ts'
-import { runUpgrade } from '../exchange/upgrade.ts'
-import type { UpgradeHandler } from '../exchange/upgrade.ts'
+import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { InjectSettings } from '../handler/inject.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Engine, HotFunctions } from '../native.ts'
 import { ParserSession } from './parser-session.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
-import type { Request } from '../message/request.ts'
-import type { Response } from '../message/response.ts'
 import { ServerSocket, knownClientOf } from '../connection/server-socket.ts'
 import { StreamSession } from './stream-session.ts'
+import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 
 /** What accepts connections for a server. */
 export interface SelectorOwner extends ClientOwner {
@@ -39,7 +39,7 @@ export interface SelectorSettings extends InjectSettings {
 }
 
 /** One server's. */
-export class DriverSelector {
+export class DriverSelector implements DriverHost {
   readonly deadlines = new ClientDeadlines()
   /** What answers requests that a driver in JavaScript has parsed. */
   readonly answering: InjectSettings
@@ -122,36 +122,15 @@ export class DriverSelector {
   export(
     raw: RawConnection,
     unread: Uint8Array,
-    request: Request,
-    response: Response,
-    handler: UpgradeHandler,
+    callback: (socket: UpgradedSocket) => void | Promise<void>,
     resource: AsyncResource,
   ): void {
     this.#drivings.delete(raw.client)
-    void runUpgrade(raw, unread, request, response, handler, resource, this.logger)
+    void runUpgrade(raw, unread, callback, resource, this.logger)
   }
 
   /** No more news will come. */
   close(): void {
     this.deadlines.close()
   }
-}
-
-function isStreamDriver(driver: Driver): driver is StreamDriver {
-  return typeof (driver as StreamDriver | null)?.handleClient === 'function'
-}
-
-function isHttpDriver(driver: HttpDriver | null): boolean {
-  const methods = ['setup', 'write', 'getPendingRequestCount', 'stop'] as const
-  return methods.every((method) => typeof driver?.[method] === 'function')
-}
-
-/** Throws when it is no driver. */
-export function checkDriver(driver: unknown): void {
-  const isOne =
-    driver instanceof Http1Driver ||
-    driver instanceof Http2Driver ||
-    isStreamDriver(driver as Driver) ||
-    isHttpDriver(driver as HttpDriver | null)
-  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
 }

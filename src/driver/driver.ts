@@ -2,8 +2,9 @@
  * Who drives a connection: the engine's own HTTP, or a driver written in JavaScript, chosen for each
  * connection by a factory.
  */
-import type { Readable, Writable } from 'node:stream'
 import type { Client } from '../connection/client.ts'
+import { Http1Driver, Http2Driver } from '../connection/driver-kinds.ts'
+import type { ParserDriver, StreamDriver } from '../connection/driver-kinds.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { OptionError, StateError } from '../core/errors.ts'
 import type { RequestHandler } from '../handler/handler.ts'
@@ -14,17 +15,8 @@ import type { Response } from '../message/response.ts'
 import { ServerSocket, clientOf } from '../connection/server-socket.ts'
 import type { ServerSocketHandle } from '../connection/server-socket.ts'
 
-/** What a parser is given: bytes, or null when the promise that it yielded has settled. */
-export type ParserInput = Uint8Array | null
-/** What a parser yields: nothing for 'more bytes, please', or a promise during which nothing is read. */
-export type ParserYield = PromiseLike<unknown> | null | undefined
-/** A parser of what a client sends. */
-export type Parser = Generator<ParserYield, void, ParserInput>
-
 /** Hands over a parsed request. Resolves when its response has begun to be written. */
 export type OnMessage = (request: Request, leftover?: Uint8Array) => Promise<void>
-/** Sends bytes; `close` ends the connection behind them. Resolves when at most 64 KiB wait to be sent. */
-export type WriteBytes = (data: string | Uint8Array, close?: boolean) => Promise<void>
 
 /**
  * A driver as a parser. It is made for one connection.
@@ -34,40 +26,13 @@ export type WriteBytes = (data: string | Uint8Array, close?: boolean) => Promise
  *
  * @example class Echo implements HttpDriver { *setup(client, onMessage, write) { for (;;) write(yield) } … }
  */
-export interface HttpDriver {
-  /**
-   * Called once. The parser is run up to its first `yield` before anything is read. When the connection ends
-   * the parser is returned to, so that its `finally` can fail what is open; one that throws closes it.
-   */
-  setup(client: Client, onMessage: OnMessage, write: WriteBytes): Parser
-  /** Sends the response to a request that was given to `onMessage`, the same object. */
-  write(request: Request, response: Response): Promise<void>
-  /** Requests whose body is being read. */
-  getPendingRequestCount(): number
-  /** Hands over no more requests; resolves when all that were are answered. */
-  stop(): Promise<void>
-}
+export interface HttpDriver extends ParserDriver<Request, Response> {}
 
 /** Names that go with the interface. */
 export const HttpDriver = {
   /** The methods that every server knows. */
   KNOWN_METHODS: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
 } as const
-
-/**
- * A driver as a function over streams. `readable` and `writable` are one and the same `UpgradedSocket`.
- *
- * @example const echo: StreamDriver = { handleClient: (client, readable, writable) => pipeline(readable, writable) }
- */
-export interface StreamDriver {
-  /**
-   * The connection's bytes. When the promise resolves what was written is sent and the connection closed;
-   * when it rejects the connection is closed at once.
-   */
-  handleClient(client: Client, readable: Readable, writable: Writable): Promise<void>
-  /** Called when the server or the client is to stop, instead of leaving it to the socket's `onStop`. */
-  stop?(): void | Promise<void>
-}
 
 /**
  * A driver made of a function over streams.
@@ -79,30 +44,6 @@ export function streamDriver(handleClient: StreamDriver['handleClient']): Stream
     throw new OptionError('handleClient', handleClient, 'a function (client, readable, writable) that returns a promise')
   }
   return { handleClient }
-}
-
-/**
- * Stands for the engine's HTTP/1.
- *
- * @example selectDriver: () => new Http1Driver()
- */
-export class Http1Driver {
-  /** Name of the protocol, as ALPN has it. */
-  readonly protocol = 'http/1.1'
-}
-
-/**
- * Stands for the engine's HTTP/2, which doesn't exist yet: making one throws.
- *
- * @example selectDriver: (client) => isHttp2(client) ? new Http2Driver() : new Http1Driver()
- */
-export class Http2Driver {
-  /** Name of the protocol, as ALPN has it. */
-  readonly protocol = 'h2'
-
-  constructor() {
-    throw new StateError('this version of busbar speaks no HTTP/2; use Http1Driver')
-  }
 }
 
 /** Anything that can drive a connection. */
@@ -176,4 +117,24 @@ export class DefaultClientFactory implements ClientFactory {
     if (socket instanceof ServerSocket) return clientOf(socket)
     throw new StateError('createClient takes the socket that the server gave to its client factory')
   }
+}
+
+/** Whether a driver works on streams. */
+export function isStreamDriver(driver: Driver): driver is StreamDriver {
+  return typeof (driver as StreamDriver | null)?.handleClient === 'function'
+}
+
+function isHttpDriver(driver: HttpDriver | null): boolean {
+  const methods = ['setup', 'write', 'getPendingRequestCount', 'stop'] as const
+  return methods.every((method) => typeof driver?.[method] === 'function')
+}
+
+/** Throws when it is no driver. */
+export function checkDriver(driver: unknown): void {
+  const isOne =
+    driver instanceof Http1Driver ||
+    driver instanceof Http2Driver ||
+    isStreamDriver(driver as Driver) ||
+    isHttpDriver(driver as HttpDriver | null)
+  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
 }

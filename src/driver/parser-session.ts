@@ -11,16 +11,19 @@
  * `write(…, true)`, or was handed on: then the parser is returned to, so that it can clean up.
  */
 import { AsyncResource } from 'node:async_hooks'
-import { checkDriver } from './driver-selector.ts'
-import type { DriverSelector } from './driver-selector.ts'
+import { checkDriver } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
 import { markEnded, markExported } from '../connection/client.ts'
 import type { Client, ActiveDriver } from '../connection/client.ts'
-import type { Driver, HttpDriver, Parser, ParserInput, ParserYield } from './driver.ts'
-import { ClientException, OptionError, StateError } from '../core/errors.ts'
+import type { Driver, HttpDriver } from './driver.ts'
+import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
+import { OptionError, StateError } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
+import { ParsedRequestSource } from './parsed-request.ts'
 import { Request, adoptRequest } from '../message/request.ts'
 import { markSent, discardResponse, extrasOf } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -39,7 +42,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: HttpDriver
-  readonly #selector: DriverSelector
+  readonly #selector: DriverHost
   #parser: Parser | null = null
   #state = RUNS
   /** No more bytes are parsed. */
@@ -58,7 +61,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
 
-  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverSelector) {
+  constructor(raw: RawConnection, driver: HttpDriver, selector: DriverHost) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver
@@ -240,7 +243,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, this.#client, controller.signal)
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller.signal, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++
@@ -305,7 +308,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
-        this.#selector.export(this.#raw, rest, request, response, takeover.handler, resource)
+        const { handler } = takeover
+        this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), resource)
       },
       (exception: unknown) => {
         done()

@@ -1,10 +1,11 @@
 /**
  * A connection that a driver drives by a function over streams.
  */
-import { checkDriver } from './driver-selector.ts'
-import type { DriverSelector } from './driver-selector.ts'
+import { checkDriver } from './driver.ts'
+import type { DriverHost } from './driver-host.ts'
 import type { Client, ActiveDriver } from '../connection/client.ts'
-import type { Driver, StreamDriver } from './driver.ts'
+import type { Driver } from './driver.ts'
+import type { StreamDriver } from '../connection/driver-kinds.ts'
 import type { RawConnection } from '../connection/raw-connection.ts'
 import { UpgradedSocket, isClientGone, releaseSocket, notifyStop } from '../connection/upgraded-socket.ts'
 
@@ -13,11 +14,11 @@ export class StreamSession implements ActiveDriver {
   readonly #raw: RawConnection
   readonly #client: Client
   readonly #driver: StreamDriver
-  readonly #selector: DriverSelector
+  readonly #selector: DriverHost
   readonly #socket: UpgradedSocket
   #isHandedOn = false
 
-  constructor(raw: RawConnection, driver: StreamDriver, selector: DriverSelector, unread: Uint8Array | null) {
+  constructor(raw: RawConnection, driver: StreamDriver, selector: DriverHost, unread: Uint8Array | null) {
     this.#raw = raw
     this.#client = raw.client
     this.#driver = driver

@@ -1,23 +1,55 @@
 /**
  * One request's tie to the engine: where its head lies, what answers it, who waits for it.
  */
-import { Client, toAddress } from '../connection/client.ts'
-import type { Dispatcher } from '../server/dispatcher.ts'
-import { ClientException } from '../core/errors.ts'
+import { Client } from '../connection/client.ts'
+import { toAddress } from '../net/socket-address.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
-import type { ClientFacts } from '../native.ts'
+import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { IncomingBody, trailersOf } from '../body/incoming-body.ts'
 import type { BodyTransport } from '../body/incoming-body.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { BodySource } from '../body/request-body.ts'
 import type { RequestSource } from '../message/request.ts'
-import type { ResponseStream } from './response-stream.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Options } from '../options/options.ts'
+import type { FieldNumbers } from './field-numbers.ts'
+import type { OpenExchanges } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import { goneError } from './pending-exchanges.ts'
-import type { NoticeListener } from './pending-exchanges.ts'
+import type { NoticeListener, PendingExchanges } from './pending-exchanges.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
+
+/** What an exchange needs of its server. */
+export interface ExchangeOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  readonly fieldNumbers: FieldNumbers
+  /** Methods by number. */
+  readonly methods: readonly string[]
+  readonly options: Options
+  readonly logger: Logger
+  readonly waiting: PendingExchanges
+  readonly open: OpenExchanges
+  /** The client of an exchange: the same object until the connection closes. */
+  clientOf(exchange: Exchange): Client
+}
+
+/** A streamed answer, as far as notices concern it. */
+export interface AnswerStream {
+  /** All that was written has been sent. */
+  onDrained(): void
+  /** The file that fills the answer has ended early. */
+  onFileFailed(): void
+  /** The client has closed its sending side. */
+  onHalfClosed(): void
+  /** The connection has closed, or the answer came too late. */
+  onGone(): void
+  /** The end of the answer is sent. */
+  onWritten(): void
+}
 
 /** A request and its answer. */
 export class Exchange implements RequestSource, BodySource, BodyTransport, NoticeListener {
@@ -31,7 +63,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   openAt = -1
   /** Its body is larger than the limit, by the head's own word. */
   isOverLimit = false
-  readonly #dispatcher: Dispatcher
+  readonly #dispatcher: ExchangeOwner
   readonly #method: number
   readonly #flags: number
   #slab: Buffer
@@ -41,7 +73,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   #state: ExchangeState | null = null
 
   constructor(
-    dispatcher: Dispatcher,
+    dispatcher: ExchangeOwner,
     slab: Buffer,
     head: number,
     slot: number,
@@ -290,7 +322,7 @@ export class Exchange implements RequestSource, BodySource, BodyTransport, Notic
   }
 
   /** The answer is given by and by; null: it won't be. */
-  setStream(stream: ResponseStream | null): void {
+  setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.#wait()
     else if (this.#state?.incoming === null && this.#state.controller === null && this.#state.dropped === null) {
@@ -418,7 +450,7 @@ class ExchangeState {
   incoming: IncomingBody | null = null
   /** To be called when the body isn't to be had any more. */
   dropped: (() => void) | null = null
-  stream: ResponseStream | null = null
+  stream: AnswerStream | null = null
   controller: AbortController | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null

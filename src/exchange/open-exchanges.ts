@@ -3,19 +3,26 @@
  * must not keep a whole slab, so they take their heads along when another slab takes its place. What is answered
  * is let go at once, with all that hangs on it.
  */
-import type { Exchange } from './exchange.ts'
+
+/** What has its head in a slab. */
+export interface SlabUser {
+  /** Its place in the list; -1 while it isn't listed. */
+  openAt: number
+  /** Copies out of the slab what still lies in it. */
+  leaveSlab(slab: Buffer): void
+}
 
 /** The requests of one server. */
 export class OpenExchanges {
-  #list: Exchange[] = []
+  #list: SlabUser[] = []
 
-  add(exchange: Exchange): void {
+  add(exchange: SlabUser): void {
     if (exchange.openAt >= 0) return
     exchange.openAt = this.#list.length
     this.#list.push(exchange)
   }
 
-  delete(exchange: Exchange): void {
+  delete(exchange: SlabUser): void {
     const at = exchange.openAt
     if (at < 0) return
     exchange.openAt = -1

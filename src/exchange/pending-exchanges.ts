@@ -3,7 +3,7 @@
  */
 import { markClosed } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
-import { ClientException } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 

@@ -10,15 +10,16 @@
  * before its source has ended cancels the source, once.
  */
 import { Client } from '../connection/client.ts'
-import { ClientException, HandlerError, show } from '../core/errors.ts'
+import { HandlerError, show } from '../core/errors.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { HotFunctions } from '../native.ts'
 import { withoutContext } from '../core/no-context.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
-import type { Framing, ResponseExtras } from '../message/response-extras.ts'
-import type { Response } from '../message/response.ts'
+import type { Framing } from '../message/response-extras.ts'
+import type { Extras, Response } from '../message/response.ts'
 import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { trailerLines } from '../http/trailers.ts'
@@ -90,9 +91,9 @@ export class ResponseStream {
   readonly #request: Request
   readonly #exchange: Exchange
   readonly #response: Response
-  readonly #extras: ResponseExtras
+  readonly #extras: Extras
 
-  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, extras: ResponseExtras) {
+  constructor(owner: StreamOwner, request: Request, exchange: Exchange, response: Response, extras: Extras) {
     this.#owner = owner
     this.#request = request
     this.#exchange = exchange

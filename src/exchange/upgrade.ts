@@ -6,42 +6,33 @@
  * ```
  */
 import { AsyncResource } from '../core/builtin.ts'
-import { markExported, setActiveDriver } from '../connection/client.ts'
-import type { Dispatcher } from '../server/dispatcher.ts'
+import { markExported } from '../connection/client.ts'
 import { HandlerError } from '../core/errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
+import type { HotFunctions } from '../native.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
+import type { RawConnections } from '../connection/raw-connection.ts'
+import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { Request } from '../message/request.ts'
-import type { Response } from '../message/response.ts'
-import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
+import type { Response, Takeover } from '../message/response.ts'
 
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
 const OCCUPIED = 2
 
-/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
-export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
-
-/** What becomes of the connection behind a response. */
-export interface Takeover {
-  readonly handler: UpgradeHandler
-  /** Nothing is written ahead. */
-  readonly isDetached: boolean
-}
-
-/** A connection that nobody counts or times any more. */
-const EXPORTED = {
-  pendingRequests: () => 0,
-  pendingResponses: () => 0,
-  runningHandlers: () => 0,
-  expiration: () => 0,
-  extendExpiration: () => {},
+/** What a takeover needs of its server. */
+export interface UpgradeOwner {
+  readonly hot: HotFunctions
+  readonly rawConnections: RawConnections
+  readonly logger: Logger
+  /** Answers the request as one whose handler has failed. */
+  fail(request: Request, exchange: Exchange, error: unknown): void
 }
 
 /** Takes the connection over for a response. `onDone` is called when the response is done with. */
 export function upgrade(
-  dispatcher: Dispatcher,
+  owner: UpgradeOwner,
   request: Request,
   exchange: Exchange,
   response: Response,
@@ -54,7 +45,7 @@ export function upgrade(
   // The head mustn't keep a slab for as long as the socket lives.
   exchange.ownHead()
   const take = (): void => {
-    const result = dispatcher.hot.upgrade(exchange.slot, exchange.requestId, lines)
+    const result = owner.hot.upgrade(exchange.slot, exchange.requestId, lines)
     if (result === OCCUPIED) throw occupied(exchange, lines !== null)
     exchange.markAnswered()
     if (result !== TAKEN) return onDone()
@@ -63,40 +54,16 @@ export function upgrade(
     const resource = new AsyncResource('busbar.Upgrade', { requireManualDestroy: true })
     exchange.awaitUpgrade(() => {
       onDone()
-      const raw = new RawConnection(exchange.client(), exchange.slot, dispatcher.hot, dispatcher.rawConnections)
+      const raw = new RawConnection(exchange.client(), exchange.slot, owner.hot, owner.rawConnections)
       if (isTunnel) raw.write(tunnelHead(response))
-      void runUpgrade(raw, null, request, response, handler, resource, dispatcher.logger)
+      void runUpgrade(raw, null, (socket) => handler(socket, request, response), resource, owner.logger)
     }, onDone)
   }
   if (!exchange.hasIncomingBody()) return take()
   exchange.drain().then(take).catch((error: unknown) => {
     onDone()
-    dispatcher.fail(request, exchange, error)
+    owner.fail(request, exchange, error)
   })
-}
-
-/** Calls the handler with the socket, unless the client has gone. */
-export async function runUpgrade(
-  raw: RawConnection,
-  unread: Uint8Array | null,
-  request: Request,
-  response: Response,
-  handler: UpgradeHandler,
-  resource: AsyncResource,
-  logger: Logger,
-): Promise<void> {
-  const { client } = raw
-  const { UpgradedSocket, isClientGone, notifyStop } = await import('../connection/upgraded-socket.ts')
-  if (client.isClosed()) return
-  const socket = new UpgradedSocket(raw, { logger, unread })
-  setActiveDriver(client, { ...EXPORTED, stop: () => notifyStop(socket) })
-  if (raw.isStopping()) notifyStop(socket)
-  try {
-    await resource.runInAsyncScope(handler, undefined, socket, request, response)
-  } catch (exception) {
-    if (!isClientGone(socket, exception)) logger.error(`an upgrade callback failed: client ${client.getId()}`, { exception })
-    client.close()
-  }
 }
 
 /** The fields of a 101. RFC 9110 §7.8. */

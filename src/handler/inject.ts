@@ -3,7 +3,9 @@
  */
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
-import { ClientException, HttpErrorException, StateError } from '../core/errors.ts'
+import { StateError } from '../core/errors.ts'
+import { HttpErrorException } from '../http/http-error.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { FileBody } from '../body/file-body.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'

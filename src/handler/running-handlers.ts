@@ -7,18 +7,18 @@
 /** The handlers of one server. */
 export class RunningHandlers {
   readonly #limit: number
-  readonly #holdRequests: (isHeld: boolean) => void
+  readonly #pauseRequests: (isPaused: boolean) => void
   #count = 0
-  #isHeld = false
+  #isPaused = false
   /** What begins those that wait, in the order of their arrival. */
   #waiting: (() => void)[] = []
   /** How many of them have begun. */
   #begun = 0
 
-  /** `holdRequests` has the engine begin no more requests, or go on. */
-  constructor(limit: number, holdRequests: (isHeld: boolean) => void) {
+  /** `pauseRequests` has the engine begin no more requests, or go on. */
+  constructor(limit: number, pauseRequests: (isPaused: boolean) => void) {
     this.#limit = limit
-    this.#holdRequests = holdRequests
+    this.#pauseRequests = pauseRequests
   }
 
   /** Whether another one must wait. */
@@ -29,13 +29,13 @@ export class RunningHandlers {
   /** Has a handler begin in its turn. */
   wait(begin: () => void): void {
     this.#waiting.push(begin)
-    this.#hold(true)
+    this.#setPaused(true)
   }
 
   /** A handler has returned a promise. */
   enter(): void {
     this.#count++
-    if (this.#count >= this.#limit) this.#hold(true)
+    if (this.#count >= this.#limit) this.#setPaused(true)
   }
 
   /** Its promise is settled. */
@@ -45,16 +45,16 @@ export class RunningHandlers {
     if (this.#begun === this.#waiting.length) {
       this.#waiting = []
       this.#begun = 0
-      if (this.#count < this.#limit) this.#hold(false)
+      if (this.#count < this.#limit) this.#setPaused(false)
     } else if (this.#begun > this.#waiting.length / 2) {
       this.#waiting = this.#waiting.slice(this.#begun)
       this.#begun = 0
     }
   }
 
-  #hold(isHeld: boolean): void {
-    if (isHeld === this.#isHeld) return
-    this.#isHeld = isHeld
-    this.#holdRequests(isHeld)
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return
+    this.#isPaused = isPaused
+    this.#pauseRequests(isPaused)
   }
 }

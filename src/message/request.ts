@@ -5,7 +5,6 @@ import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
 import type { Client } from '../connection/client.ts'
 import { RequestCookie, byName } from '../http/cookie.ts'
-import { ParsedRequestSource } from '../driver/parsed-request.ts'
 import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
@@ -38,10 +37,10 @@ export interface RequestSource {
 }
 
 /**
- * A copy, for a handler, of a request that a driver has made by hand: it has a client, and what the handler
- * changes doesn't reach the driver.
+ * A copy, for a handler, of a request that a driver has made by hand: it has a client, which `source` knows, and
+ * changes to it don't reach the driver.
  */
-export let adoptRequest: (request: Request, client: Client, signal: AbortSignal) => Request
+export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** Fires the signal of a request that was made by hand. */
 export let abortRequest: (request: Request) => void
 
@@ -669,8 +668,8 @@ export class Request {
   }
 
   static {
-    adoptRequest = (request, client, signal) => {
-      const copy = new Request(new ParsedRequestSource(client, signal, request))
+    adoptRequest = (request, source) => {
+      const copy = new Request(source)
       copy.#method = request.#method
       copy.#target = request.#target
       copy.#version = request.#version

@@ -1,7 +1,6 @@
 /**
  * What few responses have, so that the others need no room for it.
  */
-import type { Takeover } from '../exchange/upgrade.ts'
 import { attempt } from '../core/outcome.ts'
 import type { Trailers } from '../http/trailers.ts'
 
@@ -19,8 +18,8 @@ interface Sender {
   cut(): boolean
 }
 
-/** What few responses have. */
-export class ResponseExtras {
+/** What few responses have. `Takeover` says what becomes of the connection behind one. */
+export class ResponseExtras<Takeover> {
   /** Functions that wait for the end; they may be async. */
   disposers: (() => unknown)[] = []
   /** The body is written by and by. */

@@ -7,7 +7,7 @@ import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueO
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import { FileBody, checkFileSettings } from '../body/file-body.ts'
 import type { FileSettings } from '../body/file-body.ts'
-import type { UpgradeHandler } from '../exchange/upgrade.ts'
+import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { ANSWER_WORDS, Answer, AnswerFlag } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
@@ -17,11 +17,25 @@ import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
 import type { Streamed } from '../body/source.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { Trailers } from '../http/trailers.ts'
+import type { Request } from './request.ts'
 
 /** A body that is there as a whole. */
 export type Content = string | Uint8Array
 /** A body of either kind. */
 export type Body = Content | Streamed
+
+/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
+export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
+
+/** What becomes of the connection behind a response. */
+export interface Takeover {
+  readonly handler: UpgradeHandler
+  /** Nothing is written ahead. */
+  readonly isDetached: boolean
+}
+
+/** What few responses have. */
+export type Extras = ResponseExtras<Takeover>
 
 /**
  * Sends a response for the request whose slot and request id stand in the words already. 0 when the engine took it,
@@ -35,7 +49,7 @@ export let openResponse: (response: Response, words: Uint32Array, hot: HotFuncti
 /** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
 /** What few responses have; null for all others. */
-export let extrasOf: (response: Response) => ResponseExtras | null
+export let extrasOf: (response: Response) => Extras | null
 
 /** What `sendResponse` says of a body that is shorter than its length. */
 export const BODY_TOO_SHORT = 2
@@ -67,7 +81,7 @@ export class Response {
   #declaredLength = -1
   #closes = false
   #isSent = false
-  #extras: ResponseExtras | null = null
+  #extras: Extras | null = null
 
   /**
    * Status first, then headers, then the body, then what follows it. A wrong header throws here, naming it.
@@ -572,7 +586,7 @@ export class Response {
     this.#ownExtras().isStreamed = true
   }
 
-  #ownExtras(): ResponseExtras {
+  #ownExtras(): Extras {
     return (this.#extras ??= new ResponseExtras())
   }
 

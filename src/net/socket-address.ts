@@ -3,6 +3,7 @@
  */
 import { OptionError } from '../core/errors.ts'
 import { ipVersion } from './ip.ts'
+import type { BoundAddress } from '../native.ts'
 
 /**
  * An internet address with a port, or the path of a unix socket.
@@ -14,8 +15,8 @@ export class SocketAddress {
   readonly #port: number | null
 
   constructor(host: string, port: number | null = null) {
-    if (port !== null && (!Number.isInteger(port) || port < 1 || port > 65535)) {
-      throw new OptionError('port', port, 'null or an integer from 1 to 65535')
+    if (port !== null && (!Number.isInteger(port) || port < 0 || port > 65535)) {
+      throw new OptionError('port', port, 'null or an integer from 0 to 65535')
     }
     this.#host = unmap(host)
     this.#port = port
@@ -31,7 +32,7 @@ export class SocketAddress {
   }
 
   /**
-   * The port; null for unix sockets.
+   * The port; null for unix sockets, 0 when it is unknown, as for the client of a proxy.
    *
    * @example address.getPort() // 4711
    */
@@ -75,14 +76,25 @@ export class SocketAddress {
   }
 
   /**
-   * `host:port` with IPv6 in brackets, or the path alone.
+   * `host:port` with IPv6 in brackets; the host alone when the port is unknown; the path of a unix socket.
    *
    * @example `${address}` // '[::1]:4711'
    */
   toString(): string {
-    if (this.#port === null) return this.#host
+    if (this.#port === null || this.#port === 0) return this.#host
     return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
   }
+}
+
+/** An address of the engine's as users see it. */
+export function toAddress(address: BoundAddress): SocketAddress {
+  return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
+}
+
+/** Whether an address is this machine's own. Unix sockets are. */
+export function isLoopback(address: SocketAddress): boolean {
+  if (address.getType() === 'unix') return true
+  return address.getHost().startsWith('127.') || address.getHost() === '::1'
 }
 
 /** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. RFC 4291 §2.5.5.2. */

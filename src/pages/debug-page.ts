@@ -6,13 +6,7 @@ import { escapeHtml } from './html.ts'
 import { describe } from '../core/logger.ts'
 import type { Request } from '../message/request.ts'
 import { Response } from '../message/response.ts'
-import type { SocketAddress } from '../net/socket-address.ts'
-
-/** Whether an address is this machine's own. Unix sockets are. */
-export function isLoopback(address: SocketAddress): boolean {
-  if (address.getType() === 'unix') return true
-  return address.getHost().startsWith('127.') || address.getHost() === '::1'
-}
+import { isLoopback } from '../net/socket-address.ts'
 
 /** A 500 with the error's stack; null where the client isn't on this machine. Everything is escaped. */
 export function debugPage(error: unknown, request: Request, client: Client): Response | null {

@@ -15,9 +15,10 @@ import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage } from '../handler/error-page.ts'
-import { ClientException, HandlerError, HttpErrorException } from '../core/errors.ts'
+import { HandlerError } from '../core/errors.ts'
+import { HttpErrorException } from '../http/http-error.ts'
+import { ClientException } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
-import type { Takeover } from '../exchange/upgrade.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -35,7 +36,8 @@ import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
 import { Response, BODY_TOO_SHORT, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
-import type { Framing, ResponseExtras } from '../message/response-extras.ts'
+import type { Framing } from '../message/response-extras.ts'
+import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
 
@@ -110,7 +112,7 @@ export class Dispatcher implements ClientOwner {
     // doesn't make direct.
     this.hot = { ...this.engine.hot() }
     this.waiting = new PendingExchanges(this.hot)
-    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isHeld) => this.engine.holdRequests(isHeld))
+    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -236,7 +238,7 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** The rarer answers: somebody waits for the end, or the body comes by and by. */
-  #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras): void {
+  #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     this.#address(exchange)
@@ -257,12 +259,12 @@ export class Dispatcher implements ClientOwner {
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
-  #dispose(extras: ResponseExtras): void {
+  #dispose(extras: Extras): void {
     extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
   }
 
   /** The answer is the connection itself. */
-  #takeOver(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras, takeover: Takeover): void {
+  #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     try {
@@ -286,7 +288,7 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 413, null, true)
   }
 
-  #stream(request: Request, exchange: Exchange, response: Response, extras: ResponseExtras): void {
+  #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     // Its request stays in use: the head must not keep a whole slab.
@@ -435,7 +437,7 @@ export class Dispatcher implements ClientOwner {
         return this.#onIdle()
       case Notice.Refused:
         return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
-      case Notice.Denied:
+      case Notice.Rejected:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.waiting.tell(id, kind, words, at)

@@ -1,7 +1,7 @@
 /**
  * Where to listen, as users say it and as the engine wants it, and where a server listens then.
  */
-import { toAddress } from '../connection/client.ts'
+import { toAddress } from '../net/socket-address.ts'
 import { ListenError, OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
 import type { Engine, ListenOptions } from '../native.ts'

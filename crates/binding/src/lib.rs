@@ -1,31 +1,25 @@
-//! The addon: the border between the reactor and JavaScript.
+//! The addon: it joins the reactor and JavaScript.
 //!
 //! ```text
-//!  engine, facts, limits    the cold API, one #[napi] class or object each
-//!  commands                 what JavaScript tells the reactor, wherever that runs
-//!  hot                      the functions on the path of every request, by raw Node-API
-//!  bridge                   what carries notices into JavaScript and commands out of it
-//!  in_loop, threaded        its two kinds: the reactor on Node's own event loop, or on threads of its own
-//!  attachment               how the event loop calls it
-//!  uv, scope, value         what these are made of
-//!  unacknowledged           what the reactor may not ask the system itself, being free of unsafe code
+//!  engine     the cold API, as #[napi] classes and objects: Engine, ClientFacts, limits, errors
+//!  hot        the functions on the path of every request, by raw Node-API
+//!     │
+//!  bridge     one server: commands from JavaScript, calls from the event loop
+//!     │
+//!  mode       where the reactor runs: on Node's event loop, or on threads of its own
+//!     │
+//!  delivery   how notices get into JavaScript
+//!     │
+//!  node       what is used of Node-API and libuv
 //! ```
-//! Nothing is decided here that could be tested without Node. Everything here runs on the thread of
-//! the environment that made the engine, but for the ring of a bell; a panic never leaves a function that C calls.
+//! A module imports only from those below it; `engine` makes the object that carries `hot`. Everything runs on the
+//! thread of the environment that made the engine, except the ring of a bell, which threads call. A panic never
+//! leaves a function that C calls. What can be decided without Node is decided below, in the reactor, where
+//! it is tested.
 
-mod attachment;
 mod bridge;
-mod commands;
+mod delivery;
 mod engine;
-mod error;
-mod facts;
 mod hot;
-mod in_loop;
-mod lent;
-mod limits;
-mod portion_size;
-mod scope;
-mod threaded;
-mod unacknowledged;
-mod uv;
-mod value;
+mod mode;
+mod node;

@@ -2,7 +2,7 @@
 
 use crate::ffi;
 
-/// A refusal, and where it happened.
+/// What llhttp refused, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseError {
     /// What was wrong.
@@ -14,33 +14,33 @@ pub struct ParseError {
 /// What was wrong with the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The method isn't one llhttp knows.
+    /// An unknown method.
     Method,
-    /// The request target has a byte it may not have.
+    /// A byte that a request target can't have.
     Target,
-    /// The version isn't `HTTP/` with two digits, or one that doesn't exist.
+    /// The version isn't `HTTP/` with two digits, or doesn't exist.
     Version,
-    /// A field name or value, or what stands around them. RFC 9112 §5.
+    /// A field line that is malformed. RFC 9112 §5.
     Field,
-    /// Content-Length isn't a number, or comes twice. RFC 9112 §6.3.
+    /// Content-Length isn't a number. RFC 9112 §6.3.
     ContentLength,
-    /// Content-Length beside Transfer-Encoding, or the other way round. RFC 9112 §6.1.
+    /// Content-Length given twice, or together with Transfer-Encoding. RFC 9112 §6.1 and §6.3.
     LengthAndEncoding,
     /// Transfer-Encoding that doesn't end in chunked.
     TransferEncoding,
-    /// A chunk's size line, or data that doesn't end where it said. RFC 9112 §7.1.
+    /// A malformed chunk size, or a chunk whose data has another length. RFC 9112 §7.1.
     Chunk,
     /// A line that doesn't end in CR LF.
     LineEnd,
-    /// A byte that has no place in a line, or where its end is due.
+    /// A byte where a line must end.
     Line,
-    /// A space where none may be.
+    /// A space that the grammar doesn't allow.
     Space,
     /// The connection preface of HTTP/2. RFC 9113 §3.4.
     Http2Preface,
-    /// Bytes behind a message that said it is the last one.
+    /// Bytes after a message that announced to be the last.
     AfterClose,
-    /// Anything else that is no request.
+    /// Anything else that isn't a request.
     Syntax,
 }
 
@@ -64,7 +64,7 @@ impl ErrorKind {
         }
     }
 
-    /// In a few words, for a log line or an error page.
+    /// A short text for a log line or an error page.
     pub fn reason(self) -> &'static str {
         match self {
             ErrorKind::Method => "unknown method",
@@ -72,11 +72,11 @@ impl ErrorKind {
             ErrorKind::Version => "invalid HTTP version",
             ErrorKind::Field => "invalid header field",
             ErrorKind::ContentLength => "invalid Content-Length",
-            ErrorKind::LengthAndEncoding => "Content-Length repeated or beside Transfer-Encoding",
+            ErrorKind::LengthAndEncoding => "Content-Length repeated or together with Transfer-Encoding",
             ErrorKind::TransferEncoding => "invalid Transfer-Encoding",
             ErrorKind::Chunk => "invalid chunk",
             ErrorKind::Line => "invalid line",
-            ErrorKind::LineEnd => "line not ended by CR LF",
+            ErrorKind::LineEnd => "a line doesn't end in CR LF",
             ErrorKind::Space => "unexpected space",
             ErrorKind::Http2Preface => "HTTP/2 connection preface",
             ErrorKind::AfterClose => "bytes after the last request",

@@ -1,4 +1,4 @@
-//! llhttp.h 9.2.1 in Rust, name by name. Only what the parser uses is declared.
+//! llhttp.h 9.2.1 in Rust with the names of the header. Only what the parser uses is declared.
 
 #![allow(non_camel_case_types)]
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn structs_are_laid_out_as_the_c_compiler_does() {
+    fn structs_have_the_layout_of_the_c_compiler() {
         let here = [
             9,
             2,

@@ -1,10 +1,10 @@
 //! llhttp as a safe push parser for HTTP/1 requests.
 //!
-//! Bytes go into [`Parser::execute`], what they mean comes out in a [`Record`]: spans as offsets,
-//! never copies, but for the rare trailer section. llhttp's callbacks only write to the record, so
-//! nothing is ever called out of the C code, and the parser pauses behind each message.
+//! Bytes go into [`Parser::execute`]; what they mean comes out in a [`Record`] as offsets. Only the trailer section,
+//! which is rare, is copied. llhttp's callbacks do nothing but write to the record, and the parser pauses after each
+//! message.
 //!
-//! What to accept beyond llhttp's strict grammar is not decided here: that is `protocol`'s.
+//! Which requests to accept, beyond llhttp's strict grammar, is decided in `protocol`.
 
 mod error;
 mod ffi;

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Method(u8);
 
-/// Names by number; gaps are methods of other protocols, which llhttp refuses in HTTP.
+/// Names by number. The gaps are methods of RTSP, which llhttp refuses in HTTP.
 const NAMES: [Option<&str>; 47] = [
     Some("DELETE"),
     Some("GET"),
@@ -90,12 +90,12 @@ impl Method {
         NAMES.get(usize::from(self.0)).copied().flatten().unwrap_or("")
     }
 
-    /// Every method there is, by ascending number.
+    /// All methods, in ascending order of their numbers.
     pub fn all() -> impl Iterator<Item = Method> {
         (0..NAMES.len() as u8).filter_map(Method::from_number)
     }
 
-    /// Whether it promises to change nothing, so that requests with it may run side by side. RFC 9110 §9.2.1.
+    /// Whether it is safe: requests with it may run side by side. RFC 9110 §9.2.1.
     pub fn is_safe(self) -> bool {
         matches!(self, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
     }

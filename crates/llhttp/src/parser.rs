@@ -1,4 +1,4 @@
-//! The parser: one safe door to llhttp.
+//! The parser: the one safe interface to llhttp.
 
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
@@ -14,15 +14,15 @@ pub struct Parser {
     raw: ffi::llhttp_t,
 }
 
-// SAFETY: between calls the struct refers to nothing but the static settings. Its other pointers
-// are either null, set anew by the next call before they are read (`data`, `_span_pos0`), or only
-// compared and never followed (`error_pos`, whose offset is taken before `execute` returns).
+// SAFETY: between calls the struct refers to the static settings alone. Its other pointers are null, are set
+// by the next call before they are read (`data`, `_span_pos0`), or are compared and never dereferenced
+// (`error_pos`, whose offset is taken before `execute` returns).
 unsafe impl Send for Parser {}
 
-/// How far one call of [`Parser::execute`] came.
+/// How far one call of [`Parser::execute`] got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes of the input that belong to this message.
+    /// How many bytes of the input belong to this message.
     pub consumed: usize,
     /// Where the message stands.
     pub state: State,
@@ -33,10 +33,10 @@ pub struct Progress {
 pub enum State {
     /// All input was consumed and the message goes on.
     More,
-    /// The message is over; the parser waits right behind it. [`Parser::is_upgrade`] tells whether
-    /// what follows may be another protocol; a further `execute` takes it as HTTP.
+    /// The message is complete and the parser waits right after it. [`Parser::is_upgrade`] says whether another
+    /// protocol may follow; a further `execute` parses what follows as HTTP.
     Complete,
-    /// The bytes are no request. Every further call says the same until [`Parser::reset`].
+    /// The bytes aren't a request. Every further call fails the same way until [`Parser::reset`].
     Failed(ParseError),
 }
 
@@ -89,15 +89,15 @@ impl Parser {
         *self = Parser::new();
     }
 
-    /// Parses `input` until the message ends, something fails, or the input is used up; adds what was
-    /// seen to `record`. An input is at most 4 GiB less what `record.offset` counts.
+    /// Parses `input` until the message ends, the parser fails, or the input is used up, and adds what it saw to
+    /// `record`. `input` and `record.offset` together must stay below 4 GiB.
     pub fn execute(&mut self, input: &[u8], record: &mut Record) -> Progress {
         if matches!(self.raw.error, ffi::HPE_PAUSED | ffi::HPE_PAUSED_UPGRADE) {
             self.raw.error = ffi::HPE_OK;
         }
         let mut code = self.run(input, record);
         if code == ffi::HPE_PAUSED_UPGRADE && !record.complete {
-            // Left over from the message before, whose upgrade nobody took: on as HTTP.
+            // The pause belongs to the message before, which asked for an upgrade and was answered as HTTP.
             self.raw.error = ffi::HPE_OK;
             code = self.run(input, record);
         }
@@ -117,9 +117,9 @@ impl Parser {
     fn run(&mut self, input: &[u8], record: &mut Record) -> i32 {
         let mut call = Call { input: input.as_ptr(), len: input.len(), record };
         self.raw.data = ptr::from_mut(&mut call).cast();
-        // SAFETY: `raw` was initialised by `new`; llhttp reads at most `input.len()` bytes. It calls
-        // back only from within this call, while `call` lives. A span that is open across inputs is
-        // set to the new input's beginning before it is used.
+        // SAFETY: `raw` was initialised by `new`; llhttp reads at most `input.len()` bytes. It calls back only
+        // from within this call, while `call` lives. A span that is open across inputs is set to the beginning
+        // of the new input before it is used.
         let code =
             unsafe { ffi::llhttp_execute(&mut self.raw, input.as_ptr().cast::<c_char>(), input.len()) };
         self.raw.data = ptr::null_mut();
@@ -128,12 +128,12 @@ impl Parser {
 
     /// Offset at which the last call paused or failed.
     fn stopped_at(&self, input: &[u8]) -> usize {
-        // Only addresses are compared: a position of an earlier input, which a parser that has
-        // failed keeps, counts as the beginning.
+        // Only addresses are compared: a failed parser keeps a position in an earlier input, which counts as the
+        // beginning.
         (self.raw.error_pos as usize).checked_sub(input.as_ptr() as usize).map_or(0, |at| at.min(input.len()))
     }
 
-    /// The method; valid once the head is complete.
+    /// The method; valid once the head is complete, None for one of another protocol.
     pub fn method(&self) -> Option<Method> {
         Method::from_number(self.raw.method)
     }
@@ -148,36 +148,36 @@ impl Parser {
         self.raw.flags & ffi::F_CHUNKED != 0
     }
 
-    /// A Connection field holds `close`.
+    /// A Connection field has the option `close`.
     pub fn wants_close(&self) -> bool {
         self.raw.flags & ffi::F_CONNECTION_CLOSE != 0
     }
 
-    /// A Connection field holds `keep-alive`.
+    /// A Connection field has the option `keep-alive`.
     pub fn wants_keep_alive(&self) -> bool {
         self.raw.flags & ffi::F_CONNECTION_KEEP_ALIVE != 0
     }
 
-    /// The message is CONNECT, or asked for an upgrade by Upgrade and Connection.
+    /// The message is CONNECT, or asks for an upgrade by Upgrade and Connection.
     pub fn is_upgrade(&self) -> bool {
         self.raw.upgrade != 0
     }
 }
 
-/// What callbacks need to know of the call they come from.
+/// What a callback needs to know of the `execute` call it is part of.
 struct Call<'a> {
     input: *const u8,
     len: usize,
     record: &'a mut Record,
 }
 
-/// The call a callback comes from.
+/// The `execute` call that a callback is part of.
 ///
 /// # Safety
-/// `parser` must be the one that `run` has just handed to llhttp.
+/// `parser` must be the one that `run` has just given to llhttp.
 #[inline]
 unsafe fn call_of<'a>(parser: *mut ffi::llhttp_t) -> &'a mut Call<'a> {
-    // SAFETY: `run` set `data` to a `Call` that outlives llhttp_execute and that nobody else touches.
+    // SAFETY: `run` set `data` to a `Call` that outlives llhttp_execute, and has no other reference to it meanwhile.
     unsafe { &mut *(*parser).data.cast() }
 }
 
@@ -199,7 +199,7 @@ fn bytes<'a>(call: &Call<'a>, at: *const c_char, len: usize) -> &'a [u8] {
 }
 
 unsafe extern "C" fn on_message_begin(parser: *mut ffi::llhttp_t) -> c_int {
-    // SAFETY: llhttp hands back the parser of the running call, here and below.
+    // SAFETY: llhttp passes the parser of the running call, here and below.
     unsafe { call_of(parser) }.record.begun = true;
     ffi::HPE_OK
 }

@@ -1,4 +1,4 @@
-//! What the parser saw, as offsets.
+//! What the parser saw of a message, as offsets.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use std::ops::Range;
 pub struct Span {
     /// Offset of the first byte.
     pub start: u32,
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub end: u32,
 }
 
@@ -22,18 +22,18 @@ impl Span {
         (self.end - self.start) as usize
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no bytes.
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// The bytes it stands for; none if it doesn't fit `bytes`.
+    /// Its bytes; empty if it doesn't lie in `bytes`.
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.range()).unwrap_or(&[])
     }
 }
 
-/// One field line: white space around the value is left out.
+/// One field line, without the white space before the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Field {
     /// The name, in the letter case received.
@@ -42,38 +42,38 @@ pub struct Field {
     pub value: Span,
 }
 
-/// What was seen of one message. Kept by the caller, so that one serves many connections.
+/// What was seen of one message. It belongs to the caller, so that one record serves many connections.
 ///
-/// Spans of the head count from the message's first byte, wherever reads cut it; spans of the body
+/// Spans of the head count from the message's first byte, however many inputs it came in; spans of the body count
 /// from the beginning of the present input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    /// Bytes of this message's head that came in earlier inputs; set by the caller.
+    /// How many bytes of this message's head came in earlier inputs; set by the caller.
     pub offset: u32,
-    /// The message has begun: something but line ends was seen.
+    /// The message has begun: a byte other than a line end was seen.
     pub begun: bool,
     /// The request target.
     pub target: Span,
     /// The head's fields in order.
     pub fields: Vec<Field>,
-    /// The head is over.
+    /// The head is complete.
     pub head_complete: bool,
     /// Pieces of the body in this input, in order, without chunk framing.
     pub body: Vec<Span>,
-    /// Bytes of chunk extensions in this message so far, one for each separator among them.
+    /// Bytes of chunk extensions in this message so far; each separator counts as one.
     pub extension_bytes: u32,
     /// Fields of the trailer section, whose spans are into `trailer_bytes`.
     pub trailers: Vec<Field>,
     /// Names and values of the trailer section, copied.
     pub trailer_bytes: Vec<u8>,
-    /// The message is over.
+    /// The message is complete.
     pub complete: bool,
-    /// A field's name is being read; otherwise its value, or nothing.
+    /// The last piece was one of a field's name.
     pub(crate) in_name: bool,
 }
 
 impl Record {
-    /// Makes it ready for the next message; memory is kept.
+    /// Prepares it for the next message; memory is kept.
     pub fn clear(&mut self) {
         self.offset = 0;
         self.begun = false;
@@ -88,8 +88,8 @@ impl Record {
         self.in_name = false;
     }
 
-    /// Takes out what the rest of the message needs to be parsed without the head: the pieces of body
-    /// in this input, the trailer section so far, the count of extensions.
+    /// Takes out what is needed to parse the rest of the message without its head: the pieces of the body in this
+    /// input, the trailer section so far, the count of extensions.
     pub fn split_off_body(&mut self) -> Record {
         Record {
             begun: true,
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Makes it ready for the next input of the same message.
+    /// Prepares it for the next input of the same message.
     pub fn clear_body(&mut self) {
         self.body.clear();
     }
@@ -122,7 +122,7 @@ impl Record {
             Some(field) if self.in_name => field.name.end = piece.end,
             _ => {
                 self.in_name = true;
-                // An empty value's span stays at its name's end if no piece of it ever comes.
+                // llhttp reports no piece of an empty value: its span stays at the end of the name.
                 let value = Span { start: piece.end, end: piece.end };
                 self.fields.push(Field { name: piece, value });
             }

@@ -1,5 +1,5 @@
-//! What the parser sees, as texts that a person can read: `traces/*.txt`. Each runs whole and byte by
-//! byte; offsets of errors count from the first byte of the trace.
+//! What the parser sees, as readable texts: `traces/*.txt`. Each trace runs in one piece and byte by byte; offsets
+//! of errors count from the first byte of the trace.
 //!
 //! ```text
 //! ## title
@@ -10,7 +10,7 @@
 //! < complete                    the end of the message; what follows is the next one
 //! ```
 
-#![allow(clippy::unwrap_used, reason = "a trace that can't be read fails the test")]
+#![allow(clippy::unwrap_used, reason = "a malformed trace fails the test")]
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! Everything a client can send, with everything an application can do meanwhile.
+//! All that a client can send, with all that an application can do meanwhile.
 //!
 //! `RUSTC_BOOTSTRAP=1 cargo fuzz run request_path corpus/request_path seeds/request_path -- -dict=http.dict`,
-//! in this directory. What it finds goes to `seeds/request_path`, which `cargo test` replays.
+//! in this directory. Inputs that it finds go to `seeds/request_path`, which `cargo test` replays.
 
 #![no_main]
 

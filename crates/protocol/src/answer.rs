@@ -1,4 +1,4 @@
-//! What the application tells a connection.
+//! What the application gives a connection, and what becomes of it.
 
 use crate::output::is_large;
 
@@ -14,7 +14,7 @@ pub struct Answer<'a> {
     pub fields: &'a [u8],
     /// The body.
     pub payload: Payload<'a>,
-    /// The connection ends behind this answer.
+    /// The connection ends after this answer.
     pub close: bool,
 }
 
@@ -23,17 +23,17 @@ pub struct Answer<'a> {
 pub enum Payload<'a> {
     /// All of it.
     Full(&'a [u8]),
-    /// All there will be, under a length the application set itself: what a GET would have, for
-    /// HEAD; with fewer bytes than that the connection is cut.
+    /// All of it, under a length that the application set: for HEAD the length that GET would have. With fewer
+    /// bytes than that the connection is aborted.
     Declared {
         /// The Content-Length.
         length: u64,
-        /// The bytes.
+        /// The bytes, at most `length` of which are sent.
         bytes: &'a [u8],
     },
-    /// It follows by `handle_write` and `handle_end`.
+    /// `handle_write` brings it piece by piece, `handle_end` ends it.
     Stream {
-        /// Its length, if known.
+        /// Its length in bytes, if known.
         length: Option<u64>,
     },
 }
@@ -46,35 +46,34 @@ impl Payload<'_> {
     }
 }
 
-/// An answer, or a part of one, wasn't taken.
+/// Why an answer, or a part of one, wasn't taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerError {
-    /// The request isn't open: never was, is answered, or its client has gone.
+    /// The request isn't open: its answer is complete, its client has gone, or the id is unknown.
     Stale,
     /// More bytes than declared; those up to the length were taken.
     TooLong,
-    /// The connection can't be taken over: other requests stand behind this one, its body hasn't come
-    /// whole, or a 101 was wanted of HTTP/1.0.
+    /// The connection can't be taken over: other requests follow this one, its body isn't complete, or a 101 was
+    /// asked for in HTTP/1.0.
     Occupied,
 }
 
 /// How much of a body the application is ready to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credit {
-    /// So many more bytes, piece by piece as they come. RFC 9112 §9.3: what nobody takes stays with the
-    /// peer.
+    /// So many more bytes, piece by piece as they come.
     Bytes(u64),
-    /// The same, and all that follows will be asked for: one that says that it is larger than its limit
-    /// isn't begun.
+    /// The same, as a part of the whole body: one whose declared length is above its limit isn't begun.
     Whole(u64),
 }
 
-/// What becomes of the connection once its output is sent.
+/// How the connection is to be closed once its output is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// Close it: the client expects nothing else.
+    /// Close it: the client expects that.
     Close,
-    /// Close the sending side and read on for a while: the client may still be sending.
+    /// Close the sending side and read on for a while: the client may still be sending, and a reset would destroy
+    /// what it hasn't read yet.
     Linger,
     /// Reset it: what was sent is incomplete, or the client doesn't read.
     Reset,

@@ -11,12 +11,13 @@
 //! [`Connection::direct_room`], [`Connection::takes_vectored`], [`Connection::takes_files`]. A protocol that has to
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
-use crate::answer::{Answer, AnswerError, Credit, Finish};
+mod commands;
+
+use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
 use crate::error::CloseReason;
 use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
-use crate::output::Send;
 use crate::timestamp::Timestamp;
 use crate::{http1, raw};
 
@@ -35,17 +36,17 @@ enum Protocol {
 ///   [`handle_eof`], [`handle_sent`], [`handle_file_sent`], [`handle_file_failed`], [`handle_acknowledged`],
 ///   [`handle_timeout`].
 /// - **`handle_*` for the application** are its commands. One that comes too late, twice or for an unknown
-///   request changes nothing and says [`AnswerError::Stale`].
-/// - **`poll_*`, [`transmit`] and [`finish`]** give what is to be done next.
+///   request changes nothing and returns [`AnswerError::Stale`].
+/// - **`poll_*` and [`finish`]** give what is to be done next.
 ///
 /// # Order
 /// 1. While [`wants_input`]: give bytes to [`handle_input`], with the rest again until it takes none and gives no event,
-///    or as many as [`direct_room`] says to [`handle_direct`]; the end of the stream to [`handle_eof`].
+///    or up to [`direct_room`] bytes to [`handle_direct`]; the end of the stream to [`handle_eof`].
 /// 2. After each of these and each command: [`poll_event`] until it gives none.
-/// 3. Then send: [`transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
+/// 3. Then send: [`poll_transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
 ///    again, until neither has anything or the socket takes no more.
 /// 4. With everything sent: [`poll_upgraded`], [`poll_shutdown`].
-/// 5. Then [`finish`]: once it says how, the connection is to be closed and nothing more is to be called but getters.
+/// 5. Then [`finish`]: once it gives a way, close the connection so; after that only getters may be called.
 /// 6. Else arm a timer for [`poll_timeout`], whose value any call may have changed, and call [`handle_timeout`] when it
 ///    has passed.
 ///
@@ -57,7 +58,7 @@ enum Protocol {
 /// [`handle_file_failed`]: Connection::handle_file_failed
 /// [`handle_acknowledged`]: Connection::handle_acknowledged
 /// [`handle_timeout`]: Connection::handle_timeout
-/// [`transmit`]: Connection::transmit
+/// [`poll_transmit`]: Connection::poll_transmit
 /// [`finish`]: Connection::finish
 /// [`wants_input`]: Connection::wants_input
 /// [`direct_room`]: Connection::direct_room
@@ -135,8 +136,8 @@ impl Connection {
         }
     }
 
-    /// How many bytes may be received straight into the application's memory, to be told by `handle_direct`; 0 where
-    /// the protocol has to see them first.
+    /// How many bytes may be received straight into the application's memory, and then be given to `handle_direct`;
+    /// 0 where the protocol has to see them first.
     #[inline]
     pub fn direct_room(&self) -> usize {
         self.http1().map_or(0, http1::Connection::direct_room)
@@ -157,6 +158,20 @@ impl Connection {
             Protocol::Http1(_) => true,
             Protocol::Raw(_) => false,
         }
+    }
+
+    /// Whether nothing waits to be sent, files apart.
+    #[inline]
+    pub fn is_all_sent(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_all_sent(),
+            Protocol::Raw(raw) => raw.is_all_sent(),
+        }
+    }
+
+    /// How many bytes of a raw connection wait to be sent.
+    pub fn raw_backlog(&self) -> usize {
+        self.raw().map_or(0, raw::Connection::backlog)
     }
 
     /// Why the connection ended.
@@ -273,7 +288,7 @@ impl Connection {
         }
     }
 
-    /// `count` bytes of `transmit` are with the kernel.
+    /// `count` bytes of `poll_transmit` are with the kernel.
     #[inline]
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
@@ -323,9 +338,9 @@ impl Connection {
         }
     }
 
-    /// Bytes to be sent now.
+    /// Bytes to be sent now. What a protocol gathers, to frame or to encrypt it together, it writes here.
     #[inline]
-    pub fn transmit(&self) -> &[u8] {
+    pub fn poll_transmit(&mut self, _cx: &mut Context) -> &[u8] {
         match &self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
             Protocol::Raw(raw) => raw.unsent(),
@@ -337,7 +352,7 @@ impl Connection {
         self.http1().and_then(http1::Connection::poll_file)
     }
 
-    /// The request behind which the connection has become raw, once everything before is sent.
+    /// The request after which the connection has become raw, once everything before is sent.
     pub fn poll_upgraded(&mut self) -> Option<RequestId> {
         self.raw_mut().ok()?.poll_upgraded()
     }
@@ -361,258 +376,5 @@ impl Connection {
             Protocol::Http1(http1) => http1.finish(),
             Protocol::Raw(raw) => raw.finish(),
         }
-    }
-}
-
-/// Commands about requests.
-impl Connection {
-    /// Answers a request.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open or its answer has begun.
-    #[inline]
-    pub fn handle_answer(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        answer: Answer<'_>,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_answer(cx, request_id, answer)?;
-        self.switch_if_taken_over();
-        Ok(())
-    }
-
-    /// Like `handle_answer`, with a body that is copied only as far as `send` doesn't take it.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open or its answer has begun.
-    pub fn handle_answer_vectored(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        answer: Answer<'_>,
-        send: Send<'_>,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
-        self.switch_if_taken_over();
-        Ok(())
-    }
-
-    /// Sends more of a streamed answer.
-    ///
-    /// # Errors
-    /// `Stale` when no stream is open for the request, or a file is being sent on it; `TooLong` when it
-    /// outgrows its declared length.
-    pub fn handle_write(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        bytes: &[u8],
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_write(cx, request_id, bytes)
-    }
-
-    /// Like `handle_write`, with bytes that are copied only as far as `send` doesn't take them.
-    ///
-    /// # Errors
-    /// As `handle_write`.
-    pub fn handle_write_vectored(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        bytes: &[u8],
-        send: Send<'_>,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
-    }
-
-    /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
-    /// wire, as in an answer to HEAD.
-    ///
-    /// # Errors
-    /// `Stale` when no stream of a declared length is open for the request, or a file is being sent on it;
-    /// `TooLong` when it would outgrow that length.
-    pub fn handle_file(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        length: u64,
-    ) -> Result<bool, AnswerError> {
-        self.http1_mut()?.handle_file(cx, request_id, length)
-    }
-
-    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines; they are sent only where the framing has
-    /// room for them.
-    ///
-    /// # Errors
-    /// `Stale` when no stream is open for the request.
-    pub fn handle_end(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        trailers: &[u8],
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_end(cx, request_id, trailers)?;
-        self.switch_if_taken_over();
-        Ok(())
-    }
-
-    /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open, its answer has begun, or it is HTTP/1.0.
-    pub fn handle_inform(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        status: u16,
-        fields: &[u8],
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_inform(cx, request_id, status, fields)
-    }
-
-    /// Grants credit for the body of a request.
-    ///
-    /// # Errors
-    /// `Stale` when no more of that body can be had.
-    pub fn handle_credit(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        credit: Credit,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_credit(cx, request_id, credit)
-    }
-
-    /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
-    pub fn revoke_credit(&mut self, cx: &Context, request_id: RequestId) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.revoke_credit(cx, request_id);
-        }
-    }
-
-    /// Raises the body limit of one request; a lower one changes nothing.
-    ///
-    /// # Errors
-    /// `Stale` when no more of that body can be had.
-    pub fn handle_raise(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        limit: u64,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_raise(cx, request_id, limit)
-    }
-
-    /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
-    /// average, 0 for no minimum. None leaves a value as it is.
-    ///
-    /// # Errors
-    /// `Stale` when no more of that body can be had.
-    pub fn handle_data_rate(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        timeout: Option<u64>,
-        minimum_rate: Option<u64>,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
-    }
-
-    /// The answer to this request can't be completed: the connection is aborted behind the answers before it, and of
-    /// this one nothing more is sent.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open.
-    pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_abort(request_id)
-    }
-
-    /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
-    pub fn handle_stop(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.handle_stop(cx);
-        }
-    }
-}
-
-/// Commands about the connection as a stream of bytes.
-impl Connection {
-    /// Makes the connection raw behind a request, once all earlier answers are sent. With `fields` a 101 goes
-    /// ahead.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
-    /// free. Nothing has changed then.
-    pub fn handle_upgrade(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        fields: Option<&[u8]>,
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
-        self.switch_if_taken_over();
-        Ok(())
-    }
-
-    /// Makes a connection raw on which no request is under way.
-    ///
-    /// # Errors
-    /// `Stale` when one is, or the connection is raw.
-    pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
-        let handoff = self.http1_mut()?.hand_off_idle()?;
-        self.become_raw(handoff, None);
-        Ok(())
-    }
-
-    /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to
-    /// `handle_input` ahead of all others; behind them `handle_eof`, if `has_peer_ended`.
-    ///
-    /// # Errors
-    /// `Stale` when it isn't raw, or our sending side was ended.
-    pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
-        let handoff = self.raw_mut()?.hand_off()?;
-        let (http1, unread) = http1::Connection::resume(cx, handoff);
-        self.protocol = Protocol::Http1(http1);
-        Ok(unread)
-    }
-
-    /// Asks for one piece of up to so many bytes. 0 takes an unanswered ask back: an empty piece answers it.
-    ///
-    /// # Errors
-    /// `Stale` when the connection isn't raw.
-    pub fn handle_raw_ask(&mut self, bytes: u64) -> Result<(), AnswerError> {
-        self.raw_mut()?.handle_ask(bytes);
-        Ok(())
-    }
-
-    /// Sends bytes.
-    ///
-    /// # Errors
-    /// `Stale` when the connection isn't raw or its sending side was ended.
-    pub fn handle_raw_write(&mut self, cx: &mut Context, bytes: &[u8]) -> Result<(), AnswerError> {
-        self.raw_mut()?.handle_write(cx, bytes)
-    }
-
-    /// Like `handle_raw_write`, with bytes that are copied only as far as `send` doesn't take them.
-    ///
-    /// # Errors
-    /// As `handle_raw_write`.
-    pub fn handle_raw_write_vectored(
-        &mut self,
-        cx: &mut Context,
-        bytes: &[u8],
-        send: Send<'_>,
-    ) -> Result<(), AnswerError> {
-        self.raw_mut()?.handle_write_vectored(cx, bytes, send)
-    }
-
-    /// Ends the sending side behind what was written.
-    ///
-    /// # Errors
-    /// `Stale` when the connection isn't raw.
-    pub fn handle_raw_end(&mut self) -> Result<(), AnswerError> {
-        self.raw_mut()?.handle_end();
-        Ok(())
     }
 }

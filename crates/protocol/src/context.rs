@@ -8,30 +8,30 @@ use crate::http2::Scratch;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
-/// Unsent bytes of one connection above which no more is read or produced.
+/// Unsent bytes of one connection above which reading stops and writers should pause.
 pub const HIGH_WATER: usize = 64 * 1024;
 /// Output buffers kept for reuse.
 const POOLED_BUFFERS: usize = 256;
-/// Capacity above which a buffer is given back to the allocator rather than kept.
+/// Capacity above which a buffer is freed rather than kept.
 const POOLED_CAPACITY: usize = 16 * 1024;
 /// Capacity of a new output buffer: head and body of a small answer.
 const NEW_CAPACITY: usize = 512;
 
-/// Time, limits and scratch memory, handed to every call.
+/// Time, limits and scratch memory for every call.
 pub struct Context {
     /// The present moment.
     pub now: Timestamp,
     /// The server's limits.
     pub limits: Limits,
     pub(crate) date: Date,
-    /// Status line and connection fields of nearly every answer: 200, kept alive. Made once a second.
+    /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is. Made once a second.
     pub(crate) usual_opening: Vec<u8>,
-    /// `connection: keep-alive` with its companion.
+    /// The `connection: keep-alive` line and the `keep-alive` line.
     pub(crate) keep_alive_lines: Vec<u8>,
     pub(crate) record: Record,
-    /// A head that came in several inputs, put together.
+    /// A head that came in several inputs, joined.
     pub(crate) head_bytes: Vec<u8>,
-    /// The Host last found valid: clients of one server nearly all send the same.
+    /// The Host found valid last; nearly all clients of one server send the same.
     pub(crate) known_host: Vec<u8>,
     pub(crate) http2: Scratch,
     next_request_id: u64,
@@ -65,7 +65,7 @@ impl Context {
         cx
     }
 
-    /// Formats what depends on the date, for a Unix time in seconds. To be called once a second.
+    /// Formats what depends on the date, for a Unix time in seconds; to be called once a second.
     pub fn set_date(&mut self, unix_seconds: u64) {
         self.date.refresh(unix_seconds);
         self.usual_opening.clear();
@@ -85,8 +85,8 @@ impl Context {
         request_id
     }
 
-    /// Makes this context number `index` of `count` that give out request ids to one application: none gives
-    /// one that another has given. To be called before the first.
+    /// Makes this context number `index` of `count` that share one application: no two of them give the same request
+    /// id. To be called before the first request.
     pub fn share_request_ids(&mut self, index: u64, count: u64) {
         self.next_request_id = 1 + index;
         self.request_id_step = count;

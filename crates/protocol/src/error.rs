@@ -5,7 +5,7 @@ use std::fmt;
 use llhttp::ErrorKind;
 use nghttp2::ErrorCode;
 
-/// Why a request could not be accepted, or its body not be received. Always the client's fault.
+/// Why a request could not be accepted, or its body not received. Always the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestError {
     /// llhttp refused the bytes; `offset` counts from the start of the input that failed.
@@ -21,7 +21,7 @@ pub enum RequestError {
     Version,
     /// The request line has no version.
     VersionMissing,
-    /// Method, target and version aren't parted by one space each, or the protocol isn't HTTP. RFC 9112 §3.
+    /// Method, target and version aren't separated by one space each, or the protocol isn't HTTP. RFC 9112 §3.
     RequestLine,
     /// The target has a form that its method doesn't allow, or a fragment. RFC 9112 §3.2.
     Target,
@@ -30,9 +30,9 @@ pub enum RequestError {
         /// How many there were.
         found: usize,
     },
-    /// Host, or the authority of the target, is no valid host and port.
+    /// Host, or the authority of the target, isn't a valid host and port.
     HostInvalid,
-    /// The authority of an absolute target isn't what Host says.
+    /// The authority of an absolute target differs from Host.
     HostMismatch,
     /// Transfer-Encoding in HTTP/1.0. RFC 9112 §6.1.
     EncodingInHttp10,
@@ -40,7 +40,7 @@ pub enum RequestError {
     UnknownEncoding,
     /// Content-Length isn't a plain number below 2^63.
     ContentLength,
-    /// CONNECT announces content, which it can't have. RFC 9110 §9.3.6.
+    /// CONNECT with content, which it can't have. RFC 9110 §9.3.6.
     ConnectContent,
     /// The request line outgrew `Limits::request_line_limit`.
     RequestLineTooLong,
@@ -56,23 +56,23 @@ pub enum RequestError {
     BodyTooLarge,
     /// The head took longer than `Limits::header_timeout`.
     HeadTimeout,
-    /// The body stood still for `Limits::body_timeout`.
+    /// No byte of the body came for `Limits::body_timeout`.
     BodyTimeout,
     /// The body fell below `Limits::minimum_body_rate`.
     BodyTooSlow,
     /// The whole request took longer than `Limits::request_timeout`.
     RequestTimeout,
-    /// Its address has as many connections as it may.
+    /// The client's address has as many connections as one may have.
     TooManyConnections,
 }
 
-/// What each reason is born with.
+/// What belongs to each error.
 struct Reason {
     /// The status owed to the client.
     status: u16,
-    /// Its counter.
+    /// A stable name, for counters.
     code: &'static str,
-    /// Its words, for a log line and the client.
+    /// The text for a log line and for the client.
     text: &'static str,
 }
 
@@ -86,16 +86,18 @@ impl RequestError {
             RequestError::Syntax { kind, .. } => reason(400, syntax_code(*kind), kind.reason()),
             RequestError::UnknownMethod => reason(501, "BUSBAR_UNKNOWN_METHOD", "unknown method"),
             RequestError::Version => {
-                reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are spoken here")
+                reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are supported")
             }
             RequestError::VersionMissing => {
                 reason(400, "BUSBAR_VERSION_MISSING", "the request line has no version")
             }
-            RequestError::RequestLine => {
-                reason(400, "BUSBAR_REQUEST_LINE", "the request line isn't method, target and version")
-            }
+            RequestError::RequestLine => reason(
+                400,
+                "BUSBAR_REQUEST_LINE",
+                "the request line must be method, target and version, separated by one space each",
+            ),
             RequestError::Target => {
-                reason(400, "BUSBAR_TARGET", "the request target has a form this method doesn't allow")
+                reason(400, "BUSBAR_TARGET", "the request target has a form that this method doesn't allow")
             }
             RequestError::HostCount { found: 0 } => {
                 reason(400, "BUSBAR_HOST_MISSING", "HTTP/1.1 requires a Host field")
@@ -113,7 +115,7 @@ impl RequestError {
             }
             RequestError::ContentLength => reason(400, "BUSBAR_CONTENT_LENGTH", "invalid Content-Length"),
             RequestError::ConnectContent => {
-                reason(400, "BUSBAR_CONNECT_CONTENT", "CONNECT has no content of its own")
+                reason(400, "BUSBAR_CONNECT_CONTENT", "CONNECT can't have content")
             }
             RequestError::RequestLineTooLong => {
                 reason(414, "BUSBAR_REQUEST_LINE_TOO_LONG", "the request line is too long")
@@ -131,7 +133,7 @@ impl RequestError {
             RequestError::BodyTooLarge => reason(413, "BUSBAR_BODY_TOO_LARGE", "the body is too large"),
             RequestError::HeadTimeout => reason(408, "BUSBAR_HEAD_TIMEOUT", "the request head took too long"),
             RequestError::BodyTimeout => {
-                reason(408, "BUSBAR_BODY_TIMEOUT", "the request body stood still for too long")
+                reason(408, "BUSBAR_BODY_TIMEOUT", "no byte of the request body came for too long")
             }
             RequestError::BodyTooSlow => {
                 reason(408, "BUSBAR_BODY_TOO_SLOW", "the request body came too slowly")
@@ -188,13 +190,13 @@ impl std::error::Error for RequestError {}
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// It hasn't, as far as the protocol knows.
+    /// It hasn't ended, as far as the protocol knows.
     Open,
-    /// The last answer is sent: either side had said so.
+    /// The last answer is sent, and either side had announced that it is the last.
     Done,
-    /// The client left before its requests were answered, or in the middle of one.
+    /// The client closed the connection before its requests were answered, or within one.
     ClientLeft,
-    /// Nothing came for `Limits::http1_timeout`.
+    /// No request came for `Limits::http1_timeout`.
     IdleTimeout,
     /// The client didn't read for `Limits::write_timeout`.
     WriteTimeout,
@@ -202,8 +204,8 @@ pub enum CloseReason {
     Refused(RequestError),
     /// The server stops.
     Stopped,
-    /// The application cut an answer short.
-    Cut,
+    /// The application couldn't complete an answer.
+    Aborted,
     /// The client broke HTTP/2's rules, or did too much that brings nothing: a GOAWAY told it so.
     Http2(ErrorCode),
 }

@@ -1,21 +1,21 @@
-//! What a connection tells the application.
+//! Events: what a connection has for the application.
 
 use llhttp::{Field, Method, Span};
 
 use crate::error::RequestError;
 use crate::http::trailers::Trailers;
 
-/// Identity of one request. Given out in increasing order, below 2^53, and never twice by one
-/// context: a stale answer can't reach another request.
+/// Identity of one request. One context gives ids in increasing order, below 2^53, and none twice: a stale
+/// answer can't reach another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// What one call of `handle_input` did.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// Bytes that were taken from the front of the input.
+    /// How many bytes were taken from the front of the input.
     pub taken: usize,
-    /// What they meant. None: more is needed, or the rest isn't wanted now.
+    /// What they meant. None when more is needed, or the rest isn't wanted now.
     pub event: Option<Event<'a>>,
 }
 
@@ -25,32 +25,33 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Something the application must know.
+/// Something the application has to know.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A request's head has come, perhaps with its body.
+    /// The head of a request has come, perhaps with its body.
     Request(Request<'a>),
-    /// A piece of the body that was asked for, or all that was left of it.
+    /// A piece of the body that was asked for, or its end.
     Body {
-        /// Whose.
+        /// The request it belongs to.
         request_id: RequestId,
         /// The piece; empty only at the end.
         bytes: Vec<u8>,
-        /// Nothing follows.
+        /// This is the last piece.
         end: bool,
         /// The trailer section; only at the end, and only if there is one.
         trailers: Option<Trailers>,
     },
-    /// The body asked for is larger than its limit; it goes on if that is raised.
+    /// The body asked for is larger than its limit; it goes on if the limit is raised.
     BodyLimit {
-        /// Whose.
+        /// The request it belongs to.
         request_id: RequestId,
-        /// How often the limit has been raised: fewer than the application knows of, and the next is under way.
+        /// How often the limit had been raised. If the application has raised it more often, this event is out of
+        /// date.
         raises: u32,
     },
-    /// The body asked for can't be had.
+    /// The body asked for can't be received.
     BodyFailed {
-        /// Whose.
+        /// The request it belongs to.
         request_id: RequestId,
         /// Why.
         error: RequestError,
@@ -64,10 +65,10 @@ pub enum Event<'a> {
     },
     /// Bytes that had been read when the connection became raw.
     RawUnread {
-        /// At most as many as were asked for; none when the ask was taken back.
+        /// At most as many as were asked for; empty when the ask was taken back.
         bytes: Vec<u8>,
     },
-    /// The peer of a raw connection has closed its sending side: no more bytes will come.
+    /// The peer of a raw connection has closed its sending side.
     RawEnd,
 }
 
@@ -85,9 +86,9 @@ pub enum Version {
 pub enum Expectation {
     /// Nothing.
     None,
-    /// A 100, which goes out when the body is first asked for.
+    /// A 100, which is sent when the body is first asked for.
     Continue,
-    /// Something else: 417 is owed, and nobody may ask for the body.
+    /// Something else: the answer should be 417, and the body must not be asked for.
     Other,
 }
 
@@ -100,9 +101,9 @@ pub struct Request<'a> {
     pub method: Method,
     /// Its version.
     pub version: Version,
-    /// The client is ready to send more on this connection.
+    /// The client allows further requests on this connection.
     pub keep_alive: bool,
-    /// It is CONNECT or asks for an upgrade: nothing behind it is parsed before its answer.
+    /// It is CONNECT or asks for an upgrade: what follows is parsed only after its answer.
     pub upgrade: bool,
     /// What the client expects before it sends the body.
     pub expectation: Expectation,
@@ -115,7 +116,7 @@ pub struct Request<'a> {
 /// Request line and header section as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
-    /// From the first byte of the request line to the end of the last field; of the target if there is none.
+    /// From the first byte of the request line to the end of the last field, or of the target if there are no fields.
     pub bytes: &'a [u8],
     /// The request target in `bytes`.
     pub target: Span,
@@ -123,16 +124,16 @@ pub struct Head<'a> {
     pub fields: &'a [Field],
 }
 
-/// What is known of a body when the head is handed over.
+/// What is known of a body when its head is given to the application.
 #[derive(Debug)]
 pub enum Body<'a> {
-    /// There is none.
+    /// There is no body.
     None,
     /// It came together with the head.
     Whole(Pieces<'a>),
     /// It is on its way.
     Arriving {
-        /// It is larger than its limit, by the head's own word.
+        /// Its declared length is above its limit.
         is_over: bool,
     },
 }
@@ -150,7 +151,7 @@ impl<'a> Pieces<'a> {
         self.spans.iter().map(|span| span.len()).sum()
     }
 
-    /// Whether there are no bytes.
+    /// Whether all pieces are empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

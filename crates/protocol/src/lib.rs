@@ -3,13 +3,14 @@
 //!
 //! ```text
 //!   handle_input ───►┌────────────┐──► events (requests, bodies)
-//!   handle_answer ──►│ Connection │──► transmit
+//!   handle_answer ──►│ Connection │──► poll_transmit
 //!   handle_timeout ─►└────────────┘──► poll_timeout, finish
 //! ```
 //! No socket, no clock, no thread, no `unsafe`: a connection is tested, fuzzed and counted in memory.
 //!
 //! ```text
-//!   connection ──► http1, raw ──► body ──► http, output ──► answer, event, error, context, limits
+//!   connection ──► http1, raw ──► handoff, body ──► answer ──► output ──► context
+//!     ──► event, limits ──► http ──► error, timestamp
 //! ```
 //! Modules use only those to their right.
 //!

@@ -1,25 +1,25 @@
-//! What a client may take: time in milliseconds, sizes in bytes, `u64::MAX` for no limit.
+//! Limits of clients: times in milliseconds, sizes in bytes, `u64::MAX` for no limit.
 //!
-//! The defaults here are those of the public options; TypeScript sends only what a user changed.
+//! The defaults are those of the public options, all of which the addon sets.
 
 use crate::timestamp::Timestamp;
 
 /// Limits of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Idle keep-alive; also told in the `keep-alive` field.
+    /// Idle keep-alive; also sent in the `keep-alive` field.
     pub http1_timeout: u64,
     /// The header section, from its first byte.
     pub header_timeout: u64,
-    /// A body without progress.
+    /// A body of which no byte comes.
     pub body_timeout: u64,
-    /// Bytes a second that a body must bring on average after five seconds; 0 = off.
+    /// Bytes a second that must come of a body on average after five seconds; 0 = off.
     pub minimum_body_rate: u64,
     /// Receipt of one request, from its first byte to its last; 0 = off.
     pub request_timeout: u64,
-    /// Unsent bytes without progress.
+    /// Unsent bytes of which the peer takes none.
     pub write_timeout: u64,
-    /// A FIN behind a whole request isn't a departure.
+    /// A client that closes its sending side after a whole request still waits for its answer.
     pub allow_half_close: bool,
     /// One request's body.
     pub body_size_limit: u64,
@@ -68,7 +68,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// When a request that began at `begun` must have come whole.
+    /// When a request that began at `begun` must be complete.
     pub(crate) fn request_deadline(&self, begun: Timestamp) -> Timestamp {
         begun.after_millis(if self.request_timeout == 0 { u64::MAX } else { self.request_timeout })
     }

@@ -151,6 +151,16 @@ impl Connection {
         self.has_peer_ended
     }
 
+    #[inline]
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    pub(crate) fn backlog(&self) -> usize {
+        self.output.len()
+    }
+
+    #[inline]
     pub(crate) fn unsent(&self) -> &[u8] {
         self.output.unsent()
     }

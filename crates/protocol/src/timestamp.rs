@@ -1,11 +1,11 @@
 //! Points in time.
 
-/// Milliseconds on a monotonic clock of the caller's.
+/// Milliseconds on the caller's monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The moment `millis` later; the end of time where that overflows.
+    /// The moment `millis` later; the largest timestamp where that overflows.
     pub fn after_millis(self, millis: u64) -> Timestamp {
         Timestamp(self.0.saturating_add(millis))
     }

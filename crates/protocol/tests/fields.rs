@@ -1,6 +1,6 @@
-//! Fields come to the application as they were sent, however they are spelled, spaced and cut.
+//! The application gets fields as they were sent, whatever their case, white space and cuts.
 
-#![allow(clippy::unwrap_used, reason = "a request that isn't taken fails the test")]
+#![allow(clippy::unwrap_used, reason = "a refused request fails the test")]
 
 mod cut;
 
@@ -8,7 +8,7 @@ use cut::cut;
 use proptest::prelude::*;
 use protocol::{Connection, Context, Event, Limits};
 
-/// A name that means nothing to the protocol itself.
+/// A name without a meaning for the protocol itself.
 fn name() -> impl Strategy<Value = String> {
     "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,20}".prop_filter("one with a meaning", |name| {
         let meant = [
@@ -40,10 +40,10 @@ fn field() -> impl Strategy<Value = (String, String, Vec<u8>, String)> {
     (name(), "[ \t]{0,3}", value(), "[ \t]{0,3}")
 }
 
-type Told = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
+type Received = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
 
-/// Target and fields of the request that comes of some pieces.
-fn told(pieces: &[&[u8]]) -> Option<Told> {
+/// Target and fields of the request in some pieces.
+fn received(pieces: &[&[u8]]) -> Option<Received> {
     let mut cx = Context::new(Limits::default());
     let mut connection = Connection::new(&cx);
     for piece in pieces {
@@ -74,6 +74,6 @@ proptest! {
             sent.push((name.into_bytes(), value));
         }
         bytes.extend(b"\r\n");
-        prop_assert_eq!(told(&cut(&bytes, &cuts)), Some((target.into_bytes(), sent)));
+        prop_assert_eq!(received(&cut(&bytes, &cuts)), Some((target.into_bytes(), sent)));
     }
 }

@@ -1,4 +1,4 @@
-//! How much of a pipeline is taken at once.
+//! How many requests of a pipeline are begun, and when.
 
 mod pair;
 
@@ -27,8 +27,8 @@ fn nothing_is_read_while_answers_pile_up() {
     let mut pair = Pair::new(Limits::default(), Habit::Answer);
     pair.is_client_stuck = true;
     pair.client_sends(&GET.repeat(10_000));
-    assert!(pair.requests() < 1000, "{} requests were answered into the void", pair.requests());
-    assert!(pair.connection.transmit().len() < 128 * 1024);
+    assert!(pair.requests() < 1000, "{} requests were answered", pair.requests());
+    assert!(pair.connection.poll_transmit(&mut pair.cx).len() < 128 * 1024);
     assert!(!pair.connection.wants_input());
     pair.client_reads_again();
     assert_eq!(pair.requests(), 10_000);
@@ -56,7 +56,7 @@ fn opens_stream() -> Answer<'static> {
 }
 
 #[test]
-fn a_request_is_served_that_came_while_the_pipeline_was_full_of_a_streamed_answer() {
+fn a_request_that_came_while_a_streamed_answer_filled_the_pipeline_is_served() {
     let mut pair = Pair::new(Limits { pipeline_limit: 1, ..Limits::default() }, Habit::Hold);
     pair.client_sends(GET);
     pair.answer(1, opens_stream());
@@ -68,13 +68,13 @@ fn a_request_is_served_that_came_while_the_pipeline_was_full_of_a_streamed_answe
 }
 
 #[test]
-fn a_request_is_served_that_was_offered_before_the_body_ahead_of_it_was_taken() {
+fn a_request_that_came_before_the_body_ahead_of_it_was_read_is_served() {
     for offered in [GET, &GET[..2]] {
         let mut pair = Pair::new(Limits::default(), Habit::Ignore);
         pair.client_sends(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
         pair.answer(1, opens_stream());
         pair.client_sends(b"56789");
-        // It comes in the same input, which is offered to its end.
+        // It comes in the same input, all of which is offered.
         let taken = pair.connection.handle_input(&mut pair.cx, offered).taken;
         let first = pair.request_id(1);
         pair.command(|connection, cx| connection.handle_credit(cx, first, Credit::Bytes(100)));
@@ -85,7 +85,7 @@ fn a_request_is_served_that_was_offered_before_the_body_ahead_of_it_was_taken() 
 }
 
 #[test]
-fn whoever_waits_for_a_body_ahead_of_its_request_to_be_taken_is_not_late() {
+fn a_request_that_waits_for_the_body_before_it_to_be_read_is_not_late() {
     let mut pair = Pair::new(Limits::default(), Habit::Ignore);
     pair.client_sends(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
     pair.answer(1, opens_stream());
@@ -99,7 +99,7 @@ fn whoever_waits_for_a_body_ahead_of_its_request_to_be_taken_is_not_late() {
 }
 
 #[test]
-fn an_answer_that_fails_leaves_those_before_it_whole() {
+fn an_aborted_answer_leaves_those_before_it_complete() {
     for is_begun in [false, true] {
         let mut pair = Pair::new(Limits::default(), Habit::Hold);
         pair.client_sends(&GET.repeat(3));
@@ -108,7 +108,7 @@ fn an_answer_that_fails_leaves_those_before_it_whole() {
         }
         let second = pair.request_id(2);
         pair.command(|connection, _| connection.handle_abort(second));
-        pair.respond(3, 200, "behind it");
+        pair.respond(3, 200, "after it");
         assert!(!pair.is_over());
         pair.respond(1, 200, "whole");
         assert!(pair.received.ends_with(b"\r\n\r\nwhole"), "{:?}", pair.log);

@@ -1,6 +1,6 @@
-//! Every script the fuzzer starts from or has found: `fuzz/seeds/request_path`.
+//! All scripts that the fuzzer starts from or has found: `fuzz/seeds/request_path`.
 
-#![allow(clippy::unwrap_used, reason = "a seed that can't be read fails the test")]
+#![allow(clippy::unwrap_used, reason = "an unreadable seed fails the test")]
 
 mod pair;
 mod script;
@@ -14,7 +14,7 @@ fn no_script_breaks_a_promise() {
     let mut count = 0;
     for entry in fs::read_dir(seeds).unwrap() {
         let path = entry.unwrap().path();
-        // What is printed last names the script that broke one.
+        // The last line printed names the script that failed.
         println!("{}", path.display());
         script::play(&fs::read(&path).unwrap());
         count += 1;

@@ -1,4 +1,4 @@
-//! However the network cuts the bytes, the application is told the same and the client gets the same.
+//! However the network cuts the bytes, the application gets the same events and the client the same answers.
 
 mod cut;
 mod pair;
@@ -73,8 +73,8 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What the client got, and what the application was told of requests and whole bodies. That a body
-/// failed is told only where its request was told before the failure.
+/// What the client received, and the log of the application. A body that fails is an event only where its request
+/// was one before the failure.
 fn outcome(pieces: &[&[u8]]) -> (Vec<u8>, Vec<String>) {
     let mut pair = Pair::new(Limits::default(), Habit::Answer);
     pieces.iter().for_each(|piece| pair.client_sends(piece));
@@ -82,9 +82,8 @@ fn outcome(pieces: &[&[u8]]) -> (Vec<u8>, Vec<String>) {
     (pair.received, pair.log)
 }
 
-/// Whether a log of the bytes in one piece tells of a request whose body is broken: then the request
-/// itself is told of only when it came earlier than the break.
-fn told(log: &[String]) -> Vec<&str> {
+/// The requests and whole bodies in a log.
+fn requests_and_bodies(log: &[String]) -> Vec<&str> {
     log.iter()
         .map(String::as_str)
         .filter(|line| line.starts_with("request ") || line.starts_with("body \""))
@@ -99,8 +98,8 @@ proptest! {
         let (whole_bytes, whole_log) = outcome(&[&bytes]);
         let (split_bytes, split_log) = outcome(&cut(&bytes, &cuts));
         prop_assert_eq!(String::from_utf8_lossy(&whole_bytes), String::from_utf8_lossy(&split_bytes));
-        let (whole, split) = (told(&whole_log), told(&split_log));
-        // A request whose body breaks in the same piece is refused without having been told.
+        let (whole, split) = (requests_and_bodies(&whole_log), requests_and_bodies(&split_log));
+        // A request whose malformed body comes in the same piece is refused before it becomes an event.
         let is_broken = split_log.iter().any(|line| line.starts_with("body failed"));
         let common = &split[..split.len() - usize::from(is_broken && split.len() > whole.len())];
         prop_assert_eq!(whole, common);

@@ -1,19 +1,19 @@
-//! What goes on the wire, as texts that a person can read: `traces/*.txt`.
+//! What goes on the wire, as readable texts: `traces/*.txt`.
 //!
 //! ```text
 //! ## title                      RFC
 //! = header_timeout 1000         a limit
-//! = hold                        the application waits to be told (ignore: and asks for no bodies)
-//! = whole                       the bytes are not split: what is shown depends on their coming together
+//! = hold                        the application answers on command (ignore: and doesn't ask for bodies)
+//! = whole                       the bytes aren't split: the result depends on their coming together
 //! > GET / HTTP/1.1␍␊            bytes from the client; no line end but those shown
 //! ! respond 1 200 ok            the application, the clock, the end of the stream
-//! < request GET /               what the application was told, what was sent, how it ended
+//! < request GET /               events, bytes to the client, how the connection ended
 //! ```
-//! Each trace runs with the bytes between two commands sent at once, again byte by byte, and both once more
-//! with bodies received straight into the application's memory. With
-//! `UPDATE_TRACES` in the environment the expectations are written anew; read the difference.
+//! Each trace runs with the bytes between two commands in one piece and byte by byte, each with and without bodies
+//! received straight into the application's memory. With `UPDATE_TRACES` in the environment the expectations are
+//! written from what happens; review the difference.
 
-#![allow(clippy::unwrap_used, reason = "a trace that can't be read fails the test")]
+#![allow(clippy::unwrap_used, reason = "a malformed trace fails the test")]
 
 mod pair;
 
@@ -158,7 +158,7 @@ fn set(limits: &mut Limits, setting: &str) {
         "request_line_limit" => limits.request_line_limit = value,
         "chunk_extension_limit" => limits.chunk_extension_limit = value,
         "pipeline_limit" => limits.pipeline_limit = value,
-        _ => panic!("no limit is called {name}"),
+        _ => panic!("there is no limit {name}"),
     }
 }
 
@@ -175,7 +175,7 @@ fn obey(pair: &mut Pair, command: &str) {
         "respond" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", false)),
         "last" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", true)),
         "declare" => {
-            // declare 1 5 abc: five bytes are declared, those given are there.
+            // declare 1 5 abc: five bytes are declared, three are given.
             let payload = Payload::Declared { length: second.parse().unwrap(), bytes: third.as_bytes() };
             pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
         }
@@ -218,7 +218,7 @@ fn obey(pair: &mut Pair, command: &str) {
             pair.command(|connection, cx| connection.handle_raise(cx, request_id, limit));
         }
         "rate" => {
-            // rate 1 60000 -: the timeout, and the rate stays.
+            // rate 1 60000 -: sets the timeout and leaves the rate.
             let (timeout, rate) = (second.parse().ok(), third.parse().ok());
             pair.command(|connection, cx| connection.handle_data_rate(cx, request_id, timeout, rate));
         }
@@ -228,7 +228,7 @@ fn obey(pair: &mut Pair, command: &str) {
         "stop" => pair.server_stops(),
         "stuck" => pair.is_client_stuck = true,
         "unstuck" => pair.client_reads_again(),
-        _ => panic!("no command is called {verb}"),
+        _ => panic!("there is no command {verb}"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! A Host that we accept makes a URL, and one that we refuse is refused with reason: the WHATWG URL
-//! parser is the judge.
+//! An accepted Host makes a URL, and a refused one has something that a Host can't have: compared with the WHATWG
+//! URL parser.
 
-#![allow(clippy::unwrap_used, reason = "an expression that is none fails the test")]
+#![allow(clippy::unwrap_used, reason = "an invalid expression fails the test")]
 
 mod pair;
 
@@ -17,8 +17,8 @@ fn is_accepted(host: &str) -> bool {
     pair.received.starts_with(b"HTTP/1.1 200")
 }
 
-/// A URL parser takes more than a Host may hold: user parts, paths, percent escapes, characters that it
-/// encodes, ports with zeros before them, lists, and the root of all names.
+/// A URL parser takes what a Host can't have: user parts, paths, percent escapes, characters that it encodes,
+/// ports with leading zeros, lists, and the DNS root.
 fn is_more_than_a_host(host: &str) -> bool {
     let name_end = host.rfind(']').unwrap_or(0);
     let port = host[name_end..].split_once(':').map(|(_, port)| port);
@@ -28,7 +28,7 @@ fn is_more_than_a_host(host: &str) -> bool {
         || port.is_some_and(|port| port.len() > 1 && port.starts_with('0'))
 }
 
-/// Texts that match an expression. A bare string would be one, too, and parse its expression each time.
+/// Texts that match an expression, which is parsed once; a string as a strategy would be parsed for each text.
 fn matching(expression: &str) -> RegexGeneratorStrategy<String> {
     string_regex(expression).unwrap()
 }
@@ -48,7 +48,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn hosts_are_what_the_url_parser_says(host in host()) {
+    fn hosts_agree_with_the_url_parser(host in host()) {
         let url = Url::parse(&format!("http://{host}/"));
         if is_accepted(&host) {
             prop_assert!(url.is_ok(), "{host} is accepted and no URL can be made of it");
@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn absolute_targets_are_what_the_url_parser_says(
+    fn absolute_targets_agree_with_the_url_parser(
         scheme in matching("https?"),
         host in host(),
         rest in matching("(/[!-~&&[^#]]{0,10})?(\\?[!-~&&[^#]]{0,5})?"),

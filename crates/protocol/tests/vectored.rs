@@ -1,7 +1,6 @@
-//! Long answers and pieces: wherever the socket stops taking them, the same bytes reach the wire as when
-//! they are copied.
+//! Large answers and pieces: wherever the socket stops taking them, the bytes sent are those of a copied answer.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, reason = "an unexpected result fails the test")]
 
 use std::io::IoSlice;
 
@@ -21,7 +20,7 @@ fn answer(payload: Payload<'_>) -> Answer<'_> {
     Answer { status: 200, reason: None, fields: b"", payload, close: false }
 }
 
-/// Takes `limit` bytes in all, and notes them.
+/// Takes `limit` bytes in all, into `wire`.
 fn socket<'a>(limit: usize, wire: &'a mut Vec<u8>) -> impl FnMut(&[IoSlice<'_>]) -> usize + 'a {
     move |parts| {
         let offered = parts.iter().flat_map(|part| part.iter().copied());
@@ -32,14 +31,14 @@ fn socket<'a>(limit: usize, wire: &'a mut Vec<u8>) -> impl FnMut(&[IoSlice<'_>])
 }
 
 fn drain(cx: &mut Context, connection: &mut Connection, wire: &mut Vec<u8>) {
-    let rest = connection.transmit().to_vec();
+    let rest = connection.poll_transmit(cx).to_vec();
     wire.extend_from_slice(&rest);
     if !rest.is_empty() {
         connection.handle_sent(cx, rest.len());
     }
 }
 
-/// Places to stop at: all around the seams, and some between.
+/// Where the socket stops: everywhere near the ends of the parts, and at some points between.
 fn stops() -> impl Iterator<Item = usize> {
     (0..400).chain((400..20_000).step_by(997)).chain(19_900..20_400)
 }
@@ -51,7 +50,7 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
     let mut cx = Context::new(Limits::default());
     let (mut connection, request_id) = asked(&mut cx, head);
     connection.handle_answer(&mut cx, request_id, answer(Payload::Full(BODY))).unwrap();
-    let copied = connection.transmit().to_vec();
+    let copied = connection.poll_transmit(&mut cx).to_vec();
     for stop in stops() {
         let (mut connection, request_id) = asked(&mut cx, head);
         let mut wire = Vec::new();
@@ -85,7 +84,7 @@ fn a_piece_is_the_same_wherever_the_socket_stops() {
         let (mut connection, request_id) = asked(&mut cx, head);
         connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
         let result = connection.handle_write(&mut cx, request_id, BODY);
-        let copied = connection.transmit().to_vec();
+        let copied = connection.poll_transmit(&mut cx).to_vec();
         for stop in stops() {
             let (mut connection, request_id) = asked(&mut cx, head);
             connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
@@ -106,9 +105,9 @@ fn an_answer_that_must_wait_is_kept() {
     let step = connection.handle_input(&mut cx, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
     let Some(Event::Request(request)) = step.event else { panic!("no request") };
     let second = request.request_id;
-    let mut refuse = |_: &[IoSlice<'_>]| -> usize { panic!("it isn't its turn") };
+    let mut refuse = |_: &[IoSlice<'_>]| -> usize { panic!("an answer that waits for its turn is offered") };
     connection.handle_answer_vectored(&mut cx, second, answer(Payload::Full(BODY)), &mut refuse).unwrap();
     connection.handle_answer(&mut cx, first, answer(Payload::Full(b"one"))).unwrap();
-    let wire = connection.transmit().to_vec();
+    let wire = connection.poll_transmit(&mut cx).to_vec();
     assert!(wire.ends_with(BODY));
 }

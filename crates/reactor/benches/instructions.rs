@@ -2,7 +2,7 @@
 //!
 //! `instructions WORK COUNT` serves COUNT rounds of one work and ends. Counted twice under callgrind, with
 //! different COUNTs, the difference is what a round costs, without start and end. `bench/instructions.mjs`
-//! does that and compares with the numbers kept beside it.
+//! does this and compares with the numbers in its file.
 //!
 //! The client is in this process, and each of its rounds is one write and one read of constant length.
 
@@ -83,7 +83,7 @@ impl Bench {
         }
     }
 
-    /// One round; returns how many bytes came back.
+    /// One round; returns how many bytes the client received.
     fn round(&mut self, work: &Work, received: &mut [u8]) -> usize {
         self.client.write_all(work.request).expect("a write");
         let mut answered = 0;

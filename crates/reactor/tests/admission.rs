@@ -1,4 +1,4 @@
-//! Who is let in when there are as many connections as are allowed.
+//! New connections at the limits, and the idle ones that are closed for them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use app::{App, GET, Peer};
 use protocol::Limits;
-use reactor::{Admission, ConnectionLimits, Denial, Kind};
+use reactor::{Admission, ConnectionLimits, Kind, Rejection};
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// Loopback addresses are counted like any others.
+/// An application with these limits, which counts loopback addresses like any others.
 fn app_for(total: usize, per_address: usize) -> App {
     let mut app = App::new(Limits::default());
     app.reactor.admit_by(Admission::new(ConnectionLimits { total, per_address, exempt: Vec::new() }));
     app
 }
 
-/// A connection that was taken up, from an address of the loopback network.
+/// A connection from this address of the loopback network, after its first request.
 fn connect_from(app: &mut App, from: &str) -> Peer {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from.parse::<IpAddr>().unwrap(), 0).into()).unwrap();
@@ -38,7 +38,7 @@ fn connect(app: &mut App) -> Peer {
     peer
 }
 
-/// A request that is answered.
+/// Sends a request and answers it.
 fn serve(app: &mut App, peer: &mut Peer) {
     peer.received.clear();
     peer.sends(GET);
@@ -53,14 +53,14 @@ fn is_open(app: &mut App, peer: &mut Peer) -> bool {
     !peer.has_ended
 }
 
-/// Rounds until the clock that deadlines are told by has moved on.
+/// Runs rounds until the reactor's clock has advanced.
 fn wait(app: &mut App) {
     let before = app.reactor.now_millis();
-    app.until("another millisecond", |app| (app.reactor.now_millis() > before).then_some(()));
+    app.until("later time", |app| (app.reactor.now_millis() > before).then_some(()));
 }
 
 #[test]
-fn as_many_connections_as_are_allowed_fit() {
+fn connections_up_to_the_limit_are_taken() {
     let mut app = app_for(3, 100);
     let mut peers: Vec<Peer> = (0..3).map(|_| connect(&mut app)).collect();
     assert!(peers.iter_mut().all(|peer| is_open(&mut app, peer)));
@@ -68,14 +68,14 @@ fn as_many_connections_as_are_allowed_fit() {
 }
 
 #[test]
-fn the_connection_that_has_been_idle_for_longest_makes_room() {
+fn the_connection_that_has_been_idle_for_longest_is_closed_for_a_new_one() {
     let mut app = app_for(3, 100);
     let mut peers: Vec<Peer> = Vec::new();
     for _ in 0..3 {
         peers.push(connect(&mut app));
         wait(&mut app);
     }
-    // The first is used again, so the second is idle for longest.
+    // The first is used again, so the second has been idle for longest.
     serve(&mut app, &mut peers[0]);
     wait(&mut app);
     let mut last = connect(&mut app);
@@ -88,7 +88,7 @@ fn the_connection_that_has_been_idle_for_longest_makes_room() {
 }
 
 #[test]
-fn one_whose_request_nobody_has_looked_at_yet_is_not_idle() {
+fn a_connection_with_an_unread_request_is_not_idle() {
     let mut app = app_for(2, 100);
     let mut first = connect(&mut app);
     wait(&mut app);
@@ -106,16 +106,16 @@ fn one_whose_request_nobody_has_looked_at_yet_is_not_idle() {
 }
 
 #[test]
-fn with_none_idle_a_new_connection_is_closed_without_a_byte() {
+fn a_new_connection_is_closed_without_an_answer_when_none_is_idle() {
     let mut app = app_for(2, 100);
     let mut busy: Vec<Peer> = (0..2).map(|_| connect(&mut app)).collect();
     busy.iter_mut().for_each(|peer| peer.sends(GET));
     let requests = [app.next(Kind::Request), app.next(Kind::Request)];
     let mut refused = app.connect();
     assert_eq!(app.ends(&mut refused), "");
-    let denied = app.next(Kind::Denied);
-    assert_eq!((denied.detail, denied.count), (Denial::Total as u32, 1));
-    assert_eq!(denied.bytes, b"127.0.0.1");
+    let rejected = app.next(Kind::Rejected);
+    assert_eq!((rejected.detail, rejected.count), (Rejection::Total as u32, 1));
+    assert_eq!(rejected.bytes, b"127.0.0.1");
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
     for (request, peer) in requests.iter().zip(&mut busy) {
         app.respond(request, "still there");
@@ -124,7 +124,7 @@ fn with_none_idle_a_new_connection_is_closed_without_a_byte() {
 }
 
 #[test]
-fn a_storm_of_refusals_is_told_once() {
+fn many_rejections_give_one_notice() {
     let mut app = app_for(1, 100);
     let mut busy = connect(&mut app);
     busy.sends(GET);
@@ -134,13 +134,13 @@ fn a_storm_of_refusals_is_told_once() {
         app.ends(&mut refused);
     }
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 50)));
-    app.next(Kind::Denied);
-    assert!(app.inbox.iter().filter(|seen| seen.is(Kind::Denied)).count() <= 1);
+    app.next(Kind::Rejected);
+    assert!(app.inbox.iter().filter(|seen| seen.is(Kind::Rejected)).count() <= 1);
     app.respond(&request, "done");
 }
 
 #[test]
-fn an_address_that_has_its_share_loses_its_own_idle_connection() {
+fn an_idle_connection_of_the_same_address_is_closed_at_the_limit_per_address() {
     let mut app = app_for(100, 2);
     let mut other = connect_from(&mut app, "127.0.0.2");
     wait(&mut app);
@@ -155,7 +155,7 @@ fn an_address_that_has_its_share_loses_its_own_idle_connection() {
 }
 
 #[test]
-fn an_address_that_is_busy_with_its_share_is_told_so() {
+fn a_new_connection_is_answered_503_when_all_of_its_address_are_busy() {
     let mut app = app_for(100, 1);
     let mut busy = connect(&mut app);
     busy.sends(GET);
@@ -164,16 +164,16 @@ fn an_address_that_is_busy_with_its_share_is_told_so() {
     let answer = app.ends(&mut refused);
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("\r\ndate: "), "{answer}");
-    let denied = app.next(Kind::Denied);
-    assert_eq!((denied.detail, denied.bytes), (Denial::PerAddress as u32, b"127.0.0.1".to_vec()));
-    // Others are none the worse for it.
+    let rejected = app.next(Kind::Rejected);
+    assert_eq!((rejected.detail, rejected.bytes), (Rejection::PerAddress as u32, b"127.0.0.1".to_vec()));
+    // Other addresses are still served.
     connect_from(&mut app, "127.0.0.2");
     app.respond(&request, "done");
     app.receives(&mut busy, "done");
 }
 
 #[test]
-fn whoever_leaves_makes_room_for_another() {
+fn a_connection_that_ends_is_no_longer_counted() {
     let mut app = app_for(2, 1);
     for _ in 0..20 {
         let mut peer = connect(&mut app);
@@ -181,13 +181,13 @@ fn whoever_leaves_makes_room_for_another() {
         app.next(Kind::Request);
         SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).unwrap();
         drop(peer);
-        app.until("the end", |app| (app.reactor.client_count() == 0).then_some(()));
+        app.until("close", |app| (app.reactor.client_count() == 0).then_some(()));
     }
     assert_eq!(app.reactor.refusals().count(), 0);
 }
 
 #[test]
-fn local_addresses_are_not_counted_unless_that_is_wanted() {
+fn local_addresses_are_not_counted_by_default() {
     let mut app = App::new(Limits::default());
     let limits = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
     app.reactor.admit_by(Admission::new(limits));

@@ -1,4 +1,4 @@
-//! Requests over real sockets: in, out, in order, and what becomes of answers that come too late.
+//! Requests and answers over real sockets, their order, and answers that are given too late.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -7,7 +7,7 @@ mod memory;
 
 use app::{App, GET};
 use protocol::{Answer, Limits, Payload, RequestId};
-use reactor::{Gone, Kind};
+use reactor::{Kind, Stale};
 
 fn answer(body: &[u8]) -> Answer<'_> {
     Answer { status: 200, reason: None, fields: b"", payload: Payload::Full(body), close: false }
@@ -28,7 +28,7 @@ fn a_connection_serves_one_request_after_the_other() {
 }
 
 #[test]
-fn answers_leave_in_the_order_of_requests_whatever_order_they_are_given_in() {
+fn answers_are_sent_in_the_order_of_their_requests() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(&GET.repeat(5));
@@ -43,13 +43,13 @@ fn answers_leave_in_the_order_of_requests_whatever_order_they_are_given_in() {
 }
 
 #[test]
-fn requests_that_came_together_are_handed_over_together() {
+fn pipelined_requests_are_in_one_batch() {
     let mut app = App::new(Limits::default());
     let mut peers = (0..5).map(|_| app.connect()).collect::<Vec<_>>();
     app.until("the clients", |app| (app.reactor.client_count() == peers.len()).then_some(()));
     peers.iter_mut().for_each(|peer| peer.sends(&GET.repeat(30)));
     let mut left = 5 * 30;
-    // A batch of the application has room for 64.
+    // A batch of this application has room for 64.
     app.until("all requests", |app| {
         let mut clients = app.inbox.drain(..).map(|seen| seen.client).collect::<Vec<_>>();
         left -= clients.len();
@@ -62,48 +62,48 @@ fn requests_that_came_together_are_handed_over_together() {
 }
 
 #[test]
-fn an_answer_twice_late_or_to_nobody_changes_nothing() {
+fn a_second_answer_and_one_for_an_unknown_or_closed_request_are_stale() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(GET);
     let request = app.next(Kind::Request);
     let (slot, request_id) = (request.slot, request.request_id());
     app.respond(&request, "once");
-    assert_eq!(app.reactor.respond(slot, request_id, answer(b"twice")), Err(Gone));
-    assert_eq!(app.reactor.respond(slot, RequestId(1 << 40), answer(b"invented")), Err(Gone));
-    assert_eq!(app.reactor.respond(999, request_id, answer(b"elsewhere")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"twice")), Err(Stale));
+    assert_eq!(app.reactor.respond(slot, RequestId(1 << 40), answer(b"invented")), Err(Stale));
+    assert_eq!(app.reactor.respond(999, request_id, answer(b"elsewhere")), Err(Stale));
     app.receives(&mut peer, "once");
     drop(peer);
     app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
-    // Its place goes to another client, whom an old request id can't reach.
+    // The slot is used for another client, which an old request id can't reach.
     let mut other = app.connect();
     other.sends(GET);
     let second = app.next(Kind::Request);
     assert_eq!(second.slot, slot);
-    assert_eq!(app.reactor.respond(slot, request_id, answer(b"stale")), Err(Gone));
+    assert_eq!(app.reactor.respond(slot, request_id, answer(b"stale")), Err(Stale));
     app.respond(&second, "right");
     app.receives(&mut other, "right");
 }
 
 #[test]
-fn whoever_leaves_is_told_of_once_and_last() {
+fn aborted_is_the_only_notice_of_an_unwatched_client_that_closes() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(GET);
     let request = app.next(Kind::Request);
-    // A reset: the peer closes with bytes unread.
+    // The peer closes with unread bytes, which is a reset.
     app.reactor.inform(request.slot, request.request_id(), 103, b"").unwrap();
     app.round();
     drop(peer);
     let aborted = app.next(Kind::Aborted);
     assert_eq!(aborted.id, request.id);
     app.round();
-    assert!(app.inbox.is_empty(), "nothing follows: nobody watched the client; {:?}", app.inbox);
+    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
     assert_eq!(app.reactor.client_count(), 0);
 }
 
 #[test]
-fn a_peer_that_does_not_read_holds_a_bounded_part_of_a_stream() {
+fn a_stream_to_a_peer_that_does_not_read_is_held_at_the_high_water_mark() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(GET);
@@ -117,7 +117,7 @@ fn a_peer_that_does_not_read_holds_a_bounded_part_of_a_stream() {
     while app.reactor.write(slot, request_id, &piece).unwrap() <= 64 * 1024 {
         written += piece.len();
         app.reactor.flush();
-        assert!(written < 64 << 20, "nobody says stop");
+        assert!(written < 64 << 20, "the high-water mark is never reached");
     }
     app.until("Drained", |app| {
         let mut sink = [0; 64 * 1024];
@@ -129,7 +129,7 @@ fn a_peer_that_does_not_read_holds_a_bounded_part_of_a_stream() {
 }
 
 #[test]
-fn a_graceful_stop_waits_for_answers_and_is_told_when_all_have_gone() {
+fn a_graceful_stop_waits_for_answers_and_ends_with_idle() {
     let mut app = App::new(Limits::default());
     let mut idle = app.connect();
     let mut busy = app.connect();
@@ -151,7 +151,7 @@ mod files {
 
     use super::*;
 
-    /// A file of `len` bytes that has no name any more.
+    /// A file of `len` bytes whose name is removed already.
     fn file(len: usize) -> (File, Vec<u8>) {
         let path = std::env::temp_dir().join(format!("busbar-{}-{len}", std::process::id()));
         let bytes = (0..len).map(|at| b'a' + (at % 23) as u8).collect::<Vec<_>>();
@@ -170,14 +170,14 @@ mod files {
     }
 
     #[test]
-    fn a_file_fills_its_place_between_bytes_and_the_next_answer() {
+    fn a_file_is_sent_between_the_bytes_before_and_after_it() {
         let mut app = App::new(Limits::default());
         let mut peer = app.connect();
         let (file, bytes) = file(5_000_000);
         let (slot, request_id) = open(&mut app, &mut peer, 4 + 4_999_000 + 4);
         app.reactor.write(slot, request_id, b"<<<<").unwrap();
         app.reactor.send_file(slot, request_id, file, 1000, 4_999_000).unwrap();
-        assert_eq!(app.reactor.write(slot, request_id, b">>>>"), Err(Gone), "the file comes first");
+        assert_eq!(app.reactor.write(slot, request_id, b">>>>"), Err(Stale), "the file is sent first");
         app.until("the file", |app| {
             let _ =
                 app.reactor.write(slot, request_id, b">>>>").map(|_| app.reactor.end(slot, request_id, b""));
@@ -186,7 +186,7 @@ mod files {
         });
         let head = peer.received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         assert_eq!(&peer.received[head..head + 4], b"<<<<");
-        assert!(peer.received[head + 4..peer.received.len() - 4] == bytes[1000..], "the file as it is");
+        assert!(peer.received[head + 4..peer.received.len() - 4] == bytes[1000..], "the file is unchanged");
         peer.sends(GET);
         let next = app.next(Kind::Request);
         app.respond(&next, "next");
@@ -194,7 +194,7 @@ mod files {
     }
 
     #[test]
-    fn a_file_that_has_shrunk_cuts_the_connection() {
+    fn a_file_that_is_too_short_aborts_the_connection() {
         let mut app = App::new(Limits::default());
         let mut peer = app.connect();
         let (file, _) = file(1000);
@@ -207,7 +207,7 @@ mod files {
     }
 
     #[test]
-    fn a_file_of_an_answer_that_must_wait_is_sent_in_its_turn() {
+    fn a_file_is_sent_after_earlier_answers() {
         let mut app = App::new(Limits::default());
         let mut peer = app.connect();
         let (file, _) = file(20);
@@ -224,10 +224,10 @@ mod files {
 }
 
 #[test]
-fn an_answer_reaches_whoever_has_sent_nonsense_behind_its_request_and_closed_its_side() {
+fn an_answer_reaches_a_client_that_sent_invalid_bytes_after_its_request_and_closed_its_side() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
-    // Two answers, of which the client reads nothing yet; and bytes that are thrown away.
+    // The client reads neither of the two answers yet; most of the invalid bytes are discarded.
     peer.sends(&[GET, &"?".repeat(200 * 1024)].concat());
     peer.closes_its_side();
     let request = app.next(Kind::Request);
@@ -235,11 +235,11 @@ fn an_answer_reaches_whoever_has_sent_nonsense_behind_its_request_and_closed_its
     app.reactor.respond(request.slot, request.request_id(), answer(&body)).unwrap();
     app.until("the close", |app| (app.reactor.client_count() == 0).then_some(()));
     let received = app.ends(&mut peer);
-    assert!(received.contains("HTTP/1.1 400 "), "{} bytes have come", received.len());
+    assert!(received.contains("HTTP/1.1 400 "), "{} bytes were received", received.len());
 }
 
 #[test]
-fn whoever_does_not_read_a_body_hears_that_it_failed_by_the_end_of_its_client() {
+fn a_request_whose_unread_body_fails_is_aborted() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -250,12 +250,12 @@ fn whoever_does_not_read_a_body_hears_that_it_failed_by_the_end_of_its_client() 
     let aborted = app.next(Kind::Aborted);
     assert_eq!(aborted.id, request.id);
     app.round();
-    assert!(app.inbox.is_empty(), "nothing follows: {:?}", app.inbox);
+    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
     assert_eq!(app.reactor.client_count(), 0);
 }
 
 #[test]
-fn an_early_answer_behind_one_that_ends_the_connection_is_not_told_to_be_written() {
+fn an_answer_queued_after_the_last_one_is_aborted_and_not_written() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(&GET.repeat(2));
@@ -266,8 +266,8 @@ fn an_early_answer_behind_one_that_ends_the_connection_is_not_told_to_be_written
     app.reactor.respond(first.slot, first.request_id(), last).unwrap();
     assert!(app.ends(&mut peer).ends_with("the last"));
     drop(peer);
-    let told = app.next(Kind::Aborted);
-    assert_eq!(told.id, second.id);
+    let aborted = app.next(Kind::Aborted);
+    assert_eq!(aborted.id, second.id);
     app.round();
-    assert!(app.inbox.is_empty(), "nothing else is told: {:?}", app.inbox);
+    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
 }

@@ -1,4 +1,4 @@
-//! Bodies by credit and raw connections over real sockets.
+//! Bodies of requests, raw connections and streamed answers over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -7,33 +7,33 @@ mod memory;
 
 use app::{App, GET, UPGRADE};
 use protocol::{Answer, Limits, Payload};
-use reactor::{Gone, Kind, UpgradeError};
+use reactor::{Kind, Stale, UpgradeError};
 
 #[test]
-fn a_body_comes_as_far_as_there_is_memory_for_it() {
+fn a_body_is_delivered_as_far_as_there_is_a_buffer_for_it() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
     let request = app.next(Kind::Request);
-    app.lend(&request, 3, false).unwrap();
+    app.provide(&request, 3, false).unwrap();
     assert_eq!(app.next(Kind::Body).bytes, b"012");
     app.round();
-    assert!(app.inbox.is_empty(), "no more than was asked for: {:?}", app.inbox);
-    app.lend(&request, 100, false).unwrap();
+    assert!(app.inbox.is_empty(), "no more than was requested: {:?}", app.inbox);
+    app.provide(&request, 100, false).unwrap();
     assert_eq!(app.next(Kind::Body).bytes, b"34");
-    app.lend(&request, 100, false).unwrap();
-    assert_eq!(app.lend(&request, 100, false), Err(Gone), "one at a time");
+    app.provide(&request, 100, false).unwrap();
+    assert_eq!(app.provide(&request, 100, false), Err(Stale), "one buffer at a time");
     app.returned.1.try_recv().unwrap();
     peer.sends("56789");
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"56789"[..], true));
-    assert_eq!(app.lend(&request, 100, false), Err(Gone), "nothing is left");
+    assert_eq!(app.provide(&request, 100, false), Err(Stale), "the body is complete");
     app.respond(&request, "done");
     app.receives(&mut peer, "done");
 }
 
 #[test]
-fn memory_is_asked_for_when_something_has_come() {
+fn a_buffer_is_requested_when_bytes_have_arrived() {
     let mut app = App::new(Limits::default());
     let (mut silent, mut peer) = (app.connect(), app.connect());
     let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
@@ -49,28 +49,28 @@ fn memory_is_asked_for_when_something_has_come() {
     let ready = app.next(Kind::BodyReady);
     assert_eq!((ready.request_id(), ready.count), (request.request_id(), 4));
     app.round();
-    assert!(app.inbox.is_empty(), "it is told once: {:?}", app.inbox);
-    app.lend(&request, 10, true).unwrap();
+    assert!(app.inbox.is_empty(), "it is announced once: {:?}", app.inbox);
+    app.provide(&request, 10, true).unwrap();
     peer.sends("456789");
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"0123456789"[..], true));
-    // What has come by then is told at once, and a body that is answered is nobody's any more.
+    // After the answer the rest of the body can't be received any more.
     silent.sends("0123456789");
     app.next(Kind::BodyReady);
     app.respond(&other, "early");
     app.receives(&mut silent, "early");
-    assert_eq!(app.reactor.await_body(other.slot, other.request_id(), true), Err(Gone));
+    assert_eq!(app.reactor.await_body(other.slot, other.request_id(), true), Err(Stale));
     silent.sends(GET);
     app.next(Kind::Request);
 }
 
 #[test]
-fn memory_for_a_whole_body_comes_back_when_it_is_full() {
+fn a_buffer_for_a_whole_body_is_returned_when_it_is_full() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0");
     let request = app.next(Kind::Request);
-    app.lend(&request, 8, true).unwrap();
+    app.provide(&request, 8, true).unwrap();
     for piece in ["12", "34", "5", "6"] {
         peer.sends(piece);
         app.round();
@@ -80,7 +80,7 @@ fn memory_for_a_whole_body_comes_back_when_it_is_full() {
     peer.sends("789");
     let full = app.next(Kind::Body);
     assert_eq!((&full.bytes[..], full.is_end()), (&b"01234567"[..], false));
-    app.lend(&request, 2, true).unwrap();
+    app.provide(&request, 2, true).unwrap();
     let last = app.next(Kind::Body);
     assert_eq!((&last.bytes[..], last.is_end()), (&b"89"[..], true));
     app.respond(&request, "done");
@@ -88,34 +88,34 @@ fn memory_for_a_whole_body_comes_back_when_it_is_full() {
 }
 
 #[test]
-fn memory_is_let_go_when_nobody_needs_it_any_more() {
+fn a_buffer_is_dropped_when_its_body_can_not_be_received_any_more() {
     let mut app = App::new(Limits::default());
     let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123";
-    for way in ["answered", "left", "broken", "closed"] {
+    for cause in ["answered", "left", "broken", "closed"] {
         let mut peer = app.connect();
-        match way {
+        match cause {
             "broken" => peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
             _ => peer.sends(begin),
         }
         let request = app.next(Kind::Request);
-        app.lend(&request, 100, true).unwrap();
+        app.provide(&request, 100, true).unwrap();
         app.round();
-        assert!(app.returned.1.try_recv().is_err(), "{way}: it is still in use");
-        match way {
+        assert!(app.returned.1.try_recv().is_err(), "{cause}: it is still in use");
+        match cause {
             "answered" => app.respond(&request, "early"),
             "left" => drop(peer),
             "broken" => peer.sends("nonsense\r\n"),
             _ => assert!(app.reactor.close(request.slot, request.client)),
         }
-        app.until(way, |app| app.returned.1.try_recv().ok());
+        app.until(cause, |app| app.returned.1.try_recv().ok());
         app.round();
         app.inbox.retain(|seen| seen.is(Kind::Body));
-        assert!(app.inbox.is_empty(), "{way}: {:?}", app.inbox);
+        assert!(app.inbox.is_empty(), "{cause}: {:?}", app.inbox);
     }
 }
 
 #[test]
-fn a_sender_whose_body_nobody_reads_is_stopped() {
+fn the_sender_of_a_body_that_is_not_read_is_stopped() {
     let limits = Limits { body_size_limit: u64::MAX, ..Limits::default() };
     let mut app = App::new(limits);
     let mut peer = app.connect();
@@ -124,7 +124,7 @@ fn a_sender_whose_body_nobody_reads_is_stopped() {
     let piece = vec![b'x'; 64 * 1024];
     let mut sent = 0;
     let mut refusals = 0;
-    // What both kernels hold is some megabytes; then nothing is taken any more.
+    // The kernel buffers some megabytes; then it takes no more.
     while refusals < 1000 {
         match std::io::Write::write(&mut peer.stream, &piece) {
             Ok(count) => {
@@ -134,27 +134,27 @@ fn a_sender_whose_body_nobody_reads_is_stopped() {
             Err(_) => refusals += 1,
         }
         app.round();
-        assert!(sent < 256 << 20, "nobody stops it");
+        assert!(sent < 256 << 20, "the sender is never stopped");
     }
     let mut received = 0;
     while received < sent {
-        app.lend(&request, 1 << 20, false).unwrap();
+        app.provide(&request, 1 << 20, false).unwrap();
         received += app.next(Kind::Body).bytes.len();
     }
     assert_eq!(received, sent);
 }
 
 #[test]
-fn limit_and_end_follow_in_one_visit() {
+fn the_limit_and_the_end_of_a_body_can_follow_in_one_visit() {
     let limits = Limits { body_size_limit: 4, ..Limits::default() };
     let mut app = App::new(limits);
     let mut peer = app.connect();
     peer.sends("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     let request = app.next(Kind::Request);
-    app.lend(&request, 100, false).unwrap();
+    app.provide(&request, 100, false).unwrap();
     peer.sends("6\r\n012345\r\n0\r\nX-Sum: 6\r\n\r\n");
     assert_eq!(app.next(Kind::Body).bytes, b"0123");
-    app.lend(&request, 100, false).unwrap();
+    app.provide(&request, 100, false).unwrap();
     app.next(Kind::BodyLimit);
     app.reactor.raise_body_limit(request.slot, request.request_id(), 6).unwrap();
     let last = app.next(Kind::Body);
@@ -162,7 +162,7 @@ fn limit_and_end_follow_in_one_visit() {
     assert_eq!(last.trailers.as_deref(), Some(&b"X-Sum\n6\n"[..]));
 }
 
-/// Asks for raw bytes until these have come.
+/// Asks for raw bytes until these have arrived.
 #[track_caller]
 fn raw_bytes(app: &mut App, slot: u32, client: u64, expected: &[u8]) {
     let mut bytes = Vec::new();
@@ -174,7 +174,7 @@ fn raw_bytes(app: &mut App, slot: u32, client: u64, expected: &[u8]) {
 }
 
 #[test]
-fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first() {
+fn an_upgrade_follows_earlier_answers_and_its_first_bytes_are_those_left_unread() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(&format!("{GET}{UPGRADE}left over"));
@@ -182,7 +182,7 @@ fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first(
     let second = app.next(Kind::Request);
     let (slot, client) = (second.slot, second.client);
     app.reactor.upgrade(slot, second.request_id(), Some(b"upgrade: echo\r\n")).unwrap();
-    assert_eq!(app.reactor.upgrade(slot, second.request_id(), None), Err(UpgradeError::Gone));
+    assert_eq!(app.reactor.upgrade(slot, second.request_id(), None), Err(UpgradeError::Stale));
     app.respond(&first, "first");
     assert_eq!(app.next(Kind::Upgraded).id, second.id);
     app.receives(&mut peer, "firstHTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\n\r\n");
@@ -194,7 +194,7 @@ fn an_upgrade_comes_behind_the_answers_before_it_and_bytes_left_over_come_first(
 }
 
 #[test]
-fn both_sides_of_a_raw_connection_end_by_themselves() {
+fn each_side_of_a_raw_connection_ends_independently() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(UPGRADE);
@@ -204,7 +204,7 @@ fn both_sides_of_a_raw_connection_end_by_themselves() {
     app.next(Kind::Upgraded);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.end_raw(slot, client).unwrap();
-    assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Gone));
+    assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Stale));
     assert_eq!(app.ends(&mut peer), "bye");
     peer.sends("still here");
     raw_bytes(&mut app, slot, client, b"still here");
@@ -216,7 +216,7 @@ fn both_sides_of_a_raw_connection_end_by_themselves() {
 }
 
 #[test]
-fn a_client_that_leaves_before_it_is_upgraded_is_told_of() {
+fn a_client_that_closes_before_its_upgrade_aborts_the_request() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(&format!("{GET}{UPGRADE}"));
@@ -224,12 +224,12 @@ fn a_client_that_leaves_before_it_is_upgraded_is_told_of() {
     let second = app.next(Kind::Request);
     app.reactor.upgrade(second.slot, second.request_id(), None).unwrap();
     app.reactor.close(first.slot, first.client);
-    let told = [app.next(Kind::Aborted).id, app.next(Kind::Aborted).id];
-    assert_eq!(told, [first.id, second.id]);
+    let aborted = [app.next(Kind::Aborted).id, app.next(Kind::Aborted).id];
+    assert_eq!(aborted, [first.id, second.id]);
 }
 
 #[test]
-fn a_connection_waits_for_its_driver_and_can_be_handed_on() {
+fn a_connection_waits_for_its_driver_and_can_be_passed_to_another() {
     let mut app = App::new(Limits::default());
     app.reactor.announce_accepted();
     let mut peer = app.connect();
@@ -240,7 +240,7 @@ fn a_connection_waits_for_its_driver_and_can_be_handed_on() {
     assert!(app.inbox.is_empty(), "nothing is read: {:?}", app.inbox);
     assert_eq!(app.reactor.watch_accepted(slot, client).map(|facts| facts.id()), Some(client));
     app.reactor.take_raw(slot, client).unwrap();
-    assert_eq!(app.reactor.take_raw(slot, client), Err(Gone));
+    assert_eq!(app.reactor.take_raw(slot, client), Err(Stale));
     raw_bytes(&mut app, slot, client, b"PING\r\n");
     app.reactor.serve(slot, client, b"GET /unread HTTP/1.1\r\n").unwrap();
     peer.sends("Host: a\r\n\r\n");
@@ -251,7 +251,7 @@ fn a_connection_waits_for_its_driver_and_can_be_handed_on() {
 }
 
 #[test]
-fn a_client_that_nobody_claims_is_noticed_when_it_leaves_and_closed_by_a_stop() {
+fn a_client_without_a_driver_is_announced_when_it_closes_and_closed_by_a_stop() {
     let mut app = App::new(Limits::default());
     app.reactor.announce_accepted();
     let peers = [app.connect(), app.connect()];
@@ -268,7 +268,7 @@ fn a_client_that_nobody_claims_is_noticed_when_it_leaves_and_closed_by_a_stop() 
 }
 
 #[test]
-fn an_ask_that_is_taken_back_loses_nothing_when_a_connection_is_handed_on() {
+fn no_bytes_are_lost_when_a_request_for_raw_bytes_is_taken_back() {
     let mut app = App::new(Limits::default());
     app.reactor.announce_accepted();
     let mut peer = app.connect();
@@ -289,7 +289,7 @@ fn an_ask_that_is_taken_back_loses_nothing_when_a_connection_is_handed_on() {
 }
 
 #[test]
-fn a_request_whose_peer_has_ended_is_served_when_a_driver_hands_it_on() {
+fn a_request_is_served_when_its_peer_ended_before_a_driver_passed_it_on() {
     let mut app = App::new(Limits::default());
     app.reactor.announce_accepted();
     let mut peer = app.connect();
@@ -309,7 +309,7 @@ fn a_request_whose_peer_has_ended_is_served_when_a_driver_hands_it_on() {
 }
 
 #[test]
-fn what_a_raw_connection_has_written_is_sent_before_it_closes() {
+fn bytes_written_to_a_raw_connection_are_sent_before_it_closes() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
     peer.sends(UPGRADE);
@@ -323,7 +323,7 @@ fn what_a_raw_connection_has_written_is_sent_before_it_closes() {
 }
 
 #[test]
-fn an_event_for_many_streams_reaches_the_first_before_all_are_written() {
+fn an_event_for_many_streams_is_sent_on_the_first_before_it_is_written_to_the_last() {
     let mut app = App::new(Limits::default());
     let mut peers: Vec<_> = (0..100).map(|_| app.connect()).collect();
     let mut requests = Vec::new();
@@ -344,14 +344,14 @@ fn an_event_for_many_streams_reaches_the_first_before_all_are_written() {
     for request in &requests {
         app.reactor.write(request.slot, request.request_id(), b"event").unwrap();
     }
-    // Nothing was flushed. What is written to the loopback is there when the write returns.
+    // There was no flush yet. Bytes sent over loopback can be read when the send returns.
     peers[0].read();
-    assert!(peers[0].received.ends_with(b"5\r\nevent\r\n"), "the first waits for the last");
+    assert!(peers[0].received.ends_with(b"5\r\nevent\r\n"), "the first is not sent yet");
     let last = requests.last().unwrap();
     app.reactor.write(last.slot, last.request_id(), b"more").unwrap();
     let peer = peers.last_mut().unwrap();
     peer.read();
-    assert!(peer.received.ends_with(b"\r\n\r\n"), "the last is sent with what follows at once");
+    assert!(peer.received.ends_with(b"\r\n\r\n"), "the last is sent together with its next write");
     app.reactor.flush();
     for peer in &mut peers[..99] {
         app.receives(peer, "\r\n\r\n5\r\nevent\r\n");

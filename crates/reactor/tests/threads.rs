@@ -1,4 +1,4 @@
-//! Reactors on threads of their own, with an application that is slow, late, forgetful and wrong.
+//! Reactors on threads of their own, with an application that is slow, late or wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use memory::Memory;
 use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{
-    Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Link, Notices, RECORD_WORDS, flag,
-    start,
+    Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Notices, RECORD_WORDS, ThreadHandle,
+    flag, start,
 };
 
-/// What is waited for comes at once or never; a busy machine is given this long.
+/// Time that an expected event may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The client closed by the latest panic.
@@ -44,9 +44,9 @@ impl Seen {
     }
 }
 
-/// The application's side: its memory, and what rings for it.
+/// The application: its memory, and the handles of its threads.
 struct App {
-    links: Vec<Link>,
+    handles: Vec<ThreadHandle>,
     doorbell: Arc<Doorbell>,
     rung: Receiver<()>,
     address: SocketAddr,
@@ -62,31 +62,31 @@ impl App {
             let _ = ring.send(());
         }));
         let report = |id| PANICKED.store(id, Relaxed);
-        let mut links =
+        let mut handles =
             start(&Limits::default(), ConnectionLimits::default(), threads, &doorbell, report, |_| None)
                 .unwrap();
         let address = "127.0.0.1:0".parse().unwrap();
         let bind = Bind::Internet { address, ipv6_only: false, reuse_port: false };
-        let facts = links[0].listen(&bind, 1024).unwrap();
-        let Address::Internet(address) = facts.address else { panic!("an internet address was asked for") };
-        links[0].ask(|reactor| reactor.start());
+        let facts = handles[0].listen(&bind, 1024).unwrap();
+        let Address::Internet(address) = facts.address else { panic!("not an internet address") };
+        handles[0].ask(|reactor| reactor.start());
         let (words, memory) = (vec![0; 256 * RECORD_WORDS], vec![0; 64 * 1024]);
-        App { links, doorbell, rung, address, words, memory, used: 0 }
+        App { handles, doorbell, rung, address, words, memory, used: 0 }
     }
 
-    /// Waits for a ring and hands every notice behind it to `handle`.
+    /// Waits for a ring and gives every notice to `on_notice`.
     #[track_caller]
-    fn round(&mut self, handle: &mut impl FnMut(&mut App, Seen)) {
+    fn round(&mut self, on_notice: &mut impl FnMut(&mut App, Seen)) {
         self.rung.recv_timeout(PATIENCE).unwrap();
         self.doorbell.answer();
-        for thread in 0..self.links.len() {
-            while let Some(notices) = self.links[thread].next_notices() {
+        for thread in 0..self.handles.len() {
+            while let Some(notices) = self.handles[thread].next_notices() {
                 for seen in self.unpack(thread, notices) {
-                    handle(self, seen);
+                    on_notice(self, seen);
                 }
             }
         }
-        self.links.iter_mut().for_each(Link::hand_over);
+        self.handles.iter_mut().for_each(ThreadHandle::hand_over);
     }
 
     fn unpack(&mut self, thread: usize, mut notices: Box<Notices>) -> Vec<Seen> {
@@ -95,7 +95,7 @@ impl App {
         self.used = at + notices.used();
         assert!(notices.copy_to(&mut self.words, &mut self.memory, at, thread as u32));
         let (records, mut large) = (notices.records(), notices.take_large());
-        self.links[thread].give_back(notices);
+        self.handles[thread].give_back(notices);
         let records = self.words.chunks_exact(RECORD_WORDS).take(records);
         records
             .map(|record| {
@@ -123,9 +123,9 @@ impl App {
     fn respond(&mut self, slot: u32, request_id: u64, body: &[u8]) {
         let payload = Payload::Full(body);
         let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
-        let (thread, slot) = Link::split(slot);
-        if let Some(link) = self.links.get_mut(thread) {
-            link.respond(slot, RequestId(request_id), &answer, false);
+        let (thread, slot) = ThreadHandle::split(slot);
+        if let Some(handle) = self.handles.get_mut(thread) {
+            handle.respond(slot, RequestId(request_id), &answer, false);
         }
     }
 
@@ -136,7 +136,7 @@ impl App {
     }
 }
 
-/// `count` answers of a connection, in the order in which they came.
+/// The bodies of `count` answers of a connection, in the order of their arrival.
 fn read_answers(stream: &mut TcpStream, count: usize) -> Vec<String> {
     let mut received = Vec::new();
     let mut buffer = [0; 16 * 1024];
@@ -175,7 +175,7 @@ fn numbers() -> impl FnMut(usize) -> usize {
 }
 
 #[test]
-fn connections_are_spread_evenly() {
+fn connections_are_distributed_evenly() {
     for threads in [1, 2, 3, 4] {
         let mut app = App::new(threads);
         let mut streams = (0..60).map(|_| app.connect()).collect::<Vec<_>>();
@@ -184,7 +184,7 @@ fn connections_are_spread_evenly() {
         let mut seen = 0;
         while seen < 60 {
             app.round(&mut |_, request| {
-                *by_thread.entry(Link::split(request.slot).0).or_insert(0) += 1;
+                *by_thread.entry(ThreadHandle::split(request.slot).0).or_insert(0) += 1;
                 seen += 1;
             });
         }
@@ -193,7 +193,7 @@ fn connections_are_spread_evenly() {
 }
 
 #[test]
-fn the_place_of_one_that_left_is_taken_by_the_next() {
+fn a_new_connection_goes_to_the_thread_where_one_has_closed() {
     let mut app = App::new(3);
     let mut streams = Vec::new();
     let mut ask = |app: &mut App| {
@@ -202,7 +202,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
         let mut thread = None;
         while thread.is_none() {
             app.round(&mut |app, request| {
-                thread = Some(Link::split(request.slot).0);
+                thread = Some(ThreadHandle::split(request.slot).0);
                 app.respond(request.slot, request.id, b"");
             });
         }
@@ -213,7 +213,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
     let places = (0..9).map(|_| ask(&mut app).1).collect::<Vec<_>>();
     let left = places.iter().position(|place| *place == 1).unwrap();
     let gone = streams.remove(left);
-    let count = |app: &mut App| app.links[1].ask(|reactor| reactor.client_count()).unwrap();
+    let count = |app: &mut App| app.handles[1].ask(|reactor| reactor.client_count()).unwrap();
     drop(gone);
     while count(&mut app) == 3 {
         thread::yield_now();
@@ -224,7 +224,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
     while thread.is_none() {
         app.round(&mut |_, seen| {
             if seen.is(Kind::Request) {
-                thread = Some(Link::split(seen.slot).0);
+                thread = Some(ThreadHandle::split(seen.slot).0);
             }
         });
     }
@@ -232,7 +232,7 @@ fn the_place_of_one_that_left_is_taken_by_the_next() {
 }
 
 #[test]
-fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
+fn each_answer_reaches_its_request_among_late_repeated_and_invalid_ones() {
     const CLIENTS: usize = 24;
     const ROUNDS: usize = 20;
     const PIPELINED: usize = 8;
@@ -258,7 +258,7 @@ fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
     let end = Instant::now() + PATIENCE;
     while seen < CLIENTS * ROUNDS * PIPELINED || !open.is_empty() {
         assert!(Instant::now() < end, "{seen} requests were seen, {} are open", open.len());
-        // Some wait for a later round, as long as new requests come at all.
+        // Some requests are answered in a later round, while new ones still arrive.
         while !open.is_empty() && (open.len() > 16 || number(4) != 0) {
             let request = open.swap_remove(number(open.len()));
             app.respond(request.slot, request.id, request.target.as_bytes());
@@ -271,15 +271,15 @@ fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
                 app.respond(number(1 << 26) as u32, 1 << 45, b"invented");
             }
         }
-        app.links.iter_mut().for_each(Link::hand_over);
+        app.handles.iter_mut().for_each(ThreadHandle::hand_over);
         if seen < CLIENTS * ROUNDS * PIPELINED {
             if app.rung.try_recv().is_err() {
                 thread::yield_now();
                 continue;
             }
             app.doorbell.answer();
-            for thread in 0..app.links.len() {
-                while let Some(notices) = app.links[thread].next_notices() {
+            for thread in 0..app.handles.len() {
+                while let Some(notices) = app.handles[thread].next_notices() {
                     let requests = app.unpack(thread, notices);
                     let requests = requests.into_iter().filter(|seen| seen.is(Kind::Request));
                     let before = open.len();
@@ -293,7 +293,7 @@ fn answers_out_of_order_late_twice_and_to_nobody_reach_those_who_asked() {
 }
 
 #[test]
-fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
+fn a_thread_whose_batches_are_all_taken_reads_no_more_and_loses_no_request() {
     const CLIENTS: usize = 100;
     const PIPELINED: usize = 50;
     let mut app = App::new(2);
@@ -304,20 +304,20 @@ fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
     }
     app.rung.recv_timeout(PATIENCE).unwrap();
     app.doorbell.answer();
-    // Every batch is full or on its way: nothing rings any more, whatever else the sockets have.
+    // All batches are taken one by one and kept; from then on the threads have none to fill.
     let mut batches = Vec::new();
     for thread in 0..2 {
         while batches.len() < (thread + 1) * BATCHES {
-            // The thread answers, so it isn't stuck; it reads no further.
-            app.links[thread].ask(|_| ()).unwrap();
-            batches.extend(app.links[thread].next_notices().map(|notices| (thread, notices)));
+            // The thread still executes commands.
+            app.handles[thread].ask(|_| ()).unwrap();
+            batches.extend(app.handles[thread].next_notices().map(|notices| (thread, notices)));
         }
     }
     let held = batches.iter().map(|(_, notices)| notices.records()).sum::<usize>();
     assert!(held <= 2 * BATCHES * 256, "{held}");
-    for link in &mut app.links {
-        link.ask(|_| ()).unwrap();
-        assert!(link.next_notices().is_none());
+    for handle in &mut app.handles {
+        handle.ask(|_| ()).unwrap();
+        assert!(handle.next_notices().is_none());
     }
     let mut seen = 0;
     let answer = |app: &mut App, request: Seen| {
@@ -329,7 +329,7 @@ fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
             answer(&mut app, request);
         }
     }
-    app.links.iter_mut().for_each(Link::hand_over);
+    app.handles.iter_mut().for_each(ThreadHandle::hand_over);
     while seen < CLIENTS * PIPELINED {
         app.round(&mut |app, request| {
             seen += 1;
@@ -343,7 +343,7 @@ fn an_application_that_takes_nothing_stops_the_reading_and_loses_nothing() {
 }
 
 #[test]
-fn bodies_of_any_size_come_whole() {
+fn bodies_of_any_size_are_delivered_completely() {
     let mut app = App::new(2);
     let (back, returned) = channel();
     for size in [1, 4096, 4097, 40_000, 120_000] {
@@ -354,10 +354,10 @@ fn bodies_of_any_size_come_whole() {
         while received.is_none() {
             app.round(&mut |app, seen| {
                 if seen.is(Kind::Request) && seen.body.is_empty() {
-                    let (thread, slot) = Link::split(seen.slot);
+                    let (thread, slot) = ThreadHandle::split(seen.slot);
                     let request_id = RequestId(seen.id);
                     let memory = Memory::boxed(size, &back);
-                    app.links[thread].run(slot, &[], move |reactor, _| {
+                    app.handles[thread].run(slot, &[], move |reactor, _| {
                         reactor.receive_body(slot, request_id, memory, true).unwrap();
                     });
                 } else {
@@ -372,7 +372,7 @@ fn bodies_of_any_size_come_whole() {
 }
 
 #[test]
-fn a_panic_closes_its_client_and_nobody_else() {
+fn a_panic_closes_its_client_and_no_other() {
     let mut app = App::new(1);
     let (mut one, mut other) = (app.connect(), app.connect());
     let mut requests = Vec::new();
@@ -383,9 +383,9 @@ fn a_panic_closes_its_client_and_nobody_else() {
             app.round(&mut |_, seen| requests.push(seen));
         }
     }
-    app.links[0].run(requests[0].slot, &[], |_, _| panic!("on purpose, in a test"));
+    app.handles[0].run(requests[0].slot, &[], |_, _| panic!("on purpose, in a test"));
     app.respond(requests[1].slot, requests[1].id, b"fine");
-    app.links[0].hand_over();
+    app.handles[0].hand_over();
     assert_eq!(read_answers(&mut one, 1), Vec::<String>::new());
     assert_eq!(read_answers(&mut other, 1), ["fine"]);
     assert_eq!(PANICKED.load(Relaxed), requests[0].client);
@@ -398,7 +398,7 @@ fn a_panic_closes_its_client_and_nobody_else() {
 }
 
 #[test]
-fn the_end_closes_everything_although_answers_are_owed() {
+fn dropping_the_handles_closes_all_connections_although_answers_are_owed() {
     for threads in [1, 2, 4] {
         let mut app = App::new(threads);
         let mut streams = (0..20).map(|_| app.connect()).collect::<Vec<_>>();
@@ -410,7 +410,7 @@ fn the_end_closes_everything_although_answers_are_owed() {
         let address = app.address;
         drop(app);
         for mut stream in streams {
-            // A FIN or a reset.
+            // The end, or a reset.
             assert!(!matches!(stream.read(&mut [0; 64]), Ok(1..)));
         }
         assert!(TcpStream::connect(address).is_err());
@@ -418,7 +418,7 @@ fn the_end_closes_everything_although_answers_are_owed() {
 }
 
 #[test]
-fn facts_are_found_while_a_client_is_open() {
+fn the_facts_of_a_client_are_found_while_it_is_open() {
     let mut app = App::new(2);
     let streams = (0..4).map(|_| app.connect()).collect::<Vec<_>>();
     let mut requests = Vec::new();
@@ -429,17 +429,17 @@ fn facts_are_found_while_a_client_is_open() {
         app.round(&mut |_, seen| requests.push(seen));
     }
     for request in &requests {
-        let (thread, slot) = Link::split(request.slot);
-        let facts = app.links[thread].facts(slot, request.client).unwrap();
+        let (thread, slot) = ThreadHandle::split(request.slot);
+        let facts = app.handles[thread].facts(slot, request.client).unwrap();
         assert!(facts.watch());
         assert_eq!((facts.id(), facts.pending_responses()), (request.client, 1));
-        assert!(app.links[thread].facts(slot, request.client + 1000).is_none());
+        assert!(app.handles[thread].facts(slot, request.client + 1000).is_none());
     }
     drop(streams);
     for request in &requests {
         app.respond(request.slot, request.id, b"");
     }
-    app.links.iter_mut().for_each(Link::hand_over);
+    app.handles.iter_mut().for_each(ThreadHandle::hand_over);
     let mut closed = Vec::new();
     while closed.len() < 4 {
         app.round(&mut |_, seen| {
@@ -449,14 +449,14 @@ fn facts_are_found_while_a_client_is_open() {
         });
     }
     for request in requests {
-        let (thread, slot) = Link::split(request.slot);
+        let (thread, slot) = ThreadHandle::split(request.slot);
         assert!(closed.contains(&request.client));
-        assert!(app.links[thread].facts(slot, request.client).is_none());
+        assert!(app.handles[thread].facts(slot, request.client).is_none());
     }
 }
 
 #[test]
-fn an_answer_given_right_before_the_end_arrives() {
+fn an_answer_given_right_before_the_end_is_sent() {
     let mut app = App::new(2);
     let mut stream = app.connect();
     stream.write_all(get("/").as_bytes()).unwrap();

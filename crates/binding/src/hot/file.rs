@@ -1,32 +1,31 @@
-//! Files in answers.
+//! The function that sends a file in an answer.
 
 use napi::sys;
 
-use super::{Arguments, outcome, request_id};
-use crate::bridge::Bridge;
+use super::{Arguments, Hot, outcome, request_id};
 
-/// JavaScript is to read the file: the system has no call for this that is used here, or no descriptor left.
+/// Result when JavaScript has to read the file by itself: the system has no descriptor left, or no call that this
+/// engine uses for it.
 const UNSUPPORTED: u32 = 2;
 
-/// `sendFile(slot, request_id, descriptor, offset, length)`
+/// `sendFile(slot, requestId, descriptor, offset, length)`
 #[cfg(target_os = "linux")]
-pub(super) fn send(bridge: &Bridge, call: &Arguments) -> sys::napi_value {
+pub(super) fn send(hot: &Hot, call: &Arguments) -> sys::napi_value {
     use std::fs::File;
     use std::os::fd::BorrowedFd;
 
     let (slot, request_id) = request_id(call);
-    // JavaScript may close its own at any time afterwards.
+    // A duplicate: JavaScript may close its own descriptor at any time.
     let file = i32::try_from(call.u32(2)).ok().and_then(|descriptor| {
-        // SAFETY: the borrow ends before this function does, and the system answers for a number that
-        // stands for no open file.
+        // SAFETY: the borrow ends in this statement; the system refuses a number that isn't an open descriptor.
         unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
     });
     let Some(file) = file else { return call.integer(UNSUPPORTED) };
-    outcome(call, bridge.send_file(slot, request_id, File::from(file), call.u64(3), call.u64(4)))
+    outcome(call, hot.bridge.send_file(slot, request_id, File::from(file), call.u64(3), call.u64(4)))
 }
 
-/// `sendFile(slot, request_id, descriptor, offset, length)`
+/// `sendFile(slot, requestId, descriptor, offset, length)`
 #[cfg(not(target_os = "linux"))]
-pub(super) fn send(_: &Bridge, call: &Arguments) -> sys::napi_value {
+pub(super) fn send(_: &Hot, call: &Arguments) -> sys::napi_value {
     call.integer(UNSUPPORTED)
 }

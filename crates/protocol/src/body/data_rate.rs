@@ -1,35 +1,37 @@
-//! How fast a body comes, while it is wanted.
+//! How fast a body comes while the application wants it.
 //!
-//! Only bytes of the body count, not its framing, and only time in which we were ready to read: what the
-//! application lets wait isn't the client's delay.
+//! Only bytes of the body count, without its framing, and only time in which we were ready to read: a pause that the
+//! application makes isn't the client's delay.
 
 use crate::context::Context;
 use crate::timestamp::Timestamp;
 
-/// Time before the minimum rate counts, in milliseconds: slow starts are no attack.
+/// Milliseconds before the minimum rate counts: a slow start isn't an attack.
 const GRACE_MILLIS: u64 = 5000;
 
-/// How long we must have left it alone, in milliseconds, and how much must have come by then, for its clock to
-/// begin anew. Shorter pauses of ours are those between two asks: they don't count, but what came before does.
+/// A pause of at least so many milliseconds, after so many bytes, starts the measurement again. Shorter pauses are
+/// those between two asks: they are left out, but the bytes before them count.
 const PAUSE_MILLIS: u64 = 1000;
 const PAUSE_BYTES: u64 = 64 * 1024;
 
 /// The data rate of one body.
 #[derive(Debug)]
 pub(crate) struct DataRate {
-    /// Milliseconds without a byte that are allowed.
+    /// Milliseconds allowed without a byte.
     timeout: u64,
-    /// Bytes a second that it must bring on average; 0 = off.
+    /// Bytes a second that must come on average; 0 = off.
     minimum_rate: u64,
-    /// We are reading it.
+    /// We are ready to read.
     is_awaited: bool,
-    /// When we stopped.
+    /// When we last stopped reading.
     paused: Timestamp,
-    /// Since when we have been, pauses apart, and how much had come by then.
+    /// The start of the measurement, later by the pauses since.
     since: Timestamp,
+    /// Bytes received before `since`.
     before: u64,
-    /// What has come by now, and when the last of it did.
+    /// Bytes received by now.
     received: u64,
+    /// When the last of them came.
     last: Timestamp,
 }
 
@@ -47,15 +49,15 @@ impl DataRate {
         }
     }
 
-    /// Changes what is allowed; None leaves what is.
+    /// Changes what is allowed; None leaves a value as it is.
     pub(crate) fn set(&mut self, timeout: Option<u64>, minimum_rate: Option<u64>) {
         self.timeout = timeout.unwrap_or(self.timeout);
         self.minimum_rate = minimum_rate.unwrap_or(self.minimum_rate);
     }
 
-    /// Notes how much has come in all, and whether more is awaited. Returns the length of the pause that
+    /// Takes how many bytes have come in all, and whether more are awaited. Returns the length of the pause that
     /// this ends, in milliseconds.
-    pub(crate) fn note(&mut self, now: Timestamp, received: u64, is_awaited: bool) -> u64 {
+    pub(crate) fn update(&mut self, now: Timestamp, received: u64, is_awaited: bool) -> u64 {
         let mut pause = 0;
         match (self.is_awaited, is_awaited) {
             (true, false) => self.paused = now,
@@ -73,7 +75,7 @@ impl DataRate {
         pause
     }
 
-    /// Clients who send a byte or two for each ask must not have all of their time again every time.
+    /// A client that sends a byte or two for each ask must not get all of its time again with each.
     fn resume(&mut self, now: Timestamp, pause: u64) {
         if pause >= PAUSE_MILLIS && self.received - self.before >= PAUSE_BYTES {
             self.since = now;
@@ -89,8 +91,8 @@ impl DataRate {
         self.is_awaited
     }
 
-    /// When it has stood still for too long.
-    pub(crate) fn still_at(&self) -> Timestamp {
+    /// When its bytes have been missing for too long.
+    pub(crate) fn inactive_at(&self) -> Timestamp {
         self.last.after_millis(self.timeout)
     }
 

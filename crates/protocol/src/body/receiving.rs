@@ -52,7 +52,7 @@ pub(crate) struct Receiving {
     awaits_continue: bool,
     is_complete: bool,
     /// `BodyLimit` was given since the limit was raised last.
-    is_limit_told: bool,
+    is_limit_reported: bool,
     /// How often the application has raised the limit.
     raises: u32,
     failure: Option<RequestError>,
@@ -80,7 +80,7 @@ impl Receiving {
             demand: Demand::None,
             awaits_continue,
             is_complete: false,
-            is_limit_told: false,
+            is_limit_reported: false,
             raises: 0,
             failure: None,
             is_finished: false,
@@ -228,7 +228,7 @@ impl Receiving {
     /// Raises the limit; a lower one changes nothing.
     pub(crate) fn raise(&mut self, limit: u64) {
         self.limit = self.limit.max(limit);
-        self.is_limit_told = false;
+        self.is_limit_reported = false;
         self.raises = self.raises.wrapping_add(1);
     }
 
@@ -253,7 +253,7 @@ impl Receiving {
         let is_at_limit =
             self.exceeds_limit() && (is_whole || self.delivered == self.limit || self.awaits_continue);
         if is_at_limit && is_awaited {
-            return (!std::mem::replace(&mut self.is_limit_told, true))
+            return (!std::mem::replace(&mut self.is_limit_reported, true))
                 .then_some(Event::BodyLimit { request_id, raises: self.raises });
         }
         let bytes = self.deliver(credit);
@@ -287,13 +287,13 @@ impl Receiving {
     pub(crate) fn update_deadlines(&mut self, now: Timestamp) {
         // A client that waits for its 100 isn't late.
         let is_awaited = self.has_room() && !self.may_never_come();
-        let pause = self.data_rate.note(now, self.received, is_awaited);
+        let pause = self.data_rate.update(now, self.received, is_awaited);
         self.complete_by = self.complete_by.after_millis(pause);
     }
 
-    /// When it has stood still for too long; None while we don't read it.
+    /// When its bytes have been missing for too long; None while none are read.
     pub(crate) fn inactive_at(&self) -> Option<Timestamp> {
-        self.data_rate.is_awaited().then(|| self.data_rate.still_at())
+        self.data_rate.is_awaited().then(|| self.data_rate.inactive_at())
     }
 
     /// When it is too slow whatever the application does: over the time of its request or, with `has_minimum`, below
@@ -306,7 +306,7 @@ impl Receiving {
     pub(crate) fn lateness(&self, now: Timestamp) -> RequestError {
         if now >= self.complete_by {
             RequestError::RequestTimeout
-        } else if now < self.data_rate.still_at() {
+        } else if now < self.data_rate.inactive_at() {
             RequestError::BodyTooSlow
         } else {
             RequestError::BodyTimeout

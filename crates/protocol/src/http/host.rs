@@ -1,12 +1,12 @@
 //! `host[:port]` as it stands in Host and in authorities. RFC 9110 §4.2, RFC 3986 §3.2.
 //!
-//! Only what every URL parser takes is accepted, so that building a URL from it never throws: the
-//! rules of <https://url.spec.whatwg.org/#host-parsing> for numbers and for `xn--` labels included.
-//! Names are ASCII; percent escapes, user parts and lists have no business here.
+//! Only what every URL parser takes is accepted, so that building a URL from it never throws; that includes the
+//! rules of <https://url.spec.whatwg.org/#host-parsing> for numbers and for `xn--` labels. Names are ASCII;
+//! percent escapes, user parts and lists are refused.
 
 use std::net::Ipv6Addr;
 
-/// Splits off the port. The second part is None without a colon, and empty behind a last one.
+/// Splits off the port. The second part is None without a colon, and empty when the colon is the last byte.
 pub(crate) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let name_end = match authority {
         [b'[', ..] => authority.iter().position(|&byte| byte == b']').map_or(authority.len(), |at| at + 1),
@@ -16,18 +16,18 @@ pub(crate) fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     match rest {
         [b':', port @ ..] => (name, Some(port)),
         [] => (name, None),
-        // Something between the bracket and the port: all of it is taken for the name, which is refused.
+        // Bytes between the bracket and the port: all of it is taken for the name, which is refused.
         _ => (authority, None),
     }
 }
 
-/// Whether it names a host, with or without a port.
+/// Whether it is a host, with or without a port.
 pub(crate) fn is_valid(authority: &[u8]) -> bool {
     let (name, port) = split(authority);
     port.is_none_or(is_port) && is_name(name)
 }
 
-/// Whether two valid authorities mean the same, `default` standing for a missing port.
+/// Whether two valid authorities mean the same; `default` is used for a missing port.
 pub(crate) fn is_same(one: &[u8], other: &[u8], default: Option<u16>) -> bool {
     let port_of = |port: Option<&[u8]>| match port {
         None | Some([]) => default,
@@ -70,7 +70,7 @@ fn is_name_byte(byte: u8) -> bool {
 fn are_labels_valid(name: &[u8]) -> bool {
     let without_root = name.strip_suffix(b".").unwrap_or(name);
     let last = without_root.rsplit(|&byte| byte == b'.').next().unwrap_or(without_root);
-    // A name that ends in a number is an IPv4 address or nothing.
+    // A name that ends in a number must be an IPv4 address.
     let is_numeric = last.first().is_some_and(u8::is_ascii_digit)
         && (last.iter().all(u8::is_ascii_digit) || ipv4_number(last).is_some());
     if is_numeric {
@@ -81,7 +81,7 @@ fn are_labels_valid(name: &[u8]) -> bool {
             || idna::domain_to_ascii_cow(without_root, idna::AsciiDenyList::URL).is_ok())
 }
 
-/// Begins with `xn--`: stands for something that isn't ASCII, if it is valid. UTS #46.
+/// Begins with `xn--`: if valid, the encoding of a label that isn't ASCII. UTS #46.
 fn is_encoded(label: &[u8]) -> bool {
     matches!(label, [b'x' | b'X', b'n' | b'N', b'-', b'-', ..])
 }
@@ -98,7 +98,7 @@ fn is_ipv4(name: &[u8]) -> bool {
     }
 }
 
-/// Decimal, octal with a leading 0, or hexadecimal with 0x, as address parsers have always read them.
+/// Decimal, octal with a leading 0, or hexadecimal with 0x, as inet_aton(3) reads them.
 fn ipv4_number(part: &[u8]) -> Option<u64> {
     let (digits, radix) = match part {
         [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_that_name_something_are_taken() {
+    fn valid_hosts_are_accepted() {
         for host in [
             "a",
             "localhost:8080",

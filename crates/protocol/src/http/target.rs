@@ -5,7 +5,7 @@ use llhttp::Method;
 use crate::error::RequestError;
 use crate::http::host;
 
-/// Checks that the target has a form its method allows, and that Host doesn't contradict it.
+/// Checks that the target has a form that its method allows, and that Host agrees with it.
 pub(crate) fn check(method: Method, target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
     if memchr::memchr(b'#', target).is_some() {
         return Err(RequestError::Target);
@@ -32,7 +32,7 @@ fn check_authority(target: &[u8], host: Option<&[u8]>) -> Result<(), RequestErro
     }
 }
 
-/// absolute-form: its authority wins, so a Host that says something else is an attempt at confusion.
+/// absolute-form: its authority counts, so a Host that differs is refused: the two could be mistaken for each other.
 #[cold]
 fn check_absolute(target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
     let (rest, default_port) = if let Some(rest) = strip_scheme(target, b"http://") {

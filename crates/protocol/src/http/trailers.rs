@@ -28,7 +28,7 @@ const DROPPED: [&[u8]; 21] = [
     b"www-authenticate",
 ];
 
-/// The fields behind a body that may be trusted as such. RFC 9110 §6.5.
+/// The fields after a body that may be trusted as such. RFC 9110 §6.5.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trailers {
     bytes: Vec<u8>,

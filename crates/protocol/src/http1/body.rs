@@ -1,6 +1,6 @@
 //! Request bodies on an HTTP/1 connection: from framed bytes to content. RFC 9112 §6 and §7.
 //!
-//! There is at most one at a time, since the next request stands behind it.
+//! There is at most one at a time, since the next request stands after it.
 
 use llhttp::{Record, State};
 
@@ -148,7 +148,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(crate) fn revoke_credit(&mut self, cx: &Context, request_id: RequestId) {
+    pub(crate) fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
         if let Ok(body) = self.body_of(request_id)
             && body.is_asked()
         {
@@ -214,8 +214,8 @@ impl Connection {
         let Some(incoming) = &mut self.incoming else { return };
         let request_id = incoming.body.request_id();
         incoming.body.fail(error);
-        let Some(at) = self.pipeline.position(request_id) else {
-            // Its answer is complete: the connection ends behind that.
+        let Some((at, pending)) = self.pipeline.find_mut(request_id) else {
+            // Its answer is complete: the connection ends after that.
             self.incoming = None;
             match self.pipeline.last_mut() {
                 Some(answered) => {
@@ -227,7 +227,6 @@ impl Connection {
             }
             return;
         };
-        let Some(pending) = self.pipeline.get_mut(at) else { return };
         if pending.has_begun {
             self.end(CloseReason::Refused(error), Finish::Reset);
             return;
@@ -243,8 +242,8 @@ impl Connection {
         body.is_some_and(|body| body.request_id() == request_id && body.may_never_come())
     }
 
-    /// The body is over its limit, it was never asked for, and the answer says nothing of an error: the handler has
-    /// overlooked the body. An error status of the handler's own says more than a 413.
+    /// Whether the answer must be replaced by a 413: the body is over its limit and was never asked for, and the
+    /// answer isn't an error, which would say more than the 413.
     pub(super) fn must_refuse_body(&self, request_id: RequestId, status: u16) -> bool {
         let body = self.incoming.as_ref().map(|incoming| &incoming.body);
         body.is_some_and(|body| {
@@ -252,8 +251,8 @@ impl Connection {
         })
     }
 
-    /// Decides about the body of a request that has just been answered: the rest is read and dropped, or the
-    /// connection has to end behind the answer, which is what true says.
+    /// Decides about the body of a request that has just been answered: the rest is read and dropped, or, which is
+    /// true, the connection has to end after the answer.
     pub(super) fn discard_body(&mut self, request_id: RequestId) -> bool {
         let Ok(body) = self.body_of(request_id) else { return false };
         if body.is_over() {

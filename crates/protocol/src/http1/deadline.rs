@@ -6,7 +6,7 @@ use crate::error::{CloseReason, RequestError};
 use crate::http1::{Connection, Reading};
 use crate::timestamp::Timestamp;
 
-/// Milliseconds between two looks at a connection whose handler runs.
+/// Milliseconds between two checks of a connection whose handler runs.
 const RUNNING_STEP_MILLIS: u64 = 1000;
 
 /// What a connection waits for.
@@ -20,7 +20,7 @@ enum Kind {
     Body,
     /// A handler, or room in its pipeline: the client isn't late.
     Running,
-    /// The peer taking what we send.
+    /// The peer to take what is sent.
     Write,
 }
 
@@ -105,7 +105,7 @@ impl Connection {
             (Kind::Write, cx.limits.write_timeout)
         } else {
             match self.reading {
-                // Paused, or behind a body that the application lets wait, the client isn't late.
+                // While reading is paused, or a body waits to be read by the application, the client isn't late.
                 Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.http1_timeout),

@@ -11,7 +11,7 @@ use crate::output::VECTORED_BYTES;
 pub(super) struct Outcome {
     /// More of the body follows.
     pub(super) stream: Option<Stream>,
-    /// The connection ends behind it.
+    /// The connection ends after it.
     pub(super) closes: bool,
     /// It has fewer bytes than declared.
     pub(super) is_aborted: bool,
@@ -114,7 +114,7 @@ pub(super) fn put_piece(stream: &mut Stream, bytes: &[u8], out: &mut Vec<u8>) ->
     result
 }
 
-/// The rest of a piece, behind what `put_piece_start` wrote.
+/// The rest of a piece, after what `put_piece_start` wrote.
 pub(super) struct Piece<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) suffix: &'static [u8],

@@ -18,8 +18,7 @@ impl Connection {
         request_id: RequestId,
         length: u64,
     ) -> Result<bool, AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (_, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().filter(|state| state.file == 0).ok_or(AnswerError::Stale)?;
         match &mut state.stream {
             Some(Stream::Silent) => return Ok(false),

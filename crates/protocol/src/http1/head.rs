@@ -1,4 +1,4 @@
-//! What a request head must be beyond llhttp's grammar.
+//! Checks of a request head that llhttp's grammar doesn't make.
 
 use llhttp::{Field, Method, Parser, Record};
 
@@ -7,7 +7,7 @@ use crate::event::{Expectation, Version};
 use crate::http::{host, target};
 use crate::limits::Limits;
 
-/// What stands behind the target in a request line: ` HTTP/1.1`.
+/// Length of ` HTTP/1.1`, which follows the target in a request line.
 const VERSION_BYTES: u64 = 9;
 
 /// What a head says about its message.
@@ -20,7 +20,7 @@ pub(super) struct Checked {
     pub(super) expectation: Expectation,
 }
 
-/// Checks a complete head and cuts the white space off its values' ends.
+/// Checks a complete head and removes white space from the ends of its values.
 pub(super) fn check(
     parser: &Parser,
     bytes: &[u8],
@@ -28,18 +28,18 @@ pub(super) fn check(
     limits: &Limits,
     known_host: &mut Vec<u8>,
 ) -> Result<Checked, RequestError> {
-    let behind_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
+    let after_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
     let version = match parser.version() {
         (1, 1) => Version::Http11,
         (1, 0) => Version::Http10,
-        (0, 9) if !behind_target.starts_with(b" ") => return Err(RequestError::VersionMissing),
+        (0, 9) if !after_target.starts_with(b" ") => return Err(RequestError::VersionMissing),
         _ => return Err(RequestError::Version),
     };
     let method = parser.method().ok_or(RequestError::UnknownMethod)?;
     check_size(record, limits)?;
-    // llhttp takes more spaces than one, and protocols that look like HTTP.
+    // llhttp accepts several spaces, and other protocols with the same grammar.
     let before_target = bytes.get(..record.target.start as usize).unwrap_or(&[]);
-    if before_target.ends_with(b"  ") || !behind_target.starts_with(b" HTTP/1.") {
+    if before_target.ends_with(b"  ") || !after_target.starts_with(b" HTTP/1.") {
         return Err(RequestError::RequestLine);
     }
     let mut hosts = 0;
@@ -74,15 +74,14 @@ pub(super) fn check(
             _ => {}
         }
     }
-    // llhttp overlooks a Transfer-Encoding without a value.
+    // llhttp ignores a Transfer-Encoding without a value.
     if encodings > 0 {
         check_encoding(version, encodings, encoding_value)?;
     } else if lengths > 0 && (lengths > 1 || !is_length(length_value)) {
         return Err(RequestError::ContentLength);
     }
     if method == Method::CONNECT && (encodings > 0 || declared_length(bytes, record).unwrap_or(0) > 0) {
-        // What follows is another protocol's, so llhttp reads no body; a client that announces one would
-        // see its bytes taken for a request.
+        // llhttp reads no body here, since another protocol follows: content would be taken for a request.
         return Err(RequestError::ConnectContent);
     }
     match hosts {
@@ -102,7 +101,7 @@ pub(super) fn check(
     Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
 
-/// Sizes, of a head that is complete or not.
+/// Checks the sizes of a head, complete or not.
 pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), RequestError> {
     if u64::from(record.target.end) + VERSION_BYTES > limits.request_line_limit {
         return Err(RequestError::RequestLineTooLong);
@@ -117,7 +116,7 @@ pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), Request
     Ok(())
 }
 
-/// Framing that may grow without end while a body arrives.
+/// Checks the parts of framing that could grow without limit while a body arrives.
 pub(super) fn check_framing(record: &Record, limits: &Limits) -> Option<RequestError> {
     if u64::from(record.extension_bytes) > limits.chunk_extension_limit {
         return Some(RequestError::ExtensionsTooLarge);
@@ -148,7 +147,7 @@ fn trim_end(field: &mut Field, bytes: &[u8]) {
     }
 }
 
-/// Exactly one `chunked`, and not in HTTP/1.0. RFC 9112 §6.1: any other coding is one we don't know.
+/// Exactly one `chunked`, and not in HTTP/1.0; any other coding is unknown. RFC 9112 §6.1.
 #[cold]
 fn check_encoding(version: Version, count: usize, value: &[u8]) -> Result<(), RequestError> {
     if version == Version::Http10 {
@@ -161,11 +160,11 @@ fn check_encoding(version: Version, count: usize, value: &[u8]) -> Result<(), Re
     }
 }
 
-/// A number of plain digits, below 2^63 as everybody can count. RFC 9110 §8.6.
+/// A number of plain digits below 2^63, which every other recipient can hold. RFC 9110 §8.6.
 fn is_length(value: &[u8]) -> bool {
     !value.is_empty()
         && value.iter().all(u8::is_ascii_digit)
-        // So many digits always fit.
+        // Up to 18 digits always fit.
         && (value.len() <= 18 || std::str::from_utf8(value).is_ok_and(|value| value.parse::<i64>().is_ok()))
 }
 

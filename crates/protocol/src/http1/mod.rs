@@ -83,10 +83,10 @@ pub(crate) struct Connection {
     partial: Option<Box<Partial>>,
     incoming: Option<Box<Incoming>>,
     pipeline: Pipeline,
-    /// Requests that can't be answered any more: those behind an answer that ended the connection, and the one whose
+    /// Requests that can't be answered any more: those after an answer that ended the connection, and the one whose
     /// body failed, which was refused.
     abandoned: Vec<RequestId>,
-    /// The request behind which `reading` is `TakenOver`.
+    /// The request after which `reading` is `TakenOver`.
     taken_over_by: Option<RequestId>,
     output: Output,
     deadline: Deadline,
@@ -138,7 +138,7 @@ impl Connection {
 
     pub(crate) fn wants_input(&self) -> bool {
         match self.reading {
-            // Bytes are dropped; the peer's departure is noticed.
+            // Bytes are dropped, but the end of the stream must be seen.
             Reading::Closed => self.ending.is_none(),
             Reading::AwaitingUpgrade | Reading::TakenOver => false,
             Reading::Idle | Reading::Head => {
@@ -162,7 +162,7 @@ impl Connection {
         self.has_peer_ended = true;
         match self.reading {
             Reading::Head | Reading::Body => {
-                // A request cut in the middle: its client has gone.
+                // An incomplete request: its client has gone.
                 self.partial = None;
                 self.leave(CloseReason::ClientLeft);
             }
@@ -190,7 +190,7 @@ impl Connection {
         self.rearm(cx);
     }
 
-    /// No request is begun any more: the server stops, or an answer tells the client that it is the last.
+    /// No request is begun any more: the server stops, or an answer announces that it is the last.
     /// RFC 9112 §9.6.
     #[cold]
     fn close_reading(&mut self) {
@@ -202,10 +202,10 @@ impl Connection {
     }
 
     pub(crate) fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
-        let at = self.pipeline.place(request_id).ok_or(AnswerError::Stale)?;
+        let at = self.pipeline.index_of(request_id).ok_or(AnswerError::Stale)?;
         if at == 0 {
             self.ending = Some(Finish::Reset);
-            self.reason = CloseReason::Cut;
+            self.reason = CloseReason::Aborted;
             self.reading = Reading::Closed;
             return Ok(());
         }
@@ -220,6 +220,11 @@ impl Connection {
         self.discard_body(request_id);
         self.close_reading();
         Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.output.is_empty()
     }
 
     #[inline]
@@ -286,7 +291,7 @@ impl Connection {
         }
     }
 
-    /// The client has gone in the middle of something: nothing more is sent.
+    /// The client has gone within a request: nothing more is sent.
     fn leave(&mut self, reason: CloseReason) {
         self.reading = Reading::Closed;
         self.reason = reason;
@@ -302,13 +307,13 @@ impl Connection {
         }
     }
 
-    /// Refuses what can't be a request: a short answer behind those owed, then the end.
+    /// Refuses bytes that can't be a request: a short answer after those owed, then the end.
     #[cold]
     fn refuse(&mut self, cx: &mut Context, error: RequestError) {
         self.refuse_to(cx, error, false);
     }
 
-    /// The same, to a client that may have asked for a head alone.
+    /// The same; `is_head` when the request was HEAD, whose answer has no body.
     #[cold]
     fn refuse_to(&mut self, cx: &mut Context, error: RequestError, is_head: bool) {
         self.reading = Reading::Closed;

@@ -1,6 +1,6 @@
 //! The requests of a connection that are not wholly answered, in order.
 //!
-//! Answers leave in this order, whatever order the handlers finish in: an early one is kept as bytes
+//! Answers are sent in this order, whatever order the handlers finish in: the bytes of an early one are kept
 //! until those before it are complete. RFC 9112 §9.3.2.
 
 use smallvec::SmallVec;
@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::error::RequestError;
 use crate::event::RequestId;
 
-/// The request id of a refusal, which nobody holds.
+/// The request id of a refusal: the application knows no such request.
 const NO_REQUEST: RequestId = RequestId(u64::MAX);
 
 /// What is known of a request from its head.
@@ -18,9 +18,9 @@ pub(super) struct RequestFlags {
     pub(super) is_head: bool,
     /// HTTP/1.0: no chunks, no 1xx.
     pub(super) is_http10: bool,
-    /// The client wants the connection closed behind the answer.
+    /// The client wants the connection closed after the answer.
     pub(super) wants_close: bool,
-    /// GET, HEAD, OPTIONS or TRACE: may run beside others.
+    /// GET, HEAD, OPTIONS or TRACE: it may run beside others.
     pub(super) is_safe: bool,
     /// It is CONNECT or asked for an upgrade.
     pub(super) is_upgrade: bool,
@@ -31,30 +31,30 @@ pub(super) struct RequestFlags {
 pub(super) struct Pending {
     pub(super) request_id: RequestId,
     pub(super) flags: RequestFlags,
-    /// Its answer has begun, here or on the wire.
+    /// Its answer has begun, in `state` or on the wire.
     pub(super) has_begun: bool,
-    /// Present once anything rarer than one whole answer in its turn has happened.
+    /// None as long as the only thing that can come is one whole answer in its turn, which is the usual case.
     pub(super) state: Option<Box<PendingState>>,
 }
 
-/// The rarer part of a pending request.
+/// Where the answer to a pending request stands.
 #[derive(Debug, Default)]
 pub(super) struct PendingState {
     /// Bytes of the answer that wait for earlier answers.
     pub(super) early: Vec<u8>,
-    /// A body that is being streamed.
+    /// The framing of a body that is being streamed.
     pub(super) stream: Option<Stream>,
-    /// Bytes that follow from a file.
+    /// How many bytes follow from a file.
     pub(super) file: u64,
-    /// The answer is complete in `early`.
+    /// The answer is complete; what isn't sent of it is in `early`.
     pub(super) is_done: bool,
-    /// The connection ends behind this answer.
+    /// The connection ends after this answer.
     pub(super) closes: bool,
-    /// The answer was cut short.
+    /// The answer can't be completed: the connection is aborted.
     pub(super) is_aborted: bool,
-    /// Behind this answer the connection is the application's.
+    /// This answer makes the connection raw.
     pub(super) is_upgraded: bool,
-    /// The answer is ours, for what was no request.
+    /// Why the request was refused, when the answer isn't the application's.
     pub(super) refusal: Option<RequestError>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct PendingState {
 pub(super) enum Stream {
     /// By chunks.
     Chunked,
-    /// By a declared length, of which this much is missing.
+    /// By a declared length, of which so many bytes are missing.
     Length(u64),
     /// By the end of the connection.
     UntilClose,
@@ -79,10 +79,10 @@ pub(super) struct Pipeline {
     first: usize,
 }
 
-/// Requests that a connection with more than one is given room for.
+/// How many more requests get room once there is a second one.
 const PIPELINE_ROOM: usize = 31;
 
-/// Answered requests at the front that are kept in place before the others move up.
+/// How many answered requests stay at the front before the others move up.
 const ANSWERED_KEPT: usize = 64;
 
 impl Pipeline {
@@ -105,7 +105,7 @@ impl Pipeline {
         self.pending.len() - self.first
     }
 
-    /// Requests whose answers are owed; refusals aren't requests.
+    /// How many answers are owed; a refusal isn't one of them.
     #[inline]
     pub(super) fn owed(&self) -> usize {
         self.open().iter().filter(|pending| pending.request_id != NO_REQUEST).count()
@@ -119,7 +119,7 @@ impl Pipeline {
         self.pending.push(Pending { request_id, flags, has_begun: false, state: None });
     }
 
-    /// Behind the second request of a pipeline more are likely, so they get room at once, and not by doubling.
+    /// After the second request of a pipeline more are likely: they get room at once instead of by doubling.
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
@@ -149,21 +149,21 @@ impl Pipeline {
         });
     }
 
-    /// Place of an open request. Nearly always the first.
+    /// A request whose answer isn't complete, and its index, which is nearly always 0.
     #[inline]
-    pub(super) fn position(&self, request_id: RequestId) -> Option<usize> {
-        let open = self.open();
-        let found = open.iter().position(|pending| pending.request_id == request_id)?;
-        let is_done = open[found].state.as_ref().is_some_and(|state| state.is_done);
-        (!is_done && request_id != NO_REQUEST).then_some(found)
+    pub(super) fn find_mut(&mut self, request_id: RequestId) -> Option<(usize, &mut Pending)> {
+        let open = self.pending.get_mut(self.first..)?;
+        let (at, pending) =
+            open.iter_mut().enumerate().find(|(_, pending)| pending.request_id == request_id)?;
+        (!pending.is_done() && request_id != NO_REQUEST).then_some((at, pending))
     }
 
     pub(super) fn is_open(&self, request_id: RequestId) -> bool {
-        self.place(request_id).is_some()
+        self.index_of(request_id).is_some()
     }
 
-    /// Place of a request whose answer may be complete already, and wait for its turn.
-    pub(super) fn place(&self, request_id: RequestId) -> Option<usize> {
+    /// The index of a request whose answer may be complete and wait for its turn.
+    pub(super) fn index_of(&self, request_id: RequestId) -> Option<usize> {
         self.open().iter().position(|pending| pending.request_id == request_id && request_id != NO_REQUEST)
     }
 
@@ -171,7 +171,7 @@ impl Pipeline {
         self.open().first().is_some_and(|pending| pending.request_id == request_id)
     }
 
-    /// Bytes of an answer that are kept until its turn comes.
+    /// How many bytes of an answer are kept until its turn comes.
     pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);
         pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.early.len())
@@ -182,7 +182,7 @@ impl Pipeline {
         self.pending.get_mut(self.first + at)
     }
 
-    /// Traits of the latest request.
+    /// Flags of the latest request.
     pub(super) fn last_flags(&self) -> Option<RequestFlags> {
         self.open().last().map(|pending| pending.flags)
     }
@@ -193,7 +193,8 @@ impl Pipeline {
 
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
-        self.position(request_id).and_then(|at| self.open().get(at)).is_some_and(|pending| pending.has_begun)
+        let pending = self.open().iter().find(|pending| pending.request_id == request_id);
+        pending.is_some_and(|pending| pending.has_begun && !pending.is_done())
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
@@ -206,13 +207,14 @@ impl Pipeline {
 
     #[inline]
     pub(super) fn pop_first(&mut self) {
+        if self.first + 1 >= self.pending.len() {
+            return self.clear();
+        }
         if let Some(answered) = self.first_mut() {
             answered.state = None;
         }
         self.first += 1;
-        if self.first == self.pending.len() {
-            self.clear();
-        } else if self.first > ANSWERED_KEPT {
+        if self.first > ANSWERED_KEPT {
             self.pending.drain(..self.first);
             self.first = 0;
         }
@@ -237,7 +239,7 @@ impl Pipeline {
     #[inline]
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
         if is_safe {
-            // Nothing starts behind one that isn't safe and hasn't begun, so it is the last.
+            // A request that isn't safe and whose answer hasn't begun lets nothing start: only the last can be one.
             return self.open().last().is_none_or(|last| last.has_begun || last.flags.is_safe);
         }
         self.open().iter().all(|pending| pending.has_begun)
@@ -245,11 +247,17 @@ impl Pipeline {
 }
 
 impl Pending {
+    /// Its answer is complete, and waits for its turn.
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_done)
+    }
+
     pub(super) fn state(&mut self) -> &mut PendingState {
         self.state.get_or_insert_default()
     }
 
-    /// Has the connection end in its turn, in place of an answer.
+    /// Replaces the answer: in its turn the connection is aborted.
     pub(super) fn abort(&mut self) {
         *self.state() = PendingState { is_done: true, is_aborted: true, ..PendingState::default() };
     }

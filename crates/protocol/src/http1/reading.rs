@@ -12,8 +12,6 @@ use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
 impl Connection {
-    /// Takes bytes from the peer; gives at most one event. To be called with the rest until there is
-    /// none, or none is taken: then they aren't wanted now, and are to be offered again once `wants_input`.
     pub(crate) fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         if input.is_empty() {
             return Step::none(0);
@@ -38,8 +36,8 @@ impl Connection {
         }
     }
 
-    /// Whether a request that begins like this may start beside those that run; None while its method
-    /// can't be told. It is looked at before anything is parsed.
+    /// Whether a request that begins like this may start beside those that run; None while its method isn't
+    /// known. Decided before anything is parsed.
     #[inline]
     fn may_begin(&self, cx: &Context, before: &[u8], input: &[u8]) -> Option<bool> {
         if self.pipeline.is_empty() {
@@ -69,7 +67,7 @@ impl Connection {
         Step::none(input.len())
     }
 
-    /// A head that begins with this input, and in nearly every case ends in it too.
+    /// A head that begins with this input and, in nearly every case, ends in it.
     #[inline]
     fn read_head<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         cx.record.clear();
@@ -80,8 +78,7 @@ impl Connection {
         self.keep_head(cx, input, progress)
     }
 
-    /// The head goes on in the next input: what was seen of it is kept, so that parsing goes on where
-    /// it ended.
+    /// The head goes on in the next input: its bytes and spans are kept, so that parsing continues where it stopped.
     #[cold]
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
         match progress.state {
@@ -120,10 +117,10 @@ impl Connection {
         }
         let Some(partial) = self.partial.as_deref_mut() else { return Step::none(input.len()) };
         if partial.undecided.take().is_some() {
-            // The beginning of a method that is known: nothing can come of it yet.
+            // The beginning of a known method: it completes nothing.
             self.parser.execute(&partial.bytes, &mut partial.record);
             partial.record.offset = partial.bytes.len() as u32;
-            // While it was held, we were the ones who didn't read.
+            // While it was paused the client wasn't late.
             partial.begun = cx.now;
         }
         let progress = self.parser.execute(input, &mut partial.record);
@@ -154,7 +151,7 @@ impl Connection {
         Step::none(input.len())
     }
 
-    /// More of a method that could still be a safe one.
+    /// More of a method that may still be a safe one.
     fn read_more_of_method<'a>(&'a mut self, input: &[u8]) -> Step<'a> {
         if let Some(partial) = &mut self.partial {
             partial.bytes.extend_from_slice(input);
@@ -180,7 +177,7 @@ impl Connection {
         Step::none(input.len())
     }
 
-    /// Limits hold while a head is still arriving.
+    /// Checks the limits while a head is arriving.
     fn check_partial(&mut self, cx: &mut Context) {
         let Some(partial) = &self.partial else { return };
         let limits = &cx.limits;
@@ -199,8 +196,8 @@ impl Connection {
         }
     }
 
-    /// A head has come whole: it is checked and becomes a request, perhaps with its body. `begun` is when
-    /// its first byte came, if that wasn't in this input.
+    /// A head is complete: it is checked and becomes a request, perhaps with its body. `begun` is when its first
+    /// byte came, if that was in an earlier input.
     #[inline]
     fn accept<'a>(
         &'a mut self,
@@ -298,13 +295,13 @@ impl Undecided {
     }
 }
 
-/// Empty lines may stand before a request; they are no sign of one. RFC 9112 §2.2.
+/// Counts the line ends before a request, which mean nothing. RFC 9112 §2.2.
 #[cold]
 fn empty_lines(input: &[u8]) -> usize {
     input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
-/// Whether a request that begins like this has a safe method; None while that can't be told.
+/// Whether a request that begins like this has a safe method; None while that isn't known.
 fn begins_safe(input: &[u8]) -> Option<bool> {
     let methods = [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "];
     if methods.iter().any(|method| input.starts_with(method)) {
@@ -314,7 +311,7 @@ fn begins_safe(input: &[u8]) -> Option<bool> {
     (!may_become).then_some(false)
 }
 
-/// Whether more of the request line is needed to say what is wrong with its method.
+/// Whether more of the request line is needed to know what is wrong with its method.
 fn is_undecided(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
     let line = request_line(bytes);
     let method = line.split(|&byte| byte == b' ').next().unwrap_or(b"");
@@ -329,8 +326,8 @@ fn request_line(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(b"")
 }
 
-/// llhttp refuses a method it doesn't know at the first byte that differs. Whether what stands there is
-/// a method at all, and so 501 and not 400, only the whole line tells.
+/// llhttp refuses an unknown method at the first byte that differs. The whole line shows whether it is a method at
+/// all, which is 501, or else 400.
 #[cold]
 fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
     let mut parts = request_line(bytes).splitn(3, |&byte| byte == b' ');
@@ -348,8 +345,8 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
     }
 }
 
-/// Whether what was refused at `offset` is a version, but none that is spoken here: otherwise what is wrong is
-/// the end of the line. Bytes behind it may not have come yet, so they say nothing.
+/// Whether the parser refused a version that isn't supported; otherwise the end of the line is wrong. Only bytes
+/// before `offset` count, since the others may not have come yet.
 fn is_other_version(bytes: &[u8], offset: usize) -> bool {
     let seen = bytes.get(..offset).unwrap_or(bytes);
     let version = seen.rsplit(|&byte| byte == b' ').next().unwrap_or(b"");

@@ -16,9 +16,9 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_occupied = self.pipeline.len() > at + 1 || self.incoming.is_some();
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let open = self.pipeline.len();
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
+        let is_occupied = open > at + 1 || self.incoming.is_some();
         if pending.has_begun || self.ending.is_some() {
             return Err(AnswerError::Stale);
         }
@@ -51,7 +51,7 @@ impl Connection {
     pub(crate) fn hand_off(&mut self) -> (Handoff, Option<RequestId>) {
         let handoff = Handoff {
             output: std::mem::take(&mut self.output),
-            // What had begun to come behind the request isn't HTTP's.
+            // What had begun to come after the request isn't HTTP's.
             unread: self.partial.take().map_or(Vec::new(), |partial| partial.bytes),
             has_peer_ended: self.has_peer_ended,
             is_last: self.is_last,

@@ -1,6 +1,6 @@
 //! Answers, and pieces of them, so large that copying them costs more than a system call.
 //!
-//! They are offered to the socket at once from the application's memory, behind what waits before them. Only
+//! They are offered to the socket at once from the application's memory, after what waits before them. Only
 //! what the socket doesn't take is copied.
 
 use crate::answer::{Answer, AnswerError};

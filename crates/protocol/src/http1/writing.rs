@@ -1,7 +1,7 @@
-//! Answers: from what the application gives to bytes on the wire. RFC 9112 §6.
+//! Answers: from the application's commands to bytes in the output. RFC 9112 §6.
 //!
-//! An answer goes straight into the connection's output when it is its turn, which is nearly always,
-//! and into memory of its own when earlier answers are still owed.
+//! In its turn, which is nearly always, an answer is written straight into the connection's output. While earlier
+//! answers are owed its bytes are kept with the request.
 
 use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
@@ -31,13 +31,12 @@ impl Connection {
         answer: Answer<'_>,
         send: Option<Send<'_>>,
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let is_alone = self.is_last && self.pipeline.len() == at + 1;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
             return Err(AnswerError::Stale);
         }
         let flags = pending.flags;
+        let is_alone = self.is_last && self.pipeline.len() == at + 1;
         let mut closes = answer.close || flags.wants_close || is_alone;
         if self.incoming.is_some() {
             if self.must_refuse_body(request_id, answer.status) {
@@ -48,8 +47,8 @@ impl Connection {
                 return Ok(());
             }
             closes |= match answer.payload {
-                // A streamed answer may go on with the body that it answers; one that the client won't
-                // send unasked can't be asked for behind the answer's head.
+                // A streamed answer and the body of its request may go on side by side. But a 100 can't follow the
+                // answer's head, so a body that waits for one never comes.
                 Payload::Stream { .. } if !self.may_never_come(request_id) => false,
                 _ => self.discard_body(request_id),
             };
@@ -120,19 +119,13 @@ impl Connection {
         }
     }
 
-    /// Sends more of a streamed answer.
-    ///
-    /// # Errors
-    /// `Stale` when no stream is open for the request id, or a file is being sent on it; `TooLong` when it
-    /// outgrows its declared length.
     pub(crate) fn handle_write(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         if state.file > 0 {
             return Err(AnswerError::Stale);
@@ -144,19 +137,13 @@ impl Connection {
         result
     }
 
-    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines; they go out only where
-    /// the body is chunked.
-    ///
-    /// # Errors
-    /// `Stale` when no stream is open for the request id.
     pub(crate) fn handle_end(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         let stream = state.stream.take().ok_or(AnswerError::Stale)?;
         state.is_done = true;
@@ -177,10 +164,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
-    ///
-    /// # Errors
-    /// `Stale` when the request isn't open, has begun to be answered, or is HTTP/1.0.
     pub(crate) fn handle_inform(
         &mut self,
         cx: &mut Context,
@@ -188,8 +171,7 @@ impl Connection {
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
-        let at = self.pipeline.position(request_id).ok_or(AnswerError::Stale)?;
-        let pending = self.pipeline.get_mut(at).ok_or(AnswerError::Stale)?;
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         if pending.has_begun || pending.flags.is_http10 {
             return Err(AnswerError::Stale);
         }
@@ -199,7 +181,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Gives request number `at` an answer of ours, the last on this connection.
+    /// Answers request number `at` in the application's place; that is the last answer on this connection.
     #[cold]
     pub(super) fn finish_with(&mut self, cx: &mut Context, at: usize, answer: &[u8], reason: CloseReason) {
         self.is_last = true;
@@ -219,7 +201,7 @@ impl Connection {
         }
     }
 
-    /// Moves on through the pipeline: answers that came early go out as their turn comes.
+    /// Goes on through the pipeline: answers that were kept are sent as their turn comes.
     #[cold]
     pub(super) fn advance(&mut self, cx: &mut Context) {
         while let Some(first) = self.pipeline.first_mut() {
@@ -244,7 +226,7 @@ impl Connection {
                 return;
             }
             if is_aborted || closes {
-                // Whatever else was asked for is never answered: the client was told so.
+                // Later requests are never answered, which `connection: close` has announced.
                 self.abandoned.extend(self.pipeline.open_request_ids());
                 self.pipeline.clear();
                 self.reading = Reading::Closed;
@@ -252,7 +234,7 @@ impl Connection {
                 self.incoming = self.incoming.take().filter(|incoming| !incoming.body.is_unasked());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),
-                    None if is_aborted => self.end(CloseReason::Cut, self.closing_finish(false)),
+                    None if is_aborted => self.end(CloseReason::Aborted, self.closing_finish(false)),
                     None => self.end(CloseReason::Done, finish),
                 }
                 break;
@@ -267,8 +249,8 @@ impl Connection {
         self.put_continue_if_due(cx);
     }
 
-    /// How a connection ends behind its last answer, whose client may have said itself that it is the last.
-    /// One that may still be sending must not have what it hasn't read yet taken back by a reset.
+    /// How a connection ends after its last answer; `is_expected` when the client has asked for the end. A client that
+    /// may still be sending needs a lingering close: a reset would destroy what it hasn't read yet.
     fn closing_finish(&self, is_expected: bool) -> Finish {
         match self.has_peer_ended || is_expected && !self.leaves_unread {
             true => Finish::Close,
@@ -278,7 +260,7 @@ impl Connection {
 }
 
 impl PendingState {
-    /// An answer has begun.
+    /// The answer has begun.
     fn begin(&mut self, outcome: &Outcome) {
         self.stream = outcome.stream;
         self.is_done = outcome.stream.is_none();

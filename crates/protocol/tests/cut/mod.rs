@@ -1,4 +1,4 @@
-//! Bytes as a network may cut them.
+//! Bytes cut into pieces as a network may cut them.
 
 use proptest::sample::Index;
 

@@ -1,7 +1,7 @@
 //! A client and a server in memory, with a clock that moves by hand.
 //!
-//! The server is a [`Connection`] driven as the reactor does it; the application notes what it is told
-//! and answers as the test says. What happened is a list of lines, in order.
+//! The server is a [`Connection`] driven as the reactor does it. The application logs each event and answers as the
+//! test says. The log is a list of lines, in order.
 
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
 
@@ -14,17 +14,17 @@ use protocol::{
 
 /// Bytes that the server reads at once.
 const RECEIVED_AT_ONCE: usize = 64 * 1024;
-/// Steps that it takes with them before others have their turn.
+/// Most steps that it takes with them in one visit.
 const STEPS: usize = 64;
 
 /// What the application does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
-    /// Asks for each body and answers `200` with `ok` as soon as it has it.
+    /// Asks for each body and answers `200` with `ok` once the body is complete.
     Answer,
-    /// Asks for each body and waits to be told.
+    /// Asks for each body; the test answers.
     Hold,
-    /// Neither asks nor answers.
+    /// Does neither.
     Ignore,
 }
 
@@ -35,19 +35,19 @@ pub struct Pair {
     habit: Habit,
     inbox: Vec<u8>,
     has_ended: bool,
-    /// The client takes nothing off the wire.
+    /// The client doesn't read.
     pub is_client_stuck: bool,
     request_ids: Vec<RequestId>,
-    /// What happened, a line each; bytes to the client stand as they were sent, each line its own.
+    /// What happened, one line each; bytes to the client are logged as they were sent, line by line.
     pub log: Vec<String>,
     /// Bytes that the client has received.
     pub received: Vec<u8>,
     is_over: bool,
-    /// Bytes of the raw connection that the application still wants to have.
+    /// How many more bytes of the raw connection the application wants.
     raw_wanted: u64,
-    /// Bodies are received straight into the application's memory where they can be.
+    /// Bodies are received straight into the application's memory where the connection allows it.
     pub is_direct: bool,
-    /// The body that is wanted whole, and what has come of it.
+    /// The body that is asked for as a whole, and what has come of it.
     wanted: Option<(RequestId, Vec<u8>)>,
 }
 
@@ -83,7 +83,7 @@ impl Pair {
         self.pump();
     }
 
-    /// The client takes everything off the wire.
+    /// The client reads everything that was sent.
     pub fn client_reads_again(&mut self) {
         self.is_client_stuck = false;
         self.pump();
@@ -94,7 +94,7 @@ impl Pair {
         self.pump();
     }
 
-    /// Moves the clock; deadlines on the way are met at their time.
+    /// Moves the clock; each deadline on the way is handled at its time.
     pub fn advance(&mut self, millis: u64) {
         let end = self.cx.now.after_millis(millis);
         while let Some(at) =
@@ -116,7 +116,7 @@ impl Pair {
             .unwrap_or(RequestId(u64::MAX - 1))
     }
 
-    /// How many requests the application was told of.
+    /// How many requests the application got.
     pub fn requests(&self) -> usize {
         self.request_ids.len()
     }
@@ -145,7 +145,7 @@ impl Pair {
         self.pump();
     }
 
-    /// Has the application ask for all of a body: what comes is told at its end.
+    /// Has the application ask for a whole body, which is logged at its end.
     pub fn want_body(&mut self, request_id: RequestId) {
         if self.connection.is_open(request_id)
             && self.wanted.as_ref().is_none_or(|(wanted, _)| *wanted != request_id)
@@ -162,7 +162,7 @@ impl Pair {
         self.command(|connection, _| connection.handle_raw_ask(wanted));
     }
 
-    /// Gives a raw connection back to HTTP, with bytes that the application had read too far.
+    /// Gives a raw connection back to HTTP, with bytes that the application had read beyond its own.
     pub fn serve(&mut self, unread: &[u8]) {
         match self.connection.handle_serve(&mut self.cx) {
             Ok(rest) => {
@@ -182,7 +182,7 @@ impl Pair {
         self.is_over
     }
 
-    /// Everything that can happen now happens.
+    /// Does everything that can be done now.
     pub fn pump(&mut self) {
         loop {
             let before = (self.inbox.len(), self.log.len(), self.has_ended);
@@ -211,8 +211,8 @@ impl Pair {
         }
     }
 
-    /// As the reactor does it: what was received at once is offered until none of it is taken, whether or not
-    /// more is wanted meanwhile.
+    /// As the reactor does it: what was received at once is offered until none of it is taken, even when
+    /// `wants_input` has changed meanwhile.
     fn feed(&mut self) {
         while !self.inbox.is_empty() && !self.is_over && self.connection.wants_input() {
             let room = self.connection.direct_room().min(self.inbox.len());
@@ -227,8 +227,8 @@ impl Pair {
                 let step = self.connection.handle_input(&mut self.cx, &input[taken..]);
                 let is_idle = step.taken == 0 && step.event.is_none();
                 taken += step.taken;
-                if let Some(happening) = step.event.map(Happening::of) {
-                    self.tell(happening);
+                if let Some(event) = step.event.map(OwnedEvent::of) {
+                    self.notify(event);
                     self.transmit();
                 }
                 if is_idle {
@@ -249,32 +249,32 @@ impl Pair {
     fn feed_directly(&mut self, room: usize) {
         let bytes = self.inbox.drain(..room).collect::<Vec<_>>();
         let event = self.connection.handle_direct(&mut self.cx, &bytes);
-        let happening = match event {
+        let event = match event {
             Some(Event::Body { request_id, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
-                Happening::Body { request_id, bytes, trailers: None }
+                OwnedEvent::Body { request_id, bytes, trailers: None }
             }
-            None => Happening::Piece { kind: "piece", bytes },
+            None => OwnedEvent::Piece { kind: "piece", bytes },
             Some(event) => {
-                self.tell(Happening::Piece { kind: "piece", bytes });
-                Happening::of(event)
+                self.notify(OwnedEvent::Piece { kind: "piece", bytes });
+                OwnedEvent::of(event)
             }
         };
-        self.tell(happening);
+        self.notify(event);
         self.transmit();
     }
 
     fn poll_events(&mut self) {
         while let Some(event) = self.connection.poll_event(&mut self.cx) {
-            let happening = Happening::of(event);
-            self.tell(happening);
+            let event = OwnedEvent::of(event);
+            self.notify(event);
         }
     }
 
     fn transmit(&mut self) {
-        if self.is_client_stuck || self.connection.transmit().is_empty() {
+        if self.is_client_stuck || self.connection.is_all_sent() {
             return;
         }
-        let bytes = self.connection.transmit().to_vec();
+        let bytes = self.connection.poll_transmit(&mut self.cx).to_vec();
         self.received.extend_from_slice(&bytes);
         self.log.extend(lines(&bytes));
         self.connection.handle_sent(&mut self.cx, bytes.len());
@@ -291,9 +291,9 @@ impl Pair {
         }
     }
 
-    fn tell(&mut self, happening: Happening) {
-        match happening {
-            Happening::Request { request_id, line, body } => {
+    fn notify(&mut self, event: OwnedEvent) {
+        match event {
+            OwnedEvent::Request { request_id, line, body } => {
                 self.request_ids.push(request_id);
                 self.log.push(line);
                 let number = self.request_ids.len();
@@ -308,20 +308,20 @@ impl Pair {
                     }
                 }
             }
-            Happening::Piece { kind: "piece", bytes } if self.wanted.is_some() => {
+            OwnedEvent::Piece { kind: "piece", bytes } if self.wanted.is_some() => {
                 if let Some((_, whole)) = &mut self.wanted {
                     whole.extend(bytes);
                 }
             }
-            Happening::Piece { kind, bytes } => {
+            OwnedEvent::Piece { kind, bytes } => {
                 self.log_piece(kind, &bytes);
                 if kind == "raw" {
                     self.raw_wanted = self.raw_wanted.saturating_sub(bytes.len() as u64);
                     let asked = self.connection.handle_raw_ask(self.raw_wanted);
-                    assert!(asked.is_ok(), "what was raw still is");
+                    assert!(asked.is_ok(), "a raw connection stays raw");
                 }
             }
-            Happening::Body { request_id, bytes, trailers } => {
+            OwnedEvent::Body { request_id, bytes, trailers } => {
                 let number =
                     self.request_ids.iter().position(|known| *known == request_id).map_or(0, |at| at + 1);
                 self.log.extend(trailers.map(|trailers| format!("trailers {trailers}")));
@@ -331,11 +331,11 @@ impl Pair {
                 };
                 self.has_whole(number, &whole);
             }
-            Happening::Other(line) => self.log.push(line),
+            OwnedEvent::Other(line) => self.log.push(line),
         }
     }
 
-    /// Pieces that came one after the other stand as one: where they were cut says nothing.
+    /// Successive pieces are logged as one: where they were cut doesn't matter.
     fn log_piece(&mut self, kind: &str, bytes: &[u8]) {
         let text = abbreviated(&String::from_utf8_lossy(bytes).escape_default().to_string());
         match self.log.last_mut().filter(|line| line.starts_with(kind) && line.ends_with('"')) {
@@ -360,15 +360,15 @@ impl Pair {
 }
 
 /// An event without its borrows.
-enum Happening {
+enum OwnedEvent {
     Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
     Body { request_id: RequestId, bytes: Vec<u8>, trailers: Option<String> },
     Piece { kind: &'static str, bytes: Vec<u8> },
     Other(String),
 }
 
-impl Happening {
-    fn of(event: Event<'_>) -> Happening {
+impl OwnedEvent {
+    fn of(event: Event<'_>) -> OwnedEvent {
         match event {
             Event::Request(request) => {
                 promises::check(&request);
@@ -387,24 +387,24 @@ impl Happening {
                     Body::Whole(pieces) => Some(pieces.iter().flatten().copied().collect()),
                     Body::Arriving { .. } => None,
                 };
-                Happening::Request { request_id: request.request_id, line, body }
+                OwnedEvent::Request { request_id: request.request_id, line, body }
             }
-            Event::Body { bytes, end: false, .. } => Happening::Piece { kind: "piece", bytes },
+            Event::Body { bytes, end: false, .. } => OwnedEvent::Piece { kind: "piece", bytes },
             Event::Body { request_id, bytes, trailers, .. } => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let trailers = trailers.map(|trailers| {
                     let lines = trailers.iter().map(|(name, value)| text(name) + "=" + &text(value));
                     lines.collect::<Vec<_>>().join(", ")
                 });
-                Happening::Body { request_id, bytes, trailers }
+                OwnedEvent::Body { request_id, bytes, trailers }
             }
-            Event::Raw { bytes } => Happening::Piece { kind: "raw", bytes: bytes.to_vec() },
-            Event::RawUnread { bytes } if bytes.is_empty() => Happening::Other("raw nothing".to_owned()),
-            Event::RawUnread { bytes } => Happening::Piece { kind: "raw", bytes },
-            Event::RawEnd => Happening::Other("raw end".to_owned()),
-            Event::BodyLimit { .. } => Happening::Other("body over its limit".to_owned()),
-            Event::BodyFailed { error, .. } => Happening::Other(format!("body failed: {error}")),
-            Event::HalfClosed => Happening::Other("half-closed".to_owned()),
+            Event::Raw { bytes } => OwnedEvent::Piece { kind: "raw", bytes: bytes.to_vec() },
+            Event::RawUnread { bytes } if bytes.is_empty() => OwnedEvent::Other("raw nothing".to_owned()),
+            Event::RawUnread { bytes } => OwnedEvent::Piece { kind: "raw", bytes },
+            Event::RawEnd => OwnedEvent::Other("raw end".to_owned()),
+            Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
+            Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
+            Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
         }
     }
 }
@@ -419,10 +419,10 @@ fn abbreviated(text: &str) -> String {
     shown.collect()
 }
 
-/// Bytes as lines of text that show their ends; the date, which says nothing here, is left out.
+/// Bytes as lines of text with visible line ends; the date, which would change, is left out.
 fn lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    // An answer begins a line of its own, whatever it was sent together with.
+    // An answer begins on a line of its own, whatever was sent with it.
     let text = (1..=5).fold(text.into_owned(), |text, class| {
         text.replace(&format!("HTTP/1.1 {class}"), &format!("\0HTTP/1.1 {class}"))
     });

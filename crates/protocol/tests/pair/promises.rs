@@ -1,4 +1,4 @@
-//! What every request is that the application is told of, whatever the client has sent.
+//! What holds for every request that the application gets, whatever the client has sent.
 
 use protocol::{Method, Request, Version};
 use url::Url;

@@ -1,8 +1,8 @@
 //! A script: bytes of a client, with what the application and the clock do in between.
 //!
-//! The first byte chooses habits and limits. After it bytes below 0x80 are the client's, and so is whatever
-//! follows a 0xff; the others are commands. So a script made by hand reads nearly like HTTP, and a fuzzer
-//! can put a command anywhere.
+//! The first byte chooses habit and limits. After it bytes below 0x80 are the client's, and so is the byte after each
+//! 0xff; the others are commands. So a script made by hand reads nearly like HTTP, and a fuzzer can put a command
+//! anywhere.
 
 #![allow(unreachable_pub, reason = "shared by a test and a fuzz target")]
 
@@ -13,20 +13,20 @@ use crate::pair::{Habit, Pair};
 /// Bytes for one answer.
 const BODY: &[u8] = b"ok";
 
-/// Plays a script, and panics when a promise is broken. What a request must be that is handed to the application
-/// is looked at by the pair; here it is what a client gets.
+/// Plays a script, and panics when a promise is broken. The pair checks the requests that the application gets; here
+/// the answers that the client gets are checked.
 pub fn play(script: &[u8]) {
     let Some((&settings, script)) = script.split_first() else { return };
     let mut pair = Pair::new(limits(settings), habit(settings));
     let has_commands = run(&mut pair, script, script.len());
     check(&pair);
     if !has_commands && habit(settings) == Habit::Answer {
-        // However the bytes are cut, the client gets the same, and is refused the same. Which of several reasons
-        // it is told may depend on what had come.
+        // However the bytes are cut, the client gets the same answers, and is refused in both cases or in none. Which
+        // of several reasons it gets may depend on what had come.
         let mut split = Pair::new(limits(settings), Habit::Answer);
         run(&mut split, script, 1);
         check(&split);
-        // One that is over a limit waits for the application; what breaks behind that may have come, or not.
+        // A body above its limit waits for the application; an error after that may have come, or not.
         if [&pair, &split].iter().any(|pair| pair.log.iter().any(|line| line.starts_with("body over"))) {
             return;
         }
@@ -81,7 +81,7 @@ fn flush(pair: &mut Pair, sends: &mut Vec<u8>, piece: usize) {
     sends.clear();
 }
 
-/// The low three bits choose a request, counted from the latest; the others what is done.
+/// The low three bits choose a request, counted from the latest; the others choose the command.
 fn obey(pair: &mut Pair, command: u8) {
     let number = pair.requests().saturating_sub(usize::from(command & 7));
     let request_id = pair.request_id(number);
@@ -114,7 +114,7 @@ fn obey(pair: &mut Pair, command: u8) {
     }
 }
 
-/// What went to the client are answers: one for a request at most, and one refusal behind them.
+/// The client got answers alone: at most one for each request, and one refusal after them.
 fn check(pair: &Pair) {
     let statuses = statuses(&pair.received);
     let finals = statuses.iter().filter(|(_, class)| *class != b'1').count();
@@ -124,7 +124,7 @@ fn check(pair: &Pair) {
     assert!(owed <= pair.requests(), "{owed} of {} requests are owed an answer", pair.requests());
 }
 
-/// Where status lines stand, and the classes of their statuses.
+/// The offsets of status lines, and the classes of their statuses.
 fn statuses(bytes: &[u8]) -> Vec<(usize, u8)> {
     let windows = bytes.windows(10).enumerate();
     windows
@@ -133,7 +133,7 @@ fn statuses(bytes: &[u8]) -> Vec<(usize, u8)> {
         .collect()
 }
 
-/// Good answers, and whether a refusal follows.
+/// The answers before a refusal, and whether there is one.
 fn ahead_of_refusal(received: &[u8]) -> (String, bool) {
     let refused = statuses(received).into_iter().find(|(_, class)| matches!(class, b'4' | b'5'));
     let end = refused.map_or(received.len(), |(at, _)| at);

@@ -1,10 +1,10 @@
-//! How threads tell the application that there are notices.
+//! How threads call the application when there are notices.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::AcqRel;
 
-/// Rung by I/O threads behind every batch, answered by the application before it looks for batches.
-/// However often it is rung meanwhile, the application is called once.
+/// I/O threads ring it after every batch; the application answers before it looks for batches. However often
+/// it is rung in between, the application is called once.
 pub struct Doorbell {
     is_rung: AtomicBool,
     call: Box<dyn Fn() + Send + Sync>,
@@ -16,14 +16,14 @@ impl Doorbell {
         Doorbell { is_rung: AtomicBool::new(false), call: Box::new(call) }
     }
 
-    /// Calls the application, unless it is called already.
+    /// Calls the application, unless a call is still unanswered.
     pub fn ring(&self) {
         if !self.is_rung.swap(true, AcqRel) {
             (self.call)();
         }
     }
 
-    /// To be called before looking for batches: what is put into a queue from now on rings again.
+    /// The application calls this before it looks for batches: a batch that is queued later rings again.
     pub fn answer(&self) {
         self.is_rung.swap(false, AcqRel);
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_sleeps_until_the_ring_misses_no_batch_of_several_threads() {
+    fn an_application_that_sleeps_until_the_ring_misses_no_batch_of_several_threads() {
         const RINGERS: usize = 3;
         const BATCHES: usize = 20_000;
         let (call, called) = channel();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_that_are_not_answered_call_once() {
+    fn rings_call_once_until_they_are_answered() {
         let (call, called) = channel();
         let doorbell = Doorbell::new(move || {
             let _ = call.send(());

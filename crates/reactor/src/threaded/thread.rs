@@ -7,66 +7,55 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::listener::Listener;
-use crate::notice::Batch;
+use super::command_batch::CommandBatch;
+use super::doorbell::Doorbell;
+use super::message::Message;
+use super::notice_batch::Notices;
+use super::park::Park;
+use crate::application::Batch;
 use crate::reactor::Reactor;
-use crate::threaded::ReportPanic;
-use crate::threaded::company::Newcomer;
-use crate::threaded::doorbell::Doorbell;
-use crate::threaded::notices::Notices;
-use crate::threaded::orders::Orders;
-use crate::threaded::sleep::Sleep;
 
-/// What a thread is told.
-pub(crate) enum Message {
-    /// Commands of the application's.
-    Orders(Orders),
-    /// A connection that another thread has accepted.
-    Newcomer(Newcomer),
-    /// A listener that was bound on another thread, and is watched already.
-    Listener(Listener),
-    /// Close everything and end.
-    End,
-}
+/// Called with the id of a client that was closed because of a panic on its thread.
+pub type ReportPanic = fn(u64);
 
 /// Everything that moves to the thread.
-pub(crate) struct IoThread {
-    pub(crate) reactor: Reactor,
-    pub(crate) messages: Receiver<Message>,
-    pub(crate) emptied: Receiver<Box<Notices>>,
-    pub(crate) notices: SyncSender<Box<Notices>>,
-    pub(crate) spare: SyncSender<Orders>,
-    pub(crate) sleep: Arc<Sleep>,
-    pub(crate) doorbell: Arc<Doorbell>,
-    pub(crate) report: ReportPanic,
+pub(super) struct IoThread {
+    pub(super) reactor: Reactor,
+    pub(super) messages: Receiver<Message>,
+    pub(super) emptied: Receiver<Box<Notices>>,
+    pub(super) notices: SyncSender<Box<Notices>>,
+    pub(super) spare: SyncSender<CommandBatch>,
+    pub(super) park: Arc<Park>,
+    pub(super) doorbell: Arc<Doorbell>,
+    pub(super) report: ReportPanic,
 }
 
-/// The thread has been told to end.
+/// The thread is to end.
 struct Ended;
 
 impl IoThread {
     /// Starts it.
-    pub(crate) fn start(self, index: usize) -> io::Result<JoinHandle<()>> {
-        // Linux cuts names off behind 15 bytes.
+    pub(super) fn start(self, index: usize) -> io::Result<JoinHandle<()>> {
+        // Linux truncates names to 15 bytes.
         Builder::new().name(format!("busbar-io-{index}")).spawn(move || self.run())
     }
 
     fn run(mut self) {
         let mut batch = None;
         while self.round(&mut batch).is_ok() {}
-        // Answers that came with the order to end are offered to the kernel.
+        // Answers that were given right before the end are offered to the kernel.
         self.guarded(Reactor::flush);
         self.reactor.release();
     }
 
-    /// Messages, then one turn, which sleeps when there is nothing to do.
+    /// Takes messages, then one turn, which sleeps when there is nothing to do.
     fn round(&mut self, batch: &mut Option<Box<Notices>>) -> Result<(), Ended> {
-        let mut is_told = false;
+        let mut has_messages = false;
         while let Ok(message) = self.messages.try_recv() {
-            is_told = true;
+            has_messages = true;
             self.take(message)?;
         }
-        if is_told {
+        if has_messages {
             self.guarded(Reactor::flush);
         }
         if batch.is_none() {
@@ -74,17 +63,17 @@ impl IoThread {
         }
         let wait = self.wait(batch)?;
         self.turn(batch, wait);
-        self.sleep.end();
+        self.park.end();
         Ok(())
     }
 
-    /// How long the coming turn may sleep. With no batch left only time, a message or an emptied batch
-    /// lead on, whatever the sockets have.
+    /// How long the coming turn may sleep. Without a batch the sockets aren't read, and the thread sleeps
+    /// until the next deadline, a message or an emptied batch.
     fn wait(&mut self, batch: &mut Option<Box<Notices>>) -> Result<Option<Duration>, Ended> {
         if batch.is_some() && self.reactor.has_work() {
             return Ok(Some(Duration::ZERO));
         }
-        self.sleep.announce(batch.is_none());
+        self.park.announce(batch.is_some());
         if let Ok(message) = self.messages.try_recv() {
             self.take(message)?;
             self.guarded(Reactor::flush);
@@ -99,8 +88,8 @@ impl IoThread {
         Ok(self.reactor.next_timeout().map(Duration::from_millis))
     }
 
-    fn turn(&mut self, place: &mut Option<Box<Notices>>, wait: Option<Duration>) {
-        let Some(notices) = place else {
+    fn turn(&mut self, slot: &mut Option<Box<Notices>>, wait: Option<Duration>) {
+        let Some(notices) = slot else {
             let mut nothing = Vec::new();
             let mut full = Batch::new(&mut [], &mut [], 0, &mut nothing);
             return self.guarded(|reactor| {
@@ -108,8 +97,8 @@ impl IoThread {
             });
         };
         let mut batch = notices.batch();
-        // A poller that fails is as good as one with nothing ready: connections are found again by
-        // the next readiness or their deadline.
+        // After an error of the poller the thread continues: connections are served at the next readiness or
+        // their deadline.
         self.guarded(|reactor| {
             let _ = reactor.turn(&mut batch, wait);
         });
@@ -118,8 +107,8 @@ impl IoThread {
             return;
         }
         notices.set_filled(records, used);
-        if let Some(filled) = place.take() {
-            // There is room: no more batches exist than the queue holds.
+        if let Some(filled) = slot.take() {
+            // It always fits: no more batches exist than the queue holds.
             let _ = self.notices.try_send(filled);
             self.doorbell.ring();
         }
@@ -129,21 +118,21 @@ impl IoThread {
         // The thread may have slept for long.
         self.reactor.tick();
         match message {
-            Message::Orders(mut orders) => {
-                orders.turn_round();
-                while !orders.is_empty() {
-                    self.guarded(|reactor| orders.carry_out(reactor));
+            Message::Commands(mut commands) => {
+                commands.reverse();
+                while !commands.is_empty() {
+                    self.guarded(|reactor| commands.apply(reactor));
                 }
-                let _ = self.spare.try_send(orders.cleared());
+                let _ = self.spare.try_send(commands.cleared());
             }
             Message::Listener(listener) => self.reactor.add_listener(listener),
-            Message::Newcomer(newcomer) => self.guarded(|reactor| reactor.add_client(newcomer)),
+            Message::Accepted(accepted) => self.guarded(|reactor| reactor.add_client(accepted)),
             Message::End => return Err(Ended),
         }
         Ok(())
     }
 
-    /// A panic closes the client it came from, and nobody else's connection is touched.
+    /// A panic closes the client that was worked on; other connections stay open.
     fn guarded(&mut self, run: impl FnOnce(&mut Reactor)) {
         let reactor = &mut self.reactor;
         if catch_unwind(AssertUnwindSafe(|| run(reactor))).is_err()

@@ -1,4 +1,4 @@
-//! An application written in Rust: it drives a reactor on loopback sockets and notes what it is told.
+//! An application written in Rust: it drives a reactor on loopback sockets and collects the notices.
 
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use protocol::{Answer, Limits, Payload, RequestId};
-use reactor::{Address, Batch, Bind, Gone, HeadBlock, Kind, RECORD_WORDS, Reactor, flag};
+use reactor::{Address, Batch, Bind, HeadBlock, Kind, RECORD_WORDS, Reactor, Stale, flag};
 
 use crate::memory::Memory;
 
-/// What is waited for comes at once or never; a busy machine is given this long.
+/// Time that an expected event may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A notice, out of its batch.
@@ -56,9 +56,9 @@ pub struct App {
     words: Vec<u32>,
     bytes: Vec<u8>,
     large: Vec<Option<Vec<u8>>>,
-    /// What it was told and hasn't looked at.
+    /// Notices that no test has taken yet.
     pub inbox: VecDeque<Seen>,
-    /// Memory that was lent comes back here.
+    /// Buffers that the reactor has dropped arrive here.
     pub returned: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
 }
 
@@ -68,7 +68,7 @@ impl App {
         let bind =
             Bind::Internet { address: "127.0.0.1:0".parse().unwrap(), ipv6_only: false, reuse_port: false };
         let facts = reactor.listen(&bind, 128).unwrap();
-        let Address::Internet(address) = facts.address else { panic!("an internet address was asked for") };
+        let Address::Internet(address) = facts.address else { panic!("not an internet address") };
         reactor.start();
         App {
             reactor,
@@ -81,8 +81,8 @@ impl App {
         }
     }
 
-    /// Lends memory for the next bytes of a body.
-    pub fn lend(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Gone> {
+    /// Provides a buffer for the next bytes of a body.
+    pub fn provide(&mut self, request: &Seen, size: usize, is_whole: bool) -> Result<(), Stale> {
         let memory = Memory::boxed(size, &self.returned.0);
         self.reactor.receive_body(request.slot, request.request_id(), memory, is_whole)
     }
@@ -93,7 +93,7 @@ impl App {
         Peer { stream, received: Vec::new(), has_ended: false }
     }
 
-    /// One round: a turn, what it told, and a flush.
+    /// One round: a turn, its notices, and a flush.
     pub fn round(&mut self) {
         let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
         self.reactor.turn(&mut batch, Some(Duration::ZERO)).unwrap();
@@ -137,7 +137,7 @@ impl App {
         self.reactor.flush();
     }
 
-    /// Rounds until `done` gives something.
+    /// Runs rounds until `done` returns a value.
     #[track_caller]
     pub fn until<R>(&mut self, what: &str, mut done: impl FnMut(&mut App) -> Option<R>) -> R {
         let end = Instant::now() + PATIENCE;
@@ -145,13 +145,13 @@ impl App {
             if let Some(result) = done(self) {
                 return result;
             }
-            assert!(Instant::now() < end, "{what} didn't come; there is {:?}", self.inbox);
+            assert!(Instant::now() < end, "no {what}; the notices are {:?}", self.inbox);
             self.round();
             std::thread::yield_now();
         }
     }
 
-    /// The next notice of a kind; others stay.
+    /// The next notice of a kind; others stay in the inbox.
     #[track_caller]
     pub fn next(&mut self, kind: Kind) -> Seen {
         self.until(&format!("{kind:?}"), |app| {
@@ -172,7 +172,7 @@ impl App {
         self.reactor.respond(seen.slot, seen.request_id(), answer).unwrap();
     }
 
-    /// Rounds until the peer has received something that ends with `text`.
+    /// Runs rounds until what the peer has received ends with `text`.
     #[track_caller]
     pub fn receives(&mut self, peer: &mut Peer, text: &str) {
         self.until(text, |_| {
@@ -181,10 +181,10 @@ impl App {
         });
     }
 
-    /// Rounds until the peer has come to the end of what we send; returns all of it.
+    /// Runs rounds until the peer has received the end; returns all that it received.
     #[track_caller]
     pub fn ends(&mut self, peer: &mut Peer) -> String {
-        self.until("the end", |_| {
+        self.until("end", |_| {
             peer.read();
             peer.has_ended.then(|| String::from_utf8_lossy(&peer.received).into_owned())
         })

@@ -1,10 +1,10 @@
-//! Memory that a test lends for a body; it comes back when the reactor lets it go.
+//! A buffer that a test provides for a body, and gets back when the reactor drops it.
 
 #![allow(unreachable_pub, reason = "each test file has this as a module")]
 
 use std::sync::mpsc::Sender;
 
-use reactor::Place;
+use reactor::RecvBuffer;
 
 pub struct Memory {
     bytes: Vec<u8>,
@@ -17,7 +17,7 @@ impl Memory {
     }
 }
 
-impl Place for Memory {
+impl RecvBuffer for Memory {
     fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

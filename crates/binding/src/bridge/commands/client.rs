@@ -1,0 +1,48 @@
+//! Commands for a client, whichever protocol its connection speaks.
+
+use std::sync::Arc;
+
+use reactor::{Facts, HeadBlock, Stale};
+
+use crate::bridge::Bridge;
+use crate::mode::Mode;
+
+impl Bridge {
+    /// The facts of the client that sent the request with this head block. A `Closed` notice will follow.
+    pub(crate) fn watch(&self, slot: u32, head: &HeadBlock<'_>) -> Arc<Facts> {
+        match &self.mode {
+            Mode::InLoop(mode) => mode.reactor().watch(slot, head),
+            Mode::Threaded(mode) => {
+                let found = mode.thread(slot, |thread, slot| thread.facts(slot, head.client_id())).flatten();
+                match found {
+                    Some(facts) => {
+                        facts.watch();
+                        facts
+                    }
+                    None => head.facts_of_closed(slot, mode.listener(head.listener())),
+                }
+            }
+        }
+    }
+
+    /// Closes the client with this id; true if it was open.
+    pub(crate) fn close_client(&self, slot: u32, facts: &Facts) -> bool {
+        let id = facts.id();
+        !facts.is_closed()
+            && self
+                .command(
+                    slot,
+                    &[],
+                    move |reactor, slot, _| {
+                        if reactor.close(slot, id) { Ok(()) } else { Err(Stale) }
+                    },
+                )
+                .is_ok()
+    }
+
+    /// Ends a client once its requests are answered; further ones are not taken.
+    pub(crate) fn stop_client(&self, slot: u32, facts: &Facts) {
+        let id = facts.id();
+        self.ask_of(slot, move |reactor, slot| reactor.stop(slot, id));
+    }
+}

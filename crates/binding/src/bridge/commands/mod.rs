@@ -1,0 +1,183 @@
+//! The commands that JavaScript gives the reactor: one method each.
+//!
+//! The callers, `hot` and `engine`, know only these methods, and not where the reactor runs. Most commands are
+//! written once, as a closure over the reactor. In-loop it runs at once, and its result says whether the command
+//! came too late. On another thread it runs there, in the order of the calls, and counts as taken.
+
+use std::fs::File;
+
+use protocol::{Answer, Payload, RequestId};
+use reactor::{Reactor, Stale, UpgradeError};
+
+use crate::bridge::Bridge;
+use crate::mode::Mode;
+
+mod body;
+mod client;
+mod raw;
+mod server;
+
+impl Bridge {
+    /// Gives a command for the client at `slot`, with the bytes that it needs. What it sends goes out with the
+    /// next flush.
+    #[inline]
+    fn command(
+        &self,
+        slot: u32,
+        bytes: &[u8],
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
+    ) -> Result<(), Stale> {
+        self.command_or(slot, bytes, run, |_, _| {})
+    }
+
+    /// Gives a command whose effect JavaScript waits for. On another thread, `late` runs when the command came
+    /// too late, and sends the notice that ends the wait.
+    #[inline]
+    fn command_or(
+        &self,
+        slot: u32,
+        bytes: &[u8],
+        run: impl FnOnce(&mut Reactor, u32, &[u8]) -> Result<(), Stale> + Send + 'static,
+        late: impl FnOnce(&mut Reactor, u32) + Send + 'static,
+    ) -> Result<(), Stale> {
+        self.before_command();
+        match &self.mode {
+            Mode::InLoop(mode) => run(&mut mode.reactor(), slot, bytes),
+            Mode::Threaded(mode) => {
+                let sent = mode.thread(slot, |thread, slot| {
+                    thread.run(slot, bytes, move |reactor, bytes| {
+                        if run(reactor, slot, bytes).is_err() {
+                            late(reactor, slot);
+                        }
+                    });
+                });
+                sent.ok_or(Stale)
+            }
+        }
+    }
+
+    /// Gives a command whose result JavaScript needs at once. Another thread answers within the length of a turn,
+    /// and this one waits for it. None when the thread has ended.
+    fn ask_of<R: Send + 'static>(
+        &self,
+        slot: u32,
+        ask: impl FnOnce(&mut Reactor, u32) -> R + Send + 'static,
+    ) -> Option<R> {
+        self.before_command();
+        match &self.mode {
+            Mode::InLoop(mode) => Some(ask(&mut mode.reactor(), slot)),
+            Mode::Threaded(mode) => {
+                mode.thread(slot, |thread, slot| thread.ask(move |reactor| ask(reactor, slot))).flatten()
+            }
+        }
+    }
+
+    /// Answers a request, with its whole body or by opening a stream. With `notifies_written` a `Written` notice
+    /// follows.
+    #[inline]
+    pub(crate) fn respond(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        notifies_written: bool,
+    ) -> Result<(), Stale> {
+        self.before_command();
+        match &self.mode {
+            Mode::InLoop(mode) => {
+                let mut reactor = mode.reactor();
+                reactor.respond(slot, request_id, answer)?;
+                if notifies_written {
+                    reactor.notify_written(slot, request_id);
+                }
+                Ok(())
+            }
+            Mode::Threaded(mode) => {
+                if let Payload::Stream { .. } = answer.payload {
+                    mode.unsent().open_stream(request_id);
+                }
+                let sent = mode
+                    .thread(slot, |thread, slot| thread.respond(slot, request_id, &answer, notifies_written));
+                sent.ok_or(Stale)
+            }
+        }
+    }
+
+    /// Sends more of a streamed answer. The result is how many bytes wait unsent.
+    pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
+        match &self.mode {
+            Mode::InLoop(mode) => {
+                self.before_command();
+                mode.reactor().write(slot, request_id, bytes)
+            }
+            Mode::Threaded(mode) => {
+                let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Stale)?;
+                self.command(slot, bytes, move |reactor, slot, bytes| {
+                    reactor.write(slot, request_id, bytes)?;
+                    if let Some(mark) = mark {
+                        reactor.notify_drained(slot, request_id, mark);
+                    }
+                    Ok(())
+                })?;
+                Ok(waiting)
+            }
+        }
+    }
+
+    /// Fills the next bytes of a streamed answer from a file.
+    pub(crate) fn send_file(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        file: File,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Stale> {
+        self.command(slot, &[], move |reactor, slot, _| {
+            reactor.send_file(slot, request_id, file, offset, length)
+        })
+    }
+
+    /// Ends a streamed answer.
+    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Stale> {
+        self.forget_stream(request_id);
+        self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, request_id, trailers))
+    }
+
+    /// Sends a 1xx answer.
+    pub(crate) fn inform(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        status: u16,
+        fields: &[u8],
+    ) -> Result<(), Stale> {
+        self.command(slot, fields, move |reactor, slot, fields| {
+            reactor.inform(slot, request_id, status, fields)
+        })
+    }
+
+    /// Takes the connection over behind a request.
+    pub(crate) fn upgrade(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        fields: Option<&[u8]>,
+    ) -> Result<(), UpgradeError> {
+        let fields = fields.map(<[u8]>::to_vec);
+        self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
+            .unwrap_or(Err(UpgradeError::Stale))
+    }
+
+    /// Aborts the connection of a request whose answer can't be completed.
+    pub(crate) fn abort(&self, slot: u32, request_id: RequestId) -> Result<(), Stale> {
+        self.forget_stream(request_id);
+        self.command(slot, &[], move |reactor, slot, _| reactor.abort(slot, request_id))
+    }
+
+    fn forget_stream(&self, request_id: RequestId) {
+        if let Mode::Threaded(mode) = &self.mode {
+            mode.unsent().close_stream(request_id.0);
+        }
+    }
+}

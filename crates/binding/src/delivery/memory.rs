@@ -1,0 +1,128 @@
+//! The memory that JavaScript shares with the engine, and the function that reads it: `onNotices`.
+
+use std::ptr;
+
+use napi::sys;
+use reactor::RECORD_WORDS;
+
+use crate::node::{Reference, typed_array};
+
+/// Bytes of a slab: a Buffer that heads and small bodies are written to until it is used up.
+const SLAB: usize = 64 * 1024;
+/// A slab with fewer free bytes counts as used up: another typical head would hardly fit.
+const SLAB_REST: usize = 4 * 1024;
+
+/// References to JavaScript's values, and what they point to.
+pub(crate) struct Memory {
+    words: Reference,
+    /// The last eight of the words.
+    answer: *const [u32; RECORD_WORDS],
+    on_notices: Reference,
+    resource: Reference,
+    slab: Reference,
+    slab_used: usize,
+    context: sys::napi_async_context,
+}
+
+impl Memory {
+    /// None when Node-API fails, or `words` is too short.
+    ///
+    /// # Safety
+    /// `env` must be live and of this thread, the values handles of it. `words` must be a `Uint32Array` that
+    /// JavaScript neither transfers nor shows to others.
+    pub(crate) unsafe fn new(
+        env: sys::napi_env,
+        words: sys::napi_value,
+        on_notices: sys::napi_value,
+    ) -> Option<Memory> {
+        // SAFETY: by contract; each handle is of the running call's scope.
+        unsafe {
+            let answer = typed_array(env, words)?.last_chunk_mut::<{ 4 * RECORD_WORDS }>()?.as_ptr().cast();
+            let mut resource = ptr::null_mut();
+            sys::napi_create_object(env, &mut resource);
+            let mut name = ptr::null_mut();
+            let text = c"busbar.Server";
+            sys::napi_create_string_latin1(env, text.as_ptr(), text.count_bytes() as isize, &mut name);
+            let mut context = ptr::null_mut();
+            sys::napi_async_init(env, resource, name, &mut context);
+            Some(Memory {
+                words: Reference::new(env, words)?,
+                answer,
+                on_notices: Reference::new(env, on_notices)?,
+                resource: Reference::new(env, resource)?,
+                slab: Reference::new(env, new_slab(env)?)?,
+                slab_used: 0,
+                context,
+            })
+        }
+    }
+
+    /// The last eight of the words.
+    #[inline]
+    pub(crate) fn answer_words(&self) -> [u32; RECORD_WORDS] {
+        // SAFETY: the reference keeps the words' memory, which never moves, and is never detached by the
+        // contract of `new`. JavaScript writes it on this thread only.
+        unsafe { self.answer.read() }
+    }
+
+    /// Handles to `onNotices` and the async resource, and the async context.
+    ///
+    /// # Safety
+    /// A handle scope must be open on this thread.
+    pub(crate) unsafe fn callee(&self) -> (sys::napi_value, sys::napi_value, sys::napi_async_context) {
+        // SAFETY: by contract.
+        unsafe { (self.on_notices.get(), self.resource.get(), self.context) }
+    }
+
+    /// Has `write` fill the words and the slab: it gets both and how much of the slab is used, at least `room`
+    /// bytes being free, and returns the number of records and how much is used then. The result is that number
+    /// and a handle to the slab; None when Node-API fails.
+    ///
+    /// # Safety
+    /// A handle scope must be open on this thread, and `write` must not run JavaScript.
+    pub(crate) unsafe fn with(
+        &mut self,
+        env: sys::napi_env,
+        room: usize,
+        write: impl FnOnce(&mut [u32], &mut [u8], usize) -> (u32, usize),
+    ) -> Option<(u32, sys::napi_value)> {
+        // SAFETY: a scope is open by contract.
+        let (words, slab) = unsafe {
+            if self.slab_used + room.max(SLAB_REST) > SLAB {
+                let fresh = Reference::new(env, new_slab(env)?)?;
+                std::mem::replace(&mut self.slab, fresh).delete();
+                self.slab_used = 0;
+            }
+            (self.words.get(), self.slab.get())
+        };
+        // SAFETY: both are fetched here, and no JavaScript runs before `write` has returned.
+        let (words, bytes) = unsafe { (typed_array(env, words)?, typed_array(env, slab)?) };
+        // SAFETY: every bit pattern is a valid u32, and the memory of a Uint32Array is aligned for them.
+        let (_, words, _) = unsafe { words.align_to_mut::<u32>() };
+        let records = words.len().checked_sub(RECORD_WORDS)?;
+        let (records, used) = write(words.get_mut(..records)?, bytes, self.slab_used);
+        self.slab_used = used;
+        Some((records, slab))
+    }
+
+    /// Deletes the references.
+    ///
+    /// # Safety
+    /// The environment must be live.
+    pub(crate) unsafe fn delete(self, env: sys::napi_env) {
+        // SAFETY: by contract.
+        unsafe {
+            for reference in [self.words, self.on_notices, self.resource, self.slab] {
+                reference.delete();
+            }
+            sys::napi_async_destroy(env, self.context);
+        }
+    }
+}
+
+unsafe fn new_slab(env: sys::napi_env) -> Option<sys::napi_value> {
+    let mut slab = ptr::null_mut();
+    // SAFETY: the environment is live by the caller's contract.
+    let status = unsafe { sys::napi_create_buffer(env, SLAB, ptr::null_mut(), &mut slab) };
+    (status == sys::Status::napi_ok).then_some(slab)
+}

@@ -1,0 +1,122 @@
+//! The facts of one client, which JavaScript can read at any time, also after its close.
+
+use std::rc::Weak;
+use std::sync::Arc;
+
+use napi_derive::napi;
+use reactor::{Address, Facts};
+
+use crate::bridge::Bridge;
+
+/// A socket's address.
+#[napi(object)]
+pub struct BoundAddress {
+    /// Its address family.
+    #[napi(ts_type = "'IPv4' | 'IPv6' | 'unix'")]
+    pub family: String,
+    /// IP address without brackets, or path of a unix socket.
+    pub host: String,
+    /// Port; 0 for unix sockets.
+    pub port: u16,
+}
+
+impl BoundAddress {
+    pub(crate) fn of(address: &Address) -> BoundAddress {
+        match address {
+            Address::Internet(address) => BoundAddress {
+                family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.to_owned(),
+                host: address.ip().to_string(),
+                port: address.port(),
+            },
+            Address::Unix(path) => {
+                BoundAddress { family: "unix".to_owned(), host: path.to_string_lossy().into_owned(), port: 0 }
+            }
+        }
+    }
+}
+
+/// The facts of one client, and the two commands that end it.
+#[napi]
+pub struct ClientFacts {
+    facts: Arc<Facts>,
+    /// Where the client stands in the reactor's table, and on which thread.
+    slot: u32,
+    bridge: Weak<Bridge>,
+}
+
+impl ClientFacts {
+    pub(crate) fn new(facts: Arc<Facts>, slot: u32, bridge: Weak<Bridge>) -> ClientFacts {
+        ClientFacts { facts, slot, bridge }
+    }
+}
+
+#[napi]
+impl ClientFacts {
+    /// Its number, from 1, unique in the process.
+    #[napi]
+    pub fn id(&self) -> f64 {
+        self.facts.id() as f64
+    }
+
+    /// The peer's address.
+    #[napi]
+    pub fn remote_address(&self) -> BoundAddress {
+        BoundAddress::of(&self.facts.remote())
+    }
+
+    /// The address the connection arrived on.
+    #[napi]
+    pub fn local_address(&self) -> BoundAddress {
+        BoundAddress::of(&self.facts.local())
+    }
+
+    /// 0: open; 1: the peer has closed its sending side; 3: closed.
+    #[napi]
+    pub fn status(&self) -> u8 {
+        self.facts.status()
+    }
+
+    /// How many requests' bodies are still being received.
+    #[napi]
+    pub fn pending_requests(&self) -> u32 {
+        self.facts.pending_requests()
+    }
+
+    /// How many dispatched requests aren't completely answered.
+    #[napi]
+    pub fn pending_responses(&self) -> u32 {
+        self.facts.pending_responses()
+    }
+
+    /// How many handlers haven't answered yet.
+    #[napi]
+    pub fn running_handlers(&self) -> u32 {
+        self.facts.running_handlers()
+    }
+
+    /// Unix time in whole seconds at which the connection expires; 0 when none is set.
+    #[napi]
+    pub fn expiration(&self) -> f64 {
+        self.facts.expiration() as f64
+    }
+
+    /// Moves the expiration to a later Unix time, in whole seconds; an earlier one changes nothing.
+    #[napi]
+    pub fn extend_expiration(&self, unix_seconds: f64) {
+        self.facts.extend_expiration(unix_seconds);
+    }
+
+    /// Closes the connection at once. True if it was open; a `Closed` notice follows then.
+    #[napi(catch_unwind)]
+    pub fn close(&self) -> bool {
+        self.bridge.upgrade().is_some_and(|bridge| bridge.close_client(self.slot, &self.facts))
+    }
+
+    /// Closes the connection once its requests are answered; further ones are not taken.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        if let Some(bridge) = self.bridge.upgrade() {
+            bridge.stop_client(self.slot, &self.facts);
+        }
+    }
+}

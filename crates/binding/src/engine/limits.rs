@@ -1,0 +1,98 @@
+//! Limits as JavaScript gives them: times in seconds, sizes in bytes, `null` where the default stays.
+
+use napi::{Error, Result, Status};
+use napi_derive::napi;
+use protocol::Limits;
+use reactor::ConnectionLimits;
+
+/// Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default.
+#[napi(object, use_nullable = true)]
+#[derive(Default)]
+pub struct EngineLimits {
+    /// How long a connection may be idle between requests.
+    pub http1_timeout: Option<f64>,
+    /// How long a header section may take, from its first byte.
+    pub header_timeout: Option<f64>,
+    /// How long a request's body may make no progress.
+    pub body_timeout: Option<f64>,
+    /// Bytes a second at which a request's body must come on average; 0 for no minimum.
+    pub minimum_body_rate: Option<f64>,
+    /// How long one whole request may take; 0 for no limit.
+    pub request_timeout: Option<f64>,
+    /// How long an answer may make no progress because the client doesn't read.
+    pub write_timeout: Option<f64>,
+    /// Whether a client that has closed its sending side behind a whole request is still answered.
+    pub allow_half_close: Option<bool>,
+    /// Bytes of a request's body.
+    pub body_size_limit: Option<f64>,
+    /// Bytes of a header section.
+    pub header_size_limit: Option<f64>,
+    /// Fields of a header section.
+    pub header_field_limit: Option<f64>,
+    /// Bytes of a request line.
+    pub request_line_limit: Option<f64>,
+    /// Bytes of all chunk extensions of one body.
+    pub chunk_extension_limit: Option<f64>,
+    /// Requests of one connection that may run or wait at the same time.
+    pub pipeline_limit: Option<f64>,
+    /// Connections of the server.
+    pub connection_limit: Option<f64>,
+    /// Connections of one IPv4 address, or one IPv6 /56.
+    pub connections_per_ip_limit: Option<f64>,
+    /// Networks to which that limit doesn't apply, as CIDR blocks; local ones never count.
+    pub proxies: Option<Vec<String>>,
+}
+
+impl EngineLimits {
+    /// The limits of a connection, in the engine's units.
+    pub(crate) fn to_limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        let millis = |place: &mut u64, seconds: Option<f64>| {
+            if let Some(seconds) = seconds {
+                // The cast saturates: Infinity becomes the largest count.
+                *place = (seconds * 1000.0).ceil() as u64;
+            }
+        };
+        millis(&mut limits.http1_timeout, self.http1_timeout);
+        millis(&mut limits.header_timeout, self.header_timeout);
+        millis(&mut limits.body_timeout, self.body_timeout);
+        millis(&mut limits.request_timeout, self.request_timeout);
+        millis(&mut limits.write_timeout, self.write_timeout);
+        let count = |place: &mut u64, value: Option<f64>| {
+            if let Some(value) = value {
+                *place = value as u64;
+            }
+        };
+        count(&mut limits.minimum_body_rate, self.minimum_body_rate);
+        count(&mut limits.body_size_limit, self.body_size_limit);
+        count(&mut limits.header_size_limit, self.header_size_limit);
+        count(&mut limits.header_field_limit, self.header_field_limit);
+        count(&mut limits.request_line_limit, self.request_line_limit);
+        count(&mut limits.chunk_extension_limit, self.chunk_extension_limit);
+        count(&mut limits.pipeline_limit, self.pipeline_limit);
+        if let Some(allowed) = self.allow_half_close {
+            limits.allow_half_close = allowed;
+        }
+        limits
+    }
+
+    /// The limits on the number of connections.
+    ///
+    /// # Errors
+    /// One of the networks can't be parsed.
+    pub(crate) fn to_connection_limits(&self) -> Result<ConnectionLimits> {
+        let mut limits = ConnectionLimits::default();
+        let count = |place: &mut usize, value: Option<f64>| {
+            if let Some(value) = value {
+                *place = value as usize;
+            }
+        };
+        count(&mut limits.total, self.connection_limit);
+        count(&mut limits.per_address, self.connections_per_ip_limit);
+        for text in self.proxies.iter().flatten() {
+            let network = text.parse().map_err(|error| Error::new(Status::InvalidArg, format!("{error}")));
+            limits.exempt.push(network?);
+        }
+        Ok(limits)
+    }
+}

@@ -1,0 +1,144 @@
+//! The functions that answer a request.
+
+use napi::sys;
+use protocol::{Answer, Payload, RequestId};
+use reactor::{Stale, UpgradeError};
+
+use super::{Arguments, Hot, STALE, TAKEN, chunk, outcome, request_id};
+
+/// Flags of an answer, in its words.
+mod flag {
+    /// The connection closes behind the answer.
+    pub(super) const CLOSE: u32 = 1;
+    /// A `Written` notice follows.
+    pub(super) const NOTIFY_WRITTEN: u32 = 2;
+    /// The body is a string.
+    pub(super) const TEXT: u32 = 4;
+    /// The body is a typed array.
+    pub(super) const BYTES: u32 = 8;
+    /// Argument 2 is the reason phrase.
+    pub(super) const REASON: u32 = 16;
+    /// The words hold the declared length of the body.
+    pub(super) const LENGTH: u32 = 32;
+}
+
+/// Scratch memory above this size, which a long body needed, is freed.
+const SCRATCH_KEPT: usize = 1024 * 1024;
+
+/// Result of an upgrade that isn't possible: nothing has changed.
+const OCCUPIED: u32 = 2;
+
+/// `respond(fields, body, reason)`; the numbers are in the words.
+pub(super) fn respond(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let words = hot.bridge.delivery().answer_words();
+    let flags = words[4];
+    let mut scratch = hot.scratch.borrow_mut();
+    scratch.clear();
+    call.latin1(0, &mut scratch);
+    let fields_end = scratch.len();
+    if flags & flag::TEXT != 0 {
+        call.utf8(1, &mut scratch);
+    }
+    let (fields, text) = scratch.split_at(fields_end);
+    let bytes = if flags & flag::BYTES != 0 {
+        // SAFETY: the answer is taken before JavaScript runs again; what isn't sent by then is copied.
+        unsafe { call.bytes(1) }.unwrap_or(&[])
+    } else {
+        text
+    };
+    let payload = if flags & flag::LENGTH != 0 {
+        Payload::Declared { length: wide(words[5], words[6]), bytes }
+    } else {
+        Payload::Full(bytes)
+    };
+    let result = answer(hot, call, &words, fields, payload);
+    if scratch.capacity() > SCRATCH_KEPT {
+        *scratch = Vec::new();
+    }
+    outcome(call, result)
+}
+
+/// `startStream(fields, undefined, reason)`; the numbers are in the words.
+pub(super) fn start_stream(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let words = hot.bridge.delivery().answer_words();
+    let mut fields = Vec::new();
+    call.latin1(0, &mut fields);
+    let length = (words[4] & flag::LENGTH != 0).then(|| wide(words[5], words[6]));
+    outcome(call, answer(hot, call, &words, &fields, Payload::Stream { length }))
+}
+
+#[inline]
+fn answer(
+    hot: &Hot,
+    call: &Arguments,
+    words: &[u32; 8],
+    fields: &[u8],
+    payload: Payload<'_>,
+) -> std::result::Result<(), Stale> {
+    let [slot, low, high, status, flags, ..] = *words;
+    let request_id = RequestId(wide(low, high));
+    let mut phrase = Vec::new();
+    let has_phrase = flags & flag::REASON != 0;
+    if has_phrase {
+        call.latin1(2, &mut phrase);
+    }
+    let answer = Answer {
+        status: status as u16,
+        reason: has_phrase.then_some(&phrase[..]),
+        fields,
+        payload,
+        close: flags & flag::CLOSE != 0,
+    };
+    hot.bridge.respond(slot, request_id, answer, flags & flag::NOTIFY_WRITTEN != 0)
+}
+
+fn wide(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// `write(slot, requestId, chunk)`: bytes that wait unsent, or -1.
+pub(super) fn write(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut text = hot.scratch.borrow_mut();
+    text.clear();
+    let waiting = hot.bridge.write(slot, request_id, chunk(call, 2, &mut text));
+    call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
+}
+
+/// `end(slot, requestId, trailers)`
+pub(super) fn end(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut trailers = Vec::new();
+    call.latin1(2, &mut trailers);
+    let result = hot.bridge.end(slot, request_id, &trailers);
+    outcome(call, result)
+}
+
+/// `inform(slot, requestId, status, fields)`
+pub(super) fn inform(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut fields = Vec::new();
+    call.latin1(3, &mut fields);
+    let result = hot.bridge.inform(slot, request_id, call.u32(2) as u16, &fields);
+    outcome(call, result)
+}
+
+/// `upgrade(slot, requestId, fields)`
+pub(super) fn upgrade(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut fields = Vec::new();
+    let has_fields = call.kind(2) == sys::ValueType::napi_string;
+    call.latin1(2, &mut fields);
+    call.integer(match hot.bridge.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
+        Ok(()) => TAKEN,
+        Err(UpgradeError::Stale) => STALE,
+        Err(UpgradeError::Occupied) => OCCUPIED,
+    })
+}
+
+/// `abort(slot, requestId)`
+pub(super) fn abort(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let result = hot.bridge.abort(slot, request_id);
+    outcome(call, result)
+}

@@ -1,0 +1,261 @@
+//! The application's commands: about requests, and about the connection as a stream of bytes.
+
+use super::{Connection, Protocol};
+use crate::answer::{Answer, AnswerError, Credit};
+use crate::context::Context;
+use crate::event::RequestId;
+use crate::http1;
+use crate::output::Send;
+
+/// About requests.
+impl Connection {
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    #[inline]
+    pub fn handle_answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_answer(cx, request_id, answer)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Like `handle_answer`, with a body that is copied only as far as `send` doesn't take it.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    pub fn handle_answer_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Sends more of a streamed answer.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request, or a file is being sent on it; `TooLong` when it
+    /// outgrows its declared length.
+    pub fn handle_write(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_write(cx, request_id, bytes)
+    }
+
+    /// Like `handle_write`, with bytes that are copied only as far as `send` doesn't take them.
+    ///
+    /// # Errors
+    /// As `handle_write`.
+    pub fn handle_write_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
+    }
+
+    /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
+    /// wire, as in an answer to HEAD.
+    ///
+    /// # Errors
+    /// `Stale` when no stream of a declared length is open for the request, or a file is being sent on it;
+    /// `TooLong` when it would outgrow that length.
+    pub fn handle_file(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        length: u64,
+    ) -> Result<bool, AnswerError> {
+        self.http1_mut()?.handle_file(cx, request_id, length)
+    }
+
+    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines; they are sent only where the framing has
+    /// room for them.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request.
+    pub fn handle_end(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        trailers: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_end(cx, request_id, trailers)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open, its answer has begun, or it is HTTP/1.0.
+    pub fn handle_inform(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        status: u16,
+        fields: &[u8],
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_inform(cx, request_id, status, fields)
+    }
+
+    /// Grants credit for the body of a request.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_credit(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        credit: Credit,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_credit(cx, request_id, credit)
+    }
+
+    /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
+    pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_revoke(cx, request_id);
+        }
+    }
+
+    /// Raises the body limit of one request; a lower one changes nothing.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_raise(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        limit: u64,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_raise(cx, request_id, limit)
+    }
+
+    /// Sets how slowly the body of one request may come: milliseconds without a byte, and bytes a second on
+    /// average, 0 for no minimum. None leaves a value as it is.
+    ///
+    /// # Errors
+    /// `Stale` when no more of that body can be had.
+    pub fn handle_data_rate(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        timeout: Option<u64>,
+        minimum_rate: Option<u64>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
+    }
+
+    /// The answer to this request can't be completed: the connection is aborted after the answers before it, and of
+    /// this one nothing more is sent.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_abort(request_id)
+    }
+
+    /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
+    pub fn handle_stop(&mut self, cx: &mut Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_stop(cx);
+        }
+    }
+}
+
+/// About the connection as a stream of bytes.
+impl Connection {
+    /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
+    /// ahead.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
+    /// free. Nothing has changed then.
+    pub fn handle_upgrade(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        fields: Option<&[u8]>,
+    ) -> Result<(), AnswerError> {
+        self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
+        self.switch_if_taken_over();
+        Ok(())
+    }
+
+    /// Makes a connection raw on which no request is under way.
+    ///
+    /// # Errors
+    /// `Stale` when one is, or the connection is raw.
+    pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
+        let handoff = self.http1_mut()?.hand_off_idle()?;
+        self.become_raw(handoff, None);
+        Ok(())
+    }
+
+    /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to
+    /// `handle_input` ahead of all others; after them `handle_eof`, if `has_peer_ended`.
+    ///
+    /// # Errors
+    /// `Stale` when it isn't raw, or our sending side was ended.
+    pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
+        let handoff = self.raw_mut()?.hand_off()?;
+        let (http1, unread) = http1::Connection::resume(cx, handoff);
+        self.protocol = Protocol::Http1(http1);
+        Ok(unread)
+    }
+
+    /// Asks for one piece of up to so many bytes. 0 takes an unanswered ask back: an empty piece answers it.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw.
+    pub fn handle_raw_ask(&mut self, bytes: u64) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_ask(bytes);
+        Ok(())
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw or its sending side was ended.
+    pub fn handle_raw_write(&mut self, cx: &mut Context, bytes: &[u8]) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_write(cx, bytes)
+    }
+
+    /// Like `handle_raw_write`, with bytes that are copied only as far as `send` doesn't take them.
+    ///
+    /// # Errors
+    /// As `handle_raw_write`.
+    pub fn handle_raw_write_vectored(
+        &mut self,
+        cx: &mut Context,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_write_vectored(cx, bytes, send)
+    }
+
+    /// Ends the sending side after what was written.
+    ///
+    /// # Errors
+    /// `Stale` when the connection isn't raw.
+    pub fn handle_raw_end(&mut self) -> Result<(), AnswerError> {
+        self.raw_mut()?.handle_end();
+        Ok(())
+    }
+}

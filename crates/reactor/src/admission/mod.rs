@@ -1,0 +1,193 @@
+//! How many connections a server has, in all and of one address.
+//!
+//! At a limit the connection that has been idle for longest is closed for a new one; a new one is rejected
+//! only when none is idle. Addresses are counted in a map with a random hash, so that a client can't choose
+//! addresses that collide; those of one IPv6 site (a /56, what a provider assigns to a household) count as
+//! one.
+//!
+//! The counts are those of one server. With I/O threads each reactor closes idle connections of its own only.
+
+mod eviction;
+mod gate;
+mod network;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::Timestamp;
+
+pub(crate) use gate::{Gate, Verdict};
+pub use network::{Network, NotANetwork};
+
+/// Between two notices about rejections, in milliseconds.
+const NOTICE_MILLIS: u64 = 1000;
+
+/// How many connections a server takes.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// In all.
+    pub total: usize,
+    /// Of one IPv4 address, or one IPv6 /56.
+    pub per_address: usize,
+    /// Networks whose addresses aren't counted. Peers of unix sockets have no address.
+    pub exempt: Vec<Network>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits { total: 10_000, per_address: 30, exempt: Network::local() }
+    }
+}
+
+/// Why a connection was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The server has as many connections as it takes.
+    Total = 0,
+    /// Its address has as many as one may have.
+    PerAddress = 1,
+}
+
+/// The connections of one server, shared by its reactors.
+#[derive(Debug)]
+pub struct Admission {
+    limits: ConnectionLimits,
+    count: AtomicUsize,
+    addresses: Mutex<HashMap<u64, Vec<Location>>>,
+    /// By [`Rejection`]: how many since the last notice.
+    rejected: [AtomicU32; 2],
+    /// By [`Rejection`]: when the next notice may be sent, in milliseconds.
+    notice_at: [AtomicU64; 2],
+}
+
+/// Where a connection is: its reactor, and its slot there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Location {
+    reactor: usize,
+    slot: u32,
+}
+
+impl Admission {
+    /// Without connections yet.
+    pub fn new(limits: ConnectionLimits) -> Arc<Admission> {
+        Arc::new(Admission {
+            limits,
+            count: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            rejected: Default::default(),
+            notice_at: Default::default(),
+        })
+    }
+
+    /// Whether the server has as many connections as it takes.
+    fn is_full(&self) -> bool {
+        self.count.load(Relaxed) >= self.limits.total
+    }
+
+    /// The key under which an address is counted; None when it isn't.
+    fn key_of(&self, peer: Option<SocketAddr>) -> Option<u64> {
+        let ip = peer?.ip();
+        let is_exempt = self.limits.exempt.iter().any(|network| network.contains(ip));
+        (!is_exempt).then(|| match ip {
+            IpAddr::V4(v4) => u64::from(v4.to_bits()),
+            IpAddr::V6(v6) => 1 << 63 | (v6.to_bits() >> 72) as u64,
+        })
+    }
+
+    /// The connections of the peer's address when it has as many as one may have.
+    fn at_limit(&self, peer: Option<SocketAddr>) -> Option<Vec<Location>> {
+        let key = self.key_of(peer)?;
+        self.lock().get(&key).filter(|locations| locations.len() >= self.limits.per_address).cloned()
+    }
+
+    /// Counts one more connection, unless the server is full.
+    fn try_admit(&self) -> bool {
+        let more = |count| (count < self.limits.total).then_some(count + 1);
+        self.count.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// Takes back [`Admission::try_admit`].
+    fn undo_admission(&self) {
+        self.count.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts an admitted connection for its address.
+    fn enter(&self, peer: Option<SocketAddr>, location: Location) {
+        if let Some(key) = self.key_of(peer) {
+            self.lock().entry(key).or_default().push(location);
+        }
+    }
+
+    /// An admitted connection has ended.
+    fn leave(&self, peer: Option<SocketAddr>, location: Location) {
+        self.undo_admission();
+        let Some(key) = self.key_of(peer) else { return };
+        let mut addresses = self.lock();
+        if let Some(locations) = addresses.get_mut(&key) {
+            locations.retain(|other| *other != location);
+            if locations.is_empty() {
+                addresses.remove(&key);
+            }
+        }
+    }
+
+    /// Counts a rejection; returns how many there were when a notice is due. The clocks of a server's
+    /// reactors started together.
+    fn reject(&self, rejection: Rejection, now: Timestamp) -> Option<u32> {
+        let at = rejection as usize;
+        self.rejected[at].fetch_add(1, Relaxed);
+        let due = self.notice_at[at].load(Relaxed);
+        let next = now.after_millis(NOTICE_MILLIS).0;
+        let is_due = now.0 >= due && self.notice_at[at].compare_exchange(due, next, Relaxed, Relaxed).is_ok();
+        is_due.then(|| self.rejected[at].swap(0, Relaxed))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Vec<Location>>> {
+        // No change under this lock can panic half-way, so a poisoned map is complete.
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(ip: &str) -> Option<u64> {
+        let admission = Admission::new(ConnectionLimits::default());
+        admission.key_of(Some(SocketAddr::new(ip.parse().unwrap(), 1)))
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_site_count_as_one() {
+        assert_eq!(key("2001:db8:1:2200::1"), key("2001:db8:1:22ff:ffff::"));
+        assert_ne!(key("2001:db8:1:2200::1"), key("2001:db8:1:2300::1"));
+        assert_ne!(key("203.0.113.1"), key("203.0.113.2"));
+        assert!(key("203.0.113.1").is_some());
+    }
+
+    #[test]
+    fn local_addresses_and_unix_sockets_are_not_counted() {
+        for ip in ["127.0.0.1", "10.0.0.1", "fd00::1"] {
+            assert_eq!(key(ip), None);
+        }
+        assert_eq!(Admission::new(ConnectionLimits::default()).key_of(None), None);
+    }
+
+    #[test]
+    fn an_address_without_connections_takes_no_memory() {
+        let admission = Admission::new(ConnectionLimits::default());
+        let peer = Some(SocketAddr::from(([203, 0, 113, 1], 1)));
+        for slot in 0..3 {
+            assert!(admission.try_admit());
+            admission.enter(peer, Location { reactor: 0, slot });
+        }
+        for slot in [1, 0, 2] {
+            admission.leave(peer, Location { reactor: 0, slot });
+        }
+        assert!(admission.lock().is_empty());
+        assert_eq!(admission.count.load(Relaxed), 0);
+    }
+}

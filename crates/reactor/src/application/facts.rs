@@ -1,0 +1,250 @@
+//! The facts of one connection, readable from any thread.
+//!
+//! The application reads a client's addresses, counters, status and deadline at any time, also after the
+//! connection was closed, and perhaps on another thread than the reactor's. So these few words live in a
+//! block that outlives the socket. Each has one writer:
+//!
+//! | word | writer |
+//! |---|---|
+//! | `life` | both, by compare-and-swap |
+//! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
+//! | `floor` | the application; the reactor only when it closes, after which it isn't read |
+//!
+//! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on
+//! another thread the application sees each change a little later.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
+
+use protocol::Timestamp;
+
+use crate::io::{Address, ListenerFacts};
+use crate::time::Clock;
+
+/// Its close isn't announced: the application has no object for it.
+const OPEN: u8 = 0;
+/// Its close is announced: the application has an object for it.
+const WATCHED: u8 = 1;
+/// It is closed.
+const CLOSED: u8 = 2;
+
+/// The peer has closed its sending side (`Client.CLOSED_RD`).
+pub const CLOSED_RD: u8 = 1;
+/// Both sides are closed (`Client.CLOSED_RDWR`).
+pub const CLOSED_RDWR: u8 = 3;
+
+/// The shared block of one connection.
+#[derive(Debug)]
+pub struct Facts {
+    id: u64,
+    slot: u32,
+    life: AtomicU8,
+    status: AtomicU8,
+    clock: Clock,
+    remote: Option<SocketAddr>,
+    local: OnceLock<SocketAddr>,
+    listener: Arc<ListenerFacts>,
+    dispatched: AtomicU32,
+    returned: AtomicU32,
+    written: AtomicU32,
+    receiving: AtomicU32,
+    phase: AtomicU64,
+    floor: AtomicU64,
+}
+
+impl Facts {
+    pub(crate) fn new(
+        id: u64,
+        slot: u32,
+        remote: Option<SocketAddr>,
+        listener: Arc<ListenerFacts>,
+        clock: Clock,
+    ) -> Facts {
+        Facts {
+            id,
+            slot,
+            life: AtomicU8::new(OPEN),
+            status: AtomicU8::new(0),
+            clock,
+            remote,
+            local: OnceLock::new(),
+            listener,
+            dispatched: AtomicU32::new(0),
+            returned: AtomicU32::new(0),
+            written: AtomicU32::new(0),
+            receiving: AtomicU32::new(0),
+            phase: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+        }
+    }
+
+    /// The facts of a client that is closed already.
+    pub(super) fn closed(
+        id: u64,
+        slot: u32,
+        remote: Option<SocketAddr>,
+        listener: Arc<ListenerFacts>,
+    ) -> Facts {
+        let facts = Facts::new(id, slot, remote, listener, Clock::start());
+        facts.close();
+        facts
+    }
+
+    /// Unique in the process, counted from 1, never given twice.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Index in the reactor's client table; another connection may have it after the close.
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// The peer's address, IPv4-mapped ones as IPv4; for a unix socket, whose peer has no name, the
+    /// listener's path.
+    pub fn remote(&self) -> Address {
+        match self.remote {
+            Some(address) => Address::Internet(address),
+            None => self.listener.address.clone(),
+        }
+    }
+
+    /// The address at which the connection was accepted: the socket's where it is known, else the listener's.
+    pub fn local(&self) -> Address {
+        match self.local.get() {
+            Some(address) => Address::Internet(*address),
+            None => self.listener.address.clone(),
+        }
+    }
+
+    /// The peer's address; None for a unix socket's unnamed peer.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Number of the listener that accepted it.
+    pub fn listener_index(&self) -> u32 {
+        self.listener.index
+    }
+
+    pub(crate) fn local_is_known(&self) -> bool {
+        self.local.get().is_some() || !self.listener.is_wildcard()
+    }
+
+    pub(crate) fn set_local(&self, address: SocketAddr) {
+        // A second call can only bring the same address.
+        let _ = self.local.set(address);
+    }
+
+    /// Bits as in [`CLOSED_RD`] and [`CLOSED_RDWR`].
+    pub fn status(&self) -> u8 {
+        self.status.load(Relaxed)
+    }
+
+    pub(crate) fn set_status(&self, bits: u8) {
+        self.status.fetch_or(bits, Relaxed);
+    }
+
+    /// Takes back [`CLOSED_RD`]: the end of the peer's bytes is read, and announced, once more.
+    pub(crate) fn forget_peer_closed(&self) {
+        self.status.fetch_and(!CLOSED_RD, Relaxed);
+    }
+
+    /// Requests that the close be announced. False when the connection is closed already.
+    pub fn watch(&self) -> bool {
+        match self.life.compare_exchange(OPEN, WATCHED, AcqRel, Acquire) {
+            Ok(_) => true,
+            Err(state) => state == WATCHED,
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.life.load(Acquire) == WATCHED
+    }
+
+    /// Marks it closed; true when the close must be announced.
+    pub(crate) fn close(&self) -> bool {
+        self.status.store(CLOSED_RDWR, Relaxed);
+        self.phase.store(0, Relaxed);
+        self.floor.store(0, Relaxed);
+        self.life.swap(CLOSED, AcqRel) == WATCHED
+    }
+
+    /// Whether the reactor has closed it.
+    pub fn is_closed(&self) -> bool {
+        self.life.load(Acquire) == CLOSED
+    }
+
+    /// A request was passed to the application.
+    pub(crate) fn on_dispatched(&self) {
+        self.dispatched.store(self.dispatched.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// A handler has returned its answer.
+    pub(crate) fn on_returned(&self) {
+        self.returned.store(self.returned.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(crate) fn set_receiving(&self, bodies: u32) {
+        self.receiving.store(bodies, Relaxed);
+    }
+
+    pub(crate) fn set_written(&self, requests: u32) {
+        self.written.store(requests, Relaxed);
+    }
+
+    /// Requests whose body is still being received.
+    pub fn pending_requests(&self) -> u32 {
+        if self.is_closed() { 0 } else { self.receiving.load(Relaxed) }
+    }
+
+    /// Requests whose answer isn't completely written; 0 after the close.
+    pub fn pending_responses(&self) -> u32 {
+        if self.is_closed() {
+            return 0;
+        }
+        self.dispatched.load(Relaxed).wrapping_sub(self.written.load(Relaxed))
+    }
+
+    /// Requests that were dispatched and not answered yet; 0 after the close.
+    pub fn running_handlers(&self) -> u32 {
+        if self.is_closed() {
+            return 0;
+        }
+        self.dispatched.load(Relaxed).wrapping_sub(self.returned.load(Relaxed))
+    }
+
+    pub(crate) fn set_phase(&self, deadline: Option<Timestamp>) {
+        self.phase.store(deadline.map_or(0, |at| at.0), Relaxed);
+    }
+
+    pub(crate) fn floor(&self) -> Timestamp {
+        Timestamp(self.floor.load(Relaxed))
+    }
+
+    /// Unix time in whole seconds, rounded up, at which the connection expires; 0 when none is set.
+    pub fn expiration(&self) -> u64 {
+        if self.is_closed() {
+            return 0;
+        }
+        let phase = self.phase.load(Relaxed);
+        let floor = self.floor.load(Relaxed);
+        match phase.max(floor) {
+            0 => 0,
+            at => self.clock.unix_millis(Timestamp(at)).div_ceil(1000),
+        }
+    }
+
+    /// Moves the expiration to a later Unix time, in seconds; an earlier one than the present is ignored.
+    pub fn extend_expiration(&self, unix_seconds: f64) {
+        if self.is_closed() || !unix_seconds.is_finite() {
+            return;
+        }
+        let at = self.clock.timestamp((unix_seconds * 1000.0).max(0.0) as u64).0.max(1);
+        if at > self.floor.load(Relaxed) {
+            self.floor.store(at, Relaxed);
+        }
+    }
+}

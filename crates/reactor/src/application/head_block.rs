@@ -1,0 +1,269 @@
+//! A request's head as one block of bytes that the application can keep and read lazily.
+//!
+//! The block is copied once, from the receive buffer into the application's memory, where fields are read
+//! later. It refers to nothing outside itself, so it can be moved.
+//!
+//! ```text
+//!  0  length of the block     16  start of the target    32  listener
+//!  4  client id, low           20  length of the target   36  peer's port | family << 16
+//!  8  client id, high          24  length of the head     40  peer's address, 16 bytes
+//! 12  start of the head        28  number of fields       56  fields, 16 bytes each: name start,
+//!                                                             name length, value start, value length
+//!                                                         …   the head's bytes, as received
+//! ```
+//! All are unsigned 32-bit words in native byte order; starts of parts count from the head's first
+//! byte. The peer's address is included so that it is known after the client has closed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protocol::Head;
+
+use super::facts::Facts;
+use crate::io::{Address, ListenerFacts};
+
+const PREFIX: usize = 56;
+const FAMILY_V4: u32 = 4;
+const FAMILY_V6: u32 = 6;
+const FIELD: usize = 16;
+
+/// Bytes that the block of `head` takes.
+pub(crate) fn encoded_len(head: &Head<'_>) -> usize {
+    PREFIX + head.fields.len() * FIELD + head.bytes.len()
+}
+
+/// Writes the block into `out`, whose length is [`encoded_len`].
+pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
+    let client_id = facts.id();
+    let bytes_at = PREFIX + head.fields.len() * FIELD;
+    let (origin, address) = encode_peer(facts.peer());
+    let prefix = [
+        out.len() as u32,
+        client_id as u32,
+        (client_id >> 32) as u32,
+        bytes_at as u32,
+        head.target.start,
+        head.target.end - head.target.start,
+        head.bytes.len() as u32,
+        head.fields.len() as u32,
+        facts.listener_index(),
+        origin,
+    ];
+    let (table, bytes) = out.split_at_mut(bytes_at);
+    let (front, fields) = table.split_at_mut(PREFIX);
+    for (place, word) in front.chunks_exact_mut(4).zip(prefix) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    front[40..].copy_from_slice(&address);
+    for (place, field) in fields.chunks_exact_mut(FIELD).zip(head.fields) {
+        place[0..4].copy_from_slice(&field.name.start.to_ne_bytes());
+        place[4..8].copy_from_slice(&(field.name.end - field.name.start).to_ne_bytes());
+        place[8..12].copy_from_slice(&field.value.start.to_ne_bytes());
+        place[12..16].copy_from_slice(&(field.value.end - field.value.start).to_ne_bytes());
+    }
+    bytes.copy_from_slice(head.bytes);
+}
+
+/// The peer's port and family as one word, and its address; all zero for a unix socket's unnamed peer.
+fn encode_peer(peer: Option<SocketAddr>) -> (u32, [u8; 16]) {
+    let mut address = [0; 16];
+    let Some(peer) = peer else { return (0, address) };
+    let family = match peer.ip() {
+        IpAddr::V4(ip) => {
+            address[..4].copy_from_slice(&ip.octets());
+            FAMILY_V4
+        }
+        IpAddr::V6(ip) => {
+            address = ip.octets();
+            FAMILY_V6
+        }
+    };
+    (u32::from(peer.port()) | family << 16, address)
+}
+
+/// A block in the application's memory. Its content isn't trusted: an overwritten block gives wrong results
+/// or none, but never a read outside of it.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadBlock<'a> {
+    block: &'a [u8],
+}
+
+impl<'a> HeadBlock<'a> {
+    /// The block at byte `at` of `memory`; None when it would end outside.
+    pub fn at(memory: &'a [u8], at: usize) -> Option<HeadBlock<'a>> {
+        let rest = memory.get(at..)?;
+        let len = word(rest, 0)? as usize;
+        if len < PREFIX {
+            return None;
+        }
+        Some(HeadBlock { block: rest.get(..len)? })
+    }
+
+    /// The whole block, to be copied elsewhere.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.block
+    }
+
+    /// Id of the client that sent the request.
+    pub fn client_id(&self) -> u64 {
+        let low = word(self.block, 4).unwrap_or(0);
+        let high = word(self.block, 8).unwrap_or(0);
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    /// Number of the listener that accepted the client.
+    pub fn listener(&self) -> u32 {
+        word(self.block, 32).unwrap_or(0)
+    }
+
+    /// The facts of the client that sent the request, which is closed and had this slot. `listener` is the
+    /// one that accepted it, if it is known.
+    pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
+        let unknown =
+            || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: self.listener() });
+        let listener = listener.unwrap_or_else(unknown);
+        Arc::new(Facts::closed(self.client_id(), slot, self.remote(), listener))
+    }
+
+    /// The peer's address; None for a unix socket's unnamed peer.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        let origin = word(self.block, 36)?;
+        let address: [u8; 16] = self.block.get(40..PREFIX)?.try_into().ok()?;
+        let [a, b, c, d, ..] = address;
+        let ip = match origin >> 16 {
+            FAMILY_V4 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            FAMILY_V6 => IpAddr::V6(Ipv6Addr::from(address)),
+            _ => return None,
+        };
+        Some(SocketAddr::new(ip, origin as u16))
+    }
+
+    /// The request target exactly as received.
+    pub fn target(&self) -> &'a [u8] {
+        self.target_part().unwrap_or(&[])
+    }
+
+    fn target_part(&self) -> Option<&'a [u8]> {
+        self.part(word(self.block, 16)?, word(self.block, 20)?)
+    }
+
+    /// The entries of all fields: start and length of name and value.
+    fn table(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let count = word(self.block, 28).unwrap_or(0) as usize;
+        self.block.get(PREFIX..).unwrap_or(&[]).chunks_exact(FIELD).take(count)
+    }
+
+    /// Name and value of each field as received, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let this = *self;
+        self.table().filter_map(move |entry| {
+            Some((
+                this.part(word(entry, 0)?, word(entry, 4)?)?,
+                this.part(word(entry, 8)?, word(entry, 12)?)?,
+            ))
+        })
+    }
+
+    /// All fields as `name\nvalue\n`, in order.
+    pub fn lines(&self) -> Vec<u8> {
+        lines(self.fields())
+    }
+
+    /// Value of the first field with this name, in any letter case.
+    pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let len = name.len() as u32;
+        // Few names have the same length, so few are compared.
+        let is_named = |entry: &&[u8]| {
+            word(entry, 4) == Some(len)
+                && word(entry, 0)
+                    .and_then(|start| self.part(start, len))
+                    .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        };
+        let entry = self.table().find(is_named)?;
+        self.part(word(entry, 8)?, word(entry, 12)?)
+    }
+
+    fn part(&self, start: u32, len: u32) -> Option<&'a [u8]> {
+        let head = self.block.get(word(self.block, 12)? as usize..)?;
+        head.get(start as usize..)?.get(..len as usize)
+    }
+}
+
+/// Names and values in turn, each ended by a line feed, which neither can contain.
+pub(crate) fn lines<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for part in fields.flat_map(|(name, value)| [name, value]) {
+        lines.extend_from_slice(part);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Field, Span};
+
+    use crate::time::Clock;
+
+    fn span(start: u32, end: u32) -> Span {
+        Span { start, end }
+    }
+
+    fn facts() -> Facts {
+        let listener = ListenerFacts { address: Address::Unix("/x".into()), index: 3 };
+        let peer = "192.0.2.1:4711".parse().unwrap();
+        Facts::new(0x1_0000_0002, 0, Some(peer), Arc::new(listener), Clock::start())
+    }
+
+    fn example() -> Vec<u8> {
+        let bytes = b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\n";
+        let fields = [
+            Field { name: span(19, 23), value: span(25, 26) },
+            Field { name: span(28, 31), value: span(33, 34) },
+            Field { name: span(36, 39), value: span(41, 42) },
+        ];
+        let head = Head { bytes, target: span(4, 8), fields: &fields };
+        let mut memory = vec![0xaa; 5 + encoded_len(&head)];
+        encode(&head, &facts(), &mut memory[5..]);
+        memory
+    }
+
+    #[test]
+    fn a_block_reads_back_as_it_was_written() {
+        let memory = example();
+        let block = HeadBlock::at(&memory, 5).unwrap();
+        assert_eq!(block.client_id(), 0x1_0000_0002);
+        assert_eq!(block.listener(), 3);
+        assert_eq!(block.remote(), Some("192.0.2.1:4711".parse().unwrap()));
+        assert_eq!(block.target(), b"/a?b");
+        assert_eq!(block.field(b"x-a"), Some(&b"1"[..]));
+        assert_eq!(block.field(b"x-b"), None);
+        let fields: Vec<_> = block.fields().collect();
+        assert_eq!(fields, [(&b"Host"[..], &b"x"[..]), (b"X-A", b"1"), (b"x-a", b"2")]);
+    }
+
+    #[test]
+    fn an_overwritten_block_is_never_read_beyond_its_end() {
+        for at in 0..example().len() {
+            let mut memory = example();
+            memory[at] = 0xff;
+            for start in 0..memory.len() {
+                if let Some(block) = HeadBlock::at(&memory, start) {
+                    let _ = (
+                        block.client_id(),
+                        block.remote(),
+                        block.target(),
+                        block.field(b"host"),
+                        block.fields().count(),
+                    );
+                }
+            }
+        }
+    }
+}

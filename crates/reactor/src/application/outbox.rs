@@ -1,0 +1,100 @@
+//! Notices that wait for the next batch, and the count of refused requests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::{Event, RequestError};
+
+use super::facts::Facts;
+use super::notice::{Batch, Kind, Notice, flag};
+
+/// The reactor's notices for the application, in order.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    notices: VecDeque<Notice>,
+    /// Connections that ended with a refusal, by its code.
+    refusals: BTreeMap<&'static str, u64>,
+    /// Each refusal is announced as well.
+    explains_refusals: bool,
+}
+
+impl Outbox {
+    /// Adds a notice.
+    pub(crate) fn push(&mut self, notice: Notice) {
+        self.notices.push_back(notice);
+    }
+
+    /// Adds a notice without detail about a request or a client.
+    pub(crate) fn notify(&mut self, kind: Kind, slot: u32, id: u64) {
+        self.push(Notice::of(kind, slot, id));
+    }
+
+    /// Adds the notice for an event of the client's connection. Requests and raw bytes go straight to the
+    /// batch, bodies into provided buffers, and the end of the peer's side is announced by the code that
+    /// reads it: these events have no notice here.
+    #[cold]
+    pub(crate) fn push_event(&mut self, slot: u32, client_id: u64, event: Event<'_>) {
+        self.push(match event {
+            Event::Request(_) | Event::Raw { .. } | Event::Body { .. } | Event::HalfClosed => return,
+            Event::RawUnread { bytes } => Notice { body: bytes, ..Notice::of(Kind::Raw, slot, client_id) },
+            Event::RawEnd => Notice { flags: flag::END, ..Notice::of(Kind::Raw, slot, client_id) },
+            Event::BodyLimit { request_id, raises } => {
+                Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
+            }
+            Event::BodyFailed { request_id, error } => {
+                let detail = u32::from(error.status());
+                Notice { detail, ..Notice::of(Kind::BodyFailed, slot, request_id.0) }
+            }
+        });
+    }
+
+    /// Announces that no client is left, unless that is the latest notice already.
+    pub(crate) fn notify_idle(&mut self) {
+        if self.notices.back().is_none_or(|notice| notice.kind != Kind::Idle) {
+            self.notify(Kind::Idle, 0, 0);
+        }
+    }
+
+    /// Moves notices into the batch, as many as fit.
+    pub(crate) fn deliver(&mut self, batch: &mut Batch<'_>) {
+        while !batch.is_full() {
+            let Some(notice) = self.notices.pop_front() else { break };
+            batch.push_notice(notice);
+        }
+    }
+
+    /// Whether no notice waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notices.is_empty()
+    }
+
+    /// Drops all notices, and their memory.
+    pub(crate) fn clear(&mut self) {
+        self.notices = VecDeque::new();
+    }
+
+    /// From now on each refusal is announced as well, with a text that says why.
+    pub(crate) fn explain_refusals(&mut self) {
+        self.explains_refusals = true;
+    }
+
+    /// Counts a request of this client that was refused.
+    #[cold]
+    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError) {
+        self.count_refusal(error.code());
+        if self.explains_refusals {
+            let text = format!("a request of {} was refused: {error} ({})", facts.remote(), error.code());
+            let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
+            self.push(Notice { body: text.into_bytes(), ..notice });
+        }
+    }
+
+    /// Counts a refusal by its code.
+    pub(crate) fn count_refusal(&mut self, code: &'static str) {
+        *self.refusals.entry(code).or_default() += 1;
+    }
+
+    /// How many refusals there were, by code.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.iter().map(|(code, count)| (*code, *count))
+    }
+}

@@ -1,0 +1,286 @@
+//! Listening sockets: binding, with errors that name the address, and accepting.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
+
+use super::socket::{Socket, unmapped};
+
+/// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers
+/// that vanished would stay open.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Where to listen.
+#[derive(Debug, Clone)]
+pub enum Bind {
+    /// An address; with port 0 the system chooses one.
+    Internet {
+        /// Address and port.
+        address: SocketAddr,
+        /// IPv6 only; otherwise an IPv6 wildcard takes IPv4 as well.
+        ipv6_only: bool,
+        /// Several sockets may share the port, and the system spreads connections over them.
+        reuse_port: bool,
+    },
+    /// All interfaces on a port, both families where the system has both.
+    Everywhere {
+        /// The port; with 0 the system chooses one.
+        port: u16,
+        /// As above.
+        reuse_port: bool,
+    },
+    /// A unix socket. A file that no server listens on any more is replaced.
+    Unix {
+        /// Path of the socket file.
+        path: PathBuf,
+        /// Permissions of the file; None for those of the umask.
+        mode: Option<u32>,
+    },
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bind::Internet { address, .. } => address.fmt(f),
+            Bind::Everywhere { port, .. } => write!(f, "*:{port}"),
+            Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An address as it is shown to users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// IPv4 or IPv6 with a port.
+    Internet(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Internet(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// What all connections of a listener share.
+#[derive(Debug)]
+pub struct ListenerFacts {
+    /// The bound address, with the real port.
+    pub address: Address,
+    /// Its number, counted from 0 in the order of `listen` calls.
+    pub index: u32,
+}
+
+impl ListenerFacts {
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.address, Address::Internet(address) if address.ip().is_unspecified())
+    }
+}
+
+/// Binding failed.
+#[derive(Debug)]
+pub struct ListenError {
+    /// The requested address, as `host:port` or `unix:path`.
+    pub address: String,
+    /// The error of the system.
+    pub source: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.source)
+    }
+}
+
+impl std::error::Error for ListenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// One listening socket.
+pub(crate) struct Listener {
+    kind: Kind,
+    pub(crate) facts: Arc<ListenerFacts>,
+    /// Connections may wait: set by readiness, cleared when `accept` would block.
+    pub(super) is_ready: bool,
+}
+
+/// A connection that was just accepted.
+pub(crate) struct Accepted {
+    pub(crate) socket: Socket,
+    /// The peer's address; None for a unix socket's unnamed peer.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) listener: Arc<ListenerFacts>,
+}
+
+impl Listener {
+    pub(super) fn bind(bind: &Bind, backlog: i32, index: u32) -> Result<Listener, ListenError> {
+        let result = match bind {
+            Bind::Internet { address, ipv6_only, reuse_port } => {
+                bind_tcp(*address, *ipv6_only, *reuse_port, backlog, index)
+            }
+            Bind::Everywhere { port, reuse_port } => bind_everywhere(*port, *reuse_port, backlog, index),
+            Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index),
+        };
+        result.map_err(|source| ListenError { address: bind.to_string(), source })
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.kind {
+            Kind::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Kind::Unix(listener) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    /// The next waiting connection.
+    pub(super) fn accept(&self) -> io::Result<Accepted> {
+        let (socket, peer) = match &self.kind {
+            Kind::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                (Socket::Tcp(stream), Some(unmapped(peer)))
+            }
+            Kind::Unix(listener) => (Socket::Unix(listener.accept()?.0), None),
+        };
+        Ok(Accepted { socket, peer, listener: self.facts.clone() })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Kind::Unix(_), Address::Unix(path)) = (&self.kind, &self.facts.address) {
+            // It fails when the file was removed already, and then nothing is left to do.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+const EAFNOSUPPORT: i32 = 97;
+#[cfg(not(target_os = "linux"))]
+const EAFNOSUPPORT: i32 = 47;
+
+/// Binds a dual-stack socket, or an IPv4 one where the system has no IPv6.
+fn bind_everywhere(port: u16, reuse_port: bool, backlog: i32, index: u32) -> io::Result<Listener> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    match bind_tcp(both, false, reuse_port, backlog, index) {
+        Err(error) if is_without_ipv6(&error) => {
+            let four = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            bind_tcp(four, false, reuse_port, backlog, index)
+        }
+        result => result,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
+        || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+fn bind_tcp(
+    address: SocketAddr,
+    ipv6_only: bool,
+    reuse_port: bool,
+    backlog: i32,
+    index: u32,
+) -> io::Result<Listener> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(ipv6_only || !address.ip().is_unspecified())?;
+    }
+    // A restarted server can bind its port while connections of the previous process are still in TIME_WAIT.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+    }
+    // Accepted sockets inherit both, which saves two system calls per connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(backlog)?;
+    let listener = TcpListener::from_std(socket.into());
+    let address = Address::Internet(listener.local_addr()?);
+    Ok(Listener {
+        kind: Kind::Tcp(listener),
+        facts: Arc::new(ListenerFacts { address, index }),
+        is_ready: true,
+    })
+}
+
+fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Result<Listener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = SockAddr::unix(path)?;
+    if let Err(error) = socket.bind(&address) {
+        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        if error.kind() != io::ErrorKind::AddrInUse || !is_socket || has_listening_server(&address) {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        socket.bind(&address)?;
+    }
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    let facts = Arc::new(ListenerFacts { address: Address::Unix(path.to_owned()), index });
+    Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
+}
+
+/// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check
+/// doesn't block: a server whose backlog is full counts as listening.
+fn has_listening_server(address: &SockAddr) -> bool {
+    let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None);
+    let result = probe.and_then(|probe| {
+        probe.set_nonblocking(true)?;
+        probe.connect(address)
+    });
+    result.map_or_else(|error| error.kind() != io::ErrorKind::ConnectionRefused, |()| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_whose_backlog_is_full_is_in_use_and_binding_does_not_block() {
+        let path = std::env::temp_dir().join(format!("busbar-busy-{}", std::process::id()));
+        let bind = Bind::Unix { path: path.clone(), mode: None };
+        let busy = Listener::bind(&bind, 0, 0).unwrap();
+        // Linux lets one more connection wait than the backlog says.
+        let waiting = UnixStream::connect(&path).unwrap();
+        let (sender, receiver) = channel();
+        let another = bind.clone();
+        thread::spawn(move || {
+            sender.send(Listener::bind(&another, 0, 0).err().map(|error| error.source.kind()))
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(Some(io::ErrorKind::AddrInUse)));
+        assert!(path.exists());
+        drop((busy, waiting));
+    }
+}

@@ -1,0 +1,115 @@
+//! Commands: what the application asks of the reactor, at any time between turns.
+//!
+//! A command takes effect on the connection at once and on the wire with the next flush, after which the
+//! caller asks [`Reactor::has_work`] whether a turn should follow. A command that comes too late, twice, or
+//! for an unknown request id changes nothing and returns [`Stale`].
+
+mod answer;
+mod body;
+mod client;
+mod file;
+mod raw;
+
+use std::io::IoSlice;
+
+use protocol::{AnswerError, Connection, Context, RequestId, Send};
+
+use super::Reactor;
+use crate::client::{Client, SentNotice, When};
+
+pub use raw::UpgradeError;
+
+/// The request is no longer open: its client is closed, or it was answered before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+impl Reactor {
+    /// A command for the connection at `slot`.
+    #[inline]
+    fn command(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
+    ) -> Result<(), Stale> {
+        self.try_command(slot, run).map_err(|_| Stale)
+    }
+
+    /// The same, with the reason why it wasn't taken.
+    #[inline]
+    fn try_command<R>(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
+        self.clients.command(slot, |client| run(&mut client.connection, &mut self.cx))
+    }
+
+    /// A command that answers a request, after which its handler is no longer counted as running.
+    #[inline]
+    fn answer_command(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
+    ) -> Result<(), AnswerError> {
+        self.clients.command(slot, |client| {
+            run(&mut client.connection, &mut self.cx)?;
+            client.facts.on_returned();
+            Ok(())
+        })
+    }
+
+    /// Whether the protocol of a client lets bytes go to the socket from the memory in which they are.
+    fn takes_vectored(&self, slot: u32) -> bool {
+        self.clients.get(slot).is_some_and(|client| client.connection.takes_vectored())
+    }
+
+    /// A command that may give bytes to the socket at once, from the memory in which they are.
+    fn command_sending(
+        &mut self,
+        slot: u32,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
+    ) -> Result<(), Stale> {
+        let command = |client: &mut Client| {
+            let (socket, is_blocked) = (&client.socket, client.is_blocked);
+            let mut is_short = false;
+            let mut send = |parts: &[IoSlice<'_>]| {
+                if is_blocked {
+                    return 0;
+                }
+                // An error of the socket occurs in the flush again, and is handled there.
+                let count = socket.write_vectored(parts).unwrap_or(0);
+                is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                count
+            };
+            run(&mut client.connection, &mut self.cx, &mut send)?;
+            if is_short {
+                client.mark_blocked(self.unacknowledged);
+            }
+            Ok(())
+        };
+        self.clients.command(slot, command).map_err(|_| Stale)
+    }
+
+    /// A notice follows when bytes have been sent.
+    #[cold]
+    fn notify_when(&mut self, slot: u32, request_id: RequestId, when: When) {
+        self.notify_with_mark(slot, request_id, when, None);
+    }
+
+    /// The same notice, with a mark of the application's. Of several marks the latest counts.
+    fn notify_with_mark(&mut self, slot: u32, request_id: RequestId, when: When, mark: Option<u32>) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let mut notices = client.sent_notices.iter_mut();
+        match notices.find(|notice| notice.request_id == request_id && notice.when == when) {
+            Some(notice) => notice.mark = mark.or(notice.mark),
+            None => client.sent_notices.push(SentNotice { request_id, when, mark }),
+        }
+    }
+
+    /// Takes what a command has made the connection say.
+    fn take_connection_events(&mut self, slot: u32) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.poll_events(&mut self.cx, &mut self.outbox);
+        }
+    }
+}

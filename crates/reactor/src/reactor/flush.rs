@@ -1,0 +1,169 @@
+//! The flush: output is sent, and each client is brought up to date.
+
+use std::io;
+
+use protocol::Context;
+
+use super::Reactor;
+use crate::application::{Kind, Outbox};
+use crate::client::{Client, Phase};
+
+/// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that
+/// isn't in the page cache is read from the disk in this call, which is another reason for portions.
+const FILE_BYTES_PER_VISIT: u64 = 1024 * 1024;
+
+/// Where sending a client's output stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    /// Everything is sent.
+    Done,
+    /// The kernel's send buffer is full.
+    Blocked,
+    /// The visit has used its budget; another has to follow.
+    Unfinished,
+    /// The connection can't be used any more.
+    Broken,
+}
+
+impl Reactor {
+    /// Sends pending output, one write per client.
+    pub fn flush(&mut self) {
+        // A client that becomes dirty meanwhile is added at the end of the list.
+        let mut at = 0;
+        while let Some(slot) = self.clients.next_dirty(&mut at) {
+            self.service(slot);
+        }
+    }
+
+    /// Brings a client up to date after anything has happened on it: sends, finishes, publishes its deadline,
+    /// and has it read on.
+    pub(super) fn service(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if client.phase != Phase::Serving {
+            return;
+        }
+        let sending = client.send(&mut self.cx, &mut self.outbox);
+        match sending {
+            Sending::Done | Sending::Unfinished => {}
+            Sending::Blocked if client.is_blocked => {}
+            Sending::Blocked => client.mark_blocked(self.unacknowledged),
+            Sending::Broken => return self.close_client(slot),
+        }
+        if client.connection.is_all_sent() {
+            client.handle_all_sent(&mut self.outbox);
+        }
+        client.facts.set_receiving(u32::from(client.connection.is_receiving()));
+        client.bodies.drop_useless(&client.connection);
+        if let Some(finish) = client.connection.finish() {
+            return self.finish_client(slot, finish);
+        }
+        client.schedule(&mut self.timers);
+        if sending == Sending::Unfinished {
+            self.clients.mark_unfinished(slot);
+        }
+        self.clients.queue_read(slot);
+    }
+}
+
+impl Client {
+    /// Sends what the connection has to send, files included, as far as the socket and the budget allow.
+    #[inline]
+    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+        loop {
+            match self.send_bytes(cx) {
+                Sending::Done => {}
+                ended => return ended,
+            }
+            if self.files.is_empty() {
+                return Sending::Done;
+            }
+            match self.send_file_part(cx, outbox) {
+                Sending::Done if self.connection.is_all_sent() => return Sending::Done,
+                Sending::Done => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    #[inline]
+    fn send_bytes(&mut self, cx: &mut Context) -> Sending {
+        if self.is_blocked {
+            return Sending::Blocked;
+        }
+        loop {
+            let unsent = self.connection.poll_transmit(cx);
+            if unsent.is_empty() {
+                return Sending::Done;
+            }
+            match self.socket.write(unsent) {
+                Ok(count) => {
+                    // After a short write the send buffer is full, and its next readiness will be reported.
+                    let is_short = count < unsent.len();
+                    self.connection.handle_sent(cx, count);
+                    if is_short {
+                        return Sending::Blocked;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Sending::Broken,
+            }
+        }
+    }
+
+    /// Sends the file that comes next in the output, if there is one.
+    #[cold]
+    fn send_file_part(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+        let mut budget = FILE_BYTES_PER_VISIT;
+        while let Some((request_id, missing)) = self.connection.poll_file() {
+            if budget == 0 {
+                return Sending::Unfinished;
+            }
+            let range = self.files.iter_mut().find(|range| range.request_id == request_id);
+            let Some(range) = range else { return Sending::Broken };
+            match range.send(&self.socket, missing.min(budget)) {
+                Ok(0) => {
+                    self.connection.handle_file_failed(cx);
+                    outbox.notify(Kind::FileFailed, self.facts.slot(), request_id.0);
+                }
+                Ok(count) => {
+                    budget -= count;
+                    self.connection.handle_file_sent(cx, count);
+                    if count == missing {
+                        self.files.retain(|range| range.request_id != request_id);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Sending::Broken,
+            }
+        }
+        Sending::Done
+    }
+
+    /// Everything that the connection had to send is with the kernel.
+    #[inline]
+    fn handle_all_sent(&mut self, outbox: &mut Outbox) {
+        let owed = self.connection.owed() as u32;
+        self.facts.set_written(self.requests.wrapping_sub(owed));
+        if !self.sent_notices.is_empty() {
+            self.notify_sent(outbox);
+        }
+        if self.connection.is_raw() {
+            self.service_raw(outbox);
+        }
+    }
+
+    /// Announces a connection that has become raw, and closes its sending side when it is to end.
+    #[cold]
+    fn service_raw(&mut self, outbox: &mut Outbox) {
+        if let Some(request_id) = self.connection.poll_upgraded() {
+            self.facts.watch();
+            outbox.notify(Kind::Upgraded, self.facts.slot(), request_id.0);
+        }
+        if self.connection.poll_shutdown() {
+            self.socket.shutdown_write();
+            self.is_write_shut = true;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The application's handle to one I/O thread.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use protocol::{Answer, RequestId};
+
+use super::client_index::ClientIndex;
+use super::command_batch::CommandBatch;
+use super::mailbox::Mailbox;
+use super::message::Message;
+use super::notice_batch::{Notices, SLOT_BITS};
+use crate::application::Facts;
+use crate::io::{Bind, ListenError, ListenerFacts, ListenerRegistry};
+use crate::reactor::Reactor;
+
+/// Bytes of commands above which they are sent at once, so that memory for them is reused.
+const MANY_BYTES: usize = 256 * 1024;
+
+/// One thread, as the application sees it. Commands are collected until [`ThreadHandle::hand_over`]; those
+/// that come too late change nothing.
+pub struct ThreadHandle {
+    mailbox: Mailbox<Message>,
+    notices: Receiver<Box<Notices>>,
+    emptied: SyncSender<Box<Notices>>,
+    spare: Receiver<CommandBatch>,
+    commands: CommandBatch,
+    clients: Arc<ClientIndex>,
+    /// Only for the thread that accepts: registers its listeners; and the facts of those so far.
+    accepting: Option<(ListenerRegistry, Vec<Arc<ListenerFacts>>)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ThreadHandle {
+    pub(super) fn new(
+        mailbox: Mailbox<Message>,
+        notices: Receiver<Box<Notices>>,
+        emptied: SyncSender<Box<Notices>>,
+        spare: Receiver<CommandBatch>,
+        clients: Arc<ClientIndex>,
+        registry: Option<ListenerRegistry>,
+        thread: JoinHandle<()>,
+    ) -> ThreadHandle {
+        let accepting = registry.map(|registry| (registry, Vec::new()));
+        let commands = CommandBatch::default();
+        ThreadHandle { mailbox, notices, emptied, spare, commands, clients, accepting, thread: Some(thread) }
+    }
+
+    /// The number of the thread and the slot on it, from a slot in a notice.
+    pub fn split(slot: u32) -> (usize, u32) {
+        ((slot >> SLOT_BITS) as usize, slot & ((1 << SLOT_BITS) - 1))
+    }
+
+    /// Binds a listening socket for all threads, on the application's thread, without waiting for another.
+    ///
+    /// # Errors
+    /// The address can't be bound, or this isn't the handle of the thread that accepts.
+    pub fn listen(&mut self, bind: &Bind, backlog: i32) -> Result<Arc<ListenerFacts>, ListenError> {
+        let Some((registry, listeners)) = &mut self.accepting else {
+            let source = std::io::ErrorKind::NotConnected.into();
+            return Err(ListenError { address: bind.to_string(), source });
+        };
+        let listener = registry.bind(bind, backlog, listeners.len() as u32)?;
+        let facts = listener.facts.clone();
+        listeners.push(facts.clone());
+        self.mailbox.send(Message::Listener(listener));
+        Ok(facts)
+    }
+
+    /// The facts of listener number `index`, which may be closed.
+    pub fn listener(&self, index: u32) -> Option<&Arc<ListenerFacts>> {
+        self.accepting.as_ref()?.1.get(index as usize)
+    }
+
+    /// Answers a request.
+    pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: &Answer<'_>, tells_written: bool) {
+        self.commands.respond(slot, request_id, answer, tells_written);
+        self.hand_over_many();
+    }
+
+    /// Has `run` executed on the thread, with these bytes, on behalf of the client at `slot`, which is closed
+    /// should it panic.
+    pub fn run(&mut self, slot: u32, bytes: &[u8], run: impl FnOnce(&mut Reactor, &[u8]) + Send + 'static) {
+        self.commands.run(slot, bytes, run);
+        self.hand_over_many();
+    }
+
+    /// Has `ask` executed on the thread and waits for its result: at most for the length of a turn. None when
+    /// the thread has ended.
+    pub fn ask<R: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,
+    ) -> Option<R> {
+        self.begin_ask(ask).recv().ok()
+    }
+
+    /// The same without waiting: several threads can be asked at once.
+    pub fn begin_ask<R: Send + 'static>(
+        &mut self,
+        ask: impl FnOnce(&mut Reactor) -> R + Send + 'static,
+    ) -> Receiver<R> {
+        let (answer, answered) = sync_channel(1);
+        self.run(u32::MAX, &[], move |reactor, _| {
+            let _ = answer.try_send(ask(reactor));
+        });
+        self.hand_over();
+        answered
+    }
+
+    /// Has the thread end after the commands given so far. Dropping the handle waits for it.
+    pub fn begin_end(&mut self) {
+        self.hand_over();
+        self.mailbox.send(Message::End);
+    }
+
+    /// Sends the collected commands to the thread.
+    pub fn hand_over(&mut self) {
+        if !self.commands.is_empty() {
+            let fresh = self.spare.try_recv().unwrap_or_default();
+            self.mailbox.send(Message::Commands(std::mem::replace(&mut self.commands, fresh)));
+        }
+    }
+
+    fn hand_over_many(&mut self) {
+        if self.commands.len() > MANY_BYTES {
+            self.hand_over();
+        }
+    }
+
+    /// The next batch of notices; None when there is none now.
+    pub fn next_notices(&self) -> Option<Box<Notices>> {
+        self.notices.try_recv().ok()
+    }
+
+    /// Gives a batch back, to be filled again.
+    pub fn give_back(&self, notices: Box<Notices>) {
+        let _ = self.emptied.try_send(notices);
+        self.mailbox.wake_for_batch();
+    }
+
+    /// The facts of an open client; None when it is closed.
+    pub fn facts(&self, slot: u32, id: u64) -> Option<Arc<Facts>> {
+        self.clients.find(slot, id)
+    }
+}
+
+impl Drop for ThreadHandle {
+    /// Closes everything on the thread, and waits until it has ended.
+    fn drop(&mut self) {
+        self.begin_end();
+        if let Some(thread) = self.thread.take() {
+            // An error is a panic, which was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}

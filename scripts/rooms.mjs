@@ -1,0 +1,140 @@
+// The rooms of src/ and the rules between them: which room may import which.
+//
+// Usage: node scripts/rooms.mjs            fails when a file doesn't agree with this list; `npm run lint` runs it
+//        node scripts/rooms.mjs --write    writes .oxlintrc.json and the map in CONTRIBUTING.md
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+
+/**
+ * The rooms, from the ground up: each may import those before it, types included.
+ * - `never`: rooms before it that it must not import.
+ * - `isNative`: may import native.ts, the door to the addon.
+ * - `isEntry`: is an entry point of the package, so it has an index.ts.
+ * - `lazy`: files that only `import()` loads, because a server that doesn't need them shouldn't read them at start.
+ */
+const ROOMS = [
+  { name: 'core', purpose: 'what knows neither HTTP nor sockets: errors, the logger, helpers for promises and contexts' },
+  { name: 'http', purpose: 'the words of HTTP as values: fields, status, methods, target, query, cookies, trailers' },
+  { name: 'net', purpose: 'addresses, and what TLS has negotiated', isNative: true },
+  { name: 'options', purpose: 'the options: their table, the `Options` class, and what of them the engine is sent', isNative: true },
+  {
+    name: 'connection',
+    purpose: '`Client`, and the connection whose bytes are the application\'s: raw, upgraded, driven in JavaScript',
+    isNative: true,
+    lazy: ['upgraded-socket.ts'],
+  },
+  { name: 'body', purpose: 'bodies in both directions: sources, files, `RequestBody`, a body that is arriving' },
+  { name: 'message', purpose: '`Request` and `Response`', isNative: true },
+  { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
+  { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },
+  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages'], isNative: true },
+  {
+    name: 'driver',
+    purpose: 'drivers written in JavaScript, loaded where a server has a factory',
+    never: ['pages', 'exchange'],
+    isNative: true,
+    lazy: ['driver-selector.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
+  },
+  { name: 'server', purpose: '`HttpServer`: listening, dispatching, settings, observers', isNative: true },
+]
+
+/** Files outside the rooms: they find the package by `..`, which must be right in src/ and in dist/. */
+const GROUND = ['native.ts', 'addon.ts']
+const TOP = ['index.ts', 'cli.ts']
+
+const root = new URL('..', import.meta.url)
+const read = (path) => readFileSync(new URL(path, root), 'utf8')
+
+/** Rooms that a room must not import. */
+function forbidden(room) {
+  const above = ROOMS.slice(ROOMS.indexOf(room) + 1).map(({ name }) => name)
+  return [...(room.never ?? []), ...above]
+}
+
+const ADDON = { group: ['**/index.js', '**/addon.ts'], message: 'native.ts alone knows the addon.' }
+const ENGINE = { group: ['**/native.ts'], message: 'This room has no engine; take what it needs as a parameter.' }
+const PUBLIC = { group: TOP.map((file) => `../${file}`), message: 'index.ts and cli.ts are for users; import from the room.' }
+
+function restricted(files, patterns) {
+  return { files, rules: { 'no-restricted-imports': ['error', { patterns }] } }
+}
+
+/** What the linter forbids in a room. It sees types and import() as well. */
+function overrideOf(room) {
+  const { name, isNative = false } = room
+  const rooms = forbidden(room).map((each) => `../${each}/**`)
+  const message = `${name}/ must not know it; declare what is needed as an interface here (scripts/rooms.mjs).`
+  const patterns = [ADDON, PUBLIC, ...(isNative ? [] : [ENGINE]), ...(rooms.length > 0 ? [{ group: rooms, message }] : [])]
+  return restricted([`src/${name}/**`], patterns)
+}
+
+/** The linter's configuration, `.oxlintrc.json`. */
+function lintConfig() {
+  const config = {
+    plugins: ['typescript', 'unicorn', 'oxc', 'import'],
+    // Within a room types may refer to each other; at run time no file waits for one that waits for it.
+    rules: { 'import/no-cycle': ['error', { ignoreTypes: true }] },
+    overrides: [...ROOMS.map(overrideOf), restricted(TOP.map((file) => `src/${file}`), [ADDON])],
+  }
+  return `${JSON.stringify(config, null, 2)}\n`
+}
+
+/** The map of the rooms, from the top, as CONTRIBUTING.md has it. */
+function map() {
+  const rows = ROOMS.toReversed().map((room) => {
+    const { name, purpose, never = [], isNative = false } = room
+    const but = never.length > 0 ? `; not ${never.join(', ')}` : ''
+    return `| \`${name}/\` | ${purpose} | ${isNative ? 'yes' : 'no'}${but} |`
+  })
+  return ['| room | what is in it | may import native.ts |', '|---|---|---|', ...rows].join('\n')
+}
+
+const BEGIN = '<!-- rooms: written by scripts/rooms.mjs -->\n'
+const END = '\n<!-- /rooms -->'
+
+function withMap(text) {
+  const [before, rest = ''] = text.split(BEGIN)
+  const [, after] = rest.split(END)
+  if (after === undefined) throw new Error(`CONTRIBUTING.md has no lines ${BEGIN.trim()} and ${END.trim()}`)
+  return before + BEGIN + map() + END + after
+}
+
+/** What the linter can't see: folders that aren't listed, barrels, and lazy files that are loaded at start. */
+function* faults() {
+  const entries = readdirSync(new URL('src', root), { withFileTypes: true })
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  for (const name of folders) if (!ROOMS.some((room) => room.name === name)) yield `src/${name}/ isn't listed in scripts/rooms.mjs`
+  for (const { name } of entries) {
+    if (name.endsWith('.ts') && ![...GROUND, ...TOP].includes(name)) yield `src/${name} belongs into a room`
+  }
+  for (const room of ROOMS) {
+    if (!folders.includes(room.name)) {
+      yield `src/${room.name}/ is listed in scripts/rooms.mjs and doesn't exist`
+      continue
+    }
+    const files = readdirSync(new URL(`src/${room.name}`, root))
+    for (const file of room.lazy ?? []) if (!files.includes(file)) yield `src/${room.name}/${file} is listed as lazy and doesn't exist`
+    if (files.includes('index.ts') !== (room.isEntry === true)) yield `src/${room.name}/index.ts: only entry points have one`
+  }
+}
+
+/** Static imports of lazy files; those of types cost nothing. */
+function* eagerImports() {
+  const lazy = new Set(ROOMS.flatMap((room) => (room.lazy ?? []).map((file) => `src/${room.name}/${file}`)))
+  const files = readdirSync(new URL('src', root), { recursive: true }).map((file) => `src/${file}`)
+  for (const path of files.filter((file) => file.endsWith('.ts') && !lazy.has(file))) {
+    for (const [, target] of read(path).matchAll(/^(?:import|export) (?!type\b)[^'"]*from '(\.[^']+)'/gm)) {
+      const imported = new URL(target, new URL(path, root)).href.slice(root.href.length)
+      if (lazy.has(imported)) yield `${path} imports ${imported}, which few servers need; load it by import()`
+    }
+  }
+}
+
+const OUTPUTS = { '.oxlintrc.json': () => lintConfig(), 'CONTRIBUTING.md': () => withMap(read('CONTRIBUTING.md')) }
+const isWriting = process.argv[2] === '--write'
+const found = [...faults(), ...eagerImports()]
+for (const [path, text] of Object.entries(OUTPUTS)) {
+  if (isWriting) writeFileSync(new URL(path, root), text())
+  else if (!existsSync(new URL(path, root)) || read(path) !== text()) found.push(`${path} is out of date; run node scripts/rooms.mjs --write`)
+}
+for (const fault of found) console.error(`rooms: ${fault}`)
+process.exitCode = found.length > 0 ? 1 : 0
