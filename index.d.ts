@@ -131,8 +131,8 @@ export declare class ClientFacts {
   pendingRequests(): number
   /** How many dispatched requests aren't completely answered. */
   pendingResponses(): number
-  /** How many handlers haven't answered yet. */
-  runningHandlers(): number
+  /** Whether a handler runs for a request that has wholly arrived. */
+  isWaitingOnResponse(): boolean
   /** Unix time in whole seconds at which the connection expires; 0 when none is set. */
   expiration(): number
   /** Moves the expiration to a later Unix time, in whole seconds; an earlier one changes nothing. */
@@ -247,6 +247,14 @@ export interface EngineLimits {
   chunkExtensionLimit: number | null
   /** Requests of one connection that may run or wait at the same time. */
   pipelineLimit: number | null
+  /** How long an HTTP/2 connection may be without a stream. */
+  http2Timeout: number | null
+  /** Streams of one HTTP/2 connection that may run at the same time. */
+  concurrentStreamLimit: number | null
+  /** Bytes to which the receive window of an HTTP/2 stream may grow. */
+  http2WindowLimit: number | null
+  /** Whether HTTP/2 is spoken without TLS to clients that begin with its preface. */
+  http2Cleartext: boolean | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */

@@ -37,6 +37,7 @@ export const Notice = {
   Late: 18,
   BodyReady: 19,
   Rejected: 20,
+  Reset: 24,
 } as const
 
 /** Flags of a notice, from bit 16 of the first word of its record. */
@@ -53,6 +54,7 @@ export const Flag = {
   Trailers: 512,
   Over: 2048,
   ExpectsOther: 1024,
+  Http2: 4096,
 } as const
 
 /** Index of the words of a response, behind the records. */

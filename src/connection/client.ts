@@ -23,8 +23,8 @@ export interface ActiveDriver {
   pendingRequests(): number
   /** Requests handed to the handler whose response is not wholly written. */
   pendingResponses(): number
-  /** Handlers that are still running. */
-  runningHandlers(): number
+  /** Whether a handler is running for a request that has arrived completely. */
+  isWaitingOnResponse(): boolean
   /** Unix time in whole seconds; 0 for never. */
   expiration(): number
   extendExpiration(unixSeconds: number): void
@@ -168,7 +168,7 @@ export class Client {
    * @example client.isWaitingOnResponse()
    */
   isWaitingOnResponse(): boolean {
-    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.runningHandlers() > this.#activeDriver.pendingRequests()
+    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.isWaitingOnResponse()
   }
 
   /**

@@ -143,7 +143,13 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   version(): string {
+    if (this.isHttp2()) return '2'
     return (this.#flags & Flag.Http10) === 0 ? '1.1' : '1.0'
+  }
+
+  /** Whether it is a stream of an HTTP/2 connection, which can end alone. */
+  isHttp2(): boolean {
+    return (this.#flags & Flag.Http2) !== 0
   }
 
   base(): string {
@@ -175,8 +181,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   signal(): AbortSignal {
     const state = this.#ownState()
     state.controller ??= new AbortController()
-    if (state.isExpired) state.controller.abort()
-    if (this.isAnswered || state.isExpired) return state.controller.signal
+    if (state.isExpired || state.isGone) state.controller.abort()
+    if (this.isAnswered || state.isExpired || state.isGone) return state.controller.signal
     const status = this.client().getStatus()
     const isPatient = this.#owner.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) state.controller.abort()
@@ -194,6 +200,11 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   /** Whether the handler's time is over. */
   isExpired(): boolean {
     return this.#state?.isExpired === true
+  }
+
+  /** Whether the client has disconnected or reset the stream, as far as the exchange has listened. */
+  isGone(): boolean {
+    return this.#state?.isGone === true
   }
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
@@ -281,7 +292,9 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onGone(): void {
-    this.#state?.controller?.abort()
+    const state = this.#ownState()
+    state.isGone = true
+    state.controller?.abort()
     this.#endAll()
   }
 
@@ -338,4 +351,5 @@ class ExchangeState {
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
   isExpired = false
+  isGone = false
 }

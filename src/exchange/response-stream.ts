@@ -184,7 +184,8 @@ export class ResponseStream {
   /** Lets the kernel send a file, where the system can do that. */
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
-    if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
+    // HTTP/2 puts the content into frames, so the kernel can't send it.
+    if (this.#exchange.isHttp2() || size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
@@ -425,6 +426,8 @@ export class ResponseStream {
   }
 
   #leave(): void {
+    // A stream of HTTP/2 that was reset counts against the limits until its response is given or aborted.
+    if (this.#answer === HELD && !this.#exchange.isAnswered) this.#owner.hot.abort(this.#slot, this.#requestId)
     this.#stop(FINISHED)
     this.#dispose()
   }

@@ -27,6 +27,10 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     requestLineLimit: options.get('requestLineLimit'),
     chunkExtensionLimit: options.get('chunkExtensionLimit'),
     pipelineLimit: options.get('pipelineLimit'),
+    http2Timeout: options.get('http2Timeout'),
+    concurrentStreamLimit: options.get('concurrentStreamLimit'),
+    http2WindowLimit: options.get('http2WindowLimit'),
+    http2Cleartext: options.get('http2Cleartext'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
     // Peers of unix sockets have no address by which the engine could count them.

@@ -58,6 +58,11 @@ impl State {
         self.answers.get_mut(usize::try_from(key).ok()?)
     }
 
+    /// Bytes that wait of the content with this key.
+    pub(crate) fn queued(&self, key: usize) -> usize {
+        self.answers.get(key).map_or(0, Outgoing::queued)
+    }
+
     /// Drops the content of a stream whose user data is `mark`.
     pub(crate) fn drop_outgoing(&mut self, mark: usize) {
         let Some(outgoing) = mark.checked_sub(1).and_then(|key| self.answers.try_remove(key)) else { return };

@@ -53,7 +53,6 @@ fn serve(mut socket: TcpStream) -> io::Result<()> {
                 break;
             }
         }
-        while connection.poll_reset().is_some() {}
     }
 }
 

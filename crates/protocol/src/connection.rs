@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   bytes from the peer ──► Protocol: Http1 ⇄ Raw ──► bytes to the peer
+//!                             Undecided ──► Http1, Http2
 //! ```
 //! Each method forwards to the protocol that is spoken now; at most one `match` stands between the reactor and it.
 //! A switch happens inside the call that makes it possible, so a caller never sees a connection between two
@@ -12,6 +13,7 @@
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
 mod commands;
+mod undecided;
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
@@ -19,12 +21,16 @@ use crate::error::CloseReason;
 use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
 use crate::timestamp::Timestamp;
-use crate::{http1, raw};
+use crate::{http1, http2, raw};
+use undecided::{First, Undecided};
 
 /// What is spoken on a connection. A closed set: no dynamic calls, and HTTP/1 lies in the connection itself.
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are HTTP/1: a box would cost them")]
 enum Protocol {
+    /// HTTP/1, unless the first bytes are the preface of HTTP/2.
+    Undecided(Box<Undecided>),
     Http1(http1::Connection),
+    Http2(Box<http2::Connection>),
     Raw(Box<raw::Connection>),
 }
 
@@ -77,10 +83,37 @@ impl Connection {
         Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
     }
 
+    /// One that has just been accepted, without TLS. Where that is allowed its first bytes decide between HTTP/1 and
+    /// HTTP/2. `is_exempt` says that the peer may be a proxy which has ended TLS.
+    pub fn cleartext(cx: &Context, is_exempt: bool) -> Connection {
+        let http1 = http1::Connection::new(cx);
+        if !cx.limits.http2_cleartext {
+            return Connection { protocol: Protocol::Http1(http1) };
+        }
+        let way = http2::Way { is_encrypted: false, is_exempt };
+        Connection { protocol: Protocol::Undecided(Box::new(Undecided::new(http1, way))) }
+    }
+
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
-            Protocol::Raw(_) => None,
+            Protocol::Undecided(undecided) => Some(&undecided.http1),
+            Protocol::Http2(_) | Protocol::Raw(_) => None,
+        }
+    }
+
+    fn http2(&self) -> Option<&http2::Connection> {
+        match &self.protocol {
+            Protocol::Http2(http2) => Some(http2),
+            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => None,
+        }
+    }
+
+    #[inline]
+    fn http2_mut(&mut self) -> Option<&mut http2::Connection> {
+        match &mut self.protocol {
+            Protocol::Http2(http2) => Some(http2),
+            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => None,
         }
     }
 
@@ -89,13 +122,14 @@ impl Connection {
     fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
-            Protocol::Raw(_) => Err(AnswerError::Stale),
+            Protocol::Undecided(undecided) => Ok(&mut undecided.http1),
+            Protocol::Http2(_) | Protocol::Raw(_) => Err(AnswerError::Stale),
         }
     }
 
     fn raw(&self) -> Option<&raw::Connection> {
         match &self.protocol {
-            Protocol::Http1(_) => None,
+            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Http2(_) => None,
             Protocol::Raw(raw) => Some(raw),
         }
     }
@@ -103,7 +137,7 @@ impl Connection {
     /// The raw connection, for a command about bytes.
     fn raw_mut(&mut self) -> Result<&mut raw::Connection, AnswerError> {
         match &mut self.protocol {
-            Protocol::Http1(_) => Err(AnswerError::Stale),
+            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Http2(_) => Err(AnswerError::Stale),
             Protocol::Raw(raw) => Ok(raw),
         }
     }
@@ -132,6 +166,8 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.wants_input(),
+            Protocol::Undecided(undecided) => undecided.http1.wants_input(),
+            Protocol::Http2(http2) => http2.wants_input(),
             Protocol::Raw(raw) => raw.wants_input(),
         }
     }
@@ -147,7 +183,8 @@ impl Connection {
     #[inline]
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) | Protocol::Raw(_) => true,
+            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => true,
+            Protocol::Http2(_) => false,
         }
     }
 
@@ -155,8 +192,8 @@ impl Connection {
     #[inline]
     pub fn takes_files(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) => true,
-            Protocol::Raw(_) => false,
+            Protocol::Undecided(_) | Protocol::Http1(_) => true,
+            Protocol::Http2(_) | Protocol::Raw(_) => false,
         }
     }
 
@@ -165,6 +202,8 @@ impl Connection {
     pub fn is_all_sent(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_all_sent(),
+            Protocol::Undecided(undecided) => undecided.http1.is_all_sent(),
+            Protocol::Http2(http2) => http2.is_all_sent(),
             Protocol::Raw(raw) => raw.is_all_sent(),
         }
     }
@@ -178,14 +217,38 @@ impl Connection {
     pub fn close_reason(&self) -> CloseReason {
         match &self.protocol {
             Protocol::Http1(http1) => http1.close_reason(),
+            Protocol::Undecided(undecided) => undecided.http1.close_reason(),
+            Protocol::Http2(http2) => http2.close_reason(),
             Protocol::Raw(raw) => raw.close_reason(),
         }
     }
 
-    /// Whether the body of a request is still arriving.
+    /// How many requests have a body that is still arriving.
     #[inline]
-    pub fn is_receiving(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_receiving)
+    pub fn receiving(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_receiving().into(),
+            Protocol::Undecided(_) | Protocol::Raw(_) => 0,
+            Protocol::Http2(http2) => http2.counts().receiving,
+        }
+    }
+
+    /// Whether HTTP/2 is spoken.
+    #[inline]
+    pub fn is_http2(&self) -> bool {
+        self.http2().is_some()
+    }
+
+    /// How far the requests of an HTTP/2 connection have come; None for any other, whose requests are answered in
+    /// order.
+    pub fn stream_counts(&self) -> Option<http2::StreamCounts> {
+        self.http2().map(http2::Connection::counts)
+    }
+
+    /// Whether requests that were read already wait for `handle_input`, which may be called without input.
+    #[inline]
+    pub fn has_ready_requests(&self) -> bool {
+        self.http2().is_some_and(http2::Connection::has_ready_requests)
     }
 
     /// Whether the next bytes are the beginning of a request.
@@ -197,13 +260,22 @@ impl Connection {
     /// Whether the connection waits for nothing but another request.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_idle)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_idle(),
+            Protocol::Undecided(undecided) => undecided.http1.is_idle(),
+            Protocol::Http2(http2) => http2.is_idle(),
+            Protocol::Raw(_) => false,
+        }
     }
 
     /// Whether the deadline is one for the peer to take what is sent.
     #[inline]
     pub fn is_sending(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_sending)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_sending(),
+            Protocol::Undecided(_) | Protocol::Raw(_) => false,
+            Protocol::Http2(http2) => !http2.is_all_sent(),
+        }
     }
 
     /// Whether the connection is raw: no HTTP is spoken on it.
@@ -216,6 +288,8 @@ impl Connection {
     pub fn has_peer_ended(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.has_peer_ended(),
+            Protocol::Undecided(undecided) => undecided.http1.has_peer_ended(),
+            Protocol::Http2(http2) => http2.has_peer_ended(),
             Protocol::Raw(raw) => raw.has_peer_ended(),
         }
     }
@@ -228,37 +302,55 @@ impl Connection {
     /// How many requests were given to the application and aren't wholly answered.
     #[inline]
     pub fn owed(&self) -> usize {
-        self.http1().map_or(0, http1::Connection::owed)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.owed(),
+            Protocol::Undecided(_) | Protocol::Raw(_) => 0,
+            Protocol::Http2(http2) => http2.counts().incomplete,
+        }
     }
 
     /// Those requests, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        self.http1().into_iter().flat_map(http1::Connection::open_request_ids)
+        let of_http2 = self.http2().into_iter().flat_map(http2::Connection::open_request_ids);
+        self.http1().into_iter().flat_map(http1::Connection::open_request_ids).chain(of_http2)
     }
 
     /// Requests to which no answer of the application's will have been sent if the connection ends now, each once.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
-        self.http1().into_iter().flat_map(http1::Connection::unanswered)
+        let of_http2 = self.http2().into_iter().flat_map(http2::Connection::unanswered);
+        self.http1().into_iter().flat_map(http1::Connection::unanswered).chain(of_http2)
     }
 
     /// Whether a request isn't wholly answered.
     pub fn is_open(&self, request_id: RequestId) -> bool {
-        self.http1().is_some_and(|http1| http1.is_open(request_id))
+        match &self.protocol {
+            Protocol::Http2(http2) => http2.is_open(request_id),
+            _ => self.http1().is_some_and(|http1| http1.is_open(request_id)),
+        }
     }
 
     /// Whether an answer of the application's to this request is complete, and in the output.
     pub fn is_written(&self, request_id: RequestId) -> bool {
-        self.http1().is_none_or(|http1| http1.is_written(request_id))
+        match &self.protocol {
+            Protocol::Http2(http2) => http2.is_written(request_id),
+            _ => self.http1().is_none_or(|http1| http1.is_written(request_id)),
+        }
     }
 
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
-        self.http1().map_or(0, |http1| http1.backlog(request_id))
+        match &self.protocol {
+            Protocol::Http2(http2) => http2.backlog(request_id),
+            _ => self.http1().map_or(0, |http1| http1.backlog(request_id)),
+        }
     }
 
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
     pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
-        self.http1().and_then(|http1| http1.kept_of_body(request_id))
+        match &self.protocol {
+            Protocol::Http2(http2) => http2.kept_of_body(request_id),
+            _ => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
+        }
     }
 }
 
@@ -268,9 +360,46 @@ impl Connection {
     /// event given: that rest is to be offered again once `wants_input`.
     #[inline]
     pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        if matches!(self.protocol, Protocol::Undecided(_)) && !self.decide(cx, input) {
+            return Step::none(input.len());
+        }
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_input(cx, input),
+            Protocol::Http2(http2) => http2.handle_input(cx, input),
             Protocol::Raw(raw) => raw.handle_input(input),
+            Protocol::Undecided(_) => Step::none(0),
+        }
+    }
+
+    /// Decides by the first bytes what is spoken, and gives it those that came before `input`. False when more are
+    /// needed; `input` is kept then.
+    #[cold]
+    fn decide(&mut self, cx: &mut Context, input: &[u8]) -> bool {
+        let Protocol::Undecided(undecided) = &mut self.protocol else { return true };
+        let (way, kept) = (undecided.way, undecided.kept());
+        match undecided.look_at(input) {
+            First::Open => return false,
+            First::Http1 => self.begin_http1(cx),
+            First::Http2 => match http2::Connection::new(cx, way) {
+                Some(http2) => self.protocol = Protocol::Http2(Box::new(http2)),
+                // Without memory for a session the parser of HTTP/1 refuses the preface.
+                None => self.begin_http1(cx),
+            },
+        }
+        // A part of the preface is no request yet: it gives no event.
+        match &mut self.protocol {
+            Protocol::Http1(http1) if !kept.is_empty() => drop(http1.handle_input(cx, kept)),
+            Protocol::Http2(http2) if !kept.is_empty() => drop(http2.handle_input(cx, kept)),
+            _ => {}
+        }
+        true
+    }
+
+    /// Ends the doubt for HTTP/1.
+    fn begin_http1(&mut self, cx: &Context) {
+        if let Protocol::Undecided(undecided) = &mut self.protocol {
+            let http1 = std::mem::replace(&mut undecided.http1, http1::Connection::new(cx));
+            self.protocol = Protocol::Http1(http1);
         }
     }
 
@@ -284,6 +413,8 @@ impl Connection {
     pub fn handle_eof(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_eof(cx),
+            Protocol::Undecided(undecided) => undecided.http1.handle_eof(cx),
+            Protocol::Http2(http2) => http2.handle_eof(),
             Protocol::Raw(raw) => raw.handle_eof(),
         }
     }
@@ -293,13 +424,17 @@ impl Connection {
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_sent(cx, count),
+            Protocol::Undecided(undecided) => undecided.http1.handle_sent(cx, count),
+            Protocol::Http2(http2) => http2.handle_sent(cx, count),
             Protocol::Raw(raw) => raw.handle_sent(cx, count),
         }
     }
 
     /// The peer has acknowledged more of what was sent before: it does read, and its time starts again.
     pub fn handle_acknowledged(&mut self, cx: &Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_acknowledged(cx);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_acknowledged(cx);
         }
     }
@@ -321,7 +456,9 @@ impl Connection {
 
     /// The moment that `poll_timeout` gave has passed.
     pub fn handle_timeout(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_timeout(cx);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_timeout(cx);
         }
     }
@@ -334,15 +471,22 @@ impl Connection {
     pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.poll_event(cx),
+            Protocol::Undecided(_) => None,
+            Protocol::Http2(http2) => http2.poll_event(cx),
             Protocol::Raw(raw) => raw.poll_event(),
         }
     }
 
     /// Bytes to be sent now. What a protocol gathers, to frame or to encrypt it together, it writes here.
     #[inline]
-    pub fn poll_transmit(&mut self, _cx: &mut Context) -> &[u8] {
-        match &self.protocol {
+    pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
+        match &mut self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
+            Protocol::Undecided(undecided) => undecided.http1.unsent(),
+            Protocol::Http2(http2) => {
+                http2.flush(cx);
+                http2.unsent()
+            }
             Protocol::Raw(raw) => raw.unsent(),
         }
     }
@@ -366,7 +510,12 @@ impl Connection {
     /// for a head, a slow body or an unread answer allow.
     #[inline]
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
-        self.http1().and_then(|http1| http1.poll_timeout(floor))
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_timeout(floor),
+            Protocol::Undecided(undecided) => undecided.http1.poll_timeout(floor),
+            Protocol::Http2(http2) => http2.poll_timeout(floor),
+            Protocol::Raw(_) => None,
+        }
     }
 
     /// How the connection is to be closed; None while it goes on or has something to send.
@@ -374,6 +523,8 @@ impl Connection {
     pub fn finish(&self) -> Option<Finish> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.finish(),
+            Protocol::Undecided(undecided) => undecided.http1.finish(),
+            Protocol::Http2(http2) => http2.finish(),
             Protocol::Raw(raw) => raw.finish(),
         }
     }

@@ -39,6 +39,8 @@ pub struct Limits {
     pub http2_timeout: u64,
     /// What the receive window of a stream may grow to.
     pub http2_window_limit: u32,
+    /// HTTP/2 is spoken without TLS to clients that begin with its preface.
+    pub http2_cleartext: bool,
     /// Extended CONNECT is taken. RFC 8441.
     pub extended_connect: bool,
 }
@@ -62,6 +64,7 @@ impl Default for Limits {
             concurrent_stream_limit: 100,
             http2_timeout: 60_000,
             http2_window_limit: 4 * 1024 * 1024,
+            http2_cleartext: false,
             extended_connect: false,
         }
     }

@@ -127,9 +127,8 @@ impl Session {
     }
 
     /// Bytes of an answer's content that haven't gone to the output.
-    pub fn queued(&mut self, stream: StreamId) -> usize {
-        let key = self.mark(stream).checked_sub(1).and_then(|key| c_int::try_from(key).ok());
-        key.and_then(|key| self.state.outgoing(key)).map_or(0, |outgoing| outgoing.queued())
+    pub fn queued(&self, stream: StreamId) -> usize {
+        self.mark(stream).checked_sub(1).map_or(0, |key| self.state.queued(key))
     }
 }
 

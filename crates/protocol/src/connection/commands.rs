@@ -1,6 +1,8 @@
 //! The application's commands: about requests, and about the connection as a stream of bytes.
 
 use super::{Connection, Protocol};
+use nghttp2::ErrorCode;
+
 use crate::answer::{Answer, AnswerError, Credit};
 use crate::context::Context;
 use crate::event::RequestId;
@@ -20,6 +22,9 @@ impl Connection {
         request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_answer(cx, request_id, answer);
+        }
         self.http1_mut()?.handle_answer(cx, request_id, answer)?;
         self.switch_if_taken_over();
         Ok(())
@@ -52,6 +57,9 @@ impl Connection {
         request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write(cx, request_id, bytes);
+        }
         self.http1_mut()?.handle_write(cx, request_id, bytes)
     }
 
@@ -95,6 +103,9 @@ impl Connection {
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_end(request_id, trailers);
+        }
         self.http1_mut()?.handle_end(cx, request_id, trailers)?;
         self.switch_if_taken_over();
         Ok(())
@@ -111,6 +122,9 @@ impl Connection {
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_inform(request_id, status, fields);
+        }
         self.http1_mut()?.handle_inform(cx, request_id, status, fields)
     }
 
@@ -124,12 +138,17 @@ impl Connection {
         request_id: RequestId,
         credit: Credit,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_credit(cx, request_id, credit);
+        }
         self.http1_mut()?.handle_credit(cx, request_id, credit)
     }
 
     /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
     pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_revoke(cx, request_id);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_revoke(cx, request_id);
         }
     }
@@ -144,6 +163,9 @@ impl Connection {
         request_id: RequestId,
         limit: u64,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_raise(cx, request_id, limit);
+        }
         self.http1_mut()?.handle_raise(cx, request_id, limit)
     }
 
@@ -159,21 +181,29 @@ impl Connection {
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_data_rate(cx, request_id, timeout, minimum_rate);
+        }
         self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
     }
 
-    /// The answer to this request can't be completed: the connection is aborted after the answers before it, and of
-    /// this one nothing more is sent.
+    /// The answer to this request can't be completed, and nothing more of it is sent. With HTTP/1 the connection is
+    /// aborted after the answers before it; with HTTP/2 the stream is reset.
     ///
     /// # Errors
     /// `Stale` when the request isn't open.
     pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_abort(request_id, ErrorCode::INTERNAL_ERROR);
+        }
         self.http1_mut()?.handle_abort(request_id)
     }
 
     /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
     pub fn handle_stop(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_stop();
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_stop(cx);
         }
     }
@@ -182,7 +212,7 @@ impl Connection {
 /// About the connection as a stream of bytes.
 impl Connection {
     /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
-    /// ahead.
+    /// ahead. A stream of HTTP/2 can't be taken over: it is reset, so that the client repeats the request by HTTP/1.1.
     ///
     /// # Errors
     /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
@@ -193,6 +223,10 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED)?;
+            return Err(AnswerError::Stale);
+        }
         self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
         self.switch_if_taken_over();
         Ok(())

@@ -129,12 +129,12 @@ impl Connection {
     }
 
     /// When `handle_timeout` is due. The application may put off the end of an idle connection to `floor`.
-    pub fn poll_timeout(&self, cx: &Context, floor: Timestamp) -> Option<Timestamp> {
+    pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         let at = match self.ending {
             Ending::Over(_) => return None,
             Ending::Announced { until } => until,
             _ if self.is_idle() && self.head_since.is_none() => {
-                self.active.after_millis(cx.limits.http2_timeout).max(floor)
+                self.active.after_millis(self.idle_timeout).max(floor)
             }
             _ => self.look_at,
         };
@@ -149,7 +149,7 @@ impl Connection {
             _ => {}
         }
         if self.is_idle() && self.head_since.is_none() {
-            if cx.now >= self.active.after_millis(cx.limits.http2_timeout) {
+            if cx.now >= self.active.after_millis(self.idle_timeout) {
                 self.reason = CloseReason::IdleTimeout;
                 self.session.shut_down(ErrorCode::NO_ERROR);
                 self.ending = Ending::Last;

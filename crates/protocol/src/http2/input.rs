@@ -172,7 +172,7 @@ impl Connection {
             return Some(Event::Request(Request {
                 request_id,
                 method: checked.method,
-                version: Version::Http11,
+                version: Version::Http2,
                 keep_alive: true,
                 upgrade: checked.is_connect,
                 expectation: checked.expectation,

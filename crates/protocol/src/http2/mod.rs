@@ -1,19 +1,19 @@
 //! One HTTP/2 connection. RFC 9113.
 //!
 //! ```text
-//!   handle_input ───►┌────────────┐──► next_event: requests, bodies      ┌──────────┐
-//!   handle_answer ──►│ Connection │──► poll_reset: streams that are gone │ nghttp2  │
+//!   handle_input ───►┌────────────┐──► its events, poll_event: requests, ┌──────────┐
+//!   handle_answer ──►│ Connection │    bodies, resets                    │ nghttp2  │
 //!   handle_credit ──►│            │◄────────────────────────────────────►│ Session  │
 //!   handle_timeout ─►└────────────┘──► flush, unsent, finish             └──────────┘
 //! ```
 //! Bytes are always taken: a WINDOW_UPDATE, or the rest of a body, is the way out of pressure. What gives way is
 //! windows, which open as the application reads, and new streams. A turn is: `handle_input` until it takes nothing
-//! and gives no event, `poll_event` and `poll_reset` until they give none, commands, then `flush` once, so that the
-//! answers of a turn leave together.
+//! and gives no event, `poll_event` until it gives none, commands, then `flush` once, so that the answers of a turn
+//! leave together.
 //!
 //! ```text
 //!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► dropped
-//!     │            │ reset             │ reset: told by `poll_reset`, kept until it is answered
+//!     │            │ reset             │ reset: an event, and kept until it is answered
 //!     │            └──► dropped        └──────────────────────────────────────────► dropped
 //!     └──► malformed: RST_STREAM; too large, unknown method: an answer of ours
 //! ```
@@ -42,7 +42,7 @@ use crate::event::RequestId;
 use crate::http2::abuse::Abuse;
 use crate::http2::ending::Ending;
 use crate::http2::head::{HeadBytes, Served};
-use crate::http2::stream::Streams;
+use crate::http2::stream::{Answering, Stream, Streams};
 use crate::output::Output;
 use crate::timestamp::Timestamp;
 
@@ -85,6 +85,19 @@ pub struct Way {
     pub is_exempt: bool,
 }
 
+/// How many requests of a connection, of those that were handed over, are in a state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// Their body is still arriving.
+    pub receiving: usize,
+    /// Their handler hasn't answered.
+    pub running: usize,
+    /// Their handler hasn't answered, and all of them has come.
+    pub waiting: usize,
+    /// Their answer isn't all sent.
+    pub incomplete: usize,
+}
+
 /// One client connection.
 pub struct Connection {
     session: Session,
@@ -114,6 +127,8 @@ pub struct Connection {
     head_since: Option<Timestamp>,
     /// When streams are looked at for those that are late.
     look_at: Timestamp,
+    /// How long the connection may have no stream, in milliseconds.
+    idle_timeout: u64,
     ending: Ending,
     reason: CloseReason,
     has_peer_ended: bool,
@@ -153,6 +168,7 @@ impl Connection {
             sent: cx.now,
             head_since: None,
             look_at: cx.now,
+            idle_timeout: limits.http2_timeout,
             ending: Ending::Open,
             reason: CloseReason::Open,
             has_peer_ended: false,
@@ -164,9 +180,34 @@ impl Connection {
         !matches!(self.ending, Ending::Over(_))
     }
 
-    /// A request that was handed over and whose stream was reset before all of its answer was sent, with the reason.
-    pub fn poll_reset(&mut self) -> Option<(RequestId, ErrorCode)> {
-        self.reset.pop_front()
+    /// Whether requests wait that `handle_input` gives without further input.
+    #[inline]
+    pub fn has_ready_requests(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether nothing waits to be sent but what windows hold back.
+    pub fn is_all_sent(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// How far the requests that were handed over have come.
+    pub fn counts(&self) -> StreamCounts {
+        let mut counts = StreamCounts::default();
+        for stream in self.streams.iter().filter(|stream| stream.head.is_none()) {
+            let is_receiving = stream.is_receiving();
+            let is_running = stream.answering == Answering::Owed;
+            counts.receiving += usize::from(is_receiving);
+            counts.running += usize::from(is_running);
+            counts.waiting += usize::from(is_running && !is_receiving);
+            counts.incomplete += usize::from(stream.is_incomplete());
+        }
+        counts
+    }
+
+    /// Whether the answer to a request isn't complete.
+    pub fn is_open(&self, request_id: RequestId) -> bool {
+        self.streams.of(request_id).is_some_and(Stream::is_owed)
     }
 
     /// Moves what the session has to say to the output, up to a bound. To be called before `unsent`, once all
@@ -216,6 +257,11 @@ impl Connection {
         self.output.unsent()
     }
 
+    /// The peer has acknowledged more of what was sent before: it does read.
+    pub fn handle_acknowledged(&mut self, cx: &Context) {
+        self.sent = cx.now;
+    }
+
     /// `count` bytes of `unsent` are with the kernel.
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         self.output.handle_sent(cx, count);
@@ -223,12 +269,7 @@ impl Connection {
         self.flush(cx);
     }
 
-    /// Requests handed over and not wholly answered.
-    pub fn owed(&self) -> usize {
-        self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed()).count()
-    }
-
-    /// Those requests, in order.
+    /// Requests handed over to which the application hasn't given all of the answer, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
         let owed = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed());
         owed.map(|stream| stream.request_id)
@@ -242,11 +283,11 @@ impl Connection {
 
     /// Whether the answer to a request is complete, and in the output.
     pub fn is_written(&self, request_id: RequestId) -> bool {
-        self.streams.of(request_id).is_none()
+        self.streams.of(request_id).is_none_or(|stream| !stream.is_incomplete())
     }
 
     /// Bytes that wait before a streamed answer can go on.
-    pub fn backlog(&mut self, request_id: RequestId) -> usize {
+    pub fn backlog(&self, request_id: RequestId) -> usize {
         let Some(stream) = self.streams.of(request_id) else { return 0 };
         self.session.queued(stream.id)
     }

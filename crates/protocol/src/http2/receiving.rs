@@ -93,8 +93,11 @@ impl Connection {
         }
     }
 
-    /// A piece of a body that was asked for.
+    /// A stream that was reset, or a piece of a body that was asked for.
     pub fn poll_event(&mut self, cx: &Context) -> Option<Event<'static>> {
+        if let Some((request_id, code)) = self.reset.pop_front() {
+            return Some(Event::Reset { request_id, code });
+        }
         while let Some(&id) = self.awake.front() {
             let Some(stream) = self.streams.get_mut(id) else {
                 self.awake.pop_front();
@@ -183,7 +186,7 @@ impl Connection {
     }
 
     /// Revokes what is left of the credit for the body of this request.
-    pub fn revoke_credit(&mut self, cx: &mut Context, request_id: RequestId) {
+    pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
         // One that is gone has no credit.
         let _ = self.with_body(cx, request_id, |receiving| receiving.revoke());
     }
@@ -196,7 +199,7 @@ impl Connection {
 
     fn with_body(
         &mut self,
-        cx: &mut Context,
+        cx: &Context,
         request_id: RequestId,
         change: impl FnOnce(&mut crate::body::Receiving),
     ) -> Result<(), AnswerError> {

@@ -58,6 +58,11 @@ impl Stream {
         }
     }
 
+    /// Whether more of its content may come.
+    pub(super) fn is_receiving(&self) -> bool {
+        !self.has_ended && !self.is_closed && self.receiving.as_ref().is_some_and(|body| !body.is_over())
+    }
+
     /// Whether its answer isn't all sent.
     pub(super) fn is_incomplete(&self) -> bool {
         self.is_owed() || self.sending.is_some()

@@ -140,7 +140,7 @@ fn answers_without_content_end_with_their_head() {
         let payload = if status == 200 { Payload::Full(b"hello") } else { Payload::Full(b"") };
         assert!(server.answers(0, status, payload));
         assert_eq!(server.sends(), "1 HEADERS end", "{method} {status}");
-        assert_eq!(server.connection.owed(), 0);
+        assert_eq!(server.connection.open_request_ids().count(), 0);
     }
 }
 

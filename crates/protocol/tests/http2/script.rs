@@ -90,7 +90,6 @@ fn read(connection: &mut Connection, cx: &mut Context, requests: &mut VecDeque<R
             None => {}
         }
     }
-    while connection.poll_reset().is_some() {}
 }
 
 fn send(connection: &mut Connection, cx: &mut Context) {

@@ -64,9 +64,6 @@ impl Server {
         while let Some(event) = self.connection.poll_event(&self.cx) {
             lines.push(line(event, &mut self.request_ids));
         }
-        while let Some((request_id, code)) = self.connection.poll_reset() {
-            lines.push(format!("{} reset {code}", request_id.0));
-        }
         lines
     }
 
@@ -101,7 +98,7 @@ impl Server {
     /// Lets time pass, with the timer that a reactor would set.
     pub(crate) fn waits(&mut self, millis: u64) {
         let end = self.cx.now.0 + millis;
-        while let Some(at) = self.connection.poll_timeout(&self.cx, Timestamp(0)).filter(|at| at.0 <= end) {
+        while let Some(at) = self.connection.poll_timeout(Timestamp(0)).filter(|at| at.0 <= end) {
             self.cx.now = at.max(self.cx.now);
             self.connection.handle_timeout(&mut self.cx);
         }
@@ -133,6 +130,7 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             if end { line + " end" } else { line }
         }
         Event::BodyLimit { request_id, .. } => format!("{} over its limit", request_id.0),
+        Event::Reset { request_id, code } => format!("{} reset {code}", request_id.0),
         Event::BodyFailed { request_id, error } => format!("{} failed: {error}", request_id.0),
         other => format!("{other:?}"),
     }

@@ -43,6 +43,8 @@ pub mod flag {
     pub const TRAILERS: u32 = 512;
     /// The Expect field has another value than 100-continue.
     pub const EXPECTS_OTHER: u32 = 1024;
+    /// HTTP/2.
+    pub const HTTP2: u32 = 4096;
 }
 
 /// What a record is about; the low byte of its first word.
@@ -92,6 +94,8 @@ pub enum Kind {
     /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the
     /// last one, [7] how many.
     Rejected = 20,
+    /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
+    Reset = 24,
 }
 
 /// A notice that isn't in a batch yet.
@@ -189,8 +193,10 @@ impl<'a> Batch<'a> {
     /// A request, with its head block.
     pub(crate) fn push_request(&mut self, facts: &Facts, request: &Request<'_>) {
         let mut flags = 0;
-        if request.version == Version::Http10 {
-            flags |= flag::HTTP10;
+        match request.version {
+            Version::Http10 => flags |= flag::HTTP10,
+            Version::Http11 => {}
+            Version::Http2 => flags |= flag::HTTP2,
         }
         if request.upgrade {
             flags |= flag::UPGRADE;

@@ -119,13 +119,22 @@ impl Client {
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
             Phase::Serving => match self.bodies.step() {
-                Step::Read => (self.is_readable || !self.unread.is_empty()) && self.connection.wants_input(),
+                Step::Read => self.has_input() && self.connection.wants_input(),
+                Step::Announce | Step::AwaitBuffer if self.connection.is_http2() => {
+                    self.has_input() && self.connection.wants_input() || self.has_body_bytes()
+                }
                 Step::Announce => self.has_body_bytes(),
                 Step::AwaitBuffer => false,
             },
             Phase::Unassigned => false,
             Phase::Lingering { .. } => self.is_readable,
         }
+    }
+
+    /// Whether something may be there to be read, or was read and not parsed or not delivered.
+    #[inline]
+    fn has_input(&self) -> bool {
+        self.is_readable || !self.unread.is_empty() || self.connection.has_ready_requests()
     }
 
     /// When it needs attention next.
@@ -174,9 +183,18 @@ impl Client {
                     let end = end.then_some(BodyEnd { trailers });
                     self.deliver_body(cx, outbox, request_id, &bytes, end);
                 }
-                event => outbox.push_event(self.facts.slot(), self.facts.id(), event),
+                event => self.push_event(outbox, event),
             }
         }
+    }
+
+    /// Announces an event. Nothing more is expected of a request whose stream was reset.
+    #[cold]
+    pub(crate) fn push_event(&mut self, outbox: &mut Outbox, event: Event<'_>) {
+        if let Event::Reset { request_id, .. } = event {
+            self.sent_notices.retain(|notice| notice.request_id != request_id);
+        }
+        outbox.push_event(self.facts.slot(), self.facts.id(), event);
     }
 
     /// Moves the notices that are due to the outbox. All output was handed to the kernel.
@@ -200,6 +218,21 @@ impl Client {
             }
             !is_due
         });
+    }
+
+    /// Publishes how far its requests have come. Those of HTTP/1 are written in order, those of HTTP/2 aren't.
+    #[inline]
+    pub(crate) fn publish_counts(&mut self) {
+        match self.connection.stream_counts() {
+            Some(counts) => self.facts.set_streams(self.requests, counts),
+            None => {
+                self.facts.set_receiving(self.connection.receiving() as u32);
+                if self.connection.is_all_sent() {
+                    let owed = self.connection.owed() as u32;
+                    self.facts.set_written(self.requests.wrapping_sub(owed));
+                }
+            }
+        }
     }
 
     /// Reads the socket's local address from the kernel, unless it is known or the listener has a concrete

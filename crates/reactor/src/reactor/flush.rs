@@ -49,10 +49,14 @@ impl Reactor {
             Sending::Blocked => client.mark_blocked(self.unacknowledged),
             Sending::Broken => return self.close_client(slot),
         }
+        if client.connection.is_http2() {
+            // What was sent may have ended streams.
+            client.poll_events(&mut self.cx, &mut self.outbox);
+        }
         if client.connection.is_all_sent() {
             client.handle_all_sent(&mut self.outbox);
         }
-        client.facts.set_receiving(u32::from(client.connection.is_receiving()));
+        client.publish_counts();
         client.bodies.drop_useless(&client.connection);
         if let Some(finish) = client.connection.finish() {
             return self.finish_client(slot, finish);
@@ -144,8 +148,6 @@ impl Client {
     /// Everything that the connection had to send is with the kernel.
     #[inline]
     fn handle_all_sent(&mut self, outbox: &mut Outbox) {
-        let owed = self.connection.owed() as u32;
-        self.facts.set_written(self.requests.wrapping_sub(owed));
         if !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
         }

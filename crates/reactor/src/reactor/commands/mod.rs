@@ -52,9 +52,13 @@ impl Reactor {
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), AnswerError> {
         self.clients.command(slot, |client| {
-            run(&mut client.connection, &mut self.cx)?;
-            client.facts.on_returned();
-            Ok(())
+            let result = run(&mut client.connection, &mut self.cx);
+            if client.connection.is_http2() {
+                client.publish_counts();
+            } else if result.is_ok() {
+                client.facts.on_returned();
+            }
+            result
         })
     }
 
