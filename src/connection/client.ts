@@ -236,7 +236,7 @@ export class Client {
 
   /**
    * Hands the connection to another driver, with the bytes that were read and belong to it. Only for connections
-   * that are served by a driver in JavaScript; `Http1Driver` is the engine's HTTP/1.
+   * that are served by a driver in JavaScript; `Http1Driver` and `Http2Driver` are the engine's.
    *
    * @example client.switchDriver(new Http1Driver(), bytes)
    */

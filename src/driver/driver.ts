@@ -135,5 +135,5 @@ export function checkDriver(driver: unknown): void {
     driver instanceof Http2Driver ||
     isStreamDriver(driver as Driver) ||
     isHttpDriver(driver as HttpDriver | null)
-  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
+  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient), new Http1Driver() or new Http2Driver()')
 }

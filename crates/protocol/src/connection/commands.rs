@@ -6,8 +6,9 @@ use nghttp2::ErrorCode;
 use crate::answer::{Answer, AnswerError, Credit};
 use crate::context::Context;
 use crate::event::RequestId;
-use crate::http1;
+use crate::handoff::Handoff;
 use crate::output::Send;
+use crate::{http1, http2};
 
 /// About requests.
 impl Connection {
@@ -224,8 +225,7 @@ impl Connection {
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
         if let Some(http2) = self.http2_mut() {
-            http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED)?;
-            return Err(AnswerError::Stale);
+            return http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED);
         }
         self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
         self.switch_if_taken_over();
@@ -240,6 +240,36 @@ impl Connection {
         let handoff = self.http1_mut()?.hand_off_idle()?;
         self.become_raw(handoff, None);
         Ok(())
+    }
+
+    /// Has HTTP/2 spoken from the first byte on, on a connection from which nothing was read.
+    ///
+    /// # Errors
+    /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
+    pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
+        let handoff = self.http1_mut()?.hand_off_idle()?;
+        self.become_http2(cx, is_exempt, handoff).map(drop)
+    }
+
+    /// Like `handle_serve`, with HTTP/2.
+    ///
+    /// # Errors
+    /// As `handle_serve`, and `Stale` when there is no memory for a session.
+    pub fn handle_serve_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<Vec<u8>, AnswerError> {
+        let handoff = self.raw_mut()?.hand_off()?;
+        self.become_http2(cx, is_exempt, handoff)
+    }
+
+    fn become_http2(
+        &mut self,
+        cx: &Context,
+        is_exempt: bool,
+        handoff: Handoff,
+    ) -> Result<Vec<u8>, AnswerError> {
+        let way = http2::Way { is_encrypted: false, is_exempt };
+        let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
+        self.protocol = Protocol::Http2(Box::new(http2));
+        Ok(unread)
     }
 
     /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to

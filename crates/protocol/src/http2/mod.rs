@@ -39,6 +39,7 @@ use crate::answer::Finish;
 use crate::context::{Context, HIGH_WATER};
 use crate::error::CloseReason;
 use crate::event::RequestId;
+use crate::handoff::Handoff;
 use crate::http2::abuse::Abuse;
 use crate::http2::ending::Ending;
 use crate::http2::head::{HeadBytes, Served};
@@ -173,6 +174,17 @@ impl Connection {
             reason: CloseReason::Open,
             has_peer_ended: false,
         })
+    }
+
+    /// A connection that takes over from another protocol. Gives the bytes that were read and not used.
+    pub(crate) fn resume(cx: &Context, way: Way, handoff: Handoff) -> Option<(Connection, Vec<u8>)> {
+        let Handoff { output, unread, has_peer_ended: _, is_last } = handoff;
+        let mut connection = Connection::new(cx, way)?;
+        connection.output = output;
+        if is_last {
+            connection.handle_stop();
+        }
+        Some((connection, unread))
     }
 
     /// Bytes are always taken.
