@@ -69,10 +69,11 @@ test('streams that were reset while they ran give their place back when their ha
   await Promise.all(ended.map(closed))
   for (const { request: of } of held) await until(() => of.getSignal().aborted)
   t.is(await closed(begin(client)), constants.NGHTTP2_REFUSED_STREAM)
-  // One ends with a response, one with the error of its signal.
+  // One handler gives a whole response, one a stream.
   held[0]!.answer(Response.text('too late'))
   held[1]!.answer(new Response(200, {}, (async function* () {
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await new Promise((resolve) => setImmediate(resolve))
+    yield 'too late'
   })()))
   await until(() => held[0]!.client.getPendingResponseCount() === 0)
   const both = [send(client), send(client)]

@@ -212,7 +212,7 @@ test('methods that are not allowed are answered on their stream', async (t) => {
 })
 
 test('the obsolete upgrade is refused by name, and a request for it is an ordinary one', async (t) => {
-  t.throws(() => new Options().withHttp2Upgrade(), { instanceOf: OptionError, message: /http2Upgrade.*http2Cleartext/ })
+  t.throws(() => Options.from({}).withHttp2Upgrade(), { instanceOf: OptionError, message: /http2Upgrade.*http2Cleartext/ })
   const { connect } = await open(t, (request) => Response.text(request.getProtocolVersion()), { http2Cleartext: true })
   const wire = await connect()
   wire.send(LAST_GET.replace('Connection: close', 'Connection: upgrade, close, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk'))

@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -90,6 +90,20 @@ export const PEERS = [
   },
 ]
 
+/** The servers that speak HTTP/2 without TLS. @type {readonly Peer[]} */
+export const HTTP2_PEERS = [
+  { name: 'busbar', version: BUSBAR, command: script('busbar', '0', 'h2c') },
+  { name: 'busbar (1 thread)', version: BUSBAR, command: script('busbar', '1', 'h2c') },
+  { name: 'node:http2', version: ({ node }) => firstLine(node, ['--version']), command: script('node-http2') },
+  {
+    name: 'nginx',
+    version: () => firstLine('nginx', ['-v'])?.split('/')[1] ?? null,
+    handlers: ['hello'],
+    needsPort: true,
+    command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler, ' http2'), '-p', scratch]],
+  },
+]
+
 /** Compiles one of the C files, once in a run. */
 export function compiled(name, scratch) {
   const program = join(scratch, name)
@@ -100,7 +114,7 @@ export function compiled(name, scratch) {
   return program
 }
 
-function nginxConfiguration(scratch, port, handler) {
+function nginxConfiguration(scratch, port, handler, protocol = '') {
   const answer =
     handler === 'json'
       ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
@@ -111,10 +125,10 @@ function nginxConfiguration(scratch, port, handler) {
     `daemon off; master_process off; pid ${scratch}/nginx-${port}.pid; error_log /dev/null crit;
 events { worker_connections 16384; }
 http {
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 75; server_tokens off;
+  access_log off; keepalive_requests 1000000000; http2_max_concurrent_streams 128; keepalive_timeout 75; server_tokens off;
   client_body_temp_path ${scratch}; proxy_temp_path ${scratch}; fastcgi_temp_path ${scratch};
   uwsgi_temp_path ${scratch}; scgi_temp_path ${scratch};
-  server { listen 127.0.0.1:${port} backlog=4096; location / { ${answer} } }
+  server { listen 127.0.0.1:${port} backlog=4096${protocol}; location / { ${answer} } }
 }
 `,
   )
@@ -191,11 +205,14 @@ export async function start(peer, { node, handler, scratch }) {
 async function untilListening(port) {
   const deadline = Date.now() + 5000
   for (;;) {
+    const socket = connect(port, '127.0.0.1')
     try {
-      await fetch(`http://127.0.0.1:${port}/`)
+      await once(socket, 'connect')
       return
     } catch (error) {
       if (Date.now() > deadline) throw error
+    } finally {
+      socket.destroy()
     }
   }
 }

@@ -9,15 +9,16 @@ import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
 import { COMPILER, LOAD_CORE, PEERS, Running, pinThis, start } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
+import { hasH2load, http2Works } from './http2.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { summary, table, workTable } from './table.mjs'
 import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
        [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--events]
-       [--websockets] [--json] [--smoke]
+       [--websockets] [--h2] [--json] [--smoke]
 
-Without --works, --latency, --idle, --start, --events and --websockets everything is measured.
+Without --works, --latency, --idle, --start, --events, --websockets and --h2 everything is measured.
 `
 const { values } = parseArgs({
   options: {
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     start: { type: 'boolean', default: false },
     events: { type: 'boolean', default: false },
     websockets: { type: 'boolean', default: false },
+    h2: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -95,7 +97,7 @@ async function measure(work) {
 says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))
 says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of ${seconds} s, interleaved`)
 
-const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets
+const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.h2
 const report = { versions: Object.fromEntries(versions), works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
@@ -137,6 +139,12 @@ for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['web
   const node = report[name].find((row) => row.name === 'node:http')?.cpu ?? Number.NaN
   const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate)), (row.cpu / node).toFixed(2)])
   says(`\n${table([[name, `us/${unit}`, `${unit}s/s`, '/ node'], ...rows])}`)
+}
+if ((isAll || values.h2) && hasH2load) {
+  await http2Works(shared, (work, rows) => {
+    report.works[work.name] = rows
+    says(`\n${workTable(work, rows)}`)
+  })
 }
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 

@@ -86,19 +86,17 @@ impl Connection {
     /// One that has just been accepted, without TLS. Where that is allowed its first bytes decide between HTTP/1 and
     /// HTTP/2. `is_exempt` says that the peer may be a proxy which has ended TLS.
     pub fn cleartext(cx: &Context, is_exempt: bool) -> Connection {
-        let http1 = http1::Connection::new(cx);
         if !cx.limits.http2_cleartext {
-            return Connection { protocol: Protocol::Http1(http1) };
+            return Connection::new(cx);
         }
         let way = http2::Way { is_encrypted: false, is_exempt };
-        Connection { protocol: Protocol::Undecided(Box::new(Undecided::new(http1, way))) }
+        Connection { protocol: Protocol::Undecided(Box::new(Undecided::new(cx, way))) }
     }
 
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
-            Protocol::Undecided(undecided) => Some(&undecided.http1),
-            Protocol::Http2(_) | Protocol::Raw(_) => None,
+            Protocol::Undecided(_) | Protocol::Http2(_) | Protocol::Raw(_) => None,
         }
     }
 
@@ -122,8 +120,7 @@ impl Connection {
     fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
-            Protocol::Undecided(undecided) => Ok(&mut undecided.http1),
-            Protocol::Http2(_) | Protocol::Raw(_) => Err(AnswerError::Stale),
+            Protocol::Undecided(_) | Protocol::Http2(_) | Protocol::Raw(_) => Err(AnswerError::Stale),
         }
     }
 
@@ -166,7 +163,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.wants_input(),
-            Protocol::Undecided(undecided) => undecided.http1.wants_input(),
+            Protocol::Undecided(undecided) => undecided.wants_input(),
             Protocol::Http2(http2) => http2.wants_input(),
             Protocol::Raw(raw) => raw.wants_input(),
         }
@@ -202,7 +199,7 @@ impl Connection {
     pub fn is_all_sent(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_all_sent(),
-            Protocol::Undecided(undecided) => undecided.http1.is_all_sent(),
+            Protocol::Undecided(_) => true,
             Protocol::Http2(http2) => http2.is_all_sent(),
             Protocol::Raw(raw) => raw.is_all_sent(),
         }
@@ -217,20 +214,16 @@ impl Connection {
     pub fn close_reason(&self) -> CloseReason {
         match &self.protocol {
             Protocol::Http1(http1) => http1.close_reason(),
-            Protocol::Undecided(undecided) => undecided.http1.close_reason(),
+            Protocol::Undecided(undecided) => undecided.close_reason(),
             Protocol::Http2(http2) => http2.close_reason(),
             Protocol::Raw(raw) => raw.close_reason(),
         }
     }
 
-    /// How many requests have a body that is still arriving.
+    /// Whether the body of a request of HTTP/1 is still arriving.
     #[inline]
-    pub fn receiving(&self) -> usize {
-        match &self.protocol {
-            Protocol::Http1(http1) => http1.is_receiving().into(),
-            Protocol::Undecided(_) | Protocol::Raw(_) => 0,
-            Protocol::Http2(http2) => http2.counts().receiving,
-        }
+    pub fn is_receiving(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::is_receiving)
     }
 
     /// Whether HTTP/2 is spoken.
@@ -254,7 +247,11 @@ impl Connection {
     /// Whether the next bytes are the beginning of a request.
     #[inline]
     pub fn is_between_requests(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_between_requests)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_between_requests(),
+            Protocol::Undecided(_) => true,
+            Protocol::Http2(_) | Protocol::Raw(_) => false,
+        }
     }
 
     /// Whether the connection waits for nothing but another request.
@@ -262,7 +259,7 @@ impl Connection {
     pub fn is_idle(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_idle(),
-            Protocol::Undecided(undecided) => undecided.http1.is_idle(),
+            Protocol::Undecided(undecided) => undecided.is_idle(),
             Protocol::Http2(http2) => http2.is_idle(),
             Protocol::Raw(_) => false,
         }
@@ -288,7 +285,7 @@ impl Connection {
     pub fn has_peer_ended(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.has_peer_ended(),
-            Protocol::Undecided(undecided) => undecided.http1.has_peer_ended(),
+            Protocol::Undecided(undecided) => undecided.has_peer_ended(),
             Protocol::Http2(http2) => http2.has_peer_ended(),
             Protocol::Raw(raw) => raw.has_peer_ended(),
         }
@@ -299,14 +296,10 @@ impl Connection {
         self.raw().and_then(raw::Connection::upgrading)
     }
 
-    /// How many requests were given to the application and aren't wholly answered.
+    /// How many requests of HTTP/1 were given to the application and aren't wholly answered.
     #[inline]
     pub fn owed(&self) -> usize {
-        match &self.protocol {
-            Protocol::Http1(http1) => http1.owed(),
-            Protocol::Undecided(_) | Protocol::Raw(_) => 0,
-            Protocol::Http2(http2) => http2.counts().incomplete,
-        }
+        self.http1().map_or(0, http1::Connection::owed)
     }
 
     /// Those requests, in order.
@@ -377,30 +370,21 @@ impl Connection {
     fn decide(&mut self, cx: &mut Context, input: &[u8]) -> bool {
         let Protocol::Undecided(undecided) = &mut self.protocol else { return true };
         let (way, kept) = (undecided.way, undecided.kept());
-        match undecided.look_at(input) {
+        let http2 = match undecided.look_at(cx, input) {
             First::Open => return false,
-            First::Http1 => self.begin_http1(cx),
-            First::Http2 => match http2::Connection::new(cx, way) {
-                Some(http2) => self.protocol = Protocol::Http2(Box::new(http2)),
-                // Without memory for a session the parser of HTTP/1 refuses the preface.
-                None => self.begin_http1(cx),
-            },
-        }
-        // A part of the preface is no request yet: it gives no event.
-        match &mut self.protocol {
-            Protocol::Http1(http1) if !kept.is_empty() => drop(http1.handle_input(cx, kept)),
-            Protocol::Http2(http2) if !kept.is_empty() => drop(http2.handle_input(cx, kept)),
-            _ => {}
-        }
+            First::Http1 => None,
+            // Without memory for a session the parser of HTTP/1 refuses the preface.
+            First::Http2 => http2::Connection::new(cx, way),
+        };
+        self.protocol = match http2 {
+            Some(mut http2) => {
+                // A part of the preface gives no event.
+                drop(http2.handle_input(cx, kept));
+                Protocol::Http2(Box::new(http2))
+            }
+            None => Protocol::Http1(http1::Connection::begun(cx, kept)),
+        };
         true
-    }
-
-    /// Ends the doubt for HTTP/1.
-    fn begin_http1(&mut self, cx: &Context) {
-        if let Protocol::Undecided(undecided) = &mut self.protocol {
-            let http1 = std::mem::replace(&mut undecided.http1, http1::Connection::new(cx));
-            self.protocol = Protocol::Http1(http1);
-        }
     }
 
     /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
@@ -413,7 +397,7 @@ impl Connection {
     pub fn handle_eof(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_eof(cx),
-            Protocol::Undecided(undecided) => undecided.http1.handle_eof(cx),
+            Protocol::Undecided(undecided) => undecided.handle_eof(),
             Protocol::Http2(http2) => http2.handle_eof(),
             Protocol::Raw(raw) => raw.handle_eof(),
         }
@@ -424,7 +408,7 @@ impl Connection {
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_sent(cx, count),
-            Protocol::Undecided(undecided) => undecided.http1.handle_sent(cx, count),
+            Protocol::Undecided(_) => {}
             Protocol::Http2(http2) => http2.handle_sent(cx, count),
             Protocol::Raw(raw) => raw.handle_sent(cx, count),
         }
@@ -456,10 +440,11 @@ impl Connection {
 
     /// The moment that `poll_timeout` gave has passed.
     pub fn handle_timeout(&mut self, cx: &mut Context) {
-        if let Some(http2) = self.http2_mut() {
-            http2.handle_timeout(cx);
-        } else if let Ok(http1) = self.http1_mut() {
-            http1.handle_timeout(cx);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_timeout(cx),
+            Protocol::Undecided(undecided) => undecided.handle_timeout(),
+            Protocol::Http2(http2) => http2.handle_timeout(cx),
+            Protocol::Raw(_) => {}
         }
     }
 }
@@ -482,7 +467,7 @@ impl Connection {
     pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
-            Protocol::Undecided(undecided) => undecided.http1.unsent(),
+            Protocol::Undecided(_) => &[],
             Protocol::Http2(http2) => {
                 http2.flush(cx);
                 http2.unsent()
@@ -512,7 +497,7 @@ impl Connection {
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.poll_timeout(floor),
-            Protocol::Undecided(undecided) => undecided.http1.poll_timeout(floor),
+            Protocol::Undecided(undecided) => undecided.poll_timeout(floor),
             Protocol::Http2(http2) => http2.poll_timeout(floor),
             Protocol::Raw(_) => None,
         }
@@ -523,7 +508,7 @@ impl Connection {
     pub fn finish(&self) -> Option<Finish> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.finish(),
-            Protocol::Undecided(undecided) => undecided.http1.finish(),
+            Protocol::Undecided(undecided) => undecided.finish(),
             Protocol::Http2(http2) => http2.finish(),
             Protocol::Raw(raw) => raw.finish(),
         }

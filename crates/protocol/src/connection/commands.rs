@@ -202,10 +202,11 @@ impl Connection {
 
     /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
     pub fn handle_stop(&mut self, cx: &mut Context) {
-        if let Some(http2) = self.http2_mut() {
-            http2.handle_stop();
-        } else if let Ok(http1) = self.http1_mut() {
-            http1.handle_stop(cx);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_stop(cx),
+            Protocol::Undecided(undecided) => undecided.handle_stop(),
+            Protocol::Http2(http2) => http2.handle_stop(),
+            Protocol::Raw(_) => {}
         }
     }
 }
@@ -237,7 +238,7 @@ impl Connection {
     /// # Errors
     /// `Stale` when one is, or the connection is raw.
     pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
-        let handoff = self.http1_mut()?.hand_off_idle()?;
+        let handoff = self.hand_off_idle()?;
         self.become_raw(handoff, None);
         Ok(())
     }
@@ -247,8 +248,16 @@ impl Connection {
     /// # Errors
     /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
     pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
-        let handoff = self.http1_mut()?.hand_off_idle()?;
+        let handoff = self.hand_off_idle()?;
         self.become_http2(cx, is_exempt, handoff).map(drop)
+    }
+
+    /// Leaves a connection on which no request is under way.
+    fn hand_off_idle(&mut self) -> Result<Handoff, AnswerError> {
+        match &mut self.protocol {
+            Protocol::Undecided(undecided) => undecided.hand_off().ok_or(AnswerError::Stale),
+            _ => self.http1_mut()?.hand_off_idle(),
+        }
     }
 
     /// Like `handle_serve`, with HTTP/2.

@@ -50,13 +50,13 @@ impl Reactor {
             Sending::Broken => return self.close_client(slot),
         }
         if client.connection.is_http2() {
-            // What was sent may have ended streams.
-            client.poll_events(&mut self.cx, &mut self.outbox);
+            client.service_streams(&mut self.cx, &mut self.outbox);
+        } else {
+            if client.connection.is_all_sent() {
+                client.handle_all_sent(&mut self.outbox);
+            }
+            client.facts.set_receiving(u32::from(client.connection.is_receiving()));
         }
-        if client.connection.is_all_sent() {
-            client.handle_all_sent(&mut self.outbox);
-        }
-        client.publish_counts();
         client.bodies.drop_useless(&client.connection);
         if let Some(finish) = client.connection.finish() {
             return self.finish_client(slot, finish);
@@ -148,11 +148,23 @@ impl Client {
     /// Everything that the connection had to send is with the kernel.
     #[inline]
     fn handle_all_sent(&mut self, outbox: &mut Outbox) {
+        let owed = self.connection.owed() as u32;
+        self.facts.set_written(self.requests.wrapping_sub(owed));
         if !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
         }
         if self.connection.is_raw() {
             self.service_raw(outbox);
+        }
+    }
+
+    /// Brings the streams of an HTTP/2 connection up to date: what was sent may have ended some.
+    #[cold]
+    fn service_streams(&mut self, cx: &mut Context, outbox: &mut Outbox) {
+        self.poll_events(cx, outbox);
+        self.publish_streams();
+        if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
+            self.notify_sent(outbox);
         }
     }
 

@@ -54,7 +54,8 @@ impl Reactor {
         self.clients.command(slot, |client| {
             let result = run(&mut client.connection, &mut self.cx);
             if client.connection.is_http2() {
-                client.publish_counts();
+                // The place of a stream that was reset is free although the answer isn't taken.
+                client.publish_streams();
             } else if result.is_ok() {
                 client.facts.on_returned();
             }
