@@ -13,6 +13,7 @@
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
 mod commands;
+mod other;
 mod undecided;
 
 use crate::answer::{AnswerError, Finish};
@@ -22,16 +23,15 @@ use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
 use crate::timestamp::Timestamp;
 use crate::{http1, http2, raw};
+use other::Other;
 use undecided::{First, Undecided};
 
-/// What is spoken on a connection. A closed set: no dynamic calls, and HTTP/1 lies in the connection itself.
+/// What is spoken on a connection. HTTP/1, which nearly all of them speak, lies in the connection itself, and one
+/// comparison leads to it.
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are HTTP/1: a box would cost them")]
 enum Protocol {
-    /// HTTP/1, unless the first bytes are the preface of HTTP/2.
-    Undecided(Box<Undecided>),
     Http1(http1::Connection),
-    Http2(Box<http2::Connection>),
-    Raw(Box<raw::Connection>),
+    Other(Other),
 }
 
 /// One client connection as a state machine: no socket, no clock.
@@ -90,28 +90,14 @@ impl Connection {
             return Connection::new(cx);
         }
         let way = http2::Way { is_encrypted: false, is_exempt };
-        Connection { protocol: Protocol::Undecided(Box::new(Undecided::new(cx, way))) }
-    }
-
-    fn http1(&self) -> Option<&http1::Connection> {
-        match &self.protocol {
-            Protocol::Http1(http1) => Some(http1),
-            Protocol::Undecided(_) | Protocol::Http2(_) | Protocol::Raw(_) => None,
-        }
-    }
-
-    fn http2(&self) -> Option<&http2::Connection> {
-        match &self.protocol {
-            Protocol::Http2(http2) => Some(http2),
-            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => None,
-        }
+        Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
     }
 
     #[inline]
-    fn http2_mut(&mut self) -> Option<&mut http2::Connection> {
-        match &mut self.protocol {
-            Protocol::Http2(http2) => Some(http2),
-            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => None,
+    fn http1(&self) -> Option<&http1::Connection> {
+        match &self.protocol {
+            Protocol::Http1(http1) => Some(http1),
+            Protocol::Other(_) => None,
         }
     }
 
@@ -120,22 +106,37 @@ impl Connection {
     fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
-            Protocol::Undecided(_) | Protocol::Http2(_) | Protocol::Raw(_) => Err(AnswerError::Stale),
+            Protocol::Other(_) => Err(AnswerError::Stale),
+        }
+    }
+
+    fn http2(&self) -> Option<&http2::Connection> {
+        match &self.protocol {
+            Protocol::Other(Other::Http2(http2)) => Some(http2),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn http2_mut(&mut self) -> Option<&mut http2::Connection> {
+        match &mut self.protocol {
+            Protocol::Other(Other::Http2(http2)) => Some(http2),
+            _ => None,
         }
     }
 
     fn raw(&self) -> Option<&raw::Connection> {
         match &self.protocol {
-            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Http2(_) => None,
-            Protocol::Raw(raw) => Some(raw),
+            Protocol::Other(Other::Raw(raw)) => Some(raw),
+            _ => None,
         }
     }
 
     /// The raw connection, for a command about bytes.
     fn raw_mut(&mut self) -> Result<&mut raw::Connection, AnswerError> {
         match &mut self.protocol {
-            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Http2(_) => Err(AnswerError::Stale),
-            Protocol::Raw(raw) => Ok(raw),
+            Protocol::Other(Other::Raw(raw)) => Ok(raw),
+            _ => Err(AnswerError::Stale),
         }
     }
 
@@ -152,7 +153,8 @@ impl Connection {
 
     #[cold]
     fn become_raw(&mut self, handoff: Handoff, upgraded: Option<RequestId>) {
-        self.protocol = Protocol::Raw(Box::new(raw::Connection::new(handoff, upgraded)));
+        let raw = raw::Connection::new(handoff, upgraded);
+        self.protocol = Protocol::Other(Other::Raw(Box::new(raw)));
     }
 }
 
@@ -163,9 +165,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.wants_input(),
-            Protocol::Undecided(undecided) => undecided.wants_input(),
-            Protocol::Http2(http2) => http2.wants_input(),
-            Protocol::Raw(raw) => raw.wants_input(),
+            Protocol::Other(other) => other.wants_input(),
         }
     }
 
@@ -180,8 +180,8 @@ impl Connection {
     #[inline]
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
-            Protocol::Undecided(_) | Protocol::Http1(_) | Protocol::Raw(_) => true,
-            Protocol::Http2(_) => false,
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
+            Protocol::Other(Other::Http2(_)) => false,
         }
     }
 
@@ -189,8 +189,8 @@ impl Connection {
     #[inline]
     pub fn takes_files(&self) -> bool {
         match &self.protocol {
-            Protocol::Undecided(_) | Protocol::Http1(_) => true,
-            Protocol::Http2(_) | Protocol::Raw(_) => false,
+            Protocol::Http1(_) => true,
+            Protocol::Other(_) => false,
         }
     }
 
@@ -199,9 +199,7 @@ impl Connection {
     pub fn is_all_sent(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_all_sent(),
-            Protocol::Undecided(_) => true,
-            Protocol::Http2(http2) => http2.is_all_sent(),
-            Protocol::Raw(raw) => raw.is_all_sent(),
+            Protocol::Other(other) => other.is_all_sent(),
         }
     }
 
@@ -214,9 +212,7 @@ impl Connection {
     pub fn close_reason(&self) -> CloseReason {
         match &self.protocol {
             Protocol::Http1(http1) => http1.close_reason(),
-            Protocol::Undecided(undecided) => undecided.close_reason(),
-            Protocol::Http2(http2) => http2.close_reason(),
-            Protocol::Raw(raw) => raw.close_reason(),
+            Protocol::Other(other) => other.close_reason(),
         }
     }
 
@@ -249,8 +245,7 @@ impl Connection {
     pub fn is_between_requests(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_between_requests(),
-            Protocol::Undecided(_) => true,
-            Protocol::Http2(_) | Protocol::Raw(_) => false,
+            Protocol::Other(other) => other.is_between_requests(),
         }
     }
 
@@ -259,9 +254,7 @@ impl Connection {
     pub fn is_idle(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_idle(),
-            Protocol::Undecided(undecided) => undecided.is_idle(),
-            Protocol::Http2(http2) => http2.is_idle(),
-            Protocol::Raw(_) => false,
+            Protocol::Other(other) => other.is_idle(),
         }
     }
 
@@ -270,24 +263,21 @@ impl Connection {
     pub fn is_sending(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_sending(),
-            Protocol::Undecided(_) | Protocol::Raw(_) => false,
-            Protocol::Http2(http2) => !http2.is_all_sent(),
+            Protocol::Other(other) => other.is_sending(),
         }
     }
 
     /// Whether the connection is raw: no HTTP is spoken on it.
     #[inline]
     pub fn is_raw(&self) -> bool {
-        matches!(self.protocol, Protocol::Raw(_))
+        matches!(self.protocol, Protocol::Other(Other::Raw(_)))
     }
 
     /// Whether the peer has closed its sending side.
     pub fn has_peer_ended(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.has_peer_ended(),
-            Protocol::Undecided(undecided) => undecided.has_peer_ended(),
-            Protocol::Http2(http2) => http2.has_peer_ended(),
-            Protocol::Raw(raw) => raw.has_peer_ended(),
+            Protocol::Other(other) => other.has_peer_ended(),
         }
     }
 
@@ -317,7 +307,7 @@ impl Connection {
     /// Whether a request isn't wholly answered.
     pub fn is_open(&self, request_id: RequestId) -> bool {
         match &self.protocol {
-            Protocol::Http2(http2) => http2.is_open(request_id),
+            Protocol::Other(Other::Http2(http2)) => http2.is_open(request_id),
             _ => self.http1().is_some_and(|http1| http1.is_open(request_id)),
         }
     }
@@ -325,7 +315,7 @@ impl Connection {
     /// Whether an answer of the application's to this request is complete, and in the output.
     pub fn is_written(&self, request_id: RequestId) -> bool {
         match &self.protocol {
-            Protocol::Http2(http2) => http2.is_written(request_id),
+            Protocol::Other(Other::Http2(http2)) => http2.is_written(request_id),
             _ => self.http1().is_none_or(|http1| http1.is_written(request_id)),
         }
     }
@@ -333,7 +323,7 @@ impl Connection {
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         match &self.protocol {
-            Protocol::Http2(http2) => http2.backlog(request_id),
+            Protocol::Other(Other::Http2(http2)) => http2.backlog(request_id),
             _ => self.http1().map_or(0, |http1| http1.backlog(request_id)),
         }
     }
@@ -341,7 +331,7 @@ impl Connection {
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
     pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
         match &self.protocol {
-            Protocol::Http2(http2) => http2.kept_of_body(request_id),
+            Protocol::Other(Other::Http2(http2)) => http2.kept_of_body(request_id),
             _ => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
         }
     }
@@ -353,38 +343,46 @@ impl Connection {
     /// event given: that rest is to be offered again once `wants_input`.
     #[inline]
     pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
-        if matches!(self.protocol, Protocol::Undecided(_)) && !self.decide(cx, input) {
-            return Step::none(input.len());
-        }
-        match &mut self.protocol {
-            Protocol::Http1(http1) => http1.handle_input(cx, input),
-            Protocol::Http2(http2) => http2.handle_input(cx, input),
-            Protocol::Raw(raw) => raw.handle_input(input),
-            Protocol::Undecided(_) => Step::none(0),
+        match self.protocol {
+            Protocol::Http1(ref mut http1) => http1.handle_input(cx, input),
+            Protocol::Other(_) => self.handle_other_input(cx, input),
         }
     }
 
-    /// Decides by the first bytes what is spoken, and gives it those that came before `input`. False when more are
-    /// needed; `input` is kept then.
     #[cold]
-    fn decide(&mut self, cx: &mut Context, input: &[u8]) -> bool {
-        let Protocol::Undecided(undecided) = &mut self.protocol else { return true };
+    fn handle_other_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let taken = self.decide(cx, input);
+        if taken > 0 {
+            return Step::none(taken);
+        }
+        match &mut self.protocol {
+            Protocol::Other(Other::Http2(http2)) => http2.handle_input(cx, input),
+            Protocol::Other(Other::Raw(raw)) => raw.handle_input(input),
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_)) => Step::none(0),
+        }
+    }
+
+    /// Decides by the first bytes what is spoken, and gives it those that came before `input`. Returns how many bytes
+    /// were taken: all while more are needed; one by HTTP/1, which is given the others by the next call; none by
+    /// HTTP/2.
+    fn decide(&mut self, cx: &mut Context, input: &[u8]) -> usize {
+        let Protocol::Other(Other::Undecided(undecided)) = &mut self.protocol else { return 0 };
         let (way, kept) = (undecided.way, undecided.kept());
         let http2 = match undecided.look_at(cx, input) {
-            First::Open => return false,
+            First::Open => return input.len(),
             First::Http1 => None,
             // Without memory for a session the parser of HTTP/1 refuses the preface.
             First::Http2 => http2::Connection::new(cx, way),
         };
-        self.protocol = match http2 {
-            Some(mut http2) => {
-                // A part of the preface gives no event.
-                drop(http2.handle_input(cx, kept));
-                Protocol::Http2(Box::new(http2))
-            }
-            None => Protocol::Http1(http1::Connection::begun(cx, kept)),
+        let Some(mut http2) = http2 else {
+            let first = &input[..input.len().min(1)];
+            self.protocol = Protocol::Http1(http1::Connection::begun(cx, &[kept, first].concat()));
+            return first.len();
         };
-        true
+        // A part of the preface gives no event.
+        drop(http2.handle_input(cx, kept));
+        self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
+        0
     }
 
     /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
@@ -397,9 +395,7 @@ impl Connection {
     pub fn handle_eof(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_eof(cx),
-            Protocol::Undecided(undecided) => undecided.handle_eof(),
-            Protocol::Http2(http2) => http2.handle_eof(),
-            Protocol::Raw(raw) => raw.handle_eof(),
+            Protocol::Other(other) => other.handle_eof(cx),
         }
     }
 
@@ -408,9 +404,7 @@ impl Connection {
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_sent(cx, count),
-            Protocol::Undecided(_) => {}
-            Protocol::Http2(http2) => http2.handle_sent(cx, count),
-            Protocol::Raw(raw) => raw.handle_sent(cx, count),
+            Protocol::Other(other) => other.handle_sent(cx, count),
         }
     }
 
@@ -442,9 +436,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_timeout(cx),
-            Protocol::Undecided(undecided) => undecided.handle_timeout(),
-            Protocol::Http2(http2) => http2.handle_timeout(cx),
-            Protocol::Raw(_) => {}
+            Protocol::Other(other) => other.handle_timeout(cx),
         }
     }
 }
@@ -456,9 +448,7 @@ impl Connection {
     pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.poll_event(cx),
-            Protocol::Undecided(_) => None,
-            Protocol::Http2(http2) => http2.poll_event(cx),
-            Protocol::Raw(raw) => raw.poll_event(),
+            Protocol::Other(other) => other.poll_event(cx),
         }
     }
 
@@ -467,12 +457,7 @@ impl Connection {
     pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
-            Protocol::Undecided(_) => &[],
-            Protocol::Http2(http2) => {
-                http2.flush(cx);
-                http2.unsent()
-            }
-            Protocol::Raw(raw) => raw.unsent(),
+            Protocol::Other(other) => other.poll_transmit(cx),
         }
     }
 
@@ -497,9 +482,7 @@ impl Connection {
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.poll_timeout(floor),
-            Protocol::Undecided(undecided) => undecided.poll_timeout(floor),
-            Protocol::Http2(http2) => http2.poll_timeout(floor),
-            Protocol::Raw(_) => None,
+            Protocol::Other(other) => other.poll_timeout(floor),
         }
     }
 
@@ -508,9 +491,7 @@ impl Connection {
     pub fn finish(&self) -> Option<Finish> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.finish(),
-            Protocol::Undecided(undecided) => undecided.finish(),
-            Protocol::Http2(http2) => http2.finish(),
-            Protocol::Raw(raw) => raw.finish(),
+            Protocol::Other(other) => other.finish(),
         }
     }
 }

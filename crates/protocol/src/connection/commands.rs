@@ -1,5 +1,6 @@
 //! The application's commands: about requests, and about the connection as a stream of bytes.
 
+use super::other::Other;
 use super::{Connection, Protocol};
 use nghttp2::ErrorCode;
 
@@ -23,10 +24,10 @@ impl Connection {
         request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
-        if let Some(http2) = self.http2_mut() {
-            return http2.handle_answer(cx, request_id, answer);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_answer(cx, request_id, answer)?,
+            Protocol::Other(other) => return other.handle_answer(cx, request_id, answer),
         }
-        self.http1_mut()?.handle_answer(cx, request_id, answer)?;
         self.switch_if_taken_over();
         Ok(())
     }
@@ -204,9 +205,7 @@ impl Connection {
     pub fn handle_stop(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_stop(cx),
-            Protocol::Undecided(undecided) => undecided.handle_stop(),
-            Protocol::Http2(http2) => http2.handle_stop(),
-            Protocol::Raw(_) => {}
+            Protocol::Other(other) => other.handle_stop(),
         }
     }
 }
@@ -255,7 +254,7 @@ impl Connection {
     /// Leaves a connection on which no request is under way.
     fn hand_off_idle(&mut self) -> Result<Handoff, AnswerError> {
         match &mut self.protocol {
-            Protocol::Undecided(undecided) => undecided.hand_off().ok_or(AnswerError::Stale),
+            Protocol::Other(Other::Undecided(undecided)) => undecided.hand_off().ok_or(AnswerError::Stale),
             _ => self.http1_mut()?.hand_off_idle(),
         }
     }
@@ -277,7 +276,7 @@ impl Connection {
     ) -> Result<Vec<u8>, AnswerError> {
         let way = http2::Way { is_encrypted: false, is_exempt };
         let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
-        self.protocol = Protocol::Http2(Box::new(http2));
+        self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
         Ok(unread)
     }
 

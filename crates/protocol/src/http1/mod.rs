@@ -131,7 +131,8 @@ impl Connection {
     /// A connection whose first bytes were looked at, and kept, before it was known to be one.
     pub(crate) fn begun(cx: &Context, kept: &[u8]) -> Connection {
         let mut connection = Connection::new(cx);
-        if !kept.is_empty() {
+        // Empty lines ahead of a request mean nothing. RFC 9112 §2.2.
+        if !matches!(kept, [] | [b'\r' | b'\n', ..]) {
             connection.keep_undecided(cx, kept);
         }
         connection

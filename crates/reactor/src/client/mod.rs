@@ -120,15 +120,18 @@ impl Client {
         match self.phase {
             Phase::Serving => match self.bodies.step() {
                 Step::Read => self.has_input() && self.connection.wants_input(),
-                Step::Announce | Step::AwaitBuffer if self.connection.is_http2() => {
-                    self.has_input() && self.connection.wants_input() || self.has_body_bytes()
-                }
-                Step::Announce => self.has_body_bytes(),
-                Step::AwaitBuffer => false,
+                step => self.can_read_beside_body(&step),
             },
             Phase::Unassigned => false,
             Phase::Lingering { .. } => self.is_readable,
         }
+    }
+
+    /// The same while a body is on its way to the application. With HTTP/2 other streams are read meanwhile.
+    #[cold]
+    fn can_read_beside_body(&self, step: &Step) -> bool {
+        let reads_on = self.connection.is_http2() && self.has_input() && self.connection.wants_input();
+        reads_on || matches!(step, Step::Announce) && self.has_body_bytes()
     }
 
     /// Whether something may be there to be read, or was read and not parsed or not delivered.

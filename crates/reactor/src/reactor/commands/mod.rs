@@ -52,14 +52,16 @@ impl Reactor {
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), AnswerError> {
         self.clients.command(slot, |client| {
-            let result = run(&mut client.connection, &mut self.cx);
-            if client.connection.is_http2() {
+            if let Err(error) = run(&mut client.connection, &mut self.cx) {
                 // The place of a stream that was reset is free although the answer isn't taken.
                 client.publish_streams();
-            } else if result.is_ok() {
-                client.facts.on_returned();
+                return Err(error);
             }
-            result
+            client.facts.on_returned();
+            if client.connection.is_http2() {
+                client.publish_streams();
+            }
+            Ok(())
         })
     }
 
