@@ -31,6 +31,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     concurrentStreamLimit: options.get('concurrentStreamLimit'),
     http2WindowLimit: options.get('http2WindowLimit'),
     http2Cleartext: options.get('http2Cleartext'),
+    tlsSetupTimeout: options.get('tlsSetupTimeout'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
     // Peers of unix sockets have no address by which the engine could count them.

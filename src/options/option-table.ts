@@ -19,7 +19,7 @@ export interface OptionValues {
   http1Timeout: number
   /** Time that an HTTP/2 connection may be without an open stream. */
   http2Timeout: number
-  /** Duration of a TLS handshake. Takes effect with TLS, in a later release. */
+  /** Duration of a TLS handshake, from its first byte. */
   tlsSetupTimeout: number
   /** Size of one request body; `Infinity` for no limit. */
   bodySizeLimit: number
@@ -71,7 +71,7 @@ export interface OptionValues {
   proxies: readonly string[]
   /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
   forwardedHeaders: ForwardedHeaders
-  /** HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release. */
+  /** HTTP/2 is offered over TLS, unless a driver factory of the application says what is. */
   http2: boolean
   /** HTTP/2 without TLS is accepted, from clients that begin with its preface. */
   http2Cleartext: boolean

@@ -141,7 +141,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Open streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   * Open streams of one HTTP/2 connection; further ones are refused.
    *
    * @example options.getConcurrentStreamLimit()
    */
@@ -411,7 +411,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 is offered over TLS.
    *
    * @example options.isHttp2Enabled()
    */
@@ -430,7 +430,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 without TLS is accepted, from clients that begin with its preface.
    *
    * @example options.isHttp2CleartextAllowed()
    */

@@ -23,7 +23,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   * Seconds that an HTTP/2 connection may be without an open stream.
    *
    * @example options.getHttp2Timeout()
    */
@@ -37,7 +37,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Duration of a TLS handshake. Takes effect with TLS, in a later release.
+   * Duration of a TLS handshake, from its first byte.
    *
    * @example options.getTlsSetupTimeout()
    */

@@ -3,6 +3,8 @@
 //! ```text
 //!   bytes from the peer ──► Protocol: Http1 ⇄ Raw ──► bytes to the peer
 //!                             Undecided ──► Http1, Http2
+//!
+//!   ciphertext ──► decrypt ──► Tls ( Connection: Http1 ⇄ Raw, Http2 ) ──► ciphertext
 //! ```
 //! Each method forwards to the protocol that is spoken now; at most one `match` stands between the reactor and it.
 //! A switch happens inside the call that makes it possible, so a caller never sees a connection between two
@@ -14,7 +16,10 @@
 
 mod commands;
 mod other;
+mod secured;
 mod undecided;
+
+use std::sync::Arc;
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
@@ -22,9 +27,12 @@ use crate::error::CloseReason;
 use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
 use crate::timestamp::Timestamp;
-use crate::{http1, http2, raw};
+use crate::{http1, http2, raw, tls};
 use other::Other;
+use secured::Secured;
 use undecided::{First, Undecided};
+
+pub use secured::SecurityEvent;
 
 /// What is spoken on a connection. HTTP/1, which nearly all of them speak, lies in the connection itself, and one
 /// comparison leads to it.
@@ -93,11 +101,22 @@ impl Connection {
         Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
     }
 
+    /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
+    pub fn secured(cx: &Context, config: Arc<tls::Config>, is_exempt: bool) -> Connection {
+        Connection { protocol: Protocol::Other(Other::Tls(Box::new(Secured::new(cx, config, is_exempt)))) }
+    }
+
+    /// One on which HTTP/2 is spoken, as was agreed on below. None when there is no memory for a session.
+    fn http2_over_tls(cx: &Context, is_exempt: bool) -> Option<Connection> {
+        let http2 = http2::Connection::new(cx, http2::Way { is_encrypted: true, is_exempt })?;
+        Some(Connection { protocol: Protocol::Other(Other::Http2(Box::new(http2))) })
+    }
+
     #[inline]
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
-            Protocol::Other(_) => None,
+            Protocol::Other(other) => other.http1(),
         }
     }
 
@@ -106,48 +125,51 @@ impl Connection {
     fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
-            Protocol::Other(_) => Err(AnswerError::Stale),
+            Protocol::Other(other) => other.http1_mut(),
         }
     }
 
+    #[inline]
     fn http2(&self) -> Option<&http2::Connection> {
         match &self.protocol {
-            Protocol::Other(Other::Http2(http2)) => Some(http2),
-            _ => None,
+            Protocol::Http1(_) => None,
+            Protocol::Other(other) => other.http2(),
         }
     }
 
     #[inline]
     fn http2_mut(&mut self) -> Option<&mut http2::Connection> {
         match &mut self.protocol {
-            Protocol::Other(Other::Http2(http2)) => Some(http2),
-            _ => None,
+            Protocol::Http1(_) => None,
+            Protocol::Other(other) => other.http2_mut(),
         }
     }
 
     fn raw(&self) -> Option<&raw::Connection> {
         match &self.protocol {
-            Protocol::Other(Other::Raw(raw)) => Some(raw),
-            _ => None,
+            Protocol::Http1(_) => None,
+            Protocol::Other(other) => other.raw(),
         }
     }
 
     /// The raw connection, for a command about bytes.
     fn raw_mut(&mut self) -> Result<&mut raw::Connection, AnswerError> {
         match &mut self.protocol {
-            Protocol::Other(Other::Raw(raw)) => Ok(raw),
-            _ => Err(AnswerError::Stale),
+            Protocol::Http1(_) => Err(AnswerError::Stale),
+            Protocol::Other(other) => other.raw_mut(),
         }
     }
 
     /// Switches to raw when the call just made has ended HTTP.
     #[inline]
     fn switch_if_taken_over(&mut self) {
-        if let Protocol::Http1(http1) = &mut self.protocol
-            && http1.is_taken_over()
-        {
-            let (handoff, request_id) = http1.hand_off();
-            self.become_raw(handoff, request_id);
+        match &mut self.protocol {
+            Protocol::Http1(http1) if http1.is_taken_over() => {
+                let (handoff, request_id) = http1.hand_off();
+                self.become_raw(handoff, request_id);
+            }
+            Protocol::Http1(_) => {}
+            Protocol::Other(other) => other.switch_if_taken_over(),
         }
     }
 
@@ -155,6 +177,82 @@ impl Connection {
     fn become_raw(&mut self, handoff: Handoff, upgraded: Option<RequestId>) {
         let raw = raw::Connection::new(handoff, upgraded);
         self.protocol = Protocol::Other(Other::Raw(Box::new(raw)));
+    }
+}
+
+/// TLS. On plaintext these change nothing.
+impl Connection {
+    /// Whether what is received is ciphertext, for [`Connection::decrypt`].
+    #[inline]
+    pub fn is_secured(&self) -> bool {
+        matches!(self.protocol, Protocol::Other(Other::Tls(_)))
+    }
+
+    fn tls(&self) -> Option<&Secured> {
+        match &self.protocol {
+            Protocol::Other(Other::Tls(tls)) => Some(tls),
+            _ => None,
+        }
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut Secured> {
+        match &mut self.protocol {
+            Protocol::Other(Other::Tls(tls)) => Some(tls),
+            _ => None,
+        }
+    }
+
+    /// No data can flow before the handshake is done.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls().is_some_and(Secured::is_handshaking)
+    }
+
+    /// When the first byte of a handshake came that isn't done.
+    pub fn handshake_begun(&self) -> Option<Timestamp> {
+        self.tls().and_then(Secured::handshake_begun)
+    }
+
+    /// The session, and what it has negotiated once the handshake is done.
+    pub fn session(&self) -> Option<&tls::Session> {
+        self.tls().map(Secured::session)
+    }
+
+    /// Takes all of `input`, which is changed. Data is added to `plaintext`, which is for `handle_input` once
+    /// `poll_security` has given its events.
+    pub fn decrypt(&mut self, cx: &mut Context, input: &mut [u8], plaintext: &mut Vec<u8>) {
+        if let Some(tls) = self.tls_mut() {
+            tls.decrypt(cx, input, plaintext);
+        }
+    }
+
+    /// Answers [`SecurityEvent::NeedsCertificate`]; with None the default certificate is used. Data is added to
+    /// `plaintext`.
+    pub fn handle_certificate(
+        &mut self,
+        cx: &mut Context,
+        answer: Option<&tls::Answer>,
+        plaintext: &mut Vec<u8>,
+    ) {
+        if let Some(tls) = self.tls_mut() {
+            tls.handle_certificate(cx, answer, plaintext);
+        }
+    }
+
+    /// What has happened to TLS. To be called until it gives none after `decrypt`, `handle_certificate`, `handle_eof`
+    /// and `handle_timeout`.
+    pub fn poll_security(&mut self, cx: &mut Context) -> Option<SecurityEvent> {
+        self.tls_mut()?.poll_event(cx)
+    }
+
+    /// The peer has ended its data inside TLS: once all plaintext is taken and more is wanted, `handle_eof` is due
+    /// although the socket's end hasn't come.
+    pub fn owes_eof(&self) -> bool {
+        self.tls().is_some_and(Secured::owes_eof)
+    }
+
+    /// Whether the application has ended the sending side of a raw connection.
+    fn is_write_ended(&self) -> bool {
+        self.raw().is_some_and(raw::Connection::is_ended)
     }
 }
 
@@ -173,7 +271,10 @@ impl Connection {
     /// 0 where the protocol has to see them first.
     #[inline]
     pub fn direct_room(&self) -> usize {
-        self.http1().map_or(0, http1::Connection::direct_room)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.direct_room(),
+            Protocol::Other(_) => 0,
+        }
     }
 
     /// Whether large bytes may go to the socket from where they are: the `_vectored` methods.
@@ -181,7 +282,7 @@ impl Connection {
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
-            Protocol::Other(Other::Http2(_)) => false,
+            Protocol::Other(Other::Http2(_) | Other::Tls(_)) => false,
         }
     }
 
@@ -270,7 +371,10 @@ impl Connection {
     /// Whether the connection is raw: no HTTP is spoken on it.
     #[inline]
     pub fn is_raw(&self) -> bool {
-        matches!(self.protocol, Protocol::Other(Other::Raw(_)))
+        match &self.protocol {
+            Protocol::Http1(_) => false,
+            Protocol::Other(other) => other.raw().is_some(),
+        }
     }
 
     /// Whether the peer has closed its sending side.
@@ -306,33 +410,33 @@ impl Connection {
 
     /// Whether a request isn't wholly answered.
     pub fn is_open(&self, request_id: RequestId) -> bool {
-        match &self.protocol {
-            Protocol::Other(Other::Http2(http2)) => http2.is_open(request_id),
-            _ => self.http1().is_some_and(|http1| http1.is_open(request_id)),
+        match self.http2() {
+            Some(http2) => http2.is_open(request_id),
+            None => self.http1().is_some_and(|http1| http1.is_open(request_id)),
         }
     }
 
     /// Whether an answer of the application's to this request is complete, and in the output.
     pub fn is_written(&self, request_id: RequestId) -> bool {
-        match &self.protocol {
-            Protocol::Other(Other::Http2(http2)) => http2.is_written(request_id),
-            _ => self.http1().is_none_or(|http1| http1.is_written(request_id)),
+        match self.http2() {
+            Some(http2) => http2.is_written(request_id),
+            None => self.http1().is_none_or(|http1| http1.is_written(request_id)),
         }
     }
 
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
-        match &self.protocol {
-            Protocol::Other(Other::Http2(http2)) => http2.backlog(request_id),
-            _ => self.http1().map_or(0, |http1| http1.backlog(request_id)),
+        match self.http2() {
+            Some(http2) => http2.backlog(request_id),
+            None => self.http1().map_or(0, |http1| http1.backlog(request_id)),
         }
     }
 
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
     pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
-        match &self.protocol {
-            Protocol::Other(Other::Http2(http2)) => http2.kept_of_body(request_id),
-            _ => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
+        match self.http2() {
+            Some(http2) => http2.kept_of_body(request_id),
+            None => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
         }
     }
 }
@@ -358,6 +462,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Other(Other::Http2(http2)) => http2.handle_input(cx, input),
             Protocol::Other(Other::Raw(raw)) => raw.handle_input(input),
+            Protocol::Other(Other::Tls(tls)) => tls.inner.handle_input(cx, input),
             Protocol::Http1(_) | Protocol::Other(Other::Undecided(_)) => Step::none(0),
         }
     }
@@ -473,7 +578,10 @@ impl Connection {
 
     /// True once, when the sending side is to be closed and reading goes on.
     pub fn poll_shutdown(&mut self) -> bool {
-        self.raw_mut().is_ok_and(raw::Connection::poll_shutdown)
+        match &mut self.protocol {
+            Protocol::Http1(_) => false,
+            Protocol::Other(other) => other.poll_shutdown(),
+        }
     }
 
     /// When `handle_timeout` is due. The application may put that off to `floor`, but no longer than the limits

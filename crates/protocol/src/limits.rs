@@ -43,6 +43,8 @@ pub struct Limits {
     pub http2_cleartext: bool,
     /// Extended CONNECT is taken. RFC 8441.
     pub extended_connect: bool,
+    /// A TLS handshake, from its first byte.
+    pub tls_setup_timeout: u64,
 }
 
 impl Default for Limits {
@@ -66,6 +68,7 @@ impl Default for Limits {
             http2_window_limit: 4 * 1024 * 1024,
             http2_cleartext: false,
             extended_connect: false,
+            tls_setup_timeout: 5_000,
         }
     }
 }

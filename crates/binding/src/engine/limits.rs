@@ -43,6 +43,8 @@ pub struct EngineLimits {
     pub http2_window_limit: Option<f64>,
     /// Whether HTTP/2 is spoken without TLS to clients that begin with its preface.
     pub http2_cleartext: Option<bool>,
+    /// How long a TLS handshake may take, from its first byte.
+    pub tls_setup_timeout: Option<f64>,
     /// Connections of the server.
     pub connection_limit: Option<f64>,
     /// Connections of one IPv4 address, or one IPv6 /56.
@@ -67,6 +69,7 @@ impl EngineLimits {
         millis(&mut limits.request_timeout, self.request_timeout);
         millis(&mut limits.write_timeout, self.write_timeout);
         millis(&mut limits.http2_timeout, self.http2_timeout);
+        millis(&mut limits.tls_setup_timeout, self.tls_setup_timeout);
         let count = |place: &mut u64, value: Option<f64>| {
             if let Some(value) = value {
                 *place = value as u64;

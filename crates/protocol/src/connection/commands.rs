@@ -205,7 +205,7 @@ impl Connection {
     pub fn handle_stop(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_stop(cx),
-            Protocol::Other(other) => other.handle_stop(),
+            Protocol::Other(other) => other.handle_stop(cx),
         }
     }
 }
@@ -237,6 +237,9 @@ impl Connection {
     /// # Errors
     /// `Stale` when one is, or the connection is raw.
     pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.handle_take_raw();
+        }
         let handoff = self.hand_off_idle()?;
         self.become_raw(handoff, None);
         Ok(())
@@ -247,14 +250,26 @@ impl Connection {
     /// # Errors
     /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
     pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
+        self.choose_http2(cx, http2::Way { is_encrypted: false, is_exempt })
+    }
+
+    fn choose_http2(&mut self, cx: &Context, way: http2::Way) -> Result<(), AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.choose_http2(cx, http2::Way { is_encrypted: true, ..way });
+        }
+        if self.http2().is_some() {
+            // TLS has agreed on it.
+            return Ok(());
+        }
         let handoff = self.hand_off_idle()?;
-        self.become_http2(cx, is_exempt, handoff).map(drop)
+        self.become_http2(cx, way, handoff).map(drop)
     }
 
     /// Leaves a connection on which no request is under way.
     fn hand_off_idle(&mut self) -> Result<Handoff, AnswerError> {
         match &mut self.protocol {
             Protocol::Other(Other::Undecided(undecided)) => undecided.hand_off().ok_or(AnswerError::Stale),
+            Protocol::Other(Other::Http2(http2)) => http2.hand_off_unused().ok_or(AnswerError::Stale),
             _ => self.http1_mut()?.hand_off_idle(),
         }
     }
@@ -264,17 +279,23 @@ impl Connection {
     /// # Errors
     /// As `handle_serve`, and `Stale` when there is no memory for a session.
     pub fn handle_serve_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<Vec<u8>, AnswerError> {
+        self.serve_http2(cx, http2::Way { is_encrypted: false, is_exempt })
+    }
+
+    fn serve_http2(&mut self, cx: &Context, way: http2::Way) -> Result<Vec<u8>, AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.serve_http2(cx, http2::Way { is_encrypted: true, ..way });
+        }
         let handoff = self.raw_mut()?.hand_off()?;
-        self.become_http2(cx, is_exempt, handoff)
+        self.become_http2(cx, way, handoff)
     }
 
     fn become_http2(
         &mut self,
         cx: &Context,
-        is_exempt: bool,
+        way: http2::Way,
         handoff: Handoff,
     ) -> Result<Vec<u8>, AnswerError> {
-        let way = http2::Way { is_encrypted: false, is_exempt };
         let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
         self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
         Ok(unread)
@@ -286,6 +307,9 @@ impl Connection {
     /// # Errors
     /// `Stale` when it isn't raw, or our sending side was ended.
     pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.handle_serve(cx);
+        }
         let handoff = self.raw_mut()?.hand_off()?;
         let (http1, unread) = http1::Connection::resume(cx, handoff);
         self.protocol = Protocol::Http1(http1);

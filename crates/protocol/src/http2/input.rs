@@ -30,6 +30,7 @@ impl Connection {
     }
 
     fn feed(&mut self, cx: &mut Context, input: &[u8]) {
+        self.has_begun = true;
         let mut received = std::mem::take(&mut cx.http2.received);
         let result = self.session.handle_input(input, &mut received);
         self.handle_events(cx, &received, input);

@@ -133,6 +133,8 @@ pub struct Connection {
     ending: Ending,
     reason: CloseReason,
     has_peer_ended: bool,
+    /// Bytes have come.
+    has_begun: bool,
 }
 
 impl Connection {
@@ -173,6 +175,7 @@ impl Connection {
             ending: Ending::Open,
             reason: CloseReason::Open,
             has_peer_ended: false,
+            has_begun: false,
         })
     }
 
@@ -185,6 +188,14 @@ impl Connection {
             connection.handle_stop();
         }
         Some((connection, unread))
+    }
+
+    /// Leaves a connection on which nothing has come or gone to a protocol that the application chooses.
+    pub(crate) fn hand_off_unused(&self) -> Option<Handoff> {
+        let is_unused = !self.has_begun && self.output.is_empty() && self.ending == Ending::Open;
+        let handoff =
+            Handoff { output: Output::default(), unread: Vec::new(), has_peer_ended: false, is_last: false };
+        is_unused.then_some(handoff)
     }
 
     /// Bytes are always taken.

@@ -95,7 +95,12 @@ pub enum Kind {
     /// last one, [7] how many.
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
-    Reset = 24,
+    Reset = 26,
+    /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
+    Established = 24,
+    /// A TLS handshake waits for the certificate of a name: [2, 3] the client's id, [5, 6] the name,
+    /// [7] listener.
+    ServerName = 25,
 }
 
 /// A notice that isn't in a batch yet.
