@@ -13,6 +13,7 @@ import {
 } from '../src/index.ts'
 import type { Client, Driver, LogContext } from '../src/index.ts'
 import { LineDriver, choosing, drive } from './drivers.ts'
+import { send, session } from './http2.ts'
 import { LAST_GET, open, until } from './support.ts'
 
 test('Http1Driver leaves a connection to the engine from its first byte', async (t) => {
@@ -25,8 +26,12 @@ test('Http1Driver leaves a connection to the engine from its first byte', async 
   t.regex(await wire.end(), /native$/)
 })
 
-test('Http2Driver throws because there is no HTTP/2, and an invalid driver closes the connection', async (t) => {
-  t.throws(() => new Http2Driver(), { instanceOf: StateError, message: /HTTP\/2/ })
+test('Http2Driver serves HTTP/2 from the first byte', async (t) => {
+  const { port } = await drive(t, () => new Http2Driver(), (request) => Response.text(`native ${request.getProtocolVersion()}`))
+  t.is((await send(await session(t, port))).text, 'native 2')
+})
+
+test('an invalid driver closes the connection', async (t) => {
   const { connect, logged } = await drive(t, () => ({}) as Driver)
   await (await connect()).end()
   t.regex(logged.join(), /no driver could be selected for client \d+: OptionError/)

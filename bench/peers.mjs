@@ -90,6 +90,20 @@ export const PEERS = [
   },
 ]
 
+/** The servers that speak HTTP/2 without TLS. @type {readonly Peer[]} */
+export const HTTP2_PEERS = [
+  { name: 'busbar', version: BUSBAR, command: script('busbar', '0', 'h2c') },
+  { name: 'busbar (1 thread)', version: BUSBAR, command: script('busbar', '1', 'h2c') },
+  { name: 'node:http2', version: ({ node }) => firstLine(node, ['--version']), command: script('node-http2') },
+  {
+    name: 'nginx',
+    version: () => firstLine('nginx', ['-v'])?.split('/')[1] ?? null,
+    handlers: ['hello'],
+    needsPort: true,
+    command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler, ' http2'), '-p', scratch]],
+  },
+]
+
 /** Compiles one of the C files, once in a run. */
 export function compiled(name, scratch) {
   const program = join(scratch, name)
@@ -100,7 +114,7 @@ export function compiled(name, scratch) {
   return program
 }
 
-function nginxConfiguration(scratch, port, handler) {
+function nginxConfiguration(scratch, port, handler, protocol = '') {
   const answer =
     handler === 'json'
       ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
@@ -114,10 +128,10 @@ function nginxConfiguration(scratch, port, handler) {
     `daemon off; master_process off; pid ${scratch}/nginx-${port}.pid; error_log /dev/null crit;
 events { worker_connections 16384; }
 http {
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 75; server_tokens off;
+  access_log off; keepalive_requests 1000000000; http2_max_concurrent_streams 128; keepalive_timeout 75; server_tokens off;
   client_body_temp_path ${scratch}; proxy_temp_path ${scratch}; fastcgi_temp_path ${scratch};
   uwsgi_temp_path ${scratch}; scgi_temp_path ${scratch};
-  server { listen 127.0.0.1:${port}${ssl} backlog=4096; ${tls} location / { ${answer} } }
+  server { listen 127.0.0.1:${port}${ssl} backlog=4096${protocol}; ${tls} location / { ${answer} } }
 }
 `,
   )
@@ -195,13 +209,13 @@ async function untilListening(port) {
   const deadline = Date.now() + 5000
   for (;;) {
     const socket = connect(port, '127.0.0.1')
-    const [event, error] = await Promise.race([
-      once(socket, 'connect').then(() => ['connect']),
-      once(socket, 'close').catch((reason) => ['error', reason]),
-    ]).catch((reason) => ['error', reason])
-    socket.destroy()
-    if (event === 'connect') return
-    if (Date.now() > deadline) throw error
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    try {
+      await once(socket, 'connect')
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    } finally {
+      socket.destroy()
+    }
   }
 }

@@ -9,6 +9,7 @@ import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
 import { COMPILER, LOAD_CORE, PEERS, Running, pinThis, start } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
+import { hasH2load, http2Works } from './http2.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { missing, overTls } from './tls.mjs'
 import { summary, table, workTable } from './table.mjs'
@@ -16,9 +17,9 @@ import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
        [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--events]
-       [--websockets] [--tls] [--json] [--smoke]
+       [--websockets] [--tls] [--h2] [--json] [--smoke]
 
-Without --works, --latency, --idle, --start, --events, --websockets and --tls everything is measured.
+Without --works, --latency, --idle, --start, --events, --websockets, --tls and --h2 everything is measured.
 `
 const { values } = parseArgs({
   options: {
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     events: { type: 'boolean', default: false },
     websockets: { type: 'boolean', default: false },
     tls: { type: 'boolean', default: false },
+    h2: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -97,7 +99,7 @@ async function measure(work) {
 says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))
 says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of ${seconds} s, interleaved`)
 
-const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.tls
+const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.tls && !values.h2
 const report = { versions: Object.fromEntries(versions), works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
@@ -150,6 +152,12 @@ if ((isAll || values.tls) && lacks === null) {
     const cells = rows.map(({ name, cpu, main }) => [name, cpu.toFixed(2), main.toFixed(2), (cpu / node).toFixed(2)])
     says(`\n${table([[work, rows[0].unit, 'main thread', '/ node'], ...cells])}`)
   }
+}
+if ((isAll || values.h2) && hasH2load) {
+  await http2Works(shared, (work, rows) => {
+    report.works[work.name] = rows
+    says(`\n${workTable(work, rows)}`)
+  })
 }
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 

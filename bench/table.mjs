@@ -32,7 +32,7 @@ export function summary(rounds) {
   const best = others.length === 0 ? Number.NaN : Math.min(...others)
   return rows.map((row) => ({
     ...row,
-    toNode: row.cpu / of('node:http'),
+    toNode: row.cpu / (Number.isFinite(of('node:http')) ? of('node:http') : of('node:http2')),
     toBest: row.cpu / best,
     toBare: row.cpu / of('bare epoll'),
   }))

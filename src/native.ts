@@ -51,6 +51,7 @@ export const Notice = {
   Rejected: 20,
   Established: 24,
   ServerName: 25,
+  Reset: 26,
 } as const
 
 /** Flags of a notice, from bit 16 of the first word of its record. */
@@ -69,6 +70,7 @@ export const Flag = {
   ExpectsOther: 1024,
   Late: 4096,
   Unparsed: 8192,
+  Http2: 16384,
 } as const
 
 /** Index of the words of a response, behind the records. */

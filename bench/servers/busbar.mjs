@@ -49,7 +49,7 @@ const handlers = {
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response(200, TEXT, 'Hello, World!')))),
 }
 
-const [handler, ioThreads] = process.argv.slice(2)
+const [handler, ioThreads, protocol] = process.argv.slice(2)
 let webSockets
 if (process.argv[2] === 'websocket') {
   const { WebSocketServer } = await import('ws')
@@ -70,6 +70,9 @@ async function* eachEvent() {
 
 const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
 const listen = cert === undefined ? '127.0.0.1:0' : { host: '127.0.0.1', port: 0, tls: { cert, key } }
-const server = new HttpServer(listen, handlers[handler], { ioThreads: ioThreads === undefined ? 0 : Number(ioThreads) })
+const server = new HttpServer(listen, handlers[handler], {
+  ioThreads: ioThreads === undefined ? 0 : Number(ioThreads),
+  http2Cleartext: protocol === 'h2c',
+})
 await server.start()
 console.log(server.getServers()[0].getPort())

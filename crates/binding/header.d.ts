@@ -74,13 +74,14 @@ export interface HotFunctions {
    * the connection is idle.
    */
   setWriteTimeout(slot: number, requestId: number, seconds: number): number
-  /** Closes the connection of a request whose answer can't be completed. */
+  /** Ends a request whose answer can't be completed: closes its connection or, with HTTP/2, resets its stream. */
   abort(slot: number, requestId: number): number
   /**
    * Makes the connection of a request a raw one, behind all earlier answers. `fields` (lines `name: value\r\n`)
    * go ahead as a 101 answer; with `null` nothing is sent. An `Upgraded` notice follows, or `Aborted`. The result
    * is 2, and nothing has changed, when further requests came behind this one, its body hasn't come completely, or
-   * a 101 is to be sent to HTTP/1.0.
+   * a 101 is to be sent to HTTP/1.0. A stream of HTTP/2 is reset in place of that, so that the client repeats the
+   * request by HTTP/1.1, and no notice follows.
    */
   upgrade(slot: number, requestId: number, fields: string | null): number
   /**
@@ -99,8 +100,11 @@ export interface HotFunctions {
    * that is sent. The connection closes when both sides are closed.
    */
   endRaw(slot: number, client: number): number
-  /** Gives a connection, raw or announced by `Accepted`, to HTTP, which reads the bytes in `unread` first. */
-  serve(slot: number, client: number, unread?: Uint8Array): number
+  /**
+   * Gives a connection, raw or announced by `Accepted`, to HTTP, which reads the bytes in `unread` first: with
+   * `isHttp2` 1 to HTTP/2, else to HTTP/1 or, where that is allowed, to what the first bytes of a new connection say.
+   */
+  serve(slot: number, client: number, unread: Uint8Array | null, isHttp2: 0 | 1): number
   /** Makes a connection that was announced by `Accepted` a raw one. */
   takeRaw(slot: number, client: number): number
   /** Takes the large piece with this index out of the notices being delivered; empty if it was taken before. */

@@ -35,7 +35,8 @@ export class ClientException extends BusbarError {
   }
 
   /**
-   * The HTTP status for this error; 0 when there is none.
+   * The HTTP status for this error; the error code of HTTP/2 (RFC 9113 §7) for a stream that was reset, such as 8 for
+   * CANCEL; 0 when there is none.
    *
    * @example error.getCode() // 413
    */

@@ -25,8 +25,8 @@ export interface ActiveDriver {
   pendingRequests(): number
   /** Requests handed to the handler whose response is not wholly written. */
   pendingResponses(): number
-  /** Handlers that are still running. */
-  runningHandlers(): number
+  /** Whether a handler is running for a request that has arrived completely. */
+  isWaitingOnResponse(): boolean
   /** Unix time in whole seconds; 0 for never. */
   expiration(): number
   extendExpiration(unixSeconds: number): void
@@ -171,7 +171,7 @@ export class Client {
    * @example client.isWaitingOnResponse()
    */
   isWaitingOnResponse(): boolean {
-    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.runningHandlers() > this.#activeDriver.pendingRequests()
+    return this.#status !== Client.CLOSED_RDWR && this.#activeDriver.isWaitingOnResponse()
   }
 
   /**
@@ -241,7 +241,7 @@ export class Client {
 
   /**
    * Hands the connection to another driver, with the bytes that were read and belong to it. Only for connections
-   * that are served by a driver in JavaScript; `Http1Driver` is the engine's HTTP/1.
+   * that are served by a driver in JavaScript; `Http1Driver` and `Http2Driver` are the engine's.
    *
    * @example client.switchDriver(new Http1Driver(), bytes)
    */

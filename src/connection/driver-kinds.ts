@@ -3,7 +3,6 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Client } from './client.ts'
-import { StateError } from '../core/errors.ts'
 
 /** What a parser is given: bytes, or null when the promise that it yielded has settled. */
 export type ParserInput = Uint8Array | null
@@ -48,7 +47,8 @@ export interface StreamDriver {
 }
 
 /**
- * The engine's HTTP/1.
+ * The engine's HTTP/1. With the option `http2Cleartext`, a new connection that begins with the preface of HTTP/2 is
+ * served as that.
  *
  * @example selectDriver: () => new Http1Driver()
  */
@@ -58,17 +58,13 @@ export class Http1Driver {
 }
 
 /**
- * The engine's HTTP/2, which this version doesn't have: the constructor throws.
+ * The engine's HTTP/2: every connection that it is chosen for must begin with the preface of HTTP/2.
  *
  * @example selectDriver: (client) => isHttp2(client) ? new Http2Driver() : new Http1Driver()
  */
 export class Http2Driver {
   /** The protocol's ALPN name. */
   readonly protocol = 'h2'
-
-  constructor() {
-    throw new StateError('this version of busbar has no HTTP/2; use Http1Driver')
-  }
 }
 
 /** Any driver that a connection can be handed to. */

@@ -107,12 +107,12 @@ export class RawConnection {
   }
 
   /** Hands the connection to the engine's HTTP, which takes `unread` first; `onServed` is called then. */
-  serve(unread: Uint8Array, onServed: () => void): void {
+  serve(unread: Uint8Array, isHttp2: boolean, onServed: () => void): void {
     const serve = (...pieces: Uint8Array[]): void => {
       this.setReceiver(IGNORE)
       this.#registry.delete(this.client.getId())
       this.#unsubscribe()
-      const isServed = this.#hot.serve(this.#slot, this.client.getId(), Buffer.concat(pieces)) === 0
+      const isServed = this.#hot.serve(this.#slot, this.client.getId(), Buffer.concat(pieces), isHttp2 ? 1 : 0) === 0
       onServed()
       if (!isServed) this.client.close()
     }

@@ -11,7 +11,7 @@ import type { UpgradedSocket } from './upgraded-socket.ts'
 const EXPORTED = {
   pendingRequests: () => 0,
   pendingResponses: () => 0,
-  runningHandlers: () => 0,
+  isWaitingOnResponse: () => false,
   expiration: () => 0,
   extendExpiration: () => {},
 }

@@ -7,7 +7,7 @@ import { Client, setActiveDriver } from '../connection/client.ts'
 import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientDeadlines } from '../connection/client-deadlines.ts'
-import { Http1Driver } from '../connection/driver-kinds.ts'
+import { Http1Driver, Http2Driver } from '../connection/driver-kinds.ts'
 import { checkDriver, isStreamDriver } from './driver.ts'
 import type { ClientFactory, Driver, HttpDriver, HttpDriverFactory } from './driver.ts'
 import type { DriverHost } from './driver-host.ts'
@@ -102,7 +102,9 @@ export class DriverSelector implements DriverHost {
     if (client.isClosed()) return
     checkDriver(driver)
     const { hot, rawConnections } = this.#host
-    if (driver instanceof Http1Driver) return void hot.serve(slot, client.getId())
+    if (driver instanceof Http1Driver || driver instanceof Http2Driver) {
+      return void hot.serve(slot, client.getId(), null, driver instanceof Http2Driver ? 1 : 0)
+    }
     if (hot.takeRaw(slot, client.getId()) !== 0) return
     this.drive(new RawConnection(client, slot, hot, rawConnections), driver, null)
   }
@@ -110,8 +112,8 @@ export class DriverSelector implements DriverHost {
   /** Hands a raw connection to a driver, with the bytes that were read and belong to it. */
   drive(raw: RawConnection, driver: Driver, unread: Uint8Array | null): void {
     const { client } = raw
-    if (driver instanceof Http1Driver) {
-      return raw.serve(unread ?? new Uint8Array(0), () => this.#setActiveDriver(client, null))
+    if (driver instanceof Http1Driver || driver instanceof Http2Driver) {
+      return raw.serve(unread ?? new Uint8Array(0), driver instanceof Http2Driver, () => this.#setActiveDriver(client, null))
     }
     if (isStreamDriver(driver)) {
       const run = new StreamSession(raw, driver, this, unread)

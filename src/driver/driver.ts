@@ -60,27 +60,35 @@ export interface HttpDriverFactory {
 }
 
 /**
- * Selects the engine's HTTP for every connection.
+ * Selects the engine's HTTP for every connection: HTTP/2 where TLS has agreed on it, otherwise HTTP/1.
  *
  * @example const inner = new DefaultHttpDriverFactory()
  */
 export class DefaultHttpDriverFactory implements HttpDriverFactory {
+  readonly #hasHttp2: boolean
+
+  /** With `false` only HTTP/1 is offered. */
+  constructor(http2 = true) {
+    this.#hasHttp2 = http2
+  }
+
   /**
-   * The engine's HTTP/1.
+   * The engine's HTTP/2 or HTTP/1.
    *
-   * @example factory.selectDriver() // Http1Driver
+   * @example factory.selectDriver(client) // Http1Driver
    */
-  selectDriver(): Driver {
-    return new Http1Driver()
+  selectDriver(client: Client): Driver {
+    const isHttp2 = client.getTlsInfo()?.getApplicationLayerProtocol() === 'h2'
+    return isHttp2 ? new Http2Driver() : new Http1Driver()
   }
 
   /**
    * The protocols that TLS offers by ALPN.
    *
-   * @example factory.getApplicationLayerProtocols() // ['http/1.1']
+   * @example factory.getApplicationLayerProtocols() // ['h2', 'http/1.1']
    */
   getApplicationLayerProtocols(): string[] {
-    return ['http/1.1']
+    return this.#hasHttp2 ? ['h2', 'http/1.1'] : ['http/1.1']
   }
 }
 
@@ -135,5 +143,5 @@ export function checkDriver(driver: unknown): void {
     driver instanceof Http2Driver ||
     isStreamDriver(driver as Driver) ||
     isHttpDriver(driver as HttpDriver | null)
-  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient) or new Http1Driver()')
+  if (!isOne) throw new OptionError('the driver', driver, 'an HttpDriver (setup, write, getPendingRequestCount, stop), a StreamDriver (handleClient), new Http1Driver() or new Http2Driver()')
 }

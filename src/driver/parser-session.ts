@@ -331,8 +331,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     return this.#pendingResponses
   }
 
-  runningHandlers(): number {
-    return this.#runningHandlers
+  isWaitingOnResponse(): boolean {
+    return this.#runningHandlers > this.pendingRequests()
   }
 
   expiration(): number {

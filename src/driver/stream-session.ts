@@ -48,8 +48,8 @@ export class StreamSession implements ActiveDriver {
     return 0
   }
 
-  runningHandlers(): number {
-    return 0
+  isWaitingOnResponse(): boolean {
+    return false
   }
 
   expiration(): number {

@@ -149,7 +149,13 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   version(): string {
+    if (this.isHttp2()) return '2'
     return (this.#flags & Flag.Http10) === 0 ? '1.1' : '1.0'
+  }
+
+  /** Whether it is a stream of an HTTP/2 connection, which can end alone. */
+  isHttp2(): boolean {
+    return (this.#flags & Flag.Http2) !== 0
   }
 
   /** Whether the connection is encrypted. */
@@ -191,8 +197,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   signal(): AbortSignal {
     const state = this.#ownState()
     const signal = (state.signal ??= new HandoverSignal())
-    if (state.isExpired) signal.abort()
-    if (this.isAnswered || state.isExpired) return signal.take()
+    if (state.isExpired || state.isGone) signal.abort()
+    if (this.isAnswered || state.isExpired || state.isGone) return signal.take()
     const status = this.client().getStatus()
     const isPatient = this.#owner.options.get('allowHalfClose')
     if (status === Client.CLOSED_RDWR || (status === Client.CLOSED_RD && !isPatient)) signal.abort()
@@ -210,6 +216,11 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   /** Whether the handler's time is over. */
   isExpired(): boolean {
     return this.#state?.isExpired === true
+  }
+
+  /** Whether the client has disconnected or reset the stream, as far as the exchange has listened. */
+  isGone(): boolean {
+    return this.#state?.isGone === true
   }
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
@@ -312,7 +323,9 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onGone(unsent: number, isLate: boolean): void {
-    this.#state?.signal?.abort()
+    const state = this.#ownState()
+    state.isGone = true
+    state.signal?.abort()
     this.#endAll()
     this.observation?.end(isLate ? 'timeout' : 'aborted', unsent)
   }
@@ -375,4 +388,5 @@ class ExchangeState {
   upgraded: (() => void) | null = null
   observation: Observation | null = null
   isExpired = false
+  isGone = false
 }

@@ -82,6 +82,10 @@ export class PendingExchanges extends Map<number, NoticeListener> {
         listener.onFailure(goneError(client))
         return listener.onGone(words[at + 4]!, ((kind >>> 16) & Flag.Late) !== 0)
       }
+      case Notice.Reset:
+        this.delete(requestId)
+        listener.onFailure(resetError(listener.client(), words[at + 4]!))
+        return listener.onGone()
       case Notice.HalfClosed:
         return listener.onHalfClosed()
       case Notice.Written:
@@ -110,6 +114,11 @@ export class PendingExchanges extends Map<number, NoticeListener> {
       listener.onGone(0, false)
     }
   }
+}
+
+/** Why the stream of a request has ended. RFC 9113 §7. */
+function resetError(client: Client, code: number): ClientException {
+  return new ClientException(client, `the stream was reset with HTTP/2's error code ${code}`, code)
 }
 
 /** Why a body can't be read: the client has disconnected, or the body was refused. */

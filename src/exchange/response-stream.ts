@@ -186,8 +186,8 @@ export class ResponseStream {
   #sendFile(file: FileBody): boolean {
     const part = file.wholePart()
     if (part === null || part.size !== this.#missing || this.#extras.trailers !== null) return false
-    // The kernel can't encrypt what it sends.
-    if (this.#exchange.isEncrypted()) return false
+    // The kernel can neither encrypt what it sends nor put it into frames.
+    if (this.#exchange.isHttp2() || this.#exchange.isEncrypted()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)
@@ -444,6 +444,8 @@ export class ResponseStream {
   }
 
   #leave(): void {
+    // A stream of HTTP/2 that was reset counts against the limits until its response is given or aborted.
+    if (this.#answer === HELD && !this.#exchange.isAnswered) this.#owner.hot.abort(this.#slot, this.#requestId)
     this.#stop(FINISHED)
     this.#dispose()
   }

@@ -38,6 +38,12 @@ export function upgrade(
   { handler, context, isDetached }: Takeover,
   onDone: () => void,
 ): void {
+  if (exchange.isHttp2()) {
+    // The engine resets the stream: the client repeats the request by HTTP/1.1. RFC 9113 §8.6.
+    owner.hot.upgrade(exchange.slot, exchange.requestId, null)
+    exchange.markAnswered()
+    return onDone()
+  }
   // A successful response to CONNECT is an ordinary head, after which the tunnel begins. RFC 9110 §9.3.6.
   const isTunnel = exchange.method() === 'CONNECT' && !isDetached
   const lines = isDetached || isTunnel ? null : upgradeLines(response)

@@ -17,7 +17,7 @@ export interface OptionValues {
   connectionsPerIpLimit: number
   /** Idle time of a connection between requests. It is sent in the `keep-alive` field. */
   http1Timeout: number
-  /** Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
+  /** Time that an HTTP/2 connection may be without an open stream. */
   http2Timeout: number
   /** Duration of a TLS handshake, from its first byte. */
   tlsSetupTimeout: number
@@ -25,7 +25,7 @@ export interface OptionValues {
   bodySizeLimit: number
   /** Size of one header section. */
   headerSizeLimit: number
-  /** Open streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
+  /** Open streams of one HTTP/2 connection. Further ones are refused, and the connection lives on. */
   concurrentStreamLimit: number
   /** Largest piece that the parser of a driver is given. */
   chunkSize: number
@@ -33,7 +33,7 @@ export interface OptionValues {
   streamThreshold: number
   /** Methods that reach the handler, in the order of the `allow` field. */
   allowedMethods: readonly string[]
-  /** The obsolete upgrade to h2c is accepted. Takes effect with HTTP/2, in a later release. */
+  /** Always false: HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113). See `http2Cleartext`. */
   http2Upgrade: boolean
   /** Pushes are sent as `link` fields. Takes effect with pushes, in a later release. */
   push: boolean
@@ -71,10 +71,12 @@ export interface OptionValues {
   proxies: readonly string[]
   /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
   forwardedHeaders: ForwardedHeaders
-  /** HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release. */
+  /** HTTP/2 is offered over TLS, unless a driver factory of the application says what is. */
   http2: boolean
-  /** HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release. */
+  /** HTTP/2 without TLS is accepted, from clients that begin with its preface. */
   http2Cleartext: boolean
+  /** Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up, from 64 KiB. */
+  http2WindowLimit: number
   /** Time that `stop` waits unless it is given one. */
   stopTimeout: number
 }
@@ -105,6 +107,18 @@ const SIZE_OR_INFINITY: Rule = {
   accepts: (value) => value === Infinity || isInteger(value, 0),
 }
 const SWITCH: Rule = { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' }
+const NEVER: Rule = {
+  allowed: 'false, since HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113); see http2Cleartext',
+  accepts: (value) => value === false,
+}
+const WINDOW: Rule = {
+  allowed: 'an integer from 65536 to 2147483647',
+  accepts: (value) => isInteger(value, 65_536) && (value as number) < 2 ** 31,
+}
+const STREAMS: Rule = {
+  allowed: 'an integer from 1 to 65536',
+  accepts: (value) => isInteger(value, 1) && (value as number) <= 65_536,
+}
 const METHODS: Rule = {
   allowed: 'a list of methods that holds GET and HEAD',
   accepts: (value) =>
@@ -132,11 +146,11 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   tlsSetupTimeout: SECONDS,
   bodySizeLimit: SIZE_OR_INFINITY,
   headerSizeLimit: COUNT,
-  concurrentStreamLimit: COUNT,
+  concurrentStreamLimit: STREAMS,
   chunkSize: COUNT,
   streamThreshold: COUNT,
   allowedMethods: METHODS,
-  http2Upgrade: SWITCH,
+  http2Upgrade: NEVER,
   push: SWITCH,
   compression: SWITCH,
   requestLogContext: SWITCH,
@@ -157,6 +171,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
+  http2WindowLimit: WINDOW,
   stopTimeout: FRACTION_OR_OFF,
 }
 
@@ -176,7 +191,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   tlsSetupTimeout: 5,
   bodySizeLimit: 131_072,
   headerSizeLimit: 32_768,
-  concurrentStreamLimit: 256,
+  concurrentStreamLimit: 100,
   chunkSize: 8192,
   streamThreshold: 8192,
   allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
@@ -201,6 +216,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   forwardedHeaders: 'x-forwarded',
   http2: true,
   http2Cleartext: false,
+  http2WindowLimit: 4_194_304,
   stopTimeout: 3,
 })
 

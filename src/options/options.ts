@@ -141,7 +141,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Open streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   * Open streams of one HTTP/2 connection; further ones are refused.
    *
    * @example options.getConcurrentStreamLimit()
    */
@@ -198,7 +198,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether the obsolete upgrade to h2c is accepted. Takes effect with HTTP/2, in a later release.
+   * Always false: HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113). `http2Cleartext` allows it without TLS.
    *
    * @example options.isHttp2UpgradeAllowed()
    */
@@ -206,7 +206,11 @@ export class Options extends TimeOptions {
     return this.get('http2Upgrade')
   }
 
-  /** @example options.withHttp2Upgrade() */
+  /**
+   * Throws an `OptionError` unless it is given false; see `withHttp2Cleartext`.
+   *
+   * @example options.withHttp2Upgrade(false)
+   */
   withHttp2Upgrade(enabled = true): this {
     return this.with({ http2Upgrade: enabled })
   }
@@ -407,7 +411,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 is offered over TLS.
    *
    * @example options.isHttp2Enabled()
    */
@@ -426,7 +430,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 without TLS is accepted, from clients that begin with its preface.
    *
    * @example options.isHttp2CleartextAllowed()
    */
@@ -442,5 +446,19 @@ export class Options extends TimeOptions {
   /** @example options.withoutHttp2Cleartext() */
   withoutHttp2Cleartext(): this {
     return this.with({ http2Cleartext: false })
+  }
+
+  /**
+   * Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up.
+   *
+   * @example options.getHttp2WindowLimit()
+   */
+  getHttp2WindowLimit(): number {
+    return this.get('http2WindowLimit')
+  }
+
+  /** @example options.withHttp2WindowLimit(1 << 20) */
+  withHttp2WindowLimit(value: number): this {
+    return this.with({ http2WindowLimit: value })
   }
 }

@@ -23,7 +23,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   * Seconds that an HTTP/2 connection may be without an open stream.
    *
    * @example options.getHttp2Timeout()
    */

@@ -188,9 +188,11 @@ export class Dispatcher implements ClientOwner {
   /** The request waits: the limit of running handlers is reached. */
   #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
     this.open.add(exchange)
+    if (exchange.isHttp2()) exchange.listen()
     const run = exchange.observation === null ? this.#run : this.#runObserved
     this.#running.wait(() => {
-      if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(run, undefined, request, exchange)
+      if (exchange.isGone()) this.hot.abort(exchange.slot, exchange.requestId)
+      else if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(run, undefined, request, exchange)
       resource.emitDestroy()
     })
   }
@@ -214,6 +216,8 @@ export class Dispatcher implements ClientOwner {
         return this.fail(request, exchange, notAResponse(result))
       }
       this.open.add(exchange)
+      // Unlike a connection, a stream can't be asked later whether it has ended.
+      if (exchange.isHttp2()) exchange.listen()
       this.#running.enter()
       isRunning = true
       ;(result as PromiseLike<unknown>).then(
@@ -375,7 +379,9 @@ export class Dispatcher implements ClientOwner {
     const isClientGone = exchange.isClientGone(error)
     if (isClientGone || (error instanceof ClientException && error.getCode() !== 413)) {
       // The client is at fault or has disconnected, and the handler has nothing more to send.
-      if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
+      if (exchange.isAnswered) return
+      if (exchange.isHttp2()) return this.#endStream(request, exchange, error)
+      void exchange.client().stop(1000).catch(() => {})
       return
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
@@ -385,6 +391,14 @@ export class Dispatcher implements ClientOwner {
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
     else this.#answer(request, exchange, page)
+  }
+
+  /** Ends a stream of HTTP/2 for an error of its client; the connection lives on. */
+  #endStream(request: Request, exchange: Exchange, error: unknown): void {
+    const status = error instanceof ClientException ? error.status : undefined
+    if (status !== undefined) return this.#answerError(request, exchange, status, null)
+    exchange.markAnswered()
+    this.hot.abort(exchange.slot, exchange.requestId)
   }
 
   /** The time of a handler is over. A later response of it is dropped. */
@@ -420,7 +434,7 @@ export class Dispatcher implements ClientOwner {
     headers: FieldsInit = NO_HEADERS,
   ): void {
     const send = (response: Response): void => {
-      if (closes) response.setHeader('connection', 'close')
+      if (closes && !exchange.isHttp2()) response.setHeader('connection', 'close')
       if (headers !== NO_HEADERS) response.setHeaders(headers)
       this.#send(request, exchange, response)
     }

@@ -160,7 +160,7 @@ export class HttpServer {
     const plans = this.#plans.filter((plan) => plan.tls !== null)
     if (plans.length === 0) return new Map()
     const { ListenerTls } = await import('../tls/listener-tls.ts')
-    const protocols = (this.#driverFactory ?? new DefaultHttpDriverFactory()).getApplicationLayerProtocols()
+    const protocols = (this.#driverFactory ?? new DefaultHttpDriverFactory(this.#options.get('http2'))).getApplicationLayerProtocols()
     const owner = { logger: this.#log, protocols, timeout: this.#options.get('tlsSetupTimeout') }
     const opened = plans.map(async (plan) => [plan, await ListenerTls.open(plan.tls!, owner)] as const)
     return new Map(await Promise.all(opened))

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   bytes from the peer ──► Protocol: Http1 ⇄ Raw ──► bytes to the peer
+//!                             Undecided ──► Http1, Http2
 //!
-//!   ciphertext ──► decrypt ──► Protocol: Tls ( Connection: Http1 ⇄ Raw ) ──► ciphertext
+//!   ciphertext ──► decrypt ──► Tls ( Connection: Http1 ⇄ Raw, Http2 ) ──► ciphertext
 //! ```
 //! Each method forwards to the protocol that is spoken now; at most one `match` stands between the reactor and it.
 //! A switch happens inside the call that makes it possible, so a caller never sees a connection between two
@@ -14,7 +15,9 @@
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
 mod commands;
+mod other;
 mod secured;
+mod undecided;
 
 use std::sync::Arc;
 
@@ -24,18 +27,19 @@ use crate::error::CloseReason;
 use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
 use crate::timestamp::Timestamp;
-use crate::{http1, raw, tls};
+use crate::{http1, http2, raw, tls};
+use other::Other;
 use secured::Secured;
+use undecided::{First, Undecided};
 
 pub use secured::SecurityEvent;
 
-/// What is spoken on a connection. A closed set: no dynamic calls, and HTTP/1 lies in the connection itself.
+/// What is spoken on a connection. HTTP/1, which nearly all of them speak, lies in the connection itself, and one
+/// comparison leads to it.
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are HTTP/1: a box would cost them")]
 enum Protocol {
     Http1(http1::Connection),
-    Raw(Box<raw::Connection>),
-    /// Another connection, under TLS.
-    Tls(Box<Secured>),
+    Other(Other),
 }
 
 /// One client connection as a state machine: no socket, no clock.
@@ -87,16 +91,32 @@ impl Connection {
         Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
     }
 
-    /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
-    pub fn secured(cx: &Context, config: Arc<tls::Config>) -> Connection {
-        Connection { protocol: Protocol::Tls(Box::new(Secured::new(cx, config))) }
+    /// One that has just been accepted, without TLS. Where that is allowed its first bytes decide between HTTP/1 and
+    /// HTTP/2. `is_exempt` says that the peer may be a proxy which has ended TLS.
+    pub fn cleartext(cx: &Context, is_exempt: bool) -> Connection {
+        if !cx.limits.http2_cleartext {
+            return Connection::new(cx);
+        }
+        let way = http2::Way { is_encrypted: false, is_exempt };
+        Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
     }
 
+    /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
+    pub fn secured(cx: &Context, config: Arc<tls::Config>, is_exempt: bool) -> Connection {
+        Connection { protocol: Protocol::Other(Other::Tls(Box::new(Secured::new(cx, config, is_exempt)))) }
+    }
+
+    /// One on which HTTP/2 is spoken, as was agreed on below. None when there is no memory for a session.
+    fn http2_over_tls(cx: &Context, is_exempt: bool) -> Option<Connection> {
+        let http2 = http2::Connection::new(cx, http2::Way { is_encrypted: true, is_exempt })?;
+        Some(Connection { protocol: Protocol::Other(Other::Http2(Box::new(http2))) })
+    }
+
+    #[inline]
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
-            Protocol::Raw(_) => None,
-            Protocol::Tls(tls) => tls.inner.http1(),
+            Protocol::Other(other) => other.http1(),
         }
     }
 
@@ -105,16 +125,30 @@ impl Connection {
     fn http1_mut(&mut self) -> Result<&mut http1::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
-            Protocol::Raw(_) => Err(AnswerError::Stale),
-            Protocol::Tls(tls) => tls.inner.http1_mut(),
+            Protocol::Other(other) => other.http1_mut(),
+        }
+    }
+
+    #[inline]
+    fn http2(&self) -> Option<&http2::Connection> {
+        match &self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Other(other) => other.http2(),
+        }
+    }
+
+    #[inline]
+    fn http2_mut(&mut self) -> Option<&mut http2::Connection> {
+        match &mut self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Other(other) => other.http2_mut(),
         }
     }
 
     fn raw(&self) -> Option<&raw::Connection> {
         match &self.protocol {
             Protocol::Http1(_) => None,
-            Protocol::Raw(raw) => Some(raw),
-            Protocol::Tls(tls) => tls.inner.raw(),
+            Protocol::Other(other) => other.raw(),
         }
     }
 
@@ -122,8 +156,7 @@ impl Connection {
     fn raw_mut(&mut self) -> Result<&mut raw::Connection, AnswerError> {
         match &mut self.protocol {
             Protocol::Http1(_) => Err(AnswerError::Stale),
-            Protocol::Raw(raw) => Ok(raw),
-            Protocol::Tls(tls) => tls.inner.raw_mut(),
+            Protocol::Other(other) => other.raw_mut(),
         }
     }
 
@@ -135,14 +168,15 @@ impl Connection {
                 let (handoff, request_id) = http1.hand_off();
                 self.become_raw(handoff, request_id);
             }
-            Protocol::Http1(_) | Protocol::Raw(_) => {}
-            Protocol::Tls(tls) => tls.inner.switch_if_taken_over(),
+            Protocol::Http1(_) => {}
+            Protocol::Other(other) => other.switch_if_taken_over(),
         }
     }
 
     #[cold]
     fn become_raw(&mut self, handoff: Handoff, upgraded: Option<RequestId>) {
-        self.protocol = Protocol::Raw(Box::new(raw::Connection::new(handoff, upgraded)));
+        let raw = raw::Connection::new(handoff, upgraded);
+        self.protocol = Protocol::Other(Other::Raw(Box::new(raw)));
     }
 }
 
@@ -151,20 +185,20 @@ impl Connection {
     /// Whether what is received is ciphertext, for [`Connection::decrypt`].
     #[inline]
     pub fn is_secured(&self) -> bool {
-        matches!(self.protocol, Protocol::Tls(_))
+        matches!(self.protocol, Protocol::Other(Other::Tls(_)))
     }
 
     fn tls(&self) -> Option<&Secured> {
         match &self.protocol {
-            Protocol::Tls(tls) => Some(tls),
-            Protocol::Http1(_) | Protocol::Raw(_) => None,
+            Protocol::Other(Other::Tls(tls)) => Some(tls),
+            _ => None,
         }
     }
 
     fn tls_mut(&mut self) -> Option<&mut Secured> {
         match &mut self.protocol {
-            Protocol::Tls(tls) => Some(tls),
-            Protocol::Http1(_) | Protocol::Raw(_) => None,
+            Protocol::Other(Other::Tls(tls)) => Some(tls),
+            _ => None,
         }
     }
 
@@ -229,8 +263,7 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.wants_input(),
-            Protocol::Raw(raw) => raw.wants_input(),
-            Protocol::Tls(tls) => tls.inner.wants_input(),
+            Protocol::Other(other) => other.wants_input(),
         }
     }
 
@@ -240,7 +273,7 @@ impl Connection {
     pub fn direct_room(&self) -> usize {
         match &self.protocol {
             Protocol::Http1(http1) => http1.direct_room(),
-            Protocol::Raw(_) | Protocol::Tls(_) => 0,
+            Protocol::Other(_) => 0,
         }
     }
 
@@ -248,8 +281,8 @@ impl Connection {
     #[inline]
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) | Protocol::Raw(_) => true,
-            Protocol::Tls(_) => false,
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
+            Protocol::Other(Other::Http2(_) | Other::Tls(_)) => false,
         }
     }
 
@@ -258,7 +291,7 @@ impl Connection {
     pub fn takes_files(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => true,
-            Protocol::Raw(_) | Protocol::Tls(_) => false,
+            Protocol::Other(_) => false,
         }
     }
 
@@ -267,8 +300,7 @@ impl Connection {
     pub fn is_all_sent(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_all_sent(),
-            Protocol::Raw(raw) => raw.is_all_sent(),
-            Protocol::Tls(tls) => tls.is_all_sent(),
+            Protocol::Other(other) => other.is_all_sent(),
         }
     }
 
@@ -281,33 +313,59 @@ impl Connection {
     pub fn close_reason(&self) -> CloseReason {
         match &self.protocol {
             Protocol::Http1(http1) => http1.close_reason(),
-            Protocol::Raw(raw) => raw.close_reason(),
-            Protocol::Tls(tls) => tls.inner.close_reason(),
+            Protocol::Other(other) => other.close_reason(),
         }
     }
 
-    /// Whether the body of a request is still arriving.
+    /// Whether the body of a request of HTTP/1 is still arriving.
     #[inline]
     pub fn is_receiving(&self) -> bool {
         self.http1().is_some_and(http1::Connection::is_receiving)
     }
 
+    /// Whether HTTP/2 is spoken.
+    #[inline]
+    pub fn is_http2(&self) -> bool {
+        self.http2().is_some()
+    }
+
+    /// How far the requests of an HTTP/2 connection have come; None for any other, whose requests are answered in
+    /// order.
+    pub fn stream_counts(&self) -> Option<http2::StreamCounts> {
+        self.http2().map(http2::Connection::counts)
+    }
+
+    /// Whether requests that were read already wait for `handle_input`, which may be called without input.
+    #[inline]
+    pub fn has_ready_requests(&self) -> bool {
+        self.http2().is_some_and(http2::Connection::has_ready_requests)
+    }
+
     /// Whether the next bytes are the beginning of a request.
     #[inline]
     pub fn is_between_requests(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_between_requests)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_between_requests(),
+            Protocol::Other(other) => other.is_between_requests(),
+        }
     }
 
     /// Whether the connection waits for nothing but another request.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_idle)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_idle(),
+            Protocol::Other(other) => other.is_idle(),
+        }
     }
 
     /// Whether the deadline is one for the peer to take what is sent.
     #[inline]
     pub fn is_sending(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::is_sending)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.is_sending(),
+            Protocol::Other(other) => other.is_sending(),
+        }
     }
 
     /// Whether the connection is raw: no HTTP is spoken on it.
@@ -315,8 +373,7 @@ impl Connection {
     pub fn is_raw(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => false,
-            Protocol::Raw(_) => true,
-            Protocol::Tls(tls) => tls.inner.is_raw(),
+            Protocol::Other(other) => other.raw().is_some(),
         }
     }
 
@@ -324,8 +381,7 @@ impl Connection {
     pub fn has_peer_ended(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.has_peer_ended(),
-            Protocol::Raw(raw) => raw.has_peer_ended(),
-            Protocol::Tls(tls) => tls.inner.has_peer_ended(),
+            Protocol::Other(other) => other.has_peer_ended(),
         }
     }
 
@@ -334,7 +390,7 @@ impl Connection {
         self.raw().and_then(raw::Connection::upgrading)
     }
 
-    /// How many requests were given to the application and aren't wholly answered.
+    /// How many requests of HTTP/1 were given to the application and aren't wholly answered.
     #[inline]
     pub fn owed(&self) -> usize {
         self.http1().map_or(0, http1::Connection::owed)
@@ -342,22 +398,30 @@ impl Connection {
 
     /// Those requests, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        self.http1().into_iter().flat_map(http1::Connection::open_request_ids)
+        let of_http2 = self.http2().into_iter().flat_map(http2::Connection::open_request_ids);
+        self.http1().into_iter().flat_map(http1::Connection::open_request_ids).chain(of_http2)
     }
 
     /// Requests to which no answer of the application's will have been sent if the connection ends now, each once.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
-        self.http1().into_iter().flat_map(http1::Connection::unanswered)
+        let of_http2 = self.http2().into_iter().flat_map(http2::Connection::unanswered);
+        self.http1().into_iter().flat_map(http1::Connection::unanswered).chain(of_http2)
     }
 
     /// Whether a request isn't wholly answered.
     pub fn is_open(&self, request_id: RequestId) -> bool {
-        self.http1().is_some_and(|http1| http1.is_open(request_id))
+        match self.http2() {
+            Some(http2) => http2.is_open(request_id),
+            None => self.http1().is_some_and(|http1| http1.is_open(request_id)),
+        }
     }
 
     /// Whether an answer of the application's to this request is complete, and in the output.
     pub fn is_written(&self, request_id: RequestId) -> bool {
-        self.http1().is_none_or(|http1| http1.is_written(request_id))
+        match self.http2() {
+            Some(http2) => http2.is_written(request_id),
+            None => self.http1().is_none_or(|http1| http1.is_written(request_id)),
+        }
     }
 
     /// Bytes of an answer that the kernel hasn't taken; those of later answers count as well.
@@ -372,12 +436,18 @@ impl Connection {
 
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
-        self.http1().map_or(0, |http1| http1.backlog(request_id))
+        match self.http2() {
+            Some(http2) => http2.backlog(request_id),
+            None => self.http1().map_or(0, |http1| http1.backlog(request_id)),
+        }
     }
 
     /// How many bytes are kept of the body of this request; None when the application isn't to have any.
     pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
-        self.http1().and_then(|http1| http1.kept_of_body(request_id))
+        match self.http2() {
+            Some(http2) => http2.kept_of_body(request_id),
+            None => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
+        }
     }
 }
 
@@ -387,11 +457,47 @@ impl Connection {
     /// event given: that rest is to be offered again once `wants_input`.
     #[inline]
     pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
-        match &mut self.protocol {
-            Protocol::Http1(http1) => http1.handle_input(cx, input),
-            Protocol::Raw(raw) => raw.handle_input(input),
-            Protocol::Tls(tls) => tls.inner.handle_input(cx, input),
+        match self.protocol {
+            Protocol::Http1(ref mut http1) => http1.handle_input(cx, input),
+            Protocol::Other(_) => self.handle_other_input(cx, input),
         }
+    }
+
+    #[cold]
+    fn handle_other_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let taken = self.decide(cx, input);
+        if taken > 0 {
+            return Step::none(taken);
+        }
+        match &mut self.protocol {
+            Protocol::Other(Other::Http2(http2)) => http2.handle_input(cx, input),
+            Protocol::Other(Other::Raw(raw)) => raw.handle_input(input),
+            Protocol::Other(Other::Tls(tls)) => tls.inner.handle_input(cx, input),
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_)) => Step::none(0),
+        }
+    }
+
+    /// Decides by the first bytes what is spoken, and gives it those that came before `input`. Returns how many bytes
+    /// were taken: all while more are needed; one by HTTP/1, which is given the others by the next call; none by
+    /// HTTP/2.
+    fn decide(&mut self, cx: &mut Context, input: &[u8]) -> usize {
+        let Protocol::Other(Other::Undecided(undecided)) = &mut self.protocol else { return 0 };
+        let (way, kept) = (undecided.way, undecided.kept());
+        let http2 = match undecided.look_at(cx, input) {
+            First::Open => return input.len(),
+            First::Http1 => None,
+            // Without memory for a session the parser of HTTP/1 refuses the preface.
+            First::Http2 => http2::Connection::new(cx, way),
+        };
+        let Some(mut http2) = http2 else {
+            let first = &input[..input.len().min(1)];
+            self.protocol = Protocol::Http1(http1::Connection::begun(cx, &[kept, first].concat()));
+            return first.len();
+        };
+        // A part of the preface gives no event.
+        drop(http2.handle_input(cx, kept));
+        self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
+        0
     }
 
     /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
@@ -404,8 +510,7 @@ impl Connection {
     pub fn handle_eof(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_eof(cx),
-            Protocol::Raw(raw) => raw.handle_eof(),
-            Protocol::Tls(tls) => tls.handle_eof(cx),
+            Protocol::Other(other) => other.handle_eof(cx),
         }
     }
 
@@ -414,14 +519,15 @@ impl Connection {
     pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_sent(cx, count),
-            Protocol::Raw(raw) => raw.handle_sent(cx, count),
-            Protocol::Tls(tls) => tls.handle_sent(cx, count),
+            Protocol::Other(other) => other.handle_sent(cx, count),
         }
     }
 
     /// The peer has acknowledged more of what was sent before: it does read, and its time starts again.
     pub fn handle_acknowledged(&mut self, cx: &Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_acknowledged(cx);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_acknowledged(cx);
         }
     }
@@ -445,8 +551,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, cx: &mut Context) {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_timeout(cx),
-            Protocol::Raw(_) => {}
-            Protocol::Tls(tls) => tls.handle_timeout(cx),
+            Protocol::Other(other) => other.handle_timeout(cx),
         }
     }
 }
@@ -458,8 +563,7 @@ impl Connection {
     pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.poll_event(cx),
-            Protocol::Raw(raw) => raw.poll_event(),
-            Protocol::Tls(tls) => tls.inner.poll_event(cx),
+            Protocol::Other(other) => other.poll_event(cx),
         }
     }
 
@@ -468,8 +572,7 @@ impl Connection {
     pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
-            Protocol::Raw(raw) => raw.unsent(),
-            Protocol::Tls(tls) => tls.poll_transmit(cx),
+            Protocol::Other(other) => other.poll_transmit(cx),
         }
     }
 
@@ -487,8 +590,7 @@ impl Connection {
     pub fn poll_shutdown(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Http1(_) => false,
-            Protocol::Raw(raw) => raw.poll_shutdown(),
-            Protocol::Tls(tls) => tls.poll_shutdown(),
+            Protocol::Other(other) => other.poll_shutdown(),
         }
     }
 
@@ -498,8 +600,7 @@ impl Connection {
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.poll_timeout(floor),
-            Protocol::Raw(_) => None,
-            Protocol::Tls(tls) => tls.poll_timeout(floor),
+            Protocol::Other(other) => other.poll_timeout(floor),
         }
     }
 
@@ -516,8 +617,7 @@ impl Connection {
     pub fn finish(&self) -> Option<Finish> {
         match &self.protocol {
             Protocol::Http1(http1) => http1.finish(),
-            Protocol::Raw(raw) => raw.finish(),
-            Protocol::Tls(tls) => tls.finish(),
+            Protocol::Other(other) => other.finish(),
         }
     }
 }

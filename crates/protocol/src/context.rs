@@ -4,6 +4,7 @@ use llhttp::Record;
 
 use crate::event::RequestId;
 use crate::http::date::Date;
+use crate::http2::Scratch;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
@@ -34,6 +35,7 @@ pub struct Context {
     pub(crate) head_bytes: Vec<u8>,
     /// The Host found valid last; nearly all clients of one server send the same.
     pub(crate) known_host: Vec<u8>,
+    pub(crate) http2: Scratch,
     next_request_id: u64,
     request_id_step: u64,
     buffers: Vec<Vec<u8>>,
@@ -57,6 +59,7 @@ impl Context {
             record: Record::default(),
             head_bytes: Vec::new(),
             known_host: Vec::new(),
+            http2: Scratch::default(),
             next_request_id: 1,
             request_id_step: 1,
             buffers: Vec::new(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use llhttp::ErrorKind;
+use nghttp2::ErrorCode;
 
 /// Why a request could not be accepted, or its body not received. Always the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,4 +206,6 @@ pub enum CloseReason {
     Stopped,
     /// The application couldn't complete an answer.
     Aborted,
+    /// The client broke HTTP/2's rules, or did too much that brings nothing: a GOAWAY told it so.
+    Http2(ErrorCode),
 }

@@ -1,6 +1,7 @@
 //! Events: what a connection has for the application.
 
 use llhttp::{Field, Method, Span};
+use nghttp2::ErrorCode;
 
 use crate::error::RequestError;
 use crate::http::trailers::Trailers;
@@ -56,6 +57,14 @@ pub enum Event<'a> {
         /// Why.
         error: RequestError,
     },
+    /// The stream of a request was reset before all of its answer was sent: with HTTP/2 a request ends without its
+    /// connection. It counts against the limits until the application has answered or aborted it.
+    Reset {
+        /// The request it belongs to.
+        request_id: RequestId,
+        /// Why, as the peer says.
+        code: ErrorCode,
+    },
     /// The client has closed its sending side while requests are open.
     HalfClosed,
     /// Bytes that came on a raw connection.
@@ -72,13 +81,15 @@ pub enum Event<'a> {
     RawEnd,
 }
 
-/// HTTP/1's versions.
+/// The version of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0
     Http10,
     /// HTTP/1.1
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 /// What a client expects before it sends the body. RFC 9110 §10.1.1.

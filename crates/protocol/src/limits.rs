@@ -31,8 +31,18 @@ pub struct Limits {
     pub request_line_limit: u64,
     /// Chunk extensions of one body. Nothing legitimate sends any (CVE-2024-22019).
     pub chunk_extension_limit: u64,
-    /// Requests of one connection that run or wait at once.
+    /// Requests of one HTTP/1 connection that run or wait at once.
     pub pipeline_limit: u64,
+    /// Streams of one HTTP/2 connection that run at once.
+    pub concurrent_stream_limit: u32,
+    /// An HTTP/2 connection without a stream.
+    pub http2_timeout: u64,
+    /// What the receive window of a stream may grow to.
+    pub http2_window_limit: u32,
+    /// HTTP/2 is spoken without TLS to clients that begin with its preface.
+    pub http2_cleartext: bool,
+    /// Extended CONNECT is taken. RFC 8441.
+    pub extended_connect: bool,
     /// A TLS handshake, from its first byte.
     pub tls_setup_timeout: u64,
 }
@@ -53,6 +63,11 @@ impl Default for Limits {
             request_line_limit: 16_384,
             chunk_extension_limit: 16_384,
             pipeline_limit: 64,
+            concurrent_stream_limit: 100,
+            http2_timeout: 60_000,
+            http2_window_limit: 4 * 1024 * 1024,
+            http2_cleartext: false,
+            extended_connect: false,
             tls_setup_timeout: 5_000,
         }
     }

@@ -242,7 +242,7 @@ fn a_connection_waits_for_its_driver_and_can_be_passed_to_another() {
     app.reactor.take_raw(slot, client).unwrap();
     assert_eq!(app.reactor.take_raw(slot, client), Err(Stale));
     raw_bytes(&mut app, slot, client, b"PING\r\n");
-    app.reactor.serve(slot, client, b"GET /unread HTTP/1.1\r\n").unwrap();
+    app.reactor.serve(slot, client, b"GET /unread HTTP/1.1\r\n", false).unwrap();
     peer.sends("Host: a\r\n\r\n");
     let request = app.next(Kind::Request);
     assert_eq!(request.target, "/unread");
@@ -282,7 +282,7 @@ fn no_bytes_are_lost_when_a_request_for_raw_bytes_is_taken_back() {
     app.reactor.ask_raw(slot, client, 0).unwrap();
     peer.sends(GET);
     app.round();
-    app.reactor.serve(slot, client, b"").unwrap();
+    app.reactor.serve(slot, client, b"", false).unwrap();
     let request = app.next(Kind::Request);
     app.respond(&request, "served");
     app.receives(&mut peer, "served");
@@ -301,7 +301,7 @@ fn a_request_is_served_when_its_peer_ended_before_a_driver_passed_it_on() {
     peer.closes_its_side();
     app.reactor.ask_raw(slot, client, 1024).unwrap();
     assert!(app.next(Kind::Raw).is_end());
-    app.reactor.serve(slot, client, GET.as_bytes()).unwrap();
+    app.reactor.serve(slot, client, GET.as_bytes(), false).unwrap();
     let request = app.next(Kind::Request);
     assert_eq!(app.next(Kind::HalfClosed).id, request.id);
     app.respond(&request, "served");

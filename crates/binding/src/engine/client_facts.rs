@@ -117,10 +117,10 @@ impl ClientFacts {
         self.facts.pending_responses()
     }
 
-    /// How many handlers haven't answered yet.
+    /// Whether a handler runs for a request that has wholly arrived.
     #[napi]
-    pub fn running_handlers(&self) -> u32 {
-        self.facts.running_handlers()
+    pub fn is_waiting_on_response(&self) -> bool {
+        self.facts.is_waiting_on_response()
     }
 
     /// Unix time in whole seconds at which the connection expires; 0 when none is set.

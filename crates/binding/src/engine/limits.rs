@@ -35,6 +35,14 @@ pub struct EngineLimits {
     pub chunk_extension_limit: Option<f64>,
     /// Requests of one connection that may run or wait at the same time.
     pub pipeline_limit: Option<f64>,
+    /// How long an HTTP/2 connection may be without a stream.
+    pub http2_timeout: Option<f64>,
+    /// Streams of one HTTP/2 connection that may run at the same time.
+    pub concurrent_stream_limit: Option<f64>,
+    /// Bytes to which the receive window of an HTTP/2 stream may grow.
+    pub http2_window_limit: Option<f64>,
+    /// Whether HTTP/2 is spoken without TLS to clients that begin with its preface.
+    pub http2_cleartext: Option<bool>,
     /// How long a TLS handshake may take, from its first byte.
     pub tls_setup_timeout: Option<f64>,
     /// Connections of the server.
@@ -60,6 +68,7 @@ impl EngineLimits {
         millis(&mut limits.body_timeout, self.body_timeout);
         millis(&mut limits.request_timeout, self.request_timeout);
         millis(&mut limits.write_timeout, self.write_timeout);
+        millis(&mut limits.http2_timeout, self.http2_timeout);
         millis(&mut limits.tls_setup_timeout, self.tls_setup_timeout);
         let count = |place: &mut u64, value: Option<f64>| {
             if let Some(value) = value {
@@ -73,8 +82,18 @@ impl EngineLimits {
         count(&mut limits.request_line_limit, self.request_line_limit);
         count(&mut limits.chunk_extension_limit, self.chunk_extension_limit);
         count(&mut limits.pipeline_limit, self.pipeline_limit);
+        let narrow = |place: &mut u32, value: Option<f64>| {
+            if let Some(value) = value {
+                *place = value as u32;
+            }
+        };
+        narrow(&mut limits.concurrent_stream_limit, self.concurrent_stream_limit);
+        narrow(&mut limits.http2_window_limit, self.http2_window_limit);
         if let Some(allowed) = self.allow_half_close {
             limits.allow_half_close = allowed;
+        }
+        if let Some(allowed) = self.http2_cleartext {
+            limits.http2_cleartext = allowed;
         }
         limits
     }

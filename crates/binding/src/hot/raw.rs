@@ -29,12 +29,12 @@ pub(super) fn end(hot: &Hot, call: &Arguments) -> sys::napi_value {
     outcome(call, hot.bridge.end_raw(slot, client))
 }
 
-/// `serve(slot, client, unread)`
+/// `serve(slot, client, unread, isHttp2)`
 pub(super) fn serve(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, client) = client(call);
     let mut unread = Vec::new();
     call.put_bytes(2, &mut unread);
-    outcome(call, hot.bridge.serve(slot, client, &unread))
+    outcome(call, hot.bridge.serve(slot, client, &unread, call.u32(3) != 0))
 }
 
 /// `takeRaw(slot, client)`

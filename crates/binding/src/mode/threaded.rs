@@ -154,7 +154,10 @@ impl Threaded {
             let is_wanted = match *kind & 0xff {
                 kind if kind == Kind::Drained as u32 => unsent.on_drained(id, mark),
                 kind if kind == Kind::RawDrained as u32 => unsent.on_raw_drained(id, mark),
-                kind if kind == Kind::Aborted as u32 || kind == Kind::Late as u32 => {
+                kind if [Kind::Aborted, Kind::Reset, Kind::Late]
+                    .into_iter()
+                    .any(|ended| kind == ended as u32) =>
+                {
                     unsent.close_stream(id);
                     true
                 }

@@ -1,11 +1,15 @@
 //! The application's commands: about requests, and about the connection as a stream of bytes.
 
+use super::other::Other;
 use super::{Connection, Protocol};
+use nghttp2::ErrorCode;
+
 use crate::answer::{Answer, AnswerError, Credit};
 use crate::context::Context;
 use crate::event::RequestId;
-use crate::http1;
+use crate::handoff::Handoff;
 use crate::output::Send;
+use crate::{http1, http2};
 
 /// About requests.
 impl Connection {
@@ -20,7 +24,10 @@ impl Connection {
         request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_answer(cx, request_id, answer)?;
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_answer(cx, request_id, answer)?,
+            Protocol::Other(other) => return other.handle_answer(cx, request_id, answer),
+        }
         self.switch_if_taken_over();
         Ok(())
     }
@@ -52,6 +59,9 @@ impl Connection {
         request_id: RequestId,
         bytes: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write(cx, request_id, bytes);
+        }
         self.http1_mut()?.handle_write(cx, request_id, bytes)
     }
 
@@ -95,6 +105,9 @@ impl Connection {
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_end(request_id, trailers);
+        }
         self.http1_mut()?.handle_end(cx, request_id, trailers)?;
         self.switch_if_taken_over();
         Ok(())
@@ -111,6 +124,9 @@ impl Connection {
         status: u16,
         fields: &[u8],
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_inform(request_id, status, fields);
+        }
         self.http1_mut()?.handle_inform(cx, request_id, status, fields)
     }
 
@@ -124,12 +140,17 @@ impl Connection {
         request_id: RequestId,
         credit: Credit,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_credit(cx, request_id, credit);
+        }
         self.http1_mut()?.handle_credit(cx, request_id, credit)
     }
 
     /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
     pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_revoke(cx, request_id);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_revoke(cx, request_id);
         }
     }
@@ -144,6 +165,9 @@ impl Connection {
         request_id: RequestId,
         limit: u64,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_raise(cx, request_id, limit);
+        }
         self.http1_mut()?.handle_raise(cx, request_id, limit)
     }
 
@@ -172,22 +196,29 @@ impl Connection {
         timeout: Option<u64>,
         minimum_rate: Option<u64>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_data_rate(cx, request_id, timeout, minimum_rate);
+        }
         self.http1_mut()?.handle_data_rate(cx, request_id, timeout, minimum_rate)
     }
 
-    /// The answer to this request can't be completed: the connection is aborted after the answers before it, and of
-    /// this one nothing more is sent.
+    /// The answer to this request can't be completed, and nothing more of it is sent. With HTTP/1 the connection is
+    /// aborted after the answers before it; with HTTP/2 the stream is reset.
     ///
     /// # Errors
     /// `Stale` when the request isn't open.
     pub fn handle_abort(&mut self, request_id: RequestId) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_abort(request_id, ErrorCode::INTERNAL_ERROR);
+        }
         self.http1_mut()?.handle_abort(request_id)
     }
 
     /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
     pub fn handle_stop(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.handle_stop(cx);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_stop(cx),
+            Protocol::Other(other) => other.handle_stop(cx),
         }
     }
 }
@@ -195,7 +226,7 @@ impl Connection {
 /// About the connection as a stream of bytes.
 impl Connection {
     /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
-    /// ahead.
+    /// ahead. A stream of HTTP/2 can't be taken over: it is reset, so that the client repeats the request by HTTP/1.1.
     ///
     /// # Errors
     /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
@@ -206,6 +237,9 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED);
+        }
         self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
         self.switch_if_taken_over();
         Ok(())
@@ -216,12 +250,68 @@ impl Connection {
     /// # Errors
     /// `Stale` when one is, or the connection is raw.
     pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
-        if let Protocol::Tls(tls) = &mut self.protocol {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
             return tls.inner.handle_take_raw();
         }
-        let handoff = self.http1_mut()?.hand_off_idle()?;
+        let handoff = self.hand_off_idle()?;
         self.become_raw(handoff, None);
         Ok(())
+    }
+
+    /// Has HTTP/2 spoken from the first byte on, on a connection from which nothing was read.
+    ///
+    /// # Errors
+    /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
+    pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
+        self.choose_http2(cx, http2::Way { is_encrypted: false, is_exempt })
+    }
+
+    fn choose_http2(&mut self, cx: &Context, way: http2::Way) -> Result<(), AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.choose_http2(cx, http2::Way { is_encrypted: true, ..way });
+        }
+        if self.http2().is_some() {
+            // TLS has agreed on it.
+            return Ok(());
+        }
+        let handoff = self.hand_off_idle()?;
+        self.become_http2(cx, way, handoff).map(drop)
+    }
+
+    /// Leaves a connection on which no request is under way.
+    fn hand_off_idle(&mut self) -> Result<Handoff, AnswerError> {
+        match &mut self.protocol {
+            Protocol::Other(Other::Undecided(undecided)) => undecided.hand_off().ok_or(AnswerError::Stale),
+            Protocol::Other(Other::Http2(http2)) => http2.hand_off_unused().ok_or(AnswerError::Stale),
+            _ => self.http1_mut()?.hand_off_idle(),
+        }
+    }
+
+    /// Like `handle_serve`, with HTTP/2.
+    ///
+    /// # Errors
+    /// As `handle_serve`, and `Stale` when there is no memory for a session.
+    pub fn handle_serve_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<Vec<u8>, AnswerError> {
+        self.serve_http2(cx, http2::Way { is_encrypted: false, is_exempt })
+    }
+
+    fn serve_http2(&mut self, cx: &Context, way: http2::Way) -> Result<Vec<u8>, AnswerError> {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
+            return tls.inner.serve_http2(cx, http2::Way { is_encrypted: true, ..way });
+        }
+        let handoff = self.raw_mut()?.hand_off()?;
+        self.become_http2(cx, way, handoff)
+    }
+
+    fn become_http2(
+        &mut self,
+        cx: &Context,
+        way: http2::Way,
+        handoff: Handoff,
+    ) -> Result<Vec<u8>, AnswerError> {
+        let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
+        self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
+        Ok(unread)
     }
 
     /// Gives a raw connection back to HTTP. The bytes that the application has left unread are returned, to be given to
@@ -230,7 +320,7 @@ impl Connection {
     /// # Errors
     /// `Stale` when it isn't raw, or our sending side was ended.
     pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
-        if let Protocol::Tls(tls) = &mut self.protocol {
+        if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
             return tls.inner.handle_serve(cx);
         }
         let handoff = self.raw_mut()?.hand_off()?;

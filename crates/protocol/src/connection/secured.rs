@@ -42,6 +42,8 @@ pub enum SecurityEvent {
 pub(super) struct Secured {
     session: Session,
     pub(super) inner: Connection,
+    /// The peer may be a proxy.
+    is_exempt: bool,
     /// Ciphertext.
     output: Output,
     /// Bytes of the inner connection's output that lie encrypted in `output`.
@@ -61,10 +63,11 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    pub(super) fn new(cx: &Context, config: Arc<Config>) -> Secured {
+    pub(super) fn new(cx: &Context, config: Arc<Config>, is_exempt: bool) -> Secured {
         Secured {
             session: Session::new(config, unix_time(cx)),
             inner: Connection::new(cx),
+            is_exempt,
             output: Output::default(),
             in_flight: 0,
             begun: None,
@@ -135,7 +138,7 @@ impl Secured {
                     self.deadline = None;
                     // The time for the first request begins now.
                     if self.inner.finish().is_none() {
-                        self.inner = Connection::new(cx);
+                        self.inner = self.agreed(cx);
                     }
                     return Some(SecurityEvent::Established);
                 }
@@ -153,6 +156,14 @@ impl Secured {
                 }
             }
         }
+    }
+
+    /// The protocol that ALPN has agreed on.
+    fn agreed(&self, cx: &Context) -> Connection {
+        let is_http2 = self.session.info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2"));
+        let http2 = if is_http2 { Connection::http2_over_tls(cx, self.is_exempt) } else { None };
+        // Without memory for a session HTTP/1 refuses the preface.
+        http2.unwrap_or_else(|| Connection::new(cx))
     }
 
     fn fail(&mut self, cx: &Context, failure: Failure, finish: Finish) -> SecurityEvent {

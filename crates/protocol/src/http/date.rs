@@ -24,6 +24,12 @@ impl Date {
         self.line.extend_from_slice(b"\r\n");
     }
 
+    /// The value alone.
+    pub(crate) fn value(&self) -> &[u8] {
+        let line = self.line.strip_prefix(b"date: ").unwrap_or(&self.line);
+        line.strip_suffix(b"\r\n").unwrap_or(line)
+    }
+
     /// `date: …` with its line end.
     pub fn line(&self) -> &[u8] {
         &self.line

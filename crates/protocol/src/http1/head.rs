@@ -94,7 +94,7 @@ pub(super) fn check(
     }
     target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value))?;
     let keep_alive = match version {
-        Version::Http11 => !parser.wants_close(),
+        Version::Http11 | Version::Http2 => !parser.wants_close(),
         Version::Http10 => parser.wants_keep_alive() && !parser.wants_close(),
     };
     let is_upgrade = parser.is_upgrade() && (version == Version::Http11 || method == Method::CONNECT);

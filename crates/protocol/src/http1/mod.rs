@@ -137,6 +137,16 @@ impl Connection {
         }
     }
 
+    /// A connection whose first bytes were looked at, and kept, before it was known to be one.
+    pub(crate) fn begun(cx: &Context, kept: &[u8]) -> Connection {
+        let mut connection = Connection::new(cx);
+        // Empty lines ahead of a request mean nothing. RFC 9112 §2.2.
+        if !matches!(kept, [] | [b'\r' | b'\n', ..]) {
+            connection.keep_undecided(cx, kept);
+        }
+        connection
+    }
+
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
         let Handoff { output, unread, has_peer_ended, is_last } = handoff;

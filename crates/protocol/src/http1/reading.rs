@@ -53,8 +53,9 @@ impl Connection {
         Some(self.pipeline.lets_start(is_safe))
     }
 
+    /// Keeps the beginning of a head unparsed.
     #[cold]
-    fn keep_undecided<'a>(&'a mut self, cx: &Context, input: &[u8]) -> Step<'a> {
+    pub(super) fn keep_undecided<'a>(&'a mut self, cx: &Context, input: &[u8]) -> Step<'a> {
         let partial = Partial {
             bytes: input.to_vec(),
             record: Record::default(),

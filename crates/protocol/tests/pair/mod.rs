@@ -404,6 +404,7 @@ impl OwnedEvent {
             Event::RawEnd => OwnedEvent::Other("raw end".to_owned()),
             Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
             Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
+            Event::Reset { code, .. } => OwnedEvent::Other(format!("reset {code}")),
             Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
         }
     }

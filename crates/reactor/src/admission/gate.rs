@@ -82,6 +82,11 @@ impl Gate {
         slot.map_or(Verdict::Reject(Rejection::Total), Verdict::Evict)
     }
 
+    /// Whether connections of the peer's address aren't counted: a proxy may be among them.
+    pub(crate) fn is_exempt(&self, peer: Option<SocketAddr>) -> bool {
+        self.admission.is_exempt(peer)
+    }
+
     /// An admitted connection could not be served.
     pub(crate) fn undo_admission(&self) {
         self.admission.undo_admission();

@@ -7,7 +7,7 @@
 //! | word | writer |
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
-//! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
+//! | `status`, `dispatched`, `returned`, `written`, `receiving`, `waiting`, `phase`, `local` | the reactor |
 //! | `security` | the reactor, once |
 //! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
@@ -20,10 +20,14 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use protocol::Timestamp;
+use protocol::http2::StreamCounts;
 
 use super::security::Security;
 use crate::io::{Address, ListenerFacts};
 use crate::time::Clock;
+
+/// `waiting` isn't counted: HTTP/1 has one body at a time, so the other counts tell.
+const BY_NUMBERS: u32 = u32::MAX;
 
 /// Its close isn't announced: the application has no object for it.
 const OPEN: u8 = 0;
@@ -53,6 +57,8 @@ pub struct Facts {
     returned: AtomicU32,
     written: AtomicU32,
     receiving: AtomicU32,
+    /// Handlers that run for a request that has wholly arrived; `BY_NUMBERS` where the others say that.
+    waiting: AtomicU32,
     phase: AtomicU64,
     floor: AtomicU64,
 }
@@ -79,6 +85,7 @@ impl Facts {
             returned: AtomicU32::new(0),
             written: AtomicU32::new(0),
             receiving: AtomicU32::new(0),
+            waiting: AtomicU32::new(BY_NUMBERS),
             phase: AtomicU64::new(0),
             floor: AtomicU64::new(0),
         }
@@ -214,6 +221,25 @@ impl Facts {
         self.written.store(requests, Relaxed);
     }
 
+    /// How far the requests of an HTTP/2 connection have come, `dispatched` of which were passed to the application.
+    #[cold]
+    pub(crate) fn set_streams(&self, dispatched: u32, counts: StreamCounts) {
+        self.receiving.store(counts.receiving as u32, Relaxed);
+        self.returned.store(dispatched.wrapping_sub(counts.running as u32), Relaxed);
+        self.written.store(dispatched.wrapping_sub(counts.incomplete as u32), Relaxed);
+        self.waiting.store(counts.waiting as u32, Relaxed);
+    }
+
+    /// Whether a handler runs for a request that has wholly arrived; false after the close. Streams of HTTP/2 are
+    /// judged one by one: an upload whose handler has answered doesn't hide another handler that runs.
+    pub fn is_waiting_on_response(&self) -> bool {
+        match self.waiting.load(Relaxed) {
+            _ if self.is_closed() => false,
+            BY_NUMBERS => self.running_handlers() > self.pending_requests(),
+            waiting => waiting > 0,
+        }
+    }
+
     /// Requests whose body is still being received.
     pub fn pending_requests(&self) -> u32 {
         if self.is_closed() { 0 } else { self.receiving.load(Relaxed) }
@@ -228,7 +254,7 @@ impl Facts {
     }
 
     /// Requests that were dispatched and not answered yet; 0 after the close.
-    pub fn running_handlers(&self) -> u32 {
+    fn running_handlers(&self) -> u32 {
         if self.is_closed() {
             return 0;
         }

@@ -47,6 +47,8 @@ pub mod flag {
     pub const UNPARSED: u32 = 8192;
     /// The Expect field has another value than 100-continue.
     pub const EXPECTS_OTHER: u32 = 1024;
+    /// HTTP/2.
+    pub const HTTP2: u32 = 16_384;
 }
 
 /// What a record is about; the low byte of its first word.
@@ -97,6 +99,8 @@ pub enum Kind {
     /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the
     /// last one, [7] how many.
     Rejected = 20,
+    /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
+    Reset = 26,
     /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
     Established = 24,
     /// A TLS handshake waits for the certificate of a name: [2, 3] the client's id, [5, 6] the name,
@@ -199,8 +203,10 @@ impl<'a> Batch<'a> {
     /// A request, with its head block.
     pub(crate) fn push_request(&mut self, facts: &Facts, request: &Request<'_>) {
         let mut flags = 0;
-        if request.version == Version::Http10 {
-            flags |= flag::HTTP10;
+        match request.version {
+            Version::Http10 => flags |= flag::HTTP10,
+            Version::Http11 => {}
+            Version::Http2 => flags |= flag::HTTP2,
         }
         if request.upgrade {
             flags |= flag::UPGRADE;

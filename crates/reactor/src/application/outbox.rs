@@ -50,6 +50,9 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
+            Event::Reset { request_id, code } => {
+                Notice { detail: code.0, ..Notice::of(Kind::Reset, slot, request_id.0) }
+            }
             Event::BodyFailed { request_id, error } => {
                 let detail = u32::from(error.status());
                 Notice { detail, ..Notice::of(Kind::BodyFailed, slot, request_id.0) }

@@ -59,7 +59,8 @@ pub(crate) struct BodyEnd {
 /// What comes next for a client as far as its bodies are concerned.
 ///
 /// With HTTP/1 the next bytes in the socket are those of the one body: they stay in the kernel until there is
-/// a buffer for them.
+/// a buffer for them. With HTTP/2 they may be of any stream: the socket is read whatever comes next, and what is
+/// announced are bytes that the connection keeps.
 pub(super) enum Step {
     /// The socket is read.
     Read,
@@ -186,7 +187,7 @@ impl Client {
     }
 
     fn next_to_announce(&self) -> Option<RequestId> {
-        let has_input = self.is_readable || !self.unread.is_empty();
+        let has_input = !self.connection.is_http2() && (self.is_readable || !self.unread.is_empty());
         self.bodies.waiting().find(|request_id| has_input || self.kept_of_body(*request_id) > 0)
     }
 
@@ -225,7 +226,8 @@ impl Client {
     pub(crate) fn announce_body(&mut self, cx: &Context, outbox: &mut Outbox) -> usize {
         let mut announced = 0;
         while let Some(request_id) = self.next_to_announce() {
-            let kept = self.kept_of_body(request_id) + self.unread.len();
+            let unparsed = if self.connection.is_http2() { 0 } else { self.unread.len() };
+            let kept = self.kept_of_body(request_id) + unparsed;
             // Kept bytes are announced alone: the bytes after them can then be received without a copy.
             let count = if kept > 0 { kept } else { self.socket.waiting() };
             self.bodies.set(request_id, State::Ready);

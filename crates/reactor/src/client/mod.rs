@@ -132,13 +132,25 @@ impl Client {
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
             Phase::Serving => match self.bodies.step() {
-                Step::Read => (self.is_readable || !self.unread.is_empty()) && self.connection.wants_input(),
-                Step::Announce => self.has_body_bytes(),
-                Step::AwaitBuffer => false,
+                Step::Read => self.has_input() && self.connection.wants_input(),
+                step => self.can_read_beside_body(&step),
             },
             Phase::Unassigned => false,
             Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
         }
+    }
+
+    /// The same while a body is on its way to the application. With HTTP/2 other streams are read meanwhile.
+    #[cold]
+    fn can_read_beside_body(&self, step: &Step) -> bool {
+        let reads_on = self.connection.is_http2() && self.has_input() && self.connection.wants_input();
+        reads_on || matches!(step, Step::Announce) && self.has_body_bytes()
+    }
+
+    /// Whether something may be there to be read, or was read and not parsed or not delivered.
+    #[inline]
+    fn has_input(&self) -> bool {
+        self.is_readable || !self.unread.is_empty() || self.connection.has_ready_requests()
     }
 
     /// When it needs attention next.
@@ -190,9 +202,18 @@ impl Client {
                     let end = end.then_some(BodyEnd { trailers });
                     self.deliver_body(cx, outbox, request_id, &bytes, end);
                 }
-                event => outbox.push_event(self.facts.slot(), self.facts.id(), event),
+                event => self.push_event(outbox, event),
             }
         }
+    }
+
+    /// Announces an event. Nothing more is expected of a request whose stream was reset.
+    #[cold]
+    pub(crate) fn push_event(&mut self, outbox: &mut Outbox, event: Event<'_>) {
+        if let Event::Reset { request_id, .. } = event {
+            self.sent_notices.retain(|notice| notice.request_id != request_id);
+        }
+        outbox.push_event(self.facts.slot(), self.facts.id(), event);
     }
 
     /// Moves the notices that are due to the outbox. All output was handed to the kernel.
@@ -216,6 +237,14 @@ impl Client {
             }
             !is_due
         });
+    }
+
+    /// Publishes how far the requests of an HTTP/2 connection have come, which isn't in order.
+    #[cold]
+    pub(crate) fn publish_streams(&mut self) {
+        if let Some(counts) = self.connection.stream_counts() {
+            self.facts.set_streams(self.requests, counts);
+        }
     }
 
     /// Reads the socket's local address from the kernel, unless it is known or the listener has a concrete

@@ -46,9 +46,10 @@ impl Reactor {
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
+        let is_exempt = self.gate.is_exempt(peer);
         let connection = match facts.listener().tls() {
-            None => Connection::new(&self.cx),
-            Some(tls) => Connection::secured(&self.cx, tls.config()),
+            None => Connection::cleartext(&self.cx, is_exempt),
+            Some(tls) => Connection::secured(&self.cx, tls.config(), is_exempt),
         };
         let mut client = Box::new(Client::new(socket, connection, facts));
         if let Some(siblings) = &self.siblings {

@@ -49,10 +49,14 @@ impl Reactor {
             Sending::Blocked => client.mark_blocked(self.unacknowledged),
             Sending::Broken => return self.close_client(slot),
         }
-        if client.connection.is_all_sent() {
-            client.handle_all_sent(&mut self.outbox);
+        if client.connection.is_http2() {
+            client.service_streams(&mut self.cx, &mut self.outbox);
+        } else {
+            if client.connection.is_all_sent() {
+                client.handle_all_sent(&mut self.outbox);
+            }
+            client.facts.set_receiving(u32::from(client.connection.is_receiving()));
         }
-        client.facts.set_receiving(u32::from(client.connection.is_receiving()));
         client.bodies.drop_useless(&client.connection);
         if let Some(finish) = client.connection.finish() {
             return self.finish_client(slot, finish);
@@ -151,6 +155,16 @@ impl Client {
         }
         if self.connection.is_raw() {
             self.service_raw(outbox);
+        }
+    }
+
+    /// Brings the streams of an HTTP/2 connection up to date: what was sent may have ended some.
+    #[cold]
+    fn service_streams(&mut self, cx: &mut Context, outbox: &mut Outbox) {
+        self.poll_events(cx, outbox);
+        self.publish_streams();
+        if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
+            self.notify_sent(outbox);
         }
     }
 

@@ -89,11 +89,14 @@ impl Reactor {
             return self.read_unserved(slot, buffer, batch);
         }
         if client.has_to_announce_body() {
-            return client.announce_body(&self.cx, &mut self.outbox);
+            let count = client.announce_body(&self.cx, &mut self.outbox);
+            if !client.connection.is_http2() {
+                return count;
+            }
         }
         let is_read_closed = client.is_read_closed;
         let mut received = 0;
-        if !client.unread.is_empty() {
+        if !client.unread.is_empty() || client.connection.has_ready_requests() {
             let unread = std::mem::take(&mut client.unread);
             let taken = self.parse(slot, &unread, batch);
             self.keep_unread(slot, &unread, taken);
@@ -219,6 +222,10 @@ impl Reactor {
                 Some(Event::Body { request_id, bytes, end, trailers }) => {
                     let end = end.then_some(BodyEnd { trailers });
                     client.deliver_body(&self.cx, &mut self.outbox, request_id, &bytes, end);
+                    client.poll_events(&mut self.cx, &mut self.outbox);
+                }
+                Some(Event::Reset { request_id, code }) => {
+                    client.push_event(&mut self.outbox, Event::Reset { request_id, code });
                     client.poll_events(&mut self.cx, &mut self.outbox);
                 }
                 Some(event) => {

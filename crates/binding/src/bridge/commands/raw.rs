@@ -22,8 +22,8 @@ impl Bridge {
     }
 
     /// Gives a connection, raw or waiting for its driver, to HTTP, which reads `unread` first.
-    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8]) -> Result<(), Stale> {
-        self.command(slot, unread, move |reactor, slot, unread| reactor.serve(slot, client, unread))
+    pub(crate) fn serve(&self, slot: u32, client: u64, unread: &[u8], is_http2: bool) -> Result<(), Stale> {
+        self.command(slot, unread, move |reactor, slot, unread| reactor.serve(slot, client, unread, is_http2))
     }
 
     /// Makes a connection that waits for its driver a raw one.

@@ -52,8 +52,15 @@ impl Reactor {
         run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
     ) -> Result<(), AnswerError> {
         self.clients.command(slot, |client| {
-            run(&mut client.connection, &mut self.cx)?;
+            if let Err(error) = run(&mut client.connection, &mut self.cx) {
+                // The place of a stream that was reset is free although the answer isn't taken.
+                client.publish_streams();
+                return Err(error);
+            }
             client.facts.on_returned();
+            if client.connection.is_http2() {
+                client.publish_streams();
+            }
             Ok(())
         })
     }

@@ -46,13 +46,23 @@ impl Reactor {
         self.raw_command(slot, id, |connection, _| connection.handle_take_raw())
     }
 
-    /// Has a connection that is raw, or has no driver, served as HTTP, which reads `unread` first.
+    /// Has a connection that is raw, or has no driver, served as HTTP, which reads `unread` first: as HTTP/2 or, if
+    /// not `is_http2`, as HTTP/1 or what the first bytes of a new connection say.
     ///
     /// # Errors
     /// [`Stale`] when it is closed, is served as HTTP already, or its sending side was ended.
-    pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8]) -> Result<(), Stale> {
-        if self.assign_driver(slot, id).is_err() {
-            let rest = self.raw_command(slot, id, |connection, cx| connection.handle_serve(cx))?;
+    pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8], is_http2: bool) -> Result<(), Stale> {
+        let peer = self.clients.with_id(slot, id).ok_or(Stale)?.facts.peer();
+        let is_exempt = self.gate.is_exempt(peer);
+        if self.assign_driver(slot, id).is_ok() {
+            if is_http2 {
+                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, is_exempt))?;
+            }
+        } else {
+            let rest = self.raw_command(slot, id, |connection, cx| match is_http2 {
+                true => connection.handle_serve_http2(cx, is_exempt),
+                false => connection.handle_serve(cx),
+            })?;
             self.put_back(slot, &rest);
             self.repeat_end(slot);
         }

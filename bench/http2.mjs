@@ -1,0 +1,61 @@
+/**
+ * HTTP/2 without TLS, by h2load: CPU per request beside other servers.
+ */
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cpuTime } from './cpu.mjs'
+import { output } from './load.mjs'
+import { HTTP2_PEERS, start } from './peers.mjs'
+import { summary } from './table.mjs'
+
+const WORKS = [
+  { name: 'h2: hello, 64 x 10', handler: 'hello', connections: 64, streams: 10 },
+  { name: 'h2: hello, 1 x 100', handler: 'hello', connections: 1, streams: 100 },
+  { name: 'h2: POST 1 KiB, 64 x 10', handler: 'echo', connections: 64, streams: 10, body: 1024 },
+  { name: 'h2: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4 },
+]
+
+/** Whether the load can be made here. */
+export const hasH2load = spawnSync('h2load', ['--version']).error === undefined
+
+async function load({ connections, streams, body }, port, { seconds, scratch }) {
+  const args = ['-c', connections, '-m', streams, '-D', seconds, `http://127.0.0.1:${port}/`].map(String)
+  if (body !== undefined) {
+    const file = join(scratch, `body-${body}`)
+    writeFileSync(file, 'x'.repeat(body))
+    args.unshift('-d', file)
+  }
+  const printed = await output('h2load', args)
+  const [, done, succeeded] = /(\d+) done, (\d+) succeeded/.exec(printed) ?? [0, 0, 0]
+  const rate = Number(/([\d.]+) req\/s/.exec(printed)?.[1] ?? 0)
+  return { requests: Number(done), rate, errors: Number(done) - Number(succeeded) }
+}
+
+/** Measures each work for all servers that are installed; rows by the name of the work. */
+export async function http2Works(settings, report) {
+  const installed = HTTP2_PEERS.filter((peer) => peer.version(settings) !== null)
+  for (const work of WORKS) {
+    const able = installed.filter(({ handlers = [work.handler] }) => handlers.includes(work.handler))
+    const running = []
+    for (const peer of able) running.push(await start(peer, { ...settings, handler: work.handler }))
+    const results = new Map(able.map(({ name }) => [name, []]))
+    try {
+      // The first round warms up and isn't counted.
+      for (let round = 0; round <= settings.rounds; round++) {
+        for (const server of running) {
+          const before = cpuTime(server.pid)
+          const { requests, rate, errors } = await load(work, server.port, settings)
+          const after = cpuTime(server.pid)
+          const perRequest = (time) => time / 1000 / requests
+          const cpu = perRequest(after.all - before.all)
+          const main = perRequest(after.main - before.main)
+          if (round > 0) results.get(server.peer.name).push({ cpu, main, rate, errors: errors + (requests === 0 ? 1 : 0) })
+        }
+      }
+    } finally {
+      for (const server of running) await server.stop()
+    }
+    report(work, summary(results))
+  }
+}

@@ -1,0 +1,10 @@
+//! Everything a client can send over HTTP/2, with everything an application can do meanwhile.
+//!
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run http2`, in this directory. nghttp2's own asserts are on in it.
+
+#![no_main]
+
+#[path = "../tests/http2/script.rs"]
+mod script;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| script::play(bytes));

@@ -1,0 +1,219 @@
+//! From the application's answers to the session.
+
+use nghttp2::{Content, ErrorCode, StreamId};
+
+use crate::answer::{Answer, AnswerError, Payload};
+use crate::context::Context;
+use crate::error::RequestError;
+use crate::event::RequestId;
+use crate::http2::Connection;
+use crate::http2::fields::{self, Numbers};
+use crate::http2::stream::Answering;
+
+impl Connection {
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    pub fn handle_answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
+        let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
+        if stream.answering != Answering::Owed || stream.head.is_some() {
+            return Err(AnswerError::Stale);
+        }
+        let id = stream.id;
+        if stream.is_closed {
+            // It was reset while its handler ran, which has now settled.
+            self.drop_stream(id);
+            return Err(AnswerError::Stale);
+        }
+        let is_head = stream.checked.method == llhttp::Method::HEAD;
+        if let Some(receiving) = &mut stream.receiving {
+            if receiving.exceeds_limit() && receiving.is_unasked() && answer.status < 400 {
+                let error = RequestError::BodyTooLarge;
+                stream.answering = Answering::Given;
+                receiving.discard();
+                self.unread -= std::mem::take(&mut stream.unread);
+                self.refuse(cx, id, error.status(), &error.to_string(), false);
+                return Ok(());
+            }
+            // A streamed answer may go on with the body that it answers.
+            let goes_on = matches!(answer.payload, Payload::Stream { .. }) && !receiving.may_never_come();
+            if !goes_on {
+                self.discard_body(id);
+            }
+        }
+        let is_silent = is_head || matches!(answer.status, 204 | 304);
+        let (content, answering, is_cut) = plan(&answer.payload, is_silent);
+        let mut numbers = Numbers::default();
+        let list = fields::of_answer(cx, &answer, &mut numbers);
+        self.session.submit_response(id, list, content).map_err(|_| AnswerError::Stale)?;
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.answering = answering;
+            stream.sending = matches!(content, Content::Full(_)).then_some((cx.now, 0));
+        }
+        if is_cut {
+            self.reset_when_sent(id);
+        }
+        if answer.close {
+            self.announce_end();
+        }
+        Ok(())
+    }
+
+    /// What still comes of a body is dropped, and gives its window back.
+    fn discard_body(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let Some(receiving) = &mut stream.receiving else { return };
+        if receiving.is_over() {
+            stream.receiving = None;
+        } else {
+            receiving.discard();
+        }
+        let unread = std::mem::take(&mut stream.unread);
+        self.unread -= unread;
+        self.session.consume_stream(id, unread);
+    }
+
+    /// An answer with less content than it declared: the client must see that. RFC 9113 §8.1.1.
+    fn reset_when_sent(&mut self, id: StreamId) {
+        self.session.reset(id, ErrorCode::INTERNAL_ERROR);
+    }
+
+    /// An answer of ours: short, plain, and the end of its stream.
+    #[cold]
+    pub(super) fn refuse(&mut self, cx: &Context, id: StreamId, status: u16, text: &str, has_ended: bool) {
+        let body = format!("{text}\n");
+        let answer = Answer {
+            status,
+            reason: None,
+            fields: b"content-type: text/plain; charset=utf-8\r\n",
+            payload: Payload::Full(body.as_bytes()),
+            close: false,
+        };
+        let mut numbers = Numbers::default();
+        let list = fields::of_answer(cx, &answer, &mut numbers);
+        // A stream that is gone has nobody to be told.
+        let _ = self.session.submit_response(id, list, Content::Full(body.as_bytes()));
+        if !has_ended {
+            self.leftover.push(id);
+        }
+    }
+
+    /// Sends more of a streamed answer.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request; `TooLong` when it outgrows its declared length.
+    pub fn handle_write(
+        &mut self,
+        cx: &Context,
+        request_id: RequestId,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
+        let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
+        let Answering::Streaming { missing, is_silent } = &mut stream.answering else {
+            return Err(AnswerError::Stale);
+        };
+        if *is_silent || bytes.is_empty() {
+            return Ok(());
+        }
+        let room = missing.map_or(usize::MAX, |missing| usize::try_from(missing).unwrap_or(usize::MAX));
+        let fits = &bytes[..bytes.len().min(room)];
+        if let Some(missing) = missing {
+            *missing -= fits.len() as u64;
+        }
+        self.session.push(stream.id, fits).map_err(|_| AnswerError::Stale)?;
+        stream.sending.get_or_insert((cx.now, 0));
+        if fits.len() < bytes.len() { Err(AnswerError::TooLong) } else { Ok(()) }
+    }
+
+    /// Ends a streamed answer, with trailer fields as `name: value\r\n` lines.
+    ///
+    /// # Errors
+    /// `Stale` when no stream is open for the request.
+    pub fn handle_end(&mut self, request_id: RequestId, trailers: &[u8]) -> Result<(), AnswerError> {
+        let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
+        let Answering::Streaming { missing, is_silent } = stream.answering else {
+            return Err(AnswerError::Stale);
+        };
+        let id = stream.id;
+        stream.answering = Answering::Given;
+        if stream.is_closed {
+            self.drop_stream(id);
+            return Ok(());
+        }
+        self.discard_body(id);
+        if missing.is_some_and(|missing| missing > 0) && !is_silent {
+            self.session.reset(id, ErrorCode::INTERNAL_ERROR);
+            return Ok(());
+        }
+        let ended = match (is_silent, trailers.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => self.session.finish(id),
+            (false, false) => self.session.finish_with_trailers(id, fields::pairs(trailers)),
+        };
+        ended.map_err(|_| AnswerError::Stale)
+    }
+
+    /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    pub fn handle_inform(
+        &mut self,
+        request_id: RequestId,
+        status: u16,
+        lines: &[u8],
+    ) -> Result<(), AnswerError> {
+        let stream = self.streams.of(request_id).ok_or(AnswerError::Stale)?;
+        if stream.answering != Answering::Owed || stream.is_closed {
+            return Err(AnswerError::Stale);
+        }
+        let mut buffer = itoa::Buffer::new();
+        let status = (&b":status"[..], buffer.format(status).as_bytes());
+        let list = std::iter::once(status).chain(fields::pairs(lines));
+        self.session.submit_inform(stream.id, list).map_err(|_| AnswerError::Stale)
+    }
+
+    /// The answer to this request can't be completed: its stream is reset, and the connection lives.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_abort(&mut self, request_id: RequestId, code: ErrorCode) -> Result<(), AnswerError> {
+        let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
+        let id = stream.id;
+        let is_closed = stream.is_closed;
+        // The application knows.
+        stream.answering = Answering::Given;
+        if is_closed {
+            self.drop_stream(id);
+            return Err(AnswerError::Stale);
+        }
+        self.session.reset(id, code);
+        self.lose(id);
+        Ok(())
+    }
+}
+
+/// What of an answer goes to the session, where that leaves the answer, and whether it falls short of its length.
+fn plan<'a>(payload: &Payload<'a>, is_silent: bool) -> (Content<'a>, Answering, bool) {
+    let full =
+        |bytes: &'a [u8]| if bytes.is_empty() || is_silent { Content::None } else { Content::Full(bytes) };
+    match *payload {
+        Payload::Full(bytes) => (full(bytes), Answering::Given, false),
+        Payload::Declared { length, bytes } => {
+            let room = usize::try_from(length).unwrap_or(usize::MAX);
+            let bytes = &bytes[..bytes.len().min(room)];
+            let is_cut = !is_silent && (bytes.len() as u64) < length;
+            (full(bytes), Answering::Given, is_cut)
+        }
+        Payload::Stream { length } => {
+            let content = if is_silent { Content::None } else { Content::Stream };
+            (content, Answering::Streaming { missing: length, is_silent }, false)
+        }
+    }
+}

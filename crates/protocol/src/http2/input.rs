@@ -1,0 +1,239 @@
+//! From frames to requests and bodies.
+
+use nghttp2::{ErrorCode, Event as Happened, List, Overflow, Priority, Received, StreamId};
+
+use crate::answer::Finish;
+use crate::body::Receiving;
+use crate::context::Context;
+use crate::error::{CloseReason, RequestError};
+use crate::event::{Body, Event, Expectation, Head, Request, Step, Version};
+use crate::http2::Connection;
+use crate::http2::ending::STEP_MILLIS;
+use crate::http2::head::{self, Fault};
+use crate::http2::stream::{Answering, Stream};
+
+/// Input that is taken at once: small enough that its header lists, which may be much larger than their bytes,
+/// stay bounded.
+const PIECE_BYTES: usize = 16 * 1024;
+/// 421. RFC 9110 §15.5.20.
+const MISDIRECTED: u16 = 421;
+
+impl Connection {
+    /// Takes bytes from the peer, and gives at most one event. To be called with the rest, be it empty, until none is
+    /// taken and no event given.
+    pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let taken = input.len().min(PIECE_BYTES);
+        if taken > 0 {
+            self.feed(cx, &input[..taken]);
+        }
+        Step { taken, event: self.next_event(cx) }
+    }
+
+    fn feed(&mut self, cx: &mut Context, input: &[u8]) {
+        self.has_begun = true;
+        let mut received = std::mem::take(&mut cx.http2.received);
+        let result = self.session.handle_input(input, &mut received);
+        self.handle_events(cx, &received, input);
+        self.abuse_of(cx, &received);
+        received.clear();
+        cx.http2.received = received;
+        match result {
+            Ok(()) => {
+                self.head_since = self.session.is_in_headers().then(|| self.head_since.unwrap_or(cx.now));
+                self.end_if_over();
+            }
+            Err(_) => self.end(CloseReason::ClientLeft, Finish::Close),
+        }
+    }
+
+    /// Judges the frames of one call.
+    pub(super) fn abuse_of(&mut self, cx: &Context, received: &Received) {
+        let is_flood = !self.abuse.add(cx.now, &received.counts);
+        if is_flood && self.session.failure().is_none() {
+            self.session.terminate(ErrorCode::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    /// Acts on what a call into the session has brought. `input` is what that call was given.
+    pub(super) fn handle_events(&mut self, cx: &mut Context, received: &Received, input: &[u8]) {
+        for event in &received.events {
+            match event {
+                Happened::Request { stream, list, end, priority } => {
+                    self.active = cx.now;
+                    self.open_stream(cx, *stream, received, list, *end, *priority);
+                }
+                Happened::Data { stream, bytes } => {
+                    self.active = cx.now;
+                    self.take_content(cx, *stream, bytes.of(input));
+                }
+                Happened::End { stream } => self.complete_content(cx, *stream, None),
+                Happened::Trailers { stream, list, end } => {
+                    self.take_trailers(cx, *stream, received, list, *end);
+                }
+                Happened::Reset { stream, code } => self.note_reset(cx, *stream, *code),
+                Happened::Closed { stream, code } => self.note_closed(cx, *stream, *code),
+                Happened::Sent { stream, bytes, queued } => self.note_sent(cx, *stream, *bytes, *queued),
+                Happened::SettingsAcknowledged => self.knows_settings = true,
+                Happened::Unsendable { .. } => {}
+                Happened::Reprioritized { stream, priority } => self.session.set_priority(*stream, *priority),
+                Happened::Pong { data } => self.note_pong(*data),
+                Happened::GoAway { .. } => {}
+            }
+        }
+    }
+
+    fn open_stream(
+        &mut self,
+        cx: &mut Context,
+        id: StreamId,
+        received: &Received,
+        list: &List,
+        end: bool,
+        priority: Option<Priority>,
+    ) {
+        let limit = cx.limits.concurrent_stream_limit;
+        if self.streams.len() >= limit as usize || list.overflow == Some(Overflow::Call) {
+            self.session.reset(id, ErrorCode::REFUSED_STREAM);
+            if !self.abuse.refused(limit, self.knows_settings) {
+                self.session.terminate(ErrorCode::ENHANCE_YOUR_CALM);
+            }
+            return;
+        }
+        self.abuse.taken();
+        if let Some(overflow) = list.overflow {
+            let error = match overflow {
+                Overflow::Bytes | Overflow::Call => RequestError::HeadersTooLarge,
+                Overflow::Fields => RequestError::TooManyFields,
+            };
+            return self.refuse(cx, id, error.status(), &error.to_string(), end);
+        }
+        let mut bytes = cx.http2.take_head();
+        let checked =
+            head::check(received.list(list), &cx.limits, self.served, &mut cx.known_host, &mut bytes);
+        let is_malformed = |length: Option<u64>| end && length.is_some_and(|length| length > 0);
+        let checked = match checked {
+            Ok(checked) if !is_malformed(checked.content_length) => checked,
+            fault => {
+                cx.http2.give_head(bytes);
+                match fault {
+                    Ok(_) | Err(Fault::Malformed) => self.session.reset(id, ErrorCode::PROTOCOL_ERROR),
+                    Err(Fault::Refused(error)) => {
+                        self.refuse(cx, id, error.status(), &error.to_string(), end);
+                    }
+                    Err(Fault::Misdirected) => {
+                        self.refuse(cx, id, MISDIRECTED, "this connection isn't for that scheme", end);
+                    }
+                }
+                return;
+            }
+        };
+        if let Some(priority) = priority.or(checked.priority) {
+            self.session.set_priority(id, priority);
+        }
+        let request_id = cx.next_request_id();
+        let receiving = (!end).then(|| {
+            let awaits_continue = checked.expectation == Expectation::Continue;
+            Box::new(Receiving::new(cx, request_id, checked.content_length, awaits_continue))
+        });
+        if self.streams.is_empty() {
+            self.look_at = cx.now.after_millis(STEP_MILLIS);
+        }
+        self.streams.push(Stream {
+            id,
+            request_id,
+            head: Some(bytes),
+            checked,
+            receiving,
+            received: 0,
+            unread: 0,
+            window: super::STREAM_WINDOW,
+            read_since: 0,
+            answering: Answering::Owed,
+            sending: None,
+            has_ended: end,
+            is_closed: false,
+        });
+        self.ready.push_back(id);
+    }
+
+    /// What the application is due: requests first, as they may run while bodies arrive.
+    pub fn next_event<'a>(&'a mut self, cx: &mut Context) -> Option<Event<'a>> {
+        while let Some(id) = self.ready.pop_front() {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            let Some(head) = stream.head.take() else { continue };
+            if let Some(done) = self.current.replace(head) {
+                cx.http2.give_head(done);
+            }
+            let (checked, request_id) = (stream.checked, stream.request_id);
+            let body = match &stream.receiving {
+                None => Body::None,
+                Some(receiving) => Body::Arriving { is_over: receiving.exceeds_limit() },
+            };
+            let head = self.current.as_ref()?;
+            return Some(Event::Request(Request {
+                request_id,
+                method: checked.method,
+                version: Version::Http2,
+                keep_alive: true,
+                upgrade: checked.is_connect,
+                expectation: checked.expectation,
+                head: Head { bytes: &head.bytes, target: head.target, fields: &head.fields },
+                body,
+            }));
+        }
+        self.poll_event(cx)
+    }
+
+    /// The peer has reset a stream. Its handler is told, and its place stays taken until that has settled.
+    fn note_reset(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        if let Some(head) = stream.head.take() {
+            cx.http2.give_head(head);
+            self.drop_stream(id);
+            return;
+        }
+        if stream.is_incomplete() {
+            self.reset.push_back((stream.request_id, code));
+        }
+        self.lose(id);
+    }
+
+    /// A stream is gone from the session: both sides have ended it, or either has reset it.
+    fn note_closed(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        if stream.is_closed {
+            return;
+        }
+        // To HEAD an answer is over before the application has ended it.
+        let is_silent = matches!(stream.answering, Answering::Streaming { is_silent: true, .. });
+        if stream.is_incomplete() && !(is_silent && code == ErrorCode::NO_ERROR) {
+            return self.note_reset(cx, id, code);
+        }
+        stream.is_closed = true;
+        if is_silent {
+            return;
+        }
+        // Its content may still be read.
+        if stream.receiving.as_ref().is_none_or(|receiving| receiving.is_discarded()) {
+            self.drop_stream(id);
+        }
+    }
+
+    /// Nothing more comes or goes on a stream. One whose handler runs stays in the table.
+    pub(super) fn lose(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.is_closed = true;
+        self.unread -= std::mem::take(&mut stream.unread);
+        stream.receiving = None;
+        if stream.answering != Answering::Owed {
+            self.drop_stream(id);
+        }
+    }
+
+    /// A stream's place is free.
+    pub(super) fn drop_stream(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.remove(id) {
+            self.unread -= stream.unread;
+        }
+    }
+}

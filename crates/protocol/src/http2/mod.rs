@@ -1,0 +1,317 @@
+//! One HTTP/2 connection. RFC 9113.
+//!
+//! ```text
+//!   handle_input ───►┌────────────┐──► its events, poll_event: requests, ┌──────────┐
+//!   handle_answer ──►│ Connection │    bodies, resets                    │ nghttp2  │
+//!   handle_credit ──►│            │◄────────────────────────────────────►│ Session  │
+//!   handle_timeout ─►└────────────┘──► flush, unsent, finish             └──────────┘
+//! ```
+//! Bytes are always taken: a WINDOW_UPDATE, or the rest of a body, is the way out of pressure. What gives way is
+//! windows, which open as the application reads, and new streams. A turn is: `handle_input` until it takes nothing
+//! and gives no event, `poll_event` until it gives none, commands, then `flush` once, so that the answers of a turn
+//! leave together.
+//!
+//! ```text
+//!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► dropped
+//!     │            │ reset             │ reset: an event, and kept until it is answered
+//!     │            └──► dropped        └──────────────────────────────────────────► dropped
+//!     └──► malformed: RST_STREAM; too large, unknown method: an answer of ours
+//! ```
+//! `head` and `syntax` say what a message must be, `stream` keeps the table, `receiving` takes content and opens
+//! windows, `answers` gives the application's answers to the session, `abuse` says what is a flood, `ending` how a
+//! connection ends.
+
+mod abuse;
+mod answers;
+mod ending;
+mod fields;
+mod head;
+mod input;
+mod receiving;
+mod stream;
+mod syntax;
+
+use std::collections::VecDeque;
+
+use nghttp2::{ErrorCode, ListLimits, Received, Session, Settings, StreamId};
+
+use crate::answer::Finish;
+use crate::context::{Context, HIGH_WATER};
+use crate::error::CloseReason;
+use crate::event::RequestId;
+use crate::handoff::Handoff;
+use crate::http2::abuse::Abuse;
+use crate::http2::ending::Ending;
+use crate::http2::head::{HeadBytes, Served};
+use crate::http2::stream::{Answering, Stream, Streams};
+use crate::output::Output;
+use crate::timestamp::Timestamp;
+
+/// The receive window that a stream begins with: as much as may lie unread of a body that nobody asks for.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// The receive window of a connection. It opens on receipt, so it bounds only what is under way.
+const CONNECTION_WINDOW: i32 = 16 * 1024 * 1024;
+/// Crumbs of cookies in one header list (CVE-2026-49975).
+const CRUMBS: usize = 1000;
+/// Heads kept for reuse.
+const POOLED_HEADS: usize = 64;
+
+/// Memory that all connections of one reactor share.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    received: Received,
+    #[expect(clippy::vec_box, reason = "a head moves to its stream and back, and is large")]
+    heads: Vec<Box<HeadBytes>>,
+}
+
+impl Scratch {
+    fn take_head(&mut self) -> Box<HeadBytes> {
+        self.heads.pop().unwrap_or_default()
+    }
+
+    fn give_head(&mut self, mut head: Box<HeadBytes>) {
+        if self.heads.len() < POOLED_HEADS {
+            head.clear();
+            self.heads.push(head);
+        }
+    }
+}
+
+/// What a connection is told of the way it has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Way {
+    /// TLS is spoken below.
+    pub is_encrypted: bool,
+    /// The peer is one that a proxy in front may be: `:scheme` https over cleartext is believed.
+    pub is_exempt: bool,
+}
+
+/// How many requests of a connection, of those that were handed over, are in a state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// Their body is still arriving.
+    pub receiving: usize,
+    /// Their handler hasn't answered.
+    pub running: usize,
+    /// Their handler hasn't answered, and all of them has come.
+    pub waiting: usize,
+    /// Their answer isn't all sent.
+    pub incomplete: usize,
+}
+
+/// One client connection.
+pub struct Connection {
+    session: Session,
+    served: Served,
+    streams: Streams,
+    /// Streams whose head waits to be handed over.
+    ready: VecDeque<StreamId>,
+    /// Streams whose body may have something for the application.
+    awake: VecDeque<StreamId>,
+    /// Requests whose stream was reset, which the application hasn't been told.
+    reset: VecDeque<(RequestId, ErrorCode)>,
+    /// Streams to be reset when their answer is sent: nobody reads what still comes.
+    leftover: Vec<StreamId>,
+    /// The head that was handed over last.
+    current: Option<Box<HeadBytes>>,
+    abuse: Abuse,
+    /// The peer has acknowledged our settings.
+    knows_settings: bool,
+    /// Bytes of all bodies that lie unread.
+    unread: usize,
+    output: Output,
+    /// When a request or content came last, or an answer ended: idleness counts from here.
+    active: Timestamp,
+    /// When the kernel last took bytes, or had none to take.
+    sent: Timestamp,
+    /// When a header block began that hasn't ended.
+    head_since: Option<Timestamp>,
+    /// When streams are looked at for those that are late.
+    look_at: Timestamp,
+    /// How long the connection may have no stream, in milliseconds.
+    idle_timeout: u64,
+    ending: Ending,
+    reason: CloseReason,
+    has_peer_ended: bool,
+    /// Bytes have come.
+    has_begun: bool,
+}
+
+impl Connection {
+    /// A connection that has just been accepted, or whose first bytes are the preface. None when there is no memory.
+    pub fn new(cx: &Context, way: Way) -> Option<Connection> {
+        let limits = &cx.limits;
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let list = ListLimits {
+            bytes: size(limits.header_size_limit),
+            fields: size(limits.header_field_limit),
+            crumbs: CRUMBS,
+        };
+        let settings = Settings {
+            concurrent_streams: limits.concurrent_stream_limit,
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+            list_bytes: u32::try_from(limits.header_size_limit).unwrap_or(u32::MAX),
+            extended_connect: limits.extended_connect,
+        };
+        Some(Connection {
+            session: Session::new(settings, list).ok()?,
+            served: Served { is_encrypted: way.is_encrypted, is_exempt: way.is_exempt },
+            streams: Streams::default(),
+            ready: VecDeque::new(),
+            awake: VecDeque::new(),
+            reset: VecDeque::new(),
+            leftover: Vec::new(),
+            current: None,
+            abuse: Abuse::default(),
+            knows_settings: false,
+            unread: 0,
+            output: Output::default(),
+            active: cx.now,
+            sent: cx.now,
+            head_since: None,
+            look_at: cx.now,
+            idle_timeout: limits.http2_timeout,
+            ending: Ending::Open,
+            reason: CloseReason::Open,
+            has_peer_ended: false,
+            has_begun: false,
+        })
+    }
+
+    /// A connection that takes over from another protocol. Gives the bytes that were read and not used.
+    pub(crate) fn resume(cx: &Context, way: Way, handoff: Handoff) -> Option<(Connection, Vec<u8>)> {
+        let Handoff { output, unread, has_peer_ended: _, is_last } = handoff;
+        let mut connection = Connection::new(cx, way)?;
+        connection.output = output;
+        if is_last {
+            connection.handle_stop();
+        }
+        Some((connection, unread))
+    }
+
+    /// Leaves a connection on which nothing has come or gone to a protocol that the application chooses.
+    pub(crate) fn hand_off_unused(&self) -> Option<Handoff> {
+        let is_unused = !self.has_begun && self.output.is_empty() && self.ending == Ending::Open;
+        let handoff =
+            Handoff { output: Output::default(), unread: Vec::new(), has_peer_ended: false, is_last: false };
+        is_unused.then_some(handoff)
+    }
+
+    /// Bytes are always taken.
+    pub fn wants_input(&self) -> bool {
+        !matches!(self.ending, Ending::Over(_))
+    }
+
+    /// Whether requests wait that `handle_input` gives without further input.
+    #[inline]
+    pub fn has_ready_requests(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether nothing waits to be sent but what windows hold back.
+    pub fn is_all_sent(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// How far the requests that were handed over have come.
+    pub fn counts(&self) -> StreamCounts {
+        let mut counts = StreamCounts::default();
+        for stream in self.streams.iter().filter(|stream| stream.head.is_none()) {
+            let is_receiving = stream.is_receiving();
+            let is_running = stream.answering == Answering::Owed;
+            counts.receiving += usize::from(is_receiving);
+            counts.running += usize::from(is_running);
+            counts.waiting += usize::from(is_running && !is_receiving);
+            counts.incomplete += usize::from(stream.is_incomplete());
+        }
+        counts
+    }
+
+    /// Whether the answer to a request isn't complete.
+    pub fn is_open(&self, request_id: RequestId) -> bool {
+        self.streams.of(request_id).is_some_and(Stream::is_owed)
+    }
+
+    /// Moves what the session has to say to the output, up to a bound. To be called before `unsent`, once all
+    /// commands of a turn are given.
+    pub fn flush(&mut self, cx: &mut Context) {
+        if self.output.len() >= HIGH_WATER || matches!(self.ending, Ending::Over(_)) {
+            return;
+        }
+        if self.output.is_empty() {
+            self.sent = cx.now;
+        }
+        let mut received = std::mem::take(&mut cx.http2.received);
+        let out = self.output.buffer(cx);
+        let limit = out.len() + HIGH_WATER;
+        let result = self.session.poll_transmit(out, limit, &mut received);
+        if self.output.is_empty() {
+            // An idle connection has no buffer.
+            self.output.handle_sent(cx, 0);
+        }
+        self.abuse_of(cx, &received);
+        self.handle_events(cx, &received, &[]);
+        received.clear();
+        cx.http2.received = received;
+        if result.is_err() {
+            self.end(CloseReason::ClientLeft, Finish::Reset);
+        }
+        if !self.session.wants_write() {
+            self.reset_leftover();
+        }
+        if self.session.waiting_frames() == 0 {
+            self.follow_announcement(cx);
+        }
+        self.end_if_over();
+    }
+
+    /// Streams whose answers are sent and whose requests go on: RFC 9113 §8.1 has them reset without an error.
+    fn reset_leftover(&mut self) {
+        for stream in std::mem::take(&mut self.leftover) {
+            if self.session.is_open(stream) {
+                self.session.reset(stream, ErrorCode::NO_ERROR);
+            }
+        }
+    }
+
+    /// Bytes to be sent now.
+    pub fn unsent(&self) -> &[u8] {
+        self.output.unsent()
+    }
+
+    /// The peer has acknowledged more of what was sent before: it does read.
+    pub fn handle_acknowledged(&mut self, cx: &Context) {
+        self.sent = cx.now;
+    }
+
+    /// `count` bytes of `unsent` are with the kernel.
+    pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
+        self.output.handle_sent(cx, count);
+        self.sent = cx.now;
+        self.flush(cx);
+    }
+
+    /// Requests handed over to which the application hasn't given all of the answer, in order.
+    pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
+        let owed = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed());
+        owed.map(|stream| stream.request_id)
+    }
+
+    /// Requests to which no complete answer will have been sent if the connection ends now.
+    pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
+        let incomplete = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_incomplete());
+        incomplete.map(|stream| stream.request_id)
+    }
+
+    /// Whether the answer to a request is complete, and in the output.
+    pub fn is_written(&self, request_id: RequestId) -> bool {
+        self.streams.of(request_id).is_none_or(|stream| !stream.is_incomplete())
+    }
+
+    /// Bytes that wait before a streamed answer can go on.
+    pub fn backlog(&self, request_id: RequestId) -> usize {
+        let Some(stream) = self.streams.of(request_id) else { return 0 };
+        self.session.queued(stream.id)
+    }
+}

@@ -1,0 +1,129 @@
+//! The streams of one connection that carry requests.
+//!
+//! A stream is in the table from its head until its answer is sent. One that was reset stays until its handler has
+//! settled, so that requests which are sent and reset at once cost a client its room (CVE-2023-44487).
+
+use nghttp2::StreamId;
+
+use crate::body::Receiving;
+use crate::event::RequestId;
+use crate::http2::head::{Checked, HeadBytes};
+use crate::timestamp::Timestamp;
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answering {
+    /// Nothing but interim responses.
+    Owed,
+    /// Its head is with the session, and content follows: `missing` bytes of it, if that is known. None of it is
+    /// sent where the answer has no content, as to HEAD.
+    Streaming { missing: Option<u64>, is_silent: bool },
+    /// All of it is with the session.
+    Given,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) request_id: RequestId,
+    /// Its head, until it is handed over.
+    pub(super) head: Option<Box<HeadBytes>>,
+    pub(super) checked: Checked,
+    /// Its content, until the application has had the last of it.
+    pub(super) receiving: Option<Box<Receiving>>,
+    /// Bytes of content that have come.
+    pub(super) received: u64,
+    /// Bytes of content that the session hasn't been given back.
+    pub(super) unread: usize,
+    /// The receive window, and how much of it was read since it last grew.
+    pub(super) window: u32,
+    pub(super) read_since: usize,
+    pub(super) answering: Answering,
+    /// Content that waits to be sent: since when, and how much has gone since.
+    pub(super) sending: Option<(Timestamp, u64)>,
+    /// The peer has ended its side.
+    pub(super) has_ended: bool,
+    /// It is gone from the session.
+    pub(super) is_closed: bool,
+}
+
+impl Stream {
+    /// Whether content agrees with `content-length` so far. RFC 9113 §8.1.1.
+    pub(super) fn is_length_right(&self) -> bool {
+        match self.checked.content_length {
+            Some(declared) if self.has_ended => self.received == declared,
+            Some(declared) => self.received <= declared,
+            None => true,
+        }
+    }
+
+    /// Whether more of its content may come.
+    pub(super) fn is_receiving(&self) -> bool {
+        !self.has_ended && !self.is_closed && self.receiving.as_ref().is_some_and(|body| !body.is_over())
+    }
+
+    /// Whether its answer isn't all sent.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.is_owed() || self.sending.is_some()
+    }
+
+    /// Whether the application has it and may still say something.
+    pub(super) fn is_owed(&self) -> bool {
+        self.answering != Answering::Given
+    }
+}
+
+/// Streams in the order in which they were opened, which is that of both their numbers.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    open: Vec<Stream>,
+}
+
+impl Streams {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.open.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.open.iter_mut()
+    }
+
+    pub(super) fn push(&mut self, stream: Stream) {
+        self.open.push(stream);
+    }
+
+    fn place(&self, id: StreamId) -> Option<usize> {
+        self.open.binary_search_by_key(&id, |stream| stream.id).ok()
+    }
+
+    pub(super) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        let at = self.place(id)?;
+        self.open.get_mut(at)
+    }
+
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let at = self.place(id)?;
+        Some(self.open.remove(at))
+    }
+
+    /// The stream of a request.
+    pub(super) fn of(&self, request_id: RequestId) -> Option<&Stream> {
+        let at = self.open.binary_search_by_key(&request_id, |stream| stream.request_id).ok()?;
+        self.open.get(at)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn of_mut(&mut self, request_id: RequestId) -> Option<&mut Stream> {
+        let at = self.open.binary_search_by_key(&request_id, |stream| stream.request_id).ok()?;
+        self.open.get_mut(at)
+    }
+}

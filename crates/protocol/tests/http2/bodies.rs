@@ -1,0 +1,203 @@
+//! Content both ways, its windows and its limits.
+
+use protocol::{Limits, Payload};
+
+use crate::server::Server;
+use crate::wire::*;
+
+fn upload(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+    let front = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    headers(END_HEADERS, stream, &[&front[..], fields].concat())
+}
+
+fn head(stream: u32, method: &str) -> Vec<u8> {
+    let list = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    headers(END_HEADERS | END_STREAM, stream, &list)
+}
+
+#[test]
+fn content_comes_as_it_is_asked_for() {
+    let mut server = Server::new();
+    assert_eq!(server.reads(&[upload(1, &[]), data(1, &[0; 30])].concat()), "1 POST / host=a + body");
+    assert_eq!(server.asks(0, 10), "1 body 10");
+    assert_eq!(server.asks(0, 100), "1 body 20");
+    let trailers = headers(END_HEADERS | END_STREAM, 1, &[("sum", "30"), ("host", "evil")]);
+    assert_eq!(server.reads(&trailers), "1 body 0 sum=30 end");
+}
+
+#[test]
+fn a_length_that_content_contradicts_resets_the_stream() {
+    for content in [vec![data(1, b"abcd")], vec![data(1, b"ab"), last_data(1, b"")]] {
+        let mut server = Server::new();
+        server.reads(&[upload(1, &[("content-length", "3")]), content.concat()].concat());
+        assert_eq!(server.sends(), "1 RST_STREAM PROTOCOL_ERROR");
+        assert_eq!(server.events(), ["1 reset PROTOCOL_ERROR"]);
+    }
+}
+
+#[test]
+fn trailers_that_dont_end_the_stream_reset_it() {
+    let mut server = Server::new();
+    server.reads(&[upload(1, &[]), headers(END_HEADERS, 1, &[("a", "b")])].concat());
+    assert_eq!(server.sends(), "1 RST_STREAM PROTOCOL_ERROR");
+    let mut server = Server::new();
+    server.reads(&[upload(1, &[]), headers(5, 1, &[(":path", "/")])].concat());
+    assert_eq!(server.sends(), "1 RST_STREAM PROTOCOL_ERROR");
+}
+
+#[test]
+fn a_window_opens_as_the_application_reads_and_grows_while_it_keeps_up() {
+    let mut server = Server::with(Limits { body_size_limit: u64::MAX, ..Limits::default() });
+    server.reads(&upload(1, &[]));
+    for _ in 0..4 {
+        server.reads(&data(1, &[0; 16_000]));
+    }
+    // Nothing is read: neither stream nor connection is given anything.
+    assert_eq!(server.sends(), "");
+    assert_eq!(server.asks(0, 1_000_000), "1 body 64000");
+    assert_eq!(server.sends(), "1 WINDOW_UPDATE +64000");
+    server.reads(&data(1, &[0; 16_000]));
+    // A whole window was read, so it doubles.
+    assert_eq!(server.sends(), "1 WINDOW_UPDATE +65536");
+}
+
+#[test]
+fn an_upload_that_is_left_unread_doesnt_hold_up_another() {
+    let mut server = Server::with(Limits { body_size_limit: u64::MAX, ..Limits::default() });
+    server.reads(&[upload(1, &[]), upload(3, &[])].concat());
+    for _ in 0..4 {
+        server.reads(&data(1, &[0; 16_000]));
+    }
+    server.asks(1, u64::MAX);
+    // More than the connection's window of 16 MiB.
+    let mut window: i64 = 65_535;
+    let mut received = 0;
+    while received < 20_000_000 {
+        for line in server.sends().lines() {
+            if let Some(more) = line.strip_prefix("3 WINDOW_UPDATE +") {
+                window += more.parse::<i64>().unwrap();
+            }
+        }
+        assert!(window >= 16_000, "the window has stayed shut after {received} bytes");
+        assert_eq!(server.reads(&data(3, &[0; 16_000])), "2 body 16000");
+        window -= 16_000;
+        received += 16_000;
+    }
+}
+
+#[test]
+fn what_lies_unread_on_a_connection_is_capped() {
+    let limits = Limits { body_size_limit: u64::MAX, http2_window_limit: 65_536, ..Limits::default() };
+    let mut server = Server::with(limits);
+    server.reads(&[upload(1, &[]), upload(3, &[]), upload(5, &[])].concat());
+    for stream in [1, 3, 5] {
+        for _ in 0..3 {
+            server.reads(&data(stream, &[0; 16_000]));
+        }
+    }
+    assert!(server.sends().contains("RST_STREAM ENHANCE_YOUR_CALM"));
+    assert_eq!(server.events().len(), 1);
+}
+
+#[test]
+fn a_body_over_its_limit_that_nobody_asks_for_is_a_413() {
+    let mut server = Server::with(Limits { body_size_limit: 10, ..Limits::default() });
+    server.reads(&[upload(1, &[]), data(1, &[0; 11])].concat());
+    assert!(server.answers(0, 200, Payload::Full(b"fine")));
+    assert_eq!(server.sends(), "1 HEADERS\n1 DATA 22 bytes end\n1 RST_STREAM NO_ERROR");
+}
+
+#[test]
+fn an_early_answer_drops_what_still_comes_up_to_the_limit() {
+    let mut server = Server::with(Limits { body_size_limit: 100_000, ..Limits::default() });
+    server.reads(&[upload(1, &[]), data(1, &[0; 16_000])].concat());
+    assert!(server.answers(0, 200, Payload::Full(b"early")));
+    assert_eq!(server.sends(), "1 HEADERS\n1 DATA 5 bytes end");
+    for _ in 0..3 {
+        server.reads(&data(1, &[0; 16_000]));
+    }
+    assert_eq!(server.sends(), "1 WINDOW_UPDATE +48000");
+    for _ in 0..3 {
+        server.reads(&data(1, &[0; 16_000]));
+    }
+    assert!(server.sends().ends_with("1 RST_STREAM NO_ERROR"));
+}
+
+#[test]
+fn a_100_goes_out_when_the_body_is_asked_for() {
+    let mut server = Server::new();
+    server.reads(&upload(1, &[("expect", "100-continue")]));
+    assert_eq!(server.sends(), "");
+    server.asks(0, 10);
+    assert_eq!(server.sends(), "1 HEADERS");
+}
+
+#[test]
+fn answers_without_content_end_with_their_head() {
+    for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304)] {
+        let mut server = Server::new();
+        server.reads(&head(1, method));
+        let payload = if status == 200 { Payload::Full(b"hello") } else { Payload::Full(b"") };
+        assert!(server.answers(0, status, payload));
+        assert_eq!(server.sends(), "1 HEADERS end", "{method} {status}");
+        assert_eq!(server.connection.open_request_ids().count(), 0);
+    }
+}
+
+#[test]
+fn a_streamed_answer_to_head_ends_in_silence() {
+    let mut server = Server::new();
+    server.reads(&head(1, "HEAD"));
+    assert!(server.answers(0, 200, Payload::Stream { length: Some(5) }));
+    assert_eq!(server.sends(), "1 HEADERS end");
+    assert_eq!(server.events(), [""; 0]);
+    let request_id = server.request(0);
+    server.connection.handle_write(&server.cx, request_id, b"hello").unwrap();
+    server.connection.handle_end(request_id, b"").unwrap();
+    assert!(server.connection.is_written(request_id));
+}
+
+#[test]
+fn content_shorter_than_declared_resets_the_stream() {
+    let mut server = Server::new();
+    server.reads(&head(1, "GET"));
+    assert!(server.answers(0, 200, Payload::Stream { length: Some(5) }));
+    let request_id = server.request(0);
+    server.connection.handle_write(&server.cx, request_id, b"abc").unwrap();
+    server.sends();
+    server.connection.handle_end(request_id, b"").unwrap();
+    assert_eq!(server.sends(), "1 RST_STREAM INTERNAL_ERROR");
+}
+
+#[test]
+fn trailers_follow_a_streamed_answer() {
+    let mut server = Server::new();
+    server.reads(&head(1, "GET"));
+    server.connection.handle_inform(server.request(0), 103, b"link: </a>; rel=preload\r\n").unwrap();
+    assert!(server.answers(0, 200, Payload::Stream { length: None }));
+    let request_id = server.request(0);
+    server.connection.handle_write(&server.cx, request_id, b"abc").unwrap();
+    server.connection.handle_end(request_id, b"grpc-status: 0\r\n").unwrap();
+    assert_eq!(server.sends(), "1 HEADERS\n1 HEADERS\n1 DATA 3 bytes\n1 HEADERS end");
+}
+
+#[test]
+fn a_stream_whose_window_stays_shut_is_reset_and_others_go_on_cve_2019_9517() {
+    let mut server = Server::new();
+    server.reads(&[settings(&[(4, 0)]), head(1, "GET"), head(3, "GET")].concat());
+    for at in [0, 1] {
+        assert!(server.answers(at, 200, Payload::Full(&[7; 100_000])));
+    }
+    server.sends();
+    let mut told = String::new();
+    for _ in 0..20 {
+        // Opened byte by byte on one, and as it should be on the other.
+        told +=
+            &server.reads(&[window_update(1, 1), window_update(3, 5_000), window_update(0, 5_001)].concat());
+        server.waits(1_000);
+        server.sends();
+    }
+    assert_eq!(told, "1 reset CANCEL");
+    assert!(server.connection.is_written(server.request(1)), "the other has had its answer");
+    assert_eq!(server.connection.finish(), None);
+}
