@@ -77,8 +77,8 @@ export class DefaultHttpDriverFactory implements HttpDriverFactory {
    *
    * @example factory.selectDriver(client) // Http1Driver
    */
-  selectDriver(client: Client): Driver {
-    const isHttp2 = client.getTlsInfo()?.getApplicationLayerProtocol() === 'h2'
+  selectDriver(client: Client | null = null): Driver {
+    const isHttp2 = client?.getTlsInfo()?.getApplicationLayerProtocol() === 'h2'
     return isHttp2 ? new Http2Driver() : new Http1Driver()
   }
 

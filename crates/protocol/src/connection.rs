@@ -607,8 +607,8 @@ impl Connection {
     /// Whether the connection ends as soon as everything is sent.
     pub fn is_ending(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) | Protocol::Raw(_) => self.finish().is_some(),
-            Protocol::Tls(tls) => tls.is_ending(),
+            Protocol::Other(Other::Tls(tls)) => tls.is_ending(),
+            _ => self.finish().is_some(),
         }
     }
 

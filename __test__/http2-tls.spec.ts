@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import { connect as openSession } from 'node:http2'
+import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import { Agent, fetch } from 'undici'
+import { Http1Driver, Http2Driver, Response } from '../src/index.ts'
+import type { ServerSettings } from '../src/index.ts'
+import { choosing } from './drivers.ts'
+import { send } from './http2.ts'
+import { collected } from './support.ts'
+import { ask, authority, dialTls, openTls } from './tls-support.ts'
+
+const version = (t: ExecutionContext, settings: ServerSettings = {}) =>
+  openTls(t, {}, async (request) => Response.text(`${request.getProtocolVersion()} ${request.getUri().protocol} ${await collected(request.getBody())}`), settings)
+
+async function secureSession(t: ExecutionContext, port: number) {
+  const session = openSession(`https://localhost:${port}`, { ca: authority.cert, lookup: (_, __, done) => done(null, [{ address: '127.0.0.1', family: 4 }]) })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  await once(session, 'connect')
+  return session
+}
+
+test('TLS agrees on HTTP/2 where the client offers it, and on HTTP/1.1 otherwise', async (t) => {
+  const { port, infos } = await version(t)
+  const session = await secureSession(t, port)
+  t.is((await send(session, { ':method': 'POST' }, 'hello')).text, '2 https: hello')
+  t.is(infos[0]?.getApplicationLayerProtocol(), 'h2')
+  t.regex(await ask(t, port), /\r\n\r\n1\.1 https: $/)
+  t.is((await dialTls(t, port, { ALPNProtocols: ['http/1.1', 'h2'] })).alpnProtocol, 'h2')
+})
+
+test('large bodies go both ways over TLS', async (t) => {
+  const { port } = await openTls(t, {}, (request) => new Response(200, {}, request.getBody()), { bodySizeLimit: Infinity })
+  const session = await secureSession(t, port)
+  const bytes = Buffer.alloc(3_000_000, 'abcdefg')
+  t.is((await send(session, { ':method': 'POST' }, bytes)).text, bytes.toString('latin1'))
+})
+
+test('without the option http2 only HTTP/1.1 is offered', async (t) => {
+  const { port } = await version(t, { http2: false })
+  t.is((await dialTls(t, port, { ALPNProtocols: ['h2', 'http/1.1'] })).alpnProtocol, 'http/1.1')
+})
+
+test('a driver factory says what is offered, and which HTTP is spoken', async (t) => {
+  const factory = choosing((client) => (client.getTlsInfo()?.getApplicationLayerProtocol() === 'h2' ? new Http2Driver() : new Http1Driver()))
+  const { port } = await version(t, { driverFactory: { ...factory, getApplicationLayerProtocols: () => ['h2', 'http/1.1'] } })
+  const session = await secureSession(t, port)
+  t.is((await send(session)).text, '2 https: ')
+  t.regex(await ask(t, port), /\r\n\r\n1\.1 https: $/)
+})
+
+test('undici speaks HTTP/2 over TLS', async (t) => {
+  const { port } = await version(t)
+  const dispatcher = new Agent({ allowH2: true, connect: { ca: authority.cert } })
+  t.teardown(() => dispatcher.destroy())
+  const response = await fetch(`https://localhost:${port}/`, { dispatcher, method: 'POST', body: 'hello' })
+  t.is(await response.text(), '2 https: hello')
+})
