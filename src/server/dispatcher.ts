@@ -24,16 +24,15 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
-import { toAddress } from '../net/socket-address.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
-import type { EngineLimits, HotFunctions } from '../native.ts'
+import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
-import type { Observation } from '../exchange/observation.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { settleKnownFile } from '../message/file-response.ts'
@@ -61,6 +60,11 @@ const LOG = 3
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
 
+/** Gives the certificate of a server name; null is the default one. */
+interface CertificateSource {
+  ask(name: string, take: (answer: TlsAnswer | null) => void): void
+}
+
 /** What a dispatcher needs of its server. */
 export interface DispatchSettings {
   readonly handler: HandlerFunction
@@ -71,6 +75,8 @@ export interface DispatchSettings {
   readonly limits: EngineLimits
   /** A listener speaks TLS. */
   readonly hasTls?: boolean
+  /** The TLS of a listening socket, by its number. */
+  readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -113,12 +119,14 @@ export class Dispatcher implements ClientOwner {
   #isObserved = false
   /** Requests dispatched. */
   #requests = 0
+  readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
     this.hasTls = settings.hasTls === true
+    this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -251,7 +259,7 @@ export class Dispatcher implements ClientOwner {
 
   #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     const { observation } = exchange
-    if (observation !== null) this.#noteAnswer(exchange, observation, response)
+    if (observation !== null) noteAnswer(exchange, observation, response)
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot, observation !== null) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
@@ -274,7 +282,7 @@ export class Dispatcher implements ClientOwner {
     if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
-    if (exchange.observation !== null) this.#noteAnswer(exchange, exchange.observation, response)
+    if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot, true)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
@@ -292,13 +300,6 @@ export class Dispatcher implements ClientOwner {
     const length = response.getHeader('content-length')
     exchange.observation?.mark('failed')
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
-  }
-
-  /** Notes status and content of a response that is sent as a whole. */
-  #noteAnswer(exchange: Exchange, observation: Observation, response: Response): void {
-    const status = response.getStatus()
-    const body = exchange.method() === 'HEAD' || status === 204 || status === 304 ? null : response.getBody()
-    observation.answer(status, typeof body === 'string' || body instanceof Uint8Array ? Buffer.byteLength(body) : 0)
   }
 
   #dispose(extras: Extras): void {
@@ -477,6 +478,8 @@ export class Dispatcher implements ClientOwner {
         return this.#selector?.accept(words[at + 1]!, id)
       case Notice.Established:
         return this.#selector?.established(words[at + 1]!, id)
+      case Notice.ServerName:
+        return this.#askCertificate(words[at + 1]!, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
@@ -492,12 +495,8 @@ export class Dispatcher implements ClientOwner {
     const words = this.#words
     if (this.options.get('debug')) this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
     if (((kind >>> 16) & Flag.Unparsed) === 0 || !this.#observer.hasHooks()) return
-    const status = words[at + 4]!
-    const bytesSent = words[at + 7]!
-    const address = this.engine.openAccepted(words[at + 1]!, clientId)?.remoteAddress()
-    const remoteAddress = address === undefined ? null : toAddress(address)
-    const outcome = status === 408 ? 'timeout' : 'sent'
-    this.#observer.finish({ request: null, remoteAddress, status, bytesSent, duration: 0, outcome })
+    const facts = this.engine.openAccepted(words[at + 1]!, clientId)
+    this.#observer.refuse(words[at + 4]!, words[at + 7]!, facts?.remoteAddress() ?? null)
   }
 
   /** Counts of this start of the server. */
@@ -510,6 +509,13 @@ export class Dispatcher implements ClientOwner {
       waitingRequests: waiting,
       requests: this.#requests,
     }
+  }
+
+  #askCertificate(slot: number, id: number, listener: number, name: string): void {
+    const take = (answer: TlsAnswer | null): void => this.engine.answerCertificate(slot, id, answer)
+    const source = this.#tlsOf?.(listener) ?? null
+    if (source === null) take(null)
+    else source.ask(name, take)
   }
 
   /** A copy of the bytes that came with a notice. */

@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        let listener = ListenerFacts { address: Address::Unix("/x".into()), index: 3 };
+        let listener = ListenerFacts::new(Address::Unix("/x".into()), 3);
         let peer = "192.0.2.1:4711".parse().unwrap();
         Facts::new(0x1_0000_0002, 0, Some(peer), Arc::new(listener), Clock::start())
     }
