@@ -85,7 +85,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
       case Notice.Reset:
         this.delete(requestId)
         listener.onFailure(resetError(listener.client(), words[at + 4]!))
-        return listener.onGone()
+        return listener.onGone(0, false)
       case Notice.HalfClosed:
         return listener.onHalfClosed()
       case Notice.Written:

@@ -24,16 +24,15 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
-import { toAddress } from '../net/socket-address.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
-import type { Observation } from '../exchange/observation.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { settleKnownFile } from '../message/file-response.ts'
@@ -264,7 +263,7 @@ export class Dispatcher implements ClientOwner {
 
   #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     const { observation } = exchange
-    if (observation !== null) this.#noteAnswer(exchange, observation, response)
+    if (observation !== null) noteAnswer(exchange, observation, response)
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot, observation !== null) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
@@ -287,7 +286,7 @@ export class Dispatcher implements ClientOwner {
     if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
-    if (exchange.observation !== null) this.#noteAnswer(exchange, exchange.observation, response)
+    if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot, true)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
@@ -305,13 +304,6 @@ export class Dispatcher implements ClientOwner {
     const length = response.getHeader('content-length')
     exchange.observation?.mark('failed')
     this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
-  }
-
-  /** Notes status and content of a response that is sent as a whole. */
-  #noteAnswer(exchange: Exchange, observation: Observation, response: Response): void {
-    const status = response.getStatus()
-    const body = exchange.method() === 'HEAD' || status === 204 || status === 304 ? null : response.getBody()
-    observation.answer(status, typeof body === 'string' || body instanceof Uint8Array ? Buffer.byteLength(body) : 0)
   }
 
   #dispose(extras: Extras): void {
@@ -524,12 +516,8 @@ export class Dispatcher implements ClientOwner {
     const words = this.#words
     if (this.options.get('debug')) this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
     if (((kind >>> 16) & Flag.Unparsed) === 0 || !this.#observer.hasHooks()) return
-    const status = words[at + 4]!
-    const bytesSent = words[at + 7]!
-    const address = this.engine.openAccepted(words[at + 1]!, clientId)?.remoteAddress()
-    const remoteAddress = address === undefined ? null : toAddress(address)
-    const outcome = status === 408 ? 'timeout' : 'sent'
-    this.#observer.finish({ request: null, remoteAddress, status, bytesSent, duration: 0, outcome })
+    const facts = this.engine.openAccepted(words[at + 1]!, clientId)
+    this.#observer.refuse(words[at + 4]!, words[at + 7]!, facts?.remoteAddress() ?? null)
   }
 
   /** Counts of this start of the server. */

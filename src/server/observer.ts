@@ -10,6 +10,9 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { Observation } from '../exchange/observation.ts'
 import type { ObservationListener, Outcome } from '../exchange/observation.ts'
 import type { Request } from '../message/request.ts'
+import type { Response } from '../message/response.ts'
+import type { BoundAddress } from '../native.ts'
+import { toAddress } from '../net/socket-address.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
 const { tracingChannel } = process.getBuiltinModule('node:diagnostics_channel')
@@ -98,6 +101,13 @@ export class Observer {
     exchange.observe(new Observation(new ObservedRequest(this, request)))
   }
 
+  /** Bytes that were no request were answered. */
+  refuse(status: number, bytesSent: number, address: BoundAddress | null): void {
+    const remoteAddress = address === null ? null : toAddress(address)
+    const outcome = status === 408 ? 'timeout' : 'sent'
+    this.finish({ request: null, remoteAddress, status, bytesSent, duration: 0, outcome })
+  }
+
   /** Calls the hooks. */
   finish(response: FinishedResponse): void {
     for (const hook of this.#hooks) {
@@ -107,6 +117,13 @@ export class Observer {
       )
     }
   }
+}
+
+/** Notes status and content of a response that is sent as a whole. */
+export function noteAnswer(exchange: Exchange, observation: Observation, response: Response): void {
+  const status = response.getStatus()
+  const body = exchange.method() === 'HEAD' || status === 204 || status === 304 ? null : response.getBody()
+  observation.answer(status, typeof body === 'string' || body instanceof Uint8Array ? Buffer.byteLength(body) : 0)
 }
 
 /** One observed request. */
