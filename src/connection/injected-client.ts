@@ -81,6 +81,10 @@ class InjectedFacts implements ClientFacts {
     return this.#isClosed ? 0 : 1
   }
 
+  isWaitingOnResponse(): boolean {
+    return false
+  }
+
   runningHandlers(): number {
     return this.#isClosed ? 0 : 1
   }
