@@ -77,6 +77,14 @@ impl Connection {
         Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
     }
 
+    /// Says whether the peer belongs to the server's operator: a proxy, or a host of a private network. Such a one is
+    /// believed that a request for `https:` came over TLS. To be called before the first input.
+    pub fn set_peer_exempt(&mut self, is_exempt: bool) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.set_peer_exempt(is_exempt);
+        }
+    }
+
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),

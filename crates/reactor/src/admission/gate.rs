@@ -77,6 +77,11 @@ impl Gate {
         slot.map_or(Verdict::Reject(Rejection::Total), Verdict::Evict)
     }
 
+    /// Whether a peer belongs to the server's operator: a proxy, or a host of a private network.
+    pub(crate) fn is_exempt(&self, peer: Option<SocketAddr>) -> bool {
+        self.admission.is_exempt(peer)
+    }
+
     /// An admitted connection could not be served.
     pub(crate) fn undo_admission(&self) {
         self.admission.undo_admission();

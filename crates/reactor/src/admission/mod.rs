@@ -97,6 +97,11 @@ impl Admission {
         })
     }
 
+    /// Whether a peer belongs to the server's operator: its address isn't counted, or it has none.
+    fn is_exempt(&self, peer: Option<SocketAddr>) -> bool {
+        self.key_of(peer).is_none()
+    }
+
     /// The connections of the peer's address when it has as many as one may have.
     fn at_limit(&self, peer: Option<SocketAddr>) -> Option<Vec<Location>> {
         let key = self.key_of(peer)?;

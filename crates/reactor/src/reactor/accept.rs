@@ -46,7 +46,9 @@ impl Reactor {
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
-        let mut client = Box::new(Client::new(socket, Connection::new(&self.cx), facts));
+        let mut connection = Connection::new(&self.cx);
+        connection.set_peer_exempt(self.gate.is_exempt(peer));
+        let mut client = Box::new(Client::new(socket, connection, facts));
         if let Some(siblings) = &self.siblings {
             client.learn_local_address();
             siblings.taken(&client.facts);
