@@ -148,22 +148,25 @@ export declare class Engine {
   /**
    * Makes an engine that doesn't listen yet.
    *
-   * `words` is memory for records of eight words each, which notices are written to; its last eight carry the
-   * numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count, slab)` is
-   * called for `count` records from record `first` on; offsets in them refer to `slab`. With 0 `threads` the
-   * engine runs on the event loop, which needs libuv; else on so many threads of its own, which call the loop
-   * by libuv if `hasLibuv`, and by Node-API if not.
+   * `words` is memory for records of eight words each, which notices are written to; its last eight carry
+   * the numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count,
+   * slab)` is called for `count` records from record `first` on; offsets in them refer to `slab`. With 0
+   * `threads` the engine runs on the event loop, which needs libuv; else on so many threads of its own,
+   * which call the loop by libuv if `hasLibuv`, and by Node-API if not.
    *
    * Throws when the system has no descriptors or threads left, or one of `limits.proxies` isn't a network.
    */
   constructor(limits: EngineLimits, words: Uint32Array, onNotices: (first: number, count: number, slab: Buffer) => void, threads: number, hasLibuv: boolean)
   /** The functions on the path of every request. */
   hot(): HotFunctions
-  /** Names of request methods, by the number that `Request` notices carry; unused numbers have an empty name. */
+  /**
+   * Names of request methods, by the number that `Request` notices carry; unused numbers have an empty
+   * name.
+   */
   static methods(): Array<string>
   /**
-   * Binds a listening socket and returns its address. Throws an error whose message begins with the system's
-   * name of the error (`EADDRINUSE …`).
+   * Binds a listening socket and returns its address. Throws an error whose message begins with the
+   * system's name of the error (`EADDRINUSE …`).
    */
   listen(options: ListenOptions): BoundAddress
   /** Begins to accept connections. From now on the server keeps the process alive. */
@@ -180,20 +183,23 @@ export declare class Engine {
   ref(): void
   /** Has the server no longer keep the process alive. */
   unref(): void
-  /** How many requests the engine has refused, before their handler or while their body came: by error code. */
+  /**
+   * How many requests the engine has refused, before their handler or while their body came: by error
+   * code.
+   */
   refusals(): Record<string, number>
   /** Pauses or resumes beginning further requests. Requests that have begun go on. */
   pauseRequests(isPaused: boolean): void
   /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**
-   * Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to HTTP or
-   * `takeRaw` to JavaScript. To be called before `start`.
+   * Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to
+   * HTTP or `takeRaw` to JavaScript. To be called before `start`.
    */
   announceAccepted(): void
   /**
-   * The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed` notice
-   * will follow.
+   * The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed`
+   * notice will follow.
    */
   openAccepted(slot: number, client: number): ClientFacts | null
   /**

@@ -9,7 +9,7 @@ import { GET, count, hold, open, temporaryDirectory, until } from './support.ts'
 
 const ADDRESS = '203.0.113.7'
 
-/** Runs a command where that address exists: in a network of its own. */
+/** Runs a command in a network namespace, where that address exists. */
 const AWAY = ['-rn', 'sh', '-c', `ip link set lo up && ip address add ${ADDRESS}/32 dev lo && exec "$@"`, 'sh']
 const canGoAway = spawnSync('unshare', [...AWAY, 'true']).status === 0
 const away = canGoAway ? test : test.skip
@@ -19,7 +19,7 @@ function keepWarnings(): { logger: Logger; warnings: string[] } {
   return { logger: { ...silentLogger, warning: (message) => void warnings.push(message) }, warnings }
 }
 
-/** What a server says to a second connection of an address that may have one. */
+/** The answer of a server to a second connection from an address that may have one. */
 async function second(...proxies: string[]) {
   const file = fileURLToPath(new URL('fixtures/one-address.ts', import.meta.url))
   const args = [...AWAY, process.execPath, '--import=@oxc-node/core/register', file, ADDRESS, ...proxies]
@@ -27,14 +27,14 @@ async function second(...proxies: string[]) {
   return JSON.parse(stdout) as { statuses: string[]; warnings: string[]; refusals: Record<string, number> }
 }
 
-test('at the connection limit the connection that has been idle for longest makes room', async (t) => {
+test('at the connection limit the connection that has been idle longest is closed', async (t) => {
   const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 3, ioThreads: 0 })
   const wires = []
   for (let at = 0; at < 4; at++) {
     const wire = (await connect()).send(GET)
     await wire.until((text) => text.endsWith('served'))
     wires.push(wire)
-    // Deadlines are told apart by the millisecond.
+    // Deadlines differ by at least a millisecond.
     const [now, later] = [Date.now(), () => Date.now() > now + 1]
     await until(later)
   }
@@ -46,7 +46,7 @@ test('at the connection limit the connection that has been idle for longest make
   t.deepEqual(server.getRefusals(), {})
 })
 
-test('with every connection busy a further one is closed without a byte, and the log says why', async (t) => {
+test('when all connections are busy a further one is closed without a byte, and the log has the reason', async (t) => {
   const { logger, warnings } = keepWarnings()
   const { connect, server, next } = await hold(t, { connectionLimit: 2, logger })
   const busy = [await connect(), await connect()]
@@ -67,7 +67,7 @@ test('with every connection busy a further one is closed without a byte, and the
   await last.until((text) => text.endsWith('let in'))
 })
 
-test('connections of unix sockets count in all', async (t) => {
+test('connections of unix sockets count for connectionLimit', async (t) => {
   const path = join(await temporaryDirectory(t), 'socket')
   const { next, server } = await hold(t, { connectionLimit: 1 }, `unix:${path}`)
   const { dial } = await import('./support.ts')
@@ -105,7 +105,7 @@ away('connections of proxies are not counted by address', async (t) => {
   t.deepEqual(warnings, [])
 })
 
-test('proxies are networks, addresses or unix', (t) => {
+test('the option proxies takes networks, addresses and unix', (t) => {
   const right = ['10.0.0.0/8', '::/0', '2001:db8::/32', '192.0.2.1', '::1', 'unix']
   t.deepEqual(Options.from({ proxies: right }).getProxies(), right)
   for (const wrong of ['', 'localhost', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/08', '10.0.0.0/8/8', '10.0.0.0/-1', 'UNIX', 7]) {

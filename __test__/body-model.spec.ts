@@ -1,6 +1,6 @@
 /**
- * Request bodies at random, against a model: framing, sizes, cuts, ways of reading, limits, early answers and
- * clients that leave, side by side on connections that are used again. `BUSBAR_SEED` tries another run.
+ * Random request bodies, compared with a model: framing, sizes, splits, ways of reading, limits, early responses and
+ * clients that leave, side by side on reused connections. `BUSBAR_SEED` tries another run.
  */
 import type { Socket } from 'node:net'
 import { setImmediate as nextRound } from 'node:timers/promises'
@@ -16,7 +16,7 @@ const SEED = Number(process.env['BUSBAR_SEED'] ?? 1)
 const CONNECTIONS = 20
 const REQUESTS = 10
 const LIMIT = 200_000
-/** What takes longer hangs. */
+/** A request that takes longer hangs. */
 const PATIENCE = 60_000
 
 setFlagsFromString('--expose-gc')
@@ -24,10 +24,10 @@ const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void
 
 const WAYS = ['whole', 'pieces', 'slowly', 'first, then whole', 'as a stream of the web', 'first, then closed', 'not'] as const
 const FRAMINGS = ['length', 'chunks', 'chunks and trailers'] as const
-/** Around all sizes at which something changes. */
+/** Sizes around each one at which the code takes another path. */
 const SIZES = [1, 64, 1000, 4096, 16_384, 65_536, 131_072, LIMIT, 262_144, 1_048_576, 1_500_000]
 
-/** Numbers that a seed brings about. */
+/** Pseudo-random numbers of a seed. */
 class Chance {
   #state: number
 
@@ -48,22 +48,22 @@ class Chance {
   }
 }
 
-/** One request, and what came of it. */
+/** One request and its outcome. */
 interface Plan {
   readonly name: number
   readonly framing: (typeof FRAMINGS)[number]
   readonly way: (typeof WAYS)[number]
   readonly from: number
   readonly size: number
-  /** Perhaps raised, at once or behind the first piece. */
+  /** The limit of its body, which may be raised at once or after the first piece. */
   readonly limit: number
   readonly isRaisedLate: boolean
   readonly expectsContinue: boolean
-  /** Bytes after which the client leaves; null: it stays. */
+  /** Bytes after which the client leaves; null when it stays. */
   readonly cut: number | null
   /** Its handler was called. */
   isCalled: boolean
-  /** Why its handler could not read on. */
+  /** The code of the error that ended the reads of its handler. */
   code: number | null
   length: number
 }
@@ -92,7 +92,7 @@ function planOf(chance: Chance, name: number): Plan {
   }
 }
 
-/** Pieces that handlers were given, and what they did to them: nothing may write there any more. */
+/** Pieces that handlers have read and overwritten: the server must not write there any more. */
 type Kept = { piece: Uint8Array; copy: Buffer }[]
 
 async function read(body: RequestBody, plan: Plan, kept: Kept): Promise<void> {
@@ -130,7 +130,7 @@ async function read(body: RequestBody, plan: Plan, kept: Kept): Promise<void> {
   }
 }
 
-/** Resolves when a socket takes more, or has closed. */
+/** Resolves when a socket accepts more bytes, or has closed. */
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -141,7 +141,7 @@ function drained(socket: Socket): Promise<void> {
   })
 }
 
-/** Sends a request in parts of all lengths; false when the client has left in the middle. */
+/** Sends a request in parts of random lengths; false when the client has left in the middle. */
 async function send(wire: Wire, plan: Plan, chance: Chance): Promise<boolean> {
   const isChunked = plan.framing !== 'length'
   const framing = isChunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${plan.size}`
@@ -172,7 +172,7 @@ async function send(wire: Wire, plan: Plan, chance: Chance): Promise<boolean> {
   return true
 }
 
-/** Nothing is asked of a client that says beforehand that it is too much. */
+/** Whether the client declares a length above the limit, and so gets no 100. */
 function isForbidden(plan: Plan): boolean {
   return plan.expectsContinue && plan.framing === 'length' && plan.size > (plan.isRaisedLate ? LIMIT : plan.limit)
 }
@@ -181,12 +181,12 @@ function isTooLarge(plan: Plan): boolean {
   return plan.size > plan.limit || isForbidden(plan)
 }
 
-/** What must have come of a plan. */
+/** Checks the outcome of a plan. */
 function verdict(plan: Plan): string {
   const isOver = isTooLarge(plan)
-  // Who leaves at once may take its head along.
+  // The head of a client that leaves at once may be lost.
   if (!plan.isCalled) return plan.cut === null ? 'never seen' : ''
-  if (plan.way === 'not') return plan.length === 0 ? '' : 'read though nobody did'
+  if (plan.way === 'not') return plan.length === 0 ? '' : 'bytes without a read'
   if (plan.cut !== null) {
     if (plan.length > plan.cut) return 'more than was sent'
     return plan.code === null && plan.way !== 'first, then closed' ? 'the end of a body that was cut off' : ''
@@ -199,7 +199,7 @@ function verdict(plan: Plan): string {
 }
 
 for (const ioThreads of [0, 2]) {
-  test.serial(`bodies come as they were sent, or fail as they must: ${ioThreads} threads, seed ${SEED}`, async (t) => {
+  test.serial(`bodies arrive unchanged, or fail as the model says: ${ioThreads} threads, seed ${SEED}`, async (t) => {
     const plans = new Map<string, Plan>()
     const kept: Kept = []
     const settled: Promise<void>[] = []
@@ -236,7 +236,7 @@ for (const ioThreads of [0, 2]) {
         let hasStayed = false
         const work = (async () => {
           hasStayed = await send(wire, plan, chance)
-          // An answer comes, or the connection has gone.
+          // A response arrives, or the connection is closed.
           if (hasStayed) await wire.until((text) => /<\d+>$|HTTP\/1\.1 4\d\d/.test(text)).catch(() => {})
         })()
         const timer = setTimeout(() => t.fail(`hangs: ${JSON.stringify(plan)} ${wire.received}`), PATIENCE)
@@ -244,7 +244,7 @@ for (const ioThreads of [0, 2]) {
         clearTimeout(timer)
         if (hasStayed && !isTooLarge(plan)) t.true(wire.received.endsWith(`<${name}>`), JSON.stringify(plan))
         if (chance.below(4) === 0) collect({ type: 'minor' })
-        // What is over its limit ends the connection, at the latest when so much of it has come.
+        // A body above its limit ends the connection, at the latest when it reaches the limit.
         const isOver = !hasStayed || isTooLarge(plan) || wire.received.includes('connection: close')
         if (!isOver) continue
         wire.socket.destroy()

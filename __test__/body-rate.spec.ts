@@ -1,19 +1,19 @@
 /**
- * How slowly clients may send and read.
+ * Time limits and rates of clients that send or read slowly.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
 import { OptionError, Response } from '../src/index.ts'
 import { holdOne, open } from './support.ts'
 
-test('a handler may give a body less time to stand still', async (t) => {
+test('a handler may shorten the body timeout of a request', async (t) => {
   const { wire, request } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe')
   request.setBodyTimeout(0.2)
   await t.throwsAsync(request.getBody().text(), { code: 'BUSBAR_CLIENT' })
   t.true((await wire.end()).startsWith('HTTP/1.1 408 '))
 })
 
-test('a client is not late with what the handler does not want any more', async (t) => {
+test('a closed body has no time limit', async (t) => {
   const { wire, request, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nhe')
   request.setBodyTimeout(0.1)
   for await (const _ of request.getBody()) break
@@ -22,7 +22,7 @@ test('a client is not late with what the handler does not want any more', async 
   t.regex(await wire.until((text) => text.endsWith('done')), /^HTTP\/1\.1 200 /)
 })
 
-test('a body rate that is none throws', async (t) => {
+test('an invalid body rate throws', async (t) => {
   const { request, answer } = await holdOne(t)
   for (const wrong of [0, -1, Number.NaN]) t.throws(() => request.setBodyTimeout(wrong), { instanceOf: OptionError })
   for (const wrong of [-1, 0.5, Infinity]) t.throws(() => request.setMinimumBodyRate(wrong), { instanceOf: OptionError })
@@ -31,7 +31,7 @@ test('a body rate that is none throws', async (t) => {
   answer(new Response(204))
 })
 
-test('a client that reads slowly what the kernel holds for it is not cut off', async (t) => {
+test('a client that slowly reads the bytes in the kernel buffer is not closed', async (t) => {
   const size = 32 * 1024 * 1024
   const { connect } = await open(t, () => new Response(200, {}, new Uint8Array(size)), { writeTimeout: 1 })
   const wire = await connect()
@@ -40,7 +40,7 @@ test('a client that reads slowly what the kernel holds for it is not cut off', a
   socket.pause()
   let received = 0
   wire.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  // For longer than the time limit too little is taken to make room in the kernel's buffer for more.
+  // For longer than the time limit, the client reads too little for the kernel's buffer to accept more.
   for (let taken = 0; taken < 40; taken += 1) {
     await pause(50)
     received += (socket.read() as string | null)?.length ?? 0

@@ -18,7 +18,7 @@ const pathOf = (relative: string): string => fileURLToPath(new URL(relative, imp
 const SOURCE = ['--import=@oxc-node/core/register', pathOf('../src/cli.ts')]
 const BUILT = [pathOf('../dist/cli.js')]
 
-/** The command, running. */
+/** A running command. */
 interface Command {
   readonly child: ChildProcess
   /** The next line of its standard output. */
@@ -52,13 +52,13 @@ async function urlOf({ line }: Command): Promise<string> {
   return /(http:\S+)/.exec(await line())?.[1] ?? ''
 }
 
-/** The body of an answer, asked for on a connection of its own. */
+/** The body of a response, on a connection of its own. */
 async function ask(url: string): Promise<{ body: string; headers: Record<string, unknown> }> {
   const [response] = await once(get(url, { agent: false }), 'response')
   return { body: await text(response), headers: response.headers }
 }
 
-test('serve says where it is ready and after what time, and serves the module', async (t) => {
+test('serve prints its URL and start time, and serves the module', async (t) => {
   const command = busbar(t, ['serve', pathOf('fixtures/plain.mjs'), '--port', '0', '--host', '127.0.0.1'])
   const ready = await command.line()
   t.regex(ready, /^busbar is ready on http:\/\/127\.0\.0\.1:\d+\/ after \d+ ms$/)
@@ -78,7 +78,7 @@ test('serve without a module shows a page with the request', async (t) => {
 })
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  test(`${signal} lets a request under way be answered, and exits with 0`, async (t) => {
+  test(`${signal} lets a pending request be answered, and exits with 0`, async (t) => {
     const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
     const answer = ask(await urlOf(command))
     t.is(await command.line(), 'called')
@@ -103,7 +103,7 @@ test('a second signal ends the command at once', async (t) => {
   await answer
 })
 
-test('a handler that never answers does not keep the command from ending with 0', async (t) => {
+test('the command ends with 0 even if a handler never answers', async (t) => {
   const args = ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1', '--stop-timeout=0.1']
   const command = busbar(t, args)
   const answer = t.throwsAsync(ask(`${await urlOf(command)}never`))
@@ -114,7 +114,7 @@ test('a handler that never answers does not keep the command from ending with 0'
   await answer
 })
 
-test('while it drains the command serves on, and every answer ends its connection', async (t) => {
+test('while it drains the command still serves, and each response closes its connection', async (t) => {
   const args = ['serve', pathOf('fixtures/observed.mjs'), '--port=0', '--host=127.0.0.1', '--drain-delay=600']
   const command = busbar(t, args)
   t.is(await command.line(), 'started')
@@ -128,7 +128,7 @@ test('while it drains the command serves on, and every answer ends its connectio
   t.is((await command.ended).code, 1)
 })
 
-test('after the drain delay the command stops as ever', async (t) => {
+test('after the drain delay the command stops as usual', async (t) => {
   const args = ['serve', pathOf('fixtures/observed.mjs'), '--port=0', '--host=127.0.0.1', '--drain-delay=0.05']
   const command = busbar(t, args)
   t.is(await command.line(), 'started')
@@ -224,7 +224,7 @@ for (const [args, message] of WRONG) {
   })
 }
 
-;(existsSync(BUILT[0]!) ? test : test.skip)('a module that is no JavaScript is shown where it is not', async (t) => {
+;(existsSync(BUILT[0]!) ? test : test.skip)('a syntax error in a module is shown with its place', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'busbar-cli-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const module = join(directory, 'wrong.mjs')
@@ -241,7 +241,7 @@ const stripsTypes = Boolean((process.features as { typescript?: unknown }).types
   t.is((await ask(await urlOf(command))).body, 'typed')
 })
 
-;(existsSync(BUILT[0]!) ? test : test.skip)('the built command is ready without any loader', async (t) => {
+;(existsSync(BUILT[0]!) ? test : test.skip)('the built command runs without a loader', async (t) => {
   const command = busbar(t, ['serve', '--port=0', '--host=127.0.0.1'], {}, BUILT)
   t.regex((await ask(await urlOf(command))).body, /busbar is running/)
 })

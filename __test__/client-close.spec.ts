@@ -4,7 +4,7 @@ import { OptionError, Response, TimeoutError } from '../src/index.ts'
 import type { Client } from '../src/index.ts'
 import { GET, LAST_GET, closed, count, hold, holdOne, keepErrors, open, until } from './support.ts'
 
-test('close hooks run once, in order, with the client, and a function given twice runs twice', async (t) => {
+test('close hooks run once, in order, with the client; a function that is added twice runs twice', async (t) => {
   const { wire, client } = await holdOne(t)
   const seen: unknown[] = []
   const twice = (): void => void seen.push('twice')
@@ -25,13 +25,13 @@ test('a close hook added after the close runs at once', async (t) => {
   t.is(given as Client | null, client)
 })
 
-test('a close hook that is no function is refused where it is added', async (t) => {
+test('onClose throws for a hook that is no function', async (t) => {
   const { client, answer } = await holdOne(t, LAST_GET)
   t.throws(() => client.onClose('now' as never), { instanceOf: OptionError, message: /^callback must be a function; got "now"/ })
   answer(new Response(204))
 })
 
-test('a close hook that was taken back does not run', async (t) => {
+test('a removed close hook does not run', async (t) => {
   const { client } = await holdOne(t)
   const seen: string[] = []
   const hook = (): void => void seen.push('same function, other hook')
@@ -74,7 +74,7 @@ test('close is true for the call that closed it, also seen from inside a hook', 
   t.is(await wire.end(), '')
 })
 
-test('a handler that closes its client and answers all the same sends nothing and fails nowhere', async (t) => {
+test('a handler that closes its client and then answers sends nothing, and nothing fails', async (t) => {
   const { logger, errors } = keepErrors()
   let disposed = (): void => {}
   const isDisposed = new Promise<void>((resolve) => (disposed = resolve))
@@ -96,7 +96,7 @@ test('a handler that closes its client and answers all the same sends nothing an
   t.deepEqual(errors, [])
 })
 
-test('close fails what the other requests of the connection wait for', async (t) => {
+test('close rejects the pending reads of the other requests of the connection', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()
   wire.send(GET + GET)
@@ -119,7 +119,7 @@ test('stop closes an idle client', async (t) => {
   t.true(client.isClosed())
 })
 
-test('stop waits for answers under way, announces the end in them, and takes no further request', async (t) => {
+test('stop waits for pending responses, sends connection: close in them, and takes no further request', async (t) => {
   const { arrived, wire, client, answer } = await holdOne(t)
   const stopped = client.stop(Infinity)
   wire.send(GET)
@@ -134,7 +134,7 @@ test('stop waits for answers under way, announces the end in them, and takes no 
 })
 
 for (const timeout of [0, 20]) {
-  test(`stop(${timeout}) gives up on a handler, closes, and rejects with a TimeoutError`, async (t) => {
+  test(`stop(${timeout}) closes the client of a handler that does not answer, and rejects with a TimeoutError`, async (t) => {
     const { wire, client, answer } = await holdOne(t)
     const error = await t.throwsAsync(client.stop(timeout), { instanceOf: TimeoutError })
     t.is(error.code, 'BUSBAR_TIMEOUT')
@@ -144,7 +144,7 @@ for (const timeout of [0, 20]) {
   })
 }
 
-test('stop resolves for a client that owes nothing, even if its peer never closes', async (t) => {
+test('stop resolves for a client without pending responses, even if its peer never closes', async (t) => {
   const { wire, client, answer } = await holdOne(t)
   answer(Response.text('done'))
   await wire.until((text) => text.endsWith('done'))
@@ -152,7 +152,7 @@ test('stop resolves for a client that owes nothing, even if its peer never close
   t.true(client.isClosed())
 })
 
-test('stop resolves on a closed client and refuses a time that is none', async (t) => {
+test('stop resolves on a closed client and rejects an invalid time', async (t) => {
   const { client } = await holdOne(t)
   await t.throwsAsync(client.stop(-1), { instanceOf: OptionError })
   await t.throwsAsync(client.stop(NaN), { instanceOf: OptionError })

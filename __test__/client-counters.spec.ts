@@ -5,7 +5,7 @@ import type { Client } from '../src/index.ts'
 import { ioThreads } from '../src/server/io-threads.ts'
 import { GET, LAST_GET, hold, holdOne, until } from './support.ts'
 
-/** More than the kernel takes for a client that doesn't read. */
+/** More bytes than the kernel buffers for a client that doesn't read. */
 const LARGE = 'x'.repeat(24 * 1024 * 1024)
 
 const counters = (client: Client): [number, number, boolean] => [
@@ -22,7 +22,7 @@ async function counted(client: Client, expected: [number, number, boolean]): Pro
   return counters(client)
 }
 
-test('a request without a body counts as a response that is waited for, until it is written', async (t) => {
+test('a request without a body counts as a pending response until that is written', async (t) => {
   const { wire, client, answer } = await holdOne(t)
   t.deepEqual(counters(client), [0, 1, true])
   answer(Response.text('done'))
@@ -30,7 +30,7 @@ test('a request without a body counts as a response that is waited for, until it
   t.deepEqual(await counted(client, [0, 0, false]), [0, 0, false])
 })
 
-test('a head that has come by half counts as nothing', async (t) => {
+test('half a head does not count', async (t) => {
   const { connect, next } = await hold(t)
   const [wire, other] = [await connect(), await connect()]
   wire.send(GET)
@@ -47,7 +47,7 @@ test('a head that has come by half counts as nothing', async (t) => {
   t.deepEqual(counters(client), [0, 1, true])
 })
 
-test('an upload is a pending request until its last byte has come', async (t) => {
+test('an upload is a pending request until its last byte has arrived', async (t) => {
   const { wire, request, client, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
   t.deepEqual(counters(client), [1, 1, false])
   wire.send('cd')
@@ -58,7 +58,7 @@ test('an upload is a pending request until its last byte has come', async (t) =>
   t.deepEqual(await counted(client, [0, 0, false]), [0, 0, false])
 })
 
-test('an upload whose body nobody reads is over with its last byte, too', async (t) => {
+test('an upload whose body is not read also ends with its last byte', async (t) => {
   const { wire, client } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n')
   t.deepEqual(counters(client), [1, 1, false])
   wire.send('0\r\n\r\n')
@@ -66,7 +66,7 @@ test('an upload whose body nobody reads is over with its last byte, too', async 
   t.deepEqual(counters(client), [0, 1, true])
 })
 
-test('a response counts while a slow client reads it, and nobody waits for a handler then', async (t) => {
+test('a response counts while a slow client reads it, without a running handler', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()
   wire.socket.pause()
@@ -98,7 +98,7 @@ test('a pipelined request runs while an earlier response is being written: two a
   t.true((await wire.end()).endsWith('done'))
 })
 
-test('a handler that answers early leaves a pending request until the body has come', async (t) => {
+test('a handler that answers early leaves a pending request until the body has arrived', async (t) => {
   const { wire, client, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
   answer(Response.text('early'))
   await wire.until((text) => text.endsWith('early'))
@@ -108,7 +108,7 @@ test('a handler that answers early leaves a pending request until the body has c
   t.deepEqual(await counted(client, [0, 0, false]), [0, 0, false])
 })
 
-test('requests that the server answers itself are settled like others', async (t) => {
+test('requests that the server answers by itself are counted like others', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()
   wire.send('OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nTRACE / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -118,7 +118,7 @@ test('requests that the server answers itself are settled like others', async (t
   t.deepEqual(counters(client), [0, 1, true])
 })
 
-test('a closed client has nothing pending, whatever its handlers do', async (t) => {
+test('a closed client has no pending requests or responses while its handlers are running', async (t) => {
   const { client } = await holdOne(t, `${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab`)
   client.close()
   t.deepEqual(counters(client), [0, 0, false])

@@ -20,7 +20,7 @@ test('ids are counted up, one for each connection, and outlive it', async (t) =>
   t.true(ids.every((id, at) => Number.isInteger(id) && id > (ids[at - 1] ?? 0)))
 })
 
-test('all requests of a connection have the same client, those of another one have another', async (t) => {
+test('all requests of a connection have the same client, and those of another connection have another client', async (t) => {
   const { connect, next } = await hold(t)
   const [wire, other] = [await connect(), await connect()]
   wire.send(GET)
@@ -46,7 +46,7 @@ test('a request keeps its client when the connection has closed', async (t) => {
   t.is(request.getClient(), client)
 })
 
-test('a client that is first asked for when it has gone is closed and knows where it came from', async (t) => {
+test('a client that is made after the disconnect is closed and has its addresses', async (t) => {
   const gone: { request: Request; leave: () => void }[] = []
   let tell = (): void => {}
   const { connect, port } = await open(t, async (request) => {
@@ -101,7 +101,7 @@ const hasIPv6 = Object.values(networkInterfaces()).some((list) => list?.some(({ 
   t.is(client.getLocalAddress().toString(), `[::1]:${port}`)
 })
 
-test('on all interfaces an IPv4 peer is shown as one, and the local address is the concrete one', async (t) => {
+test('on all interfaces an IPv4 peer has an IPv4 address, and the local address is the concrete one', async (t) => {
   const { next, port } = await hold(t, {}, 0)
   const wire = await dial(t, { host: '127.0.0.1', port })
   wire.send(GET)
@@ -123,7 +123,7 @@ test('over a unix socket both addresses are its path', async (t) => {
   }
 })
 
-test('the options are those of the server, nothing is encrypted and nothing exported', async (t) => {
+test('a plaintext client has the options of its server, is not encrypted and not exported', async (t) => {
   const { server, client } = await holdOne(t)
   t.is(client.getOptions(), server.getOptions())
   t.deepEqual([client.isEncrypted(), client.getTlsInfo(), client.isExported()], [false, null, false])
@@ -150,7 +150,7 @@ for (const allowHalfClose of [false, true]) {
   })
 }
 
-test('the expiration is told in whole seconds, only ever extended, and 0 after the close', async (t) => {
+test('the expiration is in whole seconds, can only be extended, and is 0 after the close', async (t) => {
   const { client } = await holdOne(t, GET, { http1Timeout: 20 })
   const expires = client.getExpirationTime()
   t.true(Number.isInteger(expires))
@@ -171,7 +171,7 @@ test('the expiration is told in whole seconds, only ever extended, and 0 after t
   t.is(client.getExpirationTime(), 0)
 })
 
-test('a client whose expiration was put off outlives the idle time of others', async (t) => {
+test('a client with a later expiration stays open longer than other idle clients', async (t) => {
   const { connect, next } = await hold(t, { http1Timeout: 1 })
   const patient = (await connect()).send(GET)
   const held = await next()
@@ -189,14 +189,14 @@ test('a client whose expiration was put off outlives the idle time of others', a
   t.true(Date.now() / 1000 >= until)
 })
 
-test('start is for the server alone', async (t) => {
+test('only the server starts a client', async (t) => {
   const { client } = await holdOne(t)
   t.throws(() => client.start(), { instanceOf: StateError })
   client.close()
   t.throws(() => client.start(), { instanceOf: StateError })
 })
 
-test('nobody but the server makes clients', async (t) => {
+test('only the server makes clients', async (t) => {
   const { client } = await holdOne(t)
   t.true(client instanceof Client)
   for (const args of [[], [client, client, Symbol('client')], [client, client, null]]) {

@@ -2,32 +2,32 @@ import test from 'ava'
 import { CookieAttributes, InvalidCookieException, Request, RequestCookie, Response, ResponseCookie } from '../src/index.ts'
 import { LAST_GET, open } from './support.ts'
 
-test('a request cookie reads as it is sent', (t) => {
+test('a request cookie has the name and the value of its text', (t) => {
   const cookie = new RequestCookie('a', '1')
   t.is(`${cookie}`, 'a=1')
   t.is(`${cookie.withName('b').withValue('2')}`, 'b=2')
   t.is(`${cookie}`, 'a=1')
 })
 
-test('a cookie header is split at semicolons, its blanks and quotes are taken off', (t) => {
+test('a cookie header is split at semicolons; spaces and quotes are removed', (t) => {
   t.deepEqual(RequestCookie.fromHeader('a=1; b = "2";;c=').map(String), ['a=1', 'b=2', 'c='])
 })
 
-test('one bad pair discards the whole line', (t) => {
+test('one invalid pair discards the whole line', (t) => {
   t.deepEqual(RequestCookie.fromHeader('a=1; b c=2'), [])
   t.deepEqual(RequestCookie.fromHeader('a=1; b'), [])
   t.deepEqual(RequestCookie.fromHeader('a=1; b=2,3'), [])
 })
 
 for (const name of ['', 'a b', 'a;', 'a=', 'ä', 'a\n', '(a)']) {
-  test(`${JSON.stringify(name)} is no cookie name`, (t) => {
+  test(`${JSON.stringify(name)} is an invalid cookie name`, (t) => {
     t.throws(() => new RequestCookie(name), { instanceOf: InvalidCookieException, message: /no cookie name/ })
     t.throws(() => new ResponseCookie(name), { instanceOf: InvalidCookieException })
   })
 }
 
 for (const value of ['a b', 'a;b', 'a,b', 'a"b', 'a\\b', 'a\r\nset-cookie: b', 'ä', '\u{1f36a}']) {
-  test(`${JSON.stringify(value)} is no cookie value, and the message says what helps`, (t) => {
+  test(`${JSON.stringify(value)} is an invalid cookie value, and the message suggests an encoding`, (t) => {
     t.throws(() => new ResponseCookie('a', value), { instanceOf: InvalidCookieException, message: /encodeURIComponent/ })
   })
 }
@@ -47,7 +47,7 @@ test('a response cookie has all attributes', (t) => {
   t.is(`${ResponseCookie.fromHeader(line)}`, line)
 })
 
-test('attributes can be taken away again', (t) => {
+test('attributes can be removed', (t) => {
   const attributes = CookieAttributes.default().withExpiry(new Date()).withMaxAge(1).withDomain('a').withPath('/').withSecure()
   const none = attributes.withSameSite('None').withPartitioned().withoutExpiry().withoutMaxAge().withoutDomain()
   t.is(`${none.withoutPath().withoutSecure().withoutSameSite().withoutPartitioned().withoutHttpOnly()}`, '')
@@ -55,7 +55,7 @@ test('attributes can be taken away again', (t) => {
   t.is(`${CookieAttributes.default()}`, '; HttpOnly')
 })
 
-test('an expiry that was handed out can be changed without changing the cookie', (t) => {
+test('a change to a returned expiry leaves the cookie unchanged', (t) => {
   const expiry = new Date(0)
   const attributes = CookieAttributes.empty().withExpiry(expiry)
   expiry.setFullYear(2000)
@@ -63,7 +63,7 @@ test('an expiry that was handed out can be changed without changing the cookie',
   t.is(attributes.getExpiry()?.getTime(), 0)
 })
 
-test('wrong attributes throw where they are given', (t) => {
+test('invalid attributes throw where they are set', (t) => {
   const attributes = CookieAttributes.empty()
   t.throws(() => attributes.withMaxAge(1.5), { instanceOf: InvalidCookieException, message: /whole number/ })
   t.throws(() => attributes.withExpiry(new Date(Number.NaN)), { instanceOf: InvalidCookieException, message: /valid Date/ })
@@ -82,7 +82,7 @@ test('an invalid set-cookie line is no cookie', (t) => {
   }
 })
 
-test('whatever a cookie can hold comes back as it was', (t) => {
+test('every valid cookie survives a round trip', (t) => {
   const random = generator(20261124)
   const characters = Array.from({ length: 94 }, (_, at) => String.fromCharCode(0x21 + at))
   const text = (allowed: string[]): string => Array.from({ length: 1 + random(12) }, () => allowed[random(allowed.length)]).join('')
@@ -101,7 +101,7 @@ test('whatever a cookie can hold comes back as it was', (t) => {
   }
 })
 
-test('cookies of a request are kept in step with its field, both ways', (t) => {
+test('a change to the cookies of a request changes its field, and the other way round', (t) => {
   const request = Request.create('GET', '/', { cookie: 'a=1; b=2; a=3' })
   t.is(request.getCookie('a')?.getValue(), '3')
   t.is(request.getCookie('__proto__'), null)
@@ -113,7 +113,7 @@ test('cookies of a request are kept in step with its field, both ways', (t) => {
   t.false(request.hasHeader('cookie'))
 })
 
-test('cookies of a response are kept in step with its field, both ways', (t) => {
+test('a change to the cookies of a response changes its field, and the other way round', (t) => {
   const response = new Response(200, { 'set-cookie': ['a=1; Path=/', 'b=2'] })
   t.is(response.getCookie('a')?.getPath(), '/')
   response.setCookie(new ResponseCookie('a', '3'))
@@ -123,7 +123,7 @@ test('cookies of a response are kept in step with its field, both ways', (t) => 
   t.deepEqual(Object.keys(response.getCookies()), ['a', 'c'])
 })
 
-test('cookies go over the wire, a line each', async (t) => {
+test('each cookie is sent in a line of its own', async (t) => {
   const { connect } = await open(t, (request) => {
     const response = Response.text(request.getCookie('session')?.getValue() ?? 'none')
     response.setCookie(new ResponseCookie('a', '1'))
@@ -135,7 +135,7 @@ test('cookies go over the wire, a line each', async (t) => {
   t.regex(received, /\r\nset-cookie: a=1; HttpOnly\r\nset-cookie: b=2\r\n[^]*\r\n\r\nabc$/)
 })
 
-/** Whole numbers below a bound, the same in every run. */
+/** Pseudo-random whole numbers below a bound, the same in every run. */
 function generator(seed: number): (below: number) => number {
   let state = seed
   return (below) => {

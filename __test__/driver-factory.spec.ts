@@ -25,14 +25,14 @@ test('Http1Driver leaves a connection to the engine from its first byte', async 
   t.regex(await wire.end(), /native$/)
 })
 
-test('Http2Driver says that there is no HTTP/2, and a driver that is none is refused', async (t) => {
+test('Http2Driver throws because there is no HTTP/2, and an invalid driver closes the connection', async (t) => {
   t.throws(() => new Http2Driver(), { instanceOf: StateError, message: /HTTP\/2/ })
   const { connect, logged } = await drive(t, () => ({}) as Driver)
   await (await connect()).end()
-  t.regex(logged.join(), /got no driver: OptionError/)
+  t.regex(logged.join(), /no driver could be selected for client \d+: OptionError/)
 })
 
-test('a factory that fails, or closes, or refuses, closes the connection', async (t) => {
+test('a factory that fails, closes the client, or refuses it, closes the connection', async (t) => {
   const { connect, logged } = await drive(t, () => {
     throw new Error('no driver today')
   })
@@ -81,7 +81,7 @@ test('a client factory sees each socket and can refuse it', async (t) => {
   t.deepEqual(new Set(seen), new Set(['true 127.0.0.1 null']))
 })
 
-test('a client factory that makes something else is a mistake that is logged', async (t) => {
+test('a client factory that returns anything but a client is logged', async (t) => {
   const logged: string[] = []
   const logger = { ...silentLogger, critical: (_: string, context?: LogContext) => void logged.push(String(context?.['exception'])) }
   const { connect } = await open(t, () => new Response(204), { logger, clientFactory: { createClient: () => ({}) as Client } })
@@ -112,15 +112,15 @@ test('factories are observers, and can be replaced while the server is stopped',
   t.throws(() => new HttpServer(0, () => new Response(204), { driverFactory: 1 as never }), { instanceOf: OptionError })
 })
 
-test('the stock factories are the engine\'s', (t) => {
+test('the default factories select the engine', (t) => {
   const stock = new DefaultHttpDriverFactory()
   t.true(stock.selectDriver() instanceof Http1Driver)
   t.deepEqual(stock.getApplicationLayerProtocols(), ['http/1.1'])
   t.is(HttpDriver.KNOWN_METHODS.length, 9)
 })
 
-test('a driver that lacks a method is refused, and the log says which it needs', async (t) => {
+test('a driver without one of its methods closes the connection, and the log names the methods', async (t) => {
   const { connect, logged } = await drive(t, () => ({ setup: function* () {} }) as never)
   t.is(await (await connect()).end(), '')
-  t.regex(logged[0]!, /got no driver: OptionError: .*setup, write, getPendingRequestCount, stop/)
+  t.regex(logged[0]!, /no driver could be selected for client \d+: OptionError: .*setup, write, getPendingRequestCount, stop/)
 })

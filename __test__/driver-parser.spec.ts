@@ -4,7 +4,7 @@ import type { Client, HttpDriver, OnMessage, Parser, WriteBytes } from '../src/i
 import { LineDriver, drive, parser } from './drivers.ts'
 import { count, until } from './support.ts'
 
-test('a parser sees the same bytes however they are cut', async (t) => {
+test('a parser gets the same bytes for all segment boundaries', async (t) => {
   const { connect } = await drive(t, () => new LineDriver())
   const wire = await connect()
   wire.socket.setNoDelay(true)
@@ -15,7 +15,7 @@ test('a parser sees the same bytes however they are cut', async (t) => {
   t.is(await wire.until((text) => count(text, '\n') === 2), '/one\n/two\n')
 })
 
-test('nothing is read while a parser waits for what it yielded', async (t) => {
+test('nothing is read while a parser waits for a promise that it yielded', async (t) => {
   let answer = (_response: Response): void => {}
   const { connect, drivers } = await drive(
     t,
@@ -32,7 +32,7 @@ test('nothing is read while a parser waits for what it yielded', async (t) => {
   t.is(await wire.until((text) => text.endsWith('fast\n')), 'slow\nfast\n')
 })
 
-test('a promise that has settled already costs no bytes and no order', async (t) => {
+test('a yielded promise that is already settled loses no bytes and keeps their order', async (t) => {
   const seen: string[] = []
   const { connect } = await drive(t, () => ({
     *setup(_client: Client, _onMessage: OnMessage, write: WriteBytes): Parser {
@@ -58,7 +58,7 @@ test('a promise that has settled already costs no bytes and no order', async (t)
   t.deepEqual(seen, ['bytes a', 'resumed null', 'resumed null', 'bytes b', 'resumed null', 'resumed null'])
 })
 
-test('a promise that rejects closes the connection; the parser cleans up', async (t) => {
+test('a yielded promise that rejects closes the connection, and the parser cleans up', async (t) => {
   let isCleaned = false
   const { connect, logged } = await drive(t, () =>
     parser(function* (): Parser {
@@ -108,7 +108,7 @@ test('a driver that fails before its parser is made, or while it is primed, clos
   }
 })
 
-test('a parser that returns wants no more; the connection goes on until the peer ends', async (t) => {
+test('a parser that returns gets no more bytes; the connection stays open until the peer ends', async (t) => {
   let send: WriteBytes | null = null
   const { connect, clients } = await drive(t, () =>
     parser(function* (_client, _onMessage, write): Parser {
@@ -128,7 +128,7 @@ test('a parser that returns wants no more; the connection goes on until the peer
   t.pass()
 })
 
-test('the parser is returned to when the client closes, from whatever place', async (t) => {
+test('return is called on the parser when the client closes, at any yield', async (t) => {
   const ends: string[] = []
   let place = 0
   const places = ['from outside', 'from the handler', 'from the parser', 'reset']
@@ -189,7 +189,7 @@ test('a clean-up that throws is logged', async (t) => {
   t.regex(logged.join(), /bad clean-up/)
 })
 
-test('a parser is given at most chunkSize bytes at once, those that it is begun with as well', async (t) => {
+test('a parser gets at most chunkSize bytes at once, also of those that were read before it began', async (t) => {
   const sizes: number[] = []
   let text = ''
   const collect = parser(function* (_client, _onMessage, write) {
@@ -210,7 +210,7 @@ test('a parser is given at most chunkSize bytes at once, those that it is begun 
   t.true(sizes.every((size) => size <= 1000))
 })
 
-test('a parser may yield anything behind the end', async (t) => {
+test('a parser may yield anything after the end', async (t) => {
   const { connect, logged } = await drive(t, () =>
     parser(function* (_client, _onMessage, write) {
       yield

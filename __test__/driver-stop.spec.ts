@@ -3,7 +3,7 @@ import { Response, TimeoutError } from '../src/index.ts'
 import { LineDriver, drive } from './drivers.ts'
 import { closed, until } from './support.ts'
 
-test('a stop asks drivers to stop, waits for what is under way, and closes', async (t) => {
+test('a stop calls stop on drivers, waits for their pending responses, and closes', async (t) => {
   let answer = (_response: Response): void => {}
   const { connect, server, drivers, clients } = await drive(
     t,
@@ -30,7 +30,7 @@ test('a stop asks drivers to stop, waits for what is under way, and closes', asy
   t.true(clients.every((client) => client.isClosed()))
 })
 
-test('a stop closes what a driver does not, when its time is over', async (t) => {
+test('a stop closes connections that a driver leaves open, when its time is over', async (t) => {
   const { connect, server, clients } = await drive(
     t,
     () => Object.assign(new LineDriver(), { stop: () => new Promise<void>(() => {}) }),
@@ -44,7 +44,7 @@ test('a stop closes what a driver does not, when its time is over', async (t) =>
   await wire.end()
 })
 
-test('stopping one client rejects with the driver\'s own error, or when the time is over, and closes it', async (t) => {
+test('stop of a client rejects with the error of its driver, or when the time is over, and closes the client', async (t) => {
   let stop: () => Promise<void> = () => Promise.reject(new Error('can not stop'))
   const { connect, clients } = await drive(
     t,
@@ -64,7 +64,7 @@ test('stopping one client rejects with the driver\'s own error, or when the time
   t.true(clients[1]!.isClosed())
 })
 
-test('a driver sets its client\'s deadline, which closes the idle and spares who waits for us', async (t) => {
+test('a deadline set by a driver closes an idle client, and not one that waits for a handler', async (t) => {
   let answer = (_response: Response): void => {}
   const { connect, clients } = await drive(
     t,
@@ -93,7 +93,7 @@ test('a driver sets its client\'s deadline, which closes the idle and spares who
   t.is(clients[0]!.getExpirationTime(), 0)
 })
 
-test('hundreds of driven connections, left in every way, leave nothing behind', async (t) => {
+test('hundreds of driven connections, closed in every way, leave no resources', async (t) => {
   const { connect, server, clients, drivers } = await drive(t, () => new LineDriver())
   for (let round = 0; round < 200; round++) {
     const wire = await connect()

@@ -7,7 +7,7 @@ import type { Parser, UpgradedSocket } from '../src/index.ts'
 import { drive, parser } from './drivers.ts'
 import { GET, LAST_GET, count, until } from './support.ts'
 
-test('a connection is handed to the engine in mid-stream, with what was read', async (t) => {
+test('a connection can be handed to the engine with bytes that were read', async (t) => {
   const { connect, clients } = await drive(t, () =>
     parser(function* (client): Parser {
       const bytes = yield
@@ -68,7 +68,7 @@ test('a connection is handed from one driver to the next', async (t) => {
   t.is(drivers.length, 1)
 })
 
-test('a driver over streams hands its connection on, with what its stream has read ahead', async (t) => {
+test('a driver over streams can hand its connection on, with the bytes that its stream has read ahead', async (t) => {
   const { connect } = await drive(t, () =>
     streamDriver(async (client, readable) => {
       await once(readable, 'readable')
@@ -83,7 +83,7 @@ test('a driver over streams hands its connection on, with what its stream has re
   t.is(count(await wire.end(), 'HTTP/1.1 200'), 2)
 })
 
-test('a driver over streams has both directions in one, and its end ends ours', async (t) => {
+test('the stream of a driver is a duplex, and its end ends our side', async (t) => {
   const { connect, clients } = await drive(t, () =>
     streamDriver(async (client, readable, writable) => {
       t.is<unknown, unknown>(readable, writable)
@@ -100,7 +100,7 @@ test('a driver over streams has both directions in one, and its end ends ours', 
   await until(() => clients[0]!.isClosed())
 })
 
-test('a driver over streams that is done sends the rest and closes, although the peer does not', async (t) => {
+test('a driver over streams that has finished sends the rest and closes, even if the peer does not close', async (t) => {
   const { connect, clients } = await drive(t, () =>
     streamDriver(async (_client, _readable, writable) => void writable.write('that is all')),
   )

@@ -5,7 +5,7 @@ import type { OnMessage, Parser, UpgradedSocket, WriteBytes } from '../src/index
 import { LineDriver, choosing, drive, parser } from './drivers.ts'
 import { count, until } from './support.ts'
 
-test('a driver\'s requests run through the handler, and its responses come back in order', async (t) => {
+test('the handler answers the requests of a driver, and the driver writes the responses in order', async (t) => {
   const { connect, drivers } = await drive(t, () => new LineDriver())
   const wire = await connect()
   wire.send('/one\n/two\n/thr')
@@ -24,7 +24,7 @@ test('a driver\'s requests run through the handler, and its responses come back 
   ])
 })
 
-test('write-and-close sends everything, sets CLOSED_WR, takes no more, and closes', async (t) => {
+test('a write with close sends everything, sets CLOSED_WR, accepts no more bytes, and closes', async (t) => {
   const large = 'x'.repeat(8 * 1024 * 1024)
   const { connect, clients } = await drive(t, () =>
     parser(function* (client, _onMessage, write): Parser {
@@ -66,7 +66,7 @@ test('a write waits for a client that does not read, and settles when it closes'
   t.true(isSettled)
 })
 
-test('a peer that ends gets what it is owed; then the connection closes', async (t) => {
+test('a peer that has ended its side gets the pending responses; then the connection closes', async (t) => {
   let answer = (_response: Response): void => {}
   const { connect, drivers, clients } = await drive(
     t,
@@ -83,7 +83,7 @@ test('a peer that ends gets what it is owed; then the connection closes', async 
   await until(() => clients[0]!.isClosed())
 })
 
-test('counters follow the driver\'s requests', async (t) => {
+test('the counters of a client count the requests of its driver', async (t) => {
   let answer = (_response: Response): void => {}
   let written = (): void => {}
   const { connect, drivers, clients } = await drive(
@@ -112,7 +112,7 @@ test('counters follow the driver\'s requests', async (t) => {
   t.false(client.isExported())
 })
 
-test('the handler gets a copy with a client, a signal, and changes that stay its own', async (t) => {
+test('the handler gets a copy with a client and a signal; its changes do not affect the request of the driver', async (t) => {
   const originals: Request[] = []
   const { connect, clients } = await drive(
     t,
@@ -142,7 +142,7 @@ test('the handler gets a copy with a client, a signal, and changes that stay its
   t.false(originals[0]!.hasAttribute('key'))
 })
 
-test('methods, failing handlers and strange answers are treated as on any connection', async (t) => {
+test('methods, failing handlers and invalid responses are treated as on any connection', async (t) => {
   const { connect, logged } = await drive(
     t,
     () => new Http1Driver(),
@@ -176,7 +176,7 @@ test('methods, failing handlers and strange answers are treated as on any connec
   t.is(logged.length, 3)
 })
 
-test('a response that was sent before, or can not be sent, is a 500 like on any connection', async (t) => {
+test('a response that was sent before, or can not be sent, is a 500 as on any connection', async (t) => {
   const twice = Response.text('once')
   const { connect, logged } = await drive(
     t,
@@ -190,7 +190,7 @@ test('a response that was sent before, or can not be sent, is a 500 like on any 
   t.is(logged.length, 2)
 })
 
-test('a driver that hands over no request, or writes no bytes, is told so', async (t) => {
+test('onMessage throws for anything but a request, and write for anything but bytes', async (t) => {
   for (const wrong of [
     (onMessage: OnMessage) => onMessage({} as Request),
     (_: OnMessage, write: WriteBytes) => write(1 as never),
@@ -208,7 +208,7 @@ test('a driver that hands over no request, or writes no bytes, is told so', asyn
   }
 })
 
-test('a ClientException out of the handler stops the client and is not logged', async (t) => {
+test('a ClientException from the handler stops the client and is not logged', async (t) => {
   const { connect, drivers, logged } = await drive(
     t,
     () => new LineDriver(),
@@ -221,6 +221,17 @@ test('a ClientException out of the handler stops the client and is not logged', 
   t.is(await wire.end(), '')
   t.true(drivers[0]!.events.includes('stop'))
   t.deepEqual(logged, [])
+})
+
+test('handlerTimeout fires the signal of a request that a driver has parsed', async (t) => {
+  const signals: AbortSignal[] = []
+  const handler = (request: Request): Promise<Response> => {
+    signals.push(request.getSignal())
+    return new Promise(() => {})
+  }
+  const { connect } = await drive(t, () => new LineDriver(), handler, { handlerTimeout: 0.01 })
+  await (await connect()).send('/\n').until((text) => text.includes('503'))
+  t.deepEqual(signals.map((signal) => signal.aborted), [true])
 })
 
 test('a driver that fails to write closes the connection; the response is disposed of', async (t) => {
@@ -241,7 +252,7 @@ test('a driver that fails to write closes the connection; the response is dispos
   t.regex(logged.join(), /no ink/)
 })
 
-test('a response for a client that has left is dropped and disposed of, its signal fires', async (t) => {
+test('a response for a client that has disconnected is dropped and disposed of, and its signal aborts', async (t) => {
   let disposals = 0
   let answer = (_response: Response): void => {}
   let signal: AbortSignal | null = null
@@ -266,7 +277,7 @@ test('a response for a client that has left is dropped and disposed of, its sign
   t.false(drivers[0]!.events.some((event) => event.startsWith('write')))
 })
 
-test('an upgrade through a driver gets the leftover and what came behind it', async (t) => {
+test('an upgrade by a driver gets the leftover and the bytes behind it', async (t) => {
   const sockets: UpgradedSocket[] = []
   const { connect, drivers, clients } = await drive(
     t,
@@ -289,7 +300,7 @@ test('an upgrade through a driver gets the leftover and what came behind it', as
   t.is(await wire.end(), '101\nbye')
 })
 
-test('a stream that answers a client that has left is cancelled', async (t) => {
+test('the stream of a response for a client that has disconnected is cancelled', async (t) => {
   let answer = (_response: Response): void => {}
   const { connect, clients } = await drive(t, () => new LineDriver(), () => new Promise((resolve) => (answer = resolve)))
   const wire = (await connect()).send('/\n')

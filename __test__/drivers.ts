@@ -1,5 +1,5 @@
 /**
- * Drivers for the specs, and a server whose connections they drive.
+ * Drivers for the specs, and a server that uses them.
  */
 import type { ExecutionContext } from 'ava'
 import { Request, Response, silentLogger } from '../src/index.ts'
@@ -55,7 +55,7 @@ export class LineDriver implements HttpDriver {
   }
 }
 
-/** A driver that is nothing but a parser. */
+/** A driver with only a parser. */
 export const parser = (setup: HttpDriver['setup'], rest: Partial<HttpDriver> = {}): HttpDriver => ({
   setup,
   write: async () => {},
@@ -64,10 +64,10 @@ export const parser = (setup: HttpDriver['setup'], rest: Partial<HttpDriver> = {
   ...rest,
 })
 
-/** A driver factory that is nothing but its choice. */
+/** A driver factory with only `selectDriver`. */
 export const choosing = (selectDriver: (client: Client) => Driver) => ({ selectDriver, getApplicationLayerProtocols: () => [] })
 
-/** A server whose connections are all driven by drivers that the test makes. */
+/** A server whose drivers are made by the test. */
 export async function drive<D extends Driver>(
   t: ExecutionContext,
   make: (client: Client) => D,

@@ -36,7 +36,7 @@ const ERRORS: readonly (readonly [BusbarError, string, Fault, number | undefined
   [new ClientException(null, 'a'), 'BUSBAR_CLIENT', 'client', undefined],
 ]
 for (const [error, code, fault, status] of ERRORS) {
-  test(`${error.name} with status ${status} has its code and says whose fault it is`, (t) => {
+  test(`${error.name} with status ${status} has its code and the side at fault`, (t) => {
     t.true(error instanceof BusbarError && error instanceof Error)
     t.deepEqual([error.code, error.fault, error.status], [code, fault, status])
     t.true(error.stack!.startsWith(error.name))
@@ -61,7 +61,7 @@ test('statuses have names and phrases', (t) => {
   t.deepEqual([reasonPhrase(HttpStatus.NOT_FOUND), reasonPhrase(299)], ['Not Found', ''])
 })
 
-test('the default page has status and standard phrase, a reason is in the status line alone', (t) => {
+test('the default page shows status and standard phrase; a reason is in the status line only', (t) => {
   const page = new DefaultErrorHandler().handleError(404, 'Gone fishing')
   t.deepEqual([page.getStatus(), page.getReason()], [404, 'Gone fishing'])
   t.is(page.getHeader('content-type'), 'text/html; charset=utf-8')
@@ -70,7 +70,7 @@ test('the default page has status and standard phrase, a reason is in the status
   t.is(new DefaultErrorHandler().handleError(404, 'a\nb').getReason(), 'Not Found')
 })
 
-/** An error handler that notes what it is asked for. */
+/** An error handler that records its calls. */
 function noting(): ErrorHandler & { readonly asked: [number, string | null, string | undefined][] } {
   const asked: [number, string | null, string | undefined][] = []
   const handleError: ErrorHandler['handleError'] = (status, reason, request) => {
@@ -110,7 +110,7 @@ test('a handler that throws is a 500 of the error handler, logged once', async (
   t.deepEqual(lines, ['a handler failed: GET /'])
 })
 
-test('a body that should be JSON and is none is a 400 of the error handler, and not logged', async (t) => {
+test('a body with invalid JSON is a 400 of the error handler, and not logged', async (t) => {
   const handler = async (request: Request): Promise<Response> => Response.json(await request.json())
   const { asked, lines } = await answer(t, handler, post('{"a":') + LAST_GET)
   t.deepEqual(asked, [[400, null, '/'], [400, null, '/']])
@@ -123,10 +123,10 @@ const never = (): Promise<Response> => new Promise(() => {})
 const SERVER_MADE: readonly (readonly [number, string, string, Parameters<typeof open>[1], object])[] = [
   [405, 'a method that is not allowed', LAST_GET.replace('GET', 'TRACE'), never, {}],
   [501, 'a method that HTTP does not define', LAST_GET.replace('GET', 'LOCK'), never, {}],
-  [413, 'a body above its limit that nobody reads', post('hello'), () => Response.text('fine'), { bodySizeLimit: 4 }],
+  [413, 'an unread body above its limit', post('hello'), () => Response.text('fine'), { bodySizeLimit: 4 }],
   [413, 'a body above its limit', post('hello'), async (request) => Response.text(await request.text()), { bodySizeLimit: 4 }],
-  [417, 'an expectation that can not be met', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
-  [503, 'a handler out of time', LAST_GET, never, { handlerTimeout: 0.01 }],
+  [417, 'an unknown expectation', LAST_GET.replace('Host', 'Expect: magic\r\nHost'), never, {}],
+  [503, 'a handler that exceeds its time limit', LAST_GET, never, { handlerTimeout: 0.01 }],
 ]
 for (const [status, what, request, handler, settings] of SERVER_MADE) {
   test(`${what} is a page of the error handler with ${status}`, async (t) => {
@@ -138,7 +138,7 @@ for (const [status, what, request, handler, settings] of SERVER_MADE) {
   })
 }
 
-test('what is no request never reaches the error handler', async (t) => {
+test('an invalid request is refused without the error handler', async (t) => {
   const { asked, received } = await answer(t, never, 'nonsense\r\n\r\n')
   t.deepEqual(asked, [])
   t.regex(received, /^HTTP\/1\.1 400 Bad Request\r\n/)
@@ -151,7 +151,7 @@ const PAGES: readonly (readonly [string, ErrorHandler['handleError']])[] = [
   ['gives an informational page', () => new Response(103)],
 ]
 for (const [what, handleError] of PAGES) {
-  test(`an error handler that ${what} is stood in for, once per request`, async (t) => {
+  test(`an error handler that ${what} is replaced by the default page, once per request`, async (t) => {
     const logger = logging()
     const handler = (): never => {
       throw new HttpErrorException(404)
@@ -163,7 +163,7 @@ for (const [what, handleError] of PAGES) {
   })
 }
 
-test('a value without a named class is shown by its kind', (t) => {
+test('a value without a named class is shown by its tag', (t) => {
   t.throws(() => new Response(200, {}, (function* () {})() as never), { message: /; got an object of class Generator$/ })
   t.throws(() => new Response(200, {}, Object.create(null) as never), { message: /; got an object of class Object$/ })
 })
@@ -172,7 +172,7 @@ for (const [how, handleError] of [
   ['at once', () => Response.text('sorry', 200)],
   ['later', async () => Response.text('sorry', 200)],
 ] as const) {
-  test(`an error handler whose pages are a 200, given ${how}, is asked once for a body above its limit`, async (t) => {
+  test(`an error handler whose pages are a 200, given ${how}, is called once for a body above its limit`, async (t) => {
     let asked = 0
     const errorHandler = {
       handleError: () => {
@@ -189,7 +189,7 @@ for (const [how, handleError] of [
 const ODD: Readonly<Record<string, unknown>> = {
   'an error with a list as stack': Object.assign(new Error('a'), { stack: [1, 2] }),
   'an error with a symbol as message': Object.assign(new Error('a'), { message: Symbol('b') }),
-  'what defies being looked at': new Proxy({}, {
+  'a proxy whose traps throw': new Proxy({}, {
     getPrototypeOf: () => {
       throw new Error('no')
     },
@@ -214,7 +214,7 @@ for (const [what, error] of Object.entries(ODD)) {
   }
 }
 
-test('a message shows little of a long value, and lists within lists end', (t) => {
+test('a message shortens long values and nested lists', (t) => {
   const endless: unknown[] = []
   endless.push(endless)
   t.true(new OptionError('a', 'x'.repeat(1e6), 'b').message.length < 200)
@@ -226,7 +226,7 @@ for (const [what, make] of [
   ['a proxy', (): Response => new Proxy(Response.text('x'), {})],
   ['an object with its prototype', (): Response => Object.create(Response.prototype) as Response],
 ] as const) {
-  test(`${what} of a response is none: a 500, now or later`, async (t) => {
+  test(`${what} of a response is invalid: a 500, thrown directly or by a promise`, async (t) => {
     const { connect } = await open(t, (request) => (request.getPath() === '/later' ? Promise.resolve(make()) : make()))
     t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 /)
     t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/later ')).end(), /^HTTP\/1\.1 500 /)

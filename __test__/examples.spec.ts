@@ -30,7 +30,7 @@ const command = (...parts: string[]): string =>
 
 const redis = (t: ExecutionContext) => running(t, startRedis('127.0.0.1:0', { logger: silentLogger }))
 
-test('the Redis example answers commands, whole, pipelined, and cut at every byte', async (t) => {
+test('the Redis example answers commands: whole, pipelined, and split at every byte', async (t) => {
   const { connect } = await redis(t)
   const session = [
     command('PING'),
@@ -60,7 +60,7 @@ test('the Redis example answers commands, whole, pipelined, and cut at every byt
   }
 })
 
-test('the Redis example hands everything else to HTTP, on the same listener', async (t) => {
+test('the Redis example leaves other connections of its listener to HTTP', async (t) => {
   const { port, connect } = await redis(t)
   const wire = await connect()
   wire.send(command('SET', 'greeting', 'hello'))
@@ -78,7 +78,7 @@ test('the Redis example hands everything else to HTTP, on the same listener', as
   t.regex(await nonsense.end(), /^HTTP\/1\.1 400 /)
 })
 
-test('the Redis example tells clients that break its protocol, and closes', async (t) => {
+test('the Redis example sends an error for an invalid command, and closes', async (t) => {
   const { connect } = await redis(t)
   for (const wrong of ['*x\r\n', '*1\r\n+PING\r\n', '*1\r\n$4\r\nPINGxx', '*65\r\n', '*1\r\n$999999999\r\n', `*${'1'.repeat(40)}`]) {
     const wire = await connect()
@@ -87,7 +87,7 @@ test('the Redis example tells clients that break its protocol, and closes', asyn
   }
 })
 
-test('the Redis example holds back a client that does not read its answers', async (t) => {
+test('the Redis example stops reading from a client that does not read its answers', async (t) => {
   const { connect } = await redis(t)
   const wire = await connect()
   wire.send(command('SET', 'key', 'x'.repeat(500_000)))
@@ -102,7 +102,7 @@ test('the Redis example holds back a client that does not read its answers', asy
   t.true(isSent)
 })
 
-/** A server of Node's behind the example, and what its clients get. */
+/** A node:http server in the example, and a way to send it requests. */
 async function node(t: ExecutionContext, listener: Parameters<typeof createServer>[1] & {}) {
   const application = createServer(listener)
   const opened = await running(t, startNodeHttp('127.0.0.1:0', application, { logger: silentLogger }))
@@ -115,7 +115,7 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
   return text
 }
 
-test('the node:http example serves requests over kept and pipelined connections', async (t) => {
+test('the node:http example serves keep-alive and pipelined connections', async (t) => {
   const { port, connect } = await node(t, (request, response) => {
     response.end(`${request.method} ${request.url} from ${request.socket.remoteAddress}`)
   })
@@ -142,7 +142,7 @@ test('the node:http example streams megabytes both ways', async (t) => {
   t.is(length, large.length)
 })
 
-test('the node:http example tells its application when a client leaves', async (t) => {
+test('the node:http example emits close when a client leaves', async (t) => {
   let gone = (): void => {}
   const hasGone = new Promise<void>((resolve) => (gone = resolve))
   const { connect } = await node(t, (_request, response) => {
@@ -157,7 +157,7 @@ test('the node:http example tells its application when a client leaves', async (
   t.pass()
 })
 
-test('the node:http example passes upgrades on', async (t) => {
+test('the node:http example passes upgrades to the application', async (t) => {
   const { application, connect } = await node(t, () => {})
   application.on('upgrade', (_request, socket, head) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n')
@@ -173,13 +173,13 @@ test('the node:http example passes upgrades on', async (t) => {
   t.true((await wire.end()).endsWith('first, second'))
 })
 
-test('the node:http example stops: what is idle is closed, what is under way is finished', async (t) => {
+test('the node:http example stops: idle connections are closed, requests under way finish', async (t) => {
   let finish = (): void => {}
   const { application, server, connect } = await node(t, (request, response) => {
     if (request.url === '/slow') finish = () => response.end('in the end')
     else response.end('fast')
   })
-  // Node's own end to idleness mustn't be what closes it.
+  // The keep-alive timeout of Node must not be what closes it.
   application.keepAliveTimeout = 0
   const unused = await connect()
   const idle = await connect()
@@ -204,7 +204,7 @@ test('the node:http example keeps the time limits of its application', async (t)
   t.regex(await wire.end(), /^HTTP\/1\.1 408 /)
 })
 
-test('the examples tell clients whose paths stand for nothing that this is their mistake', async (t) => {
+test('the examples answer invalid paths with a 400', async (t) => {
   const streaming = await running(t, serve('127.0.0.1:0', streams, { logger: silentLogger }))
   t.is((await fetch(`http://127.0.0.1:${streaming.port}/files/%zz`)).status, 400)
   t.is((await fetch(`http://127.0.0.1:${streaming.port}/files/package.json`)).status, 200)

@@ -11,7 +11,7 @@ import { HandlerError, OptionError, Request, Response } from '../src/index.ts'
 import type { Handler } from '../src/index.ts'
 import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
-/** A directory that goes with the test. */
+/** A directory that is removed with the test. */
 function directory(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'busbar-file-'))
   t.teardown(() => rmSync(path, { recursive: true, force: true }))
@@ -23,7 +23,7 @@ async function answered(t: ExecutionContext, handler: Handler, request = LAST_GE
   return (await connect()).send(request).end()
 }
 
-/** How many of this process's descriptors lead to a path. */
+/** Number of open descriptors of a path in this process. */
 function descriptorsOf(path: string): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
@@ -35,7 +35,7 @@ function descriptorsOf(path: string): number {
 }
 
 for (const [what, content] of Object.entries({ 'a short file': 'hello', 'an empty file': '', 'a long file': 'x'.repeat(1_000_000) })) {
-  test(`${what} goes out with its type, length and age`, async (t) => {
+  test(`${what} is sent with its type, length and modification time`, async (t) => {
     const path = join(directory(t), 'page.html')
     writeFileSync(path, content)
     const received = await answered(t, () => Response.file(path))
@@ -48,7 +48,7 @@ for (const [what, content] of Object.entries({ 'a short file': 'hello', 'an empt
   })
 }
 
-test('a file goes out whole with the last descriptor that the process may have', async (t) => {
+test('a file is sent whole with the last descriptor that the process may open', async (t) => {
   const fixture = fileURLToPath(new URL('fixtures/last-descriptor.ts', import.meta.url))
   const command = [process.execPath, '--import=@oxc-node/core/register', fixture]
   const child = spawn('sh', ['-c', 'ulimit -n 300; exec "$@"', 'sh', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -56,7 +56,7 @@ test('a file goes out whole with the last descriptor that the process may have',
   t.is(await text(child.stdout), 'complete\n')
 })
 
-test('HEAD and HTTP/1.0 get what is due to them', async (t) => {
+test('HEAD gets the headers alone, HTTP/1.0 the file without chunks', async (t) => {
   const path = join(directory(t), 'a.txt')
   writeFileSync(path, 'hello')
   const head = await answered(t, () => Response.file(path), LAST_GET.replace('GET', 'HEAD'))
@@ -65,7 +65,7 @@ test('HEAD and HTTP/1.0 get what is due to them', async (t) => {
   t.true((await answered(t, () => Response.file(pathToFileURL(path)), 'GET / HTTP/1.0\r\n\r\n')).endsWith('\r\n\r\nhello'))
 })
 
-test('headers of the application count', async (t) => {
+test('headers of the application replace the defaults', async (t) => {
   const path = join(directory(t), 'a.unknown')
   writeFileSync(path, 'hello')
   t.regex(await answered(t, () => Response.file(path)), /\r\ncontent-type: application\/octet-stream\r\n/)
@@ -75,7 +75,7 @@ test('headers of the application count', async (t) => {
   t.is(received.toLowerCase().split('content-type').length, 2)
 })
 
-test('what is no file is a 404 by the error handler, and nothing is logged', async (t) => {
+test('a path that is no readable file is a 404 of the error handler, and not logged', async (t) => {
   const root = directory(t)
   mkdirSync(join(root, 'sub'))
   if (process.platform !== 'win32') execFileSync('mkfifo', [join(root, 'pipe')])
@@ -91,7 +91,7 @@ test('what is no file is a 404 by the error handler, and nothing is logged', asy
   t.deepEqual(errors, [])
 })
 
-test('a root confines, whatever the path or a link says', async (t) => {
+test('a root confines all paths and links', async (t) => {
   const base = directory(t)
   const root = join(base, 'public')
   mkdirSync(root)
@@ -111,7 +111,7 @@ test('a root confines, whatever the path or a link says', async (t) => {
   }
 })
 
-test('what Response.file is given is checked: a misspelt root would be none', (t) => {
+test('unknown settings of Response.file throw: a misspelt root would confine no path', (t) => {
   const file = Response.file as (...given: unknown[]) => Response
   const wrong: [RegExp, ...unknown[]][] = [
     [/^rot must be root or headers; got "public"$/, 'a', { rot: 'public' }],
@@ -125,14 +125,14 @@ test('what Response.file is given is checked: a misspelt root would be none', (t
   t.notThrows(() => [file('a', {}), file('a', { root: undefined, headers: undefined }), file('a', { root: null })])
 })
 
-test('a file is opened when the answer is sent and not before', async (t) => {
+test('a file is opened only when the response is sent', async (t) => {
   const path = join(directory(t), 'late.json')
   const response = Response.file(path)
   writeFileSync(path, '{"late":true}')
   t.regex(await answered(t, () => response), /\r\ncontent-type: application\/json\r\n[^]*\{"late":true\}$/)
 })
 
-test('a file that shrinks while it is sent cuts the connection, and is logged', async (t) => {
+test('a file that shrinks while it is sent aborts the connection, and is logged', async (t) => {
   const path = join(directory(t), 'shrinking.bin')
   writeFileSync(path, Buffer.alloc(32_000_000))
   const { logger, errors } = keepErrors()
@@ -150,7 +150,7 @@ test('a file that shrinks while it is sent cuts the connection, and is logged', 
   t.regex(String(errors[0]!.exception), /it has shrunk/)
 })
 
-test('a file is whole for whoever injects the request', async (t) => {
+test('an injected request gets the whole file', async (t) => {
   const path = join(directory(t), 'a.bin')
   const content = Uint8Array.from({ length: 200_000 }, (_, at) => at % 251)
   writeFileSync(path, content)
@@ -161,7 +161,7 @@ test('a file is whole for whoever injects the request', async (t) => {
 })
 
 if (process.platform === 'linux') {
-  test('descriptors return, however the answer ends', async (t) => {
+  test('descriptors are closed at every end of a response', async (t) => {
     const path = join(directory(t), 'big.bin')
     writeFileSync(path, Buffer.alloc(16_000_000))
     let [called, disposed] = [0, 0]
@@ -181,7 +181,7 @@ if (process.platform === 'linux') {
     await (await connect()).send(LAST_GET.replace('GET', 'HEAD')).end()
     await until(() => disposed === called)
     t.true(called > 1)
-    // Closing is the system's work, and may take a moment behind the last read.
+    // The close runs in a thread of libuv's and may finish after the last read.
     while (descriptorsOf(path) > 0) await new Promise((resolve) => setTimeout(resolve, 10))
     t.is(descriptorsOf(path), 0)
   })

@@ -1,5 +1,5 @@
 /**
- * Clients that nobody here wrote: curl, undici and autocannon.
+ * Clients of other projects: curl, undici and autocannon.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
@@ -14,7 +14,7 @@ import { count, hold, open } from './support.ts'
 
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Tells what was asked: method, length and hash of the body, id of the connection. */
+/** Answers with the method, the length and the hash of the body, and the id of the connection. */
 const tell: Handler = async (request) => {
   const bytes = await request.buffer()
   return Response.json({
@@ -70,7 +70,7 @@ curlTest('curl posts a form', async (t) => {
   t.is(out, 'application/x-www-form-urlencoded: a=1&b=2')
 })
 
-curlTest('curl --http1.0 gets an answer that ends with the connection', async (t) => {
+curlTest('curl --http1.0 gets a response that ends with the connection', async (t) => {
   const { server } = await open(t, tell)
   const { code, out, log } = await curl(['-v', '-i', '--http1.0', server.url, server.url])
   t.is(code, 0)
@@ -80,7 +80,7 @@ curlTest('curl --http1.0 gets an answer that ends with the connection', async (t
   t.true(log.includes('Closing connection'))
 })
 
-curlTest('curl -T waits for 100 Continue and sends what the limit allows', async (t) => {
+curlTest('curl -T waits for 100 Continue and sends a body within the limit', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: 4 * MEBIBYTE })
   const body = randomBytes(3 * MEBIBYTE)
   const { code, out, log } = await curl(['-v', '-H', 'Expect: 100-continue', '-T', '-', server.url], body)
@@ -91,7 +91,7 @@ curlTest('curl -T waits for 100 Continue and sends what the limit allows', async
   t.is(count(log, '100 Continue'), 1)
 })
 
-curlTest('curl -T with a declared length over the limit gets 413 and is never asked to send', async (t) => {
+curlTest('curl -T with a content-length above the limit gets 413 and no 100 Continue', async (t) => {
   const { server } = await open(t, tell)
   const { out, log } = await curl(
     ['-v', '-i', '-X', 'PUT', '-H', 'Expect: 100-continue', '--data-binary', '@-', server.url],
@@ -101,7 +101,7 @@ curlTest('curl -T with a declared length over the limit gets 413 and is never as
   t.false(log.includes('100 Continue'))
 })
 
-curlTest('curl sends chunks', async (t) => {
+curlTest('curl sends a chunked body', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: Infinity })
   const body = randomBytes(MEBIBYTE)
   const { code, out, log } = await curl(['-v', '-H', 'Expect:', '-T', '-', server.url], body)
@@ -110,7 +110,7 @@ curlTest('curl sends chunks', async (t) => {
   t.true(log.includes('> Transfer-Encoding: chunked'))
 })
 
-curlTest('curl that is cut off in an upload is told apart from a whole one', async (t) => {
+curlTest('an aborted upload of curl is distinguished from a complete one', async (t) => {
   const { server, next } = await hold(t, { bodySizeLimit: Infinity })
   const child = spawn('curl', ['-sS', '-H', 'Expect:', '-T', '-', server.url], { stdio: ['pipe', 'ignore', 'ignore'] })
   child.stdin.write('the beginning')
@@ -132,7 +132,7 @@ test('undici keeps one connection for all its requests', async (t) => {
   t.is(clients.size, 1)
 })
 
-test('undici gets pipelined answers in the order of its requests', async (t) => {
+test('undici gets pipelined responses in the order of its requests', async (t) => {
   const delays = new Map(Array.from({ length: 200 }, (_, n) => [`/${n}`, (n * 7) % 11]))
   const { server } = await open(t, async (request) => {
     await new Promise((resolve) => setTimeout(resolve, delays.get(request.getPath())))
@@ -150,7 +150,7 @@ test('undici gets pipelined answers in the order of its requests', async (t) => 
   t.is(new Set(told.map(({ client }) => client)).size, 1)
 })
 
-test('undici posts, uploads in chunks and asks for heads on one connection', async (t) => {
+test('undici sends POST, chunked uploads and HEAD on one connection', async (t) => {
   const { server } = await open(t, tell, { bodySizeLimit: Infinity })
   const client = new Client(server.url)
   t.teardown(() => client.close())
@@ -165,7 +165,7 @@ test('undici posts, uploads in chunks and asks for heads on one connection', asy
   const second = (await chunked.body.json()) as Told
   t.is(second.sha, sha(body))
   t.is(second.client, first.client)
-  // undici closes the connection behind a HEAD, so that comes last.
+  // undici closes the connection after a HEAD, so that is the last request.
   const head = await client.request({ method: 'HEAD', path: '/' })
   t.is(head.statusCode, 200)
   t.true(Number(head.headers['content-length']) > 0)
@@ -191,12 +191,12 @@ for (const [how, settings] of Object.entries({
   pipelined: { pipelining: 8 },
   'with bodies': { method: 'POST' as const, body: 'x'.repeat(500) },
 })) {
-  test.serial(`autocannon gets 10,000 answers without an error, ${how}`, async (t) => {
+  test.serial(`autocannon gets 10,000 responses without an error, ${how}`, async (t) => {
     const { server } = await open(t, async (request) => Response.text(await request.text()))
     const result = await autocannon({ url: server.url, amount: AMOUNT, connections: CONNECTIONS, ...settings })
     const { non2xx, errors, timeouts, resets, mismatches } = result
     t.deepEqual([non2xx, errors, timeouts, resets, mismatches], [0, 0, 0, 0, 0])
-    // It hangs up on the answers that are still under way in each pipeline when the last one is counted.
+    // It closes the connections when it has counted enough, with pipelined responses still under way.
     const cut = how === 'pipelined' ? CONNECTIONS * 7 : 0
     t.true(result['2xx'] >= AMOUNT - cut, `${result['2xx']} answers`)
   })

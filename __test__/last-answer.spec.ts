@@ -1,6 +1,6 @@
 /**
- * The end of a connection while its client still sends: a close with bytes unread would reset it, and take what
- * the client hasn't read yet of the last answer with it. RFC 9112 §9.6.
+ * The end of a connection while its client still sends: a close with unread bytes would reset the connection, and the
+ * client would lose the unread part of the last response. RFC 9112 §9.6.
  */
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
@@ -10,10 +10,10 @@ import { Response } from '../src/index.ts'
 import { GET, LAST_GET, hold } from './support.ts'
 
 const LONG = 'x'.repeat(500_000)
-/** More than one read takes. */
+/** More bytes than one read takes. */
 const BEHIND = GET.repeat(20_000)
 
-/** What the client sends first, what that is answered with, and whether the server stops. */
+/** What the client sends first, the response to it, and whether the server stops. */
 interface End {
   readonly first: string
   readonly headers?: Record<string, string>
@@ -29,7 +29,7 @@ const BY_US: Readonly<Record<string, End>> = {
   'when the server stops': { first: GET, stops: true },
 }
 
-/** The client reads nothing before its last answer is on its way. */
+/** The client reads nothing before its last response is sent. */
 async function receives(t: ExecutionContext, { first, headers, stops }: End, before: string, later: string): Promise<void> {
   const { connect, next, server } = await hold(t, { pipelineLimit: 1 })
   const { socket } = (await connect()).send(first + before)
@@ -49,9 +49,9 @@ async function receives(t: ExecutionContext, { first, headers, stops }: End, bef
 }
 
 for (const [end, how] of Object.entries({ ...BY_REQUEST, ...BY_US })) {
-  test(`a connection that ends ${end} gives its last answer to a client that had sent more`, receives, how, BEHIND, '')
+  test(`the client gets the last response of a connection that ends ${end} after it has sent more`, receives, how, BEHIND, '')
 }
 
 for (const [end, how] of Object.entries(BY_US)) {
-  test(`a connection that ends ${end} gives its last answer to a client that sends more`, receives, how, '', BEHIND.slice(0, 100_000))
+  test(`the client gets the last response of a connection that ends ${end} while it sends more`, receives, how, '', BEHIND.slice(0, 100_000))
 }

@@ -14,7 +14,7 @@ import type { Held, Wire } from './support.ts'
 
 const UPLOAD = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nthe beginning'
 
-/** Sends one request on a connection of its own: when it has been answered, all that was sent earlier was read. */
+/** Sends one request on a connection of its own: its response shows that everything sent earlier was read. */
 async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promise<Held> }): Promise<void> {
   const wire = await server.connect()
   wire.send(GET)
@@ -22,7 +22,7 @@ async function catchUp(server: { connect: () => Promise<Wire>; next: () => Promi
   await wire.until((text) => text.endsWith('done'))
 }
 
-test('a request behind an answer that is cut short is told that its own will never be sent', async (t) => {
+test('a request behind an aborted response gets an error, since its own response can not be sent', async (t) => {
   const { connect, next } = await hold(t)
   const wire = (await connect()).send(GET)
   const end = new EventEmitter()
@@ -30,7 +30,7 @@ test('a request behind an answer that is cut short is told that its own will nev
     yield 'one'
     await once(end, 'now')
   }
-  // It will have fewer bytes than it says.
+  // The body is shorter than its Content-Length.
   ;(await next()).answer(new Response(200, { 'content-length': 10 }, source()))
   await wire.until((text) => text.includes('one'))
   wire.send(UPLOAD)
@@ -68,7 +68,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     t.is(server.arrived.length, 0)
   })
 
-  test(`${way} in a body closes the connection, rejects the read and fires the signal`, async (t) => {
+  test(`${way} in a body closes the connection, rejects the read and aborts the signal`, async (t) => {
     const { wire, request, client } = await holdOne(t, UPLOAD)
     const seen: string[] = []
     client.onClose(() => void seen.push('hook'))
@@ -82,7 +82,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     t.deepEqual(seen, ['hook', 'signal of a client with status 3'])
   })
 
-  test(`${way} in a body that nobody reads yet is noticed, and a later read is rejected`, async (t) => {
+  test(`${way} in a body that is not read yet is detected, and a later read is rejected`, async (t) => {
     const { wire, request, client } = await holdOne(t, UPLOAD)
     const aborted = once(request.getSignal(), 'abort')
     leave(wire.socket)
@@ -91,7 +91,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     await t.throwsAsync(request.text(), { instanceOf: ClientException })
   })
 
-  test(`${way} while a handler runs fires its signal at once`, async (t) => {
+  test(`${way} while a handler runs aborts its signal at once`, async (t) => {
     const { wire, request, client } = await holdOne(t)
     const aborted = once(request.getSignal(), 'abort')
     leave(wire.socket)
@@ -99,7 +99,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     t.is(client.getStatus(), way === 'a reset' ? Client.CLOSED_RDWR : Client.CLOSED_RD)
   })
 
-  test(`${way} while several pipelined handlers run fires all their signals`, async (t) => {
+  test(`${way} while several pipelined handlers run aborts all their signals`, async (t) => {
     const { connect, next } = await hold(t)
     const wire = await connect()
     wire.send(GET + GET + GET)
@@ -110,7 +110,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
     t.true(signals.every((signal) => signal.aborted))
   })
 
-  test(`${way} is found by a handler that asks for its signal afterwards`, async (t) => {
+  test(`${way} aborts a signal that the handler gets afterwards`, async (t) => {
     const { wire, request, client } = await holdOne(t)
     leave(wire.socket)
     await until(() => client.getStatus() !== 0)
@@ -118,7 +118,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   })
 }
 
-/** Requests behind which nothing is read for now, and why. */
+/** Requests that pause reading, and the reason. */
 const PAUSES: Readonly<Record<string, string>> = {
   'a pipelined upload waits for its turn': `${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab`,
   'an upgrade is not answered': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
@@ -127,7 +127,7 @@ const PAUSES: Readonly<Record<string, string>> = {
 
 for (const [pause, bytes] of Object.entries(PAUSES)) {
   for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
-    test(`${way} is noticed at once although ${pause}`, async (t) => {
+    test(`${way} is detected at once although ${pause}`, async (t) => {
       const server = await hold(t)
       const wire = await server.connect()
       wire.send(bytes)
@@ -142,7 +142,7 @@ for (const [pause, bytes] of Object.entries(PAUSES)) {
   }
 }
 
-test('a FIN is noticed at once although a whole body waits to be read', async (t) => {
+test('a FIN is detected at once although a whole body is unread', async (t) => {
   const { wire, request, client, answer } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab')
   wire.send('cd')
   await until(() => client.getPendingRequestCount() === 0)
@@ -155,7 +155,7 @@ test('a FIN is noticed at once although a whole body waits to be read', async (t
   t.true((await wire.end()).endsWith('taken'))
 })
 
-test('what waits behind a pause is still served when the client has sent its FIN', async (t) => {
+test('requests behind a pause are still served after the FIN of the client', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()
   wire.send(`${GET}POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab`)
@@ -171,7 +171,7 @@ test('what waits behind a pause is still served when the client has sent its FIN
 })
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE).slice(1)) {
-  test(`${way} while an answer is being written to a slow reader closes the connection and disposes the answer`, async (t) => {
+  test(`${way} while a response is written to a slow client closes the connection and disposes of the response`, async (t) => {
     const { connect, next } = await hold(t)
     const wire = await connect()
     wire.socket.pause()
@@ -189,7 +189,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE).slice(1)) {
   })
 }
 
-test('a FIN while an answer is being written half closes, and the answer arrives whole', async (t) => {
+test('a FIN while a response is written half-closes the connection, and the response arrives complete', async (t) => {
   const { connect, next } = await hold(t)
   const wire = await connect()
   wire.socket.pause()
@@ -205,7 +205,7 @@ test('a FIN while an answer is being written half closes, and the answer arrives
   t.is(received.length - received.indexOf('\r\n\r\n') - 4, length)
 })
 
-test('with allowHalfClose a FIN leaves the signal silent, and the answer is written', async (t) => {
+test('with allowHalfClose a FIN does not abort the signal, and the response is sent', async (t) => {
   const { wire, request, client, answer } = await holdOne(t, GET, { allowHalfClose: true })
   const signal = request.getSignal()
   wire.socket.end()
@@ -218,7 +218,7 @@ test('with allowHalfClose a FIN leaves the signal silent, and the answer is writ
   t.false(request.getSignal().aborted)
 })
 
-test('with allowHalfClose a FIN inside a body is leaving all the same', async (t) => {
+test('with allowHalfClose a FIN inside a body still aborts the request', async (t) => {
   const { wire, request, client } = await holdOne(t, UPLOAD, { allowHalfClose: true })
   const aborted = once(request.getSignal(), 'abort')
   wire.socket.end()
@@ -226,7 +226,7 @@ test('with allowHalfClose a FIN inside a body is leaving all the same', async (t
   t.true(client.isClosed())
 })
 
-test('a hang-up on a unix socket is noticed while the handler runs', async (t) => {
+test('a hang-up on a unix socket is detected while the handler runs', async (t) => {
   const path = join(await temporaryDirectory(t), 'leaving.sock')
   const { next } = await hold(t, {}, `unix:${path}`)
   const socket = connect({ path })
@@ -238,7 +238,7 @@ test('a hang-up on a unix socket is noticed while the handler runs', async (t) =
   t.true(client.isClosed())
 })
 
-/** An engine with nothing around it, listening on `target`; `idle` is fulfilled when it has been stopped and no client is left. */
+/** A bare engine that listens on `target`; `idle` resolves when it is stopped and the last client has closed. */
 function engine(handler: HandlerFunction, path: string | null) {
   const options = Options.from()
   const news = new EventEmitter()
@@ -258,7 +258,7 @@ function engine(handler: HandlerFunction, path: string | null) {
   return { dispatcher, idle: once(news, 'idle'), target: path === null ? { host: '127.0.0.1', port } : { path } }
 }
 
-/** What a client sends, what it waits for before it leaves, and what the handler does meanwhile. */
+/** What a client sends, the event after which it disconnects, and the handler. */
 interface PhaseOfRequest {
   readonly sends: string
   readonly waitsFor: 'the connection' | 'the handler' | 'an answer'
@@ -294,7 +294,7 @@ const PHASES: Readonly<Record<string, PhaseOfRequest>> = {
 const isLinux = process.platform === 'linux'
 
 for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entries(PHASES)) {
-  ;(isLinux ? test.serial : test.serial.skip)(`2,000 clients that leave ${phase} leave nothing behind`, async (t) => {
+  ;(isLinux ? test.serial : test.serial.skip)(`2,000 clients that disconnect ${phase} leave no resources`, async (t) => {
     const path = isUnix ? join(await temporaryDirectory(t), 'leaving.sock') : null
     const before = openDescriptors()
     const called = new EventEmitter().setMaxListeners(0)
@@ -313,14 +313,14 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
       if (waitsFor === 'the handler') await once(called, `/${index}`)
       else await once(socket, waitsFor === 'an answer' ? 'data' : 'connect')
       ways[index % ways.length]!(socket)
-      // After a FIN the server ends the connection; whatever it still answers is read.
+      // After a FIN the server ends the connection; its remaining bytes are read.
       socket.resume()
       await gone
     }
     for (let done = 0; done < 2000; done += 100) {
       await Promise.all(Array.from({ length: 100 }, (_, index) => visit(done + index)))
     }
-    await until(() => openDescriptors() === listening && dispatcher.waiting.size === 0)
+    await until(() => openDescriptors() === listening && dispatcher.pending.size === 0)
     dispatcher.engine.stopGracefully()
     await idle
     dispatcher.engine.dispose()
@@ -330,7 +330,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
 }
 
 for (const size of [0, 10, 30_000, 200_000]) {
-  test(`a request over a unix socket whose client has hung up behind it is handled: ${size} bytes`, async (t) => {
+  test(`a request over a unix socket is handled after its client has hung up: ${size} bytes`, async (t) => {
     const path = join(await temporaryDirectory(t), 'socket')
     const { next } = await hold(t, { bodySizeLimit: 1_000_000 }, `unix:${path}`)
     const socket = connect(path)

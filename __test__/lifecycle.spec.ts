@@ -16,7 +16,7 @@ interface Running {
   readonly child: ChildProcess
   /** The next line of its standard output. */
   line(): Promise<string>
-  /** How it ended. */
+  /** Its exit code or signal. */
   readonly ended: Promise<{ code: number | null; signal: string | null; stderr: string }>
 }
 
@@ -40,7 +40,7 @@ function run(t: ExecutionContext, fixture: string, ...args: string[]): Running {
   return { child, line, ended }
 }
 
-/** The body of an answer, asked for on a connection of its own. */
+/** The body of a response, on a connection of its own. */
 async function ask(url: string): Promise<string> {
   const [response] = await once(get(url, { agent: false }), 'response')
   return text(response)
@@ -93,7 +93,7 @@ test.serial("a server that was unref'd and ref'd again keeps the process", async
 })
 
 for (const way of ['timer', 'tick', 'microtask', 'rejection']) {
-  test.serial(`an exception that a handler leaves behind in a ${way} ends the process, as Node has it`, async (t) => {
+  test.serial(`an uncaught exception in a ${way} of a handler ends the process, as in Node`, async (t) => {
     const { line, ended } = run(t, 'uncaught', way)
     get(`${await line()}throw`, { agent: false }).on('error', () => {})
     const { code, signal, stderr } = await ended
@@ -101,7 +101,7 @@ for (const way of ['timer', 'tick', 'microtask', 'rejection']) {
     t.regex(stderr, /Error: thrown behind the handler\n {4}at /)
   })
 
-  test.serial(`such an exception in a ${way} that the process catches harms nobody`, async (t) => {
+  test.serial(`such an exception in a ${way} does no harm when the process catches it`, async (t) => {
     const { child, line, ended } = run(t, 'uncaught', way, 'caught')
     const url = await line()
     const answers = [`${url}throw`, url, `${url}throw`, url].map((each) => ask(each))
@@ -116,19 +116,19 @@ for (const way of ['timer', 'tick', 'microtask', 'rejection']) {
 const isLinux = process.platform === 'linux'
 const MEBIBYTE = 1024 * 1024
 
-;(isLinux ? test.serial : test.serial.skip)('a thousand servers started, used and stopped leave nothing behind', async (t) => {
+;(isLinux ? test.serial : test.serial.skip)('a thousand servers that were started, used and stopped leave no resources', async (t) => {
   const { line, ended } = run(t, 'many-servers', '1000')
   const left = JSON.parse(await line()) as Record<string, number>
   t.deepEqual(await ended, ENDED_WELL)
   t.is(left['descriptors'], 0)
-  // Those of the servers that were just stopped, which the next round of the event loop closes.
+  // The next turn of the event loop closes the descriptors of the servers that were just stopped.
   t.true(left['descriptorsMeanwhile']! <= 16, `${left['descriptorsMeanwhile']} descriptors`)
   t.true(left['heap']! < 2 * MEBIBYTE, `${left['heap']} bytes of JavaScript's`)
   t.true(left['rss']! < 48 * MEBIBYTE, `${left['rss']} bytes`)
   t.is(left['hooks'], 3000)
 })
 
-;(isLinux ? test.serial : test.serial.skip)('50 workers terminated under load leave nothing behind, and the main thread lives on', async (t) => {
+;(isLinux ? test.serial : test.serial.skip)('50 workers that are terminated under load leave no resources, and the main thread continues', async (t) => {
   const { line, ended } = run(t, 'workers', '50')
   const left = JSON.parse(await line()) as Record<string, unknown>
   t.deepEqual(await ended, ENDED_WELL)
@@ -141,14 +141,14 @@ const broken = (): never => {
   throw new Error('broken')
 }
 
-/** Something that `await` takes for a promise. */
+/** A thenable: `await` takes it for a promise. */
 function thenable(then: PropertyDescriptor): unknown {
   return Object.defineProperties({}, Object.fromEntries(['then'].map((name) => [name, then])))
 }
 
 type Settle = (value: unknown) => void
 
-/** What handlers can do wrong, by what it is. */
+/** Errors of handlers by description. */
 const MISTAKES: Readonly<Record<string, () => unknown>> = {
   'throws an Error': broken,
   'throws undefined': () => {
@@ -182,7 +182,7 @@ const MISTAKES: Readonly<Record<string, () => unknown>> = {
 }
 
 for (const [mistake, make] of Object.entries(MISTAKES)) {
-  test(`a handler that ${mistake} is answered for with 500, and the connection goes on`, async (t) => {
+  test(`a handler that ${mistake} gets a 500, and the connection stays open`, async (t) => {
     const { logger, errors } = keepErrors()
     const handler = ((request) => (request.getPath() === '/' ? make() : Response.text('fine'))) as Handler
     const { connect } = await open(t, handler, { logger })
@@ -195,7 +195,7 @@ for (const [mistake, make] of Object.entries(MISTAKES)) {
   })
 }
 
-test('a thenable that resolves twice is answered for once', async (t) => {
+test('a thenable that resolves twice sends one response', async (t) => {
   const resolvesTwice = thenable({
     value: (resolve: Settle) => {
       resolve(Response.text('once'))
@@ -209,7 +209,7 @@ test('a thenable that resolves twice is answered for once', async (t) => {
   t.is(count(received, 'once'), 2)
 })
 
-test('an error handler that fails is stood in for', async (t) => {
+test('the default page replaces that of a failing error handler', async (t) => {
   for (const handleError of [broken, () => Promise.reject(new Error('broken')), () => 'a page']) {
     const { connect } = await open(t, broken, { errorHandler: { handleError: handleError as never } })
     const wire = await connect()
@@ -230,7 +230,7 @@ async function stderrOf(run: () => Promise<void> | void): Promise<string> {
   return written
 }
 
-test.serial('a logger that throws ends nothing, and stderr has what it failed to take', async (t) => {
+test.serial('a logger that throws does no harm, and its line goes to stderr', async (t) => {
   const logger = Object.fromEntries(Object.keys(silentLogger).map((level) => [level, broken])) as unknown as Logger
   const handler: Handler = (request) => {
     request.getClient().onClose(broken)
@@ -249,7 +249,7 @@ test.serial('a logger that throws ends nothing, and stderr has what it failed to
   }
 })
 
-test.serial('whatever is thrown, the default logger can show it', async (t) => {
+test.serial('the default logger can show any thrown value', async (t) => {
   const oddities = [Object.create(null), Symbol('strange'), Object.defineProperty(new Error(), 'stack', { get: broken })]
   const written = await stderrOf(() => {
     for (const exception of oddities) stderrLogger.error('a handler failed', { exception })
@@ -258,7 +258,7 @@ test.serial('whatever is thrown, the default logger can show it', async (t) => {
   t.true(written.includes('Symbol(strange)'))
 })
 
-test('a handler that never answers holds up nobody but its own connection', async (t) => {
+test('a handler that never answers delays only its own connection', async (t) => {
   const { connect } = await open(t, (request) =>
     request.getPath() === '/' ? new Promise<Response>(() => {}) : Response.text('fine'),
   )

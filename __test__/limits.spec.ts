@@ -12,7 +12,7 @@ const sized = (bytes: number): string => post(`Content-Length: ${bytes}`, '', 'x
 const get = (target: string, ...fields: string[]): string =>
   `GET ${target} HTTP/1.1\r\n${['Host: a', 'Connection: close', ...fields].join('\r\n')}\r\n\r\n`
 
-/** What just fits, what doesn't any more, and its status. */
+/** The largest accepted size, the first refused one, and the status of the refusal. */
 const SIZES: readonly (readonly [string, ServerSettings, string, string, number])[] = [
   ['headerFieldLimit', { headerFieldLimit: 3 }, get('/', 'X-A: 1'), get('/', 'X-A: 1', 'X-B: 1', 'X-C: 1'), 431],
   ['headerSizeLimit', { headerSizeLimit: 200 }, get('/', `X-A: ${'a'.repeat(100)}`), get('/', `X-A: ${'a'.repeat(200)}`), 431],
@@ -25,7 +25,7 @@ const SIZES: readonly (readonly [string, ServerSettings, string, string, number]
   ['headerSizeLimit for trailers', { headerSizeLimit: 200 }, post('Transfer-Encoding: chunked', '', '0', 'X-A: 1', '', ''), post('Transfer-Encoding: chunked', '', '0', `X-A: ${'a'.repeat(300)}`, '', ''), 431],
 ]
 for (const [what, settings, fits, exceeds, status] of SIZES) {
-  test(`${what}: what fits is served, what does not is a ${status}, and the connection ends`, async (t) => {
+  test(`${what}: at the limit a request is served, above it gets a ${status}, and the connection ends`, async (t) => {
     const { connect } = await open(t, read, settings)
     t.regex(await (await connect()).send(fits).end(), /^HTTP\/1\.1 200 /)
     const received = await (await connect()).send(exceeds.replace('Connection: close\r\n', '') + GET).end()
@@ -34,7 +34,7 @@ for (const [what, settings, fits, exceeds, status] of SIZES) {
   })
 }
 
-test('limits without a limit take what is sent', async (t) => {
+test('Infinity as a limit accepts any size', async (t) => {
   const settings = {
     bodySizeLimit: Infinity,
     headerTimeout: Infinity,
@@ -75,7 +75,7 @@ test('allowedMethods decides what reaches the handler, in the order that Allow s
   t.regex(await (await connect()).send(LAST_GET.replace('GET / ', 'OPTIONS * ')).end(), /^HTTP\/1\.1 405 /)
 })
 
-/** What a client sends and then leaves unfinished, and the status that it gets for that. */
+/** An unfinished request, and the status of its time-out. */
 const TIMES: readonly (readonly [string, ServerSettings, string, string])[] = [
   ['headerTimeout', { headerTimeout: 0.2 }, 'GET / HTTP/1.1\r\nHos', '408'],
   ['bodyTimeout', { bodyTimeout: 0.2 }, post('Content-Length: 5', '', 'hel'), '408'],
@@ -83,14 +83,14 @@ const TIMES: readonly (readonly [string, ServerSettings, string, string])[] = [
   ['requestTimeout in a body', { requestTimeout: 0.2 }, post('Content-Length: 5', '', 'hel'), '408'],
 ]
 for (const [what, settings, begun, status] of TIMES) {
-  test(`${what}: a client that leaves it unfinished gets ${status}, and the connection ends`, async (t) => {
+  test(`${what}: a client that does not finish its request gets ${status}, and the connection ends`, async (t) => {
     const { connect } = await open(t, read, settings)
     const received = await (await connect()).send(begun).end()
     t.regex(received, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\nconnection: close\\r\\n`))
   })
 }
 
-test('handlerTimeout: a handler that does not answer is answered for with 503, and its signal fires', async (t) => {
+test('handlerTimeout: a handler that does not answer in time gets a 503, and its signal aborts', async (t) => {
   const { wire, request, answer } = await holdOne(t, LAST_GET, { handlerTimeout: 0.05 })
   const signal = request.getSignal()
   t.regex(await wire.end(), /^HTTP\/1\.1 503 /)
@@ -99,7 +99,7 @@ test('handlerTimeout: a handler that does not answer is answered for with 503, a
   t.false(wire.received.includes('too late'))
 })
 
-test('handlerTimeout: what a handler gives later is dropped, also while the page is being made', async (t) => {
+test('handlerTimeout: a late response is dropped, also while the page is being made', async (t) => {
   let givePage = (): void => {}
   const errorHandler = {
     handleError: () => new Promise<Response>((resolve) => (givePage = () => resolve(Response.text('the page', 503)))),
@@ -137,12 +137,12 @@ test('handlerTimeout: a handler that ends by its signal gets the page and keeps 
   t.notRegex(received, /connection: close/)
 })
 
-test('http1Timeout: an idle connection is closed, and told when', async (t) => {
+test('http1Timeout: an idle connection is closed, and Keep-Alive has the time', async (t) => {
   const { connect } = await open(t, () => new Response(204), { http1Timeout: 1 })
   t.regex(await (await connect()).send(GET).end(), /^HTTP\/1\.1 204 [^]*\r\nkeep-alive: timeout=1\r\n/)
 })
 
-test('writeTimeout: a client that does not read its answer is cut, and the handler told', async (t) => {
+test('writeTimeout: the connection of a client that does not read is aborted, and the handler notified', async (t) => {
   const { connect, next } = await hold(t, { writeTimeout: 0.3 })
   const wire = await connect()
   wire.socket.pause()

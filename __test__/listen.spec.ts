@@ -34,7 +34,7 @@ function pathOf(t: ExecutionContext): string {
   return join(directory, 'app.sock')
 }
 
-test('a unix socket has its path as address and URL, and its file goes when the server stops', async (t) => {
+test('a unix socket has its path as address and URL, and its file is removed when the server stops', async (t) => {
   const path = pathOf(t)
   const server = await listening(t, `unix:${path}`)
   t.is(server.url, `unix:${path}`)
@@ -53,7 +53,7 @@ test('the mode of a unix socket can be set', async (t) => {
   }
 })
 
-test('a stale socket file is taken over', async (t) => {
+test('a stale socket file is replaced', async (t) => {
   const path = pathOf(t)
   const leave = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
   spawnSync(process.execPath, ['-e', leave])
@@ -62,7 +62,7 @@ test('a stale socket file is taken over', async (t) => {
   t.true((await ask(connect(path))).endsWith(`from ${path}`))
 })
 
-test('a unix socket on which somebody listens is left alone, and so is a file', async (t) => {
+test('a unix socket in use is not replaced, nor is an ordinary file', async (t) => {
   const path = pathOf(t)
   await listening(t, `unix:${path}`)
   const error = await t.throwsAsync(serve(`unix:${path}`, handler), { instanceOf: ListenError })
@@ -75,7 +75,7 @@ test('a unix socket on which somebody listens is left alone, and so is a file', 
   t.is(statSync(file).size, 4)
 })
 
-test('a unix socket in a directory that is not there is told so', async (t) => {
+test('a unix socket in a missing directory is an error with the reason', async (t) => {
   const error = await t.throwsAsync(serve(`unix:${pathOf(t)}/no/app.sock`, handler), { instanceOf: ListenError })
   t.regex(error.message, /its directory doesn't exist \(ENOENT\)$/)
 })
@@ -93,7 +93,7 @@ test('several addresses are served at once, each with its URL in the log', async
   t.deepEqual(lines, [`listening on http://127.0.0.1:${first!.getPort()}/`, `listening on unix:${path}`])
 })
 
-test('if one of several addresses is taken none is listened on', async (t) => {
+test('if one of several addresses is in use, the server listens on none', async (t) => {
   const path = pathOf(t)
   const taken = await listening(t, '127.0.0.1:0')
   const port = taken.getServers()[0]!.getPort()!
@@ -103,7 +103,7 @@ test('if one of several addresses is taken none is listened on', async (t) => {
   t.is(server.getState(), HttpServer.STOPPED)
 })
 
-;(hasIpv6 ? test : test.skip)('localhost is both families on one port', async (t) => {
+;(hasIpv6 ? test : test.skip)('localhost is IPv4 and IPv6 on one port', async (t) => {
   const server = await listening(t, 'localhost:0')
   const addresses = server.getServers()
   t.deepEqual(addresses.map((address) => address.getHost()), ['127.0.0.1', '::1'])
@@ -114,7 +114,7 @@ test('if one of several addresses is taken none is listened on', async (t) => {
   }
 })
 
-;(hasIpv6 ? test : test.skip)('a port alone is all interfaces of both families, and IPv4 peers are shown as such', async (t) => {
+;(hasIpv6 ? test : test.skip)('a port alone is all interfaces for IPv4 and IPv6, and IPv4 peers have IPv4 addresses', async (t) => {
   for (const listen of [0, '0', ':0', { port: 0 }]) {
     const server = await listening(t, listen)
     const port = server.getServers()[0]!.getPort()!
@@ -124,7 +124,7 @@ test('if one of several addresses is taken none is listened on', async (t) => {
   }
 })
 
-;(hasIpv6 ? test : test.skip)('an IPv6 wildcard can be kept to IPv6', async (t) => {
+;(hasIpv6 ? test : test.skip)('an IPv6 wildcard can be limited to IPv6', async (t) => {
   const server = await listening(t, { host: '::', port: 0, ipv6Only: true })
   const port = server.getServers()[0]!.getPort()!
   t.is(server.url, `http://[::]:${port}/`)
@@ -132,7 +132,7 @@ test('if one of several addresses is taken none is listened on', async (t) => {
   await t.throwsAsync(ask(connect(port, '127.0.0.1')), { message: /ECONNREFUSED/ })
 })
 
-;(process.platform === 'linux' ? test : test.skip)('servers share a port if all of them want to', async (t) => {
+;(process.platform === 'linux' ? test : test.skip)('servers share a port if all of them set reusePort', async (t) => {
   const first = await listening(t, { host: '127.0.0.1', port: 0, reusePort: true })
   const port = first.getServers()[0]!.getPort()!
   await listening(t, { host: '127.0.0.1', port, reusePort: true })
@@ -171,7 +171,7 @@ const NONSENSE: readonly (readonly [unknown, RegExp])[] = [
   [{ path: '/a', mode: 0o10000 }, /mode must be/],
 ]
 for (const [listen, message] of NONSENSE) {
-  test(`${JSON.stringify(listen) ?? 'undefined'} is nothing to listen on, and the constructor says why`, (t) => {
+  test(`${JSON.stringify(listen) ?? 'undefined'} is no listen address, and the constructor throws with the reason`, (t) => {
     t.throws(() => new HttpServer(listen as Listen, handler), { instanceOf: OptionError, message })
   })
 }
@@ -193,5 +193,6 @@ test('an address has a host, a port, a type, a version and its bytes', (t) => {
   t.deepEqual([...six.getBytes()], [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
   t.deepEqual([unix.getHost(), unix.getPort(), unix.getType(), unix.getVersion()], ['/run/app.sock', null, 'unix', null])
   t.is(`${unix}`, '/run/app.sock')
-  for (const port of [0, 65_536, 1.5]) t.throws(() => new SocketAddress('::1', port), { instanceOf: OptionError })
+  t.is(`${new SocketAddress('::1', 0)}`, '::1')
+  for (const port of [-1, 65_536, 1.5]) t.throws(() => new SocketAddress('::1', port), { instanceOf: OptionError })
 })

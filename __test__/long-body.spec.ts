@@ -8,7 +8,7 @@ import type { Wire } from './support.ts'
 const MEBIBYTE = 1024 * 1024
 const LIMIT = { bodySizeLimit: Number.POSITIVE_INFINITY }
 
-/** Content in which no part is like another. */
+/** Content whose parts all differ. */
 function content(length: number): Buffer {
   const bytes = Buffer.alloc(length)
   for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE((at * 2654435761) % 2 ** 32, at)
@@ -23,31 +23,31 @@ async function digestOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Takes the memory of bytes away from whoever else has it. */
+/** Detaches the memory of bytes. */
 const transferred = (bytes: Uint8Array): Uint8Array => structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] })
 
 const READS: Record<string, (body: RequestBody) => Promise<string>> = {
   whole: async (body) => digest(await body.buffer()),
-  'whole, behind its first piece': async (body) => {
+  'whole, after its first piece': async (body) => {
     const first = (await body.read()) ?? new Uint8Array(0)
     return digest(Buffer.concat([first, await body.buffer()]))
   },
-  'whole, and taken away': async (body) => digest(transferred(await body.buffer())),
+  'whole, and detached': async (body) => digest(transferred(await body.buffer())),
   'piece by piece': (body) => digestOf(body),
-  'piece by piece, each taken away': async (body) => {
+  'piece by piece, each detached': async (body) => {
     const hash = createHash('sha1')
     for await (const piece of body) {
       const copy = transferred(Uint8Array.from(piece))
-      // Small pieces may lie in a pool of Node's, which can't be given away.
+      // Small pieces may be in Node's pool, which can't be detached.
       if (piece.length === piece.buffer.byteLength) hash.update(transferred(piece))
       else hash.update(copy)
     }
     return hash.digest('hex')
   },
-  'as a stream of the web': (body) => digestOf(body.stream() as unknown as AsyncIterable<Uint8Array>),
+  'as a web stream': (body) => digestOf(body.stream() as unknown as AsyncIterable<Uint8Array>),
 }
 
-/** Sends content in pieces of uneven lengths, as chunks or under its length. */
+/** Sends content in pieces of different lengths, chunked or with a content-length. */
 function upload(wire: Wire, bytes: Buffer, isChunked: boolean): void {
   wire.send(isChunked ? `${CHUNKED_POST}\r\n` : postHead(bytes.length))
   for (let at = 0, piece = 1; at < bytes.length; at += piece, piece = (piece * 7) % 150_001) {
@@ -61,7 +61,7 @@ function upload(wire: Wire, bytes: Buffer, isChunked: boolean): void {
 
 for (const [how, read] of Object.entries(READS)) {
   for (const length of [20_000, 200_000, MEBIBYTE - 1, MEBIBYTE, MEBIBYTE + 1, 5 * MEBIBYTE]) {
-    test(`a body of ${length} bytes is the same, ${how}`, async (t) => {
+    test(`a body of ${length} bytes arrives unchanged, ${how}`, async (t) => {
       const { connect } = await open(t, async (request) => Response.text(await read(request.getBody())), LIMIT)
       const wire = await connect()
       const bytes = content(length)
@@ -95,7 +95,7 @@ test('a body that is closed between two pieces is dropped, and the connection go
   t.pass()
 })
 
-test('a body in several portions is the same', async (t) => {
+test('a body in several portions arrives unchanged', async (t) => {
   const { connect } = await open(t, async (request) => Response.text(digest(await request.getBody().buffer())), LIMIT)
   const wire = await connect()
   const bytes = content(130 * MEBIBYTE)
@@ -107,7 +107,7 @@ test('a body in several portions is the same', async (t) => {
 
 for (const length of ['9007199254740992', '9223372036854775807']) {
   const head = postHead(0).replace(': 0', `: ${length}`)
-  test(`a body of ${length} bytes is refused when it is wanted as a whole, and can be read in pieces`, async (t) => {
+  test(`a body of ${length} bytes is refused as a whole and can be read in pieces`, async (t) => {
     const { connect, next } = await hold(t, LIMIT)
     const wire = (await connect()).send(head)
     const whole = await next()
@@ -126,7 +126,7 @@ for (const length of ['9007199254740992', '9223372036854775807']) {
   })
 }
 
-test.serial('what clients merely declare takes no memory', async (t) => {
+test.serial('a declared length alone allocates no memory', async (t) => {
   const { connect, next } = await hold(t, LIMIT)
   const { arrayBuffers } = process.memoryUsage()
   const reads: Promise<unknown>[] = []
@@ -140,7 +140,7 @@ test.serial('what clients merely declare takes no memory', async (t) => {
   }
   const growth = process.memoryUsage().arrayBuffers - arrayBuffers
   t.true(growth < 2 * MEBIBYTE, `${growth} bytes for 50 bodies of which nothing has come`)
-  // A little of each, and there is room for some more, but not for all that was declared.
+  // Room for the bytes of each body and some more, but not for all of the declared lengths.
   for (const wire of wires) wire.send('x')
   await until(() => process.memoryUsage().arrayBuffers - arrayBuffers > 40 * MEBIBYTE)
   t.true(process.memoryUsage().arrayBuffers - arrayBuffers < 60 * MEBIBYTE)

@@ -4,7 +4,7 @@ import { Response } from '../src/index.ts'
 import { choosing, parser } from './drivers.ts'
 import { open, until } from './support.ts'
 
-test('the clean-up of a silent stream never sees the context of another request', async (t) => {
+test('the clean-up of a stream runs outside the AsyncLocalStorage of other requests', async (t) => {
   const storage = new AsyncLocalStorage<string>()
   const seen: [string, string | undefined][] = []
   const { connect } = await open(t, (request) => {
@@ -26,7 +26,7 @@ test('the clean-up of a silent stream never sees the context of another request'
   for (const [own, store] of seen) t.true(store === undefined || store === own, `${own} saw ${store}`)
 })
 
-test('the hooks of a client whose time is over never see the context of another one', async (t) => {
+test('the close hooks of an expired client run outside the AsyncLocalStorage of other clients', async (t) => {
   const storage = new AsyncLocalStorage<number>()
   const seen: [number, number | undefined][] = []
   const driverFactory = choosing(() =>

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { inspect } from 'node:util'
 import test from 'ava'
 import { table } from '../scripts/options-table.mjs'
@@ -26,6 +26,26 @@ test('every option has the default of the documentation, and a getter', (t) => {
   t.true(options.getMemoryLimit() > 1024 * 1024)
 })
 
+/** The fields and values of `impl Default for …` in the Rust sources of a crate. */
+function rustDefaults(crate: string, type: string): [string, string][] {
+  const root = new URL(`../crates/${crate}/src/`, import.meta.url)
+  const files = readdirSync(root, { recursive: true }).map(String).filter((name) => name.endsWith('.rs'))
+  const source = files.map((name) => readFileSync(new URL(name, root), 'utf8')).find((text) => text.includes(`impl Default for ${type} {`))
+  const body = source!.split(`impl Default for ${type} {`)[1]!.split('\n}\n')[0]!
+  return [...body.matchAll(/(\w+): ([\d_]+|true|false)\b/g)].map(([, name, value]) => [name!, value!.replaceAll('_', '')])
+}
+
+test('the defaults that the tests of the engine use are those of the options', (t) => {
+  const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
+  const found = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
+  t.is(found.length, 15)
+  for (const [field, value] of found) {
+    const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+    const given = DEFAULTS[name as keyof OptionValues]
+    t.is(value, String(name.endsWith('Timeout') ? Number(given) * 1000 : given), field)
+  }
+})
+
 test('a change is made on a copy', (t) => {
   const options = Options.from()
   const changed = options.withHttp1Timeout(30).withDebugMode().withoutCompression().withHttp2(false)
@@ -37,8 +57,12 @@ test('a change is made on a copy', (t) => {
   t.false(changed.isHttp2Enabled())
 })
 
-test('every option has a with… that its get… reads back', (t) => {
-  const other: Partial<Record<keyof OptionValues, unknown>> = { allowedMethods: ['GET', 'HEAD'], proxies: ['unix'] }
+test('every option has a with… method whose value its get… method returns', (t) => {
+  const other: Partial<Record<keyof OptionValues, unknown>> = {
+    allowedMethods: ['GET', 'HEAD'],
+    proxies: ['unix'],
+    forwardedHeaders: 'forwarded',
+  }
   const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
   for (const [name, value] of Object.entries(DEFAULTS)) {
     if (typeof value === 'boolean') continue
@@ -49,7 +73,7 @@ test('every option has a with… that its get… reads back', (t) => {
   }
 })
 
-test('options go there and back as an object', (t) => {
+test('options survive a round trip as an object', (t) => {
   const options = Options.from({ http1Timeout: 3, proxies: ['10.0.0.0/8'] })
   t.deepEqual(Options.from(options.toObject()).toObject(), options.toObject())
 })
@@ -80,7 +104,7 @@ test('an unknown option throws and names the nearest', (t) => {
   t.is(error.code, 'BUSBAR_INVALID_OPTION')
 })
 
-test('methods keep their order, and duplicates go', (t) => {
+test('methods keep their order without duplicates', (t) => {
   const options = Options.from({ allowedMethods: ['HEAD', 'GET', 'HEAD', 'POST'] })
   t.deepEqual(options.getAllowedMethods(), ['HEAD', 'GET', 'POST'])
 })
@@ -102,7 +126,7 @@ test.serial('the environment overrides the keep-alive time', async (t) => {
   t.regex(await wire.until((text) => text.endsWith('\r\n\r\n')), /\r\nkeep-alive: timeout=77\r\n/)
 })
 
-test.serial('nonsense in the environment is told when the server starts', async (t) => {
+test.serial('an invalid value in the environment throws when the server starts', async (t) => {
   process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'] = '15s'
   t.teardown(() => delete process.env['BUSBAR_KEEP_ALIVE_TIMEOUT'])
   const server = new HttpServer('localhost:0', () => new Response(204))

@@ -6,11 +6,11 @@ import type { Client, Request } from '../src/index.ts'
 import { GET, LAST_GET, keepErrors, open, postHead, until } from './support.ts'
 import { takeover, UPGRADE } from './takeover.ts'
 
-// A rejection that nobody waits for, and an error that nobody listens to, would fail the test that they are of.
+// An unhandled rejection or an error event without a listener fails the test in which it happens.
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Begins something in a handler, and waits for it two turns after its client has left. */
+/** Begins an operation in a handler, and awaits it two turns of the event loop after its client has left. */
 async function lateReader(t: Parameters<typeof open>[0], begin: (request: Request) => Promise<unknown>): Promise<unknown> {
   let outcome: Promise<unknown> | null = null
   const { connect } = await open(t, async (request) => {
@@ -40,13 +40,13 @@ const READS: Readonly<Record<string, (request: Request) => Promise<unknown>>> = 
   },
 }
 for (const [what, begin] of Object.entries(READS)) {
-  test(`${what} may be begun, and waited for when the client has left already`, async (t) => {
+  test(`${what} may be awaited after the client has left`, async (t) => {
     const error = await lateReader(t, begin)
     t.true(what === 'the second read' ? error === null : error instanceof ClientException)
   })
 }
 
-test('reads and iterators that nobody waits for are left alone when the client leaves', async (t) => {
+test('reads and iterators that are never awaited cause no rejection when the client leaves', async (t) => {
   const error = await lateReader(t, async (request) => {
     await request.getBody().read()
     void request.getBody().read()
@@ -62,7 +62,7 @@ test('reads and iterators that nobody waits for are left alone when the client l
   t.is(other, null)
 })
 
-test('JSON that is none may be noticed late', async (t) => {
+test('the rejection for invalid JSON may be handled late', async (t) => {
   const { connect } = await open(t, async (request) => {
     const body = request.json()
     await turn()
@@ -73,7 +73,7 @@ test('JSON that is none may be noticed late', async (t) => {
   t.regex(await (await connect()).send(`${postHead(5, 'Connection: close')}hello`).end(), /fine$/)
 })
 
-test('a Readable of a body needs no listener for the client that leaves', async (t) => {
+test('a Readable of a body needs no error listener when the client leaves', async (t) => {
   let readable: Readable | null = null
   const { connect } = await open(t, (request) => {
     readable = request.getBody().toReadable()
@@ -87,7 +87,7 @@ test('a Readable of a body needs no listener for the client that leaves', async 
   t.true(readable!.errored instanceof ClientException)
 })
 
-test('hooks may be async: what they reject with is logged', async (t) => {
+test('hooks may be async: their rejections are logged', async (t) => {
   const { logger, errors } = keepErrors()
   const fail = async (): Promise<void> => {
     throw new Error('broken hook')
@@ -113,7 +113,7 @@ test('hooks may be async: what they reject with is logged', async (t) => {
   ])
 })
 
-test('a logger may be async: what it rejects with ends nothing, and stderr says so', async (t) => {
+test('a logger may be async: its rejections go to stderr, and the server goes on', async (t) => {
   let asked = 0
   const error = async (): Promise<void> => {
     asked++
@@ -128,7 +128,7 @@ test('a logger may be async: what it rejects with ends nothing, and stderr says 
   t.is(asked, 1)
 })
 
-test('stopping a client need not be waited for', async (t) => {
+test('the promise of client.stop may be ignored', async (t) => {
   let stopped: Promise<void> | null = null
   let client: Client | null = null
   const { connect } = await open(t, (request) => {
@@ -142,7 +142,7 @@ test('stopping a client need not be waited for', async (t) => {
   await t.throwsAsync(stopped!, { instanceOf: TimeoutError })
 })
 
-test('a read of an upgraded socket may be waited for when its peer has left', async (t) => {
+test('a read of an upgraded socket may be awaited after its peer has left', async (t) => {
   const { connect, next } = await takeover(t)
   const wire = (await connect()).send(UPGRADE)
   const { socket } = await next()

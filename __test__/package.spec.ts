@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 const isBuilt = existsSync(join(root, 'dist/index.js'))
 
-/** A project of a user's, with the package in it as it would come from a registry. */
+/** A user's project with the package installed as if from a registry. */
 const project = mkdtempSync(join(tmpdir(), 'busbar-user-'))
 const installed = join(project, 'node_modules/busbar')
 
@@ -39,11 +39,11 @@ const SERVE = `serve('127.0.0.1:0', () => Response.text('served')).then(async (s
   await server.stop()
 })`
 
-built('the package can be imported, and nothing else is said', async (t) => {
+built('the package can be imported, without further output', async (t) => {
   t.is(await node('esm.mjs', `import { serve, Response } from 'busbar'\n${SERVE}`), 'served\n')
 })
 
-built('the package can be required, and nothing else is said', async (t) => {
+built('the package can be required, without further output', async (t) => {
   t.is(await node('cjs.cjs', `const { serve, Response } = require('busbar')\n${SERVE}`), 'served\n')
 })
 
@@ -60,7 +60,7 @@ built('the package has a command', async (t) => {
   t.is(stdout, `${version}\n`)
 })
 
-built('the snippets of the documentation run as they stand', async (t) => {
+built('the snippets of the documentation run unchanged', async (t) => {
   for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
@@ -93,7 +93,7 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
       strict: true,
       exactOptionalPropertyTypes: true,
       noEmit: true,
-      // Our own declarations are library files there: one check of them will do.
+      // The package's declarations are library files there, so they are checked once.
       skipLibCheck: resolution === 'bundler',
       target: 'es2022',
       lib: ['es2023', 'esnext.disposable'],
@@ -109,7 +109,7 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
   })
 }
 
-/** Runs the build script of a package where there is no toolchain. */
+/** Runs the build script of a package without a toolchain. */
 function build(directory: string): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [join(directory, 'scripts/build.mjs')], { encoding: 'utf8', env: { PATH: '' } })
 }
@@ -119,13 +119,13 @@ built('an installed package has nothing to build and needs no toolchain', (t) =>
   t.deepEqual([status, stdout, stderr], [0, '', ''])
 })
 
-test.serial('a clone without Rust is told in one line what to install', (t) => {
+test.serial('the build of a clone without Rust says in one line what to install', (t) => {
   const { status, stdout, stderr } = build(root)
   t.deepEqual([status, stdout], [1, ''])
   t.regex(stderr, /^busbar: building from source needs Rust 1\.\d+ or newer and a C compiler; install Rust from https:\S+\n$/)
 })
 
-/** What is said where the binary for a system is missing. */
+/** The error message on a system without a binary. */
 async function refusal(platform: string, arch: string): Promise<string> {
   const directory = mkdtempSync(join(project, 'no-binary-'))
   cpSync(join(installed, 'dist'), join(directory, 'dist'), { recursive: true })
@@ -135,14 +135,14 @@ async function refusal(platform: string, arch: string): Promise<string> {
   return (await run(process.execPath, [join(directory, 'main.mjs')])).stdout
 }
 
-built('what is loaded at start is ASCII, which V8 keeps in half the memory', (t) => {
+built('the files that are loaded at start are ASCII, which V8 stores in half the memory', (t) => {
   for (const file of ['index.js', 'busbar.js']) t.notRegex(readFileSync(join(installed, 'dist', file), 'utf8'), /[^\0-\x7f]/, file)
 })
 
-built('a system without a binary is told so, and what was looked for', async (t) => {
+built('a system without a binary gets an error that names the missing file', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),
-    /^busbar has no binary that can be loaded on freebsd x64; there are some for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
+    /^busbar has no binary that can be loaded on freebsd x64; there are binaries for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
   )
 })
 

@@ -6,7 +6,7 @@ import { Disposals } from './sources.ts'
 import { CHUNKED_POST, GET, LAST_GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, keepErrors, open, postHead, until } from './support.ts'
 import type { Held } from './support.ts'
 
-test('a closed body gives nothing more, and a read that waits gives null', async (t) => {
+test('a closed body ends: a pending read resolves to null', async (t) => {
   const { next, wire, request, answer } = await holdOne(t, postHead(10))
   const body = request.getBody()
   t.true(body.isReadable())
@@ -25,7 +25,7 @@ test('a closed body gives nothing more, and a read that waits gives null', async
 })
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
-  test(`${way} is noticed although the handler wants no more of the body`, async (t) => {
+  test(`${way} is noticed after the handler has closed the body`, async (t) => {
     for (const sent of ['', 'x'.repeat(100), 'x'.repeat(100_000)]) {
       const { wire, request } = await holdOne(t, postHead(120_000) + sent)
       const body = request.getBody()
@@ -40,12 +40,12 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   })
 }
 
-test('a body is read once at a time, and as a whole or in pieces', async (t) => {
+test('a body has one pending read, and is read as a whole or in pieces', async (t) => {
   const { wire, request, answer } = await holdOne(t, postHead(10))
   const body = request.getBody()
   const first = body.read()
-  await t.throwsAsync(body.read(), { instanceOf: StateError, message: /one read at a time/ })
-  await t.throwsAsync(body.buffer(), { instanceOf: StateError, message: /one read at a time/ })
+  await t.throwsAsync(body.read(), { instanceOf: StateError, message: /only one read may be pending/ })
+  await t.throwsAsync(body.buffer(), { instanceOf: StateError, message: /only one read may be pending/ })
   wire.send('01234')
   t.is(Buffer.from((await first)!).toString(), '01234')
   const whole = body.buffer()
@@ -57,7 +57,7 @@ test('a body is read once at a time, and as a whole or in pieces', async (t) => 
   answer(new Response(204))
 })
 
-test('whoever destroys or cancels a stream of a body does not want the rest', async (t) => {
+test('destroying or cancelling a stream of a body drops the rest', async (t) => {
   const { connect, next } = await hold(t)
   for (const drop of [
     async (body: RequestBody) => void (await body.stream().cancel()),
@@ -76,7 +76,7 @@ test('whoever destroys or cancels a stream of a body does not want the rest', as
   }
 })
 
-test('a body that is read while its request is answered is over with the answer', async (t) => {
+test('a body that is read while its request is answered ends with the response', async (t) => {
   const { wire, request, answer } = await holdOne(t, postHead(10))
   const reading = t.throwsAsync(request.getBody().read(), { instanceOf: StateError, message: /was answered/ })
   const trailers = t.throwsAsync(request.getTrailers()!.getMessage(), { instanceOf: StateError })
@@ -86,7 +86,7 @@ test('a body that is read while its request is answered is over with the answer'
   await wire.until((text) => text.endsWith('early'))
 })
 
-test('a body over its limit is delivered up to it, then the read is a 413', async (t) => {
+test('a body above its limit is delivered up to the limit; the next read rejects with 413', async (t) => {
   const { wire, request, answer } = await holdOne(t, `${CHUNKED_POST}\r\n`, { bodySizeLimit: 1000 })
   const body = request.getBody()
   wire.send(`3e8\r\n${'x'.repeat(1000)}\r\n`)
@@ -101,7 +101,7 @@ test('a body over its limit is delivered up to it, then the read is a 413', asyn
   t.regex(await wire.until((text) => text.endsWith('too much')), /^HTTP\/1\.1 413 /)
 })
 
-test('the limit can be raised until it is hit, also while the body comes', async (t) => {
+test('the limit can be raised until it is exceeded, also while the body arrives', async (t) => {
   const { wire, request, answer } = await holdOne(t, `${CHUNKED_POST}\r\n`, { bodySizeLimit: 1000 })
   const body = request.getBody()
   let length = 0
@@ -119,7 +119,7 @@ test('the limit can be raised until it is hit, also while the body comes', async
   t.throws(() => Request.create('POST', '/').getBody().increaseSizeLimit(-1))
 })
 
-test('what is wrong with a body in its middle rejects the read with 400', async (t) => {
+test('an invalid chunk in the middle of a body rejects the read with 400', async (t) => {
   const { wire, request } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`)
   const body = request.getBody()
   t.is(Buffer.from((await body.read())!).toString(), 'hello')
@@ -128,12 +128,12 @@ test('what is wrong with a body in its middle rejects the read with 400', async 
   t.regex(await wire.end(), /^HTTP\/1\.1 400 /)
 })
 
-/** What may be going on when it does. */
+/** What the handler is doing meanwhile. */
 const STATES: Record<string, (held: Held, wire: Wire) => Promise<unknown>> = {
   'a read waits': ({ request }) => request.getBody().read().then(() => request.getBody().read()),
-  'the rest is waited for': ({ request }) => request.buffer(),
+  'the rest is awaited': ({ request }) => request.buffer(),
   'an iterator waits': ({ request }) => collected(request.getBody()),
-  'trailers are waited for': ({ request }) => request.getTrailers()!.getMessage(),
+  'trailers are awaited': ({ request }) => request.getTrailers()!.getMessage(),
 }
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
@@ -153,7 +153,7 @@ for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
   }
 }
 
-test('a client that is closed by a handler that reads rejects the read', async (t) => {
+test('a handler that closes the client rejects its pending read', async (t) => {
   const { request, client } = await holdOne(t, `${postHead(1000)}some`)
   await request.getBody().read()
   const reading = t.throwsAsync(request.getBody().read(), { instanceOf: ClientException })
@@ -171,7 +171,7 @@ test('a stop rejects the reads of bodies that take too long', async (t) => {
 })
 
 for (const [how, length] of Object.entries({ 'that came with its head': 5, 'that is to come': 10 })) {
-  test(`whoever waits for the end of a body ${how} hears of it once, whatever it is`, async (t) => {
+  test(`a function for the end of a body, added ${how}, runs once at every kind of end`, async (t) => {
     const ends: Record<string, (held: Awaited<ReturnType<typeof holdOne>>) => unknown> = {
       'it was read': ({ wire, request }) => {
         wire.send('x'.repeat(length - 5))
@@ -181,7 +181,7 @@ for (const [how, length] of Object.entries({ 'that came with its head': 5, 'that
         wire.send('x'.repeat(length - 5))
         return collected(request.getBody())
       },
-      'it is not wanted': ({ request }) => request.getBody().close(),
+      'it was closed': ({ request }) => request.getBody().close(),
       'the request was answered': ({ answer }) => answer(new Response(204)),
       'the client has left': ({ wire }) => wire.socket.resetAndDestroy(),
     }
@@ -222,7 +222,7 @@ test('a function that fails at the end of a body is logged, and the others are c
   answer(new Response(204))
 })
 
-test('a function that waits for the end of a body runs at once where there is none', async (t) => {
+test('a function for the end of a body runs at once for a request without a body', async (t) => {
   let calls = 0
   const { connect } = await open(t, async (request) => {
     request.getBody().onClose(() => calls++)
@@ -233,7 +233,7 @@ test('a function that waits for the end of a body runs at once where there is no
   t.is(calls, 1)
 })
 
-test('a stream in answer to a body above its limit, refused by the engine, leaves nobody waiting', async (t) => {
+test('a streamed response to a body above its limit, refused by the engine, settles all promises', async (t) => {
   let calls = 0
   let trailers: Promise<unknown> | null = null
   const disposals = new Disposals()
@@ -249,7 +249,7 @@ test('a stream in answer to a body above its limit, refused by the engine, leave
   t.is(disposals.count, 1)
 })
 
-test('a handler that reads nothing hears of a body that breaks the rules when the connection has ended', async (t) => {
+test('an invalid body that is never read aborts its request when the connection has ended', async (t) => {
   let calls = 0
   const { connect, next } = await hold(t)
   const wire = (await connect()).send(`${CHUNKED_POST}\r\n`)
@@ -265,7 +265,7 @@ test('a handler that reads nothing hears of a body that breaks the rules when th
 })
 
 for (const ioThreads of [0, 1]) {
-  test(`an answer behind a question for a body whose client has left is disposed of, with ${ioThreads} threads`, async (t) => {
+  test(`a response that follows a read of a body whose client has left is disposed of, with ${ioThreads} threads`, async (t) => {
     const disposals = new Disposals()
     const { wire, request, client, answer } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`, { ioThreads })
     wire.socket.resetAndDestroy()

@@ -8,7 +8,7 @@ import { ClientException, HandlerError, Request, Response } from '../src/index.t
 import type { Handler, RequestBody, ServerSettings } from '../src/index.ts'
 import { CHUNKED_POST, collected, hold, holdOne, open, postHead } from './support.ts'
 
-/** What the handler answered to what is sent. */
+/** The answer of the handler to the bytes sent. */
 async function answered(t: ExecutionContext, handler: Handler, request: string, settings: ServerSettings = {}): Promise<string> {
   const { connect } = await open(t, handler, settings)
   const wire = await connect()
@@ -62,25 +62,25 @@ for (const [way, read] of Object.entries(READS)) {
   for (const [what, body] of Object.entries(BODIES)) {
     const handler = async (request: Request): Promise<Response> => new Response(200, {}, await read(request.getBody()))
 
-    test(`${way}: ${what} that comes with its head`, async (t) => {
+    test(`${way}: ${what} that arrives with its head`, async (t) => {
       t.is(await answered(t, handler, postHead(body.length) + body), body)
     })
 
-    test(`${way}: ${what} that comes later`, async (t) => {
+    test(`${way}: ${what} that arrives later`, async (t) => {
       const { connect } = await open(t, handler)
       const wire = (await connect()).send(postHead(body.length, 'Expect: 100-continue', 'Connection: close'))
       if (body !== '') await wire.until((text) => text.startsWith('HTTP/1.1 100'))
       t.true((await wire.send(body).end()).endsWith(`\r\n\r\n${body}`))
     })
 
-    test(`${way}: ${what} made by hand`, async (t) => {
+    test(`${way}: ${what} of Request.create`, async (t) => {
       t.is(await read(Request.create('POST', '/', {}, body).getBody()), body)
       t.is(await read(Request.create('POST', '/', {}, Readable.from([body])).getBody()), body)
       t.is(await read(Request.create('POST', '/', {}, new Blob([body])).getBody()), body)
     })
   }
 
-  test(`${way}: a client that leaves in the middle rejects it`, async (t) => {
+  test(`${way}: rejects when the client leaves in the middle`, async (t) => {
     const { wire, request, client } = await holdOne(t, `${postHead(100_000)}some`)
     const reading = t.throwsAsync(read(request.getBody()))
     wire.socket.resetAndDestroy()
@@ -91,7 +91,7 @@ for (const [way, read] of Object.entries(READS)) {
   })
 }
 
-test('a chunked body is the same however it is cut', async (t) => {
+test('a chunked body is the same for all chunk sizes', async (t) => {
   const body = '5;a=b\r\nhello\r\n1\r\n \r\nA\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n'
   const { connect } = await open(t, async (request) => {
     const text = await collected(request.getBody())
@@ -109,7 +109,7 @@ test('a chunked body is the same however it is cut', async (t) => {
   }
 })
 
-test('one byte at a time is a body, too', async (t) => {
+test('a body may arrive one byte at a time', async (t) => {
   const { connect } = await open(t, async (request) => Response.text(await collected(request.getBody())))
   const wire = await connect()
   wire.socket.setNoDelay(true)
@@ -120,7 +120,7 @@ test('one byte at a time is a body, too', async (t) => {
   t.true((await wire.end()).endsWith('hello world'))
 })
 
-test('a consumer who pauses is not overrun, and the sender is held up', async (t) => {
+test('a paused reader stops the sender by back-pressure', async (t) => {
   const { connect, next } = await hold(t, { bodySizeLimit: Number.POSITIVE_INFINITY })
   const wire = await connect()
   const total = 64 * 1024 * 1024
@@ -138,7 +138,7 @@ test('a consumer who pauses is not overrun, and the sender is held up', async (t
   wire.socket.on('drain', send)
   send()
   let received = (await first)!.length
-  // Nothing moves any more when several looks find it where it was.
+  // The transfer has stopped when several checks find the same count.
   for (let seen = -1; seen !== wire.socket.bytesWritten - wire.socket.writableLength; ) {
     seen = wire.socket.bytesWritten - wire.socket.writableLength
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -150,7 +150,7 @@ test('a consumer who pauses is not overrun, and the sender is held up', async (t
   await wire.until((text) => text.endsWith('done'))
 })
 
-test('a body goes straight through into the answer', async (t) => {
+test('a request body can be the body of the response', async (t) => {
   const { connect } = await open(t, (request) => new Response(200, {}, request.getBody()), { bodySizeLimit: 20_000_000 })
   const wire = await connect()
   wire.socket.setEncoding()
@@ -183,7 +183,7 @@ test('a body goes straight through into the answer', async (t) => {
   t.is(received.digest('hex'), sent.digest('hex'))
 })
 
-test('whoever leaves the loop does not want the rest: it is dropped and the connection goes on', async (t) => {
+test('a loop that is left early drops the rest, and the connection goes on', async (t) => {
   const handler = async (request: Request): Promise<Response> => {
     for await (const piece of request.getBody()) return Response.text(`${piece.length > 0}`)
     return new Response(204)
@@ -206,7 +206,7 @@ test('buffer can have a limit of its own', async (t) => {
   t.regex(await (await connect()).send(`${CHUNKED_POST}\r\n5\r\nfives\r\n0\r\n\r\n`).end(), /^HTTP\/1\.1 413 /)
 })
 
-test('a Node stream and a web stream of a body that fails fail, too', async (t) => {
+test('the Node stream and the web stream of a failing body fail, too', async (t) => {
   const { connect, next } = await hold(t)
   for (const read of [READS['stream']!, READS['toReadable']!]) {
     const wire = (await connect()).send(`${postHead(1000)}some`)
@@ -233,7 +233,7 @@ test('text and JSON leave out a byte order mark', async (t) => {
   t.is(await answered(t, async (request) => Response.json(await request.json()), postHead(body.length) + body), '{"a":1}')
 })
 
-test('a body made by hand reads streams, and whole content stays what it is', async (t) => {
+test('a body of Request.create reads streams, and keeps content in memory as it is', async (t) => {
   const request = Request.create('POST', '/', {}, Readable.from(['one, ', Buffer.from('two')]))
   t.false(request.hasHeader('content-length'))
   t.is(await request.text(), 'one, two')
@@ -248,7 +248,7 @@ test('a body made by hand reads streams, and whole content stays what it is', as
   t.throws(() => request.setBody(5 as never), { instanceOf: HandlerError })
 })
 
-test('a middleware can put a stream in place of a body', async (t) => {
+test('a middleware can replace a body by a stream', async (t) => {
   const handler = async (request: Request): Promise<Response> => {
     const upper = new TransformStream<Uint8Array, string>({
       transform: (piece, controller) => controller.enqueue(Buffer.from(piece).toString().toUpperCase()),

@@ -4,13 +4,13 @@ import { Response } from '../src/index.ts'
 import { GET, count, hold, open, postHead } from './support.ts'
 import type { Wire } from './support.ts'
 
-/** Connections that each send a request. */
+/** Number of connections, each with one request. */
 async function ask(connect: () => Promise<Wire>, many: number): Promise<Wire[]> {
   const wires = await Promise.all(Array.from({ length: many }, connect))
   return wires.map((wire) => wire.send(GET))
 }
 
-test('not one handler more than allowed runs, and all requests are answered', async (t) => {
+test('no more handlers than requestLimit run, and all requests are answered', async (t) => {
   let running = 0
   let most = 0
   const { connect } = await open(
@@ -29,7 +29,7 @@ test('not one handler more than allowed runs, and all requests are answered', as
   t.is(most, 3)
 })
 
-test('handlers that answer at once are not held up', async (t) => {
+test('handlers that answer at once do not wait', async (t) => {
   const { connect } = await open(t, () => Response.text('served'), { requestLimit: 1 })
   const wire = (await connect()).send(GET.repeat(100))
   await wire.until((text) => count(text, 'served') === 100)
@@ -49,7 +49,7 @@ test('at the limit the body of a running request is read', async (t) => {
   t.pass()
 })
 
-test('requests wait in the order of their arrival, and their handlers do not inherit from the one before', async (t) => {
+test('requests wait in the order of arrival, and each handler has its own async context', async (t) => {
   const storage = new AsyncLocalStorage<string>()
   const seen: unknown[] = []
   const order: string[] = []
@@ -70,7 +70,7 @@ test('requests wait in the order of their arrival, and their handlers do not inh
   t.deepEqual(seen, Array(10).fill(undefined))
 })
 
-test('a request whose client leaves while it waits is not begun', async (t) => {
+test('the handler is not called for a waiting request whose client has disconnected', async (t) => {
   const { connect, next, arrived } = await hold(t, { requestLimit: 1 })
   await ask(connect, 1)
   const first = await next()
@@ -84,7 +84,7 @@ test('a request whose client leaves while it waits is not begun', async (t) => {
   t.is(arrived.length, 0)
 })
 
-test('a handler whose client has gone counts until it is done', async (t) => {
+test('a handler whose client has disconnected counts until it has finished', async (t) => {
   const { connect, next, arrived } = await hold(t, { requestLimit: 1 })
   const [leaving] = await ask(connect, 1)
   const first = await next()
@@ -122,7 +122,7 @@ test('a thenable that calls back twice counts once', async (t) => {
   t.is(most, 2)
 })
 
-test('a thenable that fails is no handler that runs for ever', async (t) => {
+test('a thenable that throws does not count as a running handler', async (t) => {
   const failing = new Proxy({}, { get: (_, name) => (name === 'then' ? () => { throw new Error('no then') } : undefined) })
   const { connect } = await open(t, () => failing as Promise<Response>, { requestLimit: 1 })
   const wire = (await connect()).send(GET.repeat(5))

@@ -13,7 +13,7 @@ import {
 import type { Handler, ServerSettings } from '../src/index.ts'
 import { open } from './support.ts'
 
-/** What a handler makes of a request, as JSON. */
+/** The answer of a handler to a request, parsed as JSON. */
 async function seen(t: Parameters<typeof open>[0], handler: Handler, request: string, settings?: ServerSettings): Promise<never> {
   const { connect } = await open(t, handler, settings)
   const received = await (await connect()).send(request).end()
@@ -26,7 +26,7 @@ const get = (target: string, ...fields: string[]): string =>
 const post = (body: string, ...fields: string[]): string =>
   `POST / HTTP/1.1\r\n${['Host: a', `Content-Length: ${body.length}`, ...fields, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`
 
-test('target, path, query and parameters are what was sent', async (t) => {
+test('target, path, query and parameters are as sent', async (t) => {
   const parts = (request: Request): Response =>
     Response.json([
       request.getMethod(),
@@ -54,7 +54,7 @@ test('target, path, query and parameters are what was sent', async (t) => {
   ] as never)
 })
 
-test('two slashes begin a path and no authority', async (t) => {
+test('a target that begins with two slashes is a path', async (t) => {
   const uri = (request: Request): Response => Response.json([request.getPath(), request.getUri().host])
   t.deepEqual(await seen(t, uri, get('//evil.example/x')), ['//evil.example/x', 'example.org'] as never)
 })
@@ -66,7 +66,7 @@ test('an absolute target has a path, too', async (t) => {
   t.deepEqual(await seen(t, path, get('http://example.org?b')), ['/', 'b'] as never)
 })
 
-test('an absolute target names the authority, and the connection the scheme', async (t) => {
+test('an absolute target gives the authority, the connection the scheme', async (t) => {
   const uri = (request: Request): Response => Response.json(request.getUri().href)
   t.is(await seen(t, uri, get('https://example.org/a?b')), 'http://example.org/a?b' as never)
 })
@@ -116,7 +116,7 @@ test('headers are read as latin1, prototype-like names are ordinary', async (t) 
   t.deepEqual(await seen(t, headers, get('/', 'X: \xe9', '__proto__: p')), ['é', 'p', ['p'], null] as never)
 })
 
-test('a handler may ask for any number of names, in whatever letter case', async (t) => {
+test('a handler may read any number of headers, in any letter case', async (t) => {
   const found = await seen(
     t,
     (request) => {
@@ -129,7 +129,7 @@ test('a handler may ask for any number of names, in whatever letter case', async
   t.deepEqual(found, [['X-7', 'X-1023', 'X-1024', 'X-2999'], 'seven', 'c', 'example.org', null])
 })
 
-test('headers can be read after the answer, and after many other requests', async (t) => {
+test('headers can be read after the response and after many other requests', async (t) => {
   let first: Request | null = null
   const { connect } = await open(t, (request) => {
     first ??= request
@@ -142,7 +142,7 @@ test('headers can be read after the answer, and after many other requests', asyn
   t.true(first!.getHeader('x')!.startsWith('0 x'))
 })
 
-test('what a handler sets is what later ones see', (t) => {
+test('later handlers see the changes of earlier ones', (t) => {
   const request = Request.create('GET', '/a?b=1', { 'X-One': '1' })
   request.setMethod('PUT')
   request.setHeader('x-two', 2)
@@ -212,7 +212,7 @@ test('a URI is set as a URL, as text, or as a path that keeps the authority', (t
   t.is(request.getTarget(), '/c')
 })
 
-test('a cookie and a method of the wrong kind are refused where they are set', (t) => {
+test('an invalid cookie or method throws where it is set', (t) => {
   const request = Request.create('GET', '/')
   t.throws(() => request.setCookie('a=1' as never), { instanceOf: InvalidCookieException, message: /RequestCookie; got "a=1"/ })
   for (const method of ['', 'A B', 'GET\r\n', 5 as never]) {
@@ -221,13 +221,13 @@ test('a cookie and a method of the wrong kind are refused where they are set', (
   }
 })
 
-test('the signal of a request made by hand is the same each time', (t) => {
+test('the signal of a request of Request.create is the same each time', (t) => {
   const request = Request.create('GET', '/')
   t.is(request.getSignal(), request.getSignal())
   t.false(request.getSignal().aborted)
 })
 
-test('a body set by hand has its length', async (t) => {
+test('a body that is set sets content-length', async (t) => {
   const request = Request.create('POST', '/')
   request.setBody('héllo')
   t.is(request.getHeader('content-length'), '6')
@@ -260,7 +260,7 @@ test('attributes are kept by typed key, string, symbol and class', (t) => {
   t.false(request.hasAttribute(User))
 })
 
-test('a request made by hand has no client', (t) => {
+test('a request of Request.create has no client', (t) => {
   t.throws(() => Request.create('GET', '/').getClient(), { instanceOf: StateError })
 })
 
@@ -282,7 +282,7 @@ test('a body is bytes, text and JSON', async (t) => {
   t.deepEqual(await seen(t, bytes, post('\x00\xff')), [0, 255] as never)
 })
 
-test('a body can be read again as a whole, and piece by piece only once', async (t) => {
+test('a body can be read repeatedly as a whole, but only once piece by piece', async (t) => {
   const handler = async (request: Request): Promise<Response> => {
     const body = request.getBody()
     const pieces = []
@@ -300,7 +300,7 @@ test('a body can be read again as a whole, and piece by piece only once', async 
   t.regex(error!, /read as a whole/)
 })
 
-test('a body that is late is waited for, and 100 Continue asks for it', async (t) => {
+test('a late body is awaited, and 100 Continue requests it', async (t) => {
   const { connect } = await open(t, async (request) => Response.text((await request.text()).toUpperCase()))
   const wire = (await connect()).send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n')
   t.is(await wire.until((text) => text.endsWith('\r\n\r\n')), 'HTTP/1.1 100 Continue\r\n\r\n')
@@ -312,7 +312,7 @@ test('a body above its limit is a 413, and the connection ends', async (t) => {
   t.regex(await (await connect()).send(post('hello').replace('Connection: close\r\n', '')).end(), /^HTTP\/1\.1 413 [^]*connection: close/)
 })
 
-test('a handler can catch what is wrong with a body and answer itself', async (t) => {
+test('a handler can catch the error of a body and answer itself', async (t) => {
   const handler = async (request: Request): Promise<Response> => {
     try {
       return Response.text(await request.text())
@@ -331,7 +331,7 @@ test('a handler can raise the limit of one body', async (t) => {
   t.is(await seen(t, handler, post('x'.repeat(200_000)), { bodySizeLimit: 4 }), 200_000 as never)
 })
 
-test('an informational answer goes ahead of the final one', async (t) => {
+test('an informational response is sent before the final one', async (t) => {
   const { connect } = await open(t, (request) => {
     request.inform(103, { link: '</a.css>; rel=preload' })
     return Response.text('done')
@@ -340,7 +340,7 @@ test('an informational answer goes ahead of the final one', async (t) => {
   t.regex(received, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*done$/)
 })
 
-test('what the server manages is dropped from an informational answer', async (t) => {
+test('fields that the server writes are dropped from an informational response', async (t) => {
   const { connect } = await open(t, (request) => {
     request.inform(103, { 'content-length': 5, 'transfer-encoding': 'chunked', date: 'never', 'X-Kept': '1' })
     return Response.text('done')
@@ -348,7 +348,7 @@ test('what the server manages is dropped from an informational answer', async (t
   t.regex(await (await connect()).send(get('/')).end(), /^HTTP\/1\.1 103 Early Hints\r\nX-Kept: 1\r\n\r\nHTTP\/1\.1 200 /)
 })
 
-test('101 and final statuses are no information', (t) => {
+test('request.inform refuses 101 and final statuses', (t) => {
   const request = Request.create('GET', '/')
   for (const status of [100, 101, 200, 102.5]) t.throws(() => request.inform(status), { instanceOf: StateError })
   t.throws(() => request.inform(103, { 'x-a': 'b\n' }))

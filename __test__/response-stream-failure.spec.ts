@@ -5,7 +5,7 @@ import type { Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, Tap, answered, yielding } from './sources.ts'
 import { GET, LAST_GET, keepErrors, open, postHead, until } from './support.ts'
 
-test('a body shorter than its length cuts the connection and is the fault of the application', async (t) => {
+test('a body shorter than its length aborts the connection and is an error of the application', async (t) => {
   const { logger, errors } = keepErrors()
   const received = await answered(t, () => new Response(200, { 'content-length': 10 }, yielding('short')), GET, logger)
   t.true(received.endsWith('\r\n\r\nshort'))
@@ -14,7 +14,7 @@ test('a body shorter than its length cuts the connection and is the fault of the
   t.regex(String(errors[0]?.exception), /5 bytes shorter than its content-length/)
 })
 
-test('a body longer than its length sends nothing extra, cuts the connection and cancels the source', async (t) => {
+test('a body longer than its length sends nothing extra, aborts the connection and cancels the source', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
   tap.give('12345')
@@ -26,7 +26,7 @@ test('a body longer than its length sends nothing extra, cuts the connection and
   t.regex(String(errors[0]?.exception), /longer than its content-length of 5/)
 })
 
-/** Sources that fail in each of the ways, behind so many pieces. */
+/** Sources that fail in each way, after `count` pieces. */
 const failures: Record<string, (pieces: string[]) => Streamed> = {
   'an async generator': (pieces) =>
     (async function* () {
@@ -71,7 +71,7 @@ for (const [kind, failing] of Object.entries(failures)) {
   })
 
   if (kind !== 'an iterable that cannot begin') {
-    test(`${kind} that fails after the first byte cuts the connection, logged once`, async (t) => {
+    test(`${kind} that fails after the first byte aborts the connection, logged once`, async (t) => {
       const { logger, errors } = keepErrors()
       const disposals = new Disposals()
       const { connect } = await open(
@@ -90,7 +90,7 @@ for (const [kind, failing] of Object.entries(failures)) {
   }
 }
 
-test('what is neither text nor bytes is the fault of the application, and its source is cancelled', async (t) => {
+test('a piece that is neither text nor bytes is an error of the application, and its source is cancelled', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
   tap.give({ an: 'object' } as never)
@@ -99,13 +99,13 @@ test('what is neither text nor bytes is the fault of the application, and its so
   t.regex(String(errors[0]?.exception), /must yield strings and Uint8Arrays; got an object of class Object/)
 })
 
-test('what is no body throws where it is given', (t) => {
+test('an invalid body throws where it is set', (t) => {
   for (const body of [5, true, {}, [], new ArrayBuffer(1), new Map()]) {
     t.throws(() => new Response(200, {}, body as never), { instanceOf: HandlerError, message: /a body must be/ })
   }
 })
 
-test('a source whose clean-up fails ends nothing, and is logged', async (t) => {
+test('a source whose clean-up fails is logged, and the connection continues', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
   tap.return = () => Promise.reject(new Error('broken clean-up'))
@@ -123,7 +123,7 @@ const faults: Record<string, () => { body: Uint8Array; spoil: () => void }> = {
     return { body, spoil: () => void structuredClone(body.buffer, { transfer: [body.buffer] }) }
   },
   'made smaller': () => {
-    // Newer than the library that the types are of.
+    // Newer than the library of the types.
     const Resizable = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer & { resize(length: number): void }
     const buffer = new Resizable(8_000_000, { maxByteLength: 8_000_000 })
     return { body: new Uint8Array(buffer), spoil: () => buffer.resize(10) }
@@ -131,7 +131,7 @@ const faults: Record<string, () => { body: Uint8Array; spoil: () => void }> = {
 }
 
 for (const [fault, make] of Object.entries(faults)) {
-  test(`a buffer that is ${fault} while it is sent cuts the connection, and is logged`, async (t) => {
+  test(`a buffer that is ${fault} while it is sent aborts the connection, and is logged`, async (t) => {
     const { logger, errors } = keepErrors()
     const { body, spoil } = make()
     const { connect } = await open(t, () => new Response(200, {}, body), { logger })
@@ -152,7 +152,7 @@ const short = () => new Response(200, { 'content-length': 10 }, 'short')
 const empty = () => new Response(200, { 'content-length': 10 })
 for (const [what, make] of Object.entries({ short, empty })) {
   for (const disposes of [false, true]) {
-    test(`${what} content that was declared longer is cut off and logged${disposes ? ', also if somebody waits for its end' : ''}`, async (t) => {
+    test(`${what} content with a longer declared length is aborted and logged${disposes ? ', also with a dispose hook' : ''}`, async (t) => {
       const { logger, errors } = keepErrors()
       const disposals = new Disposals()
       await answered(t, () => (disposes ? disposals.of(make()) : make()), GET, logger)
@@ -162,14 +162,14 @@ for (const [what, make] of Object.entries({ short, empty })) {
   }
 }
 
-test('a length without a body is no mistake where there is no body anyway', async (t) => {
+test('a length without a body is allowed in responses that have no body', async (t) => {
   const { logger, errors } = keepErrors()
   t.regex(await answered(t, empty, LAST_HEAD, logger), /content-length: 10/)
   await answered(t, () => new Response(304, { 'content-length': 10 }), LAST_GET, logger)
   t.deepEqual(errors, [])
 })
 
-test('a Readable of which nothing is left is no empty body but a mistake', async (t) => {
+test('a Readable that was read already is an error, not an empty body', async (t) => {
   const { logger, errors } = keepErrors()
   const spent = Readable.from(['all'])
   for await (const piece of spent) t.is(piece, 'all')

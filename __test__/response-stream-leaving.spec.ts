@@ -67,7 +67,7 @@ for (const way of ['a reset', 'a hang-up'] as const) {
   })
 }
 
-test('a Readable is destroyed and a web stream cancelled when the client leaves', async (t) => {
+test('a Readable is destroyed and a web stream cancelled when the client disconnects', async (t) => {
   const readable = new Readable({ read: () => {} })
   let reason: unknown = 'none'
   const stream = new ReadableStream<string>({ cancel: (given) => void (reason = given) })
@@ -85,7 +85,7 @@ test('a Readable is destroyed and a web stream cancelled when the client leaves'
 })
 
 for (const [way, leave] of Object.entries(WAYS_TO_LEAVE)) {
-  test(`${way} that a source or a handler hears of by the signal is no failure of theirs`, async (t) => {
+  test(`${way} that a source or a handler gets by the signal is not logged as a failure`, async (t) => {
     const { logger, errors } = keepErrors()
     const failed: unknown[] = []
     let called = 0

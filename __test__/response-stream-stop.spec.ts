@@ -5,7 +5,7 @@ import type { Body, Client } from '../src/index.ts'
 import { Disposals, Tap, answered } from './sources.ts'
 import { GET, LAST_GET, keepErrors, open, until } from './support.ts'
 
-test('a response that is aborted is cut off, and nothing is logged', async (t) => {
+test('a response that is aborted ends early, and nothing is logged', async (t) => {
   const { logger, errors } = keepErrors()
   const tap = new Tap()
   const disposals = new Disposals()
@@ -32,7 +32,29 @@ test('a response that was aborted before it was sent sends nothing', async (t) =
   t.is(disposals.count, 1)
 })
 
-test('a graceful stop waits for streams, and cancels those that take too long', async (t) => {
+test('a source that aborts its response while it is cancelled unread sends nothing', async (t) => {
+  const { logger, errors } = keepErrors()
+  const disposals = new Disposals()
+  const aborted: boolean[] = []
+  const handler = (): Response => {
+    const source: AsyncIterableIterator<string> = {
+      [Symbol.asyncIterator]: () => source,
+      next: () => Promise.resolve({ done: true as const, value: undefined }),
+      return: () => {
+        aborted.push(response.abort(), response.abort())
+        return Promise.resolve({ done: true as const, value: undefined })
+      },
+    }
+    const response = disposals.of(new Response(200, {}, source))
+    return response
+  }
+  const { connect } = await open(t, handler, { logger })
+  const wire = (await connect()).send('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.is(await wire.end(), '')
+  t.deepEqual([aborted, disposals.count, errors.length], [[true, false], 1, 0])
+})
+
+test('a graceful stop waits for streams, and cancels those that exceed its time', async (t) => {
   const taps = [new Tap(), new Tap()]
   let at = 0
   const { server, connect } = await open(t, () => new Response(200, {}, taps[at++]))
@@ -49,7 +71,7 @@ test('a graceful stop waits for streams, and cancels those that take too long', 
   t.deepEqual([quick.cancelled, slow.cancelled], [0, 1])
 })
 
-/** What may be going on when a server stops. */
+/** States of a stream when the server stops. */
 const STATES: Record<string, () => Body> = {
   'its source is silent': () => new Tap(),
   'its client does not read': () =>
@@ -72,9 +94,9 @@ for (const [state, body] of Object.entries(STATES)) {
   })
 }
 
-/** Where the application may hear that it is over. */
+/** Hooks of the application that run at the end. */
 const HOOKS = ['a dispose hook', 'a close hook', 'the clean-up of the source', 'the signal', 'a read that fails'] as const
-/** What it may do there. */
+/** What a hook may do. */
 const ACTS: Record<string, (held: { client: Client; response: Response; server: HttpServer }) => unknown> = {
   'closes the client': ({ client }) => client.close(),
   'aborts the response': ({ response }) => response.abort(),
@@ -86,7 +108,7 @@ const ACTS: Record<string, (held: { client: Client; response: Response; server: 
 
 for (const hook of HOOKS) {
   for (const [what, act] of Object.entries(ACTS)) {
-    test(`${hook} that ${what} runs once, and the rest is done all the same`, async (t) => {
+    test(`${hook} that ${what} runs once, and the others run as well`, async (t) => {
       const done: string[] = []
       const { server, connect } = await open(t, (request) => {
         const client = request.getClient()
@@ -104,7 +126,7 @@ for (const hook of HOOKS) {
         const response = new Response(200, {}, source())
         response.onDispose(() => run('a dispose hook'))
         client.onClose(() => run('a close hook'))
-        // What is thrown in there would be uncaught, which is the application's own affair.
+        // An error that is thrown there is uncaught, as in any listener.
         if (what !== 'throws') request.getSignal().addEventListener('abort', () => run('the signal'))
         else request.getSignal().addEventListener('abort', () => done.push('the signal'))
         request.getBody().read().then(null, () => {

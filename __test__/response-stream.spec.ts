@@ -59,21 +59,21 @@ for (const [kind, [body, expected]] of Object.entries(kinds)) {
     t.is(received.slice(received.indexOf('\r\n\r\n') + 4), bytes)
   })
 
-  test(`${kind} of a length that is known goes out under it`, async (t) => {
+  test(`${kind} with a known length has a Content-Length`, async (t) => {
     const received = await answered(t, () => new Response(200, { 'content-length': bytes.length }, body()))
     t.true(received.includes(`\r\ncontent-length: ${bytes.length}\r\n`))
     t.notRegex(received, /transfer-encoding/)
     t.is(received.slice(received.indexOf('\r\n\r\n') + 4), bytes)
   })
 
-  test(`${kind} is whole for whoever injects the request`, async (t) => {
+  test(`${kind} is complete in the response of inject`, async (t) => {
     const { server } = await open(t, () => new Response(200, {}, body()))
     const response = await server.inject((await import('../src/index.ts')).Request.create('GET', '/'))
     t.is(Buffer.from(await response.buffer()).toString('latin1'), bytes)
   })
 }
 
-test('a body is the same however it is cut into pieces', async (t) => {
+test('a body is the same for all cuts into pieces', async (t) => {
   const text = 'The quick brown fox'
   let size = 0
   const { connect } = await open(t, () => {
@@ -90,7 +90,7 @@ test('a body is the same however it is cut into pieces', async (t) => {
   }
 })
 
-test('head and first bytes leave together, even when those are late', async (t) => {
+test('the head and the first bytes are sent together, also when the bytes are late', async (t) => {
   async function* late(): AsyncGenerator<string> {
     await new Promise((resolve) => setImmediate(resolve))
     yield 'first'
@@ -104,7 +104,7 @@ test('head and first bytes leave together, even when those are late', async (t) 
   t.regex(first, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n5\r\nfirst\r\n/)
 })
 
-test('an event is sent at once and the stream stays open behind it', async (t) => {
+test('an event is sent at once, and the stream stays open', async (t) => {
   const tap = new Tap()
   const { connect } = await open(t, () => new Response(200, { 'content-type': 'text/event-stream' }, tap))
   const wire = (await connect()).send(LAST_GET)
@@ -117,7 +117,7 @@ test('an event is sent at once and the stream stays open behind it', async (t) =
   t.is(tap.cancelled, 0)
 })
 
-test('the head of a stream whose source is silent is sent all the same', async (t) => {
+test('the head of a stream is sent even if its source is silent', async (t) => {
   const tap = new Tap()
   const { connect } = await open(t, () => new Response(200, {}, tap))
   const wire = (await connect()).send(GET)
@@ -125,7 +125,7 @@ test('the head of a stream whose source is silent is sent all the same', async (
   t.is(tap.asked, 1)
 })
 
-test('pieces that come without a pause are gathered up to streamThreshold', async (t) => {
+test('pieces without a pause are gathered up to streamThreshold', async (t) => {
   const pieces = Array.from({ length: 1000 }, (_, at) => `${at};`)
   for (const source of [() => yielding(...pieces), () => yielding(...pieces.map((piece) => Buffer.from(piece)))]) {
     const received = await answered(t, () => new Response(200, {}, source()))
@@ -134,7 +134,7 @@ test('pieces that come without a pause are gathered up to streamThreshold', asyn
   }
 })
 
-test('a source may fill the same memory again', async (t) => {
+test('a source may reuse its memory', async (t) => {
   async function* reusing(): AsyncGenerator<Uint8Array> {
     const memory = Buffer.alloc(1)
     for (const letter of 'abcdef') {
@@ -145,7 +145,7 @@ test('a source may fill the same memory again', async (t) => {
   t.is(unchunked(await answered(t, () => new Response(200, {}, reusing()))), 'abcdef')
 })
 
-test('a source is not asked for more than the client takes', async (t) => {
+test('a source is not read faster than the client reads', async (t) => {
   let given = 0
   const piece = Buffer.alloc(64 * 1024, 'x')
   async function* endless(): AsyncGenerator<Uint8Array> {
@@ -156,7 +156,7 @@ test('a source is not asked for more than the client takes', async (t) => {
   wire.socket.pause()
   wire.send(LAST_GET)
   let seen = -1
-  // It has come to rest when several requests on another connection find it where it was.
+  // The source has stopped when several requests on another connection find its count unchanged.
   while (seen !== given) {
     seen = given
     for (let at = 0; at < 20; at++) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -188,7 +188,7 @@ test('a stream is counted as a response until its end is written', async (t) => 
   t.is(next.cancelled + tap.cancelled, 0)
 })
 
-test('pipelined streams leave in order, each as a whole', async (t) => {
+test('pipelined streams are sent in order, each as a whole', async (t) => {
   const taps = [new Tap(), new Tap(), new Tap()]
   let at = 0
   const { connect } = await open(t, () => new Response(200, {}, taps[at++]))
@@ -204,7 +204,7 @@ test('pipelined streams leave in order, each as a whole', async (t) => {
   t.is(count(received, '0\r\n\r\n'), 3)
 })
 
-test('a stream behind another is held up, too', async (t) => {
+test('the source of a stream behind another is paused, too', async (t) => {
   const first = new Tap()
   let given = 0
   const piece = Buffer.alloc(32 * 1024, 'y')
@@ -223,7 +223,7 @@ test('a stream behind another is held up, too', async (t) => {
 })
 
 for (const [what, request, status] of [['HEAD', LAST_HEAD, 200], ['204', LAST_GET, 204], ['304', LAST_GET, 304]] as const) {
-  test(`the source of an answer to ${what} is cancelled and not read`, async (t) => {
+  test(`the source of a response to ${what} is cancelled and not read`, async (t) => {
     const tap = new Tap()
     const disposals = new Disposals()
     const received = await answered(
@@ -243,7 +243,7 @@ test('HEAD has the length that a GET would have', async (t) => {
   t.regex(received, /\r\ncontent-length: 5\r\n\r\n$/)
 })
 
-test('a client that has only closed its sending side gets a live stream whole', async (t) => {
+test('a client that has closed its sending side gets the whole live stream', async (t) => {
   const tap = new Tap()
   const { connect } = await open(t, () => new Response(200, {}, tap))
   const wire = (await connect()).send(GET)
@@ -256,7 +256,7 @@ test('a client that has only closed its sending side gets a live stream whole', 
   t.regex(await wire.end(), /two\r\n0\r\n\r\n$/)
 })
 
-test('shared memory is a body like any other', async (t) => {
+test('shared memory can be a body', async (t) => {
   const body = new Uint8Array(new SharedArrayBuffer(300_000)).fill(65)
   const received = await answered(t, () => new Response(200, {}, body))
   t.true(received.endsWith('A'.repeat(300_000)))
@@ -271,13 +271,13 @@ test('the same stream cannot be sent twice', async (t) => {
   t.true(errors[0]?.exception instanceof StateError)
 })
 
-/** An iterator written by hand, and badly: it gives `first`, then what `then` does. */
+/** An iterator with errors: it gives `first`, then the result of `then`. */
 function handWritten(first: unknown, then: () => unknown): Body {
   const steps = [() => first, then]
   return { [Symbol.asyncIterator]: () => ({ next: () => steps.shift()?.() }) } as unknown as Body
 }
 
-test('an iterator that gives its pieces without promises is a body', async (t) => {
+test('an iterator that gives its pieces without promises can be a body', async (t) => {
   const body = handWritten({ done: false, value: 'plain' }, () => ({ done: true, value: undefined }))
   t.is(unchunked(await answered(t, () => new Response(200, {}, body))), 'plain')
 })
@@ -290,7 +290,7 @@ for (const [what, then] of Object.entries<() => unknown>({
   'gives no result': () => undefined,
   'promises no result': () => Promise.resolve(null),
 })) {
-  test(`an iterator that ${what} after its first piece cuts its answer, and others are served`, async (t) => {
+  test(`an iterator that ${what} after its first piece aborts its response, and others are served`, async (t) => {
     const { logger, errors } = keepErrors()
     const body = handWritten(Promise.resolve({ done: false, value: 'first' }), then)
     const handler = (request: Request): Response => (request.getTarget() === '/' ? new Response(200, {}, body) : Response.text('well'))
@@ -302,7 +302,7 @@ for (const [what, then] of Object.entries<() => unknown>({
   })
 }
 
-test('a client that takes all there is at once does not keep others waiting', async (t) => {
+test('a client that reads everything at once does not delay others', async (t) => {
   const count = 1024
   const piece = Buffer.alloc(64 * 1024, 'x')
   let sinceTurn = 0
@@ -321,7 +321,7 @@ test('a client that takes all there is at once does not keep others waiting', as
     immediate = setImmediate(turn)
   })
   t.teardown(() => clearImmediate(immediate))
-  // It reads on a thread of its own, or the socket would fill up and hold the answer up by itself.
+  // The client reads on a thread of its own: otherwise the full socket would pause the response.
   const reader = new Worker(
     `const { workerData: port } = require('node:worker_threads')
      const socket = require('node:net').connect({ port, host: '127.0.0.1' })
@@ -333,7 +333,7 @@ test('a client that takes all there is at once does not keep others waiting', as
   t.true(most > 0 && most <= 40, `${most} pieces of 64 KiB in one turn of the event loop`)
 })
 
-test('a source that takes its time and never pauses keeps neither its client nor others waiting', async (t) => {
+test('a slow source that never pauses delays neither its client nor others', async (t) => {
   let hasReceived = false
   let pieces = 0
   async function* busy(): AsyncGenerator<string> {

@@ -3,25 +3,25 @@ import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionErr
 import type { FieldsInit } from '../src/index.ts'
 import { LAST_GET, open } from './support.ts'
 
-/** What a client gets of a response. */
+/** The bytes that a client receives for a response. */
 async function sent(t: Parameters<typeof open>[0], response: () => Response, request = LAST_GET): Promise<string> {
   const { connect } = await open(t, response)
   return (await connect()).send(request).end()
 }
 
-test('status, fields and body go out as given', async (t) => {
+test('status, fields and body are sent as given', async (t) => {
   const received = await sent(t, () => new Response(201, { 'X-One': '1', 'x-two': [2, 'b'] }, 'created'))
   t.regex(received, /^HTTP\/1\.1 201 Created\r\n/)
   t.regex(received, /\r\nX-One: 1\r\nx-two: 2\r\nx-two: b\r\n/)
   t.true(received.endsWith('\r\ncontent-length: 7\r\n\r\ncreated'))
 })
 
-test('bytes are a body as they are, text is UTF-8', async (t) => {
+test('bytes are sent as they are, text as UTF-8', async (t) => {
   t.true((await sent(t, () => new Response(200, null, Uint8Array.of(0, 255)))).endsWith('length: 2\r\n\r\n\x00\xff'))
   t.true((await sent(t, () => Response.text('é€'))).endsWith('length: 5\r\n\r\n\xc3\xa9\xe2\x82\xac'))
 })
 
-test('the short makers say what they carry', async (t) => {
+test('text, html and json set their content type', async (t) => {
   t.regex(await sent(t, () => Response.html('<p>')), /\r\ncontent-type: text\/html; charset=utf-8\r\n[^]*\r\n\r\n<p>$/)
   t.regex(await sent(t, () => Response.json({ a: [1] })), /\r\ncontent-type: application\/json\r\n[^]*\r\n\r\n{"a":\[1\]}$/)
   const custom = await sent(t, () => Response.json({}, 422, { 'content-type': 'application/problem+json', 'x-a': 'b' }))
@@ -29,7 +29,7 @@ test('the short makers say what they carry', async (t) => {
   t.is(custom.split('content-type').length, 2)
 })
 
-test('a redirect encodes what a URI cannot hold and keeps what is encoded', (t) => {
+test('a redirect encodes invalid characters and keeps existing escapes', (t) => {
   const response = Response.redirect('/a b?ü=%20')
   t.is(response.getStatus(), 303)
   t.is(response.getHeader('location'), '/a%20b?%C3%BC=%20')
@@ -40,16 +40,16 @@ test('a redirect encodes what a URI cannot hold and keeps what is encoded', (t) 
   t.throws(() => Response.redirect('/', 200), { instanceOf: OptionError })
 })
 
-test('a value that JSON cannot hold is refused', (t) => {
+test('a value that JSON cannot represent throws', (t) => {
   t.throws(() => Response.json(undefined), { instanceOf: HandlerError, message: /undefined/ })
 })
 
-test('a body in place of the status is explained', (t) => {
+test('a body in place of the status throws with an explanation', (t) => {
   t.throws(() => new Response('Hello' as never), { instanceOf: HandlerError, message: /status comes first.*Response\.text/ })
 })
 
 for (const status of [99, 600, 200.5, Number.NaN]) {
-  test(`${status} is no status`, (t) => {
+  test(`${status} is an invalid status`, (t) => {
     t.throws(() => new Response(status), { instanceOf: OptionError, message: /status/ })
     t.throws(() => new Response().setStatus(status), { instanceOf: OptionError })
   })
@@ -63,13 +63,13 @@ const bad: [string, FieldsInit, RegExp][] = [
   ['an object', { 'x-a': {} } as never, /object of class Object/],
   ['a boolean', { 'x-a': true } as never, /true/],
   ['null in a list', { 'x-a': ['b', null] } as never, /null/],
-  ['an empty name', { '': 'a' }, /no header name/],
-  ['a name with a colon', { ':status': '200' }, /no header name/],
-  ['a name with a space', [['x a', 'b']], /no header name/],
-  ['a name with a line end', [['x\r\ny', 'b']], /no header name/],
-  ['a location that is no URI', { location: '/a b' }, /location must be a URI/],
+  ['an empty name', { '': 'a' }, /isn't a header name/],
+  ['a name with a colon', { ':status': '200' }, /isn't a header name/],
+  ['a name with a space', [['x a', 'b']], /isn't a header name/],
+  ['a name with a line end', [['x\r\ny', 'b']], /isn't a header name/],
+  ['an invalid URI in location', { location: '/a b' }, /location must be a URI/],
   ['a link without brackets', { link: '/a.css; rel=preload' }, /link must look like <\/style\.css>/],
-  ['a link whose URI has a blank', { Link: '</a b>' }, /link must look like/],
+  ['a link whose URI has a space', { Link: '</a b>' }, /link must look like/],
   ['a link with half a quoted string', { link: '</a>; title="b' }, /link must look like/],
 ]
 for (const [what, headers, message] of bad) {
@@ -84,11 +84,11 @@ for (const [what, headers, message] of bad) {
   })
 }
 
-test('tabs and latin1 may stand in a value', async (t) => {
+test('a value may contain tabs and latin1', async (t) => {
   t.regex(await sent(t, () => new Response(200, { 'x-a': 'caf\u00e9\tx' })), /\r\nx-a: caf\xe9\tx\r\n/)
 })
 
-test('headers are looked up in any letter case and kept as written', (t) => {
+test('headers are found in any letter case and sent as written', (t) => {
   const response = new Response(200, { 'X-Test': ['a', 'b'] })
   t.is(response.getHeader('x-test'), 'a')
   t.deepEqual(response.getHeaderArray('X-TEST'), ['a', 'b'])
@@ -101,13 +101,13 @@ test('headers are looked up in any letter case and kept as written', (t) => {
   t.is(response.getHeader('x-test'), null)
 })
 
-test('headers come as an object, as pairs, or as the Headers of the web', (t) => {
+test('headers may be an object, pairs, or the Headers of the web', (t) => {
   t.is(new Response(200, [['a', '1'], ['a', '2']]).getHeaderLine('a'), '1, 2')
   t.is(new Response(200, new Headers({ a: '1' })).getHeader('a'), '1')
   t.is(new Response(200, new Map([['a', '1']])).getHeader('a'), '1')
 })
 
-test('headers that are none, and hooks that are none, are refused by name', (t) => {
+test('invalid headers and hooks throw, and the message names them', (t) => {
   for (const headers of ['content-type: text/plain', 5, true]) {
     const refusal = { instanceOf: InvalidHeaderException, message: /^headers must be an object, pairs, or the web's Headers; got / }
     t.throws(() => new Response(200, headers as never), refusal)
@@ -116,12 +116,12 @@ test('headers that are none, and hooks that are none, are refused by name', (t) 
   t.throws(() => new Response().onDispose('now' as never), { instanceOf: OptionError, message: /^callback must be a function; got "now"/ })
 })
 
-test('links are taken in every form of their grammar', (t) => {
+test('a link may have every form of its grammar', (t) => {
   const links = ['</a>', '<>; rel=next', '</a>;rel=preload ; as="style, \\"x\\"", <https://a/b?c>; rel="a b"; crossorigin', '']
   for (const link of links) t.is(new Response(200, { link }).getHeader('link'), link)
 })
 
-test('an empty list adds nothing, and removes what is set', (t) => {
+test('an empty list adds no line, and removes those that are set', (t) => {
   const response = new Response(200, { etag: '"1"', vary: 'a', 'content-length': 5, connection: 'close' })
   response.addHeader('etag', [])
   response.addHeader('content-length', [])
@@ -138,12 +138,12 @@ test('headers that are set together are all set, or none', (t) => {
   }
 })
 
-test('a cookie of the wrong kind is refused where it is set', (t) => {
+test('an invalid cookie throws where it is set', (t) => {
   const error = t.throws(() => new Response().setCookie('a=1' as never), { instanceOf: InvalidCookieException })
   t.regex(error.message, /ResponseCookie; got "a=1"/)
 })
 
-test('inherited and prototype-like names do no harm', (t) => {
+test('inherited properties are ignored, and prototype-like names are ordinary', (t) => {
   const headers = Object.create({ inherited: 'x' }) as Record<string, string>
   headers['constructor'] = 'y'
   const response = new Response(200, headers)
@@ -152,13 +152,13 @@ test('inherited and prototype-like names do no harm', (t) => {
   t.is(Object.getPrototypeOf(response.getHeaders()), null)
 })
 
-test('what the server manages is dropped', async (t) => {
+test('fields that the server writes are dropped', async (t) => {
   const headers = { date: 'never', 'transfer-encoding': 'chunked', 'keep-alive': 'timeout=1' }
   const received = await sent(t, () => new Response(200, headers, 'x'))
   t.notRegex(received, /never|chunked|timeout=1/)
 })
 
-test('connection: close is obeyed, among other options too', async (t) => {
+test('connection: close closes the connection, also among other options', async (t) => {
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
   const received = await sent(t, () => new Response(200, { connection: 'x, Close' }, 'bye'), get)
   t.regex(received, /\r\nconnection: close\r\n[^]*bye$/)
@@ -167,7 +167,7 @@ test('connection: close is obeyed, among other options too', async (t) => {
   t.regex(await sent(t, () => kept, get + LAST_GET), /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 500 /)
 })
 
-test('a length for HEAD is kept, and one that lies is refused or cuts the connection', async (t) => {
+test('a content-length is sent for HEAD; a wrong one throws or aborts the connection', async (t) => {
   const head = LAST_GET.replace('GET', 'HEAD')
   t.regex(await sent(t, () => new Response(200, { 'content-length': 1234 }), head), /\r\ncontent-length: 1234\r\n\r\n$/)
   t.throws(() => new Response(200, { 'content-length': 2 }, 'abc'), { message: /3 bytes, more than the content-length of 2/ })
@@ -203,11 +203,11 @@ test('a response is sent once', async (t) => {
   t.regex(String(errors[0]), /sent already/)
 })
 
-test('1xx is no answer', async (t) => {
+test('a 1xx status is refused as a response', async (t) => {
   t.regex(await sent(t, () => new Response(103)), /^HTTP\/1\.1 500 /)
 })
 
-test('dispose hooks run once the response is sent, whatever they throw', async (t) => {
+test('all dispose hooks run after the response is sent, even if some throw', async (t) => {
   const seen: string[] = []
   let done = (): void => {}
   const all = new Promise<void>((resolve) => (done = resolve))

@@ -1,6 +1,6 @@
 /**
- * Bun and Deno. They are looked for in the directory BUSBAR_RUNTIMES, as npm puts them there, and left out
- * when they aren't there.
+ * Bun and Deno. They are run from the directory BUSBAR_RUNTIMES, where npm has installed them; missing ones are
+ * skipped.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -42,7 +42,7 @@ for (const [name, flags] of Object.entries(RUNTIMES)) {
     t.is(await ended, 0, await stderr)
   })
 
-  serial(`${name} gets through pipelines, bodies and 10,000 requests, is told of who leaves, stops and ends by itself`, async (t) => {
+  serial(`${name} serves pipelines, bodies and 10,000 requests, notices clients that leave, stops and exits`, async (t) => {
     const { line, stderr, ended } = run(t, [inRoot('__test__/fixtures/runtime.mjs')])
     const port = Number(await line())
 
@@ -82,7 +82,7 @@ for (const [name, flags] of Object.entries(RUNTIMES)) {
     t.is(await ended, 0, await stderr)
   })
 
-  serial(`${name} can't serve sockets on its own event loop, and says so`, async (t) => {
+  serial(`${name} can't serve sockets on its own event loop, and throws`, async (t) => {
     const { stderr, ended } = run(t, [inRoot('__test__/fixtures/runtime.mjs')], { BUSBAR_IO_THREADS: '0' })
     t.not(await ended, 0)
     t.regex(await stderr, new RegExp(`BUSBAR_IO_THREADS in the environment must be at least 1 on ${name}`, 'i'))

@@ -26,7 +26,7 @@ test('a handler answers over a real socket', async (t) => {
   )
 })
 
-test('a connection is kept and pipelined answers leave in order', async (t) => {
+test('a connection is kept alive, and pipelined responses are sent in order', async (t) => {
   const delays: Record<string, number> = { '/1': 30, '/2': 0, '/3': 10 }
   const { connect } = await open(t, async (request) => {
     await new Promise((resolve) => setTimeout(resolve, delays[request.getPath()]))
@@ -38,7 +38,7 @@ test('a connection is kept and pipelined answers leave in order', async (t) => {
   t.deepEqual(received.match(/\/[123]$|\/[123](?=HTTP)/g), ['/1', '/2', '/3'])
 })
 
-test('both families of localhost share one port', async (t) => {
+test('IPv4 and IPv6 of localhost share one port', async (t) => {
   const { server, port } = await open(t, () => Response.text('ok'))
   const ports = server.getServers().map((address) => address.getPort())
   t.true(ports.every((each) => each === port))
@@ -46,7 +46,7 @@ test('both families of localhost share one port', async (t) => {
   t.is(server.url, `http://localhost:${port}/`)
 })
 
-test('undici gets through keep-alive, bodies and HEAD', async (t) => {
+test('undici works with keep-alive, bodies and HEAD', async (t) => {
   const { port } = await open(t, async (request) => Response.text(await request.text()))
   const dispatcher = new Agent({ connections: 1 })
   t.teardown(() => dispatcher.close())
@@ -59,14 +59,14 @@ test('undici gets through keep-alive, bodies and HEAD', async (t) => {
   t.is(head.headers.get('content-length'), '0')
 })
 
-test('a taken port is a ListenError that names it', async (t) => {
+test('a port in use is a ListenError that names it', async (t) => {
   const { port } = await open(t, () => new Response(204))
   const error = await t.throwsAsync(serve(`127.0.0.1:${port}`, () => new Response(204)), { instanceOf: ListenError })
   t.is(error?.reason, 'EADDRINUSE')
   t.regex(error?.message ?? '', new RegExp(`127\\.0\\.0\\.1:${port} is in use`))
 })
 
-test('stop waits for a request under way and answers it with connection: close', async (t) => {
+test('stop waits for a pending request and answers it with connection: close', async (t) => {
   let release = (): void => {}
   const called = new Promise<void>((resolve) => {
     release = resolve
@@ -91,7 +91,7 @@ test('stop waits for a request under way and answers it with connection: close',
   t.is(server.getState(), HttpServer.STOPPED)
 })
 
-test('stop gives up on a handler that never answers', async (t) => {
+test('stop closes the connection of a handler that never answers', async (t) => {
   const { server, connect } = await open(t, () => new Promise<Response>(() => {}))
   const wire = await connect()
   wire.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -111,7 +111,7 @@ test('starting twice is an error that names the state', async (t) => {
   await t.throwsAsync(server.start(), { instanceOf: StateError, message: /STARTED/ })
 })
 
-test('a failing observer stops the start and comes out in an AggregateError', async (t) => {
+test('a failing observer stops the start, which rejects with an AggregateError', async (t) => {
   const stops: string[] = []
   const observers = [
     { onStart: () => Promise.reject(new Error('no')), onStop: () => void stops.push('one') },
@@ -134,7 +134,7 @@ function keeping(): { lines: string[]; logger: Logger } {
 
 const nothing = (): Response => new Response(204)
 
-test('settings are options, or their fields with what is none, and what is wrong throws by name', (t) => {
+test('settings are Options or an object with their fields, and an invalid one throws and is named', (t) => {
   const options = Options.from({ http1Timeout: 3 })
   t.is(new HttpServer(0, nothing, options).getOptions(), options)
   const server = new HttpServer(0, nothing, { options, bodySizeLimit: 5 })
@@ -146,7 +146,7 @@ test('settings are options, or their fields with what is none, and what is wrong
     [null, /^settings must be/],
     ['debug', /^settings must be/],
     [{ options: {} }, /^options must be made by Options\.from/],
-    [{ logger: console }, /^logger must be .* \(not here: notice, warning, critical, alert, emergency\)/],
+    [{ logger: console }, /^logger must be .* \(missing: notice, warning, critical, alert, emergency\)/],
     [{ errorHandler: () => nothing() }, /^errorHandler must be an object with handleError/],
     [{ observers: [{ start() {} }] }, /^an observer must be an object with onStart or onStop/],
     [{ loger: silentLogger }, /^loger must be .*did you mean logger\?/],
@@ -171,7 +171,7 @@ test('a handler is a function or an object with handleRequest', async (t) => {
   }
 })
 
-test('the state goes round, and what is for a stopped server throws in every other state', async (t) => {
+test('the state goes from stopped to stopped, and setters throw in every other state', async (t) => {
   const seen: string[] = []
   const look = (server: HttpServer): void => {
     seen.push(HttpServer.STATES[server.getState()])
@@ -182,7 +182,7 @@ test('the state goes round, and what is for a stopped server throws in every oth
       () => server.onStart(() => {}),
       () => server.onStop(() => {}),
     ]
-    for (const misuse of misuses) t.throws(misuse, { instanceOf: StateError, message: /is for a stopped server; this one is ST/ })
+    for (const misuse of misuses) t.throws(misuse, { instanceOf: StateError, message: /needs a stopped server; this one is ST/ })
   }
   const server = new HttpServer('127.0.0.1:0', nothing, { observers: [{ onStart: look, onStop: look }] })
   t.is(server.getState(), HttpServer.STOPPED)
@@ -198,7 +198,7 @@ test('the state goes round, and what is for a stopped server throws in every oth
   t.deepEqual(seen, ['STARTING', 'STARTED', 'STOPPING'])
 })
 
-test('stop takes a number of milliseconds, and Infinity for as long as it takes', async (t) => {
+test('stop takes a number of milliseconds; Infinity is without a limit', async (t) => {
   const { server, next, connect } = await hold(t)
   for (const time of [-1, Number.NaN, '5' as never, null as never]) {
     await t.throwsAsync(server.stop(time), { instanceOf: OptionError, message: /^timeoutMs must be/ })
@@ -212,7 +212,7 @@ test('stop takes a number of milliseconds, and Infinity for as long as it takes'
   t.true((await wire.end()).endsWith('late'))
 })
 
-test('observers are told once each: those attached, the handler and the error handler', async (t) => {
+test('observers are called once each: attached ones, the handler and the error handler', async (t) => {
   const told: string[] = []
   const observer = (name: string) => ({
     onStart: (server: HttpServer) => void told.push(`${name} starts at ${server.getServers().length} address`),
@@ -233,7 +233,7 @@ test('observers are told once each: those attached, the handler and the error ha
   t.deepEqual(told.sort(), names.map((name) => `${name} stops`).sort())
 })
 
-test('observers that fail at the stop come out in an AggregateError, when everything is closed', async (t) => {
+test('stop rejects with an AggregateError of failed observers after everything is closed', async (t) => {
   const fail = (): never => {
     throw new Error('no')
   }
@@ -245,7 +245,7 @@ test('observers that fail at the stop come out in an AggregateError, when everyt
   t.is(server.getState(), HttpServer.STOPPED)
 })
 
-test('observers are told of the stop while clients are connected and none is accepted any more', async (t) => {
+test('observers are called at the stop while clients are connected and no more are accepted', async (t) => {
   let refused: unknown = null
   const { server, port, next, connect } = await hold(t, {
     observers: [
@@ -287,7 +287,7 @@ test('an error handler can be replaced while the server is stopped', async (t) =
   t.is(await (await fetch(server.url)).text(), 'my 404')
 })
 
-test('await using stops the server at the end of its block, also if it is being started or stopped', async (t) => {
+test('await using stops the server at the end of its block, also during a start or stop', async (t) => {
   const servers: HttpServer[] = []
   for (const use of [
     (server: HttpServer) => server.start(),
@@ -305,7 +305,7 @@ test('await using stops the server at the end of its block, also if it is being 
   t.deepEqual(servers.map((server) => server.getState()), [0, 0, 0, 0])
 })
 
-test('every moment of a server has its line in the log', async (t) => {
+test('each change of state is logged', async (t) => {
   const { lines, logger } = keeping()
   const { server, port, connect } = await open(t, nothing, { logger }, '127.0.0.1:0')
   const wire = await connect()

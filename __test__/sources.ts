@@ -1,15 +1,15 @@
 /**
- * Sources of streamed answers for the specs, and what has come of them at the client.
+ * Sources of streamed responses for the specs, and the responses as the client receives them.
  */
 import type { ExecutionContext } from 'ava'
 import { silentLogger } from '../src/index.ts'
 import type { Response } from '../src/index.ts'
 import { LAST_GET, open } from './support.ts'
 
-/** A HEAD that asks for the connection to be closed. */
+/** A HEAD with connection: close. */
 export const LAST_HEAD = 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
-/** A GET of HTTP/1.0. */
+/** A GET in HTTP/1.0. */
 export const OLD_GET = 'GET / HTTP/1.0\r\n\r\n'
 
 /** A source of the pieces it is given. */
@@ -28,7 +28,7 @@ export function webStream(...pieces: string[]): ReadableStream<string> {
   })
 }
 
-/** A source that the test feeds, and that tells how often it was cancelled. */
+/** A source that is fed by the test and counts its reads and cancellations. */
 export class Tap implements AsyncIterableIterator<string> {
   cancelled = 0
   asked = 0
@@ -75,7 +75,7 @@ export class Disposals {
   }
 }
 
-/** What is in the chunks of a whole answer. */
+/** The body of a whole chunked response. */
 export function unchunked(received: string): string {
   let rest = received.slice(received.indexOf('\r\n\r\n') + 4)
   let body = ''
@@ -88,7 +88,7 @@ export function unchunked(received: string): string {
   }
 }
 
-/** The whole answer to one request. */
+/** The bytes of the response to one request. */
 export async function answered(t: ExecutionContext, response: () => Response, request = LAST_GET, logger = silentLogger): Promise<string> {
   const { connect } = await open(t, response, { logger })
   return (await connect()).send(request).end()

@@ -10,7 +10,7 @@ import type { Request } from '../src/index.ts'
 import { GET, count, hold, open, openDescriptors, postHead, until } from './support.ts'
 import { SWITCHED, UPGRADE, takeover } from './takeover.ts'
 
-/** Bytes that go through in one direction; BUSBAR_STREAM_BYTES sets more than CI has time for. */
+/** Bytes in one direction; BUSBAR_STREAM_BYTES sets more for longer runs. */
 const BYTES = Number(process.env['BUSBAR_STREAM_BYTES'] ?? 256 * 1024 * 1024)
 const MEBIBYTE = 1024 * 1024
 
@@ -22,13 +22,13 @@ function memory(): number {
   return process.memoryUsage().rss
 }
 
-/** What is lent for bodies, and what they were read into. */
+/** Memory of buffers: provided for bodies, or filled by them. */
 function bufferMemory(): number {
   collect()
   return process.memoryUsage().arrayBuffers
 }
 
-/** Waits until there is less than so many megabytes more than there was; the system takes its time to tell. */
+/** Waits until the growth of memory is below `megabytes`; the system reports it with a delay. */
 async function isBack(t: ExecutionContext, before: number, megabytes: number, measure = memory): Promise<void> {
   let growth = Number.POSITIVE_INFINITY
   for (let round = 0; round < 200 && growth >= megabytes; round++) {
@@ -45,7 +45,7 @@ async function opened(port: number): Promise<Socket> {
   return socket
 }
 
-/** Runs something so often, some of them side by side. */
+/** Runs a function `count` times, several calls concurrently. */
 async function times(count: number, run: (at: number) => Promise<void>): Promise<void> {
   let at = 0
   const worker = async (): Promise<void> => {
@@ -60,7 +60,7 @@ async function* endless(): AsyncGenerator<Uint8Array> {
   for (;;) yield PIECE
 }
 
-test.serial('2,000 uploads that are broken off leave nothing behind', async (t) => {
+test.serial('2,000 aborted uploads leave no resources', async (t) => {
   const called = new Set<string>()
   let failed = 0
   const { port } = await open(
@@ -80,14 +80,14 @@ test.serial('2,000 uploads that are broken off leave nothing behind', async (t) 
   const upload = async (at: number): Promise<void> => {
     const socket = await opened(port)
     socket.write(`POST /${at} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`)
-    // All sizes from the beginning on, or what the first ones need would be taken for all there is.
+    // All sizes from the beginning: otherwise the growth would be measured from too low a base.
     socket.write(PIECE.subarray(0, ((at * 137) % 2000) * 20))
     await until(() => called.has(`/${at}`))
     if (at % 2 === 0) socket.resetAndDestroy()
     else socket.destroy()
     await once(socket, 'close')
   }
-  // What the allocator keeps for what comes next has been reached by then.
+  // By then the allocator has reached its steady state.
   await times(1000, upload)
   await until(() => failed === called.size)
   const [rss, open_] = [memory(), openDescriptors()]
@@ -100,7 +100,7 @@ test.serial('2,000 uploads that are broken off leave nothing behind', async (t) 
   await isBack(t, buffers, 2, bufferMemory)
 })
 
-test.serial('2,000 downloads that are broken off leave nothing behind', async (t) => {
+test.serial('2,000 aborted downloads leave no resources', async (t) => {
   let [called, disposed, ended] = [0, 0, 0]
   async function* source(): AsyncGenerator<Uint8Array> {
     try {
@@ -134,7 +134,7 @@ test.serial('2,000 downloads that are broken off leave nothing behind', async (t
   await isBack(t, rss, 24)
 })
 
-test.serial('a long upload goes through in constant memory', async (t) => {
+test.serial('a long upload needs constant memory', async (t) => {
   let highest = 0
   const { port } = await open(
     t,
@@ -164,7 +164,7 @@ test.serial('a long upload goes through in constant memory', async (t) => {
   socket.destroy()
 })
 
-test.serial('a long download goes through in constant memory', async (t) => {
+test.serial('a long download needs constant memory', async (t) => {
   let highest = 0
   async function* source(): AsyncGenerator<Uint8Array> {
     for (let sent = 0; sent < BYTES; sent += PIECE.length) {
@@ -183,7 +183,7 @@ test.serial('a long download goes through in constant memory', async (t) => {
   t.true((highest - before) / MEBIBYTE < 64, `${(highest - before) / MEBIBYTE} MiB`)
 })
 
-test.serial('50 clients that do not read their long answers cost little', async (t) => {
+test.serial('50 clients that do not read their long responses need little memory', async (t) => {
   const long = Buffer.alloc(64 * MEBIBYTE, 'x')
   let called = 0
   const { port } = await open(t, () => new Response(200, {}, called++ % 2 === 0 ? long : endless()))
@@ -216,7 +216,7 @@ for (const ioThreads of [0, 1]) {
   })
 }
 
-test.serial('the bodies of long answers go with them, in the cheap kind of collection', async (t) => {
+test.serial('a minor collection frees the bodies of long responses', async (t) => {
   const { connect } = await open(t, () => new Response(200, {}, Buffer.allocUnsafeSlow(MEBIBYTE)))
   const wire = await connect()
   collect()
@@ -227,14 +227,14 @@ test.serial('the bodies of long answers go with them, in the cheap kind of colle
     await wire.until((text) => text.length > MEBIBYTE)
   }
   wire.received = ''
-  // What survives two of them is old, and stays until a full one.
+  // Objects that survive two minor collections stay until a full one.
   collect({ type: 'minor' })
   collect({ type: 'minor' })
   const growth = (process.memoryUsage().arrayBuffers - before) / MEBIBYTE
   t.true(growth < 10, `${growth} MiB of 30 are still there`)
 })
 
-test.serial('bodies that are asked for behind the end of their server leave nothing behind', async (t) => {
+test.serial('bodies that are read after the stop of their server leave no resources', async (t) => {
   const { server, connect, next } = await hold(t)
   const requests: Request[] = []
   for (let at = 0; at < 100; at++) {
@@ -245,7 +245,7 @@ test.serial('bodies that are asked for behind the end of their server leave noth
   collect()
   const before = process.memoryUsage().arrayBuffers
   for (const request of requests.splice(0)) await t.throwsAsync(request.getBody().read(), { instanceOf: ClientException })
-  // What is collected is swept by another thread.
+  // Another thread sweeps what was collected.
   let growth = Number.POSITIVE_INFINITY
   for (let round = 0; round < 200 && growth >= 0.5; round++) {
     collect()
@@ -255,7 +255,7 @@ test.serial('bodies that are asked for behind the end of their server leave noth
   t.true(growth < 0.5, `${growth} MiB of 1.6 are still there`)
 })
 
-test.serial('what is asked of a request behind its answer keeps nothing', async (t) => {
+test.serial('reading from an answered request keeps no memory', async (t) => {
   const asked: WeakRef<object>[] = []
   const requests: Request[] = []
   const { connect } = await open(t, (request) => {

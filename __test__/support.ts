@@ -1,5 +1,5 @@
 /**
- * Openers shared by the specs: a server on a free port, and a connection that speaks raw bytes.
+ * Openers shared by the specs: a server on a free port, and a connection for raw bytes.
  */
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
@@ -29,7 +29,7 @@ export class Wire {
     return this
   }
 
-  /** Waits until what came so far satisfies a test; fails with what came when the connection ends first. */
+  /** Waits until the received text satisfies `test`; fails with the text when the connection ends first. */
   async until(test: (received: string) => boolean): Promise<string> {
     while (!test(this.received)) {
       if (this.socket.closed || this.socket.readableEnded) throw new Error(`closed after: ${JSON.stringify(this.received)}`)
@@ -38,7 +38,7 @@ export class Wire {
     return this.received
   }
 
-  /** Everything up to the end of the connection. */
+  /** All text up to the end of the connection. */
   async end(): Promise<string> {
     if (!this.socket.closed && !this.socket.readableEnded) {
       // A reset ends it as well.
@@ -55,7 +55,7 @@ export class Wire {
   }
 }
 
-/** A connection to an address, which ends with the test. */
+/** A connection to an address, closed at the end of the test. */
 export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
@@ -63,7 +63,7 @@ export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise
   return new Wire(socket)
 }
 
-/** A started server that stops with the test. */
+/** A started server, stopped at the end of the test. */
 export async function open(
   t: ExecutionContext,
   handler: Handler,
@@ -79,14 +79,14 @@ export async function open(
   return { server, port, connect: () => dial(t, { port, host: '127.0.0.1' }) }
 }
 
-/** A request in the hands of a test. */
+/** A request that a test answers. */
 export interface Held {
   readonly request: Request
   readonly client: Client
   answer(response: Response): void
 }
 
-/** A server whose handler hands every request to the test, and answers when the test does. */
+/** A server whose requests are answered by the test. */
 export async function hold(t: ExecutionContext, settings: ServerSettings = {}, listen: Listen = '127.0.0.1:0') {
   const arrived: Held[] = []
   let tell = (): void => {}
@@ -119,59 +119,59 @@ export function closed(client: Client): Promise<void> {
   return new Promise((resolve) => void client.onClose(() => resolve()))
 }
 
-/** How a client can leave. One that hangs up with bytes unread sends a reset, else a FIN. */
+/** How a client can disconnect. A hang-up sends a reset when bytes are unread, otherwise a FIN. */
 export const WAYS_TO_LEAVE = {
   'a FIN': (socket: Socket): unknown => socket.end(),
   'a reset': (socket: Socket): unknown => socket.resetAndDestroy(),
   'a hang-up': (socket: Socket): unknown => socket.destroy(),
 }
 
-/** A logger that keeps what it is told at error level. */
+/** A logger that keeps its lines of level error. */
 export function keepErrors(): { logger: Logger; errors: { message: string; exception: unknown }[] } {
   const errors: { message: string; exception: unknown }[] = []
   const error: Logger['error'] = (message, context) => void errors.push({ message, exception: context?.['exception'] })
   return { logger: { ...silentLogger, error }, errors }
 }
 
-/** A directory that goes with the test. */
+/** A directory that is removed at the end of the test. */
 export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'busbar-'))
   t.teardown(() => rm(directory, { recursive: true }))
   return directory
 }
 
-/** How many descriptors the process has open, where that can be told. */
+/** Number of open descriptors of the process, on Linux. */
 export function openDescriptors(): number {
   return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
 }
 
-/** Resolves when a condition holds; looks at it once per round of the event loop. */
+/** Resolves when a condition holds; checks it once per turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** How often a text stands in another. */
+/** Number of occurrences of a text in another. */
 export function count(text: string, part: string): number {
   return text.split(part).length - 1
 }
 
-/** All that a body brings. */
+/** All bytes of a body, as text. */
 export async function collected(body: AsyncIterable<Uint8Array>): Promise<string> {
   const pieces: Uint8Array[] = []
   for await (const piece of body) pieces.push(piece)
   return Buffer.concat(pieces).toString('latin1')
 }
 
-/** A GET that keeps the connection. */
+/** A GET that keeps the connection open. */
 export const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
-/** A GET that asks for the connection to be closed. */
+/** A GET with `Connection: close`. */
 export const LAST_GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 
-/** The head of a POST with a body of so many bytes. */
+/** The head of a POST with a body of `length` bytes. */
 export function postHead(length: number, ...fields: string[]): string {
   return ['POST / HTTP/1.1', 'Host: a', `Content-Length: ${length}`, ...fields, '\r\n'].join('\r\n')
 }
 
-/** The beginning of a POST whose body comes in chunks; more fields, or the end of the head, follow. */
+/** The beginning of a POST with a chunked body; more fields, or the end of the head, follow. */
 export const CHUNKED_POST = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n'

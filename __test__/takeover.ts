@@ -1,5 +1,5 @@
 /**
- * Upgraded connections for the specs: both ends of one, and what goes over them.
+ * Upgraded connections for the specs: both ends, and their bytes.
  */
 import type { ExecutionContext } from 'ava'
 import { Response } from '../src/index.ts'
@@ -9,16 +9,16 @@ import { open } from './support.ts'
 /** A request for an upgrade. */
 export const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'
 
-/** The whole answer to it. */
+/** The whole response to it. */
 export const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n'
 
-/** More than the kernel takes for a peer that doesn't read. */
+/** More bytes than the kernel buffers for a peer that doesn't read. */
 export const LARGE = Buffer.alloc(16 * 1024 * 1024, 'x')
 
-/** A connection that was handed over. */
+/** An upgraded connection. */
 type Taken = { socket: UpgradedSocket; request: Request; response: Response }
 
-/** A server that upgrades, or detaches, and hands the sockets to the test. */
+/** A server that upgrades or detaches its connections; the test gets the sockets. */
 export async function takeover(t: ExecutionContext, settings: ServerSettings = {}, detaches = false) {
   const taken: Taken[] = []
   let tell = (): void => {}
@@ -36,14 +36,14 @@ export async function takeover(t: ExecutionContext, settings: ServerSettings = {
   return { ...opened, next, taken }
 }
 
-/** Such a server with one connection that has been upgraded; `behind` comes in the same segment as the request. */
+/** Such a server with one upgraded connection; `behind` is in the same segment as the request. */
 export async function upgraded(t: ExecutionContext, behind = '', settings: ServerSettings = {}) {
   const opened = await takeover(t, settings)
   const wire = (await opened.connect()).send(UPGRADE + behind)
   return { ...opened, wire, ...(await opened.next()) }
 }
 
-/** Everything up to the end of what the peer sends. */
+/** All bytes up to the end of the peer. */
 export async function readAll(socket: UpgradedSocket): Promise<string> {
   let text = ''
   for (let chunk; (chunk = await socket.readChunk()) !== null; ) text += Buffer.from(chunk).toString('latin1')

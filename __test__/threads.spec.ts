@@ -48,7 +48,7 @@ for (const given of [-1, 1.5, 65, NaN, '2', null, true]) {
 }
 
 for (const threads of [0, 1, 2, 4]) {
-  test(`with ioThreads ${threads} requests of many connections are answered, each with its own`, async (t) => {
+  test(`with ioThreads ${threads} each of many connections gets its own responses`, async (t) => {
     const { connect } = await open(
       t,
       async (request) => {
@@ -89,10 +89,10 @@ test('clients on different threads have different ids, and each its own addresse
   t.is(ends.filter((received) => received === '').length, 1)
 })
 
-test('a body that is asked for when its client has gone is refused', async (t) => {
+test('a read of a body after its client has disconnected is rejected', async (t) => {
   const { wire, request, client } = await holdOne(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nab', { ioThreads: 1 })
   wire.socket.resetAndDestroy()
-  // The news has come to the thread, and not to this one, which hasn't gone back to its event loop.
+  // The I/O thread knows of the disconnect; this thread hasn't returned to its event loop.
   const end = performance.now() + 200
   while (performance.now() < end);
   const read = t.throwsAsync(request.text(), { code: 'BUSBAR_CLIENT' })
@@ -100,7 +100,7 @@ test('a body that is asked for when its client has gone is refused', async (t) =
   t.true(client.isClosed())
 })
 
-test('answers given between requests reach the wire before the event loop sleeps', async (t) => {
+test('responses between requests are sent before the event loop sleeps', async (t) => {
   const { connect, next } = await hold(t, { ioThreads: 2 })
   const wire = await connect()
   for (let round = 0; round < 20; round++) {
@@ -113,7 +113,7 @@ test('answers given between requests reach the wire before the event loop sleeps
   t.is(count(wire.received, 'HTTP/1.1 200'), 20)
 })
 
-test('stop ends when the clients of all threads have', async (t) => {
+test('stop resolves when the clients of all threads are closed', async (t) => {
   const { server, connect, next } = await hold(t, { ioThreads: 3 })
   const wires = await Promise.all(Array.from({ length: 6 }, () => connect()))
   for (const wire of wires) wire.send(GET)
@@ -145,7 +145,7 @@ function run(t: ExecutionContext, fixture: string, args: readonly string[], envi
 
 const ENDED_WELL = { code: 0, stderr: '' }
 
-;(isLinux ? test.serial : test.serial.skip)('threads and descriptors of servers that were stopped are given back', async (t) => {
+;(isLinux ? test.serial : test.serial.skip)('stopped servers release their threads and descriptors', async (t) => {
   const { line, ended } = run(t, 'threads-left', ['20'])
   const { before, during, after } = JSON.parse(await line()) as Record<string, { threads: number; descriptors: number }>
   t.deepEqual(await ended, ENDED_WELL)
@@ -153,7 +153,7 @@ const ENDED_WELL = { code: 0, stderr: '' }
   t.deepEqual(after, before)
 })
 
-;(isLinux ? test.serial : test.serial.skip)('a thousand clients whose pipelines meet a slow handler wait in bounded memory, and none is forgotten', async (t) => {
+;(isLinux ? test.serial : test.serial.skip)('a thousand clients with pipelined requests to a slow handler wait in bounded memory, and all get responses', async (t) => {
   const CLIENTS = 1000
   const PIPELINED = 20
   const { child, line, ended } = run(t, 'slow-handlers', ['20'], { BUSBAR_IO_THREADS: '2' })
@@ -161,7 +161,7 @@ const ENDED_WELL = { code: 0, stderr: '' }
   const memory = (): number =>
     Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'latin1'))![1]) * 1024
   const before = memory()
-  // 160 MB of heads, if somebody were to read all of them while the handler holds its thread.
+  // 160 MB of heads, if all of them were read while the handler blocks its thread.
   const head = GET.replace('\r\n\r\n', `\r\nX-Long: ${'x'.repeat(8000)}\r\n\r\n`).repeat(PIPELINED)
   let most = 0
   const looks = setInterval(() => (most = Math.max(most, memory() - before)), 20)

@@ -14,7 +14,7 @@ test('trailers follow the body and are announced', async (t) => {
   }
 })
 
-test('HTTP/1.0 gets no trailers, and HEAD only their names', async (t) => {
+test('HTTP/1.0 gets no trailers; HEAD gets their names', async (t) => {
   const response = (): Response => new Response(200, {}, 'hello', new Trailers({ 'x-sum': '1' }, ['x-sum']))
   const old = await answered(t, response, OLD_GET)
   t.regex(old, /\r\ncontent-length: 5\r\n[^]*hello$/)
@@ -22,7 +22,7 @@ test('HTTP/1.0 gets no trailers, and HEAD only their names', async (t) => {
   t.regex(await answered(t, response, LAST_HEAD), /\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n$/)
 })
 
-test('trailers that fail cut the connection, and are logged', async (t) => {
+test('trailers that fail abort the connection, and are logged', async (t) => {
   const { logger, errors } = keepErrors()
   const broken: Trailers[] = [
     new Trailers(Promise.reject(new Error('broken trailers'))),
@@ -39,7 +39,7 @@ test('trailers that fail cut the connection, and are logged', async (t) => {
   }
 })
 
-test('trailers of a request come with the end of its body', async (t) => {
+test('the trailers of a request arrive with the end of its body', async (t) => {
   const { wire, request, answer } = await holdOne(t, `${CHUNKED_POST}Trailer: X-Sum, Content-Length\r\n\r\n2\r\nhi\r\n`)
   const trailers = request.getTrailers()!
   t.is(request.getTrailers(), trailers)
@@ -72,7 +72,7 @@ test('a request without a body has no trailers, one without trailers has an empt
   late.answer(new Response(204))
 })
 
-test('trailers of a body that fails are rejected, and nobody has to listen', async (t) => {
+test('the trailers of a failing body reject, and may be ignored', async (t) => {
   const { wire, request, client } = await holdOne(t, `${postHead(1000)}some`)
   const trailers = request.getTrailers()!
   const isClosed = closed(client)
@@ -88,7 +88,7 @@ test('trailers are checked', async (t) => {
   t.is((await new Trailers({ 'x-b': 1 }).getMessage()).getHeader('X-B'), '1')
 })
 
-test('trailers that are asked for when the client has left are rejected', async (t) => {
+test('trailers that are read after the client has left reject', async (t) => {
   const { wire, request, client } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`)
   const isClosed = closed(client)
   wire.socket.resetAndDestroy()

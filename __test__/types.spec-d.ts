@@ -32,6 +32,7 @@ import type {
   FieldsInit,
   Handler,
   HandlerFunction,
+  HttpDriver,
   HttpDriverFactory,
   KnownField,
   Listen,
@@ -279,7 +280,7 @@ export function explain(error: unknown): string {
   return ''
 }
 
-// Connections that are handed over, and drivers.
+// Upgraded connections, and drivers.
 const upgraded: Response = new Response(101, { upgrade: 'echo' }).upgrade(async (socket, asked, answered) => {
   same<typeof socket, UpgradedSocket>(true)
   same<typeof asked, Request>(true)
@@ -298,3 +299,12 @@ const driverFactory: HttpDriverFactory = {
 new HttpServer(0, atOnce, { driverFactory, clientFactory: new DefaultClientFactory() })
 // @ts-expect-error a driver is more than a function
 client.switchDriver(() => {})
+client.switchDriver({} as HttpDriver, new Uint8Array(1))
+client.switchDriver(new Http1Driver())
+// @ts-expect-error a driver has all four methods
+client.switchDriver({ stop: async () => {} })
+// @ts-expect-error unread bytes are a Uint8Array
+client.switchDriver(new Http1Driver(), 'bytes')
+// @ts-expect-error requests that it hands over are busbar's
+const wrongDriver: HttpDriver = { ...({} as HttpDriver), write: (request: string) => Promise.resolve(void request) }
+void wrongDriver

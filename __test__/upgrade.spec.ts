@@ -5,7 +5,7 @@ import type { UpgradedSocket } from '../src/index.ts'
 import { GET, count, holdOne, keepErrors, open, until } from './support.ts'
 import { SWITCHED, UPGRADE, readAll, takeover, upgraded } from './takeover.ts'
 
-test('an upgrade is answered by a 101, and the bytes behind it are the callback\'s', async (t) => {
+test('an upgrade is answered with a 101, and the callback gets the bytes behind it', async (t) => {
   const { wire, socket, request, response } = await upgraded(t)
   t.is(await wire.until((text) => text.endsWith('\r\n\r\n')), SWITCHED)
   t.is(request.getPath(), '/chat')
@@ -24,7 +24,7 @@ test('a frame in the same segment as the upgrade comes first, whole or in part',
   t.is(String(await socket.readChunk()), 'lf')
 })
 
-test('an upgrade cut at every byte is the same', async (t) => {
+test('an upgrade works with a segment boundary at every byte', async (t) => {
   const { connect, next } = await takeover(t)
   const text = `${UPGRADE}frame`
   for (let at = 1; at < text.length; at += 1) {
@@ -54,7 +54,7 @@ test('a request pipelined before an upgrade is answered before the 101', async (
   t.regex(text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nfirstHTTP\/1\.1 101 Switching Protocols\r\n[^]*\r\n\r\nframe$/)
 })
 
-test('a detached connection gets nothing but what its callback writes', async (t) => {
+test('on a detached connection only the callback writes', async (t) => {
   const { connect, next } = await takeover(t, {}, true)
   const wire = await connect()
   wire.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -64,7 +64,7 @@ test('a detached connection gets nothing but what its callback writes', async (t
   t.is(await wire.end(), 'all mine')
 })
 
-test('CONNECT is answered by a 200, behind which the tunnel begins', async (t) => {
+test('CONNECT is answered with a 200, behind which the tunnel begins', async (t) => {
   const { connect } = await open(
     t,
     (request) => new Response(101, { 'x-target': request.getTarget() }).upgrade((socket) => void socket.pipe(socket)),
@@ -92,14 +92,14 @@ test('another status cancels an upgrade, and the connection stays HTTP', async (
   t.is(count(text, 'connection: keep-alive'), 2)
 })
 
-test('a client that the engine serves is not exported and can not be handed on', async (t) => {
+test('a client that the engine serves is not exported and can not switch its driver', async (t) => {
   const { client, answer } = await holdOne(t)
   t.false(client.isExported())
   t.throws(() => client.switchDriver({ handleClient: async () => {} }), { instanceOf: StateError, message: /Response\.detach/ })
   answer(Response.text('ok'))
 })
 
-test('a body that nobody read is drained before an upgrade', async (t) => {
+test('a body that was not read is drained before an upgrade', async (t) => {
   const { connect, next } = await takeover(t)
   const wire = await connect()
   wire.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 8\r\n\r\nbody')
@@ -109,7 +109,7 @@ test('a body that nobody read is drained before an upgrade', async (t) => {
   t.is(String(await socket.readChunk()), 'raw')
 })
 
-test('a body of which a part was read, or the rest not wanted, is drained before an upgrade', async (t) => {
+test('a body that was read in part, or closed, is drained before an upgrade', async (t) => {
   const sockets: UpgradedSocket[] = []
   let isRead = false
   const { connect } = await open(t, async (request) => {
@@ -135,7 +135,7 @@ test('a body over its limit is a 413 and no upgrade', async (t) => {
   t.regex(await wire.end(), /^HTTP\/1\.1 413 /)
 })
 
-test('a connection with requests behind can not be handed over: a 500, and the log says why', async (t) => {
+test('a connection with further requests can not be detached: a 500, and the log has the reason', async (t) => {
   const { logger, errors } = keepErrors()
   const { connect } = await open(
     t,
@@ -149,7 +149,7 @@ test('a connection with requests behind can not be handed over: a 500, and the l
   wire.send(`GET /detach HTTP/1.1\r\nHost: a\r\n\r\n${GET}`)
   const text = await wire.until((received) => received.endsWith('behind'))
   t.regex(text, /^HTTP\/1\.1 500 /)
-  t.regex(String(errors[0]?.exception), /other requests stand behind/)
+  t.regex(String(errors[0]?.exception), /the client has sent further requests/)
 })
 
 test('HTTP/1.0 has no upgrades: a 500', async (t) => {
@@ -159,7 +159,7 @@ test('HTTP/1.0 has no upgrades: a 500', async (t) => {
   t.regex(await wire.end(), /^HTTP\/1\.1 500 /)
 })
 
-test('an upgrade that names no protocol is the application\'s mistake: a 500', async (t) => {
+test('an upgrade without a protocol is an error of the application: a 500', async (t) => {
   let disposals = 0
   const { connect } = await open(t, () => {
     const response = new Response(101).upgrade(() => t.fail())
@@ -192,7 +192,7 @@ test('a callback that throws or rejects is logged, and its client closed', async
   t.is(errors.length, 2)
 })
 
-test('the callback is not called when the client leaves before', async (t) => {
+test('the callback is not called when the client disconnects before', async (t) => {
   let answer: (response: Response) => void = () => {}
   let isAsked = false
   const disposed: string[] = []
@@ -229,7 +229,7 @@ test('the callback runs in the context of its request', async (t) => {
   t.is(seen, '/chat')
 })
 
-test('a socket that is handed over during a stop is told at once', async (t) => {
+test('a socket that is upgraded during a stop is notified at once', async (t) => {
   let answer: ((response: Response) => void) | null = null
   const { server, connect } = await open(t, () => new Promise<Response>((resolve) => (answer = resolve)))
   const wire = await connect()
@@ -243,7 +243,7 @@ test('a socket that is handed over during a stop is told at once', async (t) => 
   t.pass()
 })
 
-test('the same response can not be handed over twice', async (t) => {
+test('a response can upgrade only once', async (t) => {
   let sockets = 0
   const response = new Response(101, { upgrade: 'echo' }).upgrade((socket) => {
     sockets++
@@ -259,7 +259,7 @@ test('the same response can not be handed over twice', async (t) => {
   t.is(sockets, 1)
 })
 
-test('an upgrade takes a function', (t) => {
+test('upgrade throws for anything but a function', (t) => {
   t.throws(() => new Response(101).upgrade('echo' as never), { message: /an upgrade needs a function/ })
   t.throws(() => Response.detach(null as never), { message: /an upgrade needs a function/ })
 })

@@ -7,7 +7,7 @@ import type { UpgradedSocket } from '../src/index.ts'
 import { closed, keepErrors, open, openDescriptors, until } from './support.ts'
 import { LARGE, SWITCHED, UPGRADE, readAll, takeover, upgraded } from './takeover.ts'
 
-test('when the peer ends, what it said is read, our side ends, and the client closes', async (t) => {
+test('when the peer ends, its bytes are read, our side ends, and the client closes', async (t) => {
   const { connect, next } = await takeover(t)
   const wire = await connect()
   wire.send(`${UPGRADE}last words`)
@@ -22,7 +22,7 @@ test('when the peer ends, what it said is read, our side ends, and the client cl
   t.true(socket.isClosed())
 })
 
-test('half-open: the peer has ended, and we go on writing', async (t) => {
+test('half-open: the peer has ended, and our side can still write', async (t) => {
   const { wire, socket } = await upgraded(t)
   socket.allowHalfOpen = true
   wire.send('question')
@@ -36,7 +36,7 @@ test('half-open: the peer has ended, and we go on writing', async (t) => {
   await until(() => socket.closed)
 })
 
-test('we have ended, and the peer goes on writing', async (t) => {
+test('our side has ended, and the peer can still write', async (t) => {
   const { wire, socket } = await upgraded(t)
   socket.end('that is all')
   t.is(await wire.until((text) => text.endsWith('all')), `${SWITCHED}that is all`)
@@ -61,7 +61,7 @@ test('megabytes written before an end all arrive, also when the peer has ended',
   await until(() => socket.getClient().isClosed())
 })
 
-test('destroySoon sends what was written, and closes although the peer does not', async (t) => {
+test('destroySoon sends the written bytes, and closes even if the peer does not', async (t) => {
   const { wire, socket } = await upgraded(t)
   const isClosed = closed(socket.getClient())
   socket.write('bye')
@@ -110,7 +110,7 @@ test('closing the client ends its socket', async (t) => {
   await wire.end()
 })
 
-test('a stop tells sockets at once, and they have its whole time to say goodbye', async (t) => {
+test('a stop notifies sockets at once, and they have its whole time to end their protocol', async (t) => {
   const { server, wire, socket } = await upgraded(t)
   const told: string[] = []
   socket.getSignal().addEventListener('abort', () => told.push('signal'))
@@ -130,14 +130,14 @@ test('a stop tells sockets at once, and they have its whole time to say goodbye'
   t.true(socket.getClient().isClosed())
 })
 
-test('a stop closes sockets that stay, when its time is over', async (t) => {
+test('a stop closes sockets that are still open when its time is over', async (t) => {
   const { server, wire, socket } = await upgraded(t)
   await server.stop(50)
   t.true(socket.getClient().isClosed())
   await wire.end()
 })
 
-test('stopping one client tells its socket, waits, and closes it', async (t) => {
+test('stop of a client notifies its socket, waits, and closes it', async (t) => {
   const { wire, socket } = await upgraded(t)
   socket.onStop(() => void socket.write('going'))
   await socket.getClient().stop(50)
@@ -176,7 +176,7 @@ test('a throw at any await of a callback closes the client, and everything settl
   t.is(errors.length, 4)
 })
 
-test('a reset at any moment of the hand-over is delivered or reported, and the client ends', async (t) => {
+test('after a reset at any moment of an upgrade the callback gets a closed socket or is not called', async (t) => {
   let ends = 0
   let sockets = 0
   const { server, connect } = await open(t, (request) => {
@@ -204,7 +204,7 @@ test('a reset at any moment of the hand-over is delivered or reported, and the c
   t.true(ends <= asked && sockets <= ends)
 })
 
-test.serial('hundreds of sockets, left in every way, leave nothing behind', async (t) => {
+test.serial('hundreds of sockets, closed in every way, leave no resources', async (t) => {
   const before = openDescriptors()
   const { server, connect, next } = await takeover(t)
   let hooks = 0
@@ -235,7 +235,7 @@ const USERS: Readonly<Record<string, (socket: UpgradedSocket) => Promise<unknown
   'an operation with its signal': (socket) => once(new EventEmitter(), 'never', { signal: socket.getSignal() }),
 }
 for (const [what, use] of Object.entries(USERS)) {
-  test(`a peer that leaves ${what} is nobody's mistake, and not logged`, async (t) => {
+  test(`a peer that disconnects ${what} is not an error, and not logged`, async (t) => {
     const { logger, errors } = keepErrors()
     let used: Promise<unknown> | null = null
     const { connect } = await open(
@@ -267,7 +267,7 @@ test('a callback that fails in a loop is logged, although that has closed the co
   t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: my mistake'])
 })
 
-test('a listener that throws when bytes come ends its own socket and is logged', async (t) => {
+test('a listener that throws when bytes arrive ends its own socket and is logged', async (t) => {
   const { logger, errors } = keepErrors()
   const { connect } = await open(t, () => Response.detach((socket) => {
     socket.on('data', () => {
@@ -282,7 +282,7 @@ test('a listener that throws when bytes come ends its own socket and is logged',
   t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: my mistake'])
 })
 
-test('closing a client ends a socket with bytes that nobody has read, also when its peer has ended', async (t) => {
+test('closing a client ends a socket with unread bytes, also when its peer has ended', async (t) => {
   const { wire, socket } = await upgraded(t)
   const client = socket.getClient()
   wire.send('unread').socket.end()

@@ -4,7 +4,7 @@ import { Client, StateError } from '../src/index.ts'
 import { keepErrors, until } from './support.ts'
 import { LARGE, SWITCHED, UPGRADE, takeover, upgraded } from './takeover.ts'
 
-test('an exported client has no expiration, counts nothing, and says so for good', async (t) => {
+test('an exported client has no expiration and no pending requests, and stays exported', async (t) => {
   const { socket } = await upgraded(t)
   const client = socket.getClient()
   t.true(client.isExported())
@@ -18,7 +18,7 @@ test('an exported client has no expiration, counts nothing, and says so for good
   t.true(client.isExported())
 })
 
-test('an idle socket outlives every deadline of HTTP', async (t) => {
+test('an idle socket stays open beyond all deadlines of HTTP', async (t) => {
   const { connect, next } = await takeover(t, {
     http1Timeout: 1,
     headerTimeout: 0.1,
@@ -42,7 +42,7 @@ test('an idle socket outlives every deadline of HTTP', async (t) => {
   t.is(await wire.until((text) => text.endsWith('still here')), `${SWITCHED}still here`)
 })
 
-test('a peer that does not read holds the writer back', async (t) => {
+test('a peer that does not read pauses the writer', async (t) => {
   const { wire, socket } = await upgraded(t)
   await wire.until((text) => text === SWITCHED)
   wire.socket.pause()
@@ -57,7 +57,7 @@ test('a peer that does not read holds the writer back', async (t) => {
   t.is((await wire.end()).length, SWITCHED.length + (written + 1) * chunk.length)
 })
 
-test('a socket that nobody reads holds the peer back', async (t) => {
+test('a socket that is not read pauses the peer', async (t) => {
   const { wire, socket } = await upgraded(t)
   let isSent = false
   wire.socket.write(LARGE, () => (isSent = true))
@@ -70,7 +70,7 @@ test('a socket that nobody reads holds the peer back', async (t) => {
   await until(() => isSent)
 })
 
-test('corked writes, and those of one turn, leave as one', async (t) => {
+test('corked writes, and those of one event-loop turn, are sent together', async (t) => {
   const { wire, socket } = await upgraded(t)
   await wire.until((text) => text === SWITCHED)
   const pieces: string[] = []
@@ -84,7 +84,7 @@ test('corked writes, and those of one turn, leave as one', async (t) => {
   t.deepEqual(pieces, ['abc'])
 })
 
-test('text of every encoding is sent as Node would', async (t) => {
+test('text of every encoding is sent as by Node', async (t) => {
   const { wire, socket } = await upgraded(t)
   socket.write('é')
   socket.write('é', 'latin1')
@@ -92,7 +92,7 @@ test('text of every encoding is sent as Node would', async (t) => {
   t.is(await wire.end(), `${SWITCHED}\xc3\xa9\xe9\0\0`)
 })
 
-test('an error on a socket that nobody listens for is logged and ends nothing', async (t) => {
+test('an error on a socket without a listener is logged, and the process continues', async (t) => {
   const { logger, errors } = keepErrors()
   const { wire, socket } = await upgraded(t, '', { logger })
   socket.end('bye')
@@ -101,7 +101,7 @@ test('an error on a socket that nobody listens for is logged and ends nothing', 
   t.is(errors.length, 1)
 })
 
-test('a socket tells where it comes from, and has what code for Node\'s sockets wants', async (t) => {
+test('a socket has its addresses, and the methods of Node\'s sockets', async (t) => {
   const { port, wire, socket } = await upgraded(t)
   t.is(socket.remoteAddress, '127.0.0.1')
   t.is(socket.remotePort, wire.socket.localPort)
@@ -120,7 +120,7 @@ test('a socket tells where it comes from, and has what code for Node\'s sockets 
   t.false(socket.isClosed())
 })
 
-test('iterating over a socket gives what the peer sends, and leaving the loop closes it', async (t) => {
+test('an iteration over a socket gives the bytes of the peer, and the end of the loop closes it', async (t) => {
   const { socket } = await upgraded(t, 'piece')
   for await (const chunk of socket) {
     t.is(String(chunk), 'piece')
@@ -129,11 +129,11 @@ test('iterating over a socket gives what the peer sends, and leaving the loop cl
   t.true(socket.getClient().isClosed())
 })
 
-test('buffers that are shared, resized or given away while they wait to be written harm nobody', async (t) => {
+test('buffers that are shared, resized or transferred while they wait to be written do no harm', async (t) => {
   const { wire, socket } = await upgraded(t)
   await wire.until((text) => text === SWITCHED)
   wire.socket.pause()
-  // The first write fills the kernel and is held back; those behind it wait in the stream.
+  // The first write fills the kernel's buffer; later ones wait in the stream.
   socket.write(LARGE)
   const resizable = new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(4096, { maxByteLength: 8192 })
   const given = new ArrayBuffer(4096)

@@ -9,7 +9,7 @@ import { HttpServer, silentLogger } from '../dist/index.js'
 import handler from '../examples/ws.mjs'
 import { Wire } from './support.ts'
 
-/** The example behind a server, as a user would run it. */
+/** A server with the example's handler. */
 async function openEcho(t: ExecutionContext) {
   const server = new HttpServer('127.0.0.1:0', handler, { logger: silentLogger })
   await server.start()
@@ -68,7 +68,7 @@ const CLOSE = 8
 const PING = 9
 const PONG = 10
 
-/** Frames of every kind, and what comes back. */
+/** Frames of every kind, and the replies. */
 function conversation(): { sent: Buffer; expected: string[] } {
   const long = Buffer.alloc(200, 'l')
   const sent = Buffer.concat([
@@ -97,7 +97,7 @@ function conversation(): { sent: Buffer; expected: string[] } {
 
 const payloadOf = (received: string): Buffer => Buffer.from(received.slice(received.indexOf('\r\n\r\n') + 4), 'latin1')
 
-test('frames of every kind, cut at every byte, are the same', async (t) => {
+test('frames of every kind work with a segment boundary at every byte', async (t) => {
   const { port } = await openEcho(t)
   const { sent, expected } = conversation()
   const hello = Buffer.from(HELLO)
@@ -113,7 +113,7 @@ test('frames of every kind, cut at every byte, are the same', async (t) => {
   }
 })
 
-test('hundreds of frames, sent byte by byte, come back', async (t) => {
+test('hundreds of frames that are sent byte by byte are echoed', async (t) => {
   const { port } = await openEcho(t)
   const wire = await dial(t, port)
   const texts = Array.from({ length: 300 }, (_, number) => `frame ${number}`)
@@ -145,7 +145,7 @@ test('a thousand sockets of `ws` under load each get back what they sent', async
     }),
   )
   t.true(sockets.every((socket) => socket.readyState === WebSocket.OPEN))
-  // Half of them say goodbye, the others only leave.
+  // Half of them send a close frame, the others only disconnect.
   const closes = sockets.map((socket) => once(socket, 'close'))
   for (const [number, socket] of sockets.entries()) {
     if (number % 2 === 0) socket.close(1000)
@@ -156,7 +156,7 @@ test('a thousand sockets of `ws` under load each get back what they sent', async
   t.is(server.getState(), HttpServer.STOPPED)
 })
 
-test('undici\'s WebSocket gets back text, bytes and long messages, and its close', async (t) => {
+test('undici\'s WebSocket gets its text, bytes, long messages and close back', async (t) => {
   const { url } = await openEcho(t)
   const socket = new UndiciWebSocket(url)
   socket.binaryType = 'arraybuffer'
@@ -181,7 +181,7 @@ test('undici\'s WebSocket gets back text, bytes and long messages, and its close
   t.deepEqual([code, reason, wasClean], [3000, 'done', true])
 })
 
-test('a stop says goodbye with 1001', async (t) => {
+test('a stop sends a close frame with 1001', async (t) => {
   const { server, url } = await openEcho(t)
   const socket = new WebSocket(url)
   await once(socket, 'open')
@@ -191,7 +191,7 @@ test('a stop says goodbye with 1001', async (t) => {
   t.deepEqual([code, String(reason)], [1001, 'the server stops'])
 })
 
-test('a frame that breaks the rules ends only its own connection', async (t) => {
+test('an invalid frame ends only its own connection', async (t) => {
   const { port, url } = await openEcho(t)
   const other = new WebSocket(url)
   await once(other, 'open')
@@ -204,7 +204,7 @@ test('a frame that breaks the rules ends only its own connection', async (t) => 
   other.terminate()
 })
 
-test('what `ws` refuses is answered by it, and what is no WebSocket by the handler', async (t) => {
+test('`ws` answers the upgrades that it refuses, and the handler all other requests', async (t) => {
   const { port } = await openEcho(t)
   const wire = await dial(t, port)
   wire.socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')

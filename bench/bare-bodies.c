@@ -1,5 +1,5 @@
-/* The floor of bodies: no byte of them is copied but by the kernel. Its argument is the handler that it
- * stands in for; BENCH_FILE names the file that is sent. */
+/* The floor for bodies: only the kernel copies their bytes. The argument is the name of the handler; BENCH_FILE is
+ * the file to send. */
 #include "bare.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-/* Bytes that are sent at once of what is made here, and held at once of what is passed on. */
+/* Bytes per write of a generated body, and of buffer for an echoed one. */
 #define PAGE (1024 * 1024)
 #define PASSED (256 * 1024)
 
@@ -30,7 +30,7 @@ static size_t length;
 
 static enum step after(ssize_t count) { return count > 0 ? GO : count < 0 && errno == EAGAIN ? WAIT : END; }
 
-/* Heads are taken to come whole. */
+/* Expects each head in one read. */
 static enum step read_head(int fd, struct client *client) {
   static char input[65536];
   ssize_t count = recv(fd, input, sizeof input - 1, 0);

@@ -1,5 +1,5 @@
-/* The floor of short requests: what the kernel alone costs. Looks for the ends of request heads and answers
- * each with the same bytes, as many as the servers send. */
+/* The floor for short requests: the cost of the kernel alone. Finds the ends of request heads and answers each with
+ * the same bytes, as many as the servers send. */
 #include "bare.h"
 
 #define BUFFER 65536
@@ -11,7 +11,7 @@ static const char LAST[] = "HTTP/1.1 200 OK\r\n" DATE
 
 static char input[BUFFER + 1], output[BUFFER * 8];
 
-/* Heads are taken to come whole: the load sends them so. */
+/* Expects each head in one read, as the load sends it. */
 static int serve(int fd) {
   ssize_t count = recv(fd, input, BUFFER, 0);
   if (count <= 0) return count < 0 && errno == EAGAIN;

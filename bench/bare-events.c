@@ -1,4 +1,4 @@
-/* The floor of event streams: one send a second for each, by a timer. */
+/* The floor for event streams: a timer sends one event a second on each. */
 #include "bare.h"
 #include <stdint.h>
 #include <sys/timerfd.h>
@@ -10,7 +10,7 @@ static const char EVENT[] = "12\r\ndata: 0123456789\n\n\r\n";
 static char is_streaming[DESCRIPTORS];
 static int highest;
 
-/* Any bytes are a request; the end of them ends the stream. */
+/* Any bytes count as a request; the end of input ends the stream. */
 static int serve(int fd) {
   char input[4096];
   ssize_t count = recv(fd, input, sizeof input, 0);

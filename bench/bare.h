@@ -1,4 +1,4 @@
-/* What the bare servers have in common: a listener whose port is printed, and the loop around epoll. */
+/* Shared by the bare servers: a listener whose port is printed, and the epoll loop. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define READY 256
-/* Descriptors from here on are closed at once. */
+/* Descriptors from this number on are closed at once. */
 #define DESCRIPTORS 65536
 
 #define DATE "date: Tue, 24 Nov 2026 12:00:00 GMT\r\n"
@@ -40,8 +40,8 @@ static void watch(int poller, int fd, unsigned events) {
   epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Serves for ever; `on_timer` is called when `timer` is readable, where that is no -1. Edge-triggered, as
- * what is measured. */
+/* Serves for ever. Calls `on_timer` when `timer` is readable; -1 for no timer. Edge-triggered, like the servers that
+ * are measured. */
 static _Noreturn void serve_all(on_ready on_client, int timer, on_ready on_timer) {
   int listener = listening(), poller = epoll_create1(0);
   struct epoll_event ready[READY];

@@ -1,5 +1,5 @@
-/* Load of bodies too long for wrk: some connections, one request after the other on each. What is sent
- * comes from one buffer, what comes back is counted and dropped in the kernel. Arguments: port, connections,
+/* Load of bodies too long for wrk: some connections, one request after the other on each. Requests are sent from one
+ * buffer; responses are counted and dropped in the kernel. Arguments: port, connections,
  * seconds during which requests begin, method, bytes of a request's body, bytes of an answer's.
  * Prints one line of JSON. */
 #define _GNU_SOURCE
@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Bytes sent or received before another connection has its turn. */
+/* Bytes sent or received before the next connection is served. */
 #define PORTION (512 * 1024)
 #define READY 64
-/* Seconds that requests under way have at the end. */
+/* Seconds for requests under way at the end. */
 #define GRACE 100
 
 struct connection {
@@ -68,7 +68,7 @@ static int send_some(struct connection *one) {
   return 1;
 }
 
-/* Looks whether the head that has come is the right one, and how much of the body came behind it. */
+/* Checks the received head, and counts the bytes of the body after it. */
 static int take_head(struct connection *one) {
   one->head[one->head_length] = 0;
   char *end = strstr(one->head, "\r\n\r\n"), *length = strcasestr(one->head, "content-length: ");
@@ -95,7 +95,7 @@ static int receive_some(struct connection *one) {
   return 1;
 }
 
-/* Has the poller tell of room to write only while there is something to be written. */
+/* Polls for writing only while bytes are left to send. */
 static void update(int poller, struct connection *one) {
   int is_writing = one->request_left + one->body_left > 0;
   if (is_writing == one->is_writing) return;

@@ -1,9 +1,9 @@
 /**
- * CPU time of a process, from the kernel's own account of each of its threads in nanoseconds.
+ * CPU time of a process in nanoseconds, as the kernel counts it for each thread.
  */
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** User and system time together: of all threads, and of the main one, which runs the JavaScript. */
+/** User plus system time of all threads, and of the main thread, which runs the JavaScript. */
 export function cpuTime(pid) {
   let all = 0
   let main = 0
@@ -15,7 +15,7 @@ export function cpuTime(pid) {
   return { all, main }
 }
 
-/** Memory of its own that a process holds, in KiB. */
+/** Private memory of a process, in KiB. */
 export function privateMemory(pid) {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN)

@@ -1,5 +1,5 @@
-/* Load at a fixed rate: request number k is due at k / rate, whether or not earlier ones were answered,
- * and its latency counts from then. Arguments: port, connections, requests a second, seconds.
+/* Load at a fixed rate: request number k is due at k / rate, whether or not earlier ones are answered,
+ * and its latency is counted from that time. Arguments: port, connections, requests a second, seconds.
  * Prints one line of JSON, latencies in microseconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define READY 256
-/* Nanoseconds that unanswered requests have at the end. */
+/* Nanoseconds for unanswered requests at the end. */
 #define GRACE 1000000000ull
 
 static const char REQUEST[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -79,7 +79,7 @@ int main(int count, char **arguments) {
       sent++;
       if (send(next->fd, REQUEST, sizeof REQUEST - 1, MSG_NOSIGNAL) < 0) errors++;
     }
-    /* No sleep: this process has a core of its own, and waking up would count as latency. */
+    /* It never sleeps: it has a core of its own, and waking up would add to the latency. */
     int found = epoll_wait(poller, ready, READY, 0);
     for (int at = 0; at < found; at++) {
       struct connection *one = &all[ready[at].data.u32];

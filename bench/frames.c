@@ -1,4 +1,4 @@
-/* Load of WebSockets that echo: a text frame under way on each, the next one when it has come back. RFC 6455.
+/* Load for WebSockets that echo: one text frame under way on each; the next is sent when it is echoed. RFC 6455.
  * Arguments: port, connections, seconds, bytes of a message, 126 to 65,535. Prints one line of JSON. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,11 +39,11 @@ static void fail(const char *what) {
 }
 
 static void send_all(int fd, const void *bytes, size_t length) {
-  /* So little always fits when everything before it was taken. */
+  /* So few bytes always fit into an empty send buffer. */
   if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) fail("a message can't be sent");
 }
 
-/* A WebSocket, whose server has said yes and nothing else. */
+/* A WebSocket whose server has accepted it and sent no frame. */
 static int dial(int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;

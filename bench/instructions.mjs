@@ -1,6 +1,6 @@
 /**
- * Counts the native side of a request in instructions, under callgrind, and compares with the numbers kept in
- * instructions.json: a change that costs more than 2 % fails. `--update` writes them anew.
+ * Counts the instructions of the native side of a request under callgrind, and compares them with the numbers in
+ * instructions.json: more than 2 % above them fails. `--update` replaces them.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 const KEPT = new URL('instructions.json', import.meta.url)
 const FEW = 500
 const MANY = 2500
-/** What a change may cost, in per cent. */
+/** Per cent above the kept numbers that are allowed. */
 const ALLOWED = 2
 
 const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
@@ -50,7 +50,7 @@ for (const [work, now] of Object.entries(counted)) {
   const before = kept.instructions[work]
   const change = (100 * (now - before)) / before
   console.log(`${work.padEnd(18)}${String(now).padStart(11)}${String(before).padStart(10)}  ${change >= 0 ? '+' : ''}${change.toFixed(2)} %`)
-  // A work without a kept number isn't judged by anything: that is wrong as well.
+  // A work without a kept number can't be compared, so it fails, too.
   isWorse ||= !(change <= ALLOWED)
 }
 if (isWorse && kept.compiler !== compiler) {

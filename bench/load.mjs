@@ -1,6 +1,6 @@
 /**
- * Load: one work against one port for some seconds. wrk where it is installed, else autocannon; bulk.c where
- * bodies are too long for them.
+ * Load: one work against one port for some seconds, by wrk if it is installed, else autocannon; by bulk.c for bodies
+ * that are too long for these.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
@@ -12,17 +12,17 @@ import { LOAD_CORE, compiled, pinned } from './peers.mjs'
 
 const AUTOCANNON = fileURLToPath(new URL('../node_modules/autocannon/autocannon.js', import.meta.url))
 
-/** Which of the two is used. */
+/** The load generator for short bodies. */
 export const tool = spawnSync('wrk', ['--version']).error === undefined ? 'wrk' : 'autocannon'
 
-/** Requests as the work says for so many seconds; requests done, their rate, and what went wrong. */
+/** Sends the requests of a work for some seconds; returns their count, rate and errors. */
 export async function load(work, port, { seconds, connections, scratch }) {
   if (work.bulk !== undefined) return bulk(work.bulk, port, seconds, scratch)
   const run = tool === 'wrk' ? wrk : autocannon
   return run(work, port, seconds, connections, scratch)
 }
 
-/** What a program prints, run on the core of the load. */
+/** The output of a program on the core of the load. */
 export async function output(command, args) {
   const [name, all] = pinned(LOAD_CORE, command, args)
   const child = spawn(name, all, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -32,14 +32,14 @@ export async function output(command, args) {
 async function wrk(work, port, seconds, connections, scratch) {
   const lua = join(scratch, `${work.name.replaceAll(/\W/g, '-')}.lua`)
   writeFileSync(lua, luaOf(work))
-  // wrk takes whole seconds only.
+  // wrk accepts whole seconds only.
   const duration = Math.max(1, Math.round(seconds))
   const args = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', lua, `http://127.0.0.1:${port}/`]
   const printed = await output('wrk', args)
   const requests = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
   const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(printed)
   const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(printed)?.[1] ?? 0)
-  // A connection that the server closes behind its answer is no error, though wrk may count it as one.
+  // wrk may count a connection that the server closes after a response as an error.
   const counted = (socket ?? []).slice(1).map(Number)
   if (work.closes) counted[1] = 0
   return {
@@ -81,7 +81,7 @@ async function autocannon(work, port, seconds, connections) {
   }
 }
 
-/** Connections of a load whose bodies are too long for more. */
+/** Connections of a load with long bodies. */
 const BULK_CONNECTIONS = 4
 
 async function bulk({ method, sends, receives }, port, seconds, scratch) {
@@ -89,7 +89,7 @@ async function bulk({ method, sends, receives }, port, seconds, scratch) {
   return JSON.parse(await output(compiled('bulk', scratch), args))
 }
 
-/** Sends one request of a work by hand and throws unless the answer is what it must be. */
+/** Sends one request of a work and throws unless the response is right. */
 export async function check(work, { port, peer }) {
   if (work.bulk !== undefined) return checkBulk(work, port, peer)
   const { method = 'GET', headers = {}, body = '', answer } = work
@@ -107,7 +107,7 @@ export async function check(work, { port, peer }) {
   }
 }
 
-/** The same for an answer too long for a string; it is all one byte. */
+/** Does the same for a response too long for a string, whose bytes are all the same. */
 async function checkBulk({ name, bulk: { method, sends, receives } }, port, peer) {
   const expected = Buffer.alloc(1024 * 1024, 'x')
   const socket = connect(port, '127.0.0.1')

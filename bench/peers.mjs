@@ -1,5 +1,5 @@
 /**
- * The servers that are compared: how each is started, on which port it listens, how it ends.
+ * The servers that are compared: how to start each, find its port and stop it.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,18 +10,18 @@ import { fileURLToPath } from 'node:url'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 
-/** Core that servers run on; the load has the other one. */
+/** The core of the servers; the load runs on the other one. */
 const SERVER_CORE = '0'
 export const LOAD_CORE = '1'
 
 const hasTaskset = spawnSync('taskset', ['--version']).status === 0
 
-/** The same command, tied to one core where the system can do that. */
+/** The command bound to one core, where the system supports it. */
 export function pinned(core, command, args) {
   return hasTaskset ? ['taskset', ['-c', core, command, ...args]] : [command, args]
 }
 
-/** Ties this process to a core. */
+/** Binds this process to a core. */
 export function pinThis(core) {
   if (hasTaskset) spawnSync('taskset', ['-a', '-c', '-p', core, String(process.pid)])
 }
@@ -31,7 +31,7 @@ function versionOf(module) {
   return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : null
 }
 
-/** What the first line says that a command prints about its version. */
+/** The version in the first line of a command's output. */
 function firstLine(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
   return status === 0 ? `${stdout}${stderr}`.split('\n')[0] : null
@@ -43,10 +43,10 @@ function script(file, ...args) {
 
 const BUSBAR = () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).version
 
-/** The C compiler, null without one. */
+/** The C compiler; null when there is none. */
 export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--version']) : null
 
-/** Handlers of the bare loop that are about bodies. */
+/** Handlers that bare-bodies.c has. */
 const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
 const BUN = here('../node_modules/.bin/bun')
@@ -57,7 +57,7 @@ const BUN = here('../node_modules/.bin/bun')
  * @property {(settings: { node: string }) => string | null} version null when it isn't installed
  * @property {(run: { node: string, handler: string, scratch: string, port: number }) => [string, string[]]} command
  * @property {readonly string[]} [handlers] the only handlers it has; all when left out
- * @property {boolean} [needsPort] it can't choose a port of its own
+ * @property {boolean} [needsPort] it can't choose a free port itself
  */
 
 /** @type {readonly Peer[]} */
@@ -90,7 +90,7 @@ export const PEERS = [
   },
 ]
 
-/** Compiles one of the C files here, once in a run. */
+/** Compiles one of the C files, once in a run. */
 export function compiled(name, scratch) {
   const program = join(scratch, name)
   if (!existsSync(program)) {
@@ -140,7 +140,7 @@ function longFile(scratch) {
   return path
 }
 
-/** A peer that runs; stopped by its own process id. */
+/** A running peer; stopped by its process id. */
 export class Running {
   static #all = new Set()
 
@@ -162,7 +162,7 @@ export class Running {
     await once(this.child, 'exit')
   }
 
-  /** For the end of the process, which waits for nothing. */
+  /** Kills it synchronously, for the exit of this process. */
   static killAll() {
     for (const { child } of Running.#all) child.kill('SIGKILL')
   }

@@ -1,5 +1,5 @@
 /**
- * What isn't CPU per request: latency at a fixed rate, memory of idle connections, time to start.
+ * Latency at a fixed rate, memory of idle connections, and time to start.
  */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const HELLO = WORKS[0]
 const CONNECTIONS = 64
 const SHARES = [0.2, 0.5, 0.8]
 
-/** p50, p99 and p99.9 in microseconds at shares of what node:http can do at most. */
+/** p50, p99 and p99.9 in microseconds, at shares of the highest rate of node:http. */
 export async function latency(peers, settings) {
   const most = await atMost(peers.find(({ name }) => name === 'node:http') ?? peers[0], settings)
   const program = compiled('fixed-rate', settings.scratch)
@@ -42,7 +42,7 @@ async function atMost(peer, settings) {
   return rate
 }
 
-/** Bytes that an idle connection costs which has made one request; the heap is warm before. */
+/** Bytes of memory for each idle connection that has made one request, measured with a warm heap. */
 export async function idleMemory(peers, settings, count = 8000) {
   const results = []
   for (const peer of peers) {
@@ -73,7 +73,7 @@ async function openIdle(port) {
   return socket
 }
 
-/** Milliseconds from the start of a process to its listening, less what a bare node takes. */
+/** Milliseconds from the start of a process until it listens, minus those of an empty node process. */
 export async function startTime(peers, settings, times = 11) {
   const bare = () => spawnSync(settings.node, ['-e', 'console.log(0)'])
   const results = new Map(peers.map(({ name }) => [name, []]))

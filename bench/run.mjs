@@ -1,5 +1,5 @@
 /**
- * Runs busbar beside its peers: see README.md here.
+ * Measures busbar and its peers: see README.md in this directory.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -48,10 +48,10 @@ process.on('exit', () => {
   rmSync(scratch, { recursive: true, force: true })
 })
 process.on('SIGINT', () => process.exit(130))
-// What it sends itself is load, too.
+// This process sends requests, too, so it runs on the core of the load.
 pinThis(LOAD_CORE)
 
-/** In CI: only servers that are dependencies, a moment of each. */
+/** For CI: a short run of the servers that are dependencies. */
 const SMOKE = { servers: 'busbar,node:http,uWebSockets.js,Fastify', rounds: '1', seconds: '1', connections: '8' }
 const settings = values.smoke ? { ...values, ...SMOKE, servers: values.servers ?? SMOKE.servers } : values
 const rounds = Number(settings.rounds)
@@ -59,7 +59,7 @@ const seconds = Number(settings.seconds)
 const connections = Number(settings.connections)
 const shared = { node: settings.node, scratch, rounds, seconds, connections }
 
-// Names may have commas themselves.
+// Names of works may contain commas.
 const isNamed = (list, name) => list === undefined || `,${list},`.includes(`,${name},`)
 const versions = new Map(PEERS.map((peer) => [peer.name, peer.version(settings)]))
 const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && versions.get(name) !== null)

@@ -1,5 +1,5 @@
 /**
- * Connections that live long: event streams with an event each second, and WebSockets that echo.
+ * Long connections: event streams with an event each second, and WebSockets that echo.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -9,12 +9,12 @@ import { output } from './load.mjs'
 import { compiled, start } from './peers.mjs'
 import { median } from './table.mjs'
 
-/** Streams that are open at once; each gets an event a second. */
+/** Open streams; each gets an event a second. */
 const STREAMS = 5000
 const WEBSOCKETS = 64
 const MESSAGE = 1024
 
-/** CPU microseconds per event, with so many event streams open on each server: all at once, in the same seconds. */
+/** CPU microseconds per event. All servers are measured at the same time, each with `STREAMS` streams. */
 export async function eventStreams(peers, settings, streams = STREAMS) {
   const servers = []
   try {
@@ -47,7 +47,7 @@ export async function eventStreams(peers, settings, streams = STREAMS) {
 
 const taken = ({ running, received }) => ({ cpu: cpuTime(running.pid).all, received, time: performance.now() })
 
-/** Resolves between two events: those under way would be counted where their cost isn't. At the latest after two seconds. */
+/** Resolves between two events, so that each is counted together with its CPU time. Resolves after two seconds at the latest. */
 async function untilQuiet(servers) {
   const all = () => servers.reduce((sum, { received }) => sum + received, 0)
   for (let tries = 0, before = -1; before !== all() && tries < 50; tries++) {
@@ -84,7 +84,7 @@ function medians({ running, rounds }) {
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
-/** Opens connections a hundred at a time; each has its answer's head when this resolves. */
+/** Opens connections, a hundred at a time; resolves when each has received the head of its response. */
 async function openAll(port, many, onData) {
   const sockets = []
   for (let at = 0; at < many; at += 100) {

@@ -1,8 +1,8 @@
 /**
- * What is printed: a table for each work.
+ * The output: a table for each work.
  */
 
-/** The middle of some numbers. */
+/** The median. */
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
@@ -10,7 +10,7 @@ export function median(numbers) {
 
 const fixed = (number, digits = 2) => (Number.isFinite(number) ? number.toFixed(digits) : '-')
 
-/** Columns padded to the same width, the first one to the left. */
+/** Columns of equal width, the first one left-aligned. */
 export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   const line = (row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at]) : cell.padStart(widths[at]))).join('  ')
@@ -38,7 +38,7 @@ export function summary(rounds) {
   }))
 }
 
-/** The summary of one work as text. */
+/** The table of one work as text. */
 export function workTable({ name: title, bytes }, rows) {
   const unit = bytes === undefined ? [] : ['MiB/CPU s']
   const head = [title, ...unit, 'us/req', 'least', 'JS thread', 'req/s', '/ node', '/ best peer', '/ bare', 'errors']

@@ -1,18 +1,18 @@
 /**
- * What is measured: the requests of each work, and what a right answer to them is.
+ * The works: their requests, and the right response to each.
  */
 
-/** Body that is echoed. */
+/** The body to echo. */
 export const KIBIBYTE = 'x'.repeat(1024)
 
-/** Bodies that are sent in portions. */
+/** The long bodies. */
 const LONG = 'x'.repeat(64 * 1024)
 const MEBIBYTE = 'x'.repeat(1024 * 1024)
 const GIBIBYTE = 1024 ** 3
 
 const HELLO = 'Hello, World!'
 
-/** Eight fields such as a browser sends, which no handler reads. */
+/** Eight fields of a browser; no handler reads them. */
 const EIGHT = {
   'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36',
   accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
@@ -24,7 +24,7 @@ const EIGHT = {
   'upgrade-insecure-requests': '1',
 }
 
-/** With Host, twelve fields, of which the handler reads three. */
+/** Twelve fields together with Host; the handler reads three of them. */
 const TWELVE = {
   ...EIGHT,
   cookie: 'session=0123456789abcdef0123456789abcdef; theme=dark',
@@ -34,17 +34,17 @@ const TWELVE = {
 
 /**
  * @typedef {object} Work
- * @property {string} name what the table calls it
- * @property {string} handler which handler the servers run
+ * @property {string} name its name in the table
+ * @property {string} handler the handler of the servers
  * @property {string} [method]
  * @property {Record<string, string>} [headers]
  * @property {string} [body]
- * @property {number} [pipeline] requests sent at once on each connection
- * @property {boolean} [closes] a connection for each request
- * @property {string} [answer] the body of a right answer; `bulk` says it otherwise
+ * @property {number} [pipeline] requests under way on each connection
+ * @property {boolean} [closes] each request has a connection of its own
+ * @property {string} [answer] the body of the right response; unused with `bulk`
  * @property {{ method: string, sends: number, receives: number }} [bulk] bytes of bodies too long for wrk, all the same byte
- * @property {readonly string[]} [servers] the only ones that it is measured on; all when left out
- * @property {number} [bytes] of bodies in one request and its answer, where that is what costs
+ * @property {readonly string[]} [servers] the only servers to measure; all when left out
+ * @property {number} [bytes] of the bodies of one request and its response, when their length decides the cost
  */
 
 const ECHO = { method: 'POST', sends: 100 * MEBIBYTE.length, receives: 100 * MEBIBYTE.length }
@@ -54,7 +54,7 @@ const BULK = [
   { name: 'echo 100 MiB', handler: 'echo', bulk: ECHO },
   { name: 'echo 100 MiB streamed', handler: 'pipe', bulk: ECHO },
   { name: 'download 1 GiB streamed', handler: 'huge', bulk: DOWNLOAD },
-  // uWebSockets.js has no way of its own to send files.
+  // uWebSockets.js has no function to send files.
   { name: 'download 1 GiB file', handler: 'file', bulk: DOWNLOAD, servers: FOR_BULK.filter((name) => name !== 'uWebSockets.js') },
 ].map((work) => ({ servers: FOR_BULK, bytes: work.bulk.sends + work.bulk.receives, ...work }))
 

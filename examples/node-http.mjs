@@ -1,5 +1,5 @@
-// Connections for a server of Node's own: those that come to busbar are given to a `node:http` Server, so
-// that an application written for that (Express, say) can live behind busbar's listener and its limits.
+// Passes busbar's connections to a `node:http` Server, so that an application written for that (such as Express) can
+// run behind busbar's listener and its limits.
 //
 //   node examples/node-http.mjs
 import { createServer } from 'node:http'
@@ -7,20 +7,20 @@ import { once } from 'node:events'
 import { pathToFileURL } from 'node:url'
 import { Response, serve, streamDriver } from 'busbar'
 
-/** Gives each connection to a server of Node's, which never listens by itself. */
+/** Passes each connection to a `node:http` server, which doesn't listen itself. */
 export function nodeDriver(application) {
-  // Otherwise it would keep no account of its connections: none would meet `headersTimeout` or
+  // Without this it would not track its connections: none would be closed by `headersTimeout` or
   // `requestTimeout`, and `closeIdleConnections` would close none.
   application.emit('listening')
   const driver = streamDriver(async (_client, socket) => {
     application.emit('connection', socket)
-    // To Node a connection on which nothing has come yet isn't idle.
+    // Node doesn't count a connection as idle before its first byte.
     let isUsed = false
     socket.once('data', () => (isUsed = true))
     socket.onStop(() => isUsed || socket.destroy())
     await once(socket, 'close')
   })
-  // Those that work on a request finish it; the idle ones are closed.
+  // Connections with a request finish it; idle ones are closed.
   return { ...driver, stop: () => application.closeIdleConnections() }
 }
 

@@ -1,5 +1,5 @@
-// A driver of one's own beside HTTP on the same port: connections whose first byte is `*` speak Redis's
-// protocol (RESP2) to a little store, all others are handed to busbar's HTTP, which shows what is in it.
+// A driver beside HTTP on the same port: connections whose first byte is `*` speak the protocol of Redis (RESP2)
+// with a small store; all others are left to busbar's HTTP, which shows the values in the store.
 //
 //   node examples/redis.mjs
 //   redis-cli -p 8080 set greeting hello
@@ -7,12 +7,12 @@
 import { pathToFileURL } from 'node:url'
 import { Http1Driver, HttpErrorException, Response, serve } from 'busbar'
 
-/** Commands are arrays of that many strings at most, each of that many bytes. */
+/** Most strings in a command, and most bytes in a string. */
 const MOST_ARGUMENTS = 64
 const LONGEST_STRING = 512 * 1024
-/** The line in front of an array or a string is a sign and a number. */
+/** The line before an array or a string: a sign and a number. */
 const LONGEST_LINE = 32
-/** A connection is closed when it says nothing for so many seconds. */
+/** Seconds without a byte after which a connection is closed. */
 const IDLE_SECONDS = 300
 
 const STAR = 0x2a
@@ -22,7 +22,7 @@ const TOO_FEW = '-ERR wrong number of arguments\r\n'
 
 class ProtocolError extends Error {}
 
-/** One connection that speaks RESP, or doesn't. */
+/** One connection, which speaks RESP or is left to HTTP. */
 class RespDriver {
   #store
   #unread = Buffer.alloc(0)
@@ -39,7 +39,7 @@ class RespDriver {
         client.updateExpirationTime(Date.now() / 1000 + IDLE_SECONDS)
         const [name, ...given] = yield* this.#command()
         if (name === 'QUIT') return void write('+OK\r\n', true)
-        // While a client doesn't read its answers nothing more is read of it.
+        // Nothing more is read from a client that doesn't read its answers.
         yield write(this.#run(name, given))
       }
     } catch (error) {
@@ -109,7 +109,7 @@ class RespDriver {
     this.#unread = Buffer.concat([this.#unread, yield])
   }
 
-  /** Answers are written as commands come: no request goes through the handler. */
+  /** Answers are written directly; no request is passed to the handler. */
   async write() {}
 
   getPendingRequestCount() {
@@ -131,7 +131,7 @@ function keyOf(request) {
   }
 }
 
-/** Listens for both. */
+/** Serves both protocols on one port. */
 export function start(listen, settings = {}) {
   const store = new Map()
   const show = (request) => {

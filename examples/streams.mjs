@@ -1,8 +1,8 @@
 // npx busbar serve examples/streams.mjs
 //
 //   curl -N localhost:8080/events               events as they happen, until you press Ctrl-C
-//   curl -T some.iso localhost:8080/upload      a body of any size, hashed as it comes
-//   curl -d hello localhost:8080/echo           straight back, piece by piece
+//   curl -T some.iso localhost:8080/upload      a body of any size, hashed as it arrives
+//   curl -d hello localhost:8080/echo           the body as the response, piece by piece
 //   curl localhost:8080/files/README.md         a file below this directory
 import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
@@ -17,14 +17,14 @@ async function* events(signal) {
 
 async function upload(request) {
   const body = request.getBody()
-  // A body may have 128 KiB unless it is allowed more.
+  // The limit of a body is 128 KiB unless it is raised.
   body.increaseSizeLimit(100 * 1024 ** 3)
   const hash = createHash('sha256')
   for await (const piece of body) hash.update(piece)
   return Response.text(`${hash.digest('hex')}\n`)
 }
 
-/** A path may hold percent signs that stand for nothing: that's the client's mistake, not ours. */
+/** A path may contain invalid percent escapes: a fault of the client, so a 400. */
 function decoded(path) {
   try {
     return decodeURIComponent(path)

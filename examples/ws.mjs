@@ -1,17 +1,17 @@
-// WebSockets by the package `ws` on a connection that busbar lets go of.
+// WebSockets by the package `ws` on a detached connection.
 //
 //   npm install ws && npx busbar serve examples/ws.mjs
 //
-// Three things matter. The response is `Response.detach`, because `ws` writes its 101 by itself. `ws` gets an
-// empty head: what the client has sent already is in the socket. And `ws` reads no more of the request than
-// method, url and headers in Node's form, to which the lines of `asNodeRequest` turn it.
+// The response is `Response.detach`, because `ws` writes the 101 itself. `ws` gets an empty head, because the socket
+// delivers bytes that arrived early. Of the request `ws` reads only method, url and headers in Node's form, which
+// `asNodeRequest` makes.
 import { Response } from 'busbar'
 import { WebSocketServer } from 'ws'
 
 const webSockets = new WebSocketServer({ noServer: true })
 
 webSockets.on('connection', (webSocket) => {
-  // A client that breaks the protocol is told so by `ws`; without a listener the process would end.
+  // `ws` answers an invalid frame itself; without a listener its error event would end the process.
   webSocket.on('error', () => {})
   webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
 })

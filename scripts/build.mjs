@@ -26,7 +26,7 @@ function checkRust() {
   }
 }
 
-// A package from the registry carries everything built, and no sources.
+// A package from the registry is built already and has no sources.
 if (!existsSync(new URL('crates', root))) process.exit(0)
 checkRust()
 const { build } = await import('rolldown')
@@ -39,7 +39,7 @@ run(process.execPath, [
 ])
 rmSync(new URL('dist', root), { recursive: true, force: true })
 run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname, '-p', '.'])
-// One file loads several times faster than thirty.
+// One file loads several times faster than many.
 await build({
   cwd: fileURLToPath(root),
   input: { index: 'src/index.ts', cli: 'src/cli.ts' },
@@ -49,9 +49,9 @@ await build({
   output: {
     dir: 'dist',
     format: 'esm',
-    // They stand in the .d.ts; here each start would read them again.
+    // Comments are in the .d.ts; here each start would read them.
     comments: false,
-    // What is loaded only when it is needed has files of its own.
+    // Modules that are loaded on demand are files of their own.
     chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
   },
 })

@@ -1,4 +1,4 @@
-// Prints docs/options.md from the table of options in the sources, so that the two can't differ.
+// Prints docs/options.md from the table of options in the sources.
 // Usage: node --import=@oxc-node/core/register scripts/options-table.mjs > docs/options.md
 import { readFileSync } from 'node:fs'
 import { DEFAULTS, allowedValues } from '../src/options/option-table.ts'
@@ -9,7 +9,7 @@ const described = [...declared.matchAll(/\/\*\* (.*?) \*\/\n {2}(\w+):/g)].map((
 
 function shown(name) {
   const value = DEFAULTS[name]
-  if (name === 'memoryLimit') return 'a quarter of what the process may use'
+  if (name === 'memoryLimit') return 'a quarter of the memory that the process may use'
   return Array.isArray(value) ? value.join(', ') || 'none' : String(value)
 }
 
@@ -19,7 +19,7 @@ export const table = `# Options
 Each has a getter and a \`with…\` that gives a changed copy. An unknown name or a wrong value throws at once.
 \`BUSBAR_KEEP_ALIVE_TIMEOUT\` in the environment overrides \`http1Timeout\`.
 
-| option | default | may be | what it is |
+| option | default | allowed | meaning |
 |---|---|---|---|
 ${described.map(([name, text]) => `| \`${name}\` | ${shown(name)} | ${allowedValues(name)} | ${text} |`).join('\n')}
 `

@@ -1,19 +1,18 @@
 /**
- * Loads the addon: the binary for this system, which stands beside the package's `index.d.ts`.
+ * Loads the addon: the binary for this system, which lies beside the package's `index.d.ts`.
  *
- * Not by the loader that @napi-rs/cli can generate: that one asks for the system's libc, looks for packages
- * and for WebAssembly that busbar doesn't have, and is a module of its own to find, read and parse, all of
- * which takes 4 ms of every start. `require` would take another 1.5 to find what has a name already.
+ * The loader that @napi-rs/cli generates isn't used. It detects the libc and searches for packages and WebAssembly
+ * that busbar doesn't have, which takes 4 ms of each start; `require` takes another 1.5 ms to resolve a known path.
  */
 import type * as Addon from '../index.js'
 
-/** The binary's file names for a system; of two the system's own loader refuses the one made for another libc. */
+/** The file names of the binary for a system. Of two, the dynamic loader refuses the one for the other libc. */
 export function binariesFor(platform: string, arch: string): string[] {
   const abis: Readonly<Record<string, readonly string[]>> = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
   return (abis[platform] ?? ['']).map((abi) => `busbar.${platform}-${arch}${abi}.node`)
 }
 
-/** The addon. Throws when there is no binary that this system can load, with what it says of each. */
+/** The addon. Throws when the system can load no binary; the message has the reason for each. */
 export function loadAddon(): typeof Addon {
   const { platform, arch } = process
   const refusals: string[] = []
@@ -27,7 +26,7 @@ export function loadAddon(): typeof Addon {
     }
   }
   throw new Error(
-    `busbar has no binary that can be loaded on ${platform} ${arch}; there are some for Linux with glibc and ` +
+    `busbar has no binary that can be loaded on ${platform} ${arch}; there are binaries for Linux with glibc and `  +
       `for macOS, on x64 and arm64${refusals.join('')}`,
   )
 }

@@ -21,19 +21,19 @@ Options:
   --port PORT             port to listen on; 0 lets the system choose (PORT, else 8080)
   --host HOST             IP address or localhost; all interfaces when left out
   --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
-  --drain-delay SECONDS   how long they still serve before that, each answer with
-                          Connection: close, so that a balancer can turn away (0)
+  --drain-delay SECONDS   how long the server still serves before that, with
+                          Connection: close, so that a balancer stops using it (0)
   --help                  show this text
   --version               show the version
 
-SIGINT and SIGTERM stop the server and end the command with 0; a second one ends
-it at once with 1.
+SIGINT and SIGTERM stop the server and end the command with exit code 0; a second
+signal ends it at once with exit code 1.
 
 Example:
   busbar serve examples/hello.mjs --port 3000
 `
 
-/** Something the user can mend: a line for them, and the exit code. */
+/** An error of use: one line for the user, and the exit code. */
 class CommandError extends Error {
   readonly exitCode: number
 
@@ -74,7 +74,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       },
     })
   } catch (error) {
-    // Behind its first sentence Node explains how to pass positionals that look like options.
+    // The further sentences of Node are about positionals that look like options.
     throw new CommandError(`${reason(error).split('. ', 1)[0]}; see busbar --help`, 2)
   }
 }
@@ -95,7 +95,7 @@ function port(text: string): number {
   return Number(text)
 }
 
-/** Seconds as milliseconds. */
+/** An option in seconds, as milliseconds. */
 function seconds(option: string, text: string): number {
   if (!/^\d{1,9}(\.\d+)?$/.test(text)) {
     throw new CommandError(`${option} must be a number of seconds; got ${JSON.stringify(text)}`, 2)
@@ -108,7 +108,7 @@ async function load(module: string): Promise<Handler> {
   try {
     found = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown }
   } catch (error) {
-    // Where the mistake is only Node knows, which shows it of errors that nobody catches.
+    // Node shows the place of a syntax error only when the error isn't caught.
     if (error instanceof SyntaxError) throw error
     throw new CommandError(`${module} can't be loaded: ${loadReason(error, resolve(module))}`, 1)
   }
@@ -137,7 +137,7 @@ async function run(handler: Handler, listen: Listen, stopTimeout: number, drainD
   process.stdout.write(`busbar is ready on ${server.url} after ${Math.round(performance.now())} ms\n`)
 }
 
-/** The handler, whose answers end their connections once the server is draining. */
+/** The handler; while the server drains, its responses close their connections. */
 function closing(handler: Handler, isDraining: () => boolean): Handler & ServerObserver {
   const answer = toFunction(handler)
   const { onStart, onStop } = handler as ServerObserver
@@ -161,7 +161,7 @@ function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''
 }
 
-/** Why a module can't be loaded, and where it says so if it says anything. */
+/** Why a module can't be loaded, with the place in the source where the error has one. */
 function loadReason(error: unknown, path: string): string {
   const { code, url } = (error ?? {}) as { code?: unknown; url?: unknown }
   if (url === pathToFileURL(path).href) {

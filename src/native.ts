@@ -1,5 +1,5 @@
 /**
- * The door to the native half: the only file, but for the one that loads it, that knows there is an addon.
+ * The door to the engine: this file and addon.ts, which loads it, are the only ones that know the addon.
  */
 import type * as Addon from '../index.js'
 import { loadAddon } from './addon.ts'
@@ -15,7 +15,7 @@ export const RECORD_WORDS = 8
 /** Records that one batch can hold. */
 const BATCH_RECORDS = 256
 
-/** What a record tells: the low byte of its first word. */
+/** The kind of a notice: the low byte of the first word of its record. */
 export const Notice = {
   Request: 1,
   Body: 2,
@@ -39,7 +39,7 @@ export const Notice = {
   Rejected: 20,
 } as const
 
-/** Flags of a record, from bit 16 of its first word. */
+/** Flags of a notice, from bit 16 of the first word of its record. */
 export const Flag = {
   Body: 1,
   Whole: 2,
@@ -55,11 +55,20 @@ export const Flag = {
   ExpectsOther: 1024,
 } as const
 
-/** Where the numbers of an answer stand behind the records. */
+/** Index of the words of a response, behind the records. */
 export const ANSWER_WORDS = BATCH_RECORDS * RECORD_WORDS
 
-/** What stands there. */
+/** The words of a response, from there. */
 export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
 
-/** Flags of an answer. */
+/** Flags of a response. */
 export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32 } as const
+
+/** Writes the numbers of an answer but for its request; a length of -1 is unknown. */
+export function writeAnswer(words: Uint32Array, status: number, flags: number, length: number): void {
+  words[ANSWER_WORDS + Answer.Status] = status
+  words[ANSWER_WORDS + Answer.Flags] = length < 0 ? flags : flags | AnswerFlag.Length
+  if (length < 0) return
+  words[ANSWER_WORDS + Answer.LengthLow] = length
+  words[ANSWER_WORDS + Answer.LengthHigh] = length / 2 ** 32
+}

@@ -56,7 +56,7 @@ if (process.argv[2] === 'websocket') {
   webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
 }
 
-/** Resolves for everybody at once, each second. */
+/** Resolves for all streams at once, each second. */
 let nextEvent = new Promise(tick)
 function tick(resolve) {
   setTimeout(() => {

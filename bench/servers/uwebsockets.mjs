@@ -4,7 +4,7 @@ const hello = (response) => response.writeHeader('content-type', 'text/plain').e
 const LONG = Buffer.alloc(64 * 1024, 'x')
 const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
 
-/** Sends so many pieces, each when the one before it is on its way. */
+/** Sends `count` pieces, each after the one before it is sent. */
 function stream(response, count) {
   const total = count * LONG.length
   let at = 0

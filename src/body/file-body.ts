@@ -1,5 +1,5 @@
 /**
- * Files as bodies: opened when the answer begins, read as fast as the client takes them.
+ * Files as bodies: opened when the response is sent, read as fast as the client takes them.
  */
 import type { BigIntStats } from 'node:fs'
 import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from '../core/builtin.ts'
@@ -10,13 +10,13 @@ import type { PieceSource } from './source.ts'
 
 /** Settings of `Response.file`. */
 export interface FileSettings {
-  /** Directory that the file has to be in. */
+  /** Directory that must contain the file. */
   readonly root?: string | URL | null
   /** Further headers. */
   readonly headers?: FieldsInit
 }
 
-/** The head of the response that a file is the body of. */
+/** The head of a response whose body is a file. */
 export interface FileHead {
   getHeader(name: FieldName): string | null
   hasHeader(name: FieldName): boolean
@@ -24,7 +24,7 @@ export interface FileHead {
 }
 
 /**
- * Checks what `Response.file` is given: a misspelt root would be none, and open whatever a client names.
+ * Checks the arguments of `Response.file`. Unknown settings are refused: a misspelt root would confine no path.
  */
 export function checkFileSettings(path: string | URL, settings: FileSettings): { root: string | URL | null; headers: FieldsInit | undefined } {
   if (!isPath(path)) throw new OptionError('path', path, 'a string or a URL')
@@ -41,18 +41,18 @@ function isPath(value: unknown): value is string | URL {
   return typeof value === 'string' || value instanceof URL
 }
 
-/** Bytes read at once. */
+/** Bytes per read. */
 const READ_SIZE = 64 * 1024
 
-/** Opening a pipe or a device must not wait for its other side. */
+/** Without O_NONBLOCK the opening of a pipe or a device would wait for its other side. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
-/** What the system says of a path that leads to no file, whatever the reason. */
+/** Error codes for a path at which no readable file exists. */
 const MISSING: ReadonlySet<string | undefined> = new Set([
   'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EPERM', 'ENXIO', 'ENODEV', 'ERR_INVALID_ARG_VALUE',
 ])
 
-/** One file. */
+/** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   readonly #path: string
   readonly #root: string | null
@@ -62,7 +62,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   #isReading = false
   #buffer: Buffer | null = null
 
-  /** With a root, `path` is below it, whether or not it begins with a slash. */
+  /** With a root, `path` is relative to it, even if it begins with a slash. */
   constructor(path: string | URL, root: string | URL | null) {
     const text = path instanceof URL ? fileURLToPath(path) : path
     this.#root = root === null ? null : resolve(root instanceof URL ? fileURLToPath(root) : root)
@@ -70,8 +70,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Opens the file and notes on its response what is known then. Throws a 404 when there is no such file, or
-   * not below the root.
+   * Opens the file and sets length, last-modified and etag of the response. Throws a 404 when the file is missing or
+   * isn't below the root.
    */
   async describe(response: FileHead): Promise<void> {
     const stats = await this.#open()
@@ -81,12 +81,12 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     if (!response.hasHeader('etag')) response.setHeader('etag', `W/"${size.toString(16)}-${stats.mtimeMs.toString(16)}"`)
   }
 
-  /** Descriptor and size of the open file, as long as nothing was read of it. */
+  /** Descriptor and size of the open file; valid until the first read. */
   opened(): { descriptor: number; size: number } {
     return { descriptor: this.#descriptor, size: this.#left }
   }
 
-  /** The same without keeping it open. */
+  /** Like `describe`, but closes the file again. */
   async probe(response: FileHead): Promise<void> {
     await this.describe(response)
     this.#close()
@@ -106,7 +106,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Whether what was opened is below the root once all links are followed: the file itself, not what has its name by now. */
+  /** Whether the opened file is below the root after all links are followed. Compares inodes, since the path may change. */
   async #isConfined(opened: BigIntStats): Promise<boolean> {
     const root = this.#root
     if (root === null) return true
@@ -117,7 +117,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     return found.ino === opened.ino && found.dev === opened.dev
   }
 
-  /** The next piece, in memory that the one after it is read to. */
+  /** The next piece; its memory is reused for the one after it. */
   async next(): Promise<IteratorResult<Uint8Array>> {
     if (this.#left === 0 || this.#descriptor < 0) {
       this.#close()
@@ -128,7 +128,7 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     this.#isReading = true
     try {
       const count = await promised<number>((done) => read(this.#descriptor, buffer, 0, wanted, null, done))
-      if (count === 0) throw new HandlerError(`the file ended ${this.#left} bytes early: it has shrunk while it was being sent`)
+      if (count === 0) throw new HandlerError(`the file shrank while it was sent: ${this.#left} bytes are missing`)
       this.#left -= count
       return { done: false, value: buffer.subarray(0, count) }
     } catch (error) {
@@ -142,11 +142,11 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
 
   cancel(): void {
     this.#isCancelled = true
-    // The system may be reading: then the end of that closes it.
+    // During a read, its end closes the file.
     if (!this.#isReading) this.#close()
   }
 
-  /** The same for whoever reads the body in place of a client; each piece has memory of its own. */
+  /** For readers in the application, such as tests: each piece has memory of its own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     await this.#open()
     try {

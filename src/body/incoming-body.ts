@@ -1,7 +1,6 @@
 /**
- * The body of a client's request that didn't come together with its head. When some of it has come, memory is
- * provided to the engine, which writes it there; a piece at a time, so that a consumer who pauses holds at most one
- * window.
+ * The body of a request that arrives after its head. When bytes are ready, memory is provided to the engine, which
+ * writes them there. One piece is provided at a time, so that a paused reader holds at most one window.
  *
  *   idle ── read ──► piecewise ──┐
  *     └──── rest ──► as a whole ─┴──► ended, failed or closed
@@ -13,61 +12,61 @@ import type { FieldsInit } from '../http/fields.ts'
 import { Message } from '../http/message.ts'
 import { Trailers, isTrailer } from '../http/trailers.ts'
 
-/** Memory for so few bytes is provided before they have come. */
+/** For at most this many bytes, memory is provided before they arrive. */
 const SMALL_READ = 16 * 1024
-/** The longest piece. */
+/** Bytes in the longest piece. */
 const LARGE_READ = 256 * 1024
-/** Bytes that may wait to be read before no more are asked for. */
+/** With this many unread bytes, no more are requested. */
 const AHEAD = 128 * 1024
-/** Memory that is reserved for a body on its client's word alone, in bytes. */
+/** Bytes of memory that are allocated by the declared length alone. */
 const TRUSTED = 1024 * 1024
-/** The longest part of a whole body that is provided at once; the engine counts it in 32 bits. */
+/** Bytes of memory that are provided at once for a whole body; the engine counts in 32 bits. */
 const MAX_PROVIDED = 64 * 1024 * 1024
-/** Arrays of up to so many bytes may lie where engines of JavaScript move things about, unless they are made of a buffer. */
+/** A JavaScript engine may move arrays of at most this many bytes, unless they are made from an ArrayBuffer. */
 const MOVABLE = 1024
 
-/** What a body needs of the engine and its request. */
+/** What a body needs from its request. */
 export interface BodyTransport {
-  /** Its length, if the head says one; else NaN. */
+  /** The content-length; NaN when there is none. */
   declaredLength(): number
-  /** Asks to be told when something has come, of all that is left if that is wanted; false when nothing is to be had. */
+  /** Requests a notice when bytes are ready, or all of the rest if `isWhole`; false when the body is gone. */
   awaitBytes(isWhole: boolean): boolean
-  /** Lends memory for what comes next, or for all that is left; false when nothing is to be had. */
+  /** Provides memory for the next bytes, or for all of the rest if `isWhole`; false when the body is gone. */
   receive(memory: Buffer, isWhole: boolean): boolean
-  /** What was asked for isn't wanted after all. */
+  /** Withdraws the last request. */
   release(): void
   raiseLimit(limit: number): void
-  /** Why it isn't to be had. */
+  /** The error for a body that is gone. */
   gone(): Error
   limitHit(): ClientException
-  /** There isn't as much memory as it needs. */
+  /** The error for a body that needs more memory than there is. */
   outOfMemory(): ClientException
 }
 
-/** Somebody who waits for a piece. */
+/** A pending read. */
 interface Reader {
   resolve(piece: Uint8Array | null): void
   reject(error: unknown): void
 }
 
-/** One body. */
+/** The body of one request. */
 export class IncomingBody {
   readonly #transport: BodyTransport
-  /** Its length by the head's word; NaN when that says nothing. */
+  /** The content-length; NaN when there is none. */
   readonly #declared: number
   #received = 0
   #queue: Uint8Array[] = []
   /** Bytes in the queue. */
   #queued = 0
-  /** More is asked for. */
+  /** A notice or bytes are requested. */
   #isWaiting = false
-  /** Provided to the engine, which writes to it. */
+  /** The memory that is provided to the engine. */
   #memory: Buffer | null = null
-  /** All that is left is wanted at once. */
+  /** The rest of the body is read as a whole. */
   #isWhole = false
-  /** Bytes that had been read before. */
+  /** Bytes that were read before. */
   #taken = 0
-  /** Memory for all that was left then, once much has come. */
+  /** Memory for the whole rest, allocated once much has arrived. */
   #whole: Buffer | null = null
   #wasAsked = false
   #reader: Reader | null = null
@@ -98,7 +97,7 @@ export class IncomingBody {
     return this.#next()
   }
 
-  /** Everything that hasn't been read. */
+  /** All unread bytes. */
   async rest(): Promise<Uint8Array> {
     const pieces = this.#queue
     this.#taken = this.#received - this.#queued
@@ -118,12 +117,12 @@ export class IncomingBody {
     return new Promise((resolve, reject) => {
       this.#reader = { resolve, reject }
       const isFirst = !this.#wasAsked
-      // Once it was asked for, why no more is to be had is told by a notice, which may be under way.
+      // After a first request a notice reports why the body ended; it may be under way.
       if (!this.#ask() && isFirst && this.#failure === null) this.#fail(this.#transport.gone())
     })
   }
 
-  /** Asks for what comes next, unless that is asked for already. */
+  /** Requests the next bytes, unless they are requested already. */
   #ask(): boolean {
     if (this.#isWaiting) return true
     this.#wasAsked = true
@@ -132,12 +131,12 @@ export class IncomingBody {
     return this.#isWaiting
   }
 
-  /** Lends memory, of which nobody knows before the engine has given it back. */
+  /** Provides memory to the engine. */
   #provide(count: number): boolean {
     try {
       this.#memory = this.#newMemory(count)
     } catch {
-      // A client may declare more than there is, or than one buffer can hold.
+      // The declared length may exceed free memory or the size of a buffer.
       this.#fail(this.#transport.outOfMemory())
       return false
     }
@@ -146,7 +145,7 @@ export class IncomingBody {
     return isTaken
   }
 
-  /** Asks for more before it is read, as long as little waits to be. */
+  /** Requests more bytes before they are read, as long as few are unread. */
   #askAhead(): void {
     const isOver = this.#hasEnded || this.#isClosed || this.#isWhole || this.#failure !== null || this.#isAtLimit
     if (!isOver && this.#queued < AHEAD) this.#ask()
@@ -155,7 +154,7 @@ export class IncomingBody {
   #newMemory(count: number): Buffer {
     const left = this.#declared - this.#received
     if (!this.#isWhole) return memoryOf(Math.min(count, left >= 0 ? left : LARGE_READ, LARGE_READ))
-    // For what a client merely declares not everything is reserved at once.
+    // The declared length alone must not make the server allocate all of it.
     if (this.#whole !== null || (left > TRUSTED && this.#received >= TRUSTED)) {
       this.#whole ??= memoryOf(this.#declared - this.#taken)
       const at = this.#received - this.#taken
@@ -171,7 +170,7 @@ export class IncomingBody {
     this.#transport.raiseLimit(limit)
   }
 
-  /** The rest isn't wanted: it is dropped behind the answer. */
+  /** Gives up the rest, which is dropped after the response. */
   close(): void {
     if (this.#hasEnded || this.#isClosed) return
     this.#isClosed = true
@@ -181,32 +180,32 @@ export class IncomingBody {
     this.#take()?.resolve(null)
   }
 
-  /** All that is left is read and dropped, also if it wasn't wanted. Resolves when it has come. */
+  /** Reads and drops the rest, even after `close`. Resolves at the end of the body. */
   async drain(): Promise<void> {
     if (this.#reader !== null) throw new StateError('the body is still being read')
     this.#isClosed = false
     while ((await this.read()) !== null);
   }
 
-  /** The request is answered, and what is left of its body will be dropped. */
+  /** The response is sent: the rest of the body will be dropped. */
   onAnswered(): void {
     if (this.#hasEnded || this.#failure !== null) return
-    this.#fail(new StateError('the request was answered; what was left of its body is dropped'))
+    this.#fail(new StateError('the request was answered; the rest of its body is dropped'))
   }
 
-  /** About so many bytes have come; none when the client has closed its side. */
+  /** About `count` bytes are ready; 0 when the client has closed its sending side. */
   onReady(count: number): void {
     if (this.#isClosed || this.#failure !== null) return this.#release()
     this.#isWaiting = this.#provide(count === 0 ? SMALL_READ : count)
   }
 
-  /** Whoever wants the rest after all asks anew. */
+  /** Withdraws the request; a later read makes a new one. */
   #release(): void {
     this.#isWaiting = false
     this.#transport.release()
   }
 
-  /** So many bytes have come into the memory that was provided. */
+  /** The engine has written `count` bytes to the memory that was provided. */
   onPiece(count: number, isLast: boolean, trailers: string | null): void {
     const memory = this.#memory
     this.#memory = null
@@ -225,22 +224,22 @@ export class IncomingBody {
     this.#askAhead()
   }
 
-  /** What was written to memory; if it is little it doesn't keep all of that. */
+  /** The bytes that were written; few bytes are copied, so that they don't retain all of the memory. */
   #pieceOf(memory: Buffer, count: number): Uint8Array {
     if (count === memory.length) return memory
     const piece = memory.subarray(0, count)
     return this.#isWhole || count * 2 >= memory.length ? piece : Buffer.from(piece)
   }
 
-  /** It is larger than its limit; it goes on if that is raised before anybody has to know. */
+  /** The body exceeds its limit. It continues if the limit is raised before the next read. */
   onLimit(raises: number): void {
-    // It was said before the engine heard of a higher limit, after which it says so again if it must.
+    // The notice is older than the present limit, for which the engine would send another one.
     if (raises < this.#raises) return
     if (this.#reader === null) this.#isAtLimit = true
     else this.#fail(this.#transport.limitHit())
   }
 
-  /** No more will come. */
+  /** The body ends with an error. */
   onFailure(error: unknown): void {
     if (!this.#hasEnded && this.#failure === null) this.#fail(error)
   }
@@ -259,7 +258,7 @@ export class IncomingBody {
     return reader
   }
 
-  /** What follows the body; `announced` is the `trailer` field. */
+  /** The trailers behind the body; `announced` is the `trailer` field. */
   trailers(announced: string | null): Trailers {
     if (this.#trailers !== null) return this.#trailers
     const message = new Promise<Message>((resolve, reject) => {
@@ -277,7 +276,7 @@ export class IncomingBody {
   }
 }
 
-/** Memory that stays where it is. */
+/** Memory that the JavaScript engine doesn't move. */
 function memoryOf(length: number): Buffer {
   return length <= MOVABLE ? Buffer.from(new ArrayBuffer(length)) : Buffer.allocUnsafeSlow(length)
 }
@@ -286,7 +285,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }
 
-/** Puts what had come before there was memory for all of it in its place. */
+/** Copies the pieces that arrived before `whole` was allocated to their places in it. */
 function completed(whole: Buffer, pieces: readonly Uint8Array[]): Uint8Array {
   let at = 0
   for (const piece of pieces) {
@@ -296,7 +295,7 @@ function completed(whole: Buffer, pieces: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Trailers under the names that a client has announced, as far as those may be any. */
+/** Trailers with the announced names that are valid ones. */
 export function trailersOf(message: Promise<Message | FieldsInit> | FieldsInit, announced: string | null): Trailers {
   const names = (announced ?? '').toLowerCase().split(',').map((name) => name.trim())
   return new Trailers(message, names.filter((name) => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) && isTrailer(name)))

@@ -10,39 +10,39 @@ import { attempt, handled } from '../core/outcome.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { PieceSource, Streamed } from './source.ts'
 
-/** Where the bytes of a body come from. */
+/** The source of a body's bytes. */
 export interface BodySource {
-  /** All of them, when they are there already. */
+  /** All bytes if they are in memory already; else null. */
   whole(): Uint8Array | null
-  /** The same as text, when no bytes need to be made for it. */
+  /** The whole body as text if it is in memory already; else null. */
   text(): string | null
   /** The next piece; null at the end. Rejects with a `ClientException`. */
   read(): Promise<Uint8Array | null>
-  /** All that hasn't been read, once it has come. Rejects with a `ClientException`. */
+  /** All unread bytes, at the end of the body. Rejects with a `ClientException`. */
   rest(): Promise<Uint8Array>
   /** Raises the limit. */
   raise(limit: number): void
-  /** The rest isn't wanted. */
+  /** Gives up the rest. */
   close(): void
-  /** Whose it is; null when it was made by hand. */
+  /** The client that sends it; null for a body of `Request.create`. */
   client(): Client | null
-  /** Has a function called when nothing is to be had any more, for whatever reason but its being read. */
+  /** Calls a function when the body ends for another reason than a read. */
   onDropped(callback: () => void): void
-  /** A function that waited for the end has failed. */
+  /** A function that ran at the end has failed. */
   report(error: unknown): void
 }
 
 const decoder = new TextDecoder()
 
-/** How it is read. */
+/** The ways to read a body. */
 const FRESH = 0
 const PIECES = 1
 const WHOLE = 2
 
 /**
- * A body, read at most once: whole, or piece by piece. A client that sends faster than it is read is held up;
- * what isn't read is dropped behind the answer. Bodies are limited to 128 KiB (`bodySizeLimit`) unless the
- * limit is raised.
+ * A body that is read once: as a whole or piece by piece. Back-pressure slows a client that sends faster than the
+ * body is read; an unread rest is dropped after the response. The limit is `bodySizeLimit`, 128 KiB by default,
+ * unless it is raised.
  *
  * @example const { name } = await request.getBody().json<{ name: string }>()
  */
@@ -50,10 +50,10 @@ export class RequestBody {
   readonly #source: BodySource
   #mode = FRESH
   #isReading = false
-  /** It has been read to its end, has failed, or isn't wanted. */
+  /** The body was read to its end, has failed, or was closed. */
   #isClosed = false
   #whole: Promise<Uint8Array> | null = null
-  /** Functions that wait for the end; they may be async. */
+  /** Functions that run at the end; they may be async. */
   #hooks: (() => unknown)[] | null = null
 
   /** @internal */
@@ -62,8 +62,8 @@ export class RequestBody {
   }
 
   /**
-   * Everything that hasn't been read yet; a further call gives the same promise. With a limit, in bytes, it
-   * rejects with a `ClientException` of code 413 when there is more.
+   * All unread bytes; further calls return the same promise. With a limit in bytes, it rejects with a
+   * `ClientException` of code 413 when the body is longer.
    *
    * @example const bytes = await request.getBody().buffer()
    */
@@ -107,7 +107,7 @@ export class RequestBody {
   }
 
   /**
-   * Everything as text, which is UTF-8.
+   * All unread bytes as text, decoded as UTF-8.
    *
    * @example const text = await request.getBody().text()
    */
@@ -131,8 +131,8 @@ export class RequestBody {
   }
 
   /**
-   * Everything as JSON. Rejects with an `HttpErrorException` of 400 when it isn't: let it escape, and the
-   * client is told that it has sent nonsense.
+   * All unread bytes as JSON. Rejects with an `HttpErrorException` of 400 when they aren't valid JSON; if the handler
+   * doesn't catch it, the client gets a 400.
    *
    * @example const order = await request.getBody().json<Order>()
    */
@@ -150,8 +150,8 @@ export class RequestBody {
   }
 
   /**
-   * The next piece; null at the end. Rejects with a `ClientException` when the client leaves, breaks a rule
-   * or a limit. One read at a time.
+   * The next piece; null at the end. Rejects with a `ClientException` when the client leaves, sends invalid bytes or
+   * exceeds a limit. Only one read may be pending.
    *
    * @example for (let piece; (piece = await body.read()) !== null; ) hash.update(piece)
    */
@@ -161,7 +161,7 @@ export class RequestBody {
 
   async #read(): Promise<Uint8Array | null> {
     if (this.#isReading) throw busy()
-    if (this.#mode === WHOLE) throw new StateError('the body is being read as a whole; it has no pieces left')
+    if (this.#mode === WHOLE) throw new StateError('the body is being read as a whole; it has no more pieces')
     const isTaken = this.#mode === PIECES || this.#isClosed
     const whole = this.#source.whole()
     this.#mode = PIECES
@@ -183,7 +183,7 @@ export class RequestBody {
   }
 
   /**
-   * The body piece by piece. Whoever leaves the loop early doesn't want the rest.
+   * The body piece by piece. A loop that is left early gives up the rest.
    *
    * @example for await (const piece of request.getBody()) hash.update(piece)
    */
@@ -206,7 +206,7 @@ export class RequestBody {
   }
 
   /**
-   * The body as a stream of the web's, of bytes.
+   * The body as a web stream of bytes.
    *
    * @example await fetch(upstream, { method: 'POST', body: request.getBody().stream(), duplex: 'half' })
    */
@@ -224,7 +224,7 @@ export class RequestBody {
   }
 
   /**
-   * The body as a stream of Node's. A client that leaves is an error of it, which needs no listener.
+   * The body as a Node stream. When the client leaves, it emits an error; that needs no listener.
    *
    * @example await pipeline(request.getBody().toReadable(), createWriteStream('upload.bin'))
    */
@@ -242,14 +242,14 @@ export class RequestBody {
         done(error)
       },
     })
-    // As with the requests of Node's own server: whoever doesn't listen isn't ended by a client that leaves.
+    // As with requests of node:http, an error without a listener must not end the process.
     readable.on('error', () => {})
     return readable
   }
 
   /**
-   * Lets this body be larger than `bodySizeLimit`, in bytes. A smaller limit than the present one
-   * changes nothing, nor does a call after the limit was hit.
+   * Raises the limit of this body above `bodySizeLimit`, in bytes. A lower limit than the present one is ignored, and so
+   * is a call after the limit was exceeded.
    *
    * @example request.getBody().increaseSizeLimit(10 * 1024 * 1024)
    */
@@ -259,7 +259,7 @@ export class RequestBody {
   }
 
   /**
-   * Whether there may be something to read.
+   * Whether more may be read.
    *
    * @example while (body.isReadable()) await body.read()
    */
@@ -268,7 +268,7 @@ export class RequestBody {
   }
 
   /**
-   * Whether it has been read to its end, has failed, or was closed.
+   * Whether the body was read to its end, has failed, or was closed.
    *
    * @example body.isClosed()
    */
@@ -277,7 +277,7 @@ export class RequestBody {
   }
 
   /**
-   * Says that the rest isn't wanted. It is dropped behind the answer; a read that waits gives null.
+   * Gives up the rest, which is dropped after the response. A pending read resolves to null.
    *
    * @example request.getBody().close()
    */
@@ -288,8 +288,8 @@ export class RequestBody {
   }
 
   /**
-   * Has a function called once there is nothing more to read: everything was read, reading has failed, the
-   * client has left, the request was answered, or `close` was called. At once when that is so already.
+   * Runs a function when the body is over: it was read to its end, has failed or was closed, the client has left, or
+   * the response was sent. Runs it at once when the body is over already.
    *
    * @example request.getBody().onClose(() => progress.stop())
    */
@@ -317,10 +317,10 @@ export class RequestBody {
 
 const EMPTY = new Uint8Array(0)
 
-/** No body. */
+/** The source of a request without a body. */
 const NOTHING: BodySource = { ...contentSource(''), onDropped: (callback) => callback() }
 
-/** A body that was made by hand. */
+/** A body for `Request.create` or `request.setBody`. */
 export function bodyOf(body: string | Uint8Array | Streamed | null): RequestBody {
   if (isStreamed(body)) return new RequestBody(new StreamedSource(sourceOf(body)))
   if (body === null) return new RequestBody(null)
@@ -342,14 +342,14 @@ function contentSource(content: string | Uint8Array): BodySource {
   }
 }
 
-/** Nobody has a log for what was made by hand. */
+/** Bodies of the application have no logger: the error is thrown as an uncaught one. */
 function rethrow(error: unknown): void {
   queueMicrotask(() => {
     throw error
   })
 }
 
-/** A body that the application makes piece by piece. */
+/** A stream of the application as the source of a body. */
 class StreamedSource implements BodySource {
   readonly #source: PieceSource
   #hasEnded = false
@@ -405,16 +405,16 @@ class StreamedSource implements BodySource {
   close(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    // Whoever made the body hears of it from its own clean-up.
+    // A failure of the clean-up is the application's own.
     this.#source.cancel(() => {})
   }
 }
 
 function busy(): StateError {
-  return new StateError('the body is being read already; one read at a time')
+  return new StateError('the body is being read already; only one read may be pending')
 }
 
-/** Bytes whose memory can be given away: streams of the web's do that with what goes through them. */
+/** Bytes in memory of their own, since web streams transfer the memory of what passes through them. */
 function owned(piece: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = piece
   const isAlone = buffer instanceof ArrayBuffer && piece.length === buffer.byteLength

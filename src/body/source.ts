@@ -1,22 +1,26 @@
 /**
- * Bodies that come piece by piece, whatever an application makes them of: one way to read them and one
- * way to say that no more is wanted.
+ * Streamed bodies: one interface to read and to cancel async iterators, Node streams, web streams and Blobs.
  */
 import { HandlerError, show } from '../core/errors.ts'
 import { attempt } from '../core/outcome.ts'
 
-/** A body that comes piece by piece: a Node `Readable` is one, too. */
+/** A streamed body. A Node `Readable` is an async iterable, too. */
 export type Streamed = AsyncIterable<Uint8Array | string> | ReadableStream<Uint8Array | string> | Blob
 
-/** What a body is read from. */
+/** A body that is complete in memory. */
+export type Content = string | Uint8Array
+/** A body of either kind: complete, or a stream. */
+export type Body = Content | Streamed
+
+/** The source of a streamed body. */
 export interface PieceSource {
-  /** The next piece, as an iterator gives it. */
+  /** The next piece, as the result of an iterator. */
   next(): Promise<IteratorResult<unknown>>
-  /** No more is wanted. May be called while a piece is awaited; called at most once, never behind the end. */
+  /** Ends the source early; called at most once and never after its end. A `next` may be pending. */
   cancel(report: (error: unknown) => void): void
 }
 
-/** A stream of Node's, as far as it matters. */
+/** The members of a Node stream that are used. */
 interface NodeStream extends AsyncIterable<unknown> {
   readonly readableEnded: boolean
   readonly destroyed: boolean
@@ -25,13 +29,13 @@ interface NodeStream extends AsyncIterable<unknown> {
   on(event: 'error', listener: () => void): void
 }
 
-/** Whether a value can be read piece by piece. */
+/** Whether a value is a streamed body. */
 export function isStreamed(value: unknown): value is Streamed {
   if (typeof value !== 'object' || value === null) return false
   return Symbol.asyncIterator in value || isWebStream(value) || value instanceof Blob
 }
 
-/** The source behind a body. Nothing is read yet. */
+/** The source of a body, before its first read. */
 export function sourceOf(body: Streamed): PieceSource {
   if (body instanceof Blob) return new WebSource(body.stream())
   if (isWebStream(body)) return new WebSource(body)
@@ -39,7 +43,7 @@ export function sourceOf(body: Streamed): PieceSource {
   return new IteratorSource(body)
 }
 
-/** A piece as bytes. */
+/** A piece as bytes; throws for a piece that is neither bytes nor text. */
 export function bytesOf(piece: unknown): Uint8Array {
   if (piece instanceof Uint8Array) return piece
   if (typeof piece === 'string') return Buffer.from(piece)
@@ -54,7 +58,7 @@ function isNodeStream(value: object): value is NodeStream {
   return typeof (value as NodeStream).destroy === 'function' && typeof (value as NodeStream).on === 'function'
 }
 
-/** Whole content that is sent like a stream, because it is long or has trailers behind it. */
+/** Content in memory that is sent like a stream, because it is long or has trailers. */
 export class WholeSource implements PieceSource {
   #content: Uint8Array | string | null
 
@@ -86,7 +90,7 @@ class IteratorSource implements PieceSource {
   }
 
   cancel(report: (error: unknown) => void): void {
-    // A generator is its own iterator and can be told so before it was begun; others aren't begun for that.
+    // A generator is its own iterator and can be ended before it begins. Other sources aren't begun only to end them.
     const iterator = this.#iterator ?? ('next' in this.#body ? (this.#body as unknown as AsyncIterator<unknown>) : null)
     attempt(() => iterator?.return?.(), report)
   }
@@ -103,7 +107,7 @@ class NodeSource implements PieceSource {
   next(): Promise<IteratorResult<unknown>> {
     if (this.#iterator === null) {
       checkFresh(this.#stream)
-      // What goes wrong after we are done with it concerns nobody, and must not be uncaught.
+      // An error after the last read must not become an uncaught one.
       this.#stream.on('error', () => {})
       this.#iterator = this.#stream[Symbol.asyncIterator]()
     }
@@ -111,7 +115,7 @@ class NodeSource implements PieceSource {
   }
 
   cancel(report: (error: unknown) => void): void {
-    // Its iterator would wait for the piece under way.
+    // The iterator's return would wait for the pending piece.
     attempt(() => {
       this.#stream.on('error', () => {})
       this.#stream.destroy()
@@ -119,7 +123,7 @@ class NodeSource implements PieceSource {
   }
 }
 
-/** Throws for a stream of which nothing is left: its iterator would end as if it were empty, or say less. */
+/** Throws for a stream that has ended: its iterator would look like that of an empty one. */
 function checkFresh({ readableEnded, destroyed, errored }: NodeStream): void {
   if (readableEnded) throw new HandlerError('the stream was read to its end before it was sent; make a new one for each response')
   if (destroyed && !errored) throw new HandlerError('the stream was destroyed before it was sent')

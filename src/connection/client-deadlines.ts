@@ -1,13 +1,13 @@
 /**
- * Deadlines of clients that a driver in JavaScript serves; the engine keeps those of all others.
+ * Deadlines of clients that are served by a driver in JavaScript; the engine keeps the deadlines of all others.
  */
 import type { Client } from './client.ts'
 import { withoutContext } from '../core/no-context.ts'
 
-/** How often they are looked at, in milliseconds. */
+/** Milliseconds between two checks. */
 const INTERVAL = 1000
 
-/** Closes clients whose time is over, unless they wait for our own handler. */
+/** Closes clients whose deadline has passed, unless they wait for a handler. */
 export class ClientDeadlines {
   /** Unix time in seconds. */
   readonly #deadlines = new Map<Client, number>()
@@ -18,7 +18,7 @@ export class ClientDeadlines {
     return Math.ceil(this.#deadlines.get(client) ?? 0)
   }
 
-  /** Puts it off; an earlier time than the present one is ignored. */
+  /** Moves a deadline to a later time; an earlier one is ignored. */
   extend(client: Client, unixSeconds: number): void {
     if (unixSeconds <= (this.#deadlines.get(client) ?? 0)) return
     this.#deadlines.set(client, unixSeconds)
@@ -30,7 +30,7 @@ export class ClientDeadlines {
     if (this.#deadlines.size === 0) this.close()
   }
 
-  /** Forgets everything. */
+  /** Removes all deadlines and stops the timer. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#timer = null
@@ -41,7 +41,7 @@ export class ClientDeadlines {
     const now = Date.now() / 1000
     for (const [client, deadline] of this.#deadlines) {
       if (deadline > now) continue
-      // We are late, not the client: it is looked at again.
+      // The handler is still running: check again after one interval.
       if (client.isWaitingOnResponse()) this.#deadlines.set(client, now + INTERVAL / 1000)
       else client.close()
     }

@@ -1,19 +1,19 @@
 /**
- * The error of a client that left or broke a rule.
+ * The error of a client that disconnected or broke a rule.
  */
 import type { Client } from './client.ts'
 import { BusbarError } from '../core/errors.ts'
 
 /**
- * The client went away, broke a rule or a limit while its request was being read or answered.
- * Made by busbar. A handler may let it escape: nothing is logged.
+ * The client left, sent invalid bytes or exceeded a limit while its request was read or answered. Busbar makes it. A
+ * handler needn't catch it: it isn't logged.
  *
  * @example catch (error) { if (error instanceof ClientException) return }
  */
 export class ClientException extends BusbarError {
   readonly code = 'BUSBAR_CLIENT'
   readonly fault = 'client'
-  /** The status that was, or would be, answered; undefined when the client is simply gone. */
+  /** The status for this error; undefined when the client has left. */
   override readonly status: number | undefined
   readonly #client: Client | null
   readonly #number: number
@@ -26,7 +26,7 @@ export class ClientException extends BusbarError {
   }
 
   /**
-   * The client it happened to; null for a request that was made by hand.
+   * The client; null for a request of `Request.create`.
    *
    * @example error.getClient()?.getRemoteAddress()
    */
@@ -35,7 +35,7 @@ export class ClientException extends BusbarError {
   }
 
   /**
-   * The HTTP status that says why, 0 when there is none.
+   * The HTTP status for this error; 0 when there is none.
    *
    * @example error.getCode() // 413
    */

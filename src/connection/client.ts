@@ -17,18 +17,18 @@ export interface ClientOwner {
   readonly logger: Logger
 }
 
-/** What serves a connection: the engine's HTTP, a driver in JavaScript, or whoever it was handed to. */
+/** What serves a connection: the engine's HTTP, a driver in JavaScript, or the callback of an upgrade. */
 export interface ActiveDriver {
   /** Requests whose body is being read. */
   pendingRequests(): number
   /** Requests handed to the handler whose response is not wholly written. */
   pendingResponses(): number
-  /** Handlers that have not answered yet. */
+  /** Handlers that are still running. */
   runningHandlers(): number
   /** Unix time in whole seconds; 0 for never. */
   expiration(): number
   extendExpiration(unixSeconds: number): void
-  /** Ends the connection as soon as it owes nothing. Rejects when that fails. */
+  /** Ends the connection when no response is pending. Rejects when that fails. */
   stop(): void | Promise<void>
   /** Hands the connection to another driver; only drivers in JavaScript can. */
   switchDriver?(driver: ConnectionDriver, unread: Uint8Array | null): void
@@ -44,25 +44,25 @@ export let markClosed: (client: Client) => void
 export let markHalfClosed: (client: Client) => void
 /** Our sending side is ended. */
 export let markEnded: (client: Client) => void
-/** The connection is, or is about to be, an upgrade callback's. */
+/** The connection belongs to the callback of an upgrade, or is about to. */
 export let markExported: (client: Client) => void
-/** Somebody else serves the connection from now on; null for the engine's HTTP. */
+/** Replaces what serves the connection; null is the engine's HTTP. */
 export let setActiveDriver: (client: Client, activeDriver: ActiveDriver | null) => void
-/** Ends what a client is served by, when its server stops. */
+/** Stops what serves the connection, because the server stops. */
 export let stopActiveDriver: (client: Client) => void | Promise<void>
 
-/** `Symbol.dispose` where the runtime doesn't have it yet, as TypeScript's emit finds it. */
+/** `Symbol.dispose`, also for Node 20, where TypeScript's emit looks for this symbol. */
 const DISPOSE: unique symbol = Symbol.for('Symbol.dispose') as never
 
-/** The longest span that a timer takes. */
+/** The longest time that a timer takes, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
 let key: symbol | null = null
 
 /**
- * One connection. Made when it is first asked for; the same object until it closes.
+ * One connection. It is made on first use and stays the same object until the connection closes.
  *
- * @example request.getClient().onClose((client) => console.log(`${client.getId()} has gone`))
+ * @example request.getClient().onClose((client) => console.log(`${client.getId()} has disconnected`))
  */
 export class Client {
   /** The peer has closed its sending side. */
@@ -89,19 +89,19 @@ export class Client {
   }
 
   /**
-   * Begins to serve the connection. The server calls it, once; by the time anybody holds a `Client` it
-   * has been called, so it always throws.
+   * Begins to serve the connection. The server does that itself before the application gets the `Client`, so a
+   * call always throws.
    *
    * @example client.start() // throws: the server has started it
    */
   start(): void {
-    throw new StateError('this client was started by its server already')
+    throw new StateError('the server has started this client already')
   }
 
   /**
-   * Ends the connection gracefully: answers under way are finished first, for at most `timeoutMs`
-   * milliseconds; then it is closed in any case, and the promise rejects with a `TimeoutError` if there
-   * was anything to wait for. An upgraded socket is told (`onStop`) and has that time to say goodbye.
+   * Ends the connection gracefully: pending responses are finished first, for at most `timeoutMs` milliseconds.
+   * Then the connection is closed, and the promise rejects with a `TimeoutError` if a request was unfinished.
+   * An upgraded socket is notified (`onStop`) and has that time to end its protocol.
    *
    * @example await client.stop(1000)
    */
@@ -116,7 +116,7 @@ export class Client {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         unsubscribe()
-        // Without anything owed it only waited for the peer to close its side as well.
+        // Without pending requests it waited only for the peer to close its side, too.
         const isOwed = this.getPendingResponseCount() > 0 || this.getPendingRequestCount() > 0
         this.close()
         if (!isOwed) return resolve()
@@ -136,7 +136,7 @@ export class Client {
   }
 
   /**
-   * The options of the server, the same object for all clients.
+   * The options of the server; the same object for all clients.
    *
    * @example client.getOptions().getHttp1Timeout()
    */
@@ -163,7 +163,7 @@ export class Client {
   }
 
   /**
-   * Whether a handler works on a request that has come whole: then the client isn't late, we are.
+   * Whether a handler is running for a request that has arrived completely. Such a client doesn't time out.
    *
    * @example client.isWaitingOnResponse()
    */
@@ -172,7 +172,7 @@ export class Client {
   }
 
   /**
-   * Unique in the process, from 1, never given twice.
+   * The id: unique in the process, counted from 1, never reused.
    *
    * @example client.getId() // 42
    */
@@ -181,7 +181,7 @@ export class Client {
   }
 
   /**
-   * The peer's address; for a unix socket, whose peer has none, the path it connected to.
+   * The peer's address. The peer of a unix socket has none: then it is the path of the socket.
    *
    * @example client.getRemoteAddress().getHost()
    */
@@ -199,7 +199,7 @@ export class Client {
   }
 
   /**
-   * Whether it is a unix socket.
+   * Whether the connection is a unix socket.
    *
    * @example client.isUnix()
    */
@@ -208,7 +208,7 @@ export class Client {
   }
 
   /**
-   * Whether it is encrypted.
+   * Whether the connection is encrypted.
    *
    * @example client.isEncrypted()
    */
@@ -226,7 +226,7 @@ export class Client {
   }
 
   /**
-   * Whether the socket was, or is about to be, handed to an upgrade callback; that never changes back.
+   * Whether the connection was handed to the callback of an upgrade, or is about to be. It never becomes false again.
    *
    * @example client.isExported()
    */
@@ -235,8 +235,8 @@ export class Client {
   }
 
   /**
-   * Hands the connection to another driver in mid-stream, with bytes that were read and belong to it. Only
-   * for connections that a driver in JavaScript serves; `Http1Driver` stands for the engine's own.
+   * Hands the connection to another driver, with the bytes that were read and belong to it. Only for connections
+   * that are served by a driver in JavaScript; `Http1Driver` is the engine's HTTP/1.
    *
    * @example client.switchDriver(new Http1Driver(), bytes)
    */
@@ -272,8 +272,8 @@ export class Client {
   }
 
   /**
-   * Puts the expiration off to a Unix time in seconds; an earlier one than the present is ignored. Nothing
-   * happens once the socket was handed to an upgrade callback.
+   * Moves the expiration to a later Unix time in seconds; an earlier time than the current one is ignored. A call
+   * does nothing after the connection was handed to the callback of an upgrade.
    *
    * @example client.updateExpirationTime(Date.now() / 1000 + 60)
    */
@@ -283,9 +283,9 @@ export class Client {
   }
 
   /**
-   * Runs a function when the connection closes; at once if it has. The result takes it back.
+   * Runs a function when the connection closes, or at once when it is closed. The result removes the function.
    *
-   * @example const takeBack = client.onClose(() => room.leave(user))
+   * @example const unsubscribe = client.onClose(() => room.leave(user))
    */
   onClose(callback: CloseHook): (() => void) & Disposable {
     if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
@@ -300,7 +300,7 @@ export class Client {
   }
 
   /**
-   * Closes the connection at once. True for the call that closed it; later ones do nothing.
+   * Closes the connection at once. Returns true for the call that closed it; later calls do nothing.
    *
    * @example client.close()
    */
@@ -312,7 +312,7 @@ export class Client {
   }
 
   /**
-   * Whether it is closed.
+   * Whether the connection is closed.
    *
    * @example client.isClosed()
    */
@@ -340,7 +340,7 @@ export class Client {
     const permit = key
     createClient = (facts, owner) => new Client(facts, owner, permit)
     markClosed = (client) => client.#closed()
-    // With both bits it would be closed, which only the engine says.
+    // Both bits mean closed, which only the engine reports.
     markHalfClosed = (client) => {
       if (client.#status === 0) client.#status = Client.CLOSED_RD
     }

@@ -1,5 +1,5 @@
 /**
- * The kinds of drivers that a connection can have, without the messages that they carry.
+ * The kinds of drivers of a connection; the types of their messages are parameters.
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Client } from './client.ts'
@@ -7,29 +7,28 @@ import { StateError } from '../core/errors.ts'
 
 /** What a parser is given: bytes, or null when the promise that it yielded has settled. */
 export type ParserInput = Uint8Array | null
-/** What a parser yields: nothing for 'more bytes, please', or a promise during which nothing is read. */
+/** What a parser yields: undefined or null to get more bytes, or a promise that pauses reading until it settles. */
 export type ParserYield = PromiseLike<unknown> | null | undefined
 /** A parser of what a client sends. */
 export type Parser = Generator<ParserYield, void, ParserInput>
 
-/** Sends bytes; `close` ends the connection behind them. Resolves when at most 64 KiB wait to be sent. */
+/** Sends bytes; `close` ends the connection after them. Resolves when at most 64 KiB are unsent. */
 export type WriteBytes = (data: string | Uint8Array, close?: boolean) => Promise<void>
 
 /**
- * A driver as a parser of messages: `Incoming` is what it hands over, `Outgoing` what it gets back to write.
- * It is made for one connection.
+ * A driver as a parser of messages: it hands over `Incoming` and writes `Outgoing`. It is made for one connection.
  */
 export interface ParserDriver<Incoming, Outgoing> {
   /**
-   * Called once. The parser is run up to its first `yield` before anything is read. When the connection ends
-   * the parser is returned to, so that its `finally` can fail what is open; one that throws closes it.
+   * Called once. The parser runs to its first `yield` before anything is read. When the connection ends, `return` is
+   * called on the parser, so its `finally` can fail open requests. A parser that throws closes the connection.
    */
   setup(client: Client, onMessage: (request: Incoming, leftover?: Uint8Array) => Promise<void>, write: WriteBytes): Parser
-  /** Sends the response to a request that was given to `onMessage`, the same object. */
+  /** Sends the response to a request, which is the same object that was given to `onMessage`. */
   write(request: Incoming, response: Outgoing): Promise<void>
   /** Requests whose body is being read. */
   getPendingRequestCount(): number
-  /** Hands over no more requests; resolves when all that were are answered. */
+  /** Hands over no more requests; resolves when the earlier ones are answered. */
   stop(): Promise<void>
 }
 
@@ -40,37 +39,37 @@ export interface ParserDriver<Incoming, Outgoing> {
  */
 export interface StreamDriver {
   /**
-   * The connection's bytes. When the promise resolves what was written is sent and the connection closed;
-   * when it rejects the connection is closed at once.
+   * Serves a connection. When the promise resolves, the written bytes are sent and the connection is closed; when
+   * it rejects, the connection is closed at once.
    */
   handleClient(client: Client, readable: Readable, writable: Writable): Promise<void>
-  /** Called when the server or the client is to stop, instead of leaving it to the socket's `onStop`. */
+  /** Called when the server or the client stops, after the socket's `onStop`. */
   stop?(): void | Promise<void>
 }
 
 /**
- * Stands for the engine's HTTP/1.
+ * The engine's HTTP/1.
  *
  * @example selectDriver: () => new Http1Driver()
  */
 export class Http1Driver {
-  /** Name of the protocol, as ALPN has it. */
+  /** The protocol's ALPN name. */
   readonly protocol = 'http/1.1'
 }
 
 /**
- * Stands for the engine's HTTP/2, which doesn't exist yet: making one throws.
+ * The engine's HTTP/2, which this version doesn't have: the constructor throws.
  *
  * @example selectDriver: (client) => isHttp2(client) ? new Http2Driver() : new Http1Driver()
  */
 export class Http2Driver {
-  /** Name of the protocol, as ALPN has it. */
+  /** The protocol's ALPN name. */
   readonly protocol = 'h2'
 
   constructor() {
-    throw new StateError('this version of busbar speaks no HTTP/2; use Http1Driver')
+    throw new StateError('this version of busbar has no HTTP/2; use Http1Driver')
   }
 }
 
-/** What a connection can be handed to. */
+/** Any driver that a connection can be handed to. */
 export type ConnectionDriver = ParserDriver<unknown, unknown> | StreamDriver | Http1Driver | Http2Driver

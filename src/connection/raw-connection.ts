@@ -1,27 +1,27 @@
 /**
- * Raw connections: those whose bytes are the application's.
+ * Raw connections: their bytes belong to the application.
  *
- * One ask is answered by one piece of bytes, so whoever has all its answers knows that nothing is on its
- * way: then a connection can be handed on without losing any.
+ * Each read (`askRaw`) gets one piece. So bytes are on their way only while a read is open; at other times a
+ * connection can be handed to another driver without a loss.
  */
 import { stopActiveDriver } from './client.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
 
-/** Bytes that wait unsent above which a writer should pause. */
+/** Unsent bytes above which a writer should pause. */
 export const HIGH_WATER = 65536
 
-/** The longest piece that is asked for. */
+/** The longest piece that is read at once, in bytes. */
 const PIECE = 65536
 
-/** Takes what comes on a raw connection. */
+/** Takes the events of a raw connection. */
 export interface RawReceiver {
-  /** The answer to an ask. */
+  /** The bytes of one read. */
   onBytes(bytes: Buffer): void
-  /** The peer has closed its side: nothing more comes. */
+  /** The peer has closed its sending side. */
   onEnd(): void
-  /** All that was written is with the system. */
+  /** Everything written is sent. */
   onDrained(): void
   /** The connection has closed. */
   onClosed(): void
@@ -29,21 +29,21 @@ export interface RawReceiver {
 
 const nothing = (): void => {}
 
-/** Takes what comes while nobody is there to do so. */
-const NOBODY: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothing, onClosed: nothing }
+/** Ignores all events. */
+const IGNORE: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothing, onClosed: nothing }
 
-/** A server's raw connections by client id, which is how notices name them. */
+/** The raw connections of a server by client id, by which notices name them. */
 export class RawConnections extends Map<number, RawConnection> {
-  /** Those that come are told at once. */
+  /** The server stops: later connections are notified at once. */
   isStopping = false
 
-  /** Sockets that were handed over hear that the server is about to stop. */
+  /** Notifies upgraded sockets that the server stops. */
   notifySockets(): void {
     this.isStopping = true
     for (const { client } of this.values()) if (client.isExported()) void stopActiveDriver(client)
   }
 
-  /** Drivers in JavaScript end their connections as soon as those owe nothing. */
+  /** Stops the drivers in JavaScript: they end their connections when no response is pending. */
   stopDrivers(logger: Logger): void {
     for (const { client } of this.values()) {
       if (client.isExported()) continue
@@ -55,16 +55,16 @@ export class RawConnections extends Map<number, RawConnection> {
   }
 }
 
-/** One raw connection, as long as it is raw. */
+/** One raw connection. */
 export class RawConnection {
   readonly client: Client
-  /** The peer has closed its side. */
+  /** The peer has closed its sending side. */
   hasEnded = false
   readonly #slot: number
   readonly #hot: HotFunctions
   readonly #registry: RawConnections
-  readonly #forgetHook: () => void
-  #receiver = NOBODY
+  readonly #unsubscribe: () => void
+  #receiver = IGNORE
   #isAsked = false
 
   constructor(client: Client, slot: number, hot: HotFunctions, registry: RawConnections) {
@@ -73,55 +73,55 @@ export class RawConnection {
     this.#hot = hot
     this.#registry = registry
     registry.set(client.getId(), this)
-    this.#forgetHook = client.onClose(() => {
+    this.#unsubscribe = client.onClose(() => {
       registry.delete(client.getId())
       this.#receiver.onClosed()
     })
   }
 
-  /** Whether its server is about to stop. */
+  /** Whether its server stops. */
   isStopping(): boolean {
     return this.#registry.isStopping
   }
 
-  /** From now on somebody else takes what comes, the answer to an ask that is open as well. */
+  /** Replaces what takes the events, the bytes of an open read included. */
   setReceiver(receiver: RawReceiver): void {
     this.#receiver = receiver
   }
 
-  /** Asks for a piece, unless one was asked for already. */
+  /** Reads one piece, unless a read is open. */
   read(): void {
     if (this.#isAsked || this.hasEnded) return
     this.#isAsked = true
     this.#hot.askRaw(this.#slot, this.client.getId(), PIECE)
   }
 
-  /** Bytes that now wait unsent; -1 when they can't be sent any more. */
+  /** Writes bytes. Returns the number of unsent bytes; -1 when the connection takes no more. */
   write(chunk: string | Uint8Array): number {
     return this.#hot.writeRaw(this.#slot, this.client.getId(), chunk)
   }
 
-  /** Ends our side behind what was written; `onDrained` follows. With both sides ended the connection closes. */
+  /** Ends our sending side after the written bytes; `onDrained` follows. The connection closes when both sides have ended. */
   end(): boolean {
     return this.#hot.endRaw(this.#slot, this.client.getId()) === 0
   }
 
-  /** Gives the connection to the engine's HTTP, which takes `unread` first, and says when that is done. */
+  /** Hands the connection to the engine's HTTP, which takes `unread` first; `onServed` is called then. */
   serve(unread: Uint8Array, onServed: () => void): void {
     const serve = (...pieces: Uint8Array[]): void => {
-      this.setReceiver(NOBODY)
+      this.setReceiver(IGNORE)
       this.#registry.delete(this.client.getId())
-      this.#forgetHook()
+      this.#unsubscribe()
       const isServed = this.#hot.serve(this.#slot, this.client.getId(), Buffer.concat(pieces)) === 0
       onServed()
       if (!isServed) this.client.close()
     }
     if (!this.#isAsked) return serve(unread)
-    this.setReceiver({ ...NOBODY, onBytes: (bytes) => serve(unread, bytes), onEnd: () => serve(unread) })
+    this.setReceiver({ ...IGNORE, onBytes: (bytes) => serve(unread, bytes), onEnd: () => serve(unread) })
     this.#hot.askRaw(this.#slot, this.client.getId(), 0)
   }
 
-  /** What a Raw notice tells. */
+  /** Bytes, or the end of the peer's side, have arrived. */
   onNotice(bytes: Buffer, isEnd: boolean): void {
     if (this.client.isClosed()) return
     this.#isAsked = false
@@ -130,7 +130,7 @@ export class RawConnection {
     this.#receiver.onEnd()
   }
 
-  /** What a RawDrained notice tells. */
+  /** Everything written is sent. */
   onDrained(): void {
     this.#receiver.onDrained()
   }

@@ -1,5 +1,5 @@
 /**
- * A connection that was accepted, before it has a client.
+ * An accepted connection before it has a client.
  */
 import { createClient } from './client.ts'
 import { toAddress } from '../net/socket-address.ts'
@@ -8,7 +8,7 @@ import type { ClientFacts } from '../native.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../net/tls-info.ts'
 
-/** What a client factory can learn of a socket. */
+/** What a client factory knows about a socket. */
 export interface ServerSocketHandle {
   /** The id that its client will have. */
   getId(): number
@@ -22,12 +22,12 @@ export interface ServerSocketHandle {
   close(): void
 }
 
-/** The client of a socket, made when it is first asked for. */
+/** The client of a socket, made on first use. */
 export let clientOf: (socket: ServerSocket) => Client
-/** The same, if there is one. */
+/** The client of a socket; null when none was made. */
 export let knownClientOf: (socket: ServerSocket) => Client | null
 
-/** The only kind there is. */
+/** An accepted connection. */
 export class ServerSocket implements ServerSocketHandle {
   readonly #facts: ClientFacts
   readonly #owner: ClientOwner

@@ -1,7 +1,7 @@
 /**
- * The socket of a connection that was upgraded, detached, or has a driver that works on streams.
+ * The socket of a connection that was upgraded or detached, or is driven by a function over streams.
  *
- * It is loaded when the first one is needed: Node's streams take longer to load than all of busbar.
+ * Loaded on first use: loading Node's streams takes longer than loading busbar.
  */
 import { Duplex } from 'node:stream'
 import { StateError } from '../core/errors.ts'
@@ -14,46 +14,46 @@ import type { RawConnection } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../net/tls-info.ts'
 
-/** How long a socket that is closed gently waits for its peer, in milliseconds. */
+/** Milliseconds that `destroySoon` waits for the peer to end its side. */
 const LINGER = 1000
-/** The longest span that a timer takes. */
+/** The longest time that a timer takes, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
 type Done = (error?: Error | null) => void
 type StopHook = (socket: UpgradedSocket) => void | Promise<void>
 
-/** The server stops: the socket is told. */
+/** Runs the stop hooks of a socket, because the server stops. */
 export let notifyStop: (socket: UpgradedSocket) => void
-/** Takes the connection away from its socket, which closes; gives what was received and not read. */
+/** Detaches the connection from its socket, which closes; returns the unread bytes. */
 export let releaseSocket: (socket: UpgradedSocket) => Uint8Array
-/** Whether what a user of the socket has failed with only says that the connection had closed under it. */
+/** Whether an error of the socket's user says only that the connection has closed. */
 export let isClientGone: (socket: UpgradedSocket, error: unknown) => boolean
 
-/** What a socket needs beside its connection. */
+/** What a socket needs beside its raw connection. */
 export interface SocketSettings {
   readonly logger: Logger
-  /** Received already. */
+  /** Bytes that were received before. */
   readonly unread?: Uint8Array | null
 }
 
 /**
  * A connection's bytes, both ways, as a `Duplex` of Node's. Made by busbar.
  *
- * Like Node's own sockets it isn't half-open unless you want it to: when the peer has ended and all was read,
- * our side ends as well, and with both ended it closes. Set `allowHalfOpen` to true to go on writing. Where
- * Node's would emit an error because the peer has gone, it only closes: that is the peer's business.
+ * Like Node's sockets it isn't half-open by default: when the peer has ended and everything is read, our side ends,
+ * too, and then the socket closes. Set `allowHalfOpen` to true to continue to write. When the peer disconnects the
+ * socket closes without an error, unlike Node's.
  *
  * @example new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
  */
 export class UpgradedSocket extends Duplex {
   readonly #raw: RawConnection
   readonly #logger: Logger
-  /** Ends the write that waits for the client to take more. */
+  /** Completes the write that waits until the unsent bytes are sent. */
   #written: Done | null = null
-  /** Tells that our side has ended. */
+  /** Completes the end of our side. */
   #ended: Done | null = null
   #isReleased = false
-  /** The connection has closed, and not by our doing. */
+  /** The peer or the server has closed the connection, not the socket. */
   #hasLost = false
   #hasStopped = false
   #stopHooks: StopHook[] = []
@@ -67,7 +67,7 @@ export class UpgradedSocket extends Duplex {
   constructor(raw: RawConnection, { logger, unread = null }: SocketSettings) {
     super({
       allowHalfOpen: false,
-      // It closes when the connection does, which is when the last byte is sent and not when it is written.
+      // The socket closes with its connection: when the last byte is sent, later than when it is written.
       autoDestroy: false,
       decodeStrings: false,
       readableHighWaterMark: HIGH_WATER,
@@ -76,18 +76,18 @@ export class UpgradedSocket extends Duplex {
     this.#raw = raw
     this.#logger = logger
     this.on('error', (exception) => {
-      // Nobody's mistake on a socket ends the process.
+      // With this listener an error without a listener of the application doesn't end the process.
       if (this.listenerCount('error') === 1) logger.error(`the socket of client ${this.#id()} failed`, { exception })
     })
     raw.setReceiver({
-      onBytes: (bytes) => this.#tell(() => this.#receive(bytes)),
-      onEnd: () => this.#tell(() => this.#receiveEnd()),
-      onDrained: () => this.#tell(() => this.#drained()),
-      onClosed: () => this.#tell(() => this.#closed()),
+      onBytes: (bytes) => this.#run(() => this.#receive(bytes)),
+      onEnd: () => this.#run(() => this.#receiveEnd()),
+      onDrained: () => this.#run(() => this.#drained()),
+      onClosed: () => this.#run(() => this.#closed()),
     })
     if (unread !== null && unread.length > 0) this.push(unread)
     if (raw.hasEnded) this.#receiveEnd()
-    // Up to the high-water mark it reads ahead, so that a peer's end is seen although nobody reads yet.
+    // Reads ahead up to the high-water mark, to notice the peer's end before the application reads.
     else this.read(0)
   }
 
@@ -100,10 +100,10 @@ export class UpgradedSocket extends Duplex {
     this.#raw.read()
   }
 
-  /** Runs what may call the application's listeners: what they throw is a failure of this socket, and of no other. */
-  #tell(what: () => void): void {
+  /** Runs code that may call listeners of the application. An error they throw destroys this socket alone. */
+  #run(event: () => void): void {
     try {
-      what()
+      event()
     } catch (error) {
       this.destroy(error as Error)
     }
@@ -116,7 +116,7 @@ export class UpgradedSocket extends Duplex {
 
   #receiveEnd(): void {
     this.push(null)
-    // Has 'end' emitted although nobody reads, when there is nothing to be read.
+    // Emits 'end' at once when no bytes are left to read, before the application reads.
     this.read(0)
   }
 
@@ -136,6 +136,7 @@ export class UpgradedSocket extends Duplex {
   #writeFrom(chunks: { chunk: string | Uint8Array; encoding: BufferEncoding }[], from: number, done: Done): void {
     let at = from
     let waiting = 0
+    // The engine sends all writes of one event-loop turn together.
     for (; at < chunks.length && waiting >= 0 && waiting <= HIGH_WATER; at++) {
       const { chunk, encoding } = chunks[at]!
       waiting = this.#raw.write(asSent(chunk, encoding))
@@ -166,7 +167,7 @@ export class UpgradedSocket extends Duplex {
     const written = this.#written
     const ended = this.#ended
     this.#written = null
-    // A write that waited comes first; what is drained then isn't the end.
+    // A waiting write comes first; our side ends after it.
     if (written !== null) return written()
     this.#ended = null
     ended?.()
@@ -177,7 +178,7 @@ export class UpgradedSocket extends Duplex {
     this.#ended?.()
     this.#ended = null
     if (this.#raw.hasEnded && this.writableEnded && !this.readableEnded && !this.destroyed) {
-      // Both sides have ended, and what came before is there to be read.
+      // Both sides have ended; the received bytes can still be read.
       this.once('end', () => this.destroy())
       this.#settle()
     } else {
@@ -198,7 +199,7 @@ export class UpgradedSocket extends Duplex {
     ended?.(this.#gone())
   }
 
-  /** Lets go of everything that the connection's life holds. */
+  /** Clears timers, hooks and the signal. */
   #settle(): void {
     for (const timer of [this.#idleTimer, this.#lingerTimer, this.#reference]) if (timer !== null) clearTimeout(timer)
     this.#idleTimer = null
@@ -213,8 +214,8 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * The next piece of what the peer sends; null when it has ended. Rejects with a `ClientException` when the
-   * connection closes before. One read at a time.
+   * The next piece from the peer; null when the peer has ended. Rejects with a `ClientException` when the connection
+   * closes before. Only one read at a time.
    *
    * @example for (let chunk; (chunk = await socket.readChunk()) !== null; ) parser.push(chunk)
    */
@@ -231,27 +232,26 @@ export class UpgradedSocket extends Duplex {
         if (chunk !== null) return chunk
         if (this.readableEnded) return null
         if (this.destroyed) throw this.#gone()
-        await this.#news()
+        await this.#nextEvent()
       }
     } finally {
       this.#isReading = false
     }
   }
 
-  #news(): Promise<void> {
+  #nextEvent(): Promise<void> {
     return new Promise((resolve) => {
       const events = ['readable', 'end', 'close'] as const
-      const told = (): void => {
-        for (const event of events) this.off(event, told)
+      const onEvent = (): void => {
+        for (const event of events) this.off(event, onEvent)
         resolve()
       }
-      for (const event of events) this.on(event, told)
+      for (const event of events) this.on(event, onEvent)
     })
   }
 
   /**
-   * Closes the socket and its client at once; what waits unsent is dropped. See `end` for a goodbye that
-   * arrives.
+   * Closes the socket and its client at once; unsent bytes are dropped. `end` closes after they are sent.
    *
    * @example socket.close()
    */
@@ -260,7 +260,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Sends what was written, ends our side, and closes when the peer has done so as well, or a second later.
+   * Sends the written bytes and ends our side. The socket closes when the peer ends its side, or a second later.
    *
    * @example socket.write('bye'); socket.destroySoon()
    */
@@ -272,7 +272,7 @@ export class UpgradedSocket extends Duplex {
     if (this.writableFinished) linger()
     else this.once('finish', linger)
     this.end()
-    // What still comes is dropped, so that the close doesn't turn into a reset.
+    // Bytes that still arrive are read and dropped: unread ones would turn the close into a reset.
     this.resume()
   }
 
@@ -286,7 +286,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * The client whose connection it is.
+   * The client of the connection.
    *
    * @example socket.getClient().onClose(() => room.leave(socket))
    */
@@ -322,8 +322,8 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Calls a function when the server begins to stop, at once if it has: the socket has the whole time of
-   * the stop to say goodbye. The result takes it back.
+   * Calls a function when the server begins to stop, or at once when it has. The application can then end its
+   * protocol for as long as the stop may take. The result removes the function.
    *
    * @example socket.onStop(() => socket.end('the server stops\n'))
    */
@@ -337,7 +337,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Fires when the server begins to stop, or the connection closes.
+   * A signal that aborts when the server begins to stop, or the connection closes.
    *
    * @example for await (const event of feed(socket.getSignal())) socket.write(event)
    */
@@ -366,7 +366,7 @@ export class UpgradedSocket extends Duplex {
   #isClientGone(error: unknown): boolean {
     if (error instanceof ClientException) return this.#raw.client.isClosed()
     if (!this.#hasLost || !(error instanceof Error)) return false
-    // What Node's own streams say of it, and what is waited for with our signal.
+    // Errors of Node's streams after a close, and of operations that take the socket's signal.
     return error.name === 'AbortError' || (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
   }
 
@@ -392,7 +392,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Takes back what `ref` said; a server that isn't stopped still keeps the process alive.
+   * Undoes `ref`; a started server still keeps the process alive.
    *
    * @example socket.unref()
    */
@@ -402,27 +402,19 @@ export class UpgradedSocket extends Duplex {
     return this
   }
 
-  /**
-   * The same as `ref`.
-   *
-   * @example socket.reference()
-   */
+  /** The same as `ref`. @example socket.reference() */
   reference(): void {
     this.ref()
   }
 
-  /**
-   * The same as `unref`.
-   *
-   * @example socket.unreference()
-   */
+  /** The same as `unref`. @example socket.unreference() */
   unreference(): void {
     this.unref()
   }
 
   /**
-   * Emits 'timeout' when nothing was received or written for so many milliseconds; 0 for never. What is to
-   * happen then is up to its listeners, as with Node's sockets.
+   * Emits 'timeout' when nothing was received or written for `millis` milliseconds; 0 is never. As with Node's
+   * sockets, closing is up to the listeners.
    *
    * @example socket.setTimeout(30_000, () => socket.destroy())
    */
@@ -438,7 +430,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Does nothing: small writes are never held back. It is there for code that is written for Node's sockets.
+   * Does nothing: small writes are always sent at once. For code that is written for Node's sockets.
    *
    * @example socket.setNoDelay(true)
    */
@@ -447,8 +439,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Does nothing: the system probes every connection once a minute. It is there for code that is written for
-   * Node's sockets.
+   * Does nothing: the system probes each connection once a minute. For code that is written for Node's sockets.
    *
    * @example socket.setKeepAlive(true, 60_000)
    */
@@ -482,7 +473,7 @@ export class UpgradedSocket extends Duplex {
     return this.getLocalAddress().getPort() ?? undefined
   }
 
-  /** Whether it is encrypted. @example socket.encrypted */
+  /** Whether the connection is encrypted. @example socket.encrypted */
   get encrypted(): boolean {
     return this.#raw.client.isEncrypted()
   }
@@ -498,7 +489,7 @@ function hostOf(address: SocketAddress): string | undefined {
   return address.getType() === 'unix' ? undefined : address.getHost()
 }
 
-/** Strings are sent as UTF-8 by the engine itself. */
+/** What the engine sends: it encodes strings as UTF-8 itself. */
 function asSent(chunk: string | Uint8Array, encoding: BufferEncoding): string | Uint8Array {
   return typeof chunk !== 'string' || encoding === 'utf8' || encoding === 'utf-8' ? chunk : Buffer.from(chunk, encoding)
 }

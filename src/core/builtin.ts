@@ -1,8 +1,8 @@
 /**
- * What every server needs of Node's own modules.
+ * The functions of Node's own modules that every server needs.
  *
- * Importing one builds a module around it that reads all it exports: of `node:fs` that loads the streams and
- * promises as well, 2 ms of every start. What is taken here is there already.
+ * An import of such a module reads all of its exports; for `node:fs` that loads streams and promises too, and
+ * lengthens each start by 2 ms. `getBuiltinModule` reads only the exports named here.
  */
 import type * as Hooks from 'node:async_hooks'
 

@@ -1,31 +1,31 @@
 /**
- * Errors that busbar throws. Each has a stable `code` and says whose fault it is.
+ * Errors that busbar throws. Each has a stable `code` and names the side at fault.
  */
 
-/** Whose fault an error is. Only the client's becomes a 4xx, only ours is logged as an error. */
+/** The side at fault. A fault of the client becomes a 4xx; faults of application and server are logged as errors. */
 export type Fault = 'client' | 'application' | 'server'
 
 /**
- * The base of all errors of busbar's own.
+ * The base class of busbar's errors.
  *
  * @example if (error instanceof BusbarError) console.error(error.code)
  */
 export abstract class BusbarError extends Error {
-  /** Stable name, `BUSBAR_...`. */
+  /** A name that never changes, `BUSBAR_...`. */
   abstract readonly code: `BUSBAR_${string}`
-  /** Whose fault it is. */
+  /** The side at fault. */
   abstract readonly fault: Fault
-  /** The HTTP status that goes with it, where there is one. */
+  /** The HTTP status for this error; undefined when it has none. */
   readonly status?: number | undefined
 
-  /** Name of the class, as stack traces show it. */
+  /** Name of the class, shown in stack traces. */
   override get name(): string {
     return this.constructor.name
   }
 }
 
 /**
- * An option has a value it can't have, or is unknown.
+ * An option is unknown, or its value isn't allowed.
  *
  * @example new HttpServer(8080, handler, { http1Timeout: -1 }) // throws it
  */
@@ -39,7 +39,7 @@ export class OptionError extends BusbarError {
 }
 
 /**
- * A header name or value can't be sent.
+ * The name or the value of a header is invalid.
  *
  * @example new Response(200, { 'x-bad': 'a\nb' }) // throws it
  */
@@ -49,7 +49,7 @@ export class InvalidHeaderException extends BusbarError {
 }
 
 /**
- * A cookie's name, value or attribute can't be sent.
+ * The name, the value or an attribute of a cookie is invalid.
  *
  * @example new ResponseCookie('a b') // throws it
  */
@@ -59,14 +59,14 @@ export class InvalidCookieException extends BusbarError {
 }
 
 /**
- * A listening socket couldn't be bound.
+ * A listening socket can't be bound.
  *
  * @example await server.start() // BUSBAR_LISTEN: localhost:8080 is in use (EADDRINUSE)
  */
 export class ListenError extends BusbarError {
   readonly code = 'BUSBAR_LISTEN'
   readonly fault = 'application'
-  /** The system's name for it, such as `EADDRINUSE`. */
+  /** The system's error code, such as `EADDRINUSE`. */
   readonly reason: string
 
   constructor(message: string, reason: string) {
@@ -76,7 +76,7 @@ export class ListenError extends BusbarError {
 }
 
 /**
- * A method was called in a state it isn't meant for.
+ * A method was called in a state that doesn't allow it.
  *
  * @example await server.start() // a second time
  */
@@ -86,7 +86,7 @@ export class StateError extends BusbarError {
 }
 
 /**
- * A handler gave something that can't be answered with.
+ * A handler returned no `Response`, or one that can't be sent.
  *
  * @example () => 'Hello' // not a Response
  */
@@ -96,7 +96,7 @@ export class HandlerError extends BusbarError {
 }
 
 /**
- * Something took longer than it may.
+ * An operation took longer than its time limit.
  *
  * @example await client.stop(100) // rejects with it when requests are still under way
  */
@@ -106,25 +106,25 @@ export class TimeoutError extends BusbarError {
 }
 
 /**
- * A request has no attribute with that key.
+ * An attribute of a request isn't set.
  *
- * @example request.getAttribute('user') // throws it when nobody set one
+ * @example request.getAttribute('user') // throws it when the attribute isn't set
  */
 export class MissingAttributeError extends BusbarError {
   readonly code = 'BUSBAR_MISSING_ATTRIBUTE'
   readonly fault = 'application'
 }
 
-/** Generators and the like have a constructor without a name: they are known by their tag. */
+/** The name of a value's class; its tag when the class has no name, as that of a generator. */
 function className(value: object): string {
   const name: unknown = value.constructor?.name
   return typeof name === 'string' && name !== '' ? name : Object.prototype.toString.call(value).slice(8, -1)
 }
 
-/** Characters and items that are shown of a value. */
+/** Characters of a string and items of a list that a message shows. */
 const SHOWN = 100
 
-/** A value as it is shown in a message, which isn't the place for all of what may be a body. */
+/** A value as text for a message; shortened, since the value may be a whole body. */
 export function show(value: unknown, depth = 0): string {
   if (typeof value === 'string') return JSON.stringify(value.length > SHOWN ? `${value.slice(0, SHOWN)}...` : value)
   if (typeof value === 'function') return `a function${value.name === '' ? '' : ` ${value.name}`}`

@@ -1,5 +1,5 @@
 /**
- * Where busbar's log lines go.
+ * Loggers: the interface, the default and the one that logs nothing.
  */
 import { OptionError } from './errors.ts'
 import { attempt } from './outcome.ts'
@@ -7,11 +7,11 @@ import { attempt } from './outcome.ts'
 /** The eight levels, from the least to the most urgent. */
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency'
 
-/** What goes with a line: values for a structured log. */
+/** Values that accompany a log line, for structured logs. */
 export type LogContext = Readonly<Record<string, unknown>>
 
 /**
- * Anything with a method for each level.
+ * An object with a method for each level.
  *
  * @example const logger: Logger = { ...silentLogger, error: (message, context) => sentry.capture(context.exception) }
  */
@@ -20,7 +20,7 @@ export type Logger = { readonly [Level in LogLevel]: (message: string, context?:
 const silence = (): void => {}
 
 /**
- * Takes every line and shows none.
+ * Drops every line.
  *
  * @example new HttpServer(8080, handler, { logger: silentLogger })
  */
@@ -45,7 +45,7 @@ function toStderr(level: LogLevel): (message: string, context?: LogContext) => v
   }
 }
 
-/** Whatever was thrown as text: handlers can throw what can't be turned into any. */
+/** A thrown value as text. Handlers can throw values whose conversion to text fails. */
 export function describe(exception: unknown): string {
   try {
     return String(exception instanceof Error ? (exception.stack ?? exception) : exception)
@@ -55,8 +55,8 @@ export function describe(exception: unknown): string {
 }
 
 /**
- * What a server logs to by default: errors and worse go to stderr, so that a handler that throws is
- * seen; everything else is dropped.
+ * The default logger: writes errors and more urgent lines to stderr, so that a failing handler is noticed, and drops
+ * the others.
  *
  * @example new HttpServer(8080, handler, { logger: { ...stderrLogger, warning: console.warn } })
  */
@@ -68,14 +68,14 @@ export const stderrLogger: Logger = {
   emergency: toStderr('emergency'),
 }
 
-/** The logger, if it has a method for each level. */
+/** Returns the logger if it has a method for each level; throws otherwise. */
 export function checkLogger(logger: Logger): Logger {
   const missing = LEVELS.filter((level) => typeof logger?.[level] !== 'function')
   if (missing.length === 0) return logger
-  throw new OptionError('logger', logger, `an object with the methods ${LEVELS.join(', ')} (not here: ${missing.join(', ')})`)
+  throw new OptionError('logger', logger, `an object with the methods ${LEVELS.join(', ')} (missing: ${missing.join(', ')})`)
 }
 
-/** The same logger for our own use: should it fail, what was being done goes on, and stderr says so. */
+/** A logger whose own failures are written to stderr, so that they never interrupt the server. */
 export function guarded(logger: Logger): Logger {
   const guard = (level: LogLevel): Logger[LogLevel] => {
     return (message, context) => {
@@ -89,7 +89,8 @@ export function guarded(logger: Logger): Logger {
 }
 
 /**
- * One line of text in which nothing a client sent can forge another line, or speak to a terminal.
+ * Text from a client as a single log line: control characters, which could forge lines or command a terminal, are
+ * escaped.
  *
  * @example escapeLine('a\nb') // 'a\\x0Ab'
  */
@@ -97,7 +98,7 @@ export function escapeLine(text: string): string {
   return text.replace(/[^ !#-[\]-~]/g, escapeCharacter)
 }
 
-/** As `escapeLine`, with line ends and tabs left alone: for stack traces. */
+/** Like `escapeLine`, but keeps line ends and tabs: for stack traces. */
 function escapeText(text: string): string {
   return text.replace(/[^\t\n -~]/g, escapeCharacter)
 }

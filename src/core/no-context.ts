@@ -1,12 +1,12 @@
 /**
- * Timers and ticks that serve many requests at once: what runs in them must not see what one of those has in
- * its AsyncLocalStorage.
+ * Code that runs outside of all requests. A timer or a tick that serves many requests must not see the
+ * AsyncLocalStorage of the one that started it.
  */
 import { AsyncResource } from './builtin.ts'
 
-const NOBODY = new AsyncResource('busbar', { requireManualDestroy: true })
+const OUTSIDE = new AsyncResource('busbar', { requireManualDestroy: true })
 
-/** Calls a function outside of any request. */
+/** Calls a function without the AsyncLocalStorage of any request. */
 export function withoutContext<Result>(run: () => Result): Result {
-  return NOBODY.runInAsyncScope(run)
+  return OUTSIDE.runInAsyncScope(run)
 }

@@ -1,9 +1,9 @@
 /**
- * What comes of functions and promises that are the application's: a failure is reported or left alone, and
- * never ends the process.
+ * Failures of the application's functions and promises: they are reported or ignored, so that they never end the
+ * process.
  */
 
-/** Runs a function, which may be async; what it throws or rejects with is reported. */
+/** Runs a function, which may be async, and reports what it throws or rejects with. */
 export function attempt(run: () => unknown, report: (error: unknown) => void): void {
   try {
     const result = run() as PromiseLike<unknown> | null | undefined
@@ -14,8 +14,8 @@ export function attempt(run: () => unknown, report: (error: unknown) => void): v
 }
 
 /**
- * The same promise, which may be left to itself, or be waited for later: a client that leaves, or sends
- * nonsense, ends no process by it.
+ * The same promise, marked as handled: Node would end the process if it rejects before the application awaits it,
+ * as when a client leaves early.
  */
 export function handled<P extends PromiseLike<unknown>>(promise: P): P {
   promise.then(undefined, nothing)

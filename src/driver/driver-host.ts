@@ -1,5 +1,5 @@
 /**
- * What a session needs of the server whose connection it drives.
+ * What a session needs of its server.
  */
 import type { AsyncResource } from 'node:async_hooks'
 import type { ActiveDriver, Client } from '../connection/client.ts'
@@ -10,7 +10,7 @@ import type { Logger } from '../core/logger.ts'
 import type { InjectSettings } from '../handler/inject.ts'
 import type { Driver } from './driver.ts'
 
-/** A server, as drivers written in JavaScript see it. */
+/** What the sessions of drivers in JavaScript need. */
 export interface DriverHost {
   readonly deadlines: ClientDeadlines
   readonly logger: Logger

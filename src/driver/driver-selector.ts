@@ -1,11 +1,11 @@
 /**
- * Gives every accepted connection its client and its driver, where a server has factories of its own.
- *
- * Only servers that have load this; all others leave their connections to the engine from the first byte.
+ * Gives each accepted connection its client and its driver, for servers with factories of their own. The connections
+ * of all other servers belong to the engine's HTTP from the first byte.
  */
 import type { AsyncResource } from 'node:async_hooks'
 import { Client, setActiveDriver } from '../connection/client.ts'
 import type { ClientOwner, ActiveDriver } from '../connection/client.ts'
+import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientDeadlines } from '../connection/client-deadlines.ts'
 import { Http1Driver } from '../connection/driver-kinds.ts'
 import { checkDriver, isStreamDriver } from './driver.ts'
@@ -23,30 +23,29 @@ import { ServerSocket, knownClientOf } from '../connection/server-socket.ts'
 import { StreamSession } from './stream-session.ts'
 import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 
-/** What accepts connections for a server. */
+/** What the selector needs of its server. */
 export interface SelectorOwner extends ClientOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
   readonly rawConnections: RawConnections
-  /** The close of the client is announced to it from now on. */
-  adopt(client: Client): void
+  readonly clients: ClientRegistry
 }
 
-/** What decides over them. */
+/** The factories, and what answers requests. */
 export interface SelectorSettings extends InjectSettings {
   readonly driverFactory: HttpDriverFactory
   readonly clientFactory: ClientFactory
 }
 
-/** One server's. */
+/** The selector of one server. */
 export class DriverSelector implements DriverHost {
   readonly deadlines = new ClientDeadlines()
-  /** What answers requests that a driver in JavaScript has parsed. */
+  /** What answers the requests that a driver has parsed. */
   readonly answering: InjectSettings
   readonly logger: Logger
   readonly #host: SelectorOwner
   readonly #settings: SelectorSettings
-  /** Who drives which connection, as long as it is a driver in JavaScript. */
+  /** The drivers written in JavaScript, by client. */
   readonly #drivings = new WeakMap<Client, ActiveDriver>()
 
   constructor(host: SelectorOwner, settings: SelectorSettings) {
@@ -56,7 +55,7 @@ export class DriverSelector implements DriverHost {
     this.logger = settings.logger
   }
 
-  /** What an Accepted notice tells. */
+  /** A connection was accepted. */
   accept(slot: number, id: number): void {
     const facts = this.#host.engine.openAccepted(slot, id)
     if (facts === null) return
@@ -64,10 +63,10 @@ export class DriverSelector implements DriverHost {
     try {
       const client = this.#createClient(socket)
       if (client === null) return socket.close()
-      this.#host.adopt(client)
+      this.#host.clients.adopt(client)
       this.#select(client, slot)
     } catch (exception) {
-      this.logger.critical(`client ${id} got no driver`, { exception })
+      this.logger.critical(`no driver could be selected for client ${id}`, { exception })
       socket.close()
     }
   }
@@ -91,7 +90,7 @@ export class DriverSelector implements DriverHost {
     this.drive(new RawConnection(client, slot, hot, rawConnections), driver, null)
   }
 
-  /** Hands a raw connection to a driver, with what was read and belongs to it. */
+  /** Hands a raw connection to a driver, with the bytes that were read and belong to it. */
   drive(raw: RawConnection, driver: Driver, unread: Uint8Array | null): void {
     const { client } = raw
     if (driver instanceof Http1Driver) {
@@ -129,7 +128,7 @@ export class DriverSelector implements DriverHost {
     void runUpgrade(raw, unread, callback, resource, this.logger)
   }
 
-  /** No more news will come. */
+  /** The server is stopped. */
   close(): void {
     this.deadlines.close()
   }

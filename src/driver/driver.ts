@@ -1,6 +1,5 @@
 /**
- * Who drives a connection: the engine's own HTTP, or a driver written in JavaScript, chosen for each
- * connection by a factory.
+ * Drivers that speak HTTP, and the factories that select the driver and make the client of each connection.
  */
 import type { Client } from '../connection/client.ts'
 import { Http1Driver, Http2Driver } from '../connection/driver-kinds.ts'
@@ -15,22 +14,22 @@ import type { Response } from '../message/response.ts'
 import { ServerSocket, clientOf } from '../connection/server-socket.ts'
 import type { ServerSocketHandle } from '../connection/server-socket.ts'
 
-/** Hands over a parsed request. Resolves when its response has begun to be written. */
+/** Hands over a parsed request. Resolves when the driver begins to write its response. */
 export type OnMessage = (request: Request, leftover?: Uint8Array) => Promise<void>
 
 /**
  * A driver as a parser. It is made for one connection.
  *
- * The requests that it hands to `onMessage` run through the server's handler like any others; the responses
- * come back by `write`. Make requests with `Request.create`.
+ * The server's handler answers the requests that it hands to `onMessage`; the responses are passed to `write`.
+ * Make requests with `Request.create`.
  *
  * @example class Echo implements HttpDriver { *setup(client, onMessage, write) { for (;;) write(yield) } … }
  */
 export interface HttpDriver extends ParserDriver<Request, Response> {}
 
-/** Names that go with the interface. */
+/** Constants that belong to the interface. */
 export const HttpDriver = {
-  /** The methods that every server knows. */
+  /** The methods of RFC 9110 and PATCH. */
   KNOWN_METHODS: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'],
 } as const
 
@@ -46,22 +45,22 @@ export function streamDriver(handleClient: StreamDriver['handleClient']): Stream
   return { handleClient }
 }
 
-/** Anything that can drive a connection. */
+/** Any driver of a connection. */
 export type Driver = HttpDriver | StreamDriver | Http1Driver | Http2Driver
 
 /**
- * Chooses who drives a connection, before anything is read of it.
+ * Selects the driver of a connection before anything is read from it.
  *
  * @example setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
  */
 export interface HttpDriverFactory {
   selectDriver(client: Client, errorHandler: ErrorHandler, logger: Logger, options: Options): Driver
-  /** What TLS offers to clients, in order of preference. */
+  /** The protocols that TLS offers by ALPN, in order of preference. */
   getApplicationLayerProtocols(): string[]
 }
 
 /**
- * Lets the engine drive every connection.
+ * Selects the engine's HTTP for every connection.
  *
  * @example const inner = new DefaultHttpDriverFactory()
  */
@@ -76,7 +75,7 @@ export class DefaultHttpDriverFactory implements HttpDriverFactory {
   }
 
   /**
-   * What TLS offers to clients.
+   * The protocols that TLS offers by ALPN.
    *
    * @example factory.getApplicationLayerProtocols() // ['http/1.1']
    */
@@ -86,13 +85,13 @@ export class DefaultHttpDriverFactory implements HttpDriverFactory {
 }
 
 /**
- * Makes the clients of accepted sockets, or refuses them with null. Wrap a `DefaultClientFactory`: clients
- * can't be made otherwise.
+ * Makes the clients of accepted sockets; null refuses a connection. Wrap a `DefaultClientFactory`, the only way to
+ * make clients.
  *
  * @example createClient: (socket, ...rest) => isBanned(socket) ? null : inner.createClient(socket, ...rest)
  */
 export interface ClientFactory {
-  /** What comes behind the socket is the server's own, for whoever wants to log or to look. */
+  /** The further arguments are those of the server: its handler, error handler, logger and options. */
   createClient(
     socket: ServerSocketHandle,
     requestHandler: RequestHandler,
@@ -103,7 +102,7 @@ export interface ClientFactory {
 }
 
 /**
- * Makes a client of every socket.
+ * Makes a client for each socket.
  *
  * @example const inner: ClientFactory = new DefaultClientFactory()
  */
@@ -129,7 +128,7 @@ function isHttpDriver(driver: HttpDriver | null): boolean {
   return methods.every((method) => typeof driver?.[method] === 'function')
 }
 
-/** Throws when it is no driver. */
+/** Throws when a value is no driver. */
 export function checkDriver(driver: unknown): void {
   const isOne =
     driver instanceof Http1Driver ||

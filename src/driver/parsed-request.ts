@@ -1,22 +1,35 @@
 /**
- * What a request can ask of its connection where a driver in JavaScript has parsed it.
+ * The source of a request that a driver in JavaScript has parsed.
  */
 import type { Client } from '../connection/client.ts'
-import { Fields } from '../http/fields.ts'
+import type { Fields } from '../http/fields.ts'
+import { FIELDS } from '../http/http-message.ts'
 import type { RequestBody } from '../body/request-body.ts'
-import type { Request, RequestSource } from '../message/request.ts'
+import type { Request } from '../message/request.ts'
+import { forwardedOf } from '../message/forwarded.ts'
+import type { Forwarded } from '../net/forwarded.ts'
+import type { RequestSource } from '../message/request-source.ts'
 import type { Trailers } from '../http/trailers.ts'
 
-/** Ties a request that a driver in JavaScript has parsed to its client. */
+/** Ties a request that a driver in JavaScript has parsed to its client. Its head is copied. */
 export class ParsedRequestSource implements RequestSource {
   readonly #client: Client
-  readonly #signal: AbortSignal
+  readonly #controller: AbortController
   readonly #request: Request
+  readonly #method: string
+  readonly #target: string
+  readonly #version: string
+  readonly #fields: Fields
 
-  constructor(client: Client, signal: AbortSignal, request: Request) {
+  /** `controller` is aborted when the client leaves. */
+  constructor(client: Client, controller: AbortController, request: Request) {
     this.#client = client
-    this.#signal = signal
+    this.#controller = controller
     this.#request = request
+    this.#method = request.getMethod()
+    this.#target = request.getTarget()
+    this.#version = request.getProtocolVersion()
+    this.#fields = request[FIELDS]().copy()
   }
 
   client(): Client {
@@ -24,23 +37,23 @@ export class ParsedRequestSource implements RequestSource {
   }
 
   header(name: string): string | null {
-    return this.#request.getHeader(name)
+    return this.#fields.get(name.toLowerCase())
   }
 
   fields(): Fields {
-    return new Fields()
+    return this.#fields
   }
 
   target(): string {
-    return this.#request.getTarget()
+    return this.#target
   }
 
   method(): string {
-    return this.#request.getMethod()
+    return this.#method
   }
 
   version(): string {
-    return this.#request.getProtocolVersion()
+    return this.#version
   }
 
   body(): RequestBody {
@@ -56,13 +69,21 @@ export class ParsedRequestSource implements RequestSource {
     return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
-  signal(): AbortSignal {
-    return this.#signal
+  forwarded(): Forwarded | null {
+    return forwardedOf(this.#client.getOptions(), () => this.#client, () => this.#fields)
   }
 
-  /** How to say something ahead is the driver's own business. */
+  signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  abort(): void {
+    this.#controller.abort()
+  }
+
+  /** Only the driver knows how its protocol sends informational responses. */
   inform(): void {}
 
-  /** So is how long it waits for a body. */
+  /** The driver limits the time of its bodies itself. */
   setRate(): void {}
 }

@@ -1,5 +1,5 @@
 /**
- * A connection that a parser written in JavaScript drives.
+ * A connection that is driven by a parser written in JavaScript.
  *
  * ```text
  *            bytes                     a promise
@@ -7,8 +7,8 @@
  *     ▲                │ yields nothing               │ it settles
  *     └────────────────┴──────────────────────────────┘
  * ```
- * Nothing is read while it runs or is paused. It is over when the connection has closed, was ended by
- * `write(…, true)`, or was handed on: then the parser is returned to, so that it can clean up.
+ * Nothing is read while it runs or is paused. The session ends when the connection has closed, was ended by
+ * `write(…, true)`, or was handed to another driver: then `return` is called on the parser, so that it can clean up.
  */
 import { AsyncResource } from 'node:async_hooks'
 import { checkDriver } from './driver.ts'
@@ -31,10 +31,10 @@ import type { Response } from '../message/response.ts'
 const WAITS = 0
 const RUNS = 1
 const PAUSED = 2
-/** The parser wants no more; the connection goes on. */
+/** The parser has returned; the connection stays open. */
 const DONE = 3
 
-/** How long the peer may take to close its side behind ours, in milliseconds. */
+/** Milliseconds that the peer may take to close its side after ours. */
 const LINGER = 1000
 
 /** One connection and its driver. */
@@ -47,17 +47,17 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #state = RUNS
   /** No more bytes are parsed. */
   #isFinished = false
-  /** Our side is ended. */
+  /** Our sending side is ended. */
   #isEnded = false
-  /** What was read and not parsed yet. */
+  /** Bytes that were read and not parsed yet. */
   #unread: Uint8Array[] = []
   #pendingResponses = 0
   #runningHandlers = 0
-  /** Of requests that are not answered. */
+  /** The signals of unanswered requests. */
   readonly #controllers = new Set<AbortController>()
-  /** Bytes at most that the parser is given at once. */
+  /** The longest piece for the parser, in bytes. */
   readonly #chunkSize: number
-  /** Writers that wait for the client to take more. */
+  /** Writes that wait until the unsent bytes are sent. */
   #drains: (() => void)[] = []
   #linger: NodeJS.Timeout | null = null
 
@@ -69,7 +69,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     this.#chunkSize = raw.client.getOptions().getChunkSize()
   }
 
-  /** Runs the parser up to where it wants bytes, and gives it those that are there. */
+  /** Runs the parser to its first `yield`, then gives it the bytes that were read before. */
   start(unread: Uint8Array | null): void {
     this.#raw.setReceiver(this)
     if (unread !== null) this.#keep(unread)
@@ -105,7 +105,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
   }
 
-  /** One step of the parser; null when it was the last. */
+  /** One step of the parser; null when the session has ended. */
   #step(input: [ParserInput] | []): IteratorResult<ParserYield, void> | null {
     this.#state = RUNS
     let step
@@ -129,19 +129,19 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
     Promise.resolve(settled).then(resume, (exception: unknown) => {
       if (this.#isFinished) return
-      if (!(exception instanceof ClientException)) this.#log('what a driver waited for failed', exception)
+      if (!(exception instanceof ClientException)) this.#log('a promise that a driver yielded was rejected', exception)
       this.#client.close()
     })
   }
 
-  /** Reads on, or ends when there is nothing more to read. */
+  /** Reads more, or ends when the peer has ended. */
   #proceed(): void {
     if (!this.#raw.hasEnded) return this.#raw.read()
-    this.#over()
+    this.#finish()
     this.#endIfIdle()
   }
 
-  /** What is owed to a peer that has ended is written; then we end, too. */
+  /** Ends our side after the last response when the peer has ended its side. */
   #endIfIdle(): void {
     if (this.#raw.hasEnded && this.#isFinished && this.#pendingResponses === 0) this.#end()
   }
@@ -155,7 +155,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     else this.#advance(first)
   }
 
-  /** Keeps bytes for the parser, in pieces that it may be given. */
+  /** Keeps bytes for the parser, in pieces of at most the chunk size. */
   #keep(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += this.#chunkSize) this.#unread.push(bytes.subarray(at, at + this.#chunkSize))
   }
@@ -176,9 +176,9 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     this.#leave()
   }
 
-  /** Nothing of the connection is ours any more. */
+  /** The connection has closed, or belongs to another driver. */
   #leave(): void {
-    this.#over()
+    this.#finish()
     this.#selector.deadlines.delete(this.#client)
     const drains = this.#drains
     this.#drains = []
@@ -187,10 +187,10 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     this.#controllers.clear()
   }
 
-  #over(): void {
+  #finish(): void {
     if (this.#isFinished) return
     this.#isFinished = true
-    // A parser that is running is returned to when it has yielded.
+    // A running parser can't be returned to: that happens at its next `yield`.
     if (this.#state !== RUNS) this.#dropParser()
   }
 
@@ -220,7 +220,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     const waiting = this.#isEnded || !this.#isOurs() ? -1 : this.#raw.write(data)
     if (waiting < 0) return Promise.reject(new ClientException(this.#client, 'the client takes no more bytes'))
     if (close) {
-      this.#over()
+      this.#finish()
       this.#end()
     }
     return waiting <= HIGH_WATER ? Promise.resolve() : new Promise((resolve) => this.#drains.push(resolve))
@@ -235,7 +235,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     this.#isEnded = true
     markEnded(this.#client)
     this.#raw.end()
-    // What still comes is dropped, so that the close doesn't turn into a reset.
+    // Bytes that still arrive are read and dropped: unread ones would turn the close into a reset.
     this.#raw.read()
   }
 
@@ -243,7 +243,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller.signal, request))
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller, request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++
@@ -261,7 +261,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     })
   }
 
-  /** The handler's response; null when there is nobody to get it. */
+  /** The handler's response; null when it can't be sent any more. */
   async #ask(request: Request): Promise<Response | null> {
     const { answering } = this.#selector
     try {
@@ -277,7 +277,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         void this.#client.stop(1000).catch(() => {})
         return null
       }
-      // It can't be sent: the handler's mistake like any other.
+      // The response can't be sent, which is an error of the handler.
       const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
       markSent(page)
       return page
@@ -347,7 +347,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
 
   async stop(): Promise<void> {
     await this.#driver.stop()
-    this.#over()
+    this.#finish()
     this.#end()
   }
 

@@ -1,5 +1,5 @@
 /**
- * A connection that a driver drives by a function over streams.
+ * A connection that is driven by a function over streams.
  */
 import { checkDriver } from './driver.ts'
 import type { DriverHost } from './driver-host.ts'
@@ -16,7 +16,7 @@ export class StreamSession implements ActiveDriver {
   readonly #driver: StreamDriver
   readonly #selector: DriverHost
   readonly #socket: UpgradedSocket
-  #isHandedOn = false
+  #hasNewDriver = false
 
   constructor(raw: RawConnection, driver: StreamDriver, selector: DriverHost, unread: Uint8Array | null) {
     this.#raw = raw
@@ -30,12 +30,12 @@ export class StreamSession implements ActiveDriver {
   async start(): Promise<void> {
     try {
       await this.#driver.handleClient(this.#client, this.#socket, this.#socket)
-      if (!this.#isHandedOn) this.#socket.destroySoon()
+      if (!this.#hasNewDriver) this.#socket.destroySoon()
     } catch (exception) {
-      if (this.#isHandedOn) return
-      // A peer that leaves in the middle is nobody's mistake here.
-      const isTheirs = isClientGone(this.#socket, exception)
-      if (!isTheirs) this.#selector.logger.error(`the driver of client ${this.#client.getId()} failed`, { exception })
+      if (this.#hasNewDriver) return
+      // A peer that disconnects in the middle is no error of the driver.
+      const isGone = isClientGone(this.#socket, exception)
+      if (!isGone) this.#selector.logger.error(`the driver of client ${this.#client.getId()} failed`, { exception })
       this.#client.close()
     }
   }
@@ -68,7 +68,7 @@ export class StreamSession implements ActiveDriver {
   switchDriver(driver: Driver, unread: Uint8Array | null): void {
     checkDriver(driver)
     const rest = releaseSocket(this.#socket)
-    this.#isHandedOn = true
+    this.#hasNewDriver = true
     this.#selector.deadlines.delete(this.#client)
     this.#selector.drive(this.#raw, driver, unread === null ? rest : Buffer.concat([unread, rest]))
   }

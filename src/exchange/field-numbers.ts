@@ -1,24 +1,23 @@
 /**
- * Numbers for the names of fields that handlers ask for: a number crosses to the native half for a third of what
- * a string costs, and a name that was seen before needs no lower case made of it. Applications ask for few names,
- * and for the same again and again.
+ * Numbers for the field names that handlers read. Passing a number to the engine costs a third of passing a string,
+ * and the lower case of a name is made once. Applications read few names, and the same ones again and again.
  */
 import type { HotFunctions } from '../native.ts'
 
-/** The native half keeps as many. */
+/** Names kept; the engine keeps as many. */
 const KEPT = 1024
 
-/** The names of one server. */
+/** The field names of one server. */
 export class FieldNumbers {
   readonly #hot: HotFunctions
-  /** By name as it was written. */
+  /** By name, in the letter case given. */
   readonly #numbers = new Map<string, number>()
 
   constructor(hot: HotFunctions) {
     this.#hot = hot
   }
 
-  /** The number of a name, in whatever letter case. */
+  /** The number of a name, in any letter case. */
   of(name: string): number {
     return this.#numbers.get(name) ?? this.#add(name)
   }

@@ -1,18 +1,17 @@
 /**
- * Requests whose answer may take long, as long as their heads lie in the slab that is being filled: one of them
- * must not keep a whole slab, so they take their heads along when another slab takes its place. What is answered
- * is let go at once, with all that hangs on it.
+ * Open requests whose heads lie in the current slab. One long request must not keep a whole slab in memory, so
+ * their heads are copied out when the slab is full. An answered request is removed at once.
  */
 
-/** What has its head in a slab. */
+/** A request whose head lies in a slab. */
 export interface SlabUser {
-  /** Its place in the list; -1 while it isn't listed. */
+  /** Its index in the list; -1 while it isn't listed. */
   openAt: number
-  /** Copies out of the slab what still lies in it. */
+  /** Copies its head and its body out of the slab. */
   leaveSlab(slab: Buffer): void
 }
 
-/** The requests of one server. */
+/** The open requests of one server. */
 export class OpenExchanges {
   #list: SlabUser[] = []
 
@@ -32,7 +31,7 @@ export class OpenExchanges {
     this.#list[at] = last
   }
 
-  /** The slab is used up. */
+  /** The slab is full: everything in use is copied out. */
   leave(slab: Buffer): void {
     for (const exchange of this.#list) {
       exchange.openAt = -1

@@ -1,111 +1,118 @@
 /**
- * Requests that wait for news of the engine, and what they hear.
+ * Requests that expect notices from the engine, and the delivery of these notices.
  */
-import { markClosed } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
+import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 
-/** What waits for news of one request. */
+/** Takes the arriving body of one request. */
+export interface BodyListener {
+  /** `count` bytes were written to the provided memory; trailers may follow the last, as `name\nvalue\n…`. */
+  onPiece(count: number, isLast: boolean, trailers: string | null): void
+  /** About `count` bytes of the awaited body have arrived. */
+  onReady(count: number): void
+  /** The body is larger than its limit, which was raised `raises` times before. */
+  onLimit(raises: number): void
+}
+
+/** Takes the notices about one request. */
 export interface NoticeListener {
-  /** Whose request it is. */
+  /** The client of the request. */
   client(): Client
-  /** So many bytes have come into the memory lent for the body; behind the last there may be trailers, as `name\nvalue\n…`. */
-  onBody(count: number, isLast: boolean, trailers: string | null): void
-  /** About so many bytes have come of the body that was asked for. */
-  onBodyReady(count: number): void
-  /** The body is larger than its limit, which had been raised so often. */
-  onBodyLimit(raises: number): void
-  /** The body can't be had. */
+  /** What takes the arriving body; null when the body isn't read. */
+  incoming(): BodyListener | null
+  /** No more of the body can be read. */
   onFailure(error: ClientException): void
-  /** All that was written of the answer has left. */
+  /** Everything written so far of the response is sent. */
   onDrained(): void
-  /** The file that the answer was to be filled with has shrunk. */
+  /** The file that is the body of the response has ended early. */
   onFileFailed(): void
   /** The client has closed its sending side. */
   onHalfClosed(): void
-  /** The client has left. */
+  /** The client has disconnected. */
   onGone(): void
-  /** The answer is written. */
+  /** The response is sent. */
   onWritten(): void
-  /** The connection is the application's. */
+  /** The connection is raw: its bytes belong to the application. */
   onUpgraded(): void
-  /** The answer came too late. */
+  /** The response came too late. */
   onLate(): void
-  /** Whether anything is still to be heard of its request. */
+  /** Whether further notices about the request are expected. */
   isPending(): boolean
 }
 
-/** A server's, by request id. */
+/** The pending requests of a server, by request id. */
 export class PendingExchanges extends Map<number, NoticeListener> {
   readonly #hot: HotFunctions
+  readonly #clients: ClientRegistry
 
-  constructor(hot: HotFunctions) {
+  constructor(hot: HotFunctions, clients: ClientRegistry) {
     super()
     this.#hot = hot
+    this.#clients = clients
   }
 
-  /** Passes on what the record at `at` says of a request, if it waits for something. */
-  tell(requestId: number, kind: number, words: Uint32Array, at: number): void {
-    const waiting = this.get(requestId)
-    if (waiting === undefined) return
+  /** Delivers the notice in the record at `at`, if its request expects any. */
+  notify(requestId: number, kind: number, words: Uint32Array, at: number): void {
+    const listener = this.get(requestId)
+    if (listener === undefined) return
     switch (kind & 0xff) {
       case Notice.Body: {
         const flags = kind >>> 16
         const trailers = (flags & Flag.Trailers) === 0 ? null : this.#hot.takeBytes(words[at + 4]!).toString('latin1')
-        return waiting.onBody(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
+        return listener.incoming()?.onPiece(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
       }
       case Notice.BodyReady:
-        return waiting.onBodyReady(words[at + 7]!)
+        return listener.incoming()?.onReady(words[at + 7]!)
       case Notice.BodyLimit:
-        return waiting.onBodyLimit(words[at + 4]!)
+        return listener.incoming()?.onLimit(words[at + 4]!)
       case Notice.BodyFailed:
-        if (words[at + 4] === 0) return this.#bodyTooLate(requestId, waiting)
-        return waiting.onFailure(new ClientException(waiting.client(), 'the body could not be read', words[at + 4]!))
+        if (words[at + 4] === 0) return this.#bodyTooLate(requestId, listener)
+        return listener.onFailure(new ClientException(listener.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
-        return waiting.onDrained()
+        return listener.onDrained()
       case Notice.FileFailed:
-        return waiting.onFileFailed()
+        return listener.onFileFailed()
       case Notice.Aborted: {
         this.delete(requestId)
-        // Whoever hears of it sees a closed client whose hooks have run.
-        const client = waiting.client()
-        markClosed(client)
-        waiting.onFailure(goneError(client))
-        return waiting.onGone()
+        const client = listener.client()
+        this.#clients.aborted(client)
+        listener.onFailure(goneError(client))
+        return listener.onGone()
       }
       case Notice.HalfClosed:
-        return waiting.onHalfClosed()
+        return listener.onHalfClosed()
       case Notice.Written:
         this.delete(requestId)
-        return waiting.onWritten()
+        return listener.onWritten()
       case Notice.Upgraded:
         this.delete(requestId)
-        return waiting.onUpgraded()
+        return listener.onUpgraded()
       case Notice.Late:
         this.delete(requestId)
-        return waiting.onLate()
+        return listener.onLate()
     }
   }
 
-  /** A body was asked for when it wasn't to be had any more, which an engine on a thread can't say at once. */
-  #bodyTooLate(requestId: number, waiting: NoticeListener): void {
-    waiting.onFailure(goneError(waiting.client()))
-    if (!waiting.isPending()) this.delete(requestId)
+  /** The body was requested too late. An engine on an I/O thread reports that by a notice. */
+  #bodyTooLate(requestId: number, listener: NoticeListener): void {
+    listener.onFailure(goneError(listener.client()))
+    if (!listener.isPending()) this.delete(requestId)
   }
 
-  /** No more news will come: whoever waits for some, of what the engine was told too late, hears that. */
+  /** The engine is closed: requests that still expect notices fail, since their commands came too late. */
   close(): void {
-    for (const [requestId, waiting] of this) {
+    for (const [requestId, listener] of this) {
       this.delete(requestId)
-      waiting.onFailure(goneError(waiting.client()))
-      waiting.onGone()
+      listener.onFailure(goneError(listener.client()))
+      listener.onGone()
     }
   }
 }
 
-/** Why a body can't be had: its client has gone, or what it sent was refused. */
+/** Why a body can't be read: the client has disconnected, or the body was refused. */
 export function goneError(client: Client): ClientException {
   return client.isClosed()
     ? new ClientException(client, 'the client disconnected', 408)

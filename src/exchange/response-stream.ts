@@ -1,13 +1,16 @@
 /**
- * Answers whose body is written by and by: streams, files, long content, and all that has trailers.
+ * Responses whose body is written in pieces: streams, files, long content, and responses with trailers.
  *
- *   held ── first bytes, 100 ms, or the end ──► open ── end ──► written
- *     └── the source fails: an error page        └── the source fails: the connection is cut
- *
- * The head waits for the first bytes, so that both leave in one write. Pieces shorter than
- * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. With more
- * than the high-water mark unsent the source isn't asked for more until all has left. Whatever ends an answer
- * before its source has ended cancels the source, once.
+ * ```text
+ *   answer  HELD ──► OPEN ──► FINISHED                 source  IDLE ◄──► READING
+ *             │        └────► SENDING_FILE ──► FINISHED            └──┬──┘
+ *             └──► FINISHED, with an error page                     OVER
+ * ```
+ * The head is held until the first bytes, so that both leave in one write, for 100 ms at most. Pieces shorter than
+ * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. While
+ * more than the high-water mark is unsent the source isn't asked for more. A source that fails while the head is
+ * held gives an error page, and aborts the response later. Whatever ends a response before its source has ended
+ * cancels the source, once.
  */
 import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
@@ -24,39 +27,57 @@ import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { trailerLines } from '../http/trailers.ts'
 
-/** Bytes that may wait unsent before the source is left alone; the engine announces from here on when they have left. */
+/** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
-/** Long pieces are handed to the engine in portions of this size, in bytes. */
+/** Long pieces are written in portions of this many bytes. */
 const WRITE_SIZE = 256 * 1024
-/** Bytes that one answer may write before others have their turn. */
+/** Bytes that one response may write before it yields to the event loop. */
 const TURN = 1024 * 1024
-/** How long an answer keeps the event loop, with a source that takes its time and never pauses, in milliseconds. */
+/** Milliseconds after which a response yields to the event loop, although its source never pauses. */
 const TURN_TIME = 100
-/** How long the head waits for the first bytes, in milliseconds. */
+/** Milliseconds that the head is held for the first bytes. */
 const HEAD_WAIT = 100
-/** What the engine says where the system has no way to send files, or no descriptor left for one. */
+/** `sendFile`: the system can't send files, or has no descriptor left. */
 const UNSUPPORTED = 2
 /**
- * How long a silent source is kept for a client that has closed its sending side, in milliseconds. Most of
- * them have left, and only a write would tell.
+ * Milliseconds that a silent source is kept after the client has closed its sending side. Most such clients have
+ * disconnected, which only a write would show.
  */
 const SILENCE = 1000
 
-/** What a stream needs of its dispatcher. */
+/** What was handed to the engine: nothing yet. */
+const HELD = 0
+/** The head, and what was written since. */
+const OPEN = 1
+/** Everything: the engine sends a file, and until its last byte is sent the response can still be aborted. */
+const SENDING_FILE = 2
+/** Everything, or the response was given up: nothing more is written. */
+const FINISHED = 3
+type AnswerState = typeof HELD | typeof OPEN | typeof SENDING_FILE | typeof FINISHED
+
+/** The source has given a piece, or wasn't asked yet. */
+const IDLE = 0
+/** It was asked for a piece. */
+const READING = 1
+/** It has ended, failed or was cancelled. */
+const OVER = 2
+type SourceState = typeof IDLE | typeof READING | typeof OVER
+
+/** What a stream needs of its server. */
 export interface StreamOwner {
   readonly hot: HotFunctions
   readonly options: Options
-  /** Begins the answer; 1 when its request isn't open any more. */
+  /** Begins the response; 1 when its request is no longer open. */
   openStream(exchange: Exchange, response: Response, framing: Framing): number
-  /** Answers as if the handler had failed. */
+  /** Answers the request as one whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void
-  /** A line in the log. */
+  /** Logs an error about one request. */
   logFailure(message: string, request: Request, error: unknown): void
 }
 
-/** One such answer. */
+/** One streamed response. */
 export class ResponseStream {
-  // What every piece needs stands together at the front: thousands of streams don't fit into the cache.
+  // What each piece needs comes first, on few cache lines: thousands of streams are open at once.
   readonly #owner: StreamOwner
   readonly #slot: number
   readonly #requestId: number
@@ -65,25 +86,21 @@ export class ResponseStream {
   readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
   readonly #onFailure = (error: unknown): void => this.#fail(error)
   readonly #onRoom = (): void => this.#readOn()
-  /** Bytes that are still to come; -1 when that isn't known. */
+  /** Bytes still to come from the source; -1 when unknown. */
   #missing = -1
-  #isOpen = false
-  /** Nothing more is written. */
-  #isFinished = false
-  /** The source is asked for a piece. */
-  #isReading = false
-  #hasEnded = false
+  #answer: AnswerState = HELD
+  #reading: SourceState = IDLE
+  /** Too much is unsent, or the response has yielded: the source isn't read. */
   #isBlocked = false
-  /** Bytes and pieces since it last let others have their turn, and when the first piece came. */
+  /** Bytes and pieces since it last yielded, and the time of the first piece. */
   #sinceTurn = 0
   #turnPieces = 0
   #turnBegan = 0
   #isTickPlanned = false
+  /** The client has closed its sending side. */
   #isPeerDone = false
-  /** The engine sends the rest by itself. */
-  #isFile = false
   #timer: NodeJS.Timeout | null = null
-  /** What is gathered; never text and pieces at once. */
+  /** Gathered content: text or pieces, never both. */
   #text = ''
   #pieces: Uint8Array[] = []
   #gathered = 0
@@ -120,7 +137,7 @@ export class ResponseStream {
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
-      if (this.#isFinished) return
+      if (!this.#isWriting()) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
@@ -130,19 +147,23 @@ export class ResponseStream {
     }
   }
 
-  /** Asks the source for a piece. Its callbacks are made once: an `await` would make some for every piece. */
+  #isWriting(): boolean {
+    return this.#answer < SENDING_FILE
+  }
+
+  /** Reads a piece. The callbacks are made once: an `await` would allocate some for each piece. */
   #read(): void {
-    this.#isReading = true
+    this.#reading = READING
     Promise.resolve(this.#source.next()).then(this.#onPiece, this.#onFailure)
   }
 
   #handle(item: IteratorResult<unknown>): void {
-    this.#isReading = false
-    if (this.#isFinished) return
+    if (!this.#isWriting()) return
+    this.#reading = IDLE
     this.#stopTimer()
     try {
       if (item.done === true) {
-        this.#hasEnded = true
+        this.#reading = OVER
         this.#end().catch(this.#onFailure)
         return
       }
@@ -155,12 +176,12 @@ export class ResponseStream {
   }
 
   #readOn(): void {
-    if (this.#isFinished) return
+    if (!this.#isWriting()) return
     if (this.#isPeerDone) this.#scheduleFlush()
     this.#read()
   }
 
-  /** Has the engine send a file, past our memory, where it can. */
+  /** Lets the kernel send a file, where the system can do that. */
   #sendFile(file: FileBody): boolean {
     const { descriptor, size } = file.opened()
     if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
@@ -168,22 +189,17 @@ export class ResponseStream {
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
     if (result === UNSUPPORTED) return false
-    if (result !== 0) this.#leave()
-    else {
-      this.#close('')
-      // Until the last byte is sent the answer can still be cut.
-      this.#isFile = true
-      this.#extras.sender = this
-    }
+    if (result === 0) this.#close('', SENDING_FILE)
+    else this.#leave()
     return true
   }
 
-  /** The engine has come to the end of a file before it came to the end of the answer. */
+  /** The file has ended before its length was sent. */
   onFileFailed(): void {
     this.#logFailure(new HandlerError('the file ended early: it has shrunk while it was being sent, or could not be read'))
   }
 
-  /** Takes a piece; the result is there when the next one may come. */
+  /** Takes a piece. The result, if any, resolves when the next one may be read. */
   #take(piece: unknown): Promise<void> | undefined {
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
       throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
@@ -193,7 +209,7 @@ export class ResponseStream {
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
-    // To look at the clock for each would cost a third of what a short piece does.
+    // Every eighth piece: reading the clock costs a third of what a short piece costs.
     if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()
     return this.#isBlocked ? this.#drained() : undefined
   }
@@ -201,8 +217,8 @@ export class ResponseStream {
   async #takeLong(bytes: Uint8Array): Promise<void> {
     const { length } = bytes
     if (this.#missing >= 0) this.#count(length)
-    for (let at = 0; at < length && !this.#isFinished; at += WRITE_SIZE) {
-      // Between two portions the application may have transferred or shrunk its buffer.
+    for (let at = 0; at < length && this.#isWriting(); at += WRITE_SIZE) {
+      // The application may have transferred or shrunk its buffer between two portions.
       if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
       this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
       if (this.#isBlocked) await this.#drained()
@@ -225,7 +241,7 @@ export class ResponseStream {
 
   #gatherBytes(piece: Uint8Array): void {
     if (this.#text !== '') this.#flush()
-    // A copy: sources may fill the same memory again once they are asked for more.
+    // A copy: sources may reuse their memory for the next piece.
     this.#pieces.push(Buffer.from(piece))
     this.#gather(piece.length)
   }
@@ -236,7 +252,7 @@ export class ResponseStream {
     else this.#scheduleFlush()
   }
 
-  /** Hands over what is gathered. */
+  /** Writes what is gathered. */
   #flush(): void {
     const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
     this.#text = ''
@@ -247,12 +263,12 @@ export class ResponseStream {
 
   #writeBehind(bytes: Uint8Array): void {
     this.#flush()
-    if (!this.#isFinished) this.#write(bytes)
+    if (this.#isWriting()) this.#write(bytes)
   }
 
   #write(data: string | Uint8Array): void {
     if (!this.#open()) return
-    // Memory that another thread may be writing to is copied by JavaScript, which allows for that.
+    // Another thread may be writing to shared memory: copied in JavaScript that is safe.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
     const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data)
     if (waiting < 0) return this.#leave()
@@ -261,7 +277,7 @@ export class ResponseStream {
     if (this.#isBlocked || this.#sinceTurn > TURN) this.#endTurn()
   }
 
-  /** What is gathered mustn't wait for a source that never pauses, nor must anybody else. */
+  /** Writes and yields after a while although the source never pauses. */
   #yieldIfLong(): void {
     const now = Date.now()
     if (this.#turnPieces === 1) this.#turnBegan = now
@@ -271,7 +287,7 @@ export class ResponseStream {
     }
   }
 
-  /** A client that takes everything at once must not keep the event loop busy with one answer. */
+  /** Yields to the event loop: a client that reads fast must not keep it busy with one response. */
   #endTurn(): void {
     this.#sinceTurn = 0
     this.#turnPieces = 0
@@ -280,10 +296,10 @@ export class ResponseStream {
     setImmediate(resume, this)
   }
 
-  /** Sees to it that the head has been handed over; false when nobody is there for it. */
+  /** Hands over the head unless that is done; false when nothing more can be written. */
   #open(): boolean {
-    if (this.#isOpen || this.#isFinished) return this.#isOpen
-    this.#isOpen = true
+    if (this.#answer !== HELD) return this.#answer === OPEN
+    this.#answer = OPEN
     const { trailers } = this.#extras
     let length = Number(this.#response.getHeader('content-length') ?? -1)
     let lines = ''
@@ -293,18 +309,18 @@ export class ResponseStream {
       if (names !== '' && !this.#response.hasHeader('trailer')) lines = `trailer: ${names}\r\n`
     }
     if (this.#owner.openStream(this.#exchange, this.#response, { length, lines }) === 0) return true
-    // Nothing will be heard of it: its client had gone, or it was answered.
+    // No notice follows: the client had disconnected, or the request was answered.
     this.#exchange.setStream(null)
     this.#leave()
     return false
   }
 
-  /** Resolves when the engine has handed everything to the kernel, or nothing more is written. */
+  /** Resolves when the engine has sent everything, or nothing more is written. */
   #drained(): Promise<void> {
     return new Promise((resolve) => (this.#resume = resolve))
   }
 
-  /** Has `onTick` called when the source pauses: when nothing else is left to run before the event loop goes on. */
+  /** Calls `onTick` when the source pauses, which shows when no other callback runs before the event loop continues. */
   #scheduleFlush(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
@@ -315,10 +331,9 @@ export class ResponseStream {
   onTick(): void {
     this.#isTickPlanned = false
     this.#turnPieces = 0
-    if (this.#isFinished) return
     if (this.#gathered > 0) this.#flush()
-    if (this.#isFinished || this.#timer !== null || !this.#isReading) return
-    if (!this.#isOpen) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
+    if (this.#reading !== READING || this.#timer !== null) return
+    if (this.#answer === HELD) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.cut(), SILENCE)
   }
 
@@ -329,7 +344,7 @@ export class ResponseStream {
     if (hasPeerLeft && !this.#owner.options.get('allowHalfClose')) this.onHalfClosed()
   }
 
-  /** All that was written has left. */
+  /** Everything written so far is sent, or the response continues after it has yielded. */
   onDrained(): void {
     this.#isBlocked = false
     const resume = this.#resume
@@ -343,15 +358,14 @@ export class ResponseStream {
     this.#scheduleFlush()
   }
 
-  /** The client has left. */
+  /** The client has disconnected. */
   onGone(): void {
     this.#leave()
   }
 
-  /** The end is on its way. */
+  /** The whole response is sent. */
   onWritten(): void {
-    this.#extras.sender = null
-    this.#dispose()
+    this.#leave()
   }
 
   async #end(): Promise<void> {
@@ -363,68 +377,75 @@ export class ResponseStream {
     if (trailers === null) return this.#close('')
     this.#open()
     const lines = await trailerLines(trailers)
-    if (!this.#isFinished) this.#close(lines)
+    this.#close(lines)
   }
 
-  /** The answer has no body: its source is not for anybody. */
+  /** The response has no body: its source isn't read. */
   #endUnread(): void {
-    this.#stop()
-    this.#isFinished = false
+    this.#cancelSource()
     this.#close('')
   }
 
-  #close(lines: string): void {
+  #close(lines: string, state: typeof SENDING_FILE | typeof FINISHED = FINISHED): void {
     if (!this.#open()) return
-    this.#stop()
+    this.#stop(state)
     this.#exchange.endStream()
-    if (this.#owner.hot.end(this.#exchange.slot, this.#exchange.requestId, lines) !== 0) this.#dispose()
+    if (this.#owner.hot.end(this.#slot, this.#requestId, lines) !== 0) this.#leave()
   }
 
   #fail(error: unknown): void {
-    if (this.#isFinished) return
-    // A source that has failed needs no telling that nobody wants more of it.
-    this.#hasEnded ||= this.#isReading
-    // Once the source has given something there is no other answer.
+    if (!this.#isWriting()) return
+    // A source that has failed isn't cancelled.
+    if (this.#reading === READING) this.#reading = OVER
+    // Bytes that were gathered make the response begin, after which there is no error page.
     if (this.#gathered > 0) this.#flush()
-    if (this.#isFinished) return
-    this.#stop()
-    if (this.#isOpen) {
-      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
-      this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
-      this.#dispose()
-    } else {
+    if (this.#answer === HELD) {
+      this.#stop(FINISHED)
       this.#exchange.setStream(null)
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
+    } else if (this.#answer === OPEN) {
+      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
+      this.#abort()
     }
   }
 
-  /** Cuts the answer off; false when there is nothing left to cut. */
+  /** Aborts the response; false when its end was sent already. */
   cut(): boolean {
-    if (this.#isFile) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
-    if (this.#isFinished) return false
-    this.#stop()
-    this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId)
-    this.#dispose()
+    if (this.#answer === SENDING_FILE) return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+    if (this.#answer === FINISHED) return false
+    this.#abort()
     return true
   }
 
-  #leave(): void {
-    this.#stop()
+  #abort(): void {
+    this.#stop(FINISHED)
+    this.#owner.hot.abort(this.#slot, this.#requestId)
     this.#dispose()
   }
 
-  /** Nothing more is read or written. */
-  #stop(): void {
-    if (this.#isFinished) return
-    this.#isFinished = true
-    this.#extras.sender = null
+  #leave(): void {
+    this.#stop(FINISHED)
+    this.#dispose()
+  }
+
+  /** Nothing more is read or written from here. */
+  #stop(state: typeof SENDING_FILE | typeof FINISHED): void {
+    const wasWriting = this.#isWriting()
+    this.#answer = state
+    if (state === FINISHED) this.#extras.sender = null
+    if (!wasWriting) return
     this.#stopTimer()
     this.#text = ''
     this.#pieces = []
+    this.#gathered = 0
     this.onDrained()
-    if (this.#hasEnded) return
-    this.#hasEnded = true
+    this.#cancelSource()
+  }
+
+  #cancelSource(): void {
+    if (this.#reading === OVER) return
+    this.#reading = OVER
     this.#source.cancel((error) => this.#owner.logFailure('the body of a response could not be cancelled', this.#request, error))
   }
 
@@ -443,7 +464,7 @@ export class ResponseStream {
   }
 }
 
-/** Streams whose source may have paused. One tick serves all, however many were written to. */
+/** Streams whose source may have paused. One tick serves all of them. */
 let pausing: ResponseStream[] = []
 
 function resume(stream: ResponseStream): void {

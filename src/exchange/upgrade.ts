@@ -1,5 +1,5 @@
 /**
- * Handing a connection over to an application: upgrades, CONNECT, and connections that are detached.
+ * Takes a connection over for the application: upgrades, CONNECT, and detached connections.
  *
  * ```text
  *   the response ──► its body is read ──► earlier answers are sent, then the 101 ──► the callback
@@ -30,7 +30,7 @@ export interface UpgradeOwner {
   fail(request: Request, exchange: Exchange, error: unknown): void
 }
 
-/** Takes the connection over for a response. `onDone` is called when the response is done with. */
+/** Takes the connection over for a response. `onDone` is called when the response is sent or can't be. */
 export function upgrade(
   owner: UpgradeOwner,
   request: Request,
@@ -39,10 +39,10 @@ export function upgrade(
   { handler, isDetached }: Takeover,
   onDone: () => void,
 ): void {
-  // The answer to CONNECT is an ordinary one, behind which the tunnel begins. RFC 9110 §9.3.6.
+  // A successful response to CONNECT is an ordinary head, after which the tunnel begins. RFC 9110 §9.3.6.
   const isTunnel = exchange.method() === 'CONNECT' && !isDetached
   const lines = isDetached || isTunnel ? null : upgradeLines(response)
-  // The head mustn't keep a slab for as long as the socket lives.
+  // Otherwise the head would keep a whole slab as long as the socket lives.
   exchange.ownHead()
   const take = (): void => {
     const result = owner.hot.upgrade(exchange.slot, exchange.requestId, lines)
@@ -50,7 +50,7 @@ export function upgrade(
     exchange.markAnswered()
     if (result !== TAKEN) return onDone()
     markExported(exchange.client())
-    // Within the request's context, whose AsyncLocalStorage the callback sees.
+    // The callback runs in the context of the request, so it sees its AsyncLocalStorage.
     const resource = new AsyncResource('busbar.Upgrade', { requireManualDestroy: true })
     exchange.awaitUpgrade(() => {
       onDone()
@@ -85,7 +85,7 @@ function linesOf(response: Response): string {
 function occupied(exchange: Exchange, switches: boolean): HandlerError {
   const why =
     switches && exchange.version() === '1.0'
-      ? 'HTTP/1.0 has no upgrades; Response.detach is possible'
-      : 'other requests stand behind this one, which does not ask for an upgrade'
-  return new HandlerError(`the connection can't be handed over: ${why}`)
+      ? 'HTTP/1.0 has no upgrades; use Response.detach'
+      : 'the client has sent further requests, and this one does not ask for an upgrade'
+  return new HandlerError(`the connection can't be taken over: ${why}`)
 }

@@ -6,17 +6,17 @@ import { Response } from '../message/response.ts'
 import { isReasonPhrase, reasonPhrase } from '../http/status.ts'
 
 /**
- * Makes the page for an error status.
+ * Makes the error page for a status.
  *
  * @example const json: ErrorHandler = { handleError: (status) => Response.json({ status }, status) }
  */
 export interface ErrorHandler {
-  /** `reason` replaces the standard phrase; `request` is null where none could be parsed. */
+  /** `reason` replaces the standard phrase; `request` is null when it could not be parsed. */
   handleError(status: number, reason: string | null, request: Request | null): Response | Promise<Response>
 }
 
 /**
- * A small HTML page with status and standard phrase; a reason appears in the status line only. Never throws.
+ * A small HTML page with status and standard phrase. A reason is sent in the status line only. Never throws.
  *
  * @example server.setErrorHandler(new DefaultErrorHandler())
  */

@@ -1,5 +1,5 @@
 /**
- * Pages for requests that have failed: the error handler's, or our own should that fail as well.
+ * Pages for failed requests: that of the error handler, or the default page if the error handler fails, too.
  */
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
@@ -9,25 +9,25 @@ import { Response } from '../message/response.ts'
 
 const LAST_RESORT = new DefaultErrorHandler()
 
-/** What is to be said, to whom. */
+/** The error and its request. */
 export interface Failure {
   readonly errorHandler: ErrorHandler
   readonly request: Request
   readonly status: number
   readonly reason: string | null
-  /** Sends a page; may throw when it can't be sent. */
+  /** Sends a page; may throw. */
   send(page: Response): void
-  /** The error handler has failed. */
+  /** Reports that the error handler has failed. */
   onFailure(error: unknown): void
 }
 
-/** Has a page made and sent. */
+/** Makes a page and sends it. */
 export function giveErrorPage({ errorHandler, request, status, reason, send, onFailure }: Failure): void {
   const giveUp = (error: unknown): void => {
     onFailure(error)
     send(LAST_RESORT.handleError(status, reason))
   }
-  // A page that can't be sent isn't asked for again: an error handler may give the same one each time.
+  // The error handler might return the same page again, so it is called only once.
   const take = (page: unknown): void => {
     try {
       if (!(page instanceof Response)) throw notAResponse(page)

@@ -1,9 +1,9 @@
 /**
- * Handlers that don't answer in time. One timer for a whole server; nothing per request but an entry in
- * the order of dispatch, which is the order of deadlines, because all have the same time.
+ * Time limits of handlers. All handlers of a server have the same limit, so the order of dispatch is the order of
+ * deadlines: one timer serves all, and each request costs one entry.
  */
 
-/** Calls back for what was added and not deleted within a number of seconds. */
+/** Calls back for each entry that isn't deleted within a number of seconds. */
 export class HandlerTimeout {
   readonly #millis: number
   readonly #waiting = new Map<number, { readonly deadline: number; readonly expire: () => void }>()
@@ -22,7 +22,7 @@ export class HandlerTimeout {
     this.#waiting.delete(requestId)
   }
 
-  /** Forgets everything. */
+  /** Deletes all entries. */
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null

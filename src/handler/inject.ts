@@ -1,5 +1,5 @@
 /**
- * Answering a request without a socket.
+ * Requests that are answered without a socket.
  */
 import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
@@ -16,7 +16,7 @@ import type { Options } from '../options/options.ts'
 import { Request, abortRequest } from '../message/request.ts'
 import { Response, discardResponse } from '../message/response.ts'
 
-/** What decides over the answer. */
+/** The parts of a server that make a response. */
 export interface InjectSettings {
   readonly handler: HandlerFunction
   readonly errorHandler: ErrorHandler
@@ -24,7 +24,7 @@ export interface InjectSettings {
   readonly logger: Logger
 }
 
-/** The response that a client would get, by the same rules as on a socket. */
+/** Makes the response by the same rules as for a client on a socket. */
 export async function inject(request: Request, settings: InjectSettings): Promise<Response> {
   if (!(request instanceof Request)) throw new StateError('server.inject takes a Request; see Request.create')
   const { options, logger } = settings
@@ -42,7 +42,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   } catch (exception) {
     if (exception instanceof HttpErrorException) return page(request, settings, exception.status, exception.reason)
     if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
-    // On a socket there would be nobody left to answer.
+    // On a socket the client would be gone.
     if (exception instanceof ClientException) throw exception
     logger.error(`a handler failed: ${method} ${escapeLine(request.getTarget())}`, { exception })
     return page(request, settings, 500)

@@ -1,7 +1,7 @@
 /**
- * Handlers that have returned a promise and not settled: as many as `requestLimit` says, for their memory is the
- * application's. At the limit the engine begins no further request, and those that it had read already wait here,
- * so that not one more than allowed runs. Handlers that answer at once cost nothing and count for nothing.
+ * Handlers whose promise is pending: at most `requestLimit`, to bound the memory that they hold. At the limit the
+ * engine reads no further request; requests that it has read already wait here. Handlers that answer synchronously
+ * aren't counted.
  */
 
 /** The handlers of one server. */
@@ -10,23 +10,23 @@ export class RunningHandlers {
   readonly #pauseRequests: (isPaused: boolean) => void
   #count = 0
   #isPaused = false
-  /** What begins those that wait, in the order of their arrival. */
+  /** Functions that begin the waiting handlers, in order of arrival. */
   #waiting: (() => void)[] = []
-  /** How many of them have begun. */
+  /** Waiting handlers that have begun. */
   #begun = 0
 
-  /** `pauseRequests` has the engine begin no more requests, or go on. */
+  /** `pauseRequests` makes the engine stop or resume reading requests. */
   constructor(limit: number, pauseRequests: (isPaused: boolean) => void) {
     this.#limit = limit
     this.#pauseRequests = pauseRequests
   }
 
-  /** Whether another one must wait. */
+  /** Whether a further handler must wait. */
   isFull(): boolean {
     return this.#count >= this.#limit || this.#waiting.length > 0
   }
 
-  /** Has a handler begin in its turn. */
+  /** Begins a handler after those that wait already. */
   wait(begin: () => void): void {
     this.#waiting.push(begin)
     this.#setPaused(true)

@@ -1,9 +1,9 @@
 /**
- * Header fields: what may stand in one, and a list of them. RFC 9110 §5.
+ * Header fields: the rules for names and values, and lists of fields. RFC 9110 §5.
  */
 import { InvalidHeaderException, show } from '../core/errors.ts'
 
-/** Fields that are known by name, so that an editor can complete them; any other string will do as well. */
+/** Names that editors complete. Any other name is allowed, too. */
 export type KnownField =
   | 'accept'
   | 'accept-encoding'
@@ -42,31 +42,31 @@ export type KnownField =
   | 'www-authenticate'
   | 'x-forwarded-for'
 
-/** A field's name. Letter case doesn't matter. */
+/** A field's name, in any letter case. */
 export type FieldName = KnownField | (string & {})
 
-/** A field's value, or several of them for several lines. */
+/** A field's value, or a list for several lines. */
 export type FieldValue = string | number | readonly (string | number)[]
 
-/** Fields as they can be given: an object, pairs, or the web's `Headers`. */
+/** The forms in which fields are accepted: an object, pairs, or the web's `Headers`. */
 export type FieldsInit =
   | { readonly [Name in KnownField]?: FieldValue }
   | Readonly<Record<string, FieldValue>>
   | Iterable<readonly [string, string]>
 
-/** What a name means to the server. */
+/** What the server does with a field of a response. */
 export const Role = {
-  /** It is sent as given. */
+  /** Sent as given. */
   Ordinary: 0,
-  /** The server writes it itself; what the application sets is dropped. */
+  /** Written by the server; values of the application are dropped. */
   Managed: 1,
-  /** `connection`: `close` in it is obeyed. */
+  /** `connection`: the option `close` closes the connection after the response. */
   Connection: 2,
-  /** `content-length`: checked against the body. */
+  /** `content-length`: compared with the body. */
   Length: 3,
 } as const
 
-/** A name that was checked, with the last line it stood in. */
+/** A valid name, with the last line that was made with it. */
 interface Name {
   readonly lower: string
   readonly role: number
@@ -82,23 +82,23 @@ const ROLES: ReadonlyMap<string, number> = new Map([
   ['content-length', Role.Length],
 ])
 
-/** Names seen before, as they were written: applications use few. */
+/** Valid names by their spelling: applications use few. */
 const NAMES = new Map<string, Name>()
 const NAMES_KEPT = 1024
-/** Longest value that is kept with its name. */
+/** Longest value in characters that is kept with its name. */
 const VALUE_KEPT = 128
 
 const NOT_A_NAME = /[^!#$%&'*+\-.^_`|~0-9A-Za-z]/
 const NOT_A_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
-/** Checks a name; the same object for the same spelling, nearly always. */
+/** The entry of a name; throws for an invalid one. */
 export function nameOf(name: string): Name {
   return NAMES.get(name) ?? newName(name)
 }
 
 function newName(name: string): Name {
   if (typeof name !== 'string' || name === '' || NOT_A_NAME.test(name)) {
-    throw new InvalidHeaderException(`${show(name)} is no header name: it may hold letters, digits and !#$%&'*+-.^_\`|~`)
+    throw new InvalidHeaderException(`${show(name)} isn't a header name, which may contain letters, digits and !#$%&'*+-.^_\`|~`)
   }
   const lower = name.toLowerCase()
   const found = { lower, role: ROLES.get(lower) ?? Role.Ordinary, value: '', line: `${name}: \r\n` }
@@ -107,7 +107,7 @@ function newName(name: string): Name {
   return found
 }
 
-/** A URI reference is wanted in `location`, and between the brackets of a `link`. RFC 9110 §10.2.2, RFC 3986. */
+/** Characters that a URI reference can't contain, in `location` or between the brackets of a `link`. RFC 3986 §2. */
 const NOT_IN_A_URI = /[\s"<>\\^`{|}]/
 
 /** RFC 8288 §3: `<uri>; name=token; name="quoted", <uri> …` */
@@ -118,7 +118,7 @@ const LINK = (() => {
   return new RegExp(`^(?:${link}(?:[ \\t]*,[ \\t]*${link})*)?$`)
 })()
 
-/** Fields whose own grammar is checked, too. */
+/** Checks the fields that have a grammar of their own. RFC 9110 §10.2.2, RFC 8288 §3. */
 function checkGrammar(name: string, text: string): void {
   const lower = name.toLowerCase()
   if (lower === 'location') checkLocation(text)
@@ -131,16 +131,16 @@ function checkLocation(text: string): void {
   const at = text.search(NOT_IN_A_URI)
   if (at >= 0) {
     throw new InvalidHeaderException(
-      `header location must be a URI; ${show(text.charAt(at))} at ${at} has to be percent-encoded, as Response.redirect does`,
+      `header location must be a URI; ${show(text.charAt(at))} at ${at} must be percent-encoded, as Response.redirect does`,
     )
   }
 }
 
-/** Checks one value; numbers become strings. */
+/** A value as text; throws for an invalid one. */
 export function valueOf(name: string, value: unknown): string {
   const text = typeof value === 'number' ? String(value) : value
   if (typeof text !== 'string') {
-    throw new InvalidHeaderException(`header ${name} must have a string or a number as value; got ${show(value)}`)
+    throw new InvalidHeaderException(`the value of header ${name} must be a string or a number; got ${show(value)}`)
   }
   if (NOT_A_VALUE.test(text)) throw badValue(name, text)
   if (name.length === 4 || name.length === 8) checkGrammar(name, text)
@@ -148,8 +148,8 @@ export function valueOf(name: string, value: unknown): string {
 }
 
 /**
- * `name: value\r\n`, checked. The last line of each name is kept: most applications send the same value
- * again and again.
+ * A checked line `name: value\r\n`. The last line of each name is kept, since most applications repeat the same
+ * value.
  */
 export function lineOf(name: string, known: Name, value: unknown): string {
   if (known.value === value) return known.line
@@ -167,27 +167,27 @@ function badValue(name: string, text: string): InvalidHeaderException {
   const code = text.charCodeAt(at)
   if (code > 0xff) {
     return new InvalidHeaderException(
-      `header ${name} has a character above U+00FF at ${at}; send it as RFC 8187 says, ${name}*=UTF-8''..., or percent-encode it`,
+      `header ${name} has a character above U+00FF at ${at}; encode it by RFC 8187 as ${name}*=UTF-8''..., or percent-encode it`,
     )
   }
   const shown = `0x${code.toString(16).padStart(2, '0')}`
-  return new InvalidHeaderException(`header ${name} has the control character ${shown} at ${at}, which can't be sent`)
+  return new InvalidHeaderException(`header ${name} has the control character ${shown} at ${at}`)
 }
 
-/** Whether fields are given as pairs; throws for what holds none at all. */
+/** Whether fields are given as pairs; throws when they have none of the accepted forms. */
 export function arePairs(init: FieldsInit): init is Iterable<readonly [string, string]> {
   if (typeof init === 'object' && init !== null) return Symbol.iterator in init
   throw new InvalidHeaderException(`headers must be an object, pairs, or the web's Headers; got ${show(init)}`)
 }
 
-/** Names that are given an empty list, which removes them. */
+/** Names whose value is an empty list, which removes the field. */
 export function emptiedNames(init: FieldsInit): string[] {
   if (arePairs(init)) return []
   const values = init as Readonly<Record<string, unknown>>
   return Object.keys(values).filter((name) => Array.isArray(values[name]) && (values[name] as unknown[]).length === 0)
 }
 
-/** Calls `use` for each line of `init`. */
+/** Calls `use` for each line. */
 export function eachField(init: FieldsInit, use: (name: string, value: unknown) => void): void {
   if (arePairs(init)) {
     for (const [name, value] of init) use(name, value)
@@ -202,14 +202,14 @@ export function eachField(init: FieldsInit, use: (name: string, value: unknown) 
 }
 
 /**
- * Fields in order, with their names as written and looked up in any letter case.
+ * A list of fields in order. Names keep their letter case and are found in any.
  */
 export class Fields {
   #names: string[] = []
   #lower: string[] = []
   #values: string[] = []
 
-  /** From `name\nvalue\n…` as the native half gives it. */
+  /** From the engine's form, `name\nvalue\n…`. */
   static fromBlock(block: string): Fields {
     const fields = new Fields()
     const parts = block.split('\n')
@@ -217,7 +217,7 @@ export class Fields {
     return fields
   }
 
-  /** From `name: value\r\n…` as it is sent. */
+  /** From the form in which they are sent, `name: value\r\n…`. */
   static fromLines(lines: string): Fields {
     const fields = new Fields()
     for (const line of lines.split('\r\n')) {
@@ -231,6 +231,15 @@ export class Fields {
     this.#names.push(name)
     this.#lower.push(lower)
     this.#values.push(value)
+  }
+
+  /** A copy that changes independently. */
+  copy(): Fields {
+    const fields = new Fields()
+    fields.#names = [...this.#names]
+    fields.#lower = [...this.#lower]
+    fields.#values = [...this.#values]
+    return fields
   }
 
   get(lower: string): string | null {
@@ -259,7 +268,7 @@ export class Fields {
     for (const item of values) this.#push(name, lower, item)
   }
 
-  /** Sets several at once; an invalid one leaves everything as it was. */
+  /** Sets several fields; if one is invalid, nothing changes. */
   setAll(init: FieldsInit): void {
     const checked = new Fields()
     const cleared = new Set<string>()
@@ -289,12 +298,12 @@ export class Fields {
     return record
   }
 
-  /** Pairs as written, in order. */
+  /** Pairs in order, with names in their letter case. */
   toPairs(): [string, string][] {
     return this.#names.map((name, at) => [name, this.#values[at]!])
   }
 
-  /** `name: value\r\n…` */
+  /** The form in which they are sent, `name: value\r\n…`. */
   toLines(): string {
     let lines = ''
     for (const [at, name] of this.#names.entries()) lines += `${name}: ${this.#values[at]!}\r\n`

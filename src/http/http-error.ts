@@ -1,11 +1,11 @@
 /**
- * The error that stands for a status: a handler throws it to answer with an error page.
+ * An error that a handler throws to answer with an error page.
  */
 import { BusbarError, OptionError } from '../core/errors.ts'
 import { isReasonPhrase } from './status.ts'
 
 /**
- * Thrown by a handler to answer with the error handler's page for a status. Not logged.
+ * Thrown by a handler to answer with the error handler's page for a status. It isn't logged.
  *
  * @example throw new HttpErrorException(404)
  */
@@ -13,7 +13,7 @@ export class HttpErrorException extends BusbarError {
   readonly code = 'BUSBAR_HTTP_ERROR'
   readonly fault = 'application'
   override readonly status: number
-  /** Phrase in place of the standard one. */
+  /** The reason phrase; null for the standard one. */
   readonly reason: string | null
 
   constructor(status: number, reason: string | null = null, cause?: unknown) {
@@ -22,7 +22,7 @@ export class HttpErrorException extends BusbarError {
       throw new OptionError('status', status, 'an integer from 400 to 599')
     }
     if (reason !== null && (!isReasonPhrase(reason))) {
-      throw new OptionError('reason', reason, 'text without control characters or any above U+00FF')
+      throw new OptionError('reason', reason, 'text without control characters and characters above U+00FF')
     }
     this.status = status
     this.reason = reason

@@ -1,5 +1,5 @@
 /**
- * What kind of content a file has, by the end of its name.
+ * Media types of files, by the extension of the name.
  */
 import { extname } from '../core/builtin.ts'
 
@@ -63,7 +63,7 @@ const TYPES: ReadonlyMap<string, string> = new Map([
   ['.vtt', `text/vtt${UTF8}`],
 ])
 
-/** The media type that goes with a path; bytes of no known kind for an unknown one. */
+/** The media type of a path; `application/octet-stream` for an unknown extension. */
 export function mediaTypeOf(path: string): string {
   return TYPES.get(extname(path).toLowerCase()) ?? 'application/octet-stream'
 }

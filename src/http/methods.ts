@@ -3,7 +3,7 @@
  */
 
 /**
- * Methods that HTTP itself defines: one of these that isn't allowed is a 405, any other a 501.
+ * Methods that HTTP itself defines. If one of these isn't allowed, the status is 405; for any other method it is 501.
  * RFC 9110 §9.3, RFC 5789.
  */
 const STANDARD_METHODS: ReadonlySet<string> = new Set([

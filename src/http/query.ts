@@ -1,24 +1,24 @@
 /**
- * Query parameters: what they may be, and a query with some of them changed.
+ * Query parameters: the values that are allowed, and changes to a query.
  */
 import { OptionError } from '../core/errors.ts'
 
-/** Value of a query parameter, or several of them. */
+/** Value of a query parameter, or a list of values. */
 export type QueryValue = string | number | readonly (string | number)[]
 
-/** The parameters of a query, of which one has a new value, or several; with none it is gone. */
+/** The parameters of a query with the values of one replaced; an empty list removes it. */
 export function withParameter(query: string, name: string, value: QueryValue): URLSearchParams {
   const parameters = new URLSearchParams(query)
   parameters.delete(name)
   return append(parameters, name, value)
 }
 
-/** The parameters of a query, and one value more, or several. */
+/** The parameters of a query with one or several values added. */
 export function withParameterAdded(query: string, name: string, value: QueryValue): URLSearchParams {
   return append(new URLSearchParams(query), name, value)
 }
 
-/** The parameters of a query that is made anew. */
+/** The parameters of a new query. */
 export function queryFrom(init: Readonly<Record<string, QueryValue>> | URLSearchParams): URLSearchParams {
   if (init instanceof URLSearchParams) return init
   const parameters = new URLSearchParams()

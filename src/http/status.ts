@@ -76,7 +76,7 @@ export function reasonPhrase(status: number): string {
   return PHRASES[status] ?? ''
 }
 
-/** Whether a text can stand behind a status code. RFC 9112 §4. */
+/** Whether a text is a valid reason phrase. RFC 9112 §4. */
 export function isReasonPhrase(text: unknown): text is string {
   return typeof text === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)
 }
@@ -130,7 +130,7 @@ export const HttpStatus = {
   HTTP_VERSION_NOT_SUPPORTED: 505,
 } as const
 
-/** The same if it is a status, else a throw that says what one is. */
+/** Returns a valid status; throws for any other value. */
 export function checkStatus(status: number): number {
   if (!Number.isInteger(status) || status < 100 || status > 599) {
     throw new OptionError('status', status, 'an integer from 100 to 599')

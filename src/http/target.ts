@@ -1,8 +1,8 @@
 /**
- * Request targets as text: nothing is decoded, nothing resolved. RFC 9112 §3.2.
+ * Request targets as text, without decoding or resolution. RFC 9112 §3.2.
  */
 
-/** Where the path begins; the length of a target that has none. */
+/** Index at which the path begins; the length of a target without a path. */
 function pathStart(target: string): number {
   if (target.startsWith('/')) return 0
   const scheme = target.indexOf('://')
@@ -13,7 +13,7 @@ function pathStart(target: string): number {
   return slash
 }
 
-/** The path; empty for `*` and for the authority that CONNECT names. */
+/** The path; empty for `*` and for the authority of a CONNECT. */
 export function pathOf(target: string): string {
   const start = pathStart(target)
   const end = target.indexOf('?')
@@ -27,19 +27,28 @@ export function queryOf(target: string): string {
   return at < 0 ? '' : target.slice(at + 1)
 }
 
-/** The target with another query; an empty one goes together with the question mark. */
+/** The target with another query; an empty query removes the question mark. */
 export function withQuery(target: string, query: string): string {
   const at = target.indexOf('?')
   return (at < 0 ? target : target.slice(0, at)) + (query === '' ? '' : `?${query}`)
 }
 
 /**
- * Scheme, authority and target put together, never resolved. An absolute target names its own authority
- * (RFC 9112 §3.2.2); its scheme counts for nothing, because only we know whether there is TLS.
+ * Scheme, authority and target put together, without resolution. An absolute target has an authority of its own
+ * (RFC 9112 §3.2.2). Its scheme is replaced, because only the server knows whether the connection has TLS.
  */
 export function uriOf(scheme: string, authority: string, target: string): URL {
   if (target.startsWith('/')) return new URL(`${scheme}://${authority}${target}`)
   const at = target.indexOf('://')
   if (at >= 0) return new URL(scheme + target.slice(at))
   return new URL(`${scheme}://${target === '*' ? authority : target}`)
+}
+
+/** Characters to percent-encode in a URI; existing escapes stay. RFC 3986 §2. */
+const NOT_IN_A_LOCATION = /[^!#-;=?-[\]_a-z~]+/g
+
+/** A `location` with every invalid character percent-encoded. */
+export function encodeLocation(location: string): string {
+  // As bytes, half a surrogate pair becomes U+FFFD; encodeURIComponent would throw for it.
+  return Buffer.from(location).toString().replace(NOT_IN_A_LOCATION, encodeURIComponent)
 }

@@ -1,6 +1,6 @@
 /**
- * Tokens: what methods and names of fields and cookies are made of. RFC 9110 §5.6.2.
+ * Tokens: the grammar of methods and of the names of fields and cookies. RFC 9110 §5.6.2.
  */
 
-/** A whole token. */
+/** Matches a whole token. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/

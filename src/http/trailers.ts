@@ -6,14 +6,14 @@ import { nameOf } from './fields.ts'
 import type { FieldsInit } from './fields.ts'
 import { Message } from './message.ts'
 
-/** Fields that mean something before the body, or not at all. RFC 9110 §6.5.1. */
+/** Fields that must be known before the body. RFC 9110 §6.5.1. */
 const DISALLOWED: ReadonlySet<string> = new Set([
   'authorization', 'connection', 'content-encoding', 'content-length', 'content-range', 'content-type', 'cookie', 'expect',
   'host', 'keep-alive', 'pragma', 'proxy-authenticate', 'proxy-authorization', 'range', 'te', 'trailer',
   'transfer-encoding', 'upgrade', 'www-authenticate',
 ])
 
-/** Values of trailers: what is known already, a promise, or a function that is called behind the body. */
+/** Values of trailers: fields, a promise of fields, or a function that is called after the body. */
 export type TrailersInit = FieldsInit | Message | Promise<FieldsInit | Message> | (() => FieldsInit | Message | Promise<FieldsInit | Message>)
 
 /**
@@ -27,7 +27,7 @@ export class Trailers {
   #message: Promise<Message> | null = null
 
   /**
-   * `fields` are the names that are announced ahead of the body; one that mustn't be a trailer throws an
+   * `fields` are the names that are announced before the body. A name that isn't allowed as a trailer throws an
    * `InvalidHeaderException`.
    *
    * @example new Trailers(checksum.then((hex) => ({ 'x-checksum': hex })), ['x-checksum'])
@@ -35,12 +35,12 @@ export class Trailers {
   constructor(init: TrailersInit, fields: readonly string[] = []) {
     this.#init = init
     this.#fields = fields.map(allowed)
-    // Nobody has to wait for them: a failure is told to who does.
+    // Trailers that are never read may fail without an effect; getMessage reports the failure.
     if (init instanceof Promise) init.catch(() => {})
   }
 
   /**
-   * Names that were announced, in lower case.
+   * The announced names, in lower case.
    *
    * @example trailers.getFields() // ['x-checksum']
    */
@@ -49,8 +49,8 @@ export class Trailers {
   }
 
   /**
-   * The fields, once the body has come or gone. Rejects with an `InvalidHeaderException` when one mustn't
-   * be a trailer or an announced one is missing, and with what made the body fail.
+   * The fields, after the end of the body. Rejects with an `InvalidHeaderException` when a field isn't allowed as a
+   * trailer or an announced one is missing, and with the error of the body when that fails.
    *
    * @example (await trailers.getMessage()).getHeader('x-checksum')
    */
@@ -81,18 +81,18 @@ export class Trailers {
   }
 }
 
-/** Whether a field may stand behind a body. */
+/** Whether a field is allowed as a trailer. */
 export function isTrailer(lower: string): boolean {
   return !DISALLOWED.has(lower)
 }
 
 function allowed(name: string): string {
   const { lower } = nameOf(name)
-  if (!isTrailer(lower)) throw new InvalidHeaderException(`${lower} can't be a trailer: it counts only ahead of the body`)
+  if (!isTrailer(lower)) throw new InvalidHeaderException(`${lower} can't be a trailer: it must be known before the body`)
   return lower
 }
 
-/** `name: value\r\n…` as they are sent. */
+/** The fields in the form in which they are sent, `name: value\r\n…`. */
 export async function trailerLines(trailers: Trailers): Promise<string> {
   const message = await trailers.getMessage()
   return message.getRawHeaders().map(([name, value]) => `${name}: ${value}\r\n`).join('')

@@ -1,5 +1,5 @@
 /**
- * Attributes: what handlers and middleware note on a request for one another.
+ * Attributes: values that handlers and middleware store on a request for each other.
  */
 
 /**
@@ -8,9 +8,9 @@
  * @example const User = new Attribute<{ name: string }>('user'); request.setAttribute(User, user)
  */
 export class Attribute<T> {
-  /** What messages call it. */
+  /** Its name in error messages. */
   readonly name: string
-  /** Carries the type; never set. */
+  /** For the type checker only; never set. */
   declare readonly type: T
 
   constructor(name: string) {
@@ -18,10 +18,10 @@ export class Attribute<T> {
   }
 }
 
-/** Anything that can be a key: a typed one, a string, a symbol, or a class whose instances are the values. */
+/** A key: a typed one, a string, a symbol, or a class whose instances are the values. */
 export type AttributeKey<T = unknown> = Attribute<T> | string | symbol | (abstract new (...args: never[]) => T)
 
-/** A key as messages show it. */
+/** A key as text for messages. */
 export function keyName(key: AttributeKey): string {
   return typeof key === 'string' ? key : typeof key === 'symbol' ? String(key) : key.name
 }

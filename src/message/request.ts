@@ -3,56 +3,36 @@
  */
 import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
+import { CreatedRequestSource, lengthOf } from './created-request.ts'
 import type { Client } from '../connection/client.ts'
-import { RequestCookie, byName } from '../http/cookie.ts'
-import { InvalidCookieException, MissingAttributeError, OptionError, StateError, show } from '../core/errors.ts'
+import { MissingAttributeError, OptionError, StateError } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
-import { queryFrom, withParameter, withParameterAdded } from '../http/query.ts'
-import type { QueryValue } from '../http/query.ts'
+import { FIELDS } from '../http/http-message.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
-import { pathOf, queryOf, uriOf, withQuery } from '../http/target.ts'
+import { RequestHead, SET_QUERY } from './request-head.ts'
+import type { RequestSource } from './request-source.ts'
+import { uriOf, withQuery } from '../http/target.ts'
 import { TOKEN } from '../http/token.ts'
 import { Trailers } from '../http/trailers.ts'
 
-/** What a request can ask of the connection it came on. */
-export interface RequestSource {
-  client(): Client
-  /** The first value of a field, by its name in whatever letter case. */
-  header(name: string): string | null
-  fields(): Fields
-  target(): string
-  method(): string
-  version(): string
-  body(): RequestBody
-  /** What follows the body; null where there is none. */
-  trailers(): Trailers | null
-  /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
-  base(): string
-  signal(): AbortSignal
-  inform(status: number, lines: string): void
-  /** How slowly the body may come; null leaves what is. */
-  setRate(timeout: number | null, minimumRate: number | null): void
-}
-
 /**
- * A copy, for a handler, of a request that a driver has made by hand: it has a client, which `source` knows, and
- * changes to it don't reach the driver.
+ * A copy of a request that a driver in JavaScript has parsed, for the handler: `source` ties it to its client, and
+ * changes to the copy don't reach the driver.
  */
 export let adoptRequest: (request: Request, source: RequestSource) => Request
-/** Fires the signal of a request that was made by hand. */
+/** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
-
-const SAFE_AND_IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 /**
  * One request.
  *
  * @example (request) => Response.text(`You asked for ${request.getPath()}`)
  */
-export class Request {
-  readonly #source: RequestSource | null
+export class Request extends RequestHead {
+  readonly #source: RequestSource
   #method: string | null = null
   #target: string | null = null
   #uri: URL | null = null
@@ -61,16 +41,15 @@ export class Request {
   #body: RequestBody | null = null
   #trailers: Trailers | null | undefined = undefined
   #attributes: Map<AttributeKey, unknown> | null = null
-  /** Of a request made by hand. */
-  #controller: AbortController | null = null
 
-  /** @internal Requests of clients are made by the server; see `Request.create` for your own. */
-  constructor(source: RequestSource | null) {
+  /** @internal The server makes the requests of clients; see `Request.create` for your own. */
+  constructor(source: RequestSource) {
+    super()
     this.#source = source
   }
 
   /**
-   * A request made by hand, for tests and `server.inject`.
+   * A request without a connection, for tests and `server.inject`.
    *
    * @example await server.inject(Request.create('POST', '/orders', { 'content-type': 'application/json' }, '{}'))
    */
@@ -82,47 +61,49 @@ export class Request {
     protocol: '1.0' | '1.1' | '2' = '1.1',
     trailers: Trailers | null = null,
   ): Request {
-    const request = new Request(null)
-    request.#method = checkMethod(method)
-    let host = 'localhost'
-    if (typeof uri === 'string' && /^(\/|\*$)/.test(uri)) {
-      request.#target = uri.replace(/#.*/, '')
-    } else {
-      request.setUri(new URL(uri, `http://${host}`))
-      host = request.getUri().host
-    }
-    request.#version = protocol
+    checkMethod(method)
+    const path = typeof uri === 'string' && /^(\/|\*$)/.test(uri) ? uri.replace(/#.*/, '') : null
+    const url = path === null ? new URL(uri, 'http://localhost') : null
     const fields = new Fields()
-    fields.add('host', host)
+    fields.add('host', url?.host ?? 'localhost')
     eachField(headers, (name, value) => {
       if (nameOf(name).lower === 'host') fields.delete('host')
       fields.add(name, value as FieldValue)
     })
     const length = lengthOf(body)
     if (body !== null && length >= 0 && !fields.has('content-length')) fields.add('content-length', length)
-    request.#fields = fields
-    request.#body = bodyOf(body)
-    request.#trailers = trailers ?? (body === null ? null : new Trailers({}))
+    const source = new CreatedRequestSource({ method, target: path ?? '/', version: protocol, fields, body, trailers })
+    const request = new Request(source)
+    if (url !== null) request.setUri(url)
     return request
   }
 
   /**
-   * The connection the request came on. Throws for a request made by hand.
+   * The connection the request came on. Throws a `StateError` for a request of `Request.create`.
    *
    * @example request.getClient().getRemoteAddress()
    */
   getClient(): Client {
-    if (this.#source === null) throw new StateError('this request was made by hand; it has no client')
     return this.#source.client()
   }
 
   /**
-   * The method, in the letter case sent.
+   * The address of the one who asked: what trusted `proxies` forwarded, else the address of the connection. Its port is
+   * 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
+   *
+   * @example request.getRemoteAddress().getHost() // '203.0.113.9'
+   */
+  getRemoteAddress(): SocketAddress {
+    return this.#source.forwarded()?.remoteAddress ?? this.getClient().getRemoteAddress()
+  }
+
+  /**
+   * The method, in the letter case received.
    *
    * @example request.getMethod() // 'GET'
    */
-  getMethod(): string {
-    return (this.#method ??= this.#source?.method() ?? 'GET')
+  override getMethod(): string {
+    return (this.#method ??= this.#source.method())
   }
 
   /**
@@ -139,31 +120,13 @@ export class Request {
    *
    * @example request.getTarget() // '/search?q=a%20b'
    */
-  getTarget(): string {
-    return (this.#target ??= this.#source?.target() ?? '/')
+  override getTarget(): string {
+    return (this.#target ??= this.#source.target())
   }
 
   /**
-   * The path as received, nothing decoded; empty for `OPTIONS *` and CONNECT.
-   *
-   * @example request.getPath() // '/search'
-   */
-  getPath(): string {
-    return pathOf(this.getTarget())
-  }
-
-  /**
-   * The query as received, without the question mark; empty when there is none.
-   *
-   * @example request.getQuery() // 'q=a%20b'
-   */
-  getQuery(): string {
-    return queryOf(this.getTarget())
-  }
-
-  /**
-   * Scheme, authority and target put together; the same object each time. Never resolved relatively:
-   * `//evil.example/x` is a path.
+   * Scheme, authority and target put together; the same object each time. The target isn't resolved:
+   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used.
    *
    * @example request.getUri().searchParams.get('q')
    */
@@ -172,7 +135,7 @@ export class Request {
   }
 
   /**
-   * Changes the URI, and with it target, path and query, that later handlers see. A path with or without
+   * Changes the URI that later handlers see, and with it target, path and query. A path with or without
    * a query keeps scheme and authority.
    *
    * @example request.setUri('/v2' + request.getTarget())
@@ -187,9 +150,10 @@ export class Request {
   }
 
   #makeUri(): URL {
-    const base = this.#source?.base() ?? 'http://localhost'
-    const [scheme = '', own = ''] = base.split('://')
-    return uriOf(scheme, this.getHeader('host') || own, this.getTarget())
+    const [scheme = '', own = ''] = this.#source.base().split('://')
+    const forwarded = this.#source.forwarded()
+    const authority = forwarded?.host ?? (this.getHeader('host') || own)
+    return uriOf(forwarded?.scheme ?? scheme, authority, this.getTarget())
   }
 
   /**
@@ -198,11 +162,11 @@ export class Request {
    * @example request.getProtocolVersion() // '1.1'
    */
   getProtocolVersion(): string {
-    return (this.#version ??= this.#source?.version() ?? '1.1')
+    return (this.#version ??= this.#source.version())
   }
 
   /**
-   * Changes the version that later handlers see; the wire keeps its own.
+   * Changes the version that later handlers see; the version of the response stays.
    *
    * @example request.setProtocolVersion('1.0')
    */
@@ -210,241 +174,19 @@ export class Request {
     this.#version = version
   }
 
-  /**
-   * The first value of a field; null when it isn't there.
-   *
-   * @example request.getHeader('user-agent')
-   */
-  getHeader(name: FieldName): string | null {
+  override getHeader(name: FieldName): string | null {
     if (this.#fields !== null) return this.#fields.get(name.toLowerCase())
-    return this.#source === null ? null : this.#source.header(name)
+    // The engine finds a single field faster than all fields can be made.
+    return this.#source.header(name)
   }
 
-  /**
-   * All values of a field.
-   *
-   * @example request.getHeaderArray('accept')
-   */
-  getHeaderArray(name: FieldName): string[] {
-    return this.#materialise().all(name.toLowerCase())
+  /** @internal */
+  override [FIELDS](): Fields {
+    return (this.#fields ??= this.#source.fields())
   }
 
-  /**
-   * All values of a field joined by commas; null when it isn't there.
-   *
-   * @example request.getHeaderLine('accept') // 'text/html, * /*'
-   */
-  getHeaderLine(name: FieldName): string | null {
-    const values = this.getHeaderArray(name)
-    return values.length === 0 ? null : values.join(', ')
-  }
-
-  /**
-   * Whether a field is there.
-   *
-   * @example request.hasHeader('authorization')
-   */
-  hasHeader(name: FieldName): boolean {
-    return this.getHeader(name) !== null
-  }
-
-  /**
-   * All fields by lower-case name, in an object without a prototype.
-   *
-   * @example request.getHeaders()['accept'] // ['text/html']
-   */
-  getHeaders(): Record<string, string[]> {
-    return this.#materialise().toRecord()
-  }
-
-  /**
-   * All fields in the order and letter case received.
-   *
-   * @example for (const [name, value] of request.getRawHeaders()) console.log(name, value)
-   */
-  getRawHeaders(): [string, string][] {
-    return this.#materialise().toPairs()
-  }
-
-  /**
-   * Replaces a field for later handlers; an empty list removes it.
-   *
-   * @example request.setHeader('x-request-id', id)
-   */
-  setHeader(name: FieldName, value: FieldValue): void {
-    this.#materialise().set(name, value)
-  }
-
-  /**
-   * Adds a line to a field for later handlers.
-   *
-   * @example request.addHeader('x-trace', id)
-   */
-  addHeader(name: FieldName, value: FieldValue): void {
-    this.#materialise().add(name, value)
-  }
-
-  /**
-   * Removes a field for later handlers.
-   *
-   * @example request.removeHeader('authorization')
-   */
-  removeHeader(name: FieldName): void {
-    this.#materialise().delete(nameOf(name).lower)
-  }
-
-  /**
-   * Sets several fields and keeps the others. If one is invalid, nothing changes.
-   *
-   * @example request.setHeaders({ 'x-a': '1', 'x-b': ['2', '3'] })
-   */
-  setHeaders(headers: FieldsInit): void {
-    this.#materialise().setAll(headers)
-  }
-
-  /**
-   * The same as `setHeaders`.
-   *
-   * @example request.replaceHeaders({ 'x-a': '2' })
-   */
-  replaceHeaders(headers: FieldsInit): void {
-    this.setHeaders(headers)
-  }
-
-  /**
-   * The cookies by name, in an object without a prototype; of equal names the last counts.
-   *
-   * @example request.getCookies()['session']?.getValue()
-   */
-  getCookies(): Record<string, RequestCookie> {
-    return byName(this.getHeaderArray('cookie').flatMap((line) => RequestCookie.fromHeader(line)))
-  }
-
-  /**
-   * The cookie of that name; null when the client sent none.
-   *
-   * @example request.getCookie('session')?.getValue()
-   */
-  getCookie(name: string): RequestCookie | null {
-    return this.hasHeader('cookie') ? (this.getCookies()[name] ?? null) : null
-  }
-
-  /**
-   * Sets a cookie for later handlers, and the `cookie` field with it.
-   *
-   * @example request.setCookie(new RequestCookie('session', id))
-   */
-  setCookie(cookie: RequestCookie): void {
-    if (!(cookie instanceof RequestCookie)) {
-      throw new InvalidCookieException(`request.setCookie takes a RequestCookie; got ${show(cookie)}`)
-    }
-    const cookies = this.getCookies()
-    cookies[cookie.getName()] = cookie
-    this.#setCookies(cookies)
-  }
-
-  /**
-   * Removes a cookie for later handlers, and the `cookie` field with the last one.
-   *
-   * @example request.removeCookie('session')
-   */
-  removeCookie(name: string): void {
-    const cookies = this.getCookies()
-    delete cookies[name]
-    this.#setCookies(cookies)
-  }
-
-  #setCookies(cookies: Record<string, RequestCookie>): void {
-    const line = Object.values(cookies).join('; ')
-    this.setHeader('cookie', line === '' ? [] : line)
-  }
-
-  #materialise(): Fields {
-    return (this.#fields ??= this.#source?.fields() ?? new Fields())
-  }
-
-  /**
-   * The first value of a query parameter, decoded; null when it isn't there.
-   *
-   * @example request.getQueryParameter('q')
-   */
-  getQueryParameter(name: string): string | null {
-    return new URLSearchParams(this.getQuery()).get(name)
-  }
-
-  /**
-   * All values of a query parameter, decoded.
-   *
-   * @example request.getQueryParameterArray('tag')
-   */
-  getQueryParameterArray(name: string): string[] {
-    return new URLSearchParams(this.getQuery()).getAll(name)
-  }
-
-  /**
-   * All query parameters, decoded.
-   *
-   * @example Object.fromEntries(request.getQueryParameters())
-   */
-  getQueryParameters(): URLSearchParams {
-    return new URLSearchParams(this.getQuery())
-  }
-
-  /**
-   * Whether a query parameter is there.
-   *
-   * @example request.hasQueryParameter('debug')
-   */
-  hasQueryParameter(name: string): boolean {
-    return new URLSearchParams(this.getQuery()).has(name)
-  }
-
-  /**
-   * Replaces a query parameter that later handlers see, and with it target and URI; an empty list removes it.
-   *
-   * @example request.setQueryParameter('page', 2)
-   */
-  setQueryParameter(name: string, value: QueryValue): void {
-    this.#setQuery(withParameter(this.getQuery(), name, value))
-  }
-
-  /**
-   * Adds a value, or several, to a query parameter that later handlers see.
-   *
-   * @example request.addQueryParameter('tag', ['a', 'b'])
-   */
-  addQueryParameter(name: string, value: QueryValue): void {
-    this.#setQuery(withParameterAdded(this.getQuery(), name, value))
-  }
-
-  /**
-   * Replaces the whole query that later handlers see.
-   *
-   * @example request.setQueryParameters({ q: 'bus', tag: ['a', 'b'] })
-   */
-  setQueryParameters(parameters: Readonly<Record<string, QueryValue>> | URLSearchParams): void {
-    this.#setQuery(queryFrom(parameters))
-  }
-
-  /**
-   * Removes a query parameter for later handlers.
-   *
-   * @example request.removeQueryParameter('token')
-   */
-  removeQueryParameter(name: string): void {
-    this.#setQuery(withParameter(this.getQuery(), name, []))
-  }
-
-  /**
-   * Removes the whole query for later handlers.
-   *
-   * @example request.removeQuery()
-   */
-  removeQuery(): void {
-    this.#setQuery(new URLSearchParams())
-  }
-
-  #setQuery(parameters: URLSearchParams): void {
+  /** @internal */
+  override [SET_QUERY](parameters: URLSearchParams): void {
     this.#target = withQuery(this.getTarget(), parameters.toString())
     if (this.#uri === null) return
     const changed = new URL(this.#uri)
@@ -458,12 +200,11 @@ export class Request {
    * @example for await (const piece of request.getBody()) hash.update(piece)
    */
   getBody(): RequestBody {
-    return (this.#body ??= this.#source?.body() ?? new RequestBody(null))
+    return (this.#body ??= this.#source.body())
   }
 
   /**
-   * Replaces the body that later handlers see. Content sets its length; a body that comes piece by piece
-   * removes it.
+   * Replaces the body that later handlers see. A string or bytes set `content-length`; a stream removes it.
    *
    * @example request.setBody(request.getBody().stream().pipeThrough(new DecompressionStream('gzip')))
    */
@@ -476,13 +217,13 @@ export class Request {
   }
 
   /**
-   * What follows the body; null for a request that has none. Its fields come with the end of the body, so
-   * they are there once that was read.
+   * The trailers behind the body; null for a request without a body. Their fields arrive at the end of the body:
+   * read that first.
    *
    * @example const checksum = (await request.getTrailers()?.getMessage())?.getHeader('x-checksum')
    */
   getTrailers(): Trailers | null {
-    if (this.#trailers === undefined) this.#trailers = this.#source?.trailers() ?? null
+    if (this.#trailers === undefined) this.#trailers = this.#source.trailers()
     return this.#trailers
   }
 
@@ -497,7 +238,7 @@ export class Request {
   }
 
   /**
-   * Takes the trailers away from later handlers.
+   * Removes the trailers for later handlers.
    *
    * @example request.removeTrailers()
    */
@@ -506,7 +247,7 @@ export class Request {
   }
 
   /**
-   * The whole body as bytes; limited to 128 KiB unless `bodySizeLimit` says otherwise.
+   * The whole body as bytes; at most 128 KiB unless `bodySizeLimit` is changed.
    *
    * @example const bytes = await request.buffer()
    */
@@ -533,18 +274,18 @@ export class Request {
   }
 
   /**
-   * How long the body of this request may stand still, in seconds, instead of `bodyTimeout`; `Infinity` for as
-   * long as its client likes.
+   * Sets how many seconds the body of this request may take without progress, in place of `bodyTimeout`; `Infinity`
+   * for no limit.
    *
    * @example request.setBodyTimeout(60)
    */
   setBodyTimeout(seconds: number): void {
     if (!(seconds > 0)) throw new OptionError('the body timeout', seconds, 'a number of seconds above 0')
-    this.#source?.setRate(seconds, null)
+    this.#source.setRate(seconds, null)
   }
 
   /**
-   * How many bytes a second the body of this request must bring on average, instead of `minimumBodyRate`; 0 for
+   * Sets how many bytes a second the body of this request must bring on average, in place of `minimumBodyRate`; 0 for
    * no minimum.
    *
    * @example request.setMinimumBodyRate(0)
@@ -553,21 +294,20 @@ export class Request {
     if (!Number.isInteger(bytes) || bytes < 0) {
       throw new OptionError('the minimum body rate', bytes, 'a whole number of bytes a second, 0 for none')
     }
-    this.#source?.setRate(null, bytes)
+    this.#source.setRate(null, bytes)
   }
 
   /**
-   * Fires when the client leaves before the response is done.
+   * Fires when the client leaves before its response is complete.
    *
    * @example await fetch(upstream, { signal: request.getSignal() })
    */
   getSignal(): AbortSignal {
-    return this.#source?.signal() ?? (this.#controller ??= new AbortController()).signal
+    return this.#source.signal()
   }
 
   /**
-   * Sends an informational answer (1xx) ahead of the final one; nothing happens where the client
-   * doesn't understand them.
+   * Sends an informational response (1xx) ahead of the final one. Ignored for clients of HTTP/1.0, which has none.
    *
    * @example request.inform(103, { link: '</style.css>; rel=preload' })
    */
@@ -578,23 +318,14 @@ export class Request {
     let lines = ''
     eachField(headers, (name, value) => {
       const text = valueOf(name, value)
-      // What the server manages, a length among it, has no place in an informational answer.
+      // The fields that the server writes, such as content-length, are wrong in an informational response.
       if (nameOf(name).role === Role.Ordinary) lines += `${name}: ${text}\r\n`
     })
-    this.#source?.inform(status, lines)
+    this.#source.inform(status, lines)
   }
 
   /**
-   * Whether repeating the request changes nothing more. RFC 9110 §9.2.2.
-   *
-   * @example request.isIdempotent()
-   */
-  isIdempotent(): boolean {
-    return SAFE_AND_IDEMPOTENT.has(this.getMethod())
-  }
-
-  /**
-   * The value somebody noted under a key; throws `MissingAttributeError` when nobody did.
+   * The value of an attribute; throws a `MissingAttributeError` when it isn't set.
    *
    * @example const user = request.getAttribute(User)
    */
@@ -608,7 +339,7 @@ export class Request {
   }
 
   /**
-   * The value noted under a key; undefined when there is none.
+   * The value of an attribute; undefined when it isn't set.
    *
    * @example const user = request.findAttribute(User)
    */
@@ -619,7 +350,7 @@ export class Request {
   }
 
   /**
-   * Whether something is noted under a key; a stored null counts.
+   * Whether an attribute is set; null is a value.
    *
    * @example request.hasAttribute(User)
    */
@@ -628,7 +359,7 @@ export class Request {
   }
 
   /**
-   * Notes a value under a key.
+   * Sets an attribute for later handlers.
    *
    * @example request.setAttribute(User, user)
    */
@@ -639,7 +370,7 @@ export class Request {
   }
 
   /**
-   * Removes what is noted under a key; throws `MissingAttributeError` when nothing is.
+   * Removes an attribute; throws a `MissingAttributeError` when it isn't set.
    *
    * @example request.removeAttribute(User)
    */
@@ -659,7 +390,7 @@ export class Request {
   }
 
   /**
-   * All attributes by key.
+   * A copy of all attributes, by key.
    *
    * @example for (const [key, value] of request.getAttributes()) console.log(key, value)
    */
@@ -670,28 +401,17 @@ export class Request {
   static {
     adoptRequest = (request, source) => {
       const copy = new Request(source)
-      copy.#method = request.#method
-      copy.#target = request.#target
-      copy.#version = request.#version
-      copy.#fields = Fields.fromLines(request.#materialise().toLines())
       copy.#attributes = request.#attributes === null ? null : new Map(request.#attributes)
       return copy
     }
-    abortRequest = (request) => (request.#controller ??= new AbortController()).abort()
+    abortRequest = (request) => request.#source.abort?.()
   }
 }
 
+/** The method, if it is a token. RFC 9110 §9.1. */
 function checkMethod(method: string): string {
   if (typeof method !== 'string' || !TOKEN.test(method)) {
     throw new OptionError('method', method, 'a token such as GET')
   }
   return method
-}
-
-/** Length of a body in bytes; -1 when it isn't known. */
-function lengthOf(body: string | Uint8Array | Streamed | RequestBody | null): number {
-  if (body === null) return 0
-  if (typeof body === 'string') return Buffer.byteLength(body)
-  if (body instanceof Uint8Array) return body.byteLength
-  return body instanceof Blob ? body.size : -1
 }

@@ -1,41 +1,41 @@
 /**
- * What few responses have, so that the others need no room for it.
+ * The rarer parts of a response, in an object of their own so that most responses are smaller.
  */
 import { attempt } from '../core/outcome.ts'
 import type { Trailers } from '../http/trailers.ts'
 
-/** How a streamed body ends. */
+/** The framing of a streamed body. */
 export interface Framing {
-  /** Its length in bytes; -1 when it isn't known. */
+  /** Its length in bytes; -1 when it is unknown. */
   readonly length: number
-  /** Further fields, as they are sent. */
+  /** Further lines of the head, `name: value\r\n…`. */
   readonly lines: string
 }
 
-/** An answer that is being sent by and by. */
+/** A response whose body is being sent. */
 interface Sender {
-  /** Cuts the answer off; false when there is nothing left to cut. */
+  /** Aborts the response; false when it is complete. */
   cut(): boolean
 }
 
-/** What few responses have. `Takeover` says what becomes of the connection behind one. */
+/** The rarer parts of a response. `Takeover` is the type of an upgrade. */
 export class ResponseExtras<Takeover> {
-  /** Functions that wait for the end; they may be async. */
+  /** Functions that run when the response is over; they may be async. */
   disposers: (() => unknown)[] = []
-  /** The body is written by and by. */
+  /** The body is sent piece by piece. */
   isStreamed = false
   trailers: Trailers | null = null
-  /** What becomes of the connection behind it. */
+  /** The upgrade that it asks for. */
   takeover: Takeover | null = null
-  /** It was to be cut off before it was sent. */
+  /** It was aborted before it was sent. */
   isCut = false
   /**
-   * What is sending it. Not a closure of that: V8 makes functions that are assigned to a property old from the
-   * start, and one would keep the body until a full collection.
+   * The object that sends it, rather than a closure: V8 allocates functions that are assigned to a property in the old
+   * generation, where one would retain the body until a full collection.
    */
   sender: Sender | null = null
 
-  /** Runs the functions that wait for the end, once. */
+  /** Runs the functions of `onDispose`, once. */
   dispose(report: (error: unknown) => void): void {
     const disposers = this.disposers
     this.disposers = []

@@ -1,66 +1,60 @@
 /**
  * Responses: what handlers answer with.
  */
-import { ResponseCookie, byName } from '../http/cookie.ts'
-import { HandlerError, InvalidCookieException, OptionError, StateError, show } from '../core/errors.ts'
+import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
-import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
+import type { FieldsInit } from '../http/fields.ts'
+import { FIELDS } from '../http/http-message.ts'
 import { FileBody, checkFileSettings } from '../body/file-body.ts'
 import type { FileSettings } from '../body/file-body.ts'
 import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
-import { ANSWER_WORDS, Answer, AnswerFlag } from '../native.ts'
+import { AnswerFlag, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
+import type { Request } from './request.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
+import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, hasClose, lengthFrom } from './response-head.ts'
 import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
-import type { Streamed } from '../body/source.ts'
+import type { Body, Content } from '../body/source.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
+import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
-import type { Request } from './request.ts'
 
-/** A body that is there as a whole. */
-export type Content = string | Uint8Array
-/** A body of either kind. */
-export type Body = Content | Streamed
-
-/** Gets the socket of an upgraded or detached connection. An error in it is logged and closes the client. */
+/** Is given the socket of an upgraded or detached connection. An error that it throws is logged and closes the client. */
 export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
 
-/** What becomes of the connection behind a response. */
+/** An upgrade that a response asks for. */
 export interface Takeover {
   readonly handler: UpgradeHandler
-  /** Nothing is written ahead. */
+  /** Nothing is written before the handler is called. */
   readonly isDetached: boolean
 }
 
-/** What few responses have. */
+/** The rarer parts of a response. */
 export type Extras = ResponseExtras<Takeover>
 
 /**
- * Sends a response for the request whose slot and request id stand in the words already. 0 when the engine took it,
- * `BODY_TOO_SHORT` when it did and the body is shorter than was declared. Throws when it was sent before.
+ * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it, and
+ * `BODY_TOO_SHORT` when it did and the body is shorter than its content-length. Throws when it was sent before.
  */
 export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
-/** Marks a response as sent that isn't sent as a whole. Throws when it was sent before. */
+/** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
-/** The same as `sendResponse` for one that was claimed: its body follows. */
+/** Sends the head of a response that is marked as sent; its body follows. */
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
-/** Lets go of a response that is not to be sent: cancels its body and runs its hooks. Nothing happens if it was sent. */
+/** Cancels the body of a response that won't be sent and runs its hooks. Ignored if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
-/** What few responses have; null for all others. */
+/** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
 
-/** What `sendResponse` says of a body that is shorter than its length. */
+/** The result of `sendResponse` for a body that is shorter than its content-length. */
 export const BODY_TOO_SHORT = 2
 
-/** Content from this length on is written in portions, as fast as the client takes it. */
+/** A body of this many characters or bytes is sent piece by piece, as fast as the client takes it. */
 const STREAM_ABOVE = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype
-
-/** What has to be percent-encoded in a URI; what is encoded already stays as it is. */
-const NOT_IN_A_LOCATION = /[^!#-;=?-[\]_a-z~]+/g
 
 const TEXT = 'content-type: text/plain; charset=utf-8\r\n'
 const HTML = 'content-type: text/html; charset=utf-8\r\n'
@@ -71,7 +65,7 @@ const JSON_TYPE = 'content-type: application/json\r\n'
  *
  * @example new Response(200, { 'content-type': 'text/plain' }, 'Hello')
  */
-export class Response {
+export class Response extends ResponseHead {
   #status: number
   #reason: string | undefined = undefined
   /** Checked fields as they are sent; out of date once `#fields` exists. */
@@ -79,17 +73,19 @@ export class Response {
   #fields: Fields | null = null
   #body: Body | undefined = undefined
   #declaredLength = -1
+  /** The connection closes after this response. */
   #closes = false
   #isSent = false
   #extras: Extras | null = null
 
   /**
-   * Status first, then headers, then the body, then what follows it. A wrong header throws here, naming it.
-   * A body that comes piece by piece is read as fast as the client takes it, and cancelled when it leaves.
+   * The status comes first, then headers, body and trailers. An invalid header throws an `InvalidHeaderException` that
+   * names it. A stream is read as fast as the client takes it, and cancelled when the client leaves.
    *
    * @example new Response(200, { 'content-type': 'text/plain' }, createReadStream('log.txt'))
    */
   constructor(status = 200, headers?: FieldsInit | null, body: Body | null = null, trailers: Trailers | null = null) {
+    super()
     if (typeof status !== 'number') {
       throw new HandlerError(
         `the status comes first; for a body alone use Response.text(body). Got ${show(status)} as status`,
@@ -103,7 +99,7 @@ export class Response {
   }
 
   /**
-   * An answer of plain text; a content-type among the headers replaces its own.
+   * A response of plain text. A content-type in `headers` replaces the default.
    *
    * @example () => Response.text('Hello')
    */
@@ -112,7 +108,7 @@ export class Response {
   }
 
   /**
-   * An answer of HTML. Nothing is escaped.
+   * A response of HTML. Nothing is escaped.
    *
    * @example () => Response.html('<h1>Hello</h1>')
    */
@@ -121,7 +117,7 @@ export class Response {
   }
 
   /**
-   * An answer of JSON.
+   * A response of JSON.
    *
    * @example () => Response.json({ ok: true })
    */
@@ -132,7 +128,7 @@ export class Response {
   }
 
   /**
-   * Sends the client elsewhere: 303 tells it to GET there, 307 and 308 to repeat the request.
+   * Redirects the client: after a 303 it sends a GET, after a 307 or 308 it repeats the request.
    *
    * @example () => Response.redirect('/login')
    */
@@ -140,16 +136,14 @@ export class Response {
     if (!Number.isInteger(status) || status < 300 || status > 399) {
       throw new OptionError('status', status, 'an integer from 300 to 399')
     }
-    // By way of bytes, so that half a surrogate pair is encoded as well and not refused.
-    const text = Buffer.from(String(location)).toString()
-    return new Response(status, { location: text.replace(NOT_IN_A_LOCATION, encodeURIComponent) })
+    return new Response(status, { location: encodeLocation(String(location)) })
   }
 
   /**
-   * An answer with the content of a file, which is opened when the answer is sent: a 404 by the error handler
-   * when it is missing. With a root, the path is one below it, and no link leads out of it; without one,
-   * whatever the application names is opened. Content type, length, Last-Modified and ETag are set unless
-   * the headers have them.
+   * A response with the content of a file, which is opened when the response is sent; a missing file is a 404 of the
+   * error handler. With a root, the path is below it, and links that lead out of it are refused; without a root, any
+   * file that the process can read is opened. Content type, length, Last-Modified and ETag are set unless `headers`
+   * has them.
    *
    * @example () => Response.file('logo.svg', { root: 'public' })
    */
@@ -164,7 +158,6 @@ export class Response {
 
   static #of(status: number, type: string, body: string, headers?: FieldsInit): Response {
     const response = new Response(status, headers)
-    // A content-type of the application's own comes first and counts.
     if (headers === undefined || !response.hasHeader('content-type')) response.#prepend(type)
     response.#setBody(body)
     return response
@@ -185,7 +178,7 @@ export class Response {
   }
 
   /**
-   * The phrase behind the status: the standard one unless another was set; HTTP/2 has none.
+   * The reason phrase: the standard one unless another was set. HTTP/2 has none.
    *
    * @example response.getReason() // 'OK'
    */
@@ -194,7 +187,7 @@ export class Response {
   }
 
   /**
-   * Changes the status; without a reason the standard phrase goes with it. Any but 101 cancels an upgrade.
+   * Changes the status; without a reason the standard phrase is sent. Any status but 101 cancels an upgrade.
    *
    * @example response.setStatus(404)
    */
@@ -202,6 +195,21 @@ export class Response {
     this.#status = checkStatus(status)
     if (status !== 101 && this.#extras !== null) this.#extras.takeover = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
+  }
+
+  override setHeaders(headers: FieldsInit): void {
+    const checked = new Response(this.#status, headers)
+    const emptied = emptiedNames(headers)
+    for (const name of emptied) nameOf(name)
+    if (checked.#declaredLength >= 0) this.#declareLength(checked.#declaredLength)
+    this[FIELDS]().setAll(checked[FIELDS]().toPairs())
+    this.#closes ||= checked.#closes
+    for (const name of emptied) this.removeHeader(name)
+  }
+
+  /** @internal */
+  override [FIELDS](): Fields {
+    return (this.#fields ??= Fields.fromLines(this.#lines))
   }
 
   /**
@@ -214,8 +222,8 @@ export class Response {
   }
 
   /**
-   * Replaces the body. The length of content is sent with it; a length that was set before is forgotten, and
-   * may be set again for a body that comes piece by piece.
+   * Replaces the body. A content-length that was set before is removed; the length of a string or of bytes is sent
+   * anyway, and that of a stream may be set again.
    *
    * @example response.setBody('Hello')
    */
@@ -227,7 +235,7 @@ export class Response {
   }
 
   /**
-   * Everything in the body as bytes, as a test wants it. A body that comes piece by piece is read for it.
+   * The whole body as bytes, for tests. A stream is read to its end.
    *
    * @example const bytes = await (await server.inject(request)).buffer()
    */
@@ -243,7 +251,7 @@ export class Response {
   }
 
   /**
-   * Everything in the body as text.
+   * The whole body as text.
    *
    * @example t.is(await (await server.inject(request)).text(), 'Hello')
    */
@@ -252,7 +260,7 @@ export class Response {
   }
 
   /**
-   * Everything in the body as JSON.
+   * The whole body as JSON.
    *
    * @example const { ok } = await (await server.inject(request)).json<{ ok: boolean }>()
    */
@@ -261,7 +269,7 @@ export class Response {
   }
 
   /**
-   * What follows the body; null when nothing does.
+   * The trailers behind the body; null when there are none.
    *
    * @example response.getTrailers()?.getFields()
    */
@@ -270,8 +278,8 @@ export class Response {
   }
 
   /**
-   * Has fields follow the body, where the protocol can: not in HTTP/1.0, and not behind an answer that has
-   * no body. They are announced in a `trailer` field unless one is set.
+   * Sends trailers behind the body. HTTP/1.0 and responses without a body have none: there they are ignored. They are
+   * announced in a `trailer` field unless one is set.
    *
    * @example response.setTrailers(new Trailers(() => ({ 'x-rows': rows }), ['x-rows']))
    */
@@ -281,7 +289,7 @@ export class Response {
   }
 
   /**
-   * Takes back what `setTrailers` set.
+   * Removes the trailers.
    *
    * @example response.removeTrailers()
    */
@@ -290,8 +298,8 @@ export class Response {
   }
 
   /**
-   * Cuts the answer off: its client sees that it isn't complete, and nothing is logged. True when there was
-   * anything left to cut.
+   * Aborts the response: the client sees that it is incomplete. Nothing is logged. True when anything was left to
+   * send.
    *
    * @example if (quota.isUsedUp()) response.abort()
    */
@@ -303,176 +311,7 @@ export class Response {
   }
 
   /**
-   * All fields by lower-case name, in an object without a prototype.
-   *
-   * @example response.getHeaders()['content-type'] // ['text/plain']
-   */
-  getHeaders(): Record<string, string[]> {
-    const headers = this.#materialise().toRecord()
-    const length = this.#length()
-    if (length !== null) headers['content-length'] = [length]
-    return headers
-  }
-
-  /**
-   * All fields in order, with names as they were written.
-   *
-   * @example for (const [name, value] of response.getRawHeaders()) console.log(name, value)
-   */
-  getRawHeaders(): [string, string][] {
-    const pairs = this.#materialise().toPairs()
-    const length = this.#length()
-    return length === null ? pairs : [...pairs, ['content-length', length]]
-  }
-
-  /**
-   * The first value of a field; null when it isn't there.
-   *
-   * @example response.getHeader('content-type')
-   */
-  getHeader(name: FieldName): string | null {
-    const lower = name.toLowerCase()
-    return lower === 'content-length' ? this.#length() : this.#materialise().get(lower)
-  }
-
-  /**
-   * All values of a field.
-   *
-   * @example response.getHeaderArray('set-cookie')
-   */
-  getHeaderArray(name: FieldName): string[] {
-    const lower = name.toLowerCase()
-    if (lower !== 'content-length') return this.#materialise().all(lower)
-    const length = this.#length()
-    return length === null ? [] : [length]
-  }
-
-  /**
-   * All values of a field joined by commas; null when it isn't there.
-   *
-   * @example response.getHeaderLine('vary') // 'accept, origin'
-   */
-  getHeaderLine(name: FieldName): string | null {
-    const values = this.getHeaderArray(name)
-    return values.length === 0 ? null : values.join(', ')
-  }
-
-  /**
-   * Whether a field is there.
-   *
-   * @example response.hasHeader('etag')
-   */
-  hasHeader(name: FieldName): boolean {
-    return this.getHeader(name) !== null
-  }
-
-  /**
-   * Replaces a field; an empty list removes it.
-   *
-   * @example response.setHeader('cache-control', 'no-store')
-   */
-  setHeader(name: FieldName, value: FieldValue): void {
-    if (this.#isSpecial(name)) {
-      const values = listOf(value).map((item) => valueOf(name, item))
-      if (nameOf(name).role === Role.Connection || values.length === 0) this.removeHeader(name)
-      for (const item of values) this.#setSpecial(name, item)
-      return
-    }
-    this.#materialise().set(name, value)
-  }
-
-  /**
-   * Adds a line, or several, to a field.
-   *
-   * @example response.addHeader('vary', 'origin')
-   */
-  addHeader(name: FieldName, value: FieldValue): void {
-    if (this.#isSpecial(name)) for (const item of listOf(value)) this.#setSpecial(name, item)
-    else this.#materialise().add(name, value)
-  }
-
-  /**
-   * Removes a field; nothing happens when it isn't there.
-   *
-   * @example response.removeHeader('etag')
-   */
-  removeHeader(name: FieldName): void {
-    const { lower, role } = nameOf(name)
-    if (role === Role.Length) this.#declaredLength = -1
-    else if (role === Role.Connection) this.#closes = false
-    else this.#materialise().delete(lower)
-  }
-
-  /**
-   * Sets several fields and keeps the others. If one is invalid, nothing changes.
-   *
-   * @example response.setHeaders({ etag: '"1"', vary: ['accept', 'origin'] })
-   */
-  setHeaders(headers: FieldsInit): void {
-    const checked = new Response(this.#status, headers)
-    const emptied = emptiedNames(headers)
-    for (const name of emptied) nameOf(name)
-    if (checked.#declaredLength >= 0) this.#declareLength(checked.#declaredLength)
-    this.#materialise().setAll(checked.#materialise().toPairs())
-    this.#closes ||= checked.#closes
-    for (const name of emptied) this.removeHeader(name)
-  }
-
-  /**
-   * The same as `setHeaders`.
-   *
-   * @example response.replaceHeaders({ etag: '"2"' })
-   */
-  replaceHeaders(headers: FieldsInit): void {
-    this.setHeaders(headers)
-  }
-
-  /**
-   * The cookies that are set, by name, in an object without a prototype.
-   *
-   * @example response.getCookies()['session']?.getMaxAge()
-   */
-  getCookies(): Record<string, ResponseCookie> {
-    const cookies = this.getHeaderArray('set-cookie').map((line) => ResponseCookie.fromHeader(line))
-    return byName(cookies.filter((cookie) => cookie !== null))
-  }
-
-  /**
-   * The cookie of that name; null when none is set.
-   *
-   * @example response.getCookie('session')
-   */
-  getCookie(name: string): ResponseCookie | null {
-    return this.getCookies()[name] ?? null
-  }
-
-  /**
-   * Sets a cookie; one of the same name is replaced. Each is a `set-cookie` line of its own.
-   *
-   * @example response.setCookie(new ResponseCookie('theme', 'dark'))
-   */
-  setCookie(cookie: ResponseCookie): void {
-    if (!(cookie instanceof ResponseCookie)) {
-      throw new InvalidCookieException(`response.setCookie takes a ResponseCookie; got ${show(cookie)}`)
-    }
-    this.removeCookie(cookie.getName())
-    this.addHeader('set-cookie', cookie.toString())
-  }
-
-  /**
-   * Takes back what `setCookie` set. A cookie that the client has stays there: set it with a max-age of
-   * 0 to delete it.
-   *
-   * @example response.removeCookie('theme')
-   */
-  removeCookie(name: string): void {
-    const lines = this.getHeaderArray('set-cookie')
-    this.setHeader('set-cookie', lines.filter((line) => ResponseCookie.fromHeader(line)?.getName() !== name))
-  }
-
-  /**
-   * Runs a function once the response is done with: sent, failed, replaced, or dropped because the
-   * client left.
+   * Runs a function when the response is over: sent, failed, replaced, or dropped because the client left.
    *
    * @example response.onDispose(() => lock.release())
    */
@@ -482,10 +321,9 @@ export class Response {
   }
 
   /**
-   * Switches protocols: sends the headers with a 101, after everything that was asked before, and hands the
-   * connection to a function. Name the protocol in the header `upgrade`; `connection` is sent by itself. A
-   * body that nobody read is read and dropped first. CONNECT is answered with a 200 instead. The function
-   * isn't called when the client leaves before.
+   * Switches protocols: after all earlier responses, sends the headers with a 101 and calls a function with the
+   * connection. Name the protocol in the header `upgrade`; `connection` is added. An unread body is read and dropped
+   * first. A CONNECT is answered with a 200 instead. The function isn't called when the client leaves before.
    *
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
@@ -495,8 +333,8 @@ export class Response {
   }
 
   /**
-   * Hands the connection to a function with nothing written, after all earlier answers: for libraries that
-   * answer by themselves. No other request may stand behind the one that it answers.
+   * Calls a function with the connection after all earlier responses, without writing anything: for libraries that
+   * write the response themselves. The request must be the last one on its connection.
    *
    * @example () => Response.detach((socket) => void socket.end('HTTP/1.1 101 Switching Protocols\r\n…'))
    */
@@ -517,7 +355,7 @@ export class Response {
   }
 
   /**
-   * Whether it hands the connection over.
+   * Whether the response takes the connection over, by `upgrade` or `detach`.
    *
    * @example response.isUpgraded()
    */
@@ -526,28 +364,12 @@ export class Response {
   }
 
   /**
-   * The function that gets the connection; null when none does.
+   * The function that is called with the connection; null when there is none.
    *
    * @example response.getUpgradeHandler()
    */
   getUpgradeHandler(): UpgradeHandler | null {
     return this.#extras?.takeover?.handler ?? null
-  }
-
-  #isSpecial(name: string): boolean {
-    return nameOf(name).role !== Role.Ordinary
-  }
-
-  /** A field that the server writes: what it means is noted, if anything. */
-  #setSpecial(name: string, value: unknown): void {
-    const text = valueOf(name, value)
-    const { role } = nameOf(name)
-    if (role === Role.Connection) {
-      this.#closes ||= text.split(',').some((token) => token.trim().toLowerCase() === 'close')
-    } else if (role === Role.Length) {
-      if (!/^\d{1,15}$/.test(text)) throw new OptionError('content-length', value, 'a plain number of bytes')
-      this.#declareLength(Number(text))
-    }
   }
 
   #setLines(headers: FieldsInit): void {
@@ -566,7 +388,23 @@ export class Response {
   #addLine(name: string, value: unknown): void {
     const known = nameOf(name)
     if (known.role === Role.Ordinary) this.#lines += lineOf(name, known, value)
-    else this.#setSpecial(name, value)
+    // The body isn't set yet: the constructor compares the two.
+    else if (known.role === Role.Length) this.#declaredLength = lengthFrom(valueOf(name, value))
+    else this[SET_SPECIAL](known.role, valueOf(name, value))
+  }
+
+  /** @internal */
+  override [SET_SPECIAL](role: number, text: string | null): void {
+    if (role === Role.Connection) this.#closes = text !== null && (this.#closes || hasClose(text))
+    else if (role === Role.Length && text === null) this.#declaredLength = -1
+    else if (role === Role.Length) this.#declareLength(lengthFrom(text!))
+  }
+
+  /** Throws without a change when the body is longer. */
+  #declareLength(declared: number): void {
+    const length = this.#bodyLength()
+    if (length > declared) throw new HandlerError(`the body has ${length} bytes, more than the content-length of ${declared}`)
+    this.#declaredLength = declared
   }
 
   #setBody(body: Body): void {
@@ -590,27 +428,24 @@ export class Response {
     return (this.#extras ??= new ResponseExtras())
   }
 
-  #materialise(): Fields {
-    return (this.#fields ??= Fields.fromLines(this.#lines))
-  }
-
   #bodyLength(): number {
-    if (this.#body === undefined) return 0
-    if (typeof this.#body === 'string') return Buffer.byteLength(this.#body)
-    return this.#body instanceof Uint8Array ? this.#body.byteLength : -1
+    const body = this.#body
+    if (typeof body === 'string') return Buffer.byteLength(body)
+    return body instanceof Uint8Array ? body.byteLength : -1
   }
 
-  #length(): string | null {
-    if (this.#declaredLength >= 0) return String(this.#declaredLength)
-    const length = this.#body === undefined ? -1 : this.#bodyLength()
-    return length < 0 ? null : String(length)
+  /** @internal */
+  override [CONTENT_LENGTH](): number {
+    return this.#declaredLength >= 0 ? this.#declaredLength : this.#bodyLength()
   }
 
-  /** Notes a length, or leaves everything as it was if the body is longer. */
-  #declareLength(declared: number): void {
-    const length = this.#bodyLength()
-    if (length > declared) throw new HandlerError(`the body has ${length} bytes, more than the content-length of ${declared}`)
-    this.#declaredLength = declared
+  /** Writes status, flags and length of the head, and returns its lines. */
+  #writeHead(words: Uint32Array, kind: number, length: number): string {
+    let flags = kind
+    if (this.#closes) flags |= AnswerFlag.Close
+    if (this.#reason !== undefined) flags |= AnswerFlag.Reason
+    writeAnswer(words, this.#status, flags, length)
+    return this.#fields === null ? this.#lines : this.#fields.toLines()
   }
 
   #markSent(): void {
@@ -633,34 +468,15 @@ export class Response {
   #send(words: Uint32Array, hot: HotFunctions): number {
     this.#markSent()
     const body = this.#body as Content | undefined
-    let flags = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
-    if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#extras !== null) flags |= AnswerFlag.TellWritten
-    if (this.#reason !== undefined) flags |= AnswerFlag.Reason
-    if (this.#declaredLength >= 0) {
-      flags |= AnswerFlag.Length
-      words[ANSWER_WORDS + Answer.LengthLow] = this.#declaredLength
-      words[ANSWER_WORDS + Answer.LengthHigh] = this.#declaredLength / 2 ** 32
-    }
-    words[ANSWER_WORDS + Answer.Status] = this.#status
-    words[ANSWER_WORDS + Answer.Flags] = flags
-    const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
+    const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
+    const length = this.#declaredLength
+    const lines = this.#writeHead(words, this.#extras === null ? kind : kind | AnswerFlag.TellWritten, length)
     const result = hot.respond(lines, body, this.#reason)
-    return result === 0 && this.#declaredLength > 0 && this.#bodyLength() < this.#declaredLength ? BODY_TOO_SHORT : result
+    return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {
-    let flags: number = AnswerFlag.TellWritten
-    if (this.#closes) flags |= AnswerFlag.Close
-    if (this.#reason !== undefined) flags |= AnswerFlag.Reason
-    if (length >= 0) {
-      flags |= AnswerFlag.Length
-      words[ANSWER_WORDS + Answer.LengthLow] = length
-      words[ANSWER_WORDS + Answer.LengthHigh] = length / 2 ** 32
-    }
-    words[ANSWER_WORDS + Answer.Status] = this.#status
-    words[ANSWER_WORDS + Answer.Flags] = flags
-    const own = this.#fields === null ? this.#lines : this.#fields.toLines()
+    const own = this.#writeHead(words, AnswerFlag.TellWritten, length)
     return hot.startStream(own + lines, undefined, this.#reason)
   }
 
@@ -668,14 +484,10 @@ export class Response {
     sendResponse = (response, words, hot) => response.#send(words, hot)
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
-    // What merely has the class, as a proxy does, has nothing to let go of.
+    // A proxy passes `instanceof` but has no private fields; skip it.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
     }
     extrasOf = (response) => response.#extras
   }
-}
-
-function listOf(value: FieldValue): readonly (string | number)[] {
-  return Array.isArray(value) ? (value as readonly (string | number)[]) : [value as string | number]
 }

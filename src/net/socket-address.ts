@@ -23,7 +23,7 @@ export class SocketAddress {
   }
 
   /**
-   * The IP without brackets, or the path; empty when unknown.
+   * The IP address without brackets, or the path; empty when unknown.
    *
    * @example address.getHost() // '::1'
    */
@@ -41,7 +41,7 @@ export class SocketAddress {
   }
 
   /**
-   * Which kind of address it is.
+   * The kind of the address.
    *
    * @example address.getType() // 'internet'
    */
@@ -60,7 +60,7 @@ export class SocketAddress {
   }
 
   /**
-   * The address in network order, 4 or 16 bytes; the path's bytes for unix sockets.
+   * The 4 or 16 bytes of the address in network order; for unix sockets the bytes of the path.
    *
    * @example address.getBytes() // Uint8Array [127, 0, 0, 1]
    */
@@ -86,18 +86,18 @@ export class SocketAddress {
   }
 }
 
-/** An address of the engine's as users see it. */
+/** The public form of an address of the engine. */
 export function toAddress(address: BoundAddress): SocketAddress {
   return new SocketAddress(address.host, address.family === 'unix' ? null : address.port)
 }
 
-/** Whether an address is this machine's own. Unix sockets are. */
+/** Whether an address is local to this machine, as that of a unix socket is. */
 export function isLoopback(address: SocketAddress): boolean {
   if (address.getType() === 'unix') return true
   return address.getHost().startsWith('127.') || address.getHost() === '::1'
 }
 
-/** IPv4-mapped addresses are IPv4 ones in disguise: they are shown and compared without it. RFC 4291 §2.5.5.2. */
+/** The IPv4 address in an IPv4-mapped one; any other host unchanged. RFC 4291 §2.5.5.2. */
 function unmap(host: string): string {
   if (!/ffff:/i.test(host) || ipVersion(host) !== 6) return host
   const bytes = ipv6Bytes(host)

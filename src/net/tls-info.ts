@@ -1,10 +1,10 @@
 /**
- * What TLS has negotiated on a connection.
+ * The result of a TLS handshake.
  */
 
-/** A snapshot taken when the handshake was complete. */
+/** The values at the end of the handshake. */
 export interface TlsInfo {
-  /** Such as `TLSv1.3`. */
+  /** The version, such as `TLSv1.3`. */
   getVersion(): string
   /** Name of the cipher suite. */
   getCipherName(): string

@@ -1,18 +1,20 @@
 /**
- * The part of the options that the native half enforces.
+ * The options that the engine enforces. It is given all of them, so that its own defaults serve its tests alone.
  */
-import { OptionError } from '../core/errors.ts'
 import type { EngineLimits } from '../native.ts'
-import { isAllowed } from './option-table.ts'
+import { KEEP_ALIVE_TIMEOUT, fromEnvironment } from './environment.ts'
+import { allowedValues, isAllowed } from './option-table.ts'
 import type { Options } from './options.ts'
 
-/** Overrides `http1Timeout`, so that an operator can fit it to a balancer without touching the code. */
-const KEEP_ALIVE = 'BUSBAR_KEEP_ALIVE_TIMEOUT'
+/** Every limit has a value. */
+type Complete<Limits> = { [Name in keyof Limits]-?: NonNullable<Limits[Name]> }
 
-/** Limits as the engine takes them. Throws when the environment overrides one with nonsense. */
-export function engineLimits(options: Options): EngineLimits {
+/** Limits as the engine takes them. Throws when the environment overrides one with a value that isn't allowed. */
+export function engineLimits(options: Options): Complete<EngineLimits> {
+  const isTimeout = (value: unknown): value is number => isAllowed('http1Timeout', value)
+  const override = fromEnvironment(KEEP_ALIVE_TIMEOUT, isTimeout, allowedValues('http1Timeout'))
   return {
-    http1Timeout: keepAliveOverride() ?? options.get('http1Timeout'),
+    http1Timeout: override ?? options.get('http1Timeout'),
     headerTimeout: options.get('headerTimeout'),
     bodyTimeout: options.get('bodyTimeout'),
     minimumBodyRate: options.get('minimumBodyRate'),
@@ -27,17 +29,7 @@ export function engineLimits(options: Options): EngineLimits {
     pipelineLimit: options.get('pipelineLimit'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
-    // Peers of unix sockets have no address to be counted by.
+    // Peers of unix sockets have no address by which the engine could count them.
     proxies: options.get('proxies').filter((network) => network !== 'unix'),
   }
-}
-
-function keepAliveOverride(): number | null {
-  const given = process.env[KEEP_ALIVE]
-  if (given === undefined || given === '') return null
-  const seconds = Number(given)
-  if (!isAllowed('http1Timeout', seconds)) {
-    throw new OptionError(`${KEEP_ALIVE} in the environment`, given, 'a whole number of seconds, at least 1')
-  }
-  return seconds
 }

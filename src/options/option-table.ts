@@ -1,78 +1,81 @@
 /**
- * Every option with its default and what it may be: the one place that says so.
+ * All options with their defaults and allowed values.
  */
 import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
+import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
 import { TOKEN } from '../http/token.ts'
 
 /** Options by name. Times are seconds, sizes bytes. */
 export interface OptionValues {
-  /** Error pages and logs with more detail. */
+  /** Error pages and log lines show more detail. */
   debug: boolean
-  /** Connections at once. The one that has been idle for longest makes room for a new one; with none idle that is closed. */
+  /** Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new one is closed. */
   connectionLimit: number
-  /** Connections at once of one IPv4 address or IPv6 /56, but for local ones and `proxies`. Its idle ones make room first; then 503. */
+  /** Open connections of one IPv4 address or IPv6 /56; local addresses and `proxies` are exempt. A new one above the limit closes the longest idle one of its address; if none is idle, the new one gets a 503. */
   connectionsPerIpLimit: number
-  /** Idle keep-alive; also told to clients. */
+  /** Idle time of a connection between requests. It is sent in the `keep-alive` field. */
   http1Timeout: number
-  /** Idle time of HTTP/2 connections. Takes effect with HTTP/2, in a later release. */
+  /** Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
   http2Timeout: number
-  /** TLS handshake. Takes effect with TLS, in a later release. */
+  /** Duration of a TLS handshake. Takes effect with TLS, in a later release. */
   tlsSetupTimeout: number
-  /** Body of one request; `Infinity` for no limit. */
+  /** Size of one request body; `Infinity` for no limit. */
   bodySizeLimit: number
-  /** Header section of one request. */
+  /** Size of one header section. */
   headerSizeLimit: number
-  /** Streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
+  /** Open streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
   concurrentStreamLimit: number
-  /** Bytes at most that a driver's parser is given at once. */
+  /** Largest piece that the parser of a driver is given. */
   chunkSize: number
-  /** Bytes of a streamed body that are gathered while its source gives them without a pause. */
+  /** Bytes of a streamed body that are collected before they are sent, as long as its source gives them without a pause. */
   streamThreshold: number
-  /** Methods that reach the handler, in the order in which `Allow` names them. */
+  /** Methods that reach the handler, in the order of the `allow` field. */
   allowedMethods: readonly string[]
-  /** The obsolete upgrade to h2c. Takes effect with HTTP/2, in a later release. */
+  /** The obsolete upgrade to h2c is accepted. Takes effect with HTTP/2, in a later release. */
   http2Upgrade: boolean
-  /** Pushes become `Link` fields. Takes effect with pushes, in a later release. */
+  /** Pushes are sent as `link` fields. Takes effect with pushes, in a later release. */
   push: boolean
-  /** Answers are compressed. Takes effect with compression, in a later release. */
+  /** Responses are compressed. Takes effect with compression, in a later release. */
   compression: boolean
-  /** Log lines of errors carry the request. */
+  /** Log lines of errors contain the request. */
   requestLogContext: boolean
-  /** The header section, from its first byte. */
+  /** Duration of one header section, from its first byte. */
   headerTimeout: number
-  /** A body without progress. */
+  /** Time that a body may stay without progress. */
   bodyTimeout: number
-  /** Bytes a second that a body must bring on average after five seconds; 0 = off. */
+  /** Bytes a second that a body must reach on average after its first five seconds; 0 for no minimum. */
   minimumBodyRate: number
-  /** Receipt of one whole request, without the time in which its handler lets it wait; 0 = off. */
+  /** Duration of one whole request, without the time in which its handler doesn't read the body; 0 for no limit. */
   requestTimeout: number
-  /** A handler that doesn't answer: 503; 0 = off. */
+  /** Duration of one handler; after it the response is a 503; 0 for no limit. */
   handlerTimeout: number
-  /** A client that has closed its sending side isn't taken for gone. */
+  /** A client that has closed its sending side still gets its response. */
   allowHalfClose: boolean
-  /** A client that doesn't read its answer. */
+  /** Time that a response may stay without progress because its client doesn't read. */
   writeTimeout: number
   /** Fields in one header section. */
   headerFieldLimit: number
-  /** The request line. */
+  /** Size of the request line. */
   requestLineLimit: number
-  /** Chunk extensions of one body. */
+  /** Size of all chunk extensions of one body. */
   chunkExtensionLimit: number
-  /** Requests of one connection that run or wait at once. */
+  /** Requests of one connection that run or wait at the same time. */
   pipelineLimit: number
-  /** Handlers that run at once in one server. Above it no further request is read. */
+  /** Handlers of one server that run at the same time. At the limit no further request is read. */
   requestLimit: number
-  /** Heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
+  /** Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
   memoryLimit: number
-  /** Networks of proxies, and `'unix'`: their connections aren't counted by address. Trusted to forward in a later release. */
+  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
   proxies: readonly string[]
-  /** HTTP/2 over TLS. Takes effect with HTTP/2, in a later release. */
+  /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
+  forwardedHeaders: ForwardedHeaders
+  /** HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release. */
   http2: boolean
-  /** HTTP/2 without TLS by prior knowledge. Takes effect with HTTP/2, in a later release. */
+  /** HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release. */
   http2Cleartext: boolean
-  /** What `stop` waits by default. */
+  /** Time that `stop` waits unless it is given one. */
   stopTimeout: number
 }
 
@@ -115,6 +118,11 @@ const NETWORKS: Rule = {
   accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
+const FORWARDED: Rule = {
+  allowed: "'x-forwarded' or 'forwarded'",
+  accepts: (value) => value === 'x-forwarded' || value === 'forwarded',
+}
+
 const RULES: Readonly<Record<OptionName, Rule>> = {
   debug: SWITCH,
   connectionLimit: COUNT,
@@ -146,18 +154,19 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   requestLimit: COUNT,
   memoryLimit: COUNT,
   proxies: NETWORKS,
+  forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   stopTimeout: FRACTION_OR_OFF,
 }
 
-/** Bytes that this process may use: what its container allows, else what the machine has. */
+/** Bytes that this process may use: the limit of its container, or else the memory of the machine. */
 function usableMemory(): number {
   const allowed = process.constrainedMemory()
   return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
 }
 
-/** What an option is when nobody sets it. */
+/** The defaults. The engine has none of its own: it is given every limit. */
 export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   debug: false,
   connectionLimit: 10_000,
@@ -189,6 +198,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   requestLimit: 10_000,
   memoryLimit: Math.floor(usableMemory() / 4),
   proxies: Object.freeze([] as string[]),
+  forwardedHeaders: 'x-forwarded',
   http2: true,
   http2Cleartext: false,
   stopTimeout: 3,
@@ -199,33 +209,33 @@ export function isOption(name: string): name is OptionName {
   return Object.hasOwn(RULES, name)
 }
 
-/** Whether the option may have the value. */
+/** Whether a value is allowed for an option. */
 export function isAllowed(name: OptionName, value: unknown): boolean {
   return RULES[name].accepts(value)
 }
 
-/** What the option may be, in words. */
+/** The allowed values of an option, in words. */
 export function allowedValues(name: OptionName): string {
   return RULES[name].allowed
 }
 
-/** The value if the option may have it; duplicates of methods are taken out. */
+/** Returns an allowed value, lists without duplicates; throws for any other. */
 export function checkOption(name: OptionName, value: unknown): unknown {
   const rule = RULES[name]
   if (!rule.accepts(value)) throw new OptionError(name, value, rule.allowed)
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 
-/** What a server takes besides its options. */
+/** Settings of a server that aren't options. */
 const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
 
-/** The known name that takes the fewest edits. */
+/** The known name with the fewest edits from `name`. */
 export function nearestOption(name: string): string {
   const names = [...Object.keys(RULES), ...SETTINGS]
   return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
 }
 
-/** Levenshtein distance, letter case aside. */
+/** Levenshtein distance, in any letter case. */
 function edits(one: string, other: string): number {
   const [a, b] = [one.toLowerCase(), other.toLowerCase()]
   let row = Array.from({ length: b.length + 1 }, (_, at) => at)

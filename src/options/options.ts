@@ -1,19 +1,22 @@
 /**
- * What a server allows its clients, as an immutable set of options.
+ * The options of a server, as an immutable set.
  */
+import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { OptionError } from '../core/errors.ts'
 import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
+import { TimeOptions } from './time-options.ts'
 
 /**
  * Options of a server: immutable, each `with…` gives a changed copy. A wrong value throws at once.
  *
  * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withoutCompression())
  */
-export class Options {
+export class Options extends TimeOptions {
   readonly #values: Readonly<OptionValues>
 
   private constructor(values: Readonly<OptionValues>) {
+    super()
     this.#values = values
   }
 
@@ -31,7 +34,7 @@ export class Options {
    *
    * @example options.with({ headerTimeout: 5 })
    */
-  with(values: Partial<OptionValues>): Options {
+  override with(values: Partial<OptionValues>): this {
     const changed: Record<string, unknown> = { ...this.#values }
     for (const [name, value] of Object.entries(values)) {
       if (!isOption(name)) {
@@ -39,7 +42,7 @@ export class Options {
       }
       if (value !== undefined) changed[name] = checkOption(name, value)
     }
-    return new Options(changed as unknown as OptionValues)
+    return new Options(changed as unknown as OptionValues) as this
   }
 
   /**
@@ -47,7 +50,7 @@ export class Options {
    *
    * @example options.get('http1Timeout') // 15
    */
-  get<Name extends OptionName>(name: Name): OptionValues[Name] {
+  override get<Name extends OptionName>(name: Name): OptionValues[Name] {
     return this.#values[name]
   }
 
@@ -61,7 +64,7 @@ export class Options {
   }
 
   /**
-   * Whether error pages and logs have more detail.
+   * Whether error pages and log lines show more detail.
    *
    * @example options.isInDebugMode()
    */
@@ -70,17 +73,18 @@ export class Options {
   }
 
   /** @example options.withDebugMode() */
-  withDebugMode(enabled = true): Options {
+  withDebugMode(enabled = true): this {
     return this.with({ debug: enabled })
   }
 
   /** @example options.withoutDebugMode() */
-  withoutDebugMode(): Options {
+  withoutDebugMode(): this {
     return this.with({ debug: false })
   }
 
   /**
-   * Connections at once. The one that has been idle for longest makes room for a new one; with none idle that is closed.
+   * Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new
+   * one is closed.
    *
    * @example options.getConnectionLimit()
    */
@@ -89,12 +93,13 @@ export class Options {
   }
 
   /** @example options.withConnectionLimit(50_000) */
-  withConnectionLimit(value: number): Options {
+  withConnectionLimit(value: number): this {
     return this.with({ connectionLimit: value })
   }
 
   /**
-   * Connections at once of one IPv4 address or IPv6 /56, but for local ones and `proxies`. Its idle ones make room first; then 503.
+   * Open connections of one IPv4 address or IPv6 /56; local addresses and `proxies` are exempt. A new one above the
+   * limit closes the longest idle one of its address; if none is idle, the new one gets a 503.
    *
    * @example options.getConnectionsPerIpLimit()
    */
@@ -103,54 +108,12 @@ export class Options {
   }
 
   /** @example options.withConnectionsPerIpLimit(100) */
-  withConnectionsPerIpLimit(value: number): Options {
+  withConnectionsPerIpLimit(value: number): this {
     return this.with({ connectionsPerIpLimit: value })
   }
 
   /**
-   * Idle keep-alive; also told to clients.
-   *
-   * @example options.getHttp1Timeout()
-   */
-  getHttp1Timeout(): number {
-    return this.get('http1Timeout')
-  }
-
-  /** @example options.withHttp1Timeout(30) */
-  withHttp1Timeout(value: number): Options {
-    return this.with({ http1Timeout: value })
-  }
-
-  /**
-   * Idle time of HTTP/2 connections. Takes effect with HTTP/2, in a later release.
-   *
-   * @example options.getHttp2Timeout()
-   */
-  getHttp2Timeout(): number {
-    return this.get('http2Timeout')
-  }
-
-  /** @example options.withHttp2Timeout(30) */
-  withHttp2Timeout(value: number): Options {
-    return this.with({ http2Timeout: value })
-  }
-
-  /**
-   * TLS handshake. Takes effect with TLS, in a later release.
-   *
-   * @example options.getTlsSetupTimeout()
-   */
-  getTlsSetupTimeout(): number {
-    return this.get('tlsSetupTimeout')
-  }
-
-  /** @example options.withTlsSetupTimeout(30) */
-  withTlsSetupTimeout(value: number): Options {
-    return this.with({ tlsSetupTimeout: value })
-  }
-
-  /**
-   * Body of one request; `Infinity` for no limit.
+   * Size of one request body; `Infinity` for no limit.
    *
    * @example options.getBodySizeLimit()
    */
@@ -159,12 +122,12 @@ export class Options {
   }
 
   /** @example options.withBodySizeLimit(10 * 1024 * 1024) */
-  withBodySizeLimit(value: number): Options {
+  withBodySizeLimit(value: number): this {
     return this.with({ bodySizeLimit: value })
   }
 
   /**
-   * Header section of one request.
+   * Size of one header section.
    *
    * @example options.getHeaderSizeLimit()
    */
@@ -173,12 +136,12 @@ export class Options {
   }
 
   /** @example options.withHeaderSizeLimit(16_384) */
-  withHeaderSizeLimit(value: number): Options {
+  withHeaderSizeLimit(value: number): this {
     return this.with({ headerSizeLimit: value })
   }
 
   /**
-   * Streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   * Open streams of one HTTP/2 connection. Takes effect with HTTP/2, in a later release.
    *
    * @example options.getConcurrentStreamLimit()
    */
@@ -187,12 +150,12 @@ export class Options {
   }
 
   /** @example options.withConcurrentStreamLimit(100) */
-  withConcurrentStreamLimit(value: number): Options {
+  withConcurrentStreamLimit(value: number): this {
     return this.with({ concurrentStreamLimit: value })
   }
 
   /**
-   * Bytes at most that a driver's parser is given at once.
+   * Largest piece that the parser of a driver is given.
    *
    * @example options.getChunkSize()
    */
@@ -201,12 +164,13 @@ export class Options {
   }
 
   /** @example options.withChunkSize(16_384) */
-  withChunkSize(value: number): Options {
+  withChunkSize(value: number): this {
     return this.with({ chunkSize: value })
   }
 
   /**
-   * Bytes of a streamed body that are gathered while its source gives them without a pause.
+   * Bytes of a streamed body that are collected before they are sent, as long as its source gives them without a
+   * pause.
    *
    * @example options.getStreamThreshold()
    */
@@ -215,12 +179,12 @@ export class Options {
   }
 
   /** @example options.withStreamThreshold(16_384) */
-  withStreamThreshold(value: number): Options {
+  withStreamThreshold(value: number): this {
     return this.with({ streamThreshold: value })
   }
 
   /**
-   * Methods that reach the handler, in the order in which `Allow` names them.
+   * Methods that reach the handler, in the order of the `allow` field.
    *
    * @example options.getAllowedMethods()
    */
@@ -229,12 +193,12 @@ export class Options {
   }
 
   /** @example options.withAllowedMethods(['GET', 'HEAD', 'POST']) */
-  withAllowedMethods(value: readonly string[]): Options {
+  withAllowedMethods(value: readonly string[]): this {
     return this.with({ allowedMethods: value })
   }
 
   /**
-   * Whether the obsolete upgrade to h2c is allowed. Takes effect with HTTP/2, in a later release.
+   * Whether the obsolete upgrade to h2c is accepted. Takes effect with HTTP/2, in a later release.
    *
    * @example options.isHttp2UpgradeAllowed()
    */
@@ -243,17 +207,17 @@ export class Options {
   }
 
   /** @example options.withHttp2Upgrade() */
-  withHttp2Upgrade(enabled = true): Options {
+  withHttp2Upgrade(enabled = true): this {
     return this.with({ http2Upgrade: enabled })
   }
 
   /** @example options.withoutHttp2Upgrade() */
-  withoutHttp2Upgrade(): Options {
+  withoutHttp2Upgrade(): this {
     return this.with({ http2Upgrade: false })
   }
 
   /**
-   * Whether pushes become `Link` fields. Takes effect with pushes, in a later release.
+   * Whether pushes are sent as `link` fields. Takes effect with pushes, in a later release.
    *
    * @example options.isPushEnabled()
    */
@@ -262,17 +226,17 @@ export class Options {
   }
 
   /** @example options.withPush() */
-  withPush(enabled = true): Options {
+  withPush(enabled = true): this {
     return this.with({ push: enabled })
   }
 
   /** @example options.withoutPush() */
-  withoutPush(): Options {
+  withoutPush(): this {
     return this.with({ push: false })
   }
 
   /**
-   * Whether answers are compressed. Takes effect with compression, in a later release.
+   * Whether responses are compressed. Takes effect with compression, in a later release.
    *
    * @example options.isCompressionEnabled()
    */
@@ -281,17 +245,17 @@ export class Options {
   }
 
   /** @example options.withCompression() */
-  withCompression(enabled = true): Options {
+  withCompression(enabled = true): this {
     return this.with({ compression: enabled })
   }
 
   /** @example options.withoutCompression() */
-  withoutCompression(): Options {
+  withoutCompression(): this {
     return this.with({ compression: false })
   }
 
   /**
-   * Whether log lines of errors carry the request.
+   * Whether log lines of errors contain the request.
    *
    * @example options.isRequestLogContextEnabled()
    */
@@ -300,87 +264,17 @@ export class Options {
   }
 
   /** @example options.withRequestLogContext() */
-  withRequestLogContext(enabled = true): Options {
+  withRequestLogContext(enabled = true): this {
     return this.with({ requestLogContext: enabled })
   }
 
   /** @example options.withoutRequestLogContext() */
-  withoutRequestLogContext(): Options {
+  withoutRequestLogContext(): this {
     return this.with({ requestLogContext: false })
   }
 
   /**
-   * The header section, from its first byte.
-   *
-   * @example options.getHeaderTimeout()
-   */
-  getHeaderTimeout(): number {
-    return this.get('headerTimeout')
-  }
-
-  /** @example options.withHeaderTimeout(30) */
-  withHeaderTimeout(value: number): Options {
-    return this.with({ headerTimeout: value })
-  }
-
-  /**
-   * A body without progress.
-   *
-   * @example options.getBodyTimeout()
-   */
-  getBodyTimeout(): number {
-    return this.get('bodyTimeout')
-  }
-
-  /** @example options.withBodyTimeout(30) */
-  withBodyTimeout(value: number): Options {
-    return this.with({ bodyTimeout: value })
-  }
-
-  /**
-   * Bytes a second that a body must bring on average after five seconds; 0 = off.
-   *
-   * @example options.getMinimumBodyRate()
-   */
-  getMinimumBodyRate(): number {
-    return this.get('minimumBodyRate')
-  }
-
-  /** @example options.withMinimumBodyRate(0) */
-  withMinimumBodyRate(value: number): Options {
-    return this.with({ minimumBodyRate: value })
-  }
-
-  /**
-   * Receipt of one whole request, without the time in which its handler lets it wait; 0 = off.
-   *
-   * @example options.getRequestTimeout()
-   */
-  getRequestTimeout(): number {
-    return this.get('requestTimeout')
-  }
-
-  /** @example options.withRequestTimeout(30) */
-  withRequestTimeout(value: number): Options {
-    return this.with({ requestTimeout: value })
-  }
-
-  /**
-   * A handler that doesn't answer: 503; 0 = off.
-   *
-   * @example options.getHandlerTimeout()
-   */
-  getHandlerTimeout(): number {
-    return this.get('handlerTimeout')
-  }
-
-  /** @example options.withHandlerTimeout(30) */
-  withHandlerTimeout(value: number): Options {
-    return this.with({ handlerTimeout: value })
-  }
-
-  /**
-   * Whether a client that has closed its sending side is still taken to be there.
+   * Whether a client that has closed its sending side still gets its response.
    *
    * @example options.isHalfCloseAllowed()
    */
@@ -389,27 +283,13 @@ export class Options {
   }
 
   /** @example options.withHalfClose() */
-  withHalfClose(enabled = true): Options {
+  withHalfClose(enabled = true): this {
     return this.with({ allowHalfClose: enabled })
   }
 
   /** @example options.withoutHalfClose() */
-  withoutHalfClose(): Options {
+  withoutHalfClose(): this {
     return this.with({ allowHalfClose: false })
-  }
-
-  /**
-   * A client that doesn't read its answer.
-   *
-   * @example options.getWriteTimeout()
-   */
-  getWriteTimeout(): number {
-    return this.get('writeTimeout')
-  }
-
-  /** @example options.withWriteTimeout(30) */
-  withWriteTimeout(value: number): Options {
-    return this.with({ writeTimeout: value })
   }
 
   /**
@@ -422,12 +302,12 @@ export class Options {
   }
 
   /** @example options.withHeaderFieldLimit(100) */
-  withHeaderFieldLimit(value: number): Options {
+  withHeaderFieldLimit(value: number): this {
     return this.with({ headerFieldLimit: value })
   }
 
   /**
-   * The request line.
+   * Size of the request line.
    *
    * @example options.getRequestLineLimit()
    */
@@ -436,12 +316,12 @@ export class Options {
   }
 
   /** @example options.withRequestLineLimit(8192) */
-  withRequestLineLimit(value: number): Options {
+  withRequestLineLimit(value: number): this {
     return this.with({ requestLineLimit: value })
   }
 
   /**
-   * Chunk extensions of one body.
+   * Size of all chunk extensions of one body.
    *
    * @example options.getChunkExtensionLimit()
    */
@@ -450,12 +330,12 @@ export class Options {
   }
 
   /** @example options.withChunkExtensionLimit(0) */
-  withChunkExtensionLimit(value: number): Options {
+  withChunkExtensionLimit(value: number): this {
     return this.with({ chunkExtensionLimit: value })
   }
 
   /**
-   * Requests of one connection that run or wait at once.
+   * Requests of one connection that run or wait at the same time.
    *
    * @example options.getPipelineLimit()
    */
@@ -464,12 +344,12 @@ export class Options {
   }
 
   /** @example options.withPipelineLimit(16) */
-  withPipelineLimit(value: number): Options {
+  withPipelineLimit(value: number): this {
     return this.with({ pipelineLimit: value })
   }
 
   /**
-   * Handlers that run at once in one server. Above it no further request is read.
+   * Handlers of one server that run at the same time. At the limit no further request is read.
    *
    * @example options.getRequestLimit()
    */
@@ -478,12 +358,12 @@ export class Options {
   }
 
   /** @example options.withRequestLimit(1000) */
-  withRequestLimit(value: number): Options {
+  withRequestLimit(value: number): this {
     return this.with({ requestLimit: value })
   }
 
   /**
-   * Heads, bodies and unsent bytes together. Takes effect with admission, in a later release.
+   * Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release.
    *
    * @example options.getMemoryLimit()
    */
@@ -492,12 +372,13 @@ export class Options {
   }
 
   /** @example options.withMemoryLimit(256 * 1024 * 1024) */
-  withMemoryLimit(value: number): Options {
+  withMemoryLimit(value: number): this {
     return this.with({ memoryLimit: value })
   }
 
   /**
-   * Networks of proxies, and `'unix'`: their connections aren't counted by address. Trusted to forward in a later release.
+   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and
+   * what they forward of their clients is believed.
    *
    * @example options.getProxies()
    */
@@ -506,8 +387,23 @@ export class Options {
   }
 
   /** @example options.withProxies(['10.0.0.0/8', 'unix']) */
-  withProxies(value: readonly string[]): Options {
+  withProxies(value: readonly string[]): this {
     return this.with({ proxies: value })
+  }
+
+  /**
+   * The fields that `proxies` set: `'x-forwarded'` for `X-Forwarded-For`, `-Proto` and `-Host`, `'forwarded'` for
+   * `Forwarded` (RFC 7239). Those of the other kind are ignored: a client could forge them.
+   *
+   * @example options.getForwardedHeaders() // 'x-forwarded'
+   */
+  getForwardedHeaders(): ForwardedHeaders {
+    return this.get('forwardedHeaders')
+  }
+
+  /** @example options.withForwardedHeaders('forwarded') */
+  withForwardedHeaders(value: ForwardedHeaders): this {
+    return this.with({ forwardedHeaders: value })
   }
 
   /**
@@ -520,17 +416,17 @@ export class Options {
   }
 
   /** @example options.withHttp2() */
-  withHttp2(enabled = true): Options {
+  withHttp2(enabled = true): this {
     return this.with({ http2: enabled })
   }
 
   /** @example options.withoutHttp2() */
-  withoutHttp2(): Options {
+  withoutHttp2(): this {
     return this.with({ http2: false })
   }
 
   /**
-   * Whether HTTP/2 without TLS is taken by prior knowledge. Takes effect with HTTP/2, in a later release.
+   * Whether HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release.
    *
    * @example options.isHttp2CleartextAllowed()
    */
@@ -539,26 +435,12 @@ export class Options {
   }
 
   /** @example options.withHttp2Cleartext() */
-  withHttp2Cleartext(enabled = true): Options {
+  withHttp2Cleartext(enabled = true): this {
     return this.with({ http2Cleartext: enabled })
   }
 
   /** @example options.withoutHttp2Cleartext() */
-  withoutHttp2Cleartext(): Options {
+  withoutHttp2Cleartext(): this {
     return this.with({ http2Cleartext: false })
-  }
-
-  /**
-   * What `stop` waits by default.
-   *
-   * @example options.getStopTimeout()
-   */
-  getStopTimeout(): number {
-    return this.get('stopTimeout')
-  }
-
-  /** @example options.withStopTimeout(30) */
-  withStopTimeout(value: number): Options {
-    return this.with({ stopTimeout: value })
   }
 }

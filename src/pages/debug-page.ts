@@ -1,5 +1,5 @@
 /**
- * What debug mode shows of a handler that failed: to clients on this machine only.
+ * The error page of debug mode, for clients on this machine only.
  */
 import type { Client } from '../connection/client.ts'
 import { escapeHtml } from './html.ts'
@@ -8,12 +8,12 @@ import type { Request } from '../message/request.ts'
 import { Response } from '../message/response.ts'
 import { isLoopback } from '../net/socket-address.ts'
 
-/** A 500 with the error's stack; null where the client isn't on this machine. Everything is escaped. */
+/** A 500 with the stack of the error; null for clients on other machines. All text is escaped. */
 export function debugPage(error: unknown, request: Request, client: Client): Response | null {
   if (!isLoopback(client.getRemoteAddress())) return null
   const isError = error instanceof Error
-  // What an application throws may have anything in the place of its text.
-  const title = isError ? `${String(error.name)}: ${String(error.message)}` : 'something that is no Error was thrown'
+  // `name` and `message` of a thrown error may have any type.
+  const title = isError ? `${String(error.name)}: ${String(error.message)}` : 'a value that is no Error was thrown'
   const stack = isError ? describe(error) : ''
   return Response.html(
     `<!doctype html>

@@ -1,8 +1,8 @@
 /**
- * Text in HTML.
+ * Escaping for HTML.
  */
 
-/** Text that HTML shows as it is. */
+/** Text as HTML that shows it unchanged. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

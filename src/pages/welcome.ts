@@ -1,11 +1,11 @@
 /**
- * What the command serves when no module is named: a page that shows the request and its client.
+ * The page that the command serves when no module is named: it shows the request and its client.
  */
 import { escapeHtml } from './html.ts'
 import type { Request } from '../message/request.ts'
 import { Response } from '../message/response.ts'
 
-/** The welcome page. Everything the client sent is escaped. */
+/** The welcome page. All text from the client is escaped. */
 export function welcome(request: Request): Response {
   const client = request.getClient()
   const facts: [string, string][] = [

@@ -1,16 +1,16 @@
 /**
  * The hot path: from a notice to the handler and from its response to the engine.
  *
- * Budget: 0.4 us for a request that reads nothing and answers at once, the handler's own work apart.
- * Per request it makes a Request with its source and an AsyncResource; nothing is registered unless
- * somebody waits for something. All that is rare leaves by a call to a function of its own.
+ * Budget: 0.4 us for a request whose handler reads nothing and answers at once, without the handler itself.
+ * Each request costs a Request, its Exchange and an AsyncResource. A request is registered only when it expects
+ * notices. Rare cases leave the path by a call to a function of their own.
  */
 import { AsyncResource } from '../core/builtin.ts'
 import { FieldNumbers } from '../exchange/field-numbers.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
-import { createClient, markClosed, markHalfClosed } from '../connection/client.ts'
-import type { Client, ClientOwner } from '../connection/client.ts'
+import type { ClientOwner } from '../connection/client.ts'
+import { ClientRegistry } from '../connection/client-registry.ts'
 import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -41,13 +41,13 @@ import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
 
-/** The handler isn't called. */
+/** The method isn't allowed: the request is refused. */
 const REFUSE = 0
 /** The handler is called. */
 const CALL = 1
-/** It depends on the target. */
+/** OPTIONS: the handler is called unless the target is `*`. */
 const LOOK = 2
-/** The handler is called, and the log told. */
+/** The request is logged, and the handler called. */
 const LOG = 3
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
@@ -60,15 +60,15 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
-  /** Debug lines about requests and clients have a reader. */
+  /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
   readonly onIdle: () => void
-  /** Makes what gives connections their drivers; without it they are the engine's. */
+  /** Makes the selector of drivers; without one the engine serves all connections. */
   readonly makeSelector?: ((host: SelectorOwner) => DriverSelector) | undefined
 }
 
-/** One server's requests and clients, as far as anybody waits for them. */
+/** The requests of one server. */
 export class Dispatcher implements ClientOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
@@ -76,25 +76,23 @@ export class Dispatcher implements ClientOwner {
   readonly options: Options
   readonly logger: Logger
   readonly methods: readonly string[]
-  /** By request id: requests that wait for something. */
-  readonly waiting: PendingExchanges
+  readonly pending: PendingExchanges
+  readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
-  /** Notices come in it, and the numbers of answers go; nobody else ever has it. */
+  /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
   readonly #words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
-  /** By method number: what becomes of a request with it. */
+  /** REFUSE, CALL, LOOK or LOG by method number. */
   readonly #allowed: Uint8Array
   readonly #allow: string
-  /** By id: clients that somebody asked for. */
-  readonly #clients = new Map<number, Client>()
   readonly #run: (request: Request, exchange: Exchange) => void
-  /** Only where handlers have a time limit. */
+  /** Null without a `handlerTimeout`. */
   readonly #timeout: HandlerTimeout | null
-  /** Only where a server has factories of its own. */
+  /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
   #slab: Buffer | null = null
@@ -108,10 +106,10 @@ export class Dispatcher implements ClientOwner {
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
     if (this.options.get('debug')) this.engine.explainRefusals()
-    // A copy: an object that the native side has filled is one V8 looks up by hashing, and calls to which it
-    // doesn't make direct.
+    // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
     this.hot = { ...this.engine.hot() }
-    this.waiting = new PendingExchanges(this.hot)
+    this.clients = new ClientRegistry(this)
+    this.pending = new PendingExchanges(this.hot, this.clients)
     this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
@@ -147,14 +145,13 @@ export class Dispatcher implements ClientOwner {
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
-    // Each request has a resource of its own, or what AsyncLocalStorage.enterWith sets in one handler
-    // would be seen by the next.
+    // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
     if (this.#running.isFull()) this.#wait(resource, request, exchange)
     else resource.runInAsyncScope(this.#run, undefined, request, exchange)
   }
 
-  /** There are as many handlers as may run. */
+  /** The request waits: the limit of running handlers is reached. */
   #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
     this.open.add(exchange)
     this.#running.wait(() => {
@@ -174,7 +171,7 @@ export class Dispatcher implements ClientOwner {
   }
 
   #settleLater(request: Request, exchange: Exchange, result: unknown): void {
-    // A `then` of the application's own may call back more than once, or fail.
+    // A thenable of the application may call back more than once, or throw.
     let isRunning = false
     try {
       if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
@@ -192,7 +189,7 @@ export class Dispatcher implements ClientOwner {
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
-          else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time', request, error)
+          else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time limit', request, error)
           isRunning = this.#leave(isRunning)
         },
       )
@@ -226,10 +223,10 @@ export class Dispatcher implements ClientOwner {
     if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
-    if (exchange.isWaiting) exchange.settle(null)
+    if (exchange.isListening) exchange.settle(null)
   }
 
-  /** Notes whose answer follows. */
+  /** Writes the slot and the id of the request whose response follows. */
   #address(exchange: Exchange): void {
     const words = this.#words
     words[ANSWER_WORDS + Answer.Slot] = exchange.slot
@@ -237,7 +234,7 @@ export class Dispatcher implements ClientOwner {
     words[ANSWER_WORDS + Answer.RequestIdHigh] = exchange.requestId / HIGH
   }
 
-  /** The rarer answers: somebody waits for the end, or the body comes by and by. */
+  /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
@@ -252,7 +249,7 @@ export class Dispatcher implements ClientOwner {
     if (!isTaken) dispose()
   }
 
-  /** The engine cuts off what is shorter than its length, unless it has no body anyway. */
+  /** Logs a body that is shorter than its Content-Length: the engine has aborted the response. */
   #logShort(request: Request, exchange: Exchange, response: Response): void {
     if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
     const length = response.getHeader('content-length')
@@ -263,7 +260,7 @@ export class Dispatcher implements ClientOwner {
     extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
   }
 
-  /** The answer is the connection itself. */
+  /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
@@ -275,15 +272,15 @@ export class Dispatcher implements ClientOwner {
     }
   }
 
-  /** Lets go of a response that nobody gets. */
+  /** Disposes of a response that isn't sent. */
   #discard(request: Request, response: Response): void {
     discardResponse(response, (error) => this.logFailure('a response that was not sent could not be disposed of', request, error))
   }
 
-  /** The body is over its limit and the handler, which answers as if all were well, hasn't noticed. */
+  /** Answers with a 413: the body is over its limit, and the handler has ignored it. */
   #refuseBody(request: Request, exchange: Exchange, response: Response): void {
     this.#discard(request, response)
-    // Whatever status the page has, it is the answer.
+    // The page is sent with any status, also below 400.
     exchange.isOverLimit = false
     this.#answerError(request, exchange, 413, null, true)
   }
@@ -291,28 +288,28 @@ export class Dispatcher implements ClientOwner {
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
-    // Its request stays in use: the head must not keep a whole slab.
+    // The stream may be long: its head must not keep a whole slab.
     this.open.add(exchange)
     new ResponseStream(this, request, exchange, response, extras).begin()
   }
 
-  /** Begins a streamed answer; 1 when its request isn't open any more. */
+  /** Begins a streamed response; 1 when its request is no longer open. */
   openStream(exchange: Exchange, response: Response, framing: Framing): number {
     this.#address(exchange)
     return openResponse(response, this.#words, this.hot, framing)
   }
 
-  /** What a handler gives whose time was over. */
+  /** Disposes of the response of a handler whose time was over. */
   #takeLate(request: Request, response: unknown): void {
     if (response instanceof Response) this.#discard(request, response)
   }
 
-  /** Answers as a handler deserves that has failed. */
+  /** Answers a request whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
     try {
       this.#failFor(request, exchange, error)
     } catch (exception) {
-      // What was thrown defies being looked at.
+      // Looking at the thrown value has thrown as well.
       this.logFailure('a handler failed', request, exception)
       this.#answerError(request, exchange, 500, null)
     }
@@ -321,7 +318,7 @@ export class Dispatcher implements ClientOwner {
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
     const isClientGone = exchange.isClientGone(error)
     if (isClientGone || (error instanceof ClientException && error.getCode() !== 413)) {
-      // The client is at fault and often gone; whoever let this escape is done with it.
+      // The client is at fault or has disconnected, and the handler has nothing more to send.
       if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
       return
     }
@@ -333,7 +330,7 @@ export class Dispatcher implements ClientOwner {
     else this.#answer(request, exchange, page)
   }
 
-  /** A handler has had its time. Whatever it answers later is dropped. */
+  /** The time of a handler is over. A later response of it is dropped. */
   #expire(request: Request, exchange: Exchange): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
     this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s: ${target}`)
@@ -341,21 +338,21 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 503, null)
   }
 
-  /** No more news will come. */
+  /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
     this.#selector?.close()
-    this.waiting.close()
+    this.pending.close()
   }
 
-  /** A line in the log about one request. */
+  /** Logs an error about one request. */
   logFailure(message: string, request: Request, exception: unknown): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
     const context = this.options.get('requestLogContext') ? { exception, request } : { exception }
     this.logger.error(`${message}: ${target}`, context)
   }
 
-  /** Answers with the error handler's page; with our own should that fail as well. */
+  /** Answers with the page of the error handler, or with the default page when that fails. */
   #answerError(
     request: Request,
     exchange: Exchange,
@@ -379,7 +376,7 @@ export class Dispatcher implements ClientOwner {
     })
   }
 
-  /** `OPTIONS *`, which is about the server and not the application, and methods that aren't allowed. */
+  /** Answers `OPTIONS *`, which concerns the server (RFC 9110 §9.3.7), and methods that aren't allowed. */
   #isAnsweredByServer(request: Request, exchange: Exchange, method: number): boolean {
     if (this.#logsRequests) this.#logRequest(request)
     if (this.#allowed[method] === LOG) return false
@@ -392,14 +389,14 @@ export class Dispatcher implements ClientOwner {
     return true
   }
 
-  /** Away from the hot path, which a silent logger costs nothing. */
+  /** Logs a request. With a silent logger it isn't called, so logging is off the hot path. */
   #logRequest(request: Request): void {
     const client = request.getClient()
     const line = `${request.getMethod()} ${escapeLine(request.getTarget())} HTTP/${request.getProtocolVersion()}`
     this.logger.debug(`client ${client.getId()} at ${client.getRemoteAddress()} requests ${line}`)
   }
 
-  /** What few heads have; true for a request that is answered by it. */
+  /** Bodies, spilled heads and unknown expectations; true when the request is answered by that. */
   #takeUnusual(request: Request, exchange: Exchange, words: Uint32Array, at: number, flags: number): boolean {
     exchange.isOverLimit = (flags & Flag.Over) !== 0
     if ((flags & Flag.Spilled) !== 0) exchange.moveHead(this.hot.takeBytes(words[at + 4]!))
@@ -408,25 +405,21 @@ export class Dispatcher implements ClientOwner {
       else exchange.setPlace(words[at + 5]!, words[at + 6]!)
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
-    // Whether the body comes is unknown, so nothing behind it can be trusted to be a request.
+    // Whether the client sends the body is unknown, so the bytes behind the head can't be read as a request.
     this.#answerError(request, exchange, 417, null, true)
     return true
   }
 
-  /** News of requests and clients that somebody waits for. */
+  /** Delivers a notice to its client, connection or request. */
   #route(kind: number, at: number): void {
     const words = this.#words
     const id = words[at + 2]! + words[at + 3]! * HIGH
     switch (kind & 0xff) {
       case Notice.Closed:
-      case Notice.PeerHalfClosed: {
-        const client = this.#clients.get(id)
-        if (client === undefined) return
-        if ((kind & 0xff) === Notice.PeerHalfClosed) return markHalfClosed(client)
-        this.#clients.delete(id)
-        if (this.#logsRequests) this.logger.debug(`client ${id} has closed`)
-        return markClosed(client)
-      }
+        if (this.clients.closed(id) && this.#logsRequests) this.logger.debug(`client ${id} has closed`)
+        return
+      case Notice.PeerHalfClosed:
+        return this.clients.halfClosed(id)
       case Notice.Raw:
         return this.rawConnections.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
       case Notice.RawDrained:
@@ -440,7 +433,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Rejected:
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
-    this.waiting.tell(id, kind, words, at)
+    this.pending.notify(id, kind, words, at)
   }
 
   /** A copy of the bytes that came with a notice. */
@@ -453,19 +446,5 @@ export class Dispatcher implements ClientOwner {
   #changeSlab(slab: Buffer): void {
     if (this.#slab !== null) this.open.leave(this.#slab)
     this.#slab = slab
-  }
-
-  /** The client behind an exchange; the same object until its close was announced. */
-  clientOf(exchange: Exchange): Client {
-    const known = this.#clients.get(exchange.clientId())
-    if (known !== undefined) return known
-    const client = createClient(exchange.openFacts(), this)
-    this.adopt(client)
-    return client
-  }
-
-  /** Tells a client of its close. */
-  adopt(client: Client): void {
-    if (!client.isClosed()) this.#clients.set(client.getId(), client)
   }
 }

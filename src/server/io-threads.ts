@@ -1,18 +1,16 @@
 /**
- * Where a server's sockets are served: on Node's event loop, or on threads of their own.
+ * Which threads serve the sockets of a server: the one of Node's event loop, or I/O threads.
  */
 import { OptionError } from '../core/errors.ts'
+import { IO_THREADS, fromEnvironment } from '../options/environment.ts'
 
 /**
- * How many threads serve sockets: 0 for none but the one that runs JavaScript, `'auto'` for 0 on Node for
- * Linux and macOS and 1 elsewhere.
+ * Number of I/O threads. With 0 the thread that runs JavaScript serves the sockets; `'auto'` is 0 on Node for Linux
+ * and macOS, and 1 elsewhere.
  */
 export type IoThreads = number | 'auto'
 
-/** Overrides the default, so that an operator can fit it to the machine without touching the code. */
-const IO_THREADS = 'BUSBAR_IO_THREADS'
-
-/** More than this many can't be told apart by the engine, and serve nobody. */
+/** The engine has room for this many threads. */
 const MOST_THREADS = 64
 
 const ALLOWED = `an integer from 0 to ${MOST_THREADS}, or 'auto'`
@@ -23,16 +21,16 @@ export function checkIoThreads(given: IoThreads): void {
   if (given === 0) mustHaveLoop('ioThreads')
 }
 
-/** How many threads a server that asks for `given` gets. Throws when the environment asks for nonsense. */
+/** The number of I/O threads for a setting. Throws when the environment has an invalid value. */
 export function ioThreads(given: IoThreads | undefined): number {
-  const wanted = given ?? fromEnvironment() ?? 'auto'
+  const wanted = given ?? override() ?? 'auto'
   if (wanted !== 'auto') return wanted
   return hasLibuv() && (process.platform === 'linux' || process.platform === 'darwin') ? 0 : 1
 }
 
 /**
- * Whether the runtime is Node, whose event loop can watch the engine's sockets. Others export the same
- * symbols and abort, or never call, when they are used; so it is told by name.
+ * Whether the runtime is Node, whose event loop can watch the engine's sockets. It is detected by name: Bun and Deno
+ * export the same symbols, but abort or never call back.
  */
 export function hasLibuv(): boolean {
   return runtime() === 'Node'
@@ -44,11 +42,8 @@ function runtime(): string {
   return 'Node'
 }
 
-function fromEnvironment(): IoThreads | null {
-  const given = process.env[IO_THREADS]
-  if (given === undefined || given === '') return null
-  const wanted = given === 'auto' ? given : Number(given)
-  if (!isIoThreads(wanted)) throw new OptionError(`${IO_THREADS} in the environment`, given, ALLOWED)
+function override(): IoThreads | null {
+  const wanted = fromEnvironment(IO_THREADS, isIoThreads, ALLOWED)
   if (wanted === 0) mustHaveLoop(`${IO_THREADS} in the environment`)
   return wanted
 }

@@ -1,5 +1,5 @@
 /**
- * Where to listen, as users say it and as the engine wants it, and where a server listens then.
+ * Listen addresses: parsed from what users give, bound by the engine, and shown as URLs.
  */
 import { toAddress } from '../net/socket-address.ts'
 import { ListenError, OptionError } from '../core/errors.ts'
@@ -7,37 +7,37 @@ import { ipVersion } from '../net/ip.ts'
 import type { Engine, ListenOptions } from '../native.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
-/** A listening address spelled out. */
+/** A listen address as an object. */
 export interface ListenObject {
-  /** IP or `localhost`; all interfaces when left out. */
+  /** IP address or `localhost`; all interfaces when left out. */
   readonly host?: string
   /** 0 lets the system choose. */
   readonly port?: number
   /** Path of a unix socket, instead of host and port. */
   readonly path?: string
-  /** Connections that may wait to be accepted; 511 by default. */
+  /** Length of the queue of connections that wait to be accepted; 511 by default. */
   readonly backlog?: number
-  /** Several processes may share the port. */
+  /** Lets several processes share the port (SO_REUSEPORT). */
   readonly reusePort?: boolean
-  /** An IPv6 wildcard takes no IPv4. */
+  /** An IPv6 wildcard address accepts no IPv4 connections. */
   readonly ipv6Only?: boolean
   /** Permissions of the unix socket's file. */
   readonly mode?: number
 }
 
-/** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or spelled out. */
+/** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or an object. */
 export type Listen = number | string | ListenObject
 
-/** One wish: the sockets that fulfil it share a port. */
+/** The sockets for one listen address; they share a port. */
 export interface ListenPlan {
-  /** As messages name it. */
+  /** The address as messages show it. */
   readonly shown: string
-  /** Host as users see it in a URL. */
+  /** The host for URLs. */
   readonly host: string
   readonly sockets: readonly ListenOptions[]
 }
 
-/** A plan carried out. */
+/** The bound sockets of a plan. */
 export interface Bound {
   readonly plan: ListenPlan
   readonly addresses: readonly SocketAddress[]
@@ -47,7 +47,7 @@ const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port
 const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode'])
 const BACKLOG = 511
 
-/** Plans for what a user gave: one, or an array of several. */
+/** The plans for one listen address or an array of them. */
 export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] {
   const all = Array.isArray(listen) ? (listen as readonly Listen[]) : [listen as Listen]
   if (all.length === 0) throw new OptionError('listen', listen, `${FORMS}, or a list of at least one of them`)
@@ -59,7 +59,7 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
   return [...plans.values()]
 }
 
-/** The plan for one address. */
+/** The plan for one listen address. */
 export function planOne(listen: Listen): ListenPlan {
   const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
   const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
@@ -83,7 +83,7 @@ export function planOne(listen: Listen): ListenPlan {
     return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
   }
   if (ipVersion(host) === 0) {
-    throw new OptionError('host', host, "an IP address or 'localhost'; a name may stand for several addresses")
+    throw new OptionError('host', host, "an IP address or 'localhost'; a name may have several addresses")
   }
   const shown = ipVersion(host) === 6 ? `[${host}]` : host
   return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
@@ -118,22 +118,22 @@ function checkInteger(name: string, value: unknown, least: number, most: number)
   return value as number
 }
 
-/** The error of the engine's as users see it. */
+/** The public error for an error of the engine. */
 function listenError(plan: ListenPlan, error: unknown): ListenError {
   const message = error instanceof Error ? error.message : String(error)
   const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
   const words: Readonly<Record<string, string>> = {
     EADDRINUSE: 'is in use by another program; stop it or choose another port',
-    EACCES: "isn't allowed to this user; ports below 1024 need privileges, and sockets a writable directory",
-    EADDRNOTAVAIL: "is no address of this machine",
+    EACCES: "can't be used by this user: ports below 1024 need privileges, and unix sockets a writable directory",
+    EADDRNOTAVAIL: "isn't an address of this machine",
     ENOENT: "can't be made: its directory doesn't exist",
   }
   return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
 }
 
 /**
- * Binds the sockets of one plan; those that share a port take the first one's. The result has no address
- * when the port that the system chose for the first is taken for the next: another choice may do.
+ * Binds the sockets of one plan, all on the port of the first. The result has no addresses when the port that the
+ * system has chosen for the first socket is in use for the next: a retry gets another port.
  */
 export function bind(engine: Engine, plan: ListenPlan): Bound {
   const addresses: SocketAddress[] = []
@@ -144,7 +144,7 @@ export function bind(engine: Engine, plan: ListenPlan): Bound {
       if (bound.family !== 'unix') port = bound.port
       addresses.push(toAddress(bound))
     } catch (error) {
-      // 'localhost' on a system without IPv6 is IPv4 alone.
+      // On a system without IPv6, 'localhost' is its IPv4 address alone.
       const reason = error instanceof Error ? error.message : ''
       if (addresses.length > 0 && /^(EADDRNOTAVAIL|EAFNOSUPPORT)/.test(reason)) continue
       if (addresses.length > 0 && socket.port === 0 && reason.startsWith('EADDRINUSE')) return { plan, addresses: [] }

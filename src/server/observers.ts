@@ -1,33 +1,32 @@
 /**
- * Observers: who is told when a server starts and stops.
+ * Observers: objects that are called when a server starts and stops.
  */
 import { OptionError } from '../core/errors.ts'
 import type { HttpServer } from './server.ts'
 
-/** Told when a server starts and stops. */
+/** Called when a server starts and stops. */
 export interface ServerObserver {
-  /** Sockets are bound, nothing is accepted yet. */
+  /** The sockets are bound; no connection is accepted yet. */
   onStart?(server: HttpServer): void | Promise<void>
-  /** Nothing is accepted any more, clients are still connected. */
+  /** No more connections are accepted; clients are still connected. */
   onStop?(server: HttpServer): void | Promise<void>
 }
 
-/** Whether a value wants to be told. */
+/** Whether a value is an observer. */
 export function isObserver(value: unknown): value is ServerObserver {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   const { onStart, onStop } = value as ServerObserver
   return typeof onStart === 'function' || typeof onStop === 'function'
 }
 
-/** An observer, or a throw that says what one is. */
+/** Returns an observer; throws for anything else. */
 export function checkObserver(observer: ServerObserver): ServerObserver {
   if (isObserver(observer)) return observer
   throw new OptionError('an observer', observer, 'an object with onStart or onStop')
 }
 
 /**
- * Tells those that want to be told, all at once and each once. What they throw or reject with comes back when
- * all are done.
+ * Calls all observers among `parts`, concurrently and each one once. Resolves with their errors when all are done.
  */
 export async function notifyObservers(
   parts: Iterable<unknown>,
@@ -35,7 +34,7 @@ export async function notifyObservers(
   server: HttpServer,
 ): Promise<unknown[]> {
   const observers = new Set([...parts].filter(isObserver))
-  const told = [...observers].map(async (observer) => observer[moment]?.(server))
-  const results = await Promise.allSettled(told)
+const calls = [...observers].map(async (observer) => observer[moment]?.(server))
+  const results = await Promise.allSettled(calls)
   return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
 }

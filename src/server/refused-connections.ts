@@ -1,12 +1,12 @@
 /**
- * What the log says of connections that were refused.
+ * Log lines about refused connections.
  */
 import type { Options } from '../options/options.ts'
 
-/** Which limit has refused them. */
+/** The limit that has refused them: `connectionsPerIpLimit`. */
 const PER_IP = 1
 
-/** One line for all of them since the last one; `address` is whose the last of them was, empty for a unix socket. */
+/** One line for `count` connections; `address` is the peer of the last one, empty for a unix socket. */
 export function rejectionMessage(limit: number, count: number, address: string, options: Options): string {
   const connections = count === 1 ? '1 connection was refused' : `${count} connections were refused`
   if (limit === PER_IP) {

@@ -1,5 +1,5 @@
 /**
- * The short way to a running server.
+ * The shortest way to a running server.
  */
 import type { Handler } from '../handler/handler.ts'
 import type { Listen } from './listen.ts'
@@ -8,7 +8,7 @@ import { HttpServer } from './server.ts'
 import type { ServerSettings } from './server-settings.ts'
 
 /**
- * A server that has started.
+ * Makes and starts a server.
  *
  * @example await using server = await serve(8080, () => Response.json({ ok: true }))
  */

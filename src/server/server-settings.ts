@@ -1,5 +1,5 @@
 /**
- * What a server can be told when it is made, and what comes of it.
+ * The settings of a server: their types, checks and defaults.
  */
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { DefaultErrorHandler } from '../handler/error-handler.ts'
@@ -14,28 +14,28 @@ import type { ServerObserver } from './observers.ts'
 import type { OptionValues } from '../options/option-table.ts'
 import { Options } from '../options/options.ts'
 
-/** Settings of a server: any of the options, and what isn't one. */
+/** Settings of a server: the options, and objects that the server calls. */
 export interface ServerSettings extends Partial<OptionValues> {
-  /** Options, instead of their fields. */
+  /** An `Options` object, in place of single options. */
   readonly options?: Options
   /** Where log lines go; null for nowhere. By default errors go to stderr. */
   readonly logger?: Logger | null
   /** Makes error pages. */
   readonly errorHandler?: ErrorHandler
-  /** Chooses who drives each connection; by default the engine does. */
+  /** Selects the driver of each connection; by default that is the engine's HTTP. */
   readonly driverFactory?: HttpDriverFactory
-  /** Makes or refuses the client of each connection. */
+  /** Makes the client of each connection, or refuses the connection. */
   readonly clientFactory?: ClientFactory
-  /** Told of start and stop; so are handler, error handler and factories, if they have `onStart` or `onStop`. */
+  /** Called at start and stop, like a handler, error handler or factory that has `onStart` or `onStop`. */
   readonly observers?: readonly ServerObserver[]
   /**
-   * Threads that serve the sockets, beside the one that runs JavaScript: 0 to 64, or `'auto'`, the default.
-   * `BUSBAR_IO_THREADS` in the environment sets another default. docs/threads.md says when it pays.
+   * I/O threads, beside the one that runs JavaScript: 0 to 64, or `'auto'`, the default. `BUSBAR_IO_THREADS` in the
+   * environment sets another default. docs/threads.md says when they are worth it.
    */
   readonly ioThreads?: IoThreads
 }
 
-/** Settings that were checked, with the defaults for what isn't set. */
+/** Checked settings, with defaults for those that aren't set. */
 export interface CheckedSettings {
   readonly options: Options
   readonly logger: Logger
@@ -46,7 +46,7 @@ export interface CheckedSettings {
   readonly ioThreads: IoThreads | undefined
 }
 
-/** Checks settings; throws for the first that is wrong, naming it. */
+/** Checks settings. The error for the first invalid one names it. */
 export function checkSettings(settings: Options | ServerSettings): CheckedSettings {
   if (typeof settings !== 'object' || settings === null) {
     throw new OptionError('settings', settings, 'Options, or an object with their fields')
@@ -67,19 +67,19 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
   }
 }
 
-/** The same if it is one, else a throw that says what one is. */
+/** Returns its argument if it is valid, and throws otherwise. */
 export function checkDriverFactory(factory: HttpDriverFactory): HttpDriverFactory {
   if (typeof factory?.selectDriver === 'function') return factory
   throw new OptionError('driverFactory', factory, 'an object with selectDriver(client, errorHandler, logger, options)')
 }
 
-/** The same if it is one, else a throw that says what one is. */
+/** Returns its argument if it is valid, and throws otherwise. */
 export function checkClientFactory(factory: ClientFactory): ClientFactory {
   if (typeof factory?.createClient === 'function') return factory
   throw new OptionError('clientFactory', factory, 'an object with createClient(socket, ...)')
 }
 
-/** The same if it is one, else a throw that says what one is. */
+/** Returns its argument if it is valid, and throws otherwise. */
 export function checkErrorHandler(errorHandler: ErrorHandler): ErrorHandler {
   if (typeof errorHandler?.handleError === 'function') return errorHandler
   throw new OptionError('errorHandler', errorHandler, 'an object with handleError(status, reason, request)')

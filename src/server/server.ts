@@ -27,10 +27,10 @@ import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSetting
 import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
-/** How often a port is chosen that must be free on both families. */
+/** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
 
-/** Where a server stands. */
+/** The state of a server, as a number. */
 export type ServerState = 0 | 1 | 2 | 3
 
 const STOPPED = 0
@@ -51,29 +51,29 @@ export class HttpServer {
   static readonly STOPPING = STOPPING
   /** Names of the states by number. */
   static readonly STATES = ['STOPPED', 'STARTING', 'STARTED', 'STOPPING'] as const
-  /** What `stop` waits unless told otherwise, in milliseconds. */
+  /** Default of the option `stopTimeout`, in milliseconds. */
   static readonly DEFAULT_SHUTDOWN_TIMEOUT = 3000
 
   readonly #plans: ListenPlan[]
   readonly #handler: HandlerFunction
   readonly #options: Options
   readonly #logger: Logger
-  /** The same, for our own use. */
+  /** The same logger, whose errors are caught. */
   readonly #log: Logger
   readonly #observers: Set<ServerObserver>
   readonly #ioThreads: IoThreads | undefined
   #errorHandler: ErrorHandler
   #driverFactory: HttpDriverFactory | null
   #clientFactory: ClientFactory | null
-  /** Loaded where there is a factory. */
+  /** Loaded when the server has a factory. */
   #selectorClass: typeof DriverSelector | null = null
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
   #bound: readonly Bound[] = []
-  /** The start or stop that is under way, or was the last; never rejects. */
+  /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
-  /** Of earlier starts. */
+  /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
 
@@ -100,8 +100,8 @@ export class HttpServer {
   }
 
   /**
-   * Binds the sockets, tells the observers, begins to accept. Rejects with a `ListenError` that names
-   * the address when one can't be bound, with an `AggregateError` when observers fail.
+   * Binds the sockets, calls the observers, and begins to accept connections. Rejects with a `ListenError` when an
+   * address can't be bound, and with an `AggregateError` when observers fail.
    *
    * @example await server.start()
    */
@@ -125,7 +125,7 @@ export class HttpServer {
       this.#shutDown()
       throw error
     }
-    const failures = await this.#tell('onStart')
+    const failures = await this.#notify('onStart')
     if (failures.length > 0) {
       await this.#stop(HttpServer.DEFAULT_SHUTDOWN_TIMEOUT)
       throw new AggregateError(failures, 'observers failed when the server started')
@@ -136,7 +136,7 @@ export class HttpServer {
     this.#log.debug('started')
     for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
     if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
-      this.#log.warning('debug mode is on and the server can be reached from other machines')
+      this.#log.warning('debug mode is on, and other machines can reach the server')
     }
   }
 
@@ -148,7 +148,7 @@ export class HttpServer {
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
-    throw new ListenError('no port was free on both families of localhost (EADDRINUSE)', 'EADDRINUSE')
+    throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
   }
 
   #makeDispatcher(): Dispatcher {
@@ -175,9 +175,8 @@ export class HttpServer {
   }
 
   /**
-   * Stops accepting, tells the observers, lets requests under way finish for at most `timeoutMs`
-   * milliseconds, then closes what is left. Resolves when everything is closed; at once when the server
-   * is stopped already.
+   * Stops accepting connections and calls the observers. Pending requests may finish for at most `timeoutMs`
+   * milliseconds; then all connections are closed. Resolves when that is done, at once for a stopped server.
    *
    * @example await server.stop()
    */
@@ -200,7 +199,7 @@ export class HttpServer {
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
     this.#dispatcher?.rawConnections.notifySockets()
-    const failures = await this.#tell('onStop')
+    const failures = await this.#notify('onStop')
     await this.#drain(timeoutMs)
     this.#shutDown()
     this.#log.debug('stopped')
@@ -236,7 +235,7 @@ export class HttpServer {
     this.#bound = []
   }
 
-  #tell(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
+#notify(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
     const parts = [...this.#observers, this.#errorHandler, this.#driverFactory, this.#clientFactory]
     return notifyObservers(parts, moment, this)
   }
@@ -275,8 +274,8 @@ export class HttpServer {
   }
 
   /**
-   * How many requests were refused because they broke a rule or a limit, by the code of the reason: those
-   * that no handler saw, and those whose body failed. In debug mode each is a line of the log as well.
+   * Number of requests that were refused because they broke a rule or a limit, by the code of the reason. The
+   * handler wasn't called for them, or their body failed. In debug mode each is also logged.
    *
    * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
    */
@@ -326,7 +325,7 @@ export class HttpServer {
   }
 
   /**
-   * Replaces what chooses who drives each connection; only while the server is stopped.
+   * Replaces the driver factory; only while the server is stopped.
    *
    * @example server.setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
    */
@@ -336,7 +335,7 @@ export class HttpServer {
   }
 
   /**
-   * Replaces what makes or refuses the client of each connection; only while the server is stopped.
+   * Replaces the client factory; only while the server is stopped.
    *
    * @example server.setClientFactory({ createClient: (socket) => (isBanned(socket) ? null : inner.createClient(socket)) })
    */
@@ -346,7 +345,7 @@ export class HttpServer {
   }
 
   /**
-   * Adds an observer of start and stop; only while the server is stopped. The same one counts once.
+   * Adds an observer; only while the server is stopped. An observer that is added twice is called once.
    *
    * @example server.attach({ onStop: () => database.end() })
    */
@@ -356,7 +355,7 @@ export class HttpServer {
   }
 
   /**
-   * Listens on one more address; only while the server is stopped. The same one twice throws.
+   * Adds a listen address; only while the server is stopped. Throws for an address that was added before.
    *
    * @example server.expose('unix:/run/app.sock')
    */
@@ -370,8 +369,8 @@ export class HttpServer {
   }
 
   /**
-   * Calls a function whenever the server starts: sockets are bound, nothing is accepted yet. Only while the
-   * server is stopped.
+   * Calls a function at each start, when the sockets are bound and no connection is accepted yet. Can be added only
+   * while the server is stopped.
    *
    * @example server.onStart(() => database.connect())
    */
@@ -380,8 +379,8 @@ export class HttpServer {
   }
 
   /**
-   * Calls a function whenever the server stops: nothing is accepted any more, clients are still connected.
-   * Only while the server is stopped.
+   * Calls a function at each stop, when no more connections are accepted and clients are still connected. Can be
+   * added only while the server is stopped.
    *
    * @example server.onStop(() => database.end())
    */
@@ -391,7 +390,7 @@ export class HttpServer {
 
   #onlyStopped(method: string): void {
     if (this.#state !== STOPPED) {
-      throw new StateError(`${method} is for a stopped server; this one is ${HttpServer.STATES[this.#state]}`)
+      throw new StateError(`${method} needs a stopped server; this one is ${HttpServer.STATES[this.#state]}`)
     }
   }
 
@@ -407,7 +406,7 @@ export class HttpServer {
   }
 
   /**
-   * Lets the process end although the server is started.
+   * Lets the process end while the server is started.
    *
    * @example server.unref()
    */
@@ -418,7 +417,7 @@ export class HttpServer {
   }
 
   /**
-   * Answers a request without a socket, started or not: for tests.
+   * Answers a request without a socket, for tests. The server may be stopped.
    *
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
@@ -428,7 +427,7 @@ export class HttpServer {
   }
 
   /**
-   * Stops the server at the end of an `await using` block, once a start or stop under way is done.
+   * Stops the server at the end of an `await using` block, after a running start or stop.
    *
    * @example await using server = await serve(0, handler)
    */

@@ -12,10 +12,10 @@
 //!     │
 //!  node       what is used of Node-API and libuv
 //! ```
-//! A module imports only from those below it; `engine` makes the object that carries `hot`. Everything runs on the
-//! thread of the environment that made the engine, except the ring of a bell, which threads call. A panic never
-//! leaves a function that C calls. What can be decided without Node is decided below, in the reactor, where
-//! it is tested.
+//! A module imports only from those below it; `engine` makes the object that carries `hot`. Everything runs
+//! on the thread of the environment that made the engine, except the ring of a bell, which threads call. A
+//! panic never leaves a function that C calls. What can be decided without Node is decided below, in the
+//! reactor, where it is tested.
 
 mod bridge;
 mod delivery;

@@ -129,6 +129,26 @@ fn a_stream_to_a_peer_that_does_not_read_is_held_at_the_high_water_mark() {
 }
 
 #[test]
+fn drained_comes_once_and_with_the_latest_mark() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(GET);
+    let request = app.next(Kind::Request);
+    let (slot, request_id) = (request.slot, request.request_id());
+    let open = Answer { payload: Payload::Stream { length: None }, ..answer(b"") };
+    app.reactor.respond(slot, request_id, open).unwrap();
+    app.reactor.write(slot, request_id, b"one").unwrap();
+    app.reactor.notify_drained(slot, request_id, 3);
+    app.reactor.write(slot, request_id, b"two").unwrap();
+    app.reactor.notify_drained(slot, request_id, 6);
+    let drained = app.next(Kind::Drained);
+    assert_eq!((drained.id, drained.detail, drained.count), (request.id, 6, 1));
+    app.reactor.end(slot, request_id, b"").unwrap();
+    app.receives(&mut peer, "0\r\n\r\n");
+    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
+}
+
+#[test]
 fn a_graceful_stop_waits_for_answers_and_ends_with_idle() {
     let mut app = App::new(Limits::default());
     let mut idle = app.connect();

@@ -4,8 +4,8 @@
 //!  event loop ──► LoopHandle ──► Bridge ──► Mode ──► Delivery ──► JavaScript
 //!  JavaScript ──► hot, engine ──► Bridge::commands ──► Mode ──► reactor
 //! ```
-//! `commands` are the methods that JavaScript's calls end in. This file is the other way: the event loop calls, a
-//! round runs, and the timer is set to what the round returns.
+//! `commands` are the methods that JavaScript's calls end in. This file is the other way: the event loop
+//! calls, a round runs, and the timer is set to what the round returns.
 
 mod commands;
 
@@ -39,8 +39,8 @@ impl Bridge {
     /// A text that says what is missing.
     ///
     /// # Safety
-    /// `env` must be live, of this thread, and of a runtime with libuv. `words` and `on_notices` must be handles
-    /// of it, and `words` a `Uint32Array` that JavaScript neither transfers nor shows to others.
+    /// `env` must be live, of this thread, and of a runtime with libuv. `words` and `on_notices` must be
+    /// handles of it, and `words` a `Uint32Array` that JavaScript neither transfers nor shows to others.
     pub(crate) unsafe fn in_loop(
         env: sys::napi_env,
         in_loop: InLoop,
@@ -58,8 +58,8 @@ impl Bridge {
         Ok(bridge)
     }
 
-    /// A bridge with `count` reactors on threads of their own. They call the loop by libuv if `has_libuv`, else
-    /// by a threadsafe function.
+    /// A bridge with `count` reactors on threads of their own. They call the loop by libuv if `has_libuv`,
+    /// else by a threadsafe function.
     ///
     /// # Errors
     /// A text that says what is missing.
@@ -119,7 +119,8 @@ impl Bridge {
     /// Has the end of the environment dispose of the bridge.
     fn watch_environment(self: &Rc<Bridge>) {
         let mut cleanup = ptr::null_mut();
-        // SAFETY: the hook is removed once the loop handle is closed, which keeps the bridge alive until then.
+        // SAFETY: the hook is removed once the loop handle is closed, which keeps the bridge alive until
+        // then.
         unsafe {
             let data = Rc::as_ptr(self).cast_mut().cast();
             sys::napi_add_async_cleanup_hook(self.env, Some(on_environment_end), data, &mut cleanup);
@@ -140,8 +141,8 @@ impl Bridge {
         }
     }
 
-    /// Closes everything; JavaScript isn't called again. The rest of the memory is freed when the loop has closed
-    /// its handles.
+    /// Closes everything; JavaScript isn't called again. The rest of the memory is freed when the loop has
+    /// closed its handles.
     pub(crate) fn dispose(&self) {
         if !self.delivery.close() {
             return;
@@ -153,8 +154,8 @@ impl Bridge {
         }
     }
 
-    /// To be called before each command. The first one outside of a round has the loop call before it waits for
-    /// events, and all of them take effect then.
+    /// To be called before each command. The first one outside of a round has the loop call before it waits
+    /// for events, and all of them take effect then.
     #[inline]
     fn before_command(&self) {
         if self.delivery.is_idle() && !self.is_flush_planned.get() {

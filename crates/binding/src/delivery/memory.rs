@@ -74,9 +74,9 @@ impl Memory {
         unsafe { (self.on_notices.get(), self.resource.get(), self.context) }
     }
 
-    /// Has `write` fill the words and the slab: it gets both and how much of the slab is used, at least `room`
-    /// bytes being free, and returns the number of records and how much is used then. The result is that number
-    /// and a handle to the slab; None when Node-API fails.
+    /// Has `write` fill the words and the slab: it gets both and how much of the slab is used, at least
+    /// `room` bytes being free, and returns the number of records and how much is used then. The result is
+    /// that number and a handle to the slab; None when Node-API fails.
     ///
     /// # Safety
     /// A handle scope must be open on this thread, and `write` must not run JavaScript.

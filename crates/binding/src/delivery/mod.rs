@@ -7,8 +7,8 @@
 //!  memory            the words, the slab and the function
 //!  provided_buffer   buffers of JavaScript that bodies are received into
 //! ```
-//! JavaScript runs only inside [`Round::deliver`]. Nothing is borrowed then, so a handler may give any command.
-//! Where the batches come from is decided above: both modes are given the same `Delivery`.
+//! JavaScript runs only inside [`Round::deliver`]. Nothing is borrowed then, so a handler may give any
+//! command. Where the batches come from is decided above: both modes are given the same `Delivery`.
 
 mod memory;
 mod portion_size;
@@ -122,8 +122,8 @@ impl Delivery {
         Some(Round { delivery: self, _scope: scope })
     }
 
-    /// The last eight of the shared words, which carry the numbers of the answer that is being given. Zeros once
-    /// the server is closed: no request has the id 0.
+    /// The last eight of the shared words, which carry the numbers of the answer that is being given. Zeros
+    /// once the server is closed: no request has the id 0.
     #[inline]
     pub(crate) fn answer_words(&self) -> [u32; RECORD_WORDS] {
         self.memory.borrow().as_ref().map_or([0; RECORD_WORDS], Memory::answer_words)
@@ -176,8 +176,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Makes an exception of `onNotices` an uncaught one. The function catches those of handlers, so this one is
-    /// our own fault.
+    /// Makes an exception of `onNotices` an uncaught one. The function catches those of handlers, so this one
+    /// is our own fault.
     #[cold]
     fn report_exception(&self) -> Result<(), Terminated> {
         let mut is_pending = false;
@@ -197,8 +197,8 @@ impl Delivery {
 
 impl Round<'_> {
     /// Has `write` put a batch into JavaScript's memory. It gets the words for records, the slab, how much of
-    /// that is used (at least `room` bytes are free), and the place for large pieces; it returns the number of
-    /// records and how much of the slab is used then. None when the server is closed or Node-API fails.
+    /// that is used (at least `room` bytes are free), and the place for large pieces; it returns the number
+    /// of records and how much of the slab is used then. None when the server is closed or Node-API fails.
     pub(crate) fn write(
         &self,
         room: usize,
@@ -216,8 +216,8 @@ impl Round<'_> {
         .map(|(records, slab)| Written { records, slab })
     }
 
-    /// Delivers a batch in portions. `flush` runs between two of them, so that an early answer doesn't wait for
-    /// slow handlers. Returns early when a handler disposes of the server.
+    /// Delivers a batch in portions. `flush` runs between two of them, so that an early answer doesn't wait
+    /// for slow handlers. Returns early when a handler disposes of the server.
     pub(crate) fn deliver(&self, batch: &Written, flush: impl Fn()) -> Result<(), Terminated> {
         let delivery = self.delivery;
         delivery.phase.set(Phase::Delivering);

@@ -1,8 +1,8 @@
 //! Buffers of JavaScript that bodies are received into.
 //!
-//! The thread that has the socket writes to a provided buffer. Until a notice gives the buffer back, only our own
-//! JavaScript knows it, which doesn't read, transfer or resize it; the reference keeps it from being collected.
-//! It is allocated in a way that keeps the runtime from moving it, as some do with short buffers.
+//! The thread that has the socket writes to a provided buffer. Until a notice gives the buffer back, only our
+//! own JavaScript knows it, which doesn't read, transfer or resize it; the reference keeps it from being
+//! collected. It is allocated in a way that keeps the runtime from moving it, as some do with short buffers.
 
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +23,8 @@ pub(crate) struct ProvidedBuffer {
 #[derive(Default)]
 pub(crate) struct ReturnedBuffers(Mutex<Vec<Reference>>);
 
-// SAFETY: the memory has one user at a time, as the module says, and the reference is used only on JavaScript's
-// thread.
+// SAFETY: the memory has one user at a time, as the module says, and the reference is used only on
+// JavaScript's thread.
 unsafe impl Send for ProvidedBuffer {}
 // SAFETY: any thread may put a reference in; only JavaScript's thread takes one out and uses it.
 unsafe impl Send for ReturnedBuffers {}
@@ -51,16 +51,17 @@ impl ProvidedBuffer {
     }
 }
 
-/// Has glibc keep up to 64 MiB of freed memory for later, as it does by itself once a block of half that size was
-/// freed. The collector frees the memory of some thirty long bodies at once. Without this, glibc returns that
-/// memory to the system each time and gets it back page by page: a quarter of the time of an upload.
+/// Has glibc keep up to 64 MiB of freed memory for later, as it does by itself once a block of half that size
+/// was freed. The collector frees the memory of some thirty long bodies at once. Without this, glibc returns
+/// that memory to the system each time and gets it back page by page: a quarter of the time of an upload.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory(len: usize) {
     /// The largest block whose release raises glibc's threshold.
     const BLOCK: usize = 32 * 1024 * 1024 - 64 * 1024;
     static IS_DONE: std::sync::Once = std::sync::Once::new();
     if len >= 64 * 1024 {
-        // SAFETY: the block is freed by the allocator that made it. It is never written to, so it takes no memory.
+        // SAFETY: the block is freed by the allocator that made it. It is never written to, so it takes no
+        // memory.
         IS_DONE.call_once(|| unsafe { libc::free(std::hint::black_box(libc::malloc(BLOCK))) });
     }
 }

@@ -70,11 +70,11 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine that doesn't listen yet.
     ///
-    /// `words` is memory for records of eight words each, which notices are written to; its last eight carry the
-    /// numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count, slab)` is
-    /// called for `count` records from record `first` on; offsets in them refer to `slab`. With 0 `threads` the
-    /// engine runs on the event loop, which needs libuv; else on so many threads of its own, which call the loop
-    /// by libuv if `hasLibuv`, and by Node-API if not.
+    /// `words` is memory for records of eight words each, which notices are written to; its last eight carry
+    /// the numbers of an answer (see `HotFunctions`). It must not be transferred. `onNotices(first, count,
+    /// slab)` is called for `count` records from record `first` on; offsets in them refer to `slab`. With 0
+    /// `threads` the engine runs on the event loop, which needs libuv; else on so many threads of its own,
+    /// which call the loop by libuv if `hasLibuv`, and by Node-API if not.
     ///
     /// Throws when the system has no descriptors or threads left, or one of `limits.proxies` isn't a network.
     #[napi(
@@ -96,8 +96,8 @@ impl Engine {
         let bridge = if threads == 0 {
             let in_loop = InLoop::new(limits, connections);
             let in_loop = in_loop.map_err(|error| system_error("poller", &error))?;
-            // SAFETY: the environment is that of the running call, and the values are its arguments. `words` is a
-            // private field of our own JavaScript, which neither transfers nor shows it.
+            // SAFETY: the environment is that of the running call, and the values are its arguments. `words`
+            // is a private field of our own JavaScript, which neither transfers nor shows it.
             unsafe { Bridge::in_loop(env, in_loop, words, on_notices) }
         } else {
             // SAFETY: as above.
@@ -118,7 +118,8 @@ impl Engine {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) })
     }
 
-    /// Names of request methods, by the number that `Request` notices carry; unused numbers have an empty name.
+    /// Names of request methods, by the number that `Request` notices carry; unused numbers have an empty
+    /// name.
     #[napi]
     pub fn methods() -> Vec<String> {
         let last = protocol::Method::all().map(|method| method.number()).max().unwrap_or(0);
@@ -129,8 +130,8 @@ impl Engine {
             .collect()
     }
 
-    /// Binds a listening socket and returns its address. Throws an error whose message begins with the system's
-    /// name of the error (`EADDRINUSE …`).
+    /// Binds a listening socket and returns its address. Throws an error whose message begins with the
+    /// system's name of the error (`EADDRINUSE …`).
     #[napi(catch_unwind)]
     pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
@@ -183,7 +184,8 @@ impl Engine {
         self.bridge.keep_alive(false);
     }
 
-    /// How many requests the engine has refused, before their handler or while their body came: by error code.
+    /// How many requests the engine has refused, before their handler or while their body came: by error
+    /// code.
     #[napi(catch_unwind)]
     pub fn refusals(&self) -> HashMap<String, f64> {
         let mut refusals = HashMap::new();
@@ -205,15 +207,15 @@ impl Engine {
         self.bridge.explain_refusals();
     }
 
-    /// Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to HTTP or
-    /// `takeRaw` to JavaScript. To be called before `start`.
+    /// Has each new connection announced by an `Accepted` notice. It then waits until `serve` gives it to
+    /// HTTP or `takeRaw` to JavaScript. To be called before `start`.
     #[napi(catch_unwind)]
     pub fn announce_accepted(&self) {
         self.bridge.announce_accepted();
     }
 
-    /// The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed` notice
-    /// will follow.
+    /// The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed`
+    /// notice will follow.
     #[napi(catch_unwind)]
     pub fn open_accepted(&self, slot: u32, client: f64) -> Option<ClientFacts> {
         let facts = self.bridge.watch_accepted(slot, client as u64)?;
@@ -224,8 +226,8 @@ impl Engine {
     /// close. A `Closed` notice follows unless it has closed already.
     #[napi(catch_unwind, ts_args_type = "slot: number, slab: Buffer, head: number")]
     pub fn open_client(&self, env: Env, slot: u32, slab: Unknown<'_>, head: u32) -> Result<ClientFacts> {
-        // SAFETY: environment and value are those of the running call; the bytes are last used before it returns
-        // to JavaScript.
+        // SAFETY: environment and value are those of the running call; the bytes are last used before it
+        // returns to JavaScript.
         let bytes = unsafe { typed_array(env.raw(), slab.raw()) };
         let block = bytes.as_deref().and_then(|bytes| HeadBlock::at(bytes, head as usize));
         let block = block.ok_or_else(|| {

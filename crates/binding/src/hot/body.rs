@@ -22,8 +22,8 @@ pub(super) fn release_body(hot: &Hot, call: &Arguments) -> sys::napi_value {
 /// `receiveBody(slot, requestId, memory, isWhole)`
 pub(super) fn receive_body(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
-    // SAFETY: the handle is one of this call; our own JavaScript shows the buffer to others only after a notice
-    // has given it back.
+    // SAFETY: the handle is one of this call; our own JavaScript shows the buffer to others only after a
+    // notice has given it back.
     let memory = unsafe { hot.bridge.delivery().provided_buffer(call.args[2]) };
     let is_whole = call.u32(3) != 0;
     let result =

@@ -4,8 +4,8 @@ use napi::sys;
 
 use super::{Arguments, Hot, outcome, request_id};
 
-/// Result when JavaScript has to read the file by itself: the system has no descriptor left, or no call that this
-/// engine uses for it.
+/// Result when JavaScript has to read the file by itself: the system has no descriptor left, or no call that
+/// this engine uses for it.
 const UNSUPPORTED: u32 = 2;
 
 /// `sendFile(slot, requestId, descriptor, offset, length)`
@@ -17,7 +17,8 @@ pub(super) fn send(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
     // A duplicate: JavaScript may close its own descriptor at any time.
     let file = i32::try_from(call.u32(2)).ok().and_then(|descriptor| {
-        // SAFETY: the borrow ends in this statement; the system refuses a number that isn't an open descriptor.
+        // SAFETY: the borrow ends in this statement; the system refuses a number that isn't an open
+        // descriptor.
         unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned().ok()
     });
     let Some(file) = file else { return call.integer(UNSUPPORTED) };

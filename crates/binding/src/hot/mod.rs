@@ -1,8 +1,8 @@
 //! The functions on the path of every request, as raw Node-API functions.
 //!
-//! Each is a plain function whose data points to a [`Hot`], so that a call has no object to unwrap. An argument of
-//! a wrong type counts as 0 or as empty: the callers are our own TypeScript, which knows the types from
-//! `header.d.ts`.
+//! Each is a plain function whose data points to a [`Hot`], so that a call has no object to unwrap. An
+//! argument of a wrong type counts as 0 or as empty: the callers are our own TypeScript, which knows the
+//! types from `header.d.ts`.
 //!
 //! The numbers of an answer aren't arguments, which cost 6 ns each. They stand in the last eight of the words
 //! shared with JavaScript: slot, request id (low, high), status, flags, declared length (low, high).
@@ -115,8 +115,8 @@ unsafe fn add(
 ) -> Result<()> {
     let data = Rc::into_raw(hot.clone()).cast_mut().cast();
     let mut function = ptr::null_mut();
-    // SAFETY: environment and object by contract; the finalizer takes the reference in `data` back when nothing
-    // can call the function any more.
+    // SAFETY: environment and object by contract; the finalizer takes the reference in `data` back when
+    // nothing can call the function any more.
     let is_added = unsafe {
         let len = name.count_bytes() as isize;
         sys::napi_create_function(env, name.as_ptr(), len, Some(call), data, &mut function)

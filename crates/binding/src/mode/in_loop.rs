@@ -1,8 +1,8 @@
 //! The in-loop mode: the reactor on the event loop of the thread that runs JavaScript.
 //!
 //! The loop watches the poller's descriptor. When that is readable a round begins: turn, deliver the notices,
-//! flush; again until no work is left or the round's budget is spent. Commands given at other times are flushed
-//! once before the loop waits for events.
+//! flush; again until no work is left or the round's budget is spent. Commands given at other times are
+//! flushed once before the loop waits for events.
 //!
 //! The reactor isn't borrowed while JavaScript runs, so a handler may give any command.
 
@@ -135,8 +135,8 @@ impl InLoop {
     fn turn(&self, round: &Round<'_>) -> Option<Written> {
         round.write(0, |words, bytes, used, large| {
             let mut batch = Batch::new(words, bytes, used, large);
-            // When polling fails, no socket counts as ready: the next turn polls again, and deadlines hold. The
-            // notices of a turn that panics are delivered as far as they were written.
+            // When polling fails, no socket counts as ready: the next turn polls again, and deadlines hold.
+            // The notices of a turn that panics are delivered as far as they were written.
             self.guarded(|reactor| {
                 let _ = reactor.turn(&mut batch, Some(Duration::ZERO));
             });
@@ -144,7 +144,8 @@ impl InLoop {
         })
     }
 
-    /// Runs a part of a round. After a panic the connection that it came from is closed, and the reactor goes on.
+    /// Runs a part of a round. After a panic the connection that it came from is closed, and the reactor goes
+    /// on.
     fn guarded(&self, run: impl FnOnce(&mut Reactor)) {
         let mut reactor = self.reactor.borrow_mut();
         if catch_unwind(AssertUnwindSafe(|| run(&mut reactor))).is_err() {

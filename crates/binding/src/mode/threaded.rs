@@ -1,12 +1,12 @@
 //! The threaded mode: reactors on threads of their own.
 //!
 //! A thread that has queued a batch of notices rings the doorbell, and the event loop calls a round: copy the
-//! batch into JavaScript's memory, give the empty batch back, deliver, hand the commands over; again until no batch
-//! is left or the round's budget is spent.
+//! batch into JavaScript's memory, give the empty batch back, deliver, hand the commands over; again until no
+//! batch is left or the round's budget is spent.
 //!
-//! Commands given outside of a round are handed over once, before the loop waits for events. They count as taken.
-//! A command that arrives too late has no effect on its thread, which sends a notice where one is needed to end a
-//! wait.
+//! Commands given outside of a round are handed over once, before the loop waits for events. They count as
+//! taken. A command that arrives too late has no effect on its thread, which sends a notice where one is
+//! needed to end a wait.
 
 use std::cell::{RefCell, RefMut};
 use std::io;

@@ -1,14 +1,15 @@
 //! How many bytes of streamed answers and raw connections the threads haven't sent yet.
 //!
-//! JavaScript needs the number when it writes, before the thread has seen the bytes. So they are counted here:
+//! JavaScript needs the number when it writes, before the thread has seen the bytes. So they are counted
+//! here:
 //!
 //! ```text
 //!  write ── count ──► bytes, and a mark ──► thread: writes; asks for a notice with this mark
 //!  notice ── on_drained ◄── mark ────────── thread: all that it has taken so far is sent
 //! ```
-//! A mark is the number of bytes written up to a write. A notice says that these are sent, and further ones may be
-//! on their way to the thread: the notice goes on to JavaScript only if they are few enough for the writer to
-//! resume. As long as they aren't, each write asks anew, so a last notice always follows.
+//! A mark is the number of bytes written up to a write. A notice says that these are sent, and further ones
+//! may be on their way to the thread: the notice goes on to JavaScript only if they are few enough for the
+//! writer to resume. As long as they aren't, each write asks anew, so a last notice always follows.
 
 use std::collections::HashMap;
 
@@ -62,8 +63,8 @@ impl Unsent {
         self.streams.insert(request_id.0, Counter::default());
     }
 
-    /// Counts bytes of a streamed answer: how many may be unsent, and the mark to ask for a notice with, if one is
-    /// needed. None when the answer isn't open.
+    /// Counts bytes of a streamed answer: how many may be unsent, and the mark to ask for a notice with, if
+    /// one is needed. None when the answer isn't open.
     pub(crate) fn count(&mut self, request_id: RequestId, bytes: usize) -> Option<(usize, Option<u32>)> {
         Some(self.streams.get_mut(&request_id.0)?.count(bytes))
     }
@@ -78,7 +79,8 @@ impl Unsent {
         self.raw.entry(client).or_default().count(bytes)
     }
 
-    /// Ends the writing on a raw connection. The result is the mark to ask with for the notice that all is sent.
+    /// Ends the writing on a raw connection. The result is the mark to ask with for the notice that all is
+    /// sent.
     pub(crate) fn end_raw(&mut self, client: u64) -> u32 {
         let counter = self.raw.entry(client).or_default();
         counter.is_ended = true;

@@ -1,8 +1,8 @@
 //! A place in the event loop: the loop calls an [`OnLoop`] through it.
 //!
 //! On Node it is made of libuv's handles. Other runtimes get a threadsafe function of Node-API, which all of
-//! them have. That one costs more and runs microtasks only after it returns, but threads call it at most once a
-//! batch.
+//! them have. That one costs more and runs microtasks only after it returns, but threads call it at most once
+//! a batch.
 
 use std::ptr;
 use std::rc::Rc;

@@ -42,8 +42,8 @@ impl<D: OnLoop> Threadsafe<D> {
     pub(crate) unsafe fn open(env: sys::napi_env, target: Rc<D>) -> Option<Threadsafe<D>> {
         let mut raw = ptr::null_mut();
         let share = Rc::into_raw(target).cast_mut().cast();
-        // SAFETY: the environment is live by contract; the finalizer takes the reference back, once, after the
-        // last call.
+        // SAFETY: the environment is live by contract; the finalizer takes the reference back, once, after
+        // the last call.
         unsafe {
             let mut name = ptr::null_mut();
             let text = c"busbar.Server";

@@ -1,8 +1,8 @@
 //! libuv's handles as a place in the event loop.
 //!
-//! Node exports libuv's functions from its executable. They are looked up by name at run time, so that the addon
-//! also loads into runtimes without libuv. The running libuv tells the size of each kind of handle; this file
-//! uses no struct of libuv.
+//! Node exports libuv's functions from its executable. They are looked up by name at run time, so that the
+//! addon also loads into runtimes without libuv. The running libuv tells the size of each kind of handle;
+//! this file uses no struct of libuv.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{c_int, c_void};
@@ -147,8 +147,8 @@ struct Share<D> {
 }
 
 impl<D: OnLoop> Handles<D> {
-    /// Has the loop call `target` when `source` is ready. None where the runtime has no libuv, or libuv refuses
-    /// the source.
+    /// Has the loop call `target` when `source` is ready. None where the runtime has no libuv, or libuv
+    /// refuses the source.
     ///
     /// # Safety
     /// `event_loop` must be the loop of the calling thread, and live.

@@ -1,8 +1,8 @@
 //! The commands that JavaScript gives the reactor: one method each.
 //!
-//! The callers, `hot` and `engine`, know only these methods, and not where the reactor runs. Most commands are
-//! written once, as a closure over the reactor. In-loop it runs at once, and its result says whether the command
-//! came too late. On another thread it runs there, in the order of the calls, and counts as taken.
+//! The callers, `hot` and `engine`, know only these methods, and not where the reactor runs. Most commands
+//! are written once, as a closure over the reactor. In-loop it runs at once, and its result says whether the
+//! command came too late. On another thread it runs there, in the order of the calls, and counts as taken.
 
 use std::fs::File;
 
@@ -18,8 +18,8 @@ mod raw;
 mod server;
 
 impl Bridge {
-    /// Gives a command for the client at `slot`, with the bytes that it needs. What it sends goes out with the
-    /// next flush.
+    /// Gives a command for the client at `slot`, with the bytes that it needs. What it sends goes out with
+    /// the next flush.
     #[inline]
     fn command(
         &self,
@@ -30,8 +30,8 @@ impl Bridge {
         self.command_or(slot, bytes, run, |_, _| {})
     }
 
-    /// Gives a command whose effect JavaScript waits for. On another thread, `late` runs when the command came
-    /// too late, and sends the notice that ends the wait.
+    /// Gives a command whose effect JavaScript waits for. On another thread, `late` runs when the command
+    /// came too late, and sends the notice that ends the wait.
     #[inline]
     fn command_or(
         &self,
@@ -56,8 +56,8 @@ impl Bridge {
         }
     }
 
-    /// Gives a command whose result JavaScript needs at once. Another thread answers within the length of a turn,
-    /// and this one waits for it. None when the thread has ended.
+    /// Gives a command whose result JavaScript needs at once. Another thread answers within the length of a
+    /// turn, and this one waits for it. None when the thread has ended.
     fn ask_of<R: Send + 'static>(
         &self,
         slot: u32,
@@ -72,8 +72,8 @@ impl Bridge {
         }
     }
 
-    /// Answers a request, with its whole body or by opening a stream. With `notifies_written` a `Written` notice
-    /// follows.
+    /// Answers a request, with its whole body or by opening a stream. With `notifies_written` a `Written`
+    /// notice follows.
     #[inline]
     pub(crate) fn respond(
         &self,

@@ -8,7 +8,8 @@ use crate::bridge::Bridge;
 use crate::mode::Mode;
 
 impl Bridge {
-    /// The facts of a client that waits for its driver; None when it has closed. A `Closed` notice will follow.
+    /// The facts of a client that waits for its driver; None when it has closed. A `Closed` notice will
+    /// follow.
     pub(crate) fn watch_accepted(&self, slot: u32, client: u64) -> Option<Arc<Facts>> {
         match &self.mode {
             Mode::InLoop(mode) => mode.reactor().watch_accepted(slot, client),

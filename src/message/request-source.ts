@@ -1,0 +1,34 @@
+/**
+ * Where a request comes from: the interface between a `Request` and the engine, a driver or a test.
+ */
+import type { Client } from '../connection/client.ts'
+import type { Fields } from '../http/fields.ts'
+import type { Forwarded } from '../net/forwarded.ts'
+import type { RequestBody } from '../body/request-body.ts'
+import type { Trailers } from '../http/trailers.ts'
+
+/** What a request reads from its source, each value when it is first asked for. */
+export interface RequestSource {
+  /** The connection it came on; throws when there is none. */
+  client(): Client
+  /** The first value of a field, by its name in any letter case; null when it is missing. */
+  header(name: string): string | null
+  fields(): Fields
+  target(): string
+  method(): string
+  version(): string
+  body(): RequestBody
+  /** The trailers behind the body; null for a request without a body. */
+  trailers(): Trailers | null
+  /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
+  base(): string
+  /** What trusted proxies tell of the client; null when it isn't one of them. */
+  forwarded(): Forwarded | null
+  signal(): AbortSignal
+  /** Fires the signal. Only sources in JavaScript have it: the engine's fire theirs when the client leaves. */
+  abort?(): void
+  /** Sends an informational response. */
+  inform(status: number, lines: string): void
+  /** Seconds without progress and bytes a second that the body may take; null keeps the present value. */
+  setRate(timeout: number | null, minimumRate: number | null): void
+}

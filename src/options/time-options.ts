@@ -1,0 +1,150 @@
+/**
+ * The options that are times and rates, each with its getter and the method that changes it.
+ */
+import type { OptionName, OptionValues } from './option-table.ts'
+
+/** Times are in seconds. */
+export abstract class TimeOptions {
+  abstract get<Name extends OptionName>(name: Name): OptionValues[Name]
+  abstract with(values: Partial<OptionValues>): this
+
+  /**
+   * Idle time of a connection between requests. It is sent in the `keep-alive` field.
+   *
+   * @example options.getHttp1Timeout()
+   */
+  getHttp1Timeout(): number {
+    return this.get('http1Timeout')
+  }
+
+  /** @example options.withHttp1Timeout(30) */
+  withHttp1Timeout(value: number): this {
+    return this.with({ http1Timeout: value })
+  }
+
+  /**
+   * Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release.
+   *
+   * @example options.getHttp2Timeout()
+   */
+  getHttp2Timeout(): number {
+    return this.get('http2Timeout')
+  }
+
+  /** @example options.withHttp2Timeout(30) */
+  withHttp2Timeout(value: number): this {
+    return this.with({ http2Timeout: value })
+  }
+
+  /**
+   * Duration of a TLS handshake. Takes effect with TLS, in a later release.
+   *
+   * @example options.getTlsSetupTimeout()
+   */
+  getTlsSetupTimeout(): number {
+    return this.get('tlsSetupTimeout')
+  }
+
+  /** @example options.withTlsSetupTimeout(30) */
+  withTlsSetupTimeout(value: number): this {
+    return this.with({ tlsSetupTimeout: value })
+  }
+
+  /**
+   * Duration of one header section, from its first byte.
+   *
+   * @example options.getHeaderTimeout()
+   */
+  getHeaderTimeout(): number {
+    return this.get('headerTimeout')
+  }
+
+  /** @example options.withHeaderTimeout(30) */
+  withHeaderTimeout(value: number): this {
+    return this.with({ headerTimeout: value })
+  }
+
+  /**
+   * Time that a body may stay without progress.
+   *
+   * @example options.getBodyTimeout()
+   */
+  getBodyTimeout(): number {
+    return this.get('bodyTimeout')
+  }
+
+  /** @example options.withBodyTimeout(30) */
+  withBodyTimeout(value: number): this {
+    return this.with({ bodyTimeout: value })
+  }
+
+  /**
+   * Bytes a second that a body must reach on average after its first five seconds; 0 for no minimum.
+   *
+   * @example options.getMinimumBodyRate()
+   */
+  getMinimumBodyRate(): number {
+    return this.get('minimumBodyRate')
+  }
+
+  /** @example options.withMinimumBodyRate(0) */
+  withMinimumBodyRate(value: number): this {
+    return this.with({ minimumBodyRate: value })
+  }
+
+  /**
+   * Duration of one whole request, without the time in which its handler doesn't read the body; 0 for no limit.
+   *
+   * @example options.getRequestTimeout()
+   */
+  getRequestTimeout(): number {
+    return this.get('requestTimeout')
+  }
+
+  /** @example options.withRequestTimeout(30) */
+  withRequestTimeout(value: number): this {
+    return this.with({ requestTimeout: value })
+  }
+
+  /**
+   * Duration of one handler; after it the response is a 503; 0 for no limit.
+   *
+   * @example options.getHandlerTimeout()
+   */
+  getHandlerTimeout(): number {
+    return this.get('handlerTimeout')
+  }
+
+  /** @example options.withHandlerTimeout(30) */
+  withHandlerTimeout(value: number): this {
+    return this.with({ handlerTimeout: value })
+  }
+
+  /**
+   * Time that a response may stay without progress because its client doesn't read.
+   *
+   * @example options.getWriteTimeout()
+   */
+  getWriteTimeout(): number {
+    return this.get('writeTimeout')
+  }
+
+  /** @example options.withWriteTimeout(30) */
+  withWriteTimeout(value: number): this {
+    return this.with({ writeTimeout: value })
+  }
+
+  /**
+   * Time that `stop` waits unless it is given one.
+   *
+   * @example options.getStopTimeout()
+   */
+  getStopTimeout(): number {
+    return this.get('stopTimeout')
+  }
+
+  /** @example options.withStopTimeout(30) */
+  withStopTimeout(value: number): this {
+    return this.with({ stopTimeout: value })
+  }
+}
