@@ -84,7 +84,7 @@ const wrong: Partial<Record<keyof OptionValues, unknown[]>> = {
   bodySizeLimit: [-1, 0.5, '1mb'],
   headerTimeout: [0, -1, '1s'],
   handlerTimeout: [-1],
-  allowedMethods: ['GET', ['GET'], ['HEAD'], ['GET', 'HEAD', ''], ['GET', 'HEAD', 'A B'], ['GET', 'HEAD', 5]],
+  allowedMethods: ['GET', ['GET'], ['HEAD'], ['GET', 'HEAD', ''], ['GET', 'HEAD', 'A B'], ['GET', 'HEAD', 5], ['GET', 'HEAD', 'BREW']],
   debug: ['yes', 1],
   proxies: ['10.0.0.0/8', ['']],
 }
@@ -112,6 +112,12 @@ test('methods keep their order without duplicates', (t) => {
 test('a body may be unlimited', (t) => {
   t.is(Options.from({ bodySizeLimit: Infinity }).getBodySizeLimit(), Infinity)
   t.is(Options.from({ bodySizeLimit: 0 }).getBodySizeLimit(), 0)
+})
+
+test('allowedMethods names the methods that the parser does not know', (t) => {
+  const options = { allowedMethods: ['GET', 'HEAD', 'PROPFIND', 'BREW', 'get'] }
+  t.throws(() => Options.from(options), { message: /^allowedMethods must be .* with GET and HEAD; got \[ ?'?"?BREW'?"?, ?'?"?get'?"? ?\]$/ })
+  t.notThrows(() => Options.from({ allowedMethods: ['GET', 'HEAD', 'CONNECT', 'QUERY'] }))
 })
 
 test('the documentation is the table of the sources', (t) => {

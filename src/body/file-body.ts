@@ -66,7 +66,10 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   constructor(path: string | URL, root: string | URL | null) {
     const text = path instanceof URL ? fileURLToPath(path) : path
     this.#root = root === null ? null : resolve(root instanceof URL ? fileURLToPath(root) : root)
-    this.#path = this.#root === null ? resolve(text) : resolve(this.#root, `.${sep}${text}`)
+    const resolved = this.#root === null ? resolve(text) : resolve(this.#root, `.${sep}${text}`)
+    // `resolve` drops the end that says that a directory is meant; with it the system opens no file.
+    const namesDirectory = /(?:^|\/)\.{0,2}$/.test(text.replaceAll(sep, '/'))
+    this.#path = namesDirectory ? resolved + sep : resolved
   }
 
   /**

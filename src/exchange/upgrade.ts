@@ -8,6 +8,7 @@
 import { AsyncResource } from '../core/builtin.ts'
 import { markExported } from '../connection/client.ts'
 import { HandlerError } from '../core/errors.ts'
+import { hasElement } from '../http/lists.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
@@ -46,7 +47,7 @@ export function upgrade(
   exchange.ownHead()
   const take = (): void => {
     const result = owner.hot.upgrade(exchange.slot, exchange.requestId, lines)
-    if (result === OCCUPIED) throw occupied(exchange, lines !== null)
+    if (result === OCCUPIED) throw new HandlerError("the connection can't be taken over: its client has sent further requests")
     exchange.markAnswered()
     if (result !== TAKEN) return onDone()
     markExported(exchange.client())
@@ -69,7 +70,8 @@ export function upgrade(
 /** The fields of a 101. RFC 9110 §7.8. */
 function upgradeLines(response: Response): string {
   const lines = linesOf(response)
-  if (response.hasHeader('upgrade')) return `${lines}connection: upgrade\r\n`
+  const isNamed = response.getHeaderArray('connection').some((line) => hasElement(line, 'upgrade'))
+  if (response.hasHeader('upgrade')) return isNamed ? lines : `${lines}connection: upgrade\r\n`
   throw new HandlerError('a 101 names the protocol it switches to: set the header upgrade, or use Response.detach')
 }
 
@@ -80,12 +82,4 @@ function tunnelHead(response: Response): string {
 function linesOf(response: Response): string {
   const pairs = response.getRawHeaders().filter(([name]) => name.toLowerCase() !== 'content-length')
   return pairs.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-}
-
-function occupied(exchange: Exchange, switches: boolean): HandlerError {
-  const why =
-    switches && exchange.version() === '1.0'
-      ? 'HTTP/1.0 has no upgrades; use Response.detach'
-      : 'the client has sent further requests, and this one does not ask for an upgrade'
-  return new HandlerError(`the connection can't be taken over: ${why}`)
 }

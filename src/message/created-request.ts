@@ -8,6 +8,7 @@ import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
 import { Trailers } from '../http/trailers.ts'
 import type { RequestSource } from './request-source.ts'
+import { upgradeOf } from './upgrade-request.ts'
 
 /** What `Request.create` is given, once it is checked. */
 export interface CreatedRequest {
@@ -52,6 +53,10 @@ export class CreatedRequestSource implements RequestSource {
 
   version(): string {
     return this.#request.version
+  }
+
+  upgrade(): readonly string[] | null {
+    return upgradeOf(this)
   }
 
   body(): RequestBody {

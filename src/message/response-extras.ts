@@ -24,6 +24,8 @@ export class ResponseExtras<Takeover> {
   disposers: (() => unknown)[] = []
   /** The body is sent piece by piece. */
   isStreamed = false
+  /** It has had an `upgrade` field, with which an option of `connection` goes. */
+  namesProtocol = false
   trailers: Trailers | null = null
   /** The upgrade that it asks for. */
   takeover: Takeover | null = null

@@ -14,10 +14,11 @@ import type { HotFunctions } from '../native.ts'
 import type { Request } from './request.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
-import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, hasClose, lengthFrom } from './response-head.ts'
+import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions } from './response-head.ts'
 import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
-import { checkStatus, reasonPhrase } from '../http/status.ts'
+import { hasElement, protocolsOf } from '../http/lists.ts'
+import { checkStatus, isBodiless, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
 
@@ -29,16 +30,26 @@ export interface Takeover {
   readonly handler: UpgradeHandler
   /** Nothing is written before the handler is called. */
   readonly isDetached: boolean
+  /** The protocol that `detach` was told; null leaves it open. */
+  readonly protocol: string | null
+}
+
+/** Settings of `Response.detach`. */
+export interface DetachSettings {
+  /** The protocol that the callback speaks, as the client names it in `upgrade`. */
+  readonly protocol?: string | null
 }
 
 /** The rarer parts of a response. */
 export type Extras = ResponseExtras<Takeover>
 
 /**
- * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it, and
- * `BODY_TOO_SHORT` when it did and the body is shorter than its content-length. Throws when it was sent before.
+ * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it. Throws
+ * when it was sent before, and when its content-length isn't that of its body.
  */
-export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions) => number
+export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, request: Asked) => number
+/** Throws when the content-length of a response isn't that of its string or bytes. */
+export let checkLength: (response: Response, request: Asked) => void
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -48,8 +59,10 @@ export let discardResponse: (response: Response, report: (error: unknown) => voi
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
 
-/** The result of `sendResponse` for a body that is shorter than its content-length. */
-export const BODY_TOO_SHORT = 2
+/** What has to be known of a request to send its response. */
+interface Asked {
+  method(): string
+}
 
 /** A body of this many characters or bytes is sent piece by piece, as fast as the client takes it. */
 const STREAM_ABOVE = 256 * 1024
@@ -204,6 +217,7 @@ export class Response extends ResponseHead {
     if (checked.#declaredLength >= 0) this.#declareLength(checked.#declaredLength)
     this[FIELDS]().setAll(checked[FIELDS]().toPairs())
     this.#closes ||= checked.#closes
+    if (checked.#extras?.namesProtocol === true) this.#ownExtras().namesProtocol = true
     for (const name of emptied) this.removeHeader(name)
   }
 
@@ -322,8 +336,9 @@ export class Response extends ResponseHead {
 
   /**
    * Switches protocols: after all earlier responses, sends the headers with a 101 and calls a function with the
-   * connection. Name the protocol in the header `upgrade`; `connection` is added. An unread body is read and dropped
-   * first. A CONNECT is answered with a 200 instead. The function isn't called when the client leaves before.
+   * connection. Name the protocol in the header `upgrade`; `connection` is added. A client that hasn't asked for that
+   * protocol gets a 426 of the error handler. An unread body is read and dropped first. A CONNECT is answered with a
+   * 200 instead. The function isn't called when the client leaves before.
    *
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
@@ -334,23 +349,27 @@ export class Response extends ResponseHead {
 
   /**
    * Calls a function with the connection after all earlier responses, without writing anything: for libraries that
-   * write the response themselves. The request must be the last one on its connection.
+   * write the response themselves. The request must be a CONNECT, or ask for an upgrade: to `protocol`, if that is
+   * given. Other clients get a 426 of the error handler that names `protocol`, else `websocket`.
    *
    * @example () => Response.detach((socket) => void socket.end('HTTP/1.1 101 Switching Protocols\r\n…'))
    */
-  static detach(callback: UpgradeHandler): Response {
+  static detach(callback: UpgradeHandler, { protocol = null }: DetachSettings = {}): Response {
+    if (protocol !== null && protocolsOf([protocol])?.length !== 1) {
+      throw new OptionError('protocol', protocol, "the name of a protocol such as 'websocket'")
+    }
     const response = new Response(101)
-    response.#setTakeover(callback, true)
+    response.#setTakeover(callback, true, protocol)
     return response
   }
 
-  #setTakeover(handler: UpgradeHandler, isDetached: boolean): void {
+  #setTakeover(handler: UpgradeHandler, isDetached: boolean, protocol: string | null = null): void {
     if (typeof handler !== 'function') {
       throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
     }
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.takeover = { handler, isDetached }
+    extras.takeover = { handler, isDetached, protocol }
     extras.trailers = null
   }
 
@@ -388,6 +407,10 @@ export class Response extends ResponseHead {
   #addLine(name: string, value: unknown): void {
     const known = nameOf(name)
     if (known.role === Role.Ordinary) this.#lines += lineOf(name, known, value)
+    else if (known.role === Role.Upgrade) {
+      this.#lines += lineOf(name, known, value)
+      this.#ownExtras().namesProtocol = true
+    }
     // The body isn't set yet: the constructor compares the two.
     else if (known.role === Role.Length) this.#declaredLength = lengthFrom(valueOf(name, value))
     else this[SET_SPECIAL](known.role, valueOf(name, value))
@@ -395,9 +418,23 @@ export class Response extends ResponseHead {
 
   /** @internal */
   override [SET_SPECIAL](role: number, text: string | null): void {
-    if (role === Role.Connection) this.#closes = text !== null && (this.#closes || hasClose(text))
+    if (role === Role.Connection) this.#setConnection(text)
+    else if (role === Role.Upgrade) this.#ownExtras().namesProtocol = true
     else if (role === Role.Length && text === null) this.#declaredLength = -1
     else if (role === Role.Length) this.#declareLength(lengthFrom(text!))
+  }
+
+  #setConnection(text: string | null): void {
+    if (text === null) {
+      this.#closes = false
+      this[FIELDS]().delete('connection')
+      return
+    }
+    this.#closes ||= hasElement(text, 'close')
+    const options = ownOptions(text)
+    if (options === '') return
+    if (this.#fields === null) this.#lines += `connection: ${options}\r\n`
+    else this.#fields.add('connection', options)
   }
 
   /** Throws without a change when the body is longer. */
@@ -439,13 +476,31 @@ export class Response extends ResponseHead {
     return this.#declaredLength >= 0 ? this.#declaredLength : this.#bodyLength()
   }
 
+  /** Fewer bytes than declared would be a response that breaks off, for which its client can't know the reason. */
+  #checkLength(method: string): void {
+    const body = this.#body
+    const isContent = body === undefined || typeof body === 'string' || body instanceof Uint8Array
+    if (this.#declaredLength < 0 || !isContent || method === 'HEAD' || isBodiless(this.#status)) return
+    const length = Math.max(this.#bodyLength(), 0)
+    if (length === this.#declaredLength) return
+    throw new HandlerError(`the body has ${length} bytes, but the content-length is ${this.#declaredLength}`)
+  }
+
   /** Writes status, flags and length of the head, and returns its lines. */
   #writeHead(words: Uint32Array, kind: number, length: number): string {
     let flags = kind
     if (this.#closes) flags |= AnswerFlag.Close
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     writeAnswer(words, this.#status, flags, length)
-    return this.#fields === null ? this.#lines : this.#fields.toLines()
+    const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
+    return this.#extras?.namesProtocol === true ? lines + this.#upgradeOption() : lines
+  }
+
+  /** A response with `upgrade` says in `connection` that the field is for the next hop alone. RFC 9110 §7.8. */
+  #upgradeOption(): string {
+    const fields = this[FIELDS]()
+    const isNamed = fields.all('connection').some((line) => hasElement(line, 'upgrade'))
+    return fields.has('upgrade') && !isNamed ? 'connection: upgrade\r\n' : ''
   }
 
   #markSent(): void {
@@ -465,14 +520,15 @@ export class Response extends ResponseHead {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions): number {
+  #send(words: Uint32Array, hot: HotFunctions, request: Asked): number {
+    const length = this.#declaredLength
+    // Before it counts as sent, so that it can be discarded.
+    if (length >= 0) this.#checkLength(request.method())
     this.#markSent()
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
-    const length = this.#declaredLength
     const lines = this.#writeHead(words, this.#extras === null ? kind : kind | AnswerFlag.TellWritten, length)
-    const result = hot.respond(lines, body, this.#reason)
-    return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
+    return hot.respond(lines, body, this.#reason)
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {
@@ -481,7 +537,8 @@ export class Response extends ResponseHead {
   }
 
   static {
-    sendResponse = (response, words, hot) => response.#send(words, hot)
+    sendResponse = (response, words, hot, request) => response.#send(words, hot, request)
+    checkLength = (response, request) => response.#checkLength(request.method())
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.

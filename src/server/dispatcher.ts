@@ -15,7 +15,6 @@ import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage } from '../handler/error-page.ts'
-import { HandlerError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
@@ -35,9 +34,10 @@ import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, BODY_TOO_SHORT, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import { Response, checkLength, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
 import type { Framing } from '../message/response-extras.ts'
 import type { Extras, Takeover } from '../message/response.ts'
+import { unaskedProtocol } from '../message/upgrade-request.ts'
 
 const HIGH = 2 ** 32
 
@@ -220,7 +220,7 @@ export class Dispatcher implements ClientOwner {
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
     this.#address(exchange)
-    if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    sendResponse(response, this.#words, this.hot, exchange)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isListening) exchange.settle(null)
@@ -239,21 +239,12 @@ export class Dispatcher implements ClientOwner {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
     this.#address(exchange)
-    const result = sendResponse(response, this.#words, this.hot)
-    if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
-    const isTaken = result === 0 || result === BODY_TOO_SHORT
+    const isTaken = sendResponse(response, this.#words, this.hot, exchange) === 0
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     const dispose = (): void => this.#dispose(extras)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
-  }
-
-  /** Logs a body that is shorter than its Content-Length: the engine has aborted the response. */
-  #logShort(request: Request, exchange: Exchange, response: Response): void {
-    if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
-    const length = response.getHeader('content-length')
-    this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
   #dispose(extras: Extras): void {
@@ -262,6 +253,11 @@ export class Dispatcher implements ClientOwner {
 
   /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
+    const unasked = unaskedProtocol(exchange, response, takeover)
+    if (unasked !== null) {
+      this.#discard(request, response)
+      return this.#answerError(request, exchange, 426, null, false, { upgrade: unasked })
+    }
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     try {
@@ -286,6 +282,8 @@ export class Dispatcher implements ClientOwner {
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    // With trailers the body is chunked, and its length isn't sent.
+    if (extras.trailers === null) checkLength(response, exchange)
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     // The stream may be long: its head must not keep a whole slab.
@@ -359,11 +357,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    allow: string | null = null,
+    headers: Readonly<Record<string, string>> = {},
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (allow !== null) response.setHeader('allow', allow)
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -385,7 +383,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, { allow: this.#allow })
     return true
   }
 
