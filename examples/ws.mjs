@@ -3,9 +3,8 @@
 //   npm install ws && npx busbar serve examples/ws.mjs
 //
 // The response is `Response.detach`, because `ws` writes the 101 itself; a request for another protocol, or for none, is
-// answered with a 426. `ws` gets an empty head, because the socket
-// delivers bytes that arrived early. Of the request `ws` reads only method, url and headers in Node's form, which
-// `asNodeRequest` makes.
+// answered with a 426. `ws` gets an empty head, because the socket delivers bytes that arrived early. Of the request `ws`
+// reads only method, url and headers in Node's form, which `asNodeRequest` makes.
 import { Response } from 'busbar'
 import { WebSocketServer } from 'ws'
 
