@@ -8,7 +8,7 @@
 import { AsyncResource } from '../core/builtin.ts'
 import { markExported } from '../connection/client.ts'
 import { HandlerError } from '../core/errors.ts'
-import { hasElement } from '../http/lists.ts'
+import { FIELDS } from '../http/http-message.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
@@ -16,7 +16,9 @@ import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
 import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { Request } from '../message/request.ts'
-import type { Response, Takeover } from '../message/response.ts'
+import type { Response } from '../message/response.ts'
+import { upgradeOption } from '../message/response-head.ts'
+import type { Takeover } from '../message/takeover.ts'
 
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
@@ -70,8 +72,7 @@ export function upgrade(
 /** The fields of a 101. RFC 9110 §7.8. */
 function upgradeLines(response: Response): string {
   const lines = linesOf(response)
-  const isNamed = response.getHeaderArray('connection').some((line) => hasElement(line, 'upgrade'))
-  if (response.hasHeader('upgrade')) return isNamed ? lines : `${lines}connection: upgrade\r\n`
+  if (response.hasHeader('upgrade')) return lines + upgradeOption(response[FIELDS]())
   throw new HandlerError('a 101 names the protocol it switches to: set the header upgrade, or use Response.detach')
 }
 

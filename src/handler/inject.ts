@@ -14,7 +14,8 @@ import type { Logger } from '../core/logger.ts'
 import { refusalOf } from '../http/methods.ts'
 import type { Options } from '../options/options.ts'
 import { Request, abortRequest } from '../message/request.ts'
-import { Response, checkLength, discardResponse, extrasOf } from '../message/response.ts'
+import { checkLength } from '../message/content-length.ts'
+import { Response, discardResponse, extrasOf } from '../message/response.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { isBodiless } from '../http/status.ts'
@@ -47,7 +48,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
       discard(response, logger)
       return page(request, settings, 426, null, { upgrade: unasked, connection: 'upgrade' })
     }
-    checkLength(response, asked)
+    checkLength(response, method)
     // The engine sends a length with an empty response, too.
     if (response.getBody() === null && !isBodiless(response.getStatus()) && !response.hasHeader('content-length')) {
       response.setHeader('content-length', 0)

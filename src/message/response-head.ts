@@ -4,9 +4,9 @@
 import { ResponseCookie, byName } from '../http/cookie.ts'
 import { InvalidCookieException, OptionError, show } from '../core/errors.ts'
 import { Role, nameOf, valueOf } from '../http/fields.ts'
-import type { FieldName, FieldValue } from '../http/fields.ts'
+import type { FieldName, FieldValue, Fields } from '../http/fields.ts'
 import { FIELDS, HttpMessage } from '../http/http-message.ts'
-import { elementsOf } from '../http/lists.ts'
+import { elementsOf, hasElement } from '../http/lists.ts'
 
 /** Key of the method that gives the `content-length`; -1 when there is none. */
 export const CONTENT_LENGTH: unique symbol = Symbol('contentLength')
@@ -133,6 +133,15 @@ export function lengthFrom(text: string): number {
  */
 export function ownOptions(text: string): string {
   return elementsOf(text).filter((option) => option.toLowerCase() !== 'close' && !isManaged(option)).join(', ')
+}
+
+/**
+ * The line to add to fields with `upgrade`: it says that this field is for the next hop alone. Empty where there is one.
+ * RFC 9110 §7.8.
+ */
+export function upgradeOption(fields: Fields): string {
+  const isNamed = fields.all('connection').some((line) => hasElement(line, 'upgrade'))
+  return fields.has('upgrade') && !isNamed ? 'connection: upgrade\r\n' : ''
 }
 
 function isManaged(option: string): boolean {

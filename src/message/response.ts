@@ -7,38 +7,22 @@ import type { FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
 import { FileBody, checkFileSettings } from '../body/file-body.ts'
 import type { FileSettings } from '../body/file-body.ts'
-import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { AnswerFlag, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
-import type { Request } from './request.ts'
+import { checkLength } from './content-length.ts'
+import type { RequestSource } from './request-source.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
-import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions } from './response-head.ts'
+import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } from './response-head.ts'
+import { takeoverOf } from './takeover.ts'
+import type { DetachSettings, Takeover, UpgradeHandler } from './takeover.ts'
 import { bytesOf, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
-import { hasElement, protocolsOf } from '../http/lists.ts'
-import { checkStatus, isBodiless, reasonPhrase } from '../http/status.ts'
+import { hasElement } from '../http/lists.ts'
+import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
-
-/** Is given the socket of an upgraded or detached connection. An error that it throws is logged and closes the client. */
-export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
-
-/** An upgrade that a response asks for. */
-export interface Takeover {
-  readonly handler: UpgradeHandler
-  /** Nothing is written before the handler is called. */
-  readonly isDetached: boolean
-  /** The protocol that `detach` was told; null leaves it open. */
-  readonly protocol: string | null
-}
-
-/** Settings of `Response.detach`. */
-export interface DetachSettings {
-  /** The protocol that the callback speaks, as the client names it in `upgrade`. */
-  readonly protocol?: string | null
-}
 
 /** The rarer parts of a response. */
 export type Extras = ResponseExtras<Takeover>
@@ -47,9 +31,7 @@ export type Extras = ResponseExtras<Takeover>
  * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it. Throws
  * when it was sent before, and when its content-length isn't that of its body.
  */
-export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, request: Asked) => number
-/** Throws when the content-length of a response isn't that of its string or bytes. */
-export let checkLength: (response: Response, request: Asked) => void
+export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>) => number
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -58,11 +40,6 @@ export let openResponse: (response: Response, words: Uint32Array, hot: HotFuncti
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
-
-/** What has to be known of a request to send its response. */
-interface Asked {
-  method(): string
-}
 
 /** A body of this many characters or bytes is sent piece by piece, as fast as the client takes it. */
 const STREAM_ABOVE = 256 * 1024
@@ -343,7 +320,7 @@ export class Response extends ResponseHead {
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
   upgrade(callback: UpgradeHandler): this {
-    this.#setTakeover(callback, false)
+    this.#setTakeover(takeoverOf(callback, null))
     return this
   }
 
@@ -354,22 +331,16 @@ export class Response extends ResponseHead {
    *
    * @example () => Response.detach((socket) => void socket.end('HTTP/1.1 101 Switching Protocols\r\n…'))
    */
-  static detach(callback: UpgradeHandler, { protocol = null }: DetachSettings = {}): Response {
-    if (protocol !== null && protocolsOf([protocol])?.length !== 1) {
-      throw new OptionError('protocol', protocol, "the name of a protocol such as 'websocket'")
-    }
+  static detach(callback: UpgradeHandler, settings: DetachSettings = {}): Response {
     const response = new Response(101)
-    response.#setTakeover(callback, true, protocol)
+    response.#setTakeover(takeoverOf(callback, settings))
     return response
   }
 
-  #setTakeover(handler: UpgradeHandler, isDetached: boolean, protocol: string | null = null): void {
-    if (typeof handler !== 'function') {
-      throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
-    }
+  #setTakeover(takeover: Takeover): void {
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.takeover = { handler, isDetached, protocol }
+    extras.takeover = takeover
     extras.trailers = null
   }
 
@@ -425,16 +396,11 @@ export class Response extends ResponseHead {
   }
 
   #setConnection(text: string | null): void {
-    if (text === null) {
-      this.#closes = false
-      this[FIELDS]().delete('connection')
-      return
-    }
-    this.#closes ||= hasElement(text, 'close')
-    const options = ownOptions(text)
-    if (options === '') return
-    if (this.#fields === null) this.#lines += `connection: ${options}\r\n`
-    else this.#fields.add('connection', options)
+    this.#closes = text !== null && (this.#closes || hasElement(text, 'close'))
+    const options = text === null ? '' : ownOptions(text)
+    if (text === null) this[FIELDS]().delete('connection')
+    else if (options !== '' && this.#fields !== null) this.#fields.add('connection', options)
+    else if (options !== '') this.#lines += `connection: ${options}\r\n`
   }
 
   /** Throws without a change when the body is longer. */
@@ -476,16 +442,6 @@ export class Response extends ResponseHead {
     return this.#declaredLength >= 0 ? this.#declaredLength : this.#bodyLength()
   }
 
-  /** Fewer bytes than declared would be a response that breaks off, for which its client can't know the reason. */
-  #checkLength(method: string): void {
-    const body = this.#body
-    const isContent = body === undefined || typeof body === 'string' || body instanceof Uint8Array
-    if (this.#declaredLength < 0 || !isContent || method === 'HEAD' || isBodiless(this.#status)) return
-    const length = Math.max(this.#bodyLength(), 0)
-    if (length === this.#declaredLength) return
-    throw new HandlerError(`the body has ${length} bytes, but the content-length is ${this.#declaredLength}`)
-  }
-
   /** Writes status, flags and length of the head, and returns its lines. */
   #writeHead(words: Uint32Array, kind: number, length: number): string {
     let flags = kind
@@ -493,14 +449,7 @@ export class Response extends ResponseHead {
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     writeAnswer(words, this.#status, flags, length)
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
-    return this.#extras?.namesProtocol === true ? lines + this.#upgradeOption() : lines
-  }
-
-  /** A response with `upgrade` says in `connection` that the field is for the next hop alone. RFC 9110 §7.8. */
-  #upgradeOption(): string {
-    const fields = this[FIELDS]()
-    const isNamed = fields.all('connection').some((line) => hasElement(line, 'upgrade'))
-    return fields.has('upgrade') && !isNamed ? 'connection: upgrade\r\n' : ''
+    return this.#extras?.namesProtocol === true ? lines + upgradeOption(this[FIELDS]()) : lines
   }
 
   #markSent(): void {
@@ -520,10 +469,10 @@ export class Response extends ResponseHead {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions, request: Asked): number {
+  #send(words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>): number {
     const length = this.#declaredLength
     // Before it counts as sent, so that it can be discarded.
-    if (length >= 0) this.#checkLength(request.method())
+    if (length >= 0) checkLength(this, request.method())
     this.#markSent()
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
@@ -538,7 +487,6 @@ export class Response extends ResponseHead {
 
   static {
     sendResponse = (response, words, hot, request) => response.#send(words, hot, request)
-    checkLength = (response, request) => response.#checkLength(request.method())
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.

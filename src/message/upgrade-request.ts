@@ -3,7 +3,8 @@
  */
 import { hasElement, protocolsOf, elementsOf } from '../http/lists.ts'
 import type { RequestSource } from './request-source.ts'
-import type { Response, Takeover } from './response.ts'
+import type { Response } from './response.ts'
+import type { Takeover } from './takeover.ts'
 
 /** The protocol that a 426 names for a detached connection unless the application says which one it speaks. */
 const USUAL_PROTOCOL = 'websocket'

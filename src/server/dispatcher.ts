@@ -34,9 +34,11 @@ import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, checkLength, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import { Response, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
 import type { Framing } from '../message/response-extras.ts'
-import type { Extras, Takeover } from '../message/response.ts'
+import { checkLength } from '../message/content-length.ts'
+import type { Extras } from '../message/response.ts'
+import type { Takeover } from '../message/takeover.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
 
 const HIGH = 2 ** 32
@@ -283,7 +285,7 @@ export class Dispatcher implements ClientOwner {
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     // With trailers the body is chunked, and its length isn't sent.
-    if (extras.trailers === null) checkLength(response, exchange)
+    if (extras.trailers === null) checkLength(response, exchange.method())
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     // The stream may be long: its head must not keep a whole slab.
