@@ -35,6 +35,8 @@ export interface ExchangeOwner {
   readonly pending: PendingExchanges
   readonly open: OpenExchanges
   readonly clients: ClientRegistry
+  /** A listener speaks TLS. */
+  readonly hasTls: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -157,9 +159,15 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return protocolsOf(this.fields().all('upgrade'))
   }
 
+  /** Whether the connection is encrypted. */
+  isEncrypted(): boolean {
+    return this.#owner.hasTls && this.openFacts().isSecured()
+  }
+
   base(): string {
-    const address = toAddress(this.openFacts().localAddress())
-    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const facts = this.openFacts()
+    const address = toAddress(facts.localAddress())
+    return `${facts.isSecured() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

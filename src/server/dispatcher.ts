@@ -23,6 +23,7 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
@@ -30,6 +31,7 @@ import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
+import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
@@ -42,6 +44,8 @@ import type { Takeover } from '../message/takeover.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
 
 const HIGH = 2 ** 32
+
+const NO_HEADERS: FieldsInit = []
 
 /** The method isn't allowed: the request is refused. */
 const REFUSE = 0
@@ -62,6 +66,8 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -82,6 +88,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
@@ -102,6 +109,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -221,6 +229,10 @@ export class Dispatcher implements ClientOwner {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
+    this.#sendWhole(request, exchange, response)
+  }
+
+  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     this.#address(exchange)
     sendResponse(response, this.#words, this.hot, exchange)
     exchange.markAnswered()
@@ -239,7 +251,9 @@ export class Dispatcher implements ClientOwner {
   /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
+    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     this.#address(exchange)
     const isTaken = sendResponse(response, this.#words, this.hot, exchange) === 0
     exchange.markAnswered()
@@ -323,7 +337,7 @@ export class Dispatcher implements ClientOwner {
       return
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
@@ -359,11 +373,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    headers: Readonly<Record<string, string>> = {},
+    headers: FieldsInit = NO_HEADERS,
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+      if (headers !== NO_HEADERS) response.setHeaders(headers)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -426,6 +440,8 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:

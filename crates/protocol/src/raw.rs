@@ -38,12 +38,12 @@ pub(crate) struct Connection {
     /// Kept for HTTP, if it gets the connection back.
     is_last: bool,
     /// The same.
-    is_peer_exempt: bool,
+    serves_https: bool,
 }
 
 impl Connection {
     pub(crate) fn new(handoff: Handoff, upgraded: Option<RequestId>) -> Connection {
-        let Handoff { output, unread, has_peer_ended, is_peer_exempt, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
         Connection {
             output,
             asked: 0,
@@ -56,7 +56,7 @@ impl Connection {
             // An end that came before was seen by HTTP alone.
             owes_end: has_peer_ended,
             is_last,
-            is_peer_exempt,
+            serves_https,
         }
     }
 
@@ -126,6 +126,11 @@ impl Connection {
         self.is_ended = true;
     }
 
+    /// Whether the application has ended our sending side, with everything sent.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended && self.output.is_empty()
+    }
+
     /// Leaves the connection to HTTP.
     pub(crate) fn hand_off(&mut self) -> Result<Handoff, AnswerError> {
         self.check_writable()?;
@@ -133,7 +138,7 @@ impl Connection {
             output: std::mem::take(&mut self.output),
             unread: std::mem::take(&mut self.unread),
             has_peer_ended: self.has_peer_ended,
-            is_peer_exempt: self.is_peer_exempt,
+            serves_https: self.serves_https,
             is_last: self.is_last,
         })
     }

@@ -134,7 +134,9 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     }
     let mut pair = Pair::new(limits, habit);
     pair.is_direct = is_direct;
-    pair.connection.set_peer_exempt(is_exempt);
+    if is_exempt {
+        pair.connection.serve_https();
+    }
     for step in &trace.steps {
         match step {
             Step::Sends(bytes) if is_split => bytes.chunks(1).for_each(|byte| pair.client_sends(byte)),

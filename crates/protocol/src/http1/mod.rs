@@ -103,8 +103,8 @@ pub(crate) struct Connection {
     has_half_closed: bool,
     /// The peer has closed its side.
     has_peer_ended: bool,
-    /// The peer belongs to the server's operator: a proxy, or a host of a private network.
-    is_peer_exempt: bool,
+    /// Requests for `https:` are served: the connection has TLS, or a proxy in front of it.
+    serves_https: bool,
 }
 
 impl Connection {
@@ -127,21 +127,21 @@ impl Connection {
             leaves_unread: false,
             has_half_closed: false,
             has_peer_ended: false,
-            is_peer_exempt: false,
+            serves_https: false,
         }
     }
 
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
-        let Handoff { output, unread, has_peer_ended, is_peer_exempt, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
         let mut connection =
-            Connection { output, has_peer_ended, is_peer_exempt, is_last, ..Connection::new(cx) };
+            Connection { output, has_peer_ended, serves_https, is_last, ..Connection::new(cx) };
         connection.rearm(cx);
         (connection, unread)
     }
 
-    pub(crate) fn set_peer_exempt(&mut self, is_exempt: bool) {
-        self.is_peer_exempt = is_exempt;
+    pub(crate) fn serve_https(&mut self) {
+        self.serves_https = true;
     }
 
     pub(crate) fn wants_input(&self) -> bool {

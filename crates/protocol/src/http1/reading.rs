@@ -209,9 +209,14 @@ impl Connection {
     ) -> Step<'a> {
         let is_partial = begun.is_some();
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
-        let serves_https = self.is_peer_exempt;
-        let checked =
-            head::check(&self.parser, bytes, &mut cx.record, &cx.limits, &mut cx.known_host, serves_https);
+        let checked = head::check(
+            &self.parser,
+            bytes,
+            &mut cx.record,
+            &cx.limits,
+            &mut cx.known_host,
+            self.serves_https,
+        );
         let checked = match checked {
             Ok(checked) => checked,
             Err(error) => return self.refuse_head(cx, input, error),

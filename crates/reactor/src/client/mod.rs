@@ -24,6 +24,8 @@ pub use unacknowledged::Unacknowledged;
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// The TLS handshake isn't done.
+    Handshaking,
     /// The application has to assign a driver first; nothing is read.
     Unassigned,
     /// Requests are read and answered, or raw bytes are passed on.
@@ -93,6 +95,7 @@ pub(crate) enum When {
 
 impl Client {
     pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
+        let phase = if connection.is_secured() { Phase::Handshaking } else { Phase::Serving };
         Client {
             socket,
             connection,
@@ -101,7 +104,7 @@ impl Client {
             bodies: BodyDeliveries::default(),
             files: Vec::new(),
             sent_notices: Vec::new(),
-            phase: Phase::Serving,
+            phase,
             unacknowledged: 0,
             armed: 0,
             requests: 0,
@@ -124,14 +127,14 @@ impl Client {
                 Step::AwaitBuffer => false,
             },
             Phase::Unassigned => false,
-            Phase::Lingering { .. } => self.is_readable,
+            Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
         }
     }
 
     /// When it needs attention next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
+            Phase::Serving | Phase::Handshaking => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
             Phase::Lingering { until } => Some(until),
         }

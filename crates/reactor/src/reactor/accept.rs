@@ -46,15 +46,22 @@ impl Reactor {
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
-        let mut connection = Connection::new(&self.cx);
-        connection.set_peer_exempt(self.gate.is_exempt(peer));
+        let mut connection = match facts.listener().tls() {
+            None => Connection::new(&self.cx),
+            Some(tls) => Connection::secured(&self.cx, tls.config()),
+        };
+        if self.gate.is_exempt(peer) {
+            connection.serve_https();
+        }
         let mut client = Box::new(Client::new(socket, connection, facts));
         if let Some(siblings) = &self.siblings {
             client.learn_local_address();
             siblings.taken(&client.facts);
         }
         if self.announces_accepted {
-            client.phase = Phase::Unassigned;
+            if client.phase == Phase::Serving {
+                client.phase = Phase::Unassigned;
+            }
             self.outbox.notify(Kind::Accepted, slot, id);
         }
         client.schedule(&mut self.timers);
@@ -88,12 +95,10 @@ impl Reactor {
         let code = match rejection {
             Rejection::Total => "BUSBAR_CONNECTION_LIMIT",
             Rejection::PerAddress => {
-                let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
-                // One attempt each: the request may not have arrived, or the send may fail, and neither is
-                // worth waiting for.
-                let _ = accepted.socket.write(&answer);
-                let _ = accepted.socket.read(&mut self.buffer);
-                accepted.socket.shutdown_write();
+                // Under TLS a handshake would have to come first.
+                if accepted.listener.tls().is_none() {
+                    self.answer_rejected(accepted);
+                }
                 RequestError::TooManyConnections.code()
             }
         };
@@ -102,6 +107,15 @@ impl Reactor {
         let address = accepted.peer.map_or(String::new(), |peer| peer.ip().to_string());
         let notice = Notice::of(Kind::Rejected, 0, 0);
         self.outbox.push(Notice { detail: rejection as u32, count, body: address.into_bytes(), ..notice });
+    }
+
+    fn answer_rejected(&mut self, accepted: &Accepted) {
+        let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
+        // One attempt each: the request may not have arrived, or the send may fail, and neither is worth
+        // waiting for.
+        let _ = accepted.socket.write(&answer);
+        let _ = accepted.socket.read(&mut self.buffer);
+        accepted.socket.shutdown_write();
     }
 
     fn notify_not_taken(&self) {
