@@ -71,7 +71,7 @@ impl Reactor {
 
     /// Counts a connection in, after an idle one was closed for it where a limit is reached.
     fn admit(&mut self, accepted: &Accepted) -> Result<(), Rejection> {
-        match self.gate.check_address(accepted.peer, &self.clients) {
+        match self.gate.check_address(accepted.peer, &self.clients, self.cx.now) {
             Verdict::Admit => {}
             Verdict::Evict(slot) => self.close_client(slot),
             Verdict::Reject(rejection) => return Err(rejection),
