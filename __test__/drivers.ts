@@ -34,7 +34,8 @@ export class LineDriver implements HttpDriver {
         }
         const line = text.slice(0, end)
         text = text.slice(end + 1)
-        const done = onMessage(Request.create('GET', line), Buffer.from(text))
+        const headers: Record<string, string> = line === '/upgrade' ? { connection: 'upgrade', upgrade: 'raw' } : {}
+        const done = onMessage(Request.create('GET', line, headers), Buffer.from(text))
         if (!this.waits) continue
         const resumed: Uint8Array | null = yield done
         this.events.push(`resumed with ${String(resumed)}`)

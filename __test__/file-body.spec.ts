@@ -195,3 +195,18 @@ if (process.platform === 'linux') {
     t.is(descriptorsOf(path), 0)
   })
 }
+
+test('a path that ends like a directory is not the file of that name', async (t) => {
+  const root = directory(t)
+  writeFileSync(join(root, 't1.html'), 'file')
+  for (const ending of ['/', '/.', '//', '/./']) {
+    for (const response of [
+      () => Response.file(`t1.html${ending}`, { root }),
+      () => Response.file(`${root}/t1.html${ending}`),
+      () => Response.file(new URL(`${pathToFileURL(join(root, 't1.html')).href}/`)),
+    ]) {
+      t.regex(await answered(t, response), /^HTTP\/1\.1 404 /, ending)
+    }
+  }
+  t.true((await answered(t, () => Response.file('./t1.html', { root }))).endsWith('file'))
+})

@@ -343,3 +343,21 @@ for (const size of [0, 10, 30_000, 200_000]) {
     answer(new Response(204))
   })
 }
+
+for (const [what, cut] of Object.entries({
+  'half a head': 'GET /2 HT',
+  'half a body': 'GET /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe',
+})) {
+  for (const threads of [0, 1]) {
+    test(`the complete request in front of ${what} is answered when the client closes its side; ioThreads ${threads}`, async (t) => {
+      const { connect, next } = await hold(t, { ioThreads: threads })
+      const wire = (await connect()).send(GET + cut)
+      const { answer, client } = await next()
+      wire.socket.end()
+      await until(() => client.getStatus() === Client.CLOSED_RD)
+      answer(Response.text('complete'))
+      const text = await wire.end()
+      t.regex(text, /^HTTP\/1\.1 200 [^]*\r\n\r\ncomplete$/)
+    })
+  }
+}

@@ -38,7 +38,7 @@ function rustDefaults(crate: string, type: string): [string, string][] {
 test('the defaults that the tests of the engine use are those of the options', (t) => {
   const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
   const found = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
-  t.is(found.length, 15)
+  t.is(found.length, 16)
   for (const [field, value] of found) {
     const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
     const given = DEFAULTS[name as keyof OptionValues]
@@ -84,7 +84,7 @@ const wrong: Partial<Record<keyof OptionValues, unknown[]>> = {
   bodySizeLimit: [-1, 0.5, '1mb'],
   headerTimeout: [0, -1, '1s'],
   handlerTimeout: [-1],
-  allowedMethods: ['GET', ['GET'], ['HEAD'], ['GET', 'HEAD', ''], ['GET', 'HEAD', 'A B'], ['GET', 'HEAD', 5]],
+  allowedMethods: ['GET', ['GET'], ['HEAD'], ['GET', 'HEAD', ''], ['GET', 'HEAD', 'A B'], ['GET', 'HEAD', 5], ['GET', 'HEAD', 'BREW']],
   debug: ['yes', 1],
   proxies: ['10.0.0.0/8', ['']],
 }
@@ -112,6 +112,12 @@ test('methods keep their order without duplicates', (t) => {
 test('a body may be unlimited', (t) => {
   t.is(Options.from({ bodySizeLimit: Infinity }).getBodySizeLimit(), Infinity)
   t.is(Options.from({ bodySizeLimit: 0 }).getBodySizeLimit(), 0)
+})
+
+test('allowedMethods names the methods that the parser does not know', (t) => {
+  const options = { allowedMethods: ['GET', 'HEAD', 'PROPFIND', 'BREW', 'get'] }
+  t.throws(() => Options.from(options), { message: /^allowedMethods must be .* with GET and HEAD; got \[ ?'?"?BREW'?"?, ?'?"?get'?"? ?\]$/ })
+  t.notThrows(() => Options.from({ allowedMethods: ['GET', 'HEAD', 'CONNECT', 'QUERY'] }))
 })
 
 test('the documentation is the table of the sources', (t) => {

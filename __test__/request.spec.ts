@@ -66,9 +66,65 @@ test('an absolute target has a path, too', async (t) => {
   t.deepEqual(await seen(t, path, get('http://example.org?b')), ['/', 'b'] as never)
 })
 
-test('an absolute target gives the authority, the connection the scheme', async (t) => {
+test('an absolute target gives the authority, and https where a proxy may have ended TLS', async (t) => {
   const uri = (request: Request): Response => Response.json(request.getUri().href)
-  t.is(await seen(t, uri, get('https://example.org/a?b')), 'http://example.org/a?b' as never)
+  t.is(await seen(t, uri, get('HTTP://example.org/a?b')), 'http://example.org/a?b' as never)
+  t.is(await seen(t, uri, get('https://example.org/a?b')), 'https://example.org/a?b' as never)
+})
+
+test('the authority of an absolute target is the host, except in the pairs as received', async (t) => {
+  const hosts = (request: Request): Response => {
+    const first = [request.getHeader('host'), request.hasHeader('HOST')]
+    const pairs = request.getRawHeaders().filter(([name]) => name.toLowerCase() === 'host')
+    const all = [request.getHeader('Host'), request.getHeaderArray('host'), request.getHeaderLine('host')]
+    const record = request.getHeaders()['host']
+    const { host } = request.getUri()
+    request.addHeader('host', 'x')
+    const added = request.getHeaderArray('host')
+    request.setHeader('host', 'y')
+    return Response.json([first, pairs, all, record, host, added, request.getRawHeaders().at(-1)])
+  }
+  const expected = [
+    ['a:81', true],
+    [['Host', 'example.org']],
+    ['a:81', ['a:81'], 'a:81'],
+    ['a:81'],
+    'a:81',
+    ['a:81', 'x'],
+    ['host', 'y'],
+  ]
+  t.deepEqual(await seen(t, hosts, get('http://a:81/x')), expected as never)
+  const without = 'GET http://a:81/x HTTP/1.0\r\n\r\n'
+  expected[1] = []
+  t.deepEqual(await seen(t, hosts, without), expected as never)
+})
+
+for (const version of ['1.0', '1.1']) {
+  test(`an empty Host is served in HTTP/${version}: the URI is that of the connection`, async (t) => {
+    const { connect, port } = await open(t, (request) => Response.json([request.getHeader('host'), request.getUri().href]))
+    const wire = (await connect()).send(`GET /x HTTP/${version}\r\nHost:\r\nConnection: close\r\n\r\n`)
+    t.true((await wire.end()).endsWith(`["","http://127.0.0.1:${port}/x"]`))
+  })
+}
+
+test('path and URI agree on dot segments, escaped ones too; the target has them', async (t) => {
+  const both = (request: Request): Response =>
+    Response.json([request.getPath(), request.getUri().pathname, request.getTarget()])
+  for (const target of [
+    '/a/../b', '/a/./b', '/a/..', '/.', '/../../etc/passwd', '/a/%2e%2E/b', '/a/.%2e/b', '/a/%2e/b', '/a/..\\b', '/x//../y?/../z',
+  ]) {
+    const [path, ofUri, received] = (await seen(t, both, get(target))) as string[]
+    t.is(path, ofUri, target)
+    t.false(/(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|$)/i.test(path!), target)
+    t.is(received, target)
+  }
+})
+
+test('dots that are no segment stay as received', async (t) => {
+  const path = (request: Request): Response => Response.json([request.getPath()])
+  for (const target of ['/a.b/..c', '/...', '/a/%2e%2e%2e', '/%2F..%2f', '/a%20b.html', '/"{}"/.well-known']) {
+    t.deepEqual(await seen(t, path, get(target)), [target] as never)
+  }
 })
 
 test('OPTIONS * and CONNECT have no path', async (t) => {

@@ -1,7 +1,7 @@
 import test from 'ava'
-import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Response } from '../src/index.ts'
+import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Request, Response } from '../src/index.ts'
 import type { FieldsInit } from '../src/index.ts'
-import { LAST_GET, open } from './support.ts'
+import { LAST_GET, keepErrors, open } from './support.ts'
 
 /** The bytes that a client receives for a response. */
 async function sent(t: Parameters<typeof open>[0], response: () => Response, request = LAST_GET): Promise<string> {
@@ -161,18 +161,88 @@ test('fields that the server writes are dropped', async (t) => {
 test('connection: close closes the connection, also among other options', async (t) => {
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
   const received = await sent(t, () => new Response(200, { connection: 'x, Close' }, 'bye'), get)
-  t.regex(received, /\r\nconnection: close\r\n[^]*bye$/)
+  t.regex(received, /\r\nconnection: close\r\nconnection: x\r\n[^]*bye$/)
   const kept = new Response(200, { connection: 'close' })
   kept.setHeader('connection', 'keep-alive')
   t.regex(await sent(t, () => kept, get + LAST_GET), /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 500 /)
 })
 
-test('a content-length is sent for HEAD; a wrong one throws or aborts the connection', async (t) => {
+test('options of connection stay, with their fields; what the server decides is left out', async (t) => {
+  const connections = (text: string): string[] => [...text.matchAll(/\r\nconnection: ([^\r]*)/gi)].map(([, value]) => value!)
+  const made: Record<string, () => Response> = {
+    constructor: () => new Response(200, { connection: 'keep-alive, x-hop', 'x-hop': '1' }, 'x'),
+    setHeader: () => {
+      const response = new Response(200, null, 'x')
+      response.setHeaders({ 'x-hop': '1', connection: 'other' })
+      response.setHeader('connection', ['x-hop', ' , content-length,Transfer-Encoding'])
+      return response
+    },
+  }
+  for (const [how, response] of Object.entries(made)) {
+    const received = await sent(t, response)
+    t.deepEqual(connections(received), ['close', 'x-hop'], how)
+    t.regex(received, /\r\nx-hop: 1\r\n/)
+  }
+  const removed = new Response(200, { connection: 'x-hop, close' })
+  t.is(removed.getHeader('connection'), 'x-hop')
+  removed.removeHeader('connection')
+  t.deepEqual(connections(await sent(t, () => removed, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' + LAST_GET)).slice(0, 1), ['keep-alive'])
+  t.throws(() => new Response(200, { connection: 'a b' }), { instanceOf: InvalidHeaderException })
+})
+
+test('any response with an upgrade field has the connection option upgrade', async (t) => {
+  const options = (text: string): number => text.match(/\r\nconnection: upgrade\r\n/g)?.length ?? 0
+  t.is(options(await sent(t, () => new Response(426, { Upgrade: 'a' }, 'x'))), 1)
+  const named = await sent(t, () => new Response(200, { upgrade: 'a', connection: 'Upgrade' }, 'x'))
+  t.is(named.match(/\r\nconnection: upgrade\r\n/gi)?.length, 1)
+  const set = new Response(200, null, 'x')
+  set.addHeader('upgrade', 'a')
+  t.is(options(await sent(t, () => set)), 1)
+  const several = new Response(200)
+  several.setHeaders({ upgrade: ['a', 'b'] })
+  t.is(options(await sent(t, () => several)), 1)
+  const streamed = new Response(200, { upgrade: 'a' }, (async function* () { yield 'x' })())
+  t.is(options(await sent(t, () => streamed)), 1)
+  const removed = new Response(200, { upgrade: 'a' })
+  removed.removeHeader('upgrade')
+  t.is(options(await sent(t, () => removed)), 0)
+})
+
+test('a 205 has no content, and says so', async (t) => {
+  const stream = async function* (): AsyncGenerator<string> { yield 'x' }
+  for (const response of [() => new Response(205), () => new Response(205, null, 'x'), () => new Response(205, null, stream())]) {
+    t.regex(await sent(t, response), /^HTTP\/1\.1 205 Reset Content\r\n[^]*\r\ncontent-length: 0\r\n\r\n$/)
+  }
+})
+
+for (const [what, headers, body] of [
+  ['fewer bytes', { 'content-length': 5 }, 'abc'],
+  ['fewer bytes in UTF-8 than declared', { 'content-length': 5 }, 'éé'],
+  ['no body', { 'content-length': 5 }, null],
+  ['fewer bytes of a long body', { 'content-length': 300_001 }, 'x'.repeat(300_000)],
+  ['fewer bytes of an array', { 'content-length': 5 }, Uint8Array.of(1)],
+] as const) {
+  test(`${what} beside a content-length is a 500, and the log has the reason`, async (t) => {
+    const { logger, errors } = keepErrors()
+    let disposals = 0
+    const { server, connect } = await open(t, () => {
+      const response = new Response(200, headers, body)
+      response.onDispose(() => void disposals++)
+      return response
+    }, { logger })
+    t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 500 [^]*<\/html>\n$/)
+    t.regex(String(errors[0]?.exception), /the body has \d+ bytes, but the content-length is \d+/)
+    t.is(disposals, 1)
+    t.is((await server.inject(Request.create('GET', '/'))).getStatus(), 500)
+    t.regex(await (await connect()).send(LAST_GET.replace('GET', 'HEAD')).end(), /^HTTP\/1\.1 200 /)
+  })
+}
+
+test('a content-length is sent for HEAD; a wrong one throws', async (t) => {
   const head = LAST_GET.replace('GET', 'HEAD')
   t.regex(await sent(t, () => new Response(200, { 'content-length': 1234 }), head), /\r\ncontent-length: 1234\r\n\r\n$/)
   t.throws(() => new Response(200, { 'content-length': 2 }, 'abc'), { message: /3 bytes, more than the content-length of 2/ })
   t.throws(() => new Response(200, { 'content-length': '+2' }), { message: /content-length/ })
-  t.regex(await sent(t, () => new Response(200, { 'content-length': 5 }, 'abc')), /\r\ncontent-length: 5\r\n\r\nabc$/)
 })
 
 test('the reason phrase is the standard one unless another is set', async (t) => {

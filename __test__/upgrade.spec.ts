@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test from 'ava'
-import { Response, StateError } from '../src/index.ts'
+import { Request, Response, StateError } from '../src/index.ts'
 import type { UpgradedSocket } from '../src/index.ts'
 import { GET, count, holdOne, keepErrors, open, until } from './support.ts'
 import { SWITCHED, UPGRADE, readAll, takeover, upgraded } from './takeover.ts'
@@ -57,7 +57,7 @@ test('a request pipelined before an upgrade is answered before the 101', async (
 test('on a detached connection only the callback writes', async (t) => {
   const { connect, next } = await takeover(t, {}, true)
   const wire = await connect()
-  wire.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  wire.send(UPGRADE)
   const { socket, response } = await next()
   t.true(response.isUpgraded())
   socket.end('all mine')
@@ -135,28 +135,92 @@ test('a body over its limit is a 413 and no upgrade', async (t) => {
   t.regex(await wire.end(), /^HTTP\/1\.1 413 /)
 })
 
-test('a connection with further requests can not be detached: a 500, and the log has the reason', async (t) => {
-  const { logger, errors } = keepErrors()
-  const { connect } = await open(
-    t,
-    async (request) => {
-      await new Promise((resolve) => setImmediate(resolve))
-      return request.getPath() === '/detach' ? Response.detach(() => t.fail()) : Response.text('behind')
-    },
-    { logger },
-  )
-  const wire = await connect()
-  wire.send(`GET /detach HTTP/1.1\r\nHost: a\r\n\r\n${GET}`)
-  const text = await wire.until((received) => received.endsWith('behind'))
-  t.regex(text, /^HTTP\/1\.1 500 /)
-  t.regex(String(errors[0]?.exception), /the client has sent further requests/)
+const UNASKED = {
+  'without Upgrade': 'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+  'with Upgrade alone, as a proxy may forward it': 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\n\r\n',
+  'with the option alone': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n',
+  'with the option in Proxy-Connection': 'GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: upgrade\r\nUpgrade: echo\r\n\r\n',
+  'with an invalid protocol': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: e cho, /1\r\n\r\n',
+  'for another protocol': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n',
+  'for another version of it': 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo/2\r\n\r\n',
+  'in HTTP/1.0': 'GET / HTTP/1.0\r\nConnection: keep-alive, upgrade\r\nUpgrade: echo\r\n\r\n',
+  'with a body': 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody',
+}
+const TAKEOVERS: Record<string, () => Response> = {
+  upgrade: () => new Response(101, { upgrade: 'echo', 'x-own': 'not sent' }).upgrade(() => {}),
+  detach: () => Response.detach(() => {}, { protocol: 'echo' }),
+}
+for (const [how, takeOver] of Object.entries(TAKEOVERS)) {
+  for (const [what, head] of Object.entries(UNASKED)) {
+    test(`${how} of a request ${what} is a 426, and what follows stays HTTP`, async (t) => {
+      let disposals = 0
+      const { connect } = await open(t, (request) => {
+        if (request.getPath() === '/behind') return Response.text('behind')
+        const response = takeOver()
+        response.onDispose(() => void disposals++)
+        return response
+      })
+      const wire = (await connect()).send(`${head}GET /behind HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      const text = await wire.end()
+      t.regex(text, /^HTTP\/1\.1 426 Upgrade Required\r\n/)
+      t.regex(text, /\r\nupgrade: echo\r\nconnection: upgrade\r\n/)
+      t.false(text.includes(' 101 ') || text.includes('x-own'))
+      t.true(text.endsWith('behind'))
+      t.is(disposals, 1)
+    })
+  }
+}
+
+test('a 426 for detach names websocket unless it was told another protocol', async (t) => {
+  const { connect } = await open(t, () => Response.detach(() => t.fail()))
+  const wire = (await connect()).send(GET)
+  t.regex(await wire.until((text) => text.endsWith('</html>\n')), /\r\nupgrade: websocket\r\nconnection: upgrade\r\n/)
+  t.throws(() => Response.detach(() => {}, { protocol: 'a, b' }), { message: /^protocol must be the name of a protocol/ })
 })
 
-test('HTTP/1.0 has no upgrades: a 500', async (t) => {
-  const { connect } = await takeover(t)
-  const wire = await connect()
-  wire.send('GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
-  t.regex(await wire.end(), /^HTTP\/1\.1 500 /)
+test('a protocol is found in any letter case and among others', async (t) => {
+  const { connect } = await open(t, () => Response.detach((socket) => void socket.end('mine'), { protocol: 'echo/1' }))
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\nConnection: x,\tUPGRADE\t\r\nUpgrade: h2c,\tEcho/1\t\r\n\r\n')
+  t.is(await wire.end(), 'mine')
+})
+
+test('getUpgrade names the protocols that are validly asked for', async (t) => {
+  const { connect, server } = await open(t, (request) => Response.json(request.getUpgrade()))
+  const asked = async (head: string): Promise<unknown> => {
+    const text = await (await connect()).send(head.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')).end()
+    return JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4, text.lastIndexOf(']') + 1 || undefined))
+  }
+  t.deepEqual(await asked(UPGRADE), ['echo'])
+  t.deepEqual(await asked('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a/1,\tb\r\nUpgrade: c d, E\r\n\r\n'), ['a/1', 'b', 'E'])
+  for (const what of ['without Upgrade', 'with Upgrade alone, as a proxy may forward it', 'with an invalid protocol'] as const) {
+    t.is(await asked(UNASKED[what]), null, what)
+  }
+  const injected = async (headers: Record<string, string>, version: '1.0' | '1.1' | '2' = '1.1'): Promise<unknown> =>
+    (await server.inject(Request.create('GET', '/', headers, null, version))).json()
+  t.deepEqual(await injected({ connection: 'Upgrade', upgrade: 'a, b' }), ['a', 'b'])
+  t.is(await injected({ upgrade: 'a' }), null)
+  t.is(await injected({ connection: 'upgrade', upgrade: 'a' }, '1.0'), null)
+  t.is(await injected({ connection: 'upgrade', upgrade: 'a' }, '2'), null)
+})
+
+test('inject answers an upgrade that was not asked for with a 426, too', async (t) => {
+  const { server } = await open(t, () => new Response(101, { upgrade: 'echo' }).upgrade(() => t.fail()))
+  const response = await server.inject(Request.create('GET', '/'))
+  t.deepEqual([response.getStatus(), response.getHeader('upgrade'), response.getHeader('connection')], [426, 'echo', 'upgrade'])
+  const asking = Request.create('GET', '/', { connection: 'upgrade', upgrade: 'echo' })
+  t.is((await server.inject(asking)).getStatus(), 101)
+})
+
+test('a CONNECT that is refused closes the connection: what follows is not HTTP', async (t) => {
+  let calls = 0
+  const methods = { allowedMethods: ['GET', 'HEAD', 'CONNECT'] }
+  for (const settings of [{}, methods]) {
+    const { connect } = await open(t, () => (calls++, new Response(403)), settings)
+    const wire = (await connect()).send(`CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n${GET}`)
+    t.regex(await wire.end(), /^HTTP\/1\.1 (405|403) [^]*\r\nconnection: close\r\n/)
+    t.is(count(wire.received, 'HTTP/1.1 '), 1)
+  }
+  t.is(calls, 1)
 })
 
 test('an upgrade without a protocol is an error of the application: a 500', async (t) => {

@@ -2,9 +2,9 @@
 //
 //   npm install ws && npx busbar serve examples/ws.mjs
 //
-// The response is `Response.detach`, because `ws` writes the 101 itself. `ws` gets an empty head, because the socket
-// delivers bytes that arrived early. Of the request `ws` reads only method, url and headers in Node's form, which
-// `asNodeRequest` makes.
+// The response is `Response.detach`, because `ws` writes the 101 itself; a request for another protocol, or for none, is
+// answered with a 426. `ws` gets an empty head, because the socket delivers bytes that arrived early. Of the request `ws`
+// reads only method, url and headers in Node's form, which `asNodeRequest` makes.
 import { Response } from 'busbar'
 import { WebSocketServer } from 'ws'
 
@@ -17,15 +17,13 @@ webSockets.on('connection', (webSocket) => {
 })
 
 export default (request) => {
-  if (request.getHeader('upgrade')?.toLowerCase() !== 'websocket') {
-    return Response.text('Speak WebSocket to me.\n', 426, { upgrade: 'websocket' })
-  }
-  return Response.detach((socket) => {
+  const callback = (socket) => {
     webSockets.handleUpgrade(asNodeRequest(request, socket), socket, Buffer.alloc(0), (webSocket) => {
       socket.onStop(() => webSocket.close(1001, 'the server stops'))
       webSockets.emit('connection', webSocket, request)
     })
-  })
+  }
+  return Response.detach(callback, { protocol: 'websocket' })
 }
 
 function asNodeRequest(request, socket) {

@@ -144,12 +144,13 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     throw new HttpErrorException(404)
   }
 
-  /** The path for the system. A path that ends with a slash names a directory, never a file. */
+  /** The path for the system. A path that ends with a slash, or a dot segment, names a directory, never a file. */
   #path(): string {
     const given = this.#given instanceof URL ? fileURLToPath(this.#given) : this.#given
     const { root } = this.rules
     const path = root === null ? resolve(given) : resolve(directoryOf(root), `.${sep}${given}`)
-    return (given.endsWith('/') || given.endsWith(sep)) && !path.endsWith(sep) ? path + sep : path
+    const namesDirectory = /(?:^|\/)\.{0,2}$/.test(given.replaceAll(sep, '/'))
+    return namesDirectory && !path.endsWith(sep) ? path + sep : path
   }
 
   /** Opens a file, or a directory where that is allowed; null when it is missing or isn't below the root. */

@@ -10,6 +10,7 @@ import type { Request } from '../message/request.ts'
 import { forwardedOf } from '../message/forwarded.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
+import { upgradeOf } from '../message/upgrade-request.ts'
 import type { Trailers } from '../http/trailers.ts'
 
 /** Ties a request that a driver in JavaScript has parsed to its client. Its head is copied. */
@@ -55,6 +56,10 @@ export class ParsedRequestSource implements RequestSource {
 
   version(): string {
     return this.#version
+  }
+
+  upgrade(): readonly string[] | null {
+    return upgradeOf(this)
   }
 
   body(): RequestBody {

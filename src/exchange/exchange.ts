@@ -5,6 +5,8 @@ import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
 import type { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
+import { protocolsOf } from '../http/lists.ts'
+import { authorityOf } from '../http/target.ts'
 import { Flag } from '../native.ts'
 import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { RequestBody } from '../body/request-body.ts'
@@ -137,7 +139,9 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   fields(): Fields {
-    return Fields.fromBlock(this.#owner.hot.headerBlock(this.#slab, this.#head))
+    const fields = Fields.fromBlock(this.#owner.hot.headerBlock(this.#slab, this.#head))
+    const authority = authorityOf(this.target())
+    return authority === null ? fields : fields.overrideHost(authority)
   }
 
   target(): string {
@@ -156,6 +160,11 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   /** Whether it is a stream of an HTTP/2 connection, which can end alone. */
   isHttp2(): boolean {
     return (this.#flags & Flag.Http2) !== 0
+  }
+
+  upgrade(): readonly string[] | null {
+    if ((this.#flags & Flag.Upgrade) === 0 || this.method() === 'CONNECT') return null
+    return protocolsOf(this.fields().all('upgrade'))
   }
 
   /** Whether the connection is encrypted. */

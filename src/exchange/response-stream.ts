@@ -26,6 +26,7 @@ import type { Framing } from '../message/response-extras.ts'
 import type { Extras, Response } from '../message/response.ts'
 import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
+import { isBodiless } from '../http/status.ts'
 import { trailerLines } from '../http/trailers.ts'
 
 /** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
@@ -140,7 +141,7 @@ export class ResponseStream {
       if (this.#source instanceof FileBody) await answerWithFile(this.#request, this.#response, this.#source)
       if (!this.#isWriting()) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
-      if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
+      if (this.#exchange.method() === 'HEAD' || isBodiless(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
       this.#read()
     } catch (error) {

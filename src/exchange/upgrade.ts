@@ -7,6 +7,7 @@
  */
 import { markExported } from '../connection/client.ts'
 import { HandlerError } from '../core/errors.ts'
+import { FIELDS } from '../http/http-message.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
@@ -14,7 +15,9 @@ import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
 import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { Request } from '../message/request.ts'
-import type { Response, Takeover } from '../message/response.ts'
+import type { Response } from '../message/response.ts'
+import { upgradeOption } from '../message/response-head.ts'
+import type { Takeover } from '../message/takeover.ts'
 
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
@@ -51,7 +54,7 @@ export function upgrade(
   exchange.ownHead()
   const take = (): void => {
     const result = owner.hot.upgrade(exchange.slot, exchange.requestId, lines)
-    if (result === OCCUPIED) throw occupied(exchange, lines !== null)
+    if (result === OCCUPIED) throw new HandlerError("the connection can't be taken over: its client has sent further requests")
     exchange.markAnswered()
     if (result !== TAKEN) return onDone()
     markExported(exchange.client())
@@ -72,7 +75,7 @@ export function upgrade(
 /** The fields of a 101. RFC 9110 §7.8. */
 function upgradeLines(response: Response): string {
   const lines = linesOf(response)
-  if (response.hasHeader('upgrade')) return `${lines}connection: upgrade\r\n`
+  if (response.hasHeader('upgrade')) return lines + upgradeOption(response[FIELDS]())
   throw new HandlerError('a 101 names the protocol it switches to: set the header upgrade, or use Response.detach')
 }
 
@@ -83,12 +86,4 @@ function tunnelHead(response: Response): string {
 function linesOf(response: Response): string {
   const pairs = response.getRawHeaders().filter(([name]) => name.toLowerCase() !== 'content-length')
   return pairs.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-}
-
-function occupied(exchange: Exchange, switches: boolean): HandlerError {
-  const why =
-    switches && exchange.version() === '1.0'
-      ? 'HTTP/1.0 has no upgrades; use Response.detach'
-      : 'the client has sent further requests, and this one does not ask for an upgrade'
-  return new HandlerError(`the connection can't be taken over: ${why}`)
 }

@@ -15,7 +15,11 @@ import type { Logger } from '../core/logger.ts'
 import { refusalOf } from '../http/methods.ts'
 import type { Options } from '../options/options.ts'
 import { Request, abortRequest } from '../message/request.ts'
-import { Response, discardResponse } from '../message/response.ts'
+import { checkLength } from '../message/content-length.ts'
+import { Response, discardResponse, extrasOf } from '../message/response.ts'
+import { unaskedProtocol } from '../message/upgrade-request.ts'
+import type { FieldsInit } from '../http/fields.ts'
+import { isBodiless } from '../http/status.ts'
 
 /** The parts of a server that make a response. */
 export interface InjectSettings {
@@ -33,13 +37,24 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   const allow = allowed.join(', ')
   const method = request.getMethod()
   if (!allowed.includes(method)) {
-    const response = await page(request, settings, refusalOf(method))
-    response.setHeader('allow', allow)
-    return response
+    return page(request, settings, refusalOf(method), null, { allow })
   }
   if (method === 'OPTIONS' && request.getTarget() === '*') return new Response(204, { allow })
   try {
-    return await answer(request, settings)
+    const response = await answer(request, settings)
+    const asked = { method: () => method, upgrade: () => request.getUpgrade() }
+    const takeover = extrasOf(response)?.takeover ?? null
+    const unasked = takeover === null ? null : unaskedProtocol(asked, response, takeover)
+    if (unasked !== null) {
+      discard(response, logger)
+      return page(request, settings, 426, null, { upgrade: unasked, connection: 'upgrade' })
+    }
+    checkLength(response, method)
+    // The engine sends a length with an empty response, too.
+    if (response.getBody() === null && !isBodiless(response.getStatus()) && !response.hasHeader('content-length')) {
+      response.setHeader('content-length', 0)
+    }
+    return response
   } catch (exception) {
     if (exception instanceof HttpErrorException) return failed(request, settings, exception)
     if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
@@ -56,7 +71,7 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   const answered = Promise.resolve(handler(request)).then(async (response: unknown) => {
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
-    if (isExpired) discardResponse(response, (exception) => logger.error('a late response could not be disposed of', { exception }))
+    if (isExpired) discard(response, logger)
     else if (body instanceof FileBody) await answerWithFile(request, response, body).finally(() => body.release())
     return response
   })
@@ -88,6 +103,19 @@ async function page(
   { errorHandler, logger }: InjectSettings,
   status: number,
   reason: string | null = null,
+  headers: FieldsInit = {},
+): Promise<Response> {
+  const response = await makePage(request, errorHandler, logger, status, reason)
+  response.setHeaders(headers)
+  return response
+}
+
+async function makePage(
+  request: Request,
+  errorHandler: ErrorHandler,
+  logger: Logger,
+  status: number,
+  reason: string | null,
 ): Promise<Response> {
   try {
     const response: unknown = await errorHandler.handleError(status, reason, request)
@@ -97,4 +125,8 @@ async function page(
     logger.error('the error handler failed', { exception })
     return new DefaultErrorHandler().handleError(status, reason)
   }
+}
+
+function discard(response: Response, logger: Logger): void {
+  discardResponse(response, (exception) => logger.error('a response that was not sent could not be disposed of', { exception }))
 }

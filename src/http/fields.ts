@@ -60,10 +60,12 @@ export const Role = {
   Ordinary: 0,
   /** Written by the server; values of the application are dropped. */
   Managed: 1,
-  /** `connection`: the option `close` closes the connection after the response. */
+  /** `connection`: the option `close` closes the connection after the response; further options are sent. */
   Connection: 2,
   /** `content-length`: compared with the body. */
   Length: 3,
+  /** `upgrade`: sent as given, with an option of `connection`. */
+  Upgrade: 4,
 } as const
 
 /** A valid name, with the last line that was made with it. */
@@ -80,6 +82,7 @@ const ROLES: ReadonlyMap<string, number> = new Map([
   ['transfer-encoding', Role.Managed],
   ['connection', Role.Connection],
   ['content-length', Role.Length],
+  ['upgrade', Role.Upgrade],
 ])
 
 /** Valid names by their spelling: applications use few. */
@@ -208,6 +211,8 @@ export class Fields {
   #names: string[] = []
   #lower: string[] = []
   #values: string[] = []
+  /** The value of `host` in place of the received one, which the pairs alone show. */
+  #host: string | null = null
 
   /** From the engine's form, `name\nvalue\n…`. */
   static fromBlock(block: string): Fields {
@@ -239,25 +244,44 @@ export class Fields {
     fields.#names = [...this.#names]
     fields.#lower = [...this.#lower]
     fields.#values = [...this.#values]
+    fields.#host = this.#host
     return fields
   }
 
+  /** Has another value count as `host`, until that is changed. */
+  overrideHost(host: string): this {
+    this.#host = host
+    return this
+  }
+
+  /** A change of `host` begins with the value that counts. */
+  #settleHost(lower: string): void {
+    const host = this.#host
+    if (host === null || lower !== 'host') return
+    this.#host = null
+    this.delete(lower)
+    this.#push(lower, lower, host)
+  }
+
   get(lower: string): string | null {
+    if (lower === 'host' && this.#host !== null) return this.#host
     const at = this.#lower.indexOf(lower)
     return at < 0 ? null : this.#values[at]!
   }
 
   all(lower: string): string[] {
+    if (lower === 'host' && this.#host !== null) return [this.#host]
     return this.#values.filter((_, at) => this.#lower[at] === lower)
   }
 
   has(lower: string): boolean {
-    return this.#lower.includes(lower)
+    return this.get(lower) !== null
   }
 
   add(name: string, value: FieldValue): void {
     const values = (Array.isArray(value) ? value : [value]).map((item) => valueOf(name, item))
     const { lower } = nameOf(name)
+    this.#settleHost(lower)
     for (const item of values) this.#push(name, lower, item)
   }
 
@@ -282,6 +306,7 @@ export class Fields {
   }
 
   delete(lower: string): void {
+    this.#settleHost(lower)
     if (!this.#lower.includes(lower)) return
     const keep = (_: unknown, at: number): boolean => this.#lower[at] !== lower
     const names = this.#names.filter(keep)
@@ -295,6 +320,7 @@ export class Fields {
   toRecord(): Record<string, string[]> {
     const record: Record<string, string[]> = Object.create(null) as Record<string, string[]>
     for (const [at, lower] of this.#lower.entries()) (record[lower] ??= []).push(this.#values[at]!)
+    if (this.#host !== null) record['host'] = [this.#host]
     return record
   }
 

@@ -3,6 +3,11 @@
  */
 import { OptionError } from '../core/errors.ts'
 
+/** Whether responses of a status have no content. RFC 9110 §6.4.1 and §15.3.6. */
+export function isBodiless(status: number): boolean {
+  return status < 200 || status === 204 || status === 205 || status === 304
+}
+
 const PHRASES: Readonly<Record<number, string>> = {
   100: 'Continue',
   101: 'Switching Protocols',

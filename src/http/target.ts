@@ -13,12 +13,24 @@ function pathStart(target: string): number {
   return slash
 }
 
-/** The path; empty for `*` and for the authority of a CONNECT. */
+/** A segment that is a dot or two, escaped or not. For `URL` a backslash ends a segment, too. */
+const DOT_SEGMENT = /[/\\](?:\.|%2e){1,2}(?:[/\\]|$)/i
+
+/** The path; empty for `*` and for the authority of a CONNECT. Dot segments are resolved as `URL` does it. */
 export function pathOf(target: string): string {
   const start = pathStart(target)
   const end = target.indexOf('?')
   const path = end < 0 ? target.slice(start) : target.slice(start, end)
-  return path === '' && target.includes('://') ? '/' : path
+  if (path === '') return target.includes('://') ? '/' : path
+  // Few paths have either character, and a search for one is faster than the expression.
+  const mayHaveDots = path.includes('.') || path.includes('%')
+  return mayHaveDots && DOT_SEGMENT.test(path) ? new URL(`http://localhost${path}`).pathname : path
+}
+
+/** The authority of an absolute target, which counts in place of the `host` field (RFC 9112 §3.2.2); else null. */
+export function authorityOf(target: string): string | null {
+  if (target.startsWith('/')) return null
+  return /^https?:\/\/([^/?]*)/i.exec(target)?.[1] ?? null
 }
 
 /** The query without its question mark; empty when there is none. */
@@ -35,12 +47,13 @@ export function withQuery(target: string, query: string): string {
 
 /**
  * Scheme, authority and target put together, without resolution. An absolute target has an authority of its own
- * (RFC 9112 §3.2.2). Its scheme is replaced, because only the server knows whether the connection has TLS.
+ * (RFC 9112 §3.2.2). Its scheme is replaced, because only the server knows whether the connection has TLS; `https`
+ * stays, because it is served only where TLS has ended, here or at a proxy that is trusted.
  */
 export function uriOf(scheme: string, authority: string, target: string): URL {
   if (target.startsWith('/')) return new URL(`${scheme}://${authority}${target}`)
   const at = target.indexOf('://')
-  if (at >= 0) return new URL(scheme + target.slice(at))
+  if (at >= 0) return new URL((/^https:/i.test(target) ? 'https' : scheme) + target.slice(at))
   return new URL(`${scheme}://${target === '*' ? authority : target}`)
 }
 

@@ -13,6 +13,7 @@ import type { Forwarded } from '../net/forwarded.ts'
 import { forwardedOf } from './forwarded.ts'
 import { Trailers } from '../http/trailers.ts'
 import type { RequestSource } from './request-source.ts'
+import { upgradeOf } from './upgrade-request.ts'
 
 /** What `Request.create` is given, once it is checked. */
 export interface CreatedRequest {
@@ -61,6 +62,10 @@ export class CreatedRequestSource implements RequestSource {
 
   version(): string {
     return this.#request.version
+  }
+
+  upgrade(): readonly string[] | null {
+    return upgradeOf(this)
   }
 
   body(): RequestBody {

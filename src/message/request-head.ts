@@ -27,7 +27,8 @@ export abstract class RequestHead extends HttpMessage {
   abstract [SET_QUERY](parameters: URLSearchParams): void
 
   /**
-   * The path as received, without decoding; empty for `OPTIONS *` and CONNECT.
+   * The path as received, without decoding; empty for `OPTIONS *` and CONNECT. Dot segments are resolved, escaped ones
+   * too, so that it agrees with `getUri`; `getTarget` has them.
    *
    * @example request.getPath() // '/search'
    */

@@ -18,6 +18,8 @@ export interface RequestSource {
   target(): string
   method(): string
   version(): string
+  /** The protocols that the client asks to switch to; null when it asks for none. */
+  upgrade(): readonly string[] | null
   body(): RequestBody
   /** The trailers behind the body; null for a request without a body. */
   trailers(): Trailers | null

@@ -137,6 +137,16 @@ export class Request extends RequestHead {
   }
 
   /**
+   * The protocols that the client asks to switch to, in its order of preference; null when it asks for none. Only an
+   * HTTP/1.1 request with the `connection` option `upgrade` asks: a proxy may forward `upgrade` by itself.
+   *
+   * @example const isWebSocket = request.getUpgrade()?.includes('websocket') === true
+   */
+  getUpgrade(): readonly string[] | null {
+    return this.#source.upgrade()
+  }
+
+  /**
    * The request target exactly as received.
    *
    * @example request.getTarget() // '/search?q=a%20b'

@@ -27,6 +27,8 @@ export class ResponseExtras<Takeover> {
   isStreamed = false
   /** Where the source of the body runs: where it was handed over. */
   bodyContext: Handover | null = null
+  /** It has had an `upgrade` field, with which an option of `connection` goes. */
+  namesProtocol = false
   trailers: Trailers | null = null
   /** Seconds that the client may take nothing of it; null for the option `writeTimeout`. */
   writeTimeout: number | null = null

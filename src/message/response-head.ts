@@ -5,13 +5,14 @@ import { ResponseCookie, byName } from '../http/cookie.ts'
 import { cookieName } from '../http/cookie-field.ts'
 import { InvalidCookieException, OptionError, show } from '../core/errors.ts'
 import { Role, nameOf, valueOf } from '../http/fields.ts'
-import type { FieldName, FieldValue } from '../http/fields.ts'
+import type { FieldName, FieldValue, Fields } from '../http/fields.ts'
 import { FIELDS, HttpMessage } from '../http/http-message.ts'
+import { elementsOf, hasElement } from '../http/lists.ts'
 
 /** Key of the method that gives the `content-length`; -1 when there is none. */
 export const CONTENT_LENGTH: unique symbol = Symbol('contentLength')
 
-/** Key of the method that sets a field which the server writes itself, or removes it by null. */
+/** Key of the method that sets a field which means something to the server, or removes it by null. */
 export const SET_SPECIAL: unique symbol = Symbol('setSpecial')
 
 /**
@@ -51,7 +52,11 @@ export abstract class ResponseHead extends HttpMessage {
 
   override setHeader(name: FieldName, value: FieldValue): void {
     const { role } = nameOf(name)
-    if (role === Role.Ordinary) return super.setHeader(name, value)
+    if (role === Role.Ordinary || role === Role.Upgrade) {
+      super.setHeader(name, value)
+      if (role === Role.Upgrade) this[SET_SPECIAL](role, '')
+      return
+    }
     const values = listOf(value).map((item) => valueOf(name, item))
     if (role === Role.Connection || values.length === 0) this.removeHeader(name)
     for (const item of values) this[SET_SPECIAL](role, item)
@@ -59,13 +64,17 @@ export abstract class ResponseHead extends HttpMessage {
 
   override addHeader(name: FieldName, value: FieldValue): void {
     const { role } = nameOf(name)
-    if (role === Role.Ordinary) return super.addHeader(name, value)
+    if (role === Role.Ordinary || role === Role.Upgrade) {
+      super.addHeader(name, value)
+      if (role === Role.Upgrade) this[SET_SPECIAL](role, '')
+      return
+    }
     for (const item of listOf(value)) this[SET_SPECIAL](role, valueOf(name, item))
   }
 
   override removeHeader(name: FieldName): void {
     const { role } = nameOf(name)
-    if (role === Role.Ordinary) super.removeHeader(name)
+    if (role === Role.Ordinary || role === Role.Upgrade) super.removeHeader(name)
     else this[SET_SPECIAL](role, null)
   }
 
@@ -119,9 +128,26 @@ export function lengthFrom(text: string): number {
   return Number(text)
 }
 
-/** Whether a `connection` field has the option `close`. RFC 9110 §7.6.1. */
-export function hasClose(text: string): boolean {
-  return text.split(',').some((option) => option.trim().toLowerCase() === 'close')
+/**
+ * The options of a `connection` field that are the application's: they belong to fields of its own. What they would say
+ * of fields that the server writes is dropped. RFC 9110 §7.6.1.
+ */
+export function ownOptions(text: string): string {
+  return elementsOf(text).filter((option) => option.toLowerCase() !== 'close' && !isManaged(option)).join(', ')
+}
+
+/**
+ * The line to add to fields with `upgrade`: it says that this field is for the next hop alone. Empty where there is one.
+ * RFC 9110 §7.8.
+ */
+export function upgradeOption(fields: Fields): string {
+  const isNamed = fields.all('connection').some((line) => hasElement(line, 'upgrade'))
+  return fields.has('upgrade') && !isNamed ? 'connection: upgrade\r\n' : ''
+}
+
+function isManaged(option: string): boolean {
+  const { role } = nameOf(option)
+  return role !== Role.Ordinary && role !== Role.Upgrade
 }
 
 function lengthOf(head: ResponseHead): string | null {

@@ -9,40 +9,37 @@ import { FIELDS } from '../http/http-message.ts'
 import { FileBody } from '../body/file-body.ts'
 import { checkFileSettings } from '../body/file-settings.ts'
 import type { FileSettings } from '../body/file-settings.ts'
-import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { AnswerFlag, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
-import type { Request } from './request.ts'
+import { checkLength } from './content-length.ts'
+import type { RequestSource } from './request-source.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
-import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, hasClose, lengthFrom } from './response-head.ts'
-import { collected, isStreamed, sourceOf } from '../body/source.ts'
+import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } from './response-head.ts'
+import { takeoverOf } from './takeover.ts'
+import type { DetachSettings, Takeover, UpgradeHandler } from './takeover.ts'
+import { bytesOf, collected, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
+import { hasElement } from '../http/lists.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
-
-/** Is given the socket of an upgraded or detached connection. An error that it throws is logged and closes the client. */
-export type UpgradeHandler = (socket: UpgradedSocket, request: Request, response: Response) => void | Promise<void>
-
-/** An upgrade that a response asks for. */
-export interface Takeover {
-  readonly handler: UpgradeHandler
-  /** Where the handler runs. */
-  readonly context: Handover
-  /** Nothing is written before the handler is called. */
-  readonly isDetached: boolean
-}
 
 /** The rarer parts of a response. */
 export type Extras = ResponseExtras<Takeover>
 
 /**
- * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it, and
- * `BODY_TOO_SHORT` when it did and the body is shorter than its content-length. Throws when it was sent before.
+ * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it. Throws
+ * when it was sent before, and when its content-length isn't that of its body.
  */
-export let sendResponse: (response: Response, words: Uint32Array, hot: HotFunctions, tellsWritten: boolean) => number
+export let sendResponse: (
+  response: Response,
+  words: Uint32Array,
+  hot: HotFunctions,
+  request: Pick<RequestSource, 'method'>,
+  tellsWritten: boolean,
+) => number
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -55,9 +52,6 @@ export let hasOwnFields: (response: Response) => boolean
 export let replaceLines: (response: Response, status: number, lines: string) => void
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
-
-/** The result of `sendResponse` for a body that is shorter than its content-length. */
-export const BODY_TOO_SHORT = 2
 
 /** A body of this many characters or bytes is sent piece by piece, as fast as the client takes it. */
 const STREAM_ABOVE = 256 * 1024
@@ -214,6 +208,7 @@ export class Response extends ResponseHead {
     if (checked.#declaredLength >= 0) this.#declareLength(checked.#declaredLength)
     this[FIELDS]().setAll(checked[FIELDS]().toPairs())
     this.#closes ||= checked.#closes
+    if (checked.#extras?.namesProtocol === true) this.#ownExtras().namesProtocol = true
     for (const name of emptied) this.removeHeader(name)
   }
 
@@ -341,35 +336,34 @@ export class Response extends ResponseHead {
 
   /**
    * Switches protocols: after all earlier responses, sends the headers with a 101 and calls a function with the
-   * connection. Name the protocol in the header `upgrade`; `connection` is added. An unread body is read and dropped
-   * first. A CONNECT is answered with a 200 instead. The function isn't called when the client leaves before.
+   * connection. Name the protocol in the header `upgrade`; `connection` is added. A client that hasn't asked for that
+   * protocol gets a 426 of the error handler. An unread body is read and dropped first. A CONNECT is answered with a
+   * 200 instead. The function isn't called when the client leaves before.
    *
    * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
    */
   upgrade(callback: UpgradeHandler): this {
-    this.#setTakeover(callback, false)
+    this.#setTakeover(takeoverOf(callback, null))
     return this
   }
 
   /**
    * Calls a function with the connection after all earlier responses, without writing anything: for libraries that
-   * write the response themselves. The request must be the last one on its connection.
+   * write the response themselves. The request must be a CONNECT, or ask for an upgrade: to `protocol`, if that is
+   * given. Other clients get a 426 of the error handler that names `protocol`, else `websocket`.
    *
    * @example () => Response.detach((socket) => void socket.end('HTTP/1.1 101 Switching Protocols\r\n…'))
    */
-  static detach(callback: UpgradeHandler): Response {
+  static detach(callback: UpgradeHandler, settings: DetachSettings = {}): Response {
     const response = new Response(101)
-    response.#setTakeover(callback, true)
+    response.#setTakeover(takeoverOf(callback, settings))
     return response
   }
 
-  #setTakeover(handler: UpgradeHandler, isDetached: boolean): void {
-    if (typeof handler !== 'function') {
-      throw new HandlerError(`an upgrade needs a function (socket, request, response); got ${show(handler)}`)
-    }
+  #setTakeover(takeover: Takeover): void {
     this.setStatus(101)
     const extras = this.#ownExtras()
-    extras.takeover = { handler, context: new Handover(), isDetached }
+    extras.takeover = takeover
     extras.trailers = null
   }
 
@@ -407,6 +401,10 @@ export class Response extends ResponseHead {
   #addLine(name: string, value: unknown): void {
     const known = nameOf(name)
     if (known.role === Role.Ordinary) this.#lines += lineOf(name, known, value)
+    else if (known.role === Role.Upgrade) {
+      this.#lines += lineOf(name, known, value)
+      this.#ownExtras().namesProtocol = true
+    }
     // The body isn't set yet: the constructor compares the two.
     else if (known.role === Role.Length) this.#declaredLength = lengthFrom(valueOf(name, value))
     else this[SET_SPECIAL](known.role, valueOf(name, value))
@@ -414,9 +412,18 @@ export class Response extends ResponseHead {
 
   /** @internal */
   override [SET_SPECIAL](role: number, text: string | null): void {
-    if (role === Role.Connection) this.#closes = text !== null && (this.#closes || hasClose(text))
+    if (role === Role.Connection) this.#setConnection(text)
+    else if (role === Role.Upgrade) this.#ownExtras().namesProtocol = true
     else if (role === Role.Length && text === null) this.#declaredLength = -1
     else if (role === Role.Length) this.#declareLength(lengthFrom(text!))
+  }
+
+  #setConnection(text: string | null): void {
+    this.#closes = text !== null && (this.#closes || hasElement(text, 'close'))
+    const options = text === null ? '' : ownOptions(text)
+    if (text === null) this[FIELDS]().delete('connection')
+    else if (options !== '' && this.#fields !== null) this.#fields.add('connection', options)
+    else if (options !== '') this.#lines += `connection: ${options}\r\n`
   }
 
   /** Throws without a change when the body is longer. */
@@ -466,7 +473,8 @@ export class Response extends ResponseHead {
     if (this.#closes) flags |= AnswerFlag.Close
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     writeAnswer(words, this.#status, flags, length)
-    return this.#fields === null ? this.#lines : this.#fields.toLines()
+    const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
+    return this.#extras?.namesProtocol === true ? lines + upgradeOption(this[FIELDS]()) : lines
   }
 
   #markSent(): void {
@@ -486,14 +494,15 @@ export class Response extends ResponseHead {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions, tellsWritten: boolean): number {
+  #send(words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>, tellsWritten: boolean): number {
+    const length = this.#declaredLength
+    // Before it counts as sent, so that it can be discarded.
+    if (length >= 0) checkLength(this, request.method())
     this.#markSent()
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
-    const length = this.#declaredLength
     const lines = this.#writeHead(words, tellsWritten ? kind | AnswerFlag.TellWritten : kind, length)
-    const result = hot.respond(lines, body, this.#reason)
-    return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
+    return hot.respond(lines, body, this.#reason)
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {
@@ -502,7 +511,7 @@ export class Response extends ResponseHead {
   }
 
   static {
-    sendResponse = (response, words, hot, tellsWritten) => response.#send(words, hot, tellsWritten)
+    sendResponse = (response, words, hot, request, tellsWritten) => response.#send(words, hot, request, tellsWritten)
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.

@@ -5,7 +5,7 @@ import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
 import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
-import { TOKEN } from '../http/token.ts'
+import { Engine } from '../native.ts'
 
 /** Options by name. Times are seconds, sizes bytes. */
 export interface OptionValues {
@@ -87,6 +87,8 @@ export type OptionName = keyof OptionValues
 interface Rule {
   readonly allowed: string
   readonly accepts: (value: unknown) => boolean
+  /** The part of a value that isn't allowed; the whole value without it. */
+  readonly refused?: (value: unknown) => unknown
 }
 
 const isInteger = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least
@@ -119,13 +121,18 @@ const STREAMS: Rule = {
   allowed: 'an integer from 1 to 65536',
   accepts: (value) => isInteger(value, 1) && (value as number) <= 65_536,
 }
+const unknownMethods = (value: readonly unknown[]): unknown[] => {
+  const known: readonly unknown[] = Engine.methods()
+  return value.filter((method) => method === '' || !known.includes(method))
+}
 const METHODS: Rule = {
-  allowed: 'a list of methods that holds GET and HEAD',
+  allowed: 'a list of methods that the HTTP/1 parser knows, with GET and HEAD',
   accepts: (value) =>
-    Array.isArray(value) &&
-    value.every((method) => typeof method === 'string' && TOKEN.test(method)) &&
-    value.includes('GET') &&
-    value.includes('HEAD'),
+    Array.isArray(value) && unknownMethods(value).length === 0 && value.includes('GET') && value.includes('HEAD'),
+  refused: (value) => {
+    const unknown = Array.isArray(value) ? unknownMethods(value) : []
+    return unknown.length === 0 ? value : unknown
+  },
 }
 const NETWORKS: Rule = {
   allowed: "a list of networks such as '10.0.0.0/8', addresses, or 'unix'",
@@ -238,7 +245,7 @@ export function allowedValues(name: OptionName): string {
 /** Returns an allowed value, lists without duplicates; throws for any other. */
 export function checkOption(name: OptionName, value: unknown): unknown {
   const rule = RULES[name]
-  if (!rule.accepts(value)) throw new OptionError(name, value, rule.allowed)
+  if (!rule.accepts(value)) throw new OptionError(name, rule.refused?.(value) ?? value, rule.allowed)
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 

@@ -15,7 +15,6 @@ import { rejectionMessage } from './refused-connections.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage } from '../handler/error-page.ts'
-import { HandlerError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
@@ -40,9 +39,12 @@ import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, BODY_TOO_SHORT, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
+import { Response, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
 import type { Framing } from '../message/response-extras.ts'
-import type { Extras, Takeover } from '../message/response.ts'
+import { checkLength } from '../message/content-length.ts'
+import type { Extras } from '../message/response.ts'
+import type { Takeover } from '../message/takeover.ts'
+import { unaskedProtocol } from '../message/upgrade-request.ts'
 
 const HIGH = 2 ** 32
 
@@ -265,7 +267,7 @@ export class Dispatcher implements ClientOwner {
     const { observation } = exchange
     if (observation !== null) noteAnswer(exchange, observation, response)
     this.#address(exchange)
-    if (sendResponse(response, this.#words, this.hot, observation !== null) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
+    sendResponse(response, this.#words, this.hot, exchange, observation !== null)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isListening) exchange.settle(null)
@@ -288,22 +290,12 @@ export class Dispatcher implements ClientOwner {
     if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
     this.#address(exchange)
-    const result = sendResponse(response, this.#words, this.hot, true)
-    if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
-    const isTaken = result === 0 || result === BODY_TOO_SHORT
+    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === 0
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     const dispose = (): void => this.#dispose(extras)
     exchange.settle(isTaken ? dispose : null)
     if (!isTaken) dispose()
-  }
-
-  /** Logs a body that is shorter than its Content-Length: the engine has aborted the response. */
-  #logShort(request: Request, exchange: Exchange, response: Response): void {
-    if (exchange.method() === 'HEAD' || [204, 304].includes(response.getStatus())) return
-    const length = response.getHeader('content-length')
-    exchange.observation?.mark('failed')
-    this.logFailure('the body of a response failed', request, new HandlerError(`it is shorter than its content-length of ${length}`))
   }
 
   #dispose(extras: Extras): void {
@@ -312,6 +304,11 @@ export class Dispatcher implements ClientOwner {
 
   /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
+    const unasked = unaskedProtocol(exchange, response, takeover)
+    if (unasked !== null) {
+      this.#discard(request, response)
+      return this.#answerError(request, exchange, 426, null, false, { upgrade: unasked })
+    }
     markSent(response)
     exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
     this.#timeout?.delete(exchange.requestId)
@@ -337,6 +334,8 @@ export class Dispatcher implements ClientOwner {
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    // With trailers the body is chunked, and its length isn't sent.
+    if (extras.trailers === null) checkLength(response, exchange.method())
     markSent(response)
     this.#timeout?.delete(exchange.requestId)
     // The stream may be long: its head must not keep a whole slab.

@@ -38,8 +38,6 @@ pub enum ErrorKind {
     Space,
     /// The connection preface of HTTP/2. RFC 9113 §3.4.
     Http2Preface,
-    /// Bytes after a message that announced to be the last.
-    AfterClose,
     /// Anything else that isn't a request.
     Syntax,
 }
@@ -59,7 +57,6 @@ impl ErrorKind {
             ffi::HPE_STRICT => ErrorKind::Line,
             ffi::HPE_UNEXPECTED_SPACE => ErrorKind::Space,
             ffi::HPE_PAUSED_H2_UPGRADE => ErrorKind::Http2Preface,
-            ffi::HPE_CLOSED_CONNECTION => ErrorKind::AfterClose,
             _ => ErrorKind::Syntax,
         }
     }
@@ -79,7 +76,6 @@ impl ErrorKind {
             ErrorKind::LineEnd => "a line doesn't end in CR LF",
             ErrorKind::Space => "unexpected space",
             ErrorKind::Http2Preface => "HTTP/2 connection preface",
-            ErrorKind::AfterClose => "bytes after the last request",
             ErrorKind::Syntax => "not an HTTP request",
         }
     }

@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types)]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// `struct llhttp__internal_s`, also known as `llhttp_t`.
 #[repr(C)]
@@ -68,7 +68,6 @@ pub(crate) const HPE_OK: i32 = 0;
 pub(crate) const HPE_STRICT: i32 = 2;
 pub(crate) const HPE_LF_EXPECTED: i32 = 3;
 pub(crate) const HPE_UNEXPECTED_CONTENT_LENGTH: i32 = 4;
-pub(crate) const HPE_CLOSED_CONNECTION: i32 = 5;
 pub(crate) const HPE_INVALID_METHOD: i32 = 6;
 pub(crate) const HPE_INVALID_URL: i32 = 7;
 pub(crate) const HPE_INVALID_CONSTANT: i32 = 8;
@@ -83,9 +82,13 @@ pub(crate) const HPE_PAUSED_H2_UPGRADE: i32 = 23;
 pub(crate) const HPE_CR_EXPECTED: i32 = 25;
 pub(crate) const HPE_UNEXPECTED_SPACE: i32 = 30;
 
-pub(crate) const F_CONNECTION_KEEP_ALIVE: u16 = 0x1;
-pub(crate) const F_CONNECTION_CLOSE: u16 = 0x2;
 pub(crate) const F_CHUNKED: u16 = 0x8;
+pub(crate) const F_TRANSFER_ENCODING: u16 = 0x200;
+
+pub(crate) const LENIENT_KEEP_ALIVE: u16 = 0x4;
+
+/// The reason of `HPE_INVALID_CONTENT_LENGTH` for a byte that isn't a digit.
+pub(crate) const REASON_INVALID_CONTENT_LENGTH: &CStr = c"Invalid character in Content-Length";
 
 unsafe extern "C" {
     pub(crate) fn llhttp_init(parser: *mut llhttp_t, kind: c_int, settings: *const llhttp_settings_t);

@@ -2,10 +2,11 @@
 //!
 //! Bytes go into [`Parser::execute`]; what they mean comes out in a [`Record`] as offsets. Only the trailer section,
 //! which is rare, is copied. llhttp's callbacks do nothing but write to the record, and the parser pauses after each
-//! message.
+//! message. Chunks are read here and not by llhttp; a test compares the two readings.
 //!
 //! Which requests to accept, beyond llhttp's strict grammar, is decided in `protocol`.
 
+mod chunks;
 mod error;
 mod ffi;
 mod method;

@@ -60,7 +60,7 @@ pub struct Record {
     pub head_complete: bool,
     /// Pieces of the body in this input, in order, without chunk framing.
     pub body: Vec<Span>,
-    /// Bytes of chunk extensions in this message so far; each separator counts as one.
+    /// Bytes of chunk extensions in this message so far, all that stands between size and line end.
     pub extension_bytes: u32,
     /// Fields of the trailer section, whose spans are into `trailer_bytes`.
     pub trailers: Vec<Field>,

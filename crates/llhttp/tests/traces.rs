@@ -25,7 +25,8 @@ fn traces_come_out_as_written() {
     assert!(sections.len() > 10, "only {} traces were found", sections.len());
     for section in sections {
         let bytes: String = section.lines().filter_map(|line| line.strip_prefix("> ")).collect();
-        let bytes = bytes.replace('␍', "\r").replace('␊', "\n").replace('␀', "\0").into_bytes();
+        let bytes =
+            bytes.replace('␍', "\r").replace('␊', "\n").replace('␀', "\0").replace('␉', "\t").into_bytes();
         let expected: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("< ")).collect();
         let title = section.lines().next().unwrap_or("");
         assert_eq!(run(&bytes, bytes.len()), expected, "{title} (whole)");
@@ -42,12 +43,16 @@ fn run(bytes: &[u8], size: usize) -> Vec<String> {
     for piece in bytes.chunks(size) {
         let mut rest = piece;
         while !rest.is_empty() {
-            let progress = parser.execute(rest, &mut message.record);
+            let mut progress = parser.execute(rest, &mut message.record);
+            if progress.state == State::Coded {
+                // Whether the coding may be accepted is protocol's to decide.
+                progress = parser.execute_chunked(rest, progress.consumed, &mut message.record);
+            }
             message.take_in(&parser, rest, progress.consumed);
             offset += progress.consumed;
             rest = &rest[progress.consumed..];
             match progress.state {
-                State::More => {}
+                State::More | State::Coded => {}
                 State::Complete => log.append(&mut std::mem::take(&mut message).lines(true)),
                 State::Failed(error) => {
                     log.append(&mut message.lines(false));
@@ -83,8 +88,7 @@ impl Message {
             let method = parser.method().map_or("?", |method| method.name());
             let target = String::from_utf8_lossy(self.record.target.of(&self.head)).into_owned();
             let (major, minor) = parser.version();
-            let upgrade = if parser.is_upgrade() { " upgrade" } else { "" };
-            self.first = Some(format!("{method} {target} {major}.{minor}{upgrade}"));
+            self.first = Some(format!("{method} {target} {major}.{minor}"));
         }
     }
 

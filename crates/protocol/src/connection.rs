@@ -101,6 +101,14 @@ impl Connection {
         Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
     }
 
+    /// Has requests for `https:` served although they come over plaintext: the peer belongs to the server's operator,
+    /// so it is a proxy that has ended TLS. To be called before the first input.
+    pub fn serve_https(&mut self) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.serve_https();
+        }
+    }
+
     /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
     pub fn secured(cx: &Context, config: Arc<tls::Config>, is_exempt: bool) -> Connection {
         Connection { protocol: Protocol::Other(Other::Tls(Box::new(Secured::new(cx, config, is_exempt)))) }

@@ -32,12 +32,16 @@ pub enum RequestError {
     },
     /// Host, or the authority of the target, isn't a valid host and port.
     HostInvalid,
-    /// The authority of an absolute target differs from Host.
+    /// The authority that CONNECT names differs from Host.
     HostMismatch,
+    /// A target with the scheme `https` over plaintext. RFC 9110 §7.4.
+    Misdirected,
     /// Transfer-Encoding in HTTP/1.0. RFC 9112 §6.1.
     EncodingInHttp10,
     /// A transfer coding other than one `chunked`.
     UnknownEncoding,
+    /// Transfer-Encoding with an empty element.
+    EmptyEncoding,
     /// Content-Length isn't a plain number below 2^63.
     ContentLength,
     /// CONNECT with content, which it can't have. RFC 9110 §9.3.6.
@@ -105,13 +109,19 @@ impl RequestError {
             RequestError::HostCount { .. } => reason(400, "BUSBAR_HOST_REPEATED", "more than one Host field"),
             RequestError::HostInvalid => reason(400, "BUSBAR_HOST_INVALID", "invalid host"),
             RequestError::HostMismatch => {
-                reason(400, "BUSBAR_HOST_MISMATCH", "the target's authority and Host differ")
+                reason(400, "BUSBAR_HOST_MISMATCH", "the authority in CONNECT and Host differ")
+            }
+            RequestError::Misdirected => {
+                reason(421, "BUSBAR_MISDIRECTED", "a request for https must come over TLS")
             }
             RequestError::EncodingInHttp10 => {
                 reason(400, "BUSBAR_ENCODING_IN_HTTP10", "Transfer-Encoding in HTTP/1.0")
             }
             RequestError::UnknownEncoding => {
                 reason(501, "BUSBAR_UNKNOWN_ENCODING", "unknown transfer coding")
+            }
+            RequestError::EmptyEncoding => {
+                reason(400, "BUSBAR_EMPTY_ENCODING", "Transfer-Encoding has an empty element")
             }
             RequestError::ContentLength => reason(400, "BUSBAR_CONTENT_LENGTH", "invalid Content-Length"),
             RequestError::ConnectContent => {
@@ -174,7 +184,6 @@ const fn syntax_code(kind: ErrorKind) -> &'static str {
         ErrorKind::Line => "BUSBAR_SYNTAX_LINE",
         ErrorKind::Space => "BUSBAR_SYNTAX_SPACE",
         ErrorKind::Http2Preface => "BUSBAR_HTTP2_PREFACE",
-        ErrorKind::AfterClose => "BUSBAR_AFTER_CLOSE",
         ErrorKind::Syntax => "BUSBAR_SYNTAX",
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Handoff {
     pub(crate) unread: Vec<u8>,
     /// The peer has closed its sending side.
     pub(crate) has_peer_ended: bool,
+    /// Requests for `https:` are served.
+    pub(crate) serves_https: bool,
     /// No request may follow the next one: the server stops.
     pub(crate) is_last: bool,
 }

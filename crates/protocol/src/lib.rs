@@ -41,6 +41,7 @@ pub use error::{CloseReason, RequestError};
 pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
 pub use http::date::Date;
 pub use http::status::reason_phrase;
+pub use http::target::authority_of;
 pub use http::trailers::Trailers;
 pub use http1::error_answer;
 pub use limits::Limits;

@@ -37,11 +37,13 @@ pub(crate) struct Connection {
     owes_end: bool,
     /// Kept for HTTP, if it gets the connection back.
     is_last: bool,
+    /// The same.
+    serves_https: bool,
 }
 
 impl Connection {
     pub(crate) fn new(handoff: Handoff, upgraded: Option<RequestId>) -> Connection {
-        let Handoff { output, unread, has_peer_ended, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
         Connection {
             output,
             asked: 0,
@@ -54,6 +56,7 @@ impl Connection {
             // An end that came before was seen by HTTP alone.
             owes_end: has_peer_ended,
             is_last,
+            serves_https,
         }
     }
 
@@ -135,6 +138,7 @@ impl Connection {
             output: std::mem::take(&mut self.output),
             unread: std::mem::take(&mut self.unread),
             has_peer_ended: self.has_peer_ended,
+            serves_https: self.serves_https,
             is_last: self.is_last,
         })
     }

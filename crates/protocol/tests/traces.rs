@@ -4,6 +4,7 @@
 //! ## title                      RFC
 //! = header_timeout 1000         a limit
 //! = hold                        the application answers on command (ignore: and doesn't ask for bodies)
+//! = exempt                      the peer belongs to the server's operator
 //! = whole                       the bytes aren't split: the result depends on their coming together
 //! > GET / HTTP/1.1␍␊            bytes from the client; no line end but those shown
 //! ! respond 1 200 ok            the application, the clock, the end of the stream
@@ -121,16 +122,21 @@ fn bytes_of(text: &str) -> Vec<u8> {
 fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     let mut limits = Limits::default();
     let mut habit = Habit::Answer;
+    let mut is_exempt = false;
     for setting in &trace.settings {
         match setting.as_str() {
             "hold" => habit = Habit::Hold,
             "ignore" => habit = Habit::Ignore,
             "whole" => {}
+            "exempt" => is_exempt = true,
             other => set(&mut limits, other),
         }
     }
     let mut pair = Pair::new(limits, habit);
     pair.is_direct = is_direct;
+    if is_exempt {
+        pair.connection.serve_https();
+    }
     for step in &trace.steps {
         match step {
             Step::Sends(bytes) if is_split => bytes.chunks(1).for_each(|byte| pair.client_sends(byte)),
@@ -180,9 +186,11 @@ fn obey(pair: &mut Pair, command: &str) {
             pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
         }
         "stream" => {
+            // stream 1 5 205: of a declared length, or ?; the status is 200 unless it is given.
             let length = second.parse().ok();
+            let status = third.parse().unwrap_or(200);
             let payload = Payload::Stream { length };
-            pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
+            pair.answer(number, Answer { status, reason: None, fields: b"", payload, close: false });
         }
         "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),
         "write" => pair.command(|connection, cx| connection.handle_write(cx, request_id, second.as_bytes())),

@@ -194,3 +194,18 @@ fn local_addresses_are_not_counted_by_default() {
     let mut peers: Vec<Peer> = (0..5).map(|_| connect(&mut app)).collect();
     assert!(peers.iter_mut().all(|peer| is_open(&mut app, peer)));
 }
+
+#[test]
+fn a_request_for_https_over_plaintext_is_served_from_addresses_that_are_not_counted() {
+    let request = "GET https://a/ HTTP/1.1\r\nHost: b\r\n\r\n";
+    let mut exempt = App::new(Limits::default());
+    let mut peer = exempt.connect();
+    peer.sends(request);
+    let seen = exempt.next(Kind::Request);
+    exempt.respond(&seen, "served");
+    exempt.receives(&mut peer, "served");
+    let mut app = app_for(8, 8);
+    let mut peer = app.connect();
+    peer.sends(request);
+    assert!(app.ends(&mut peer).starts_with("HTTP/1.1 421 "));
+}

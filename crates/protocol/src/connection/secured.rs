@@ -63,10 +63,16 @@ pub(super) struct Secured {
 }
 
 impl Secured {
+    fn inner(cx: &Context) -> Connection {
+        let mut inner = Connection::new(cx);
+        inner.serve_https();
+        inner
+    }
+
     pub(super) fn new(cx: &Context, config: Arc<Config>, is_exempt: bool) -> Secured {
         Secured {
             session: Session::new(config, unix_time(cx)),
-            inner: Connection::new(cx),
+            inner: Self::inner(cx),
             is_exempt,
             output: Output::default(),
             in_flight: 0,
@@ -163,7 +169,7 @@ impl Secured {
         let is_http2 = self.session.info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2"));
         let http2 = if is_http2 { Connection::http2_over_tls(cx, self.is_exempt) } else { None };
         // Without memory for a session HTTP/1 refuses the preface.
-        http2.unwrap_or_else(|| Connection::new(cx))
+        http2.unwrap_or_else(|| Self::inner(cx))
     }
 
     fn fail(&mut self, cx: &Context, failure: Failure, finish: Finish) -> SecurityEvent {

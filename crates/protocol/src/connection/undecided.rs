@@ -115,6 +115,7 @@ impl Undecided {
             output: Output::default(),
             unread,
             has_peer_ended,
+            serves_https: self.way.is_exempt || self.way.is_encrypted,
             is_last: false,
         })
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod date;
 pub(crate) mod host;
+pub(crate) mod list;
 pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod trailers;

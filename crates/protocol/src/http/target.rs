@@ -5,8 +5,14 @@ use llhttp::Method;
 use crate::error::RequestError;
 use crate::http::host;
 
-/// Checks that the target has a form that its method allows, and that Host agrees with it.
-pub(crate) fn check(method: Method, target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
+/// Checks that the target has a form that its method allows. `serves_https` when a request for `https:` may come
+/// over plaintext.
+pub(crate) fn check(
+    method: Method,
+    target: &[u8],
+    host: Option<&[u8]>,
+    serves_https: bool,
+) -> Result<(), RequestError> {
     if memchr::memchr(b'#', target).is_some() {
         return Err(RequestError::Target);
     }
@@ -16,7 +22,7 @@ pub(crate) fn check(method: Method, target: &[u8], host: Option<&[u8]>) -> Resul
     match target {
         [b'/', ..] => Ok(()),
         b"*" if method == Method::OPTIONS => Ok(()),
-        _ => check_absolute(target, host),
+        _ => check_absolute(target, serves_https),
     }
 }
 
@@ -27,30 +33,42 @@ fn check_authority(target: &[u8], host: Option<&[u8]>) -> Result<(), RequestErro
         return Err(RequestError::Target);
     }
     match host {
-        Some(host) if !host::is_same(host, target, None) => Err(RequestError::HostMismatch),
+        Some(host) if !host.is_empty() && !host::is_same(host, target) => Err(RequestError::HostMismatch),
         _ => Ok(()),
     }
 }
 
-/// absolute-form: its authority counts, so a Host that differs is refused: the two could be mistaken for each other.
+/// absolute-form: its authority counts, whatever Host says. RFC 9112 §3.2.2.
+///
+/// A request for `https:` over plaintext would be served without what its client expects of the connection, unless
+/// it comes from a proxy that has ended TLS. RFC 9110 §7.4.
 #[cold]
-fn check_absolute(target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
-    let (rest, default_port) = if let Some(rest) = strip_scheme(target, b"http://") {
-        (rest, 80)
-    } else if let Some(rest) = strip_scheme(target, b"https://") {
-        (rest, 443)
-    } else {
-        return Err(RequestError::Target);
-    };
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-    let authority = &rest[..end];
+fn check_absolute(target: &[u8], serves_https: bool) -> Result<(), RequestError> {
+    let (authority, is_https) = split_absolute(target).ok_or(RequestError::Target)?;
     if !host::is_valid(authority) {
         return Err(RequestError::HostInvalid);
     }
-    match host {
-        Some(host) if !host::is_same(host, authority, Some(default_port)) => Err(RequestError::HostMismatch),
-        _ => Ok(()),
+    if is_https && !serves_https { Err(RequestError::Misdirected) } else { Ok(()) }
+}
+
+/// The authority of a target in absolute-form, which is to be taken for Host; None for the other forms.
+#[inline]
+pub fn authority_of(target: &[u8]) -> Option<&[u8]> {
+    match target {
+        [b'/' | b'*', ..] => None,
+        _ => split_absolute(target).map(|(authority, _)| authority),
     }
+}
+
+/// The authority of a target in absolute-form, and whether its scheme is `https`.
+#[cold]
+fn split_absolute(target: &[u8]) -> Option<(&[u8], bool)> {
+    let (rest, is_https) = match strip_scheme(target, b"http://") {
+        Some(rest) => (rest, false),
+        None => (strip_scheme(target, b"https://")?, true),
+    };
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    Some((&rest[..end], is_https))
 }
 
 fn strip_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {

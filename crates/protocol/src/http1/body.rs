@@ -108,7 +108,7 @@ impl Connection {
                 incoming.complete();
                 self.message_complete();
             }
-            State::More => {}
+            State::More | State::Coded => {}
             State::Failed(error) => {
                 self.fail_body(cx, RequestError::Syntax { kind: error.kind, offset: error.offset });
             }
@@ -234,6 +234,32 @@ impl Connection {
         let answer = encode::error_answer(cx, &error, pending.flags.is_head);
         self.abandoned.push(request_id);
         self.finish_with(cx, at, &answer, CloseReason::Refused(error));
+    }
+
+    /// The peer has closed its side within a body. Requests before that one are answered; it can't be.
+    #[cold]
+    pub(super) fn cut_body(&mut self) {
+        let request_id = self.incoming.as_ref().map(|incoming| incoming.body.request_id());
+        let found =
+            request_id.and_then(|request_id| self.pipeline.index_of(request_id).zip(Some(request_id)));
+        match found {
+            Some((0, _)) if self.pipeline.first().is_some_and(|first| first.has_begun) => {
+                self.leave(CloseReason::ClientLeft);
+            }
+            Some((at, request_id)) if at > 0 => {
+                if let Some(pending) = self.pipeline.get_mut(at) {
+                    pending.has_begun = true;
+                    pending.abort();
+                }
+                self.abandoned.push(request_id);
+                self.incoming = None;
+                self.reading = Reading::Closed;
+            }
+            _ => {
+                self.reading = Reading::Closed;
+                self.end(CloseReason::ClientLeft, Finish::Close);
+            }
+        }
     }
 
     /// Whether the client waits for a 100 before it sends this body.

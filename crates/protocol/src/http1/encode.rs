@@ -27,7 +27,7 @@ pub(super) fn put_head<'a>(
     closes: bool,
     out: &mut Vec<u8>,
 ) -> (Outcome, &'a [u8]) {
-    let has_no_body = flags.is_head || matches!(answer.status, 204 | 304);
+    let has_no_body = flags.is_head || matches!(answer.status, 204 | 205 | 304);
     let mut outcome = Outcome { stream: None, closes, is_aborted: false };
     let mut body: &'a [u8] = b"";
     let length = match answer.payload {
@@ -56,6 +56,8 @@ pub(super) fn put_head<'a>(
             length.filter(|_| answer.status != 204)
         }
     };
+    // A 205 says that it is empty. RFC 9110 §15.3.6.
+    let length = if answer.status == 205 { Some(0) } else { length };
     // HEAD is told what a GET would be, which for a 204 and a 304 is no coding either. RFC 9112 §6.1.
     let is_chunked = outcome.stream == Some(Stream::Chunked)
         || outcome.stream == Some(Stream::Silent)

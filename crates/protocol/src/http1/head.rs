@@ -4,7 +4,7 @@ use llhttp::{Field, Method, Parser, Record};
 
 use crate::error::RequestError;
 use crate::event::{Expectation, Version};
-use crate::http::{host, target};
+use crate::http::{host, list, target};
 use crate::limits::Limits;
 
 /// Length of ` HTTP/1.1`, which follows the target in a request line.
@@ -27,6 +27,7 @@ pub(super) fn check(
     record: &mut Record,
     limits: &Limits,
     known_host: &mut Vec<u8>,
+    serves_https: bool,
 ) -> Result<Checked, RequestError> {
     let after_target = bytes.get(record.target.end as usize..).unwrap_or(&[]);
     let version = match parser.version() {
@@ -47,8 +48,9 @@ pub(super) fn check(
     let mut lengths = 0;
     let mut length_value: &[u8] = b"";
     let mut encodings = 0;
-    let mut encoding_value: &[u8] = b"";
     let mut expectation = Expectation::None;
+    let mut options = ConnectionOptions::default();
+    let mut names_protocol = false;
     for field in &mut record.fields {
         trim_end(field, bytes);
         match field.name.len() {
@@ -57,26 +59,22 @@ pub(super) fn check(
                 host_value = field.value.of(bytes);
             }
             6 if is_named(field, bytes, b"expect") => {
-                if !field.value.of(bytes).eq_ignore_ascii_case(b"100-continue") {
-                    expectation = Expectation::Other;
-                } else if expectation == Expectation::None && version == Version::Http11 {
-                    expectation = Expectation::Continue;
-                }
+                add_expectations(&mut expectation, field.value.of(bytes), version);
             }
+            7 if is_named(field, bytes, b"upgrade") => names_protocol |= has_protocol(field.value.of(bytes)),
+            10 if is_named(field, bytes, b"connection") => options.add(field.value.of(bytes)),
             14 if is_named(field, bytes, b"content-length") => {
                 lengths += 1;
                 length_value = field.value.of(bytes);
             }
             17 if is_named(field, bytes, b"transfer-encoding") => {
                 encodings += 1;
-                encoding_value = field.value.of(bytes);
             }
             _ => {}
         }
     }
-    // llhttp ignores a Transfer-Encoding without a value.
     if encodings > 0 {
-        check_encoding(version, encodings, encoding_value)?;
+        check_encoding(version, bytes, record)?;
     } else if lengths > 0 && (lengths > 1 || !is_length(length_value)) {
         return Err(RequestError::ContentLength);
     }
@@ -89,15 +87,13 @@ pub(super) fn check(
         0 if version == Version::Http10 => {}
         found => return Err(RequestError::HostCount { found }),
     }
-    if hosts == 1 && (host_value != &known_host[..] || host_value.is_empty()) {
+    if hosts == 1 && host_value != &known_host[..] {
         check_host(host_value, known_host)?;
     }
-    target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value))?;
-    let keep_alive = match version {
-        Version::Http11 | Version::Http2 => !parser.wants_close(),
-        Version::Http10 => parser.wants_keep_alive() && !parser.wants_close(),
-    };
-    let is_upgrade = parser.is_upgrade() && (version == Version::Http11 || method == Method::CONNECT);
+    target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value), serves_https)?;
+    let keep_alive = !options.close && (version != Version::Http10 || options.keep_alive);
+    let is_upgrade =
+        method == Method::CONNECT || names_protocol && options.upgrade && version == Version::Http11;
     Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
 
@@ -128,6 +124,10 @@ pub(super) fn check_framing(record: &Record, limits: &Limits) -> Option<RequestE
 
 #[cold]
 fn check_host(value: &[u8], known_host: &mut Vec<u8>) -> Result<(), RequestError> {
+    // An empty one is valid where the authority isn't known or has no meaning. RFC 9112 §3.2.
+    if value.is_empty() {
+        return Ok(());
+    }
     if !host::is_valid(value) {
         return Err(RequestError::HostInvalid);
     }
@@ -136,8 +136,18 @@ fn check_host(value: &[u8], known_host: &mut Vec<u8>) -> Result<(), RequestError
     Ok(())
 }
 
-fn is_named(field: &Field, bytes: &[u8], name: &[u8]) -> bool {
-    field.name.of(bytes).eq_ignore_ascii_case(name)
+#[inline]
+fn is_named<const LENGTH: usize>(field: &Field, bytes: &[u8], name: &[u8; LENGTH]) -> bool {
+    is_word(field.name.of(bytes), name)
+}
+
+/// Whether a text is a word of lower-case letters and hyphens, in any letter case. Without control bytes, which neither
+/// names nor values have, one bit tells a capital from its small letter; the comparison then takes a few steps for all
+/// bytes together.
+#[inline]
+fn is_word<const LENGTH: usize>(text: &[u8], word: &[u8; LENGTH]) -> bool {
+    let Ok(text) = <&[u8; LENGTH]>::try_from(text) else { return false };
+    text.iter().zip(word).fold(0, |difference, (byte, lower)| difference | ((byte | 0x20) ^ lower)) == 0
 }
 
 /// llhttp leaves white space at a value's end in it. RFC 9110 §5.5.
@@ -147,17 +157,69 @@ fn trim_end(field: &mut Field, bytes: &[u8]) {
     }
 }
 
+/// Options in Connection that mean something here. llhttp reads them too, but takes Proxy-Connection for Connection,
+/// and before 9.4 a TAB for a part of an option.
+#[derive(Debug, Clone, Copy, Default)]
+struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+}
+
+impl ConnectionOptions {
+    #[inline]
+    fn add(&mut self, value: &[u8]) {
+        if is_word(value, b"keep-alive") {
+            self.keep_alive = true;
+        } else {
+            self.add_each(value);
+        }
+    }
+
+    #[cold]
+    fn add_each(&mut self, value: &[u8]) {
+        for option in list::elements(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+}
+
+/// Whether Upgrade names a protocol: a token, or two with a slash between. RFC 9110 §7.8.
+#[cold]
+fn has_protocol(value: &[u8]) -> bool {
+    list::elements(value).any(|protocol| {
+        let mut parts = protocol.splitn(2, |&byte| byte == b'/');
+        parts.next().is_some_and(list::is_token) && parts.next().is_none_or(list::is_token)
+    })
+}
+
+/// Adds the expectations of one Expect field. RFC 9110 §10.1.1.
+#[cold]
+fn add_expectations(known: &mut Expectation, value: &[u8], version: Version) {
+    for expected in list::elements(value) {
+        if !expected.eq_ignore_ascii_case(b"100-continue") {
+            *known = Expectation::Other;
+        } else if *known == Expectation::None && version == Version::Http11 {
+            *known = Expectation::Continue;
+        }
+    }
+}
+
 /// Exactly one `chunked`, and not in HTTP/1.0; any other coding is unknown. RFC 9112 §6.1.
 #[cold]
-fn check_encoding(version: Version, count: usize, value: &[u8]) -> Result<(), RequestError> {
+fn check_encoding(version: Version, bytes: &[u8], record: &Record) -> Result<(), RequestError> {
     if version == Version::Http10 {
         return Err(RequestError::EncodingInHttp10);
     }
-    if count == 1 && value.eq_ignore_ascii_case(b"chunked") {
-        Ok(())
-    } else {
-        Err(RequestError::UnknownEncoding)
+    let fields = record.fields.iter().filter(|field| is_named(field, bytes, b"transfer-encoding"));
+    let mut values = fields.map(|field| field.value.of(bytes));
+    if values.clone().any(list::has_gaps) {
+        return Err(RequestError::EmptyEncoding);
     }
+    let is_chunked = values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && values.next().is_none() { Ok(()) } else { Err(RequestError::UnknownEncoding) }
 }
 
 /// A number of plain digits below 2^63, which every other recipient can hold. RFC 9110 §8.6.

@@ -109,6 +109,8 @@ pub(crate) struct Connection {
     has_half_closed: bool,
     /// The peer has closed its side.
     has_peer_ended: bool,
+    /// Requests for `https:` are served: the connection has TLS, or a proxy in front of it.
+    serves_https: bool,
 }
 
 impl Connection {
@@ -134,6 +136,7 @@ impl Connection {
             leaves_unread: false,
             has_half_closed: false,
             has_peer_ended: false,
+            serves_https: false,
         }
     }
 
@@ -149,10 +152,15 @@ impl Connection {
 
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
-        let Handoff { output, unread, has_peer_ended, is_last } = handoff;
-        let mut connection = Connection { output, has_peer_ended, is_last, ..Connection::new(cx) };
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
+        let mut connection =
+            Connection { output, has_peer_ended, serves_https, is_last, ..Connection::new(cx) };
         connection.rearm(cx);
         (connection, unread)
+    }
+
+    pub(crate) fn serve_https(&mut self) {
+        self.serves_https = true;
     }
 
     pub(crate) fn wants_input(&self) -> bool {
@@ -179,23 +187,19 @@ impl Connection {
 
     pub(crate) fn handle_eof(&mut self, cx: &mut Context) {
         self.has_peer_ended = true;
-        match self.reading {
-            Reading::Head | Reading::Body => {
-                // An incomplete request: its client has gone.
-                self.partial = None;
-                self.leave(CloseReason::ClientLeft);
-            }
-            _ if self.pipeline.is_empty() => {
-                if self.ending.is_none() {
-                    self.reason = CloseReason::Done;
-                    self.ending = Some(Finish::Close);
-                }
-            }
-            _ => {
-                self.reading = Reading::Closed;
-                self.is_last = true;
-                self.has_half_closed = !cx.limits.allow_half_close;
-            }
+        // A request that is cut off within its head never came.
+        self.partial = None;
+        if self.reading == Reading::Body {
+            self.cut_body();
+        }
+        if self.pipeline.is_empty() {
+            let is_cut = self.reading == Reading::Head;
+            let reason = if is_cut { CloseReason::ClientLeft } else { CloseReason::Done };
+            self.end(reason, Finish::Close);
+        } else if self.ending.is_none() {
+            self.reading = Reading::Closed;
+            self.is_last = true;
+            self.has_half_closed = !cx.limits.allow_half_close;
         }
         self.rearm(cx);
     }
@@ -341,10 +345,11 @@ impl Connection {
         }
     }
 
-    /// Refuses bytes that can't be a request: a short answer after those owed, then the end.
+    /// Refuses a head that is arriving: a short answer after those owed, then the end.
     #[cold]
     fn refuse(&mut self, cx: &mut Context, error: RequestError) {
-        self.refuse_to(cx, error, false);
+        let is_head = self.partial.as_ref().is_some_and(|partial| reading::is_head(&partial.bytes));
+        self.refuse_to(cx, error, is_head);
     }
 
     /// The same; `is_head` when the request was HEAD, whose answer has no body.

@@ -18,7 +18,7 @@ pub(super) struct RequestFlags {
     pub(super) is_head: bool,
     /// HTTP/1.0: no chunks, no 1xx.
     pub(super) is_http10: bool,
-    /// The client wants the connection closed after the answer.
+    /// The connection closes after the answer: the client wants that, or it is CONNECT.
     pub(super) wants_close: bool,
     /// GET, HEAD, OPTIONS or TRACE: it may run beside others.
     pub(super) is_safe: bool,
@@ -67,7 +67,7 @@ pub(super) enum Stream {
     Length(u64),
     /// By the end of the connection.
     UntilClose,
-    /// There is none on the wire: HEAD, 204, 304.
+    /// There is none on the wire: HEAD, 204, 205, 304.
     Silent,
 }
 

@@ -5,6 +5,7 @@ use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 use crate::context::Context;
 use crate::error::RequestError;
 use crate::event::{Body, Event, Head, Pieces, Request, Step, Version};
+use crate::http::list::is_token;
 use crate::http1::head::{self, Checked};
 use crate::http1::pipeline::RequestFlags;
 use crate::http1::{Connection, Partial, Reading, Undecided};
@@ -84,7 +85,7 @@ impl Connection {
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
         match progress.state {
             State::Failed(error) if !is_undecided(input, &error, &cx.limits) => {
-                self.refuse(cx, syntax_error(input, error));
+                self.refuse_to(cx, syntax_error(input, error), is_head(input));
             }
             state => {
                 let mut record = std::mem::take(&mut cx.record);
@@ -209,9 +210,21 @@ impl Connection {
     ) -> Step<'a> {
         let is_partial = begun.is_some();
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
-        let checked = match head::check(&self.parser, bytes, &mut cx.record, &cx.limits, &mut cx.known_host) {
+        let checked = head::check(
+            &self.parser,
+            bytes,
+            &mut cx.record,
+            &cx.limits,
+            &mut cx.known_host,
+            self.serves_https,
+        );
+        let checked = match checked {
             Ok(checked) => checked,
             Err(error) => return self.refuse_head(cx, input, error),
+        };
+        let progress = match progress.state {
+            State::Coded => self.parser.execute_chunked(input, progress.consumed, &mut cx.record),
+            _ => progress,
         };
         let failure = match progress.state {
             State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
@@ -280,7 +293,8 @@ impl RequestFlags {
         RequestFlags {
             is_head: checked.method == Method::HEAD,
             is_http10: checked.version == Version::Http10,
-            wants_close: !checked.keep_alive,
+            // What follows a CONNECT is meant for its tunnel: nothing of it is HTTP. RFC 9931.
+            wants_close: !checked.keep_alive || checked.method == Method::CONNECT,
             is_safe: checked.method.is_safe(),
             is_upgrade: checked.is_upgrade,
         }
@@ -294,6 +308,11 @@ impl Undecided {
             _ => None,
         }
     }
+}
+
+/// Whether a head that begins like this is that of a HEAD request.
+pub(super) fn is_head(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HEAD ")
 }
 
 /// Counts the line ends before a request, which mean nothing. RFC 9112 §2.2.
@@ -319,8 +338,7 @@ fn is_undecided(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
     error.kind == ErrorKind::Method
         && line.len() == bytes.len()
         && line.len() as u64 <= limits.request_line_limit
-        && !method.is_empty()
-        && method.iter().copied().all(is_token_byte)
+        && is_token(method)
 }
 
 fn request_line(bytes: &[u8]) -> &[u8] {
@@ -335,8 +353,7 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
     let (method, _, version) = (parts.next(), parts.next(), parts.next());
     match error.kind {
         ErrorKind::Method
-            if method
-                .is_some_and(|method| !method.is_empty() && method.iter().copied().all(is_token_byte))
+            if method.is_some_and(is_token)
                 && version.is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
         {
             RequestError::UnknownMethod
@@ -356,9 +373,4 @@ fn is_other_version(bytes: &[u8], offset: usize) -> bool {
     parts.next().is_some_and(is_number)
         && parts.next().is_some_and(is_number)
         && !matches!(version, b"HTTP/1.1" | b"HTTP/1.0")
-}
-
-/// RFC 9110 §5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

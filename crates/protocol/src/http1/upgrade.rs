@@ -54,6 +54,7 @@ impl Connection {
             // What had begun to come after the request isn't HTTP's.
             unread: self.partial.take().map_or(Vec::new(), |partial| partial.bytes),
             has_peer_ended: self.has_peer_ended,
+            serves_https: self.serves_https,
             is_last: self.is_last,
         };
         (handoff, self.taken_over_by.take())

@@ -230,7 +230,8 @@ impl Connection {
                 self.abandoned.extend(self.pipeline.open_request_ids());
                 self.pipeline.clear();
                 self.reading = Reading::Closed;
-                let finish = self.closing_finish(flags.wants_close && self.incoming.is_none());
+                let finish =
+                    self.closing_finish(flags.wants_close && !flags.is_upgrade && self.incoming.is_none());
                 self.incoming = self.incoming.take().filter(|incoming| !incoming.body.is_unasked());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),

@@ -128,7 +128,7 @@ pub(super) fn check(
     let sent = syntax::method(method).ok_or(Fault::Refused(RequestError::UnknownMethod))?;
     // An extended CONNECT is what HTTP/1 calls an upgrade of a GET. RFC 8441 §5.
     let method = if pseudo.protocol.is_some() { Method::GET } else { sent };
-    target::check(method, target, Some(authority)).map_err(|_| Fault::Malformed)?;
+    target::check(method, target, Some(authority), true).map_err(|_| Fault::Malformed)?;
     check_scheme(pseudo.scheme, served)?;
     if is_connect && facts.content_length.is_some() {
         return Err(Fault::Malformed);
@@ -208,9 +208,7 @@ fn check_host(authority: &[u8], host: Option<&[u8]>, known_host: &mut Vec<u8>) -
         known_host.extend_from_slice(authority);
     }
     match host {
-        Some(host)
-            if host != authority && !(host::is_valid(host) && host::is_same(host, authority, None)) =>
-        {
+        Some(host) if host != authority && !(host::is_valid(host) && host::is_same(host, authority)) => {
             Err(Fault::Malformed)
         }
         _ => Ok(()),

@@ -181,7 +181,7 @@ impl Connection {
 
     /// A connection that takes over from another protocol. Gives the bytes that were read and not used.
     pub(crate) fn resume(cx: &Context, way: Way, handoff: Handoff) -> Option<(Connection, Vec<u8>)> {
-        let Handoff { output, unread, has_peer_ended: _, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended: _, serves_https: _, is_last } = handoff;
         let mut connection = Connection::new(cx, way)?;
         connection.output = output;
         if is_last {
@@ -193,8 +193,13 @@ impl Connection {
     /// Leaves a connection on which nothing has come or gone to a protocol that the application chooses.
     pub(crate) fn hand_off_unused(&self) -> Option<Handoff> {
         let is_unused = !self.has_begun && self.output.is_empty() && self.ending == Ending::Open;
-        let handoff =
-            Handoff { output: Output::default(), unread: Vec::new(), has_peer_ended: false, is_last: false };
+        let handoff = Handoff {
+            output: Output::default(),
+            unread: Vec::new(),
+            has_peer_ended: false,
+            serves_https: self.served.is_encrypted || self.served.is_exempt,
+            is_last: false,
+        };
         is_unused.then_some(handoff)
     }
 

@@ -82,7 +82,7 @@ impl Gate {
         slot.map_or(Verdict::Reject(Rejection::Total), Verdict::Evict)
     }
 
-    /// Whether connections of the peer's address aren't counted: a proxy may be among them.
+    /// Whether a peer belongs to the server's operator: a proxy, or a host of a private network.
     pub(crate) fn is_exempt(&self, peer: Option<SocketAddr>) -> bool {
         self.admission.is_exempt(peer)
     }

@@ -97,7 +97,7 @@ impl Admission {
         })
     }
 
-    /// Whether connections of the peer's address aren't counted.
+    /// Whether a peer belongs to the server's operator: its address isn't counted, or it has none.
     fn is_exempt(&self, peer: Option<SocketAddr>) -> bool {
         self.key_of(peer).is_none()
     }

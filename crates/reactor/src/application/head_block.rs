@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use protocol::Head;
+use protocol::{Head, authority_of};
 
 use super::facts::Facts;
 use crate::io::{Address, ListenerFacts};
@@ -169,8 +169,14 @@ impl<'a> HeadBlock<'a> {
         lines(self.fields())
     }
 
-    /// Value of the first field with this name, in any letter case.
+    /// Value of the first field with this name, in lower case. For `host` it is the authority of a target in
+    /// absolute-form, whatever the field says. RFC 9112 §3.2.2.
     pub fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
+        if name == b"host"
+            && let Some(authority) = authority_of(self.target())
+        {
+            return Some(authority);
+        }
         let len = name.len() as u32;
         // Few names have the same length, so few are compared.
         let is_named = |entry: &&[u8]| {
@@ -245,6 +251,32 @@ mod tests {
         assert_eq!(block.field(b"x-b"), None);
         let fields: Vec<_> = block.fields().collect();
         assert_eq!(fields, [(&b"Host"[..], &b"x"[..]), (b"X-A", b"1"), (b"x-a", b"2")]);
+    }
+
+    #[test]
+    fn host_is_the_authority_of_an_absolute_target() {
+        let host_of = |line: &[u8]| {
+            let target_end = line.iter().rposition(|&byte| byte == b' ').unwrap() as u32;
+            let at = line.len() as u32;
+            let bytes = [line, b"\r\nHost: b"].concat();
+            let fields = [Field { name: span(at + 2, at + 6), value: span(at + 8, at + 9) }];
+            let head = Head { bytes: &bytes, target: span(4, target_end), fields: &fields };
+            let mut memory = vec![0; encoded_len(&head)];
+            encode(&head, &facts(), &mut memory);
+            let block = HeadBlock::at(&memory, 0).unwrap();
+            assert_eq!(block.fields().next(), Some((&b"Host"[..], &b"b"[..])), "the pairs stay as received");
+            block.field(b"host").map(|host| String::from_utf8_lossy(host).into_owned())
+        };
+        for (line, host) in [
+            (&b"GET http://a:1/x?y HTTP/1.1"[..], "a:1"),
+            (b"GET HTTPS://a?y HTTP/1.1", "a"),
+            (b"GET /http://a/ HTTP/1.1", "b"),
+            (b"GET //a/ HTTP/1.1", "b"),
+            (b"GET * HTTP/1.1", "b"),
+            (b"GET a:443 HTTP/1.1", "b"),
+        ] {
+            assert_eq!(host_of(line).as_deref(), Some(host));
+        }
     }
 
     #[test]

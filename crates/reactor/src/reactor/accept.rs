@@ -47,10 +47,13 @@ impl Reactor {
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
         let is_exempt = self.gate.is_exempt(peer);
-        let connection = match facts.listener().tls() {
+        let mut connection = match facts.listener().tls() {
             None => Connection::cleartext(&self.cx, is_exempt),
             Some(tls) => Connection::secured(&self.cx, tls.config(), is_exempt),
         };
+        if is_exempt {
+            connection.serve_https();
+        }
         let mut client = Box::new(Client::new(socket, connection, facts));
         if let Some(siblings) = &self.siblings {
             client.learn_local_address();
