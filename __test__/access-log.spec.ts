@@ -41,13 +41,16 @@ test('combined: a line for each answer, in which no client can forge another', a
     'nonsense\r\n\r\n',
   )
   t.is(lines.length, 2)
+  // On several I/O threads the ends of two answers may be reported in either order.
+  lines.sort((one, other) => Number(one.includes('"-" 400 ')) - Number(other.includes('"-" 400 ')))
   const time = /\[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\]/
   t.regex(lines[0]!, time)
   t.is(
     lines[0]!.replace(time, 'TIME'),
     '127.0.0.1 - - TIME "GET /a?b\\"c HTTP/1.1" 200 5 "\\"\\\\\\xC3\\xA9" "curl/8"',
   )
-  t.regex(lines[1]!.replace(time, 'TIME'), /^127\.0\.0\.1 - - TIME "-" 400 \d+ "-" "-"$/)
+  // The address is unknown when the connection has closed before an I/O thread has reported the refusal.
+  t.regex(lines[1]!.replace(time, 'TIME'), /^(127\.0\.0\.1|-) - - TIME "-" 400 \d+ "-" "-"$/)
 })
 
 test('json: an object in ASCII for each answer', async (t) => {
