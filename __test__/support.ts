@@ -93,6 +93,8 @@ async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
   t.teardown(() => secure.destroy())
   // Behind the handshake come the tickets. Unread bytes would turn a hang-up into a reset.
   await once(secure, 'session')
+  // Node sends nothing of what is written inside that event.
+  await new Promise((resolve) => setImmediate(resolve))
   const destroy = secure.destroy.bind(secure)
   return Object.assign(secure, {
     // Node's own TLS has no reset, and Node 20 crashes when a listener of `data` destroys its socket.
