@@ -9,6 +9,5 @@ import type * as Hooks from 'node:async_hooks'
 export const { AsyncResource } = process.getBuiltinModule('node:async_hooks')
 export type AsyncResource = Hooks.AsyncResource
 export const { close, constants, fstat, open, read, realpath, stat } = process.getBuiltinModule('node:fs')
-export const { totalmem } = process.getBuiltinModule('node:os')
 export const { extname, resolve, sep } = process.getBuiltinModule('node:path')
 export const { fileURLToPath } = process.getBuiltinModule('node:url')

@@ -2,6 +2,8 @@
  * Trailers: fields behind a body. RFC 9110 §6.5.
  */
 import { InvalidHeaderException } from '../core/errors.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { nameOf } from './fields.ts'
 import type { FieldsInit } from './fields.ts'
 import { Message } from './message.ts'
@@ -69,6 +71,20 @@ export class Trailers {
    */
   await(): Promise<Message> {
     return this.getMessage()
+  }
+
+  /**
+   * The announced names, for logs.
+   *
+   * @example JSON.stringify(response.getTrailers())
+   */
+  toJSON(): Record<string, unknown> {
+    return { fields: this.getFields() }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('Trailers', this.toJSON(), depth, options, inspect)
   }
 
   async #make(): Promise<Message> {

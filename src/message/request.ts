@@ -385,6 +385,11 @@ export class Request extends RequestHead {
     return new Map(this.#attributes)
   }
 
+  override toJSON(): Record<string, unknown> {
+    const head = { method: this.getMethod(), target: this.getTarget(), version: this.getProtocolVersion() }
+    return { ...head, ...super.toJSON(), client: clientOf(this.#source) }
+  }
+
   static {
     adoptRequest = (request, source) => {
       const copy = new Request(source)
@@ -392,6 +397,15 @@ export class Request extends RequestHead {
       return copy
     }
     abortRequest = (request) => request.#source.abort?.()
+  }
+}
+
+/** The client of a request; null for a request of `Request.create`. */
+function clientOf(source: RequestSource): Client | null {
+  try {
+    return source.client()
+  } catch {
+    return null
   }
 }
 

@@ -173,7 +173,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getStatus() // 200
    */
-  getStatus(): number {
+  override getStatus(): number {
     return this.#status
   }
 
@@ -182,7 +182,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getReason() // 'OK'
    */
-  getReason(): string {
+  override getReason(): string {
     return this.#reason ?? reasonPhrase(this.#status)
   }
 
@@ -217,7 +217,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getBody()
    */
-  getBody(): Body | null {
+  override getBody(): Body | null {
     return this.#body ?? null
   }
 

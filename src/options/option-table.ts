@@ -1,7 +1,6 @@
 /**
  * All options with their defaults and allowed values.
  */
-import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
 import { isNetwork } from '../net/ip.ts'
 import { TOKEN } from '../http/token.ts'
@@ -32,11 +31,11 @@ export interface OptionValues {
   streamThreshold: number
   /** Methods that reach the handler, in the order of the `allow` field. */
   allowedMethods: readonly string[]
-  /** The obsolete upgrade to h2c is accepted. Takes effect with HTTP/2, in a later release. */
+  /** The obsolete upgrade to h2c. Only `false` is accepted: RFC 9113 has removed it. */
   http2Upgrade: boolean
-  /** Pushes are sent as `link` fields. Takes effect with pushes, in a later release. */
+  /** Pushes are sent as `link` fields. Only `false` is accepted: this release has no pushes. */
   push: boolean
-  /** Responses are compressed. Takes effect with compression, in a later release. */
+  /** Responses are compressed. Only `false` is accepted: this release doesn't compress. */
   compression: boolean
   /** Log lines of errors contain the request. */
   requestLogContext: boolean
@@ -64,7 +63,7 @@ export interface OptionValues {
   pipelineLimit: number
   /** Handlers of one server that run at the same time. At the limit no further request is read. */
   requestLimit: number
-  /** Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
+  /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
   /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address; in a later release they are trusted to forward. */
   proxies: readonly string[]
@@ -115,6 +114,19 @@ const NETWORKS: Rule = {
   accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
+/** The rule of an option that has no effect yet: a value other than today's behaviour is refused, and never ignored. */
+function only<Value>(today: Value, why: string): Rule {
+  return { allowed: `${String(today)}, because ${why}`, accepts: (value) => value === today }
+}
+
+/** Options without effect. They have no line in docs/options.md. */
+const WITHOUT_EFFECT = {
+  http2Upgrade: only(false, 'the upgrade to h2c is obsolete (RFC 9113) and not offered'),
+  push: only(false, 'this release has no pushes'),
+  compression: only(false, 'this release does not compress responses'),
+  memoryLimit: only(Infinity, 'this release has no limit for all memory together'),
+} satisfies Partial<Record<OptionName, Rule>>
+
 const RULES: Readonly<Record<OptionName, Rule>> = {
   debug: SWITCH,
   connectionLimit: COUNT,
@@ -128,9 +140,6 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   chunkSize: COUNT,
   streamThreshold: COUNT,
   allowedMethods: METHODS,
-  http2Upgrade: SWITCH,
-  push: SWITCH,
-  compression: SWITCH,
   requestLogContext: SWITCH,
   headerTimeout: FRACTION,
   bodyTimeout: FRACTION,
@@ -144,17 +153,11 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   chunkExtensionLimit: RATE,
   pipelineLimit: COUNT,
   requestLimit: COUNT,
-  memoryLimit: COUNT,
   proxies: NETWORKS,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   stopTimeout: FRACTION_OR_OFF,
-}
-
-/** Bytes that this process may use: the limit of its container, or else the memory of the machine. */
-function usableMemory(): number {
-  const allowed = process.constrainedMemory()
-  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+  ...WITHOUT_EFFECT,
 }
 
 /** The defaults. The engine has none of its own: it is given every limit. */
@@ -172,8 +175,8 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   streamThreshold: 8192,
   allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
   http2Upgrade: false,
-  push: true,
-  compression: true,
+  push: false,
+  compression: false,
   requestLogContext: false,
   headerTimeout: 15,
   bodyTimeout: 15,
@@ -187,12 +190,15 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   chunkExtensionLimit: 16_384,
   pipelineLimit: 64,
   requestLimit: 10_000,
-  memoryLimit: Math.floor(usableMemory() / 4),
+  memoryLimit: Infinity,
   proxies: Object.freeze([] as string[]),
   http2: true,
   http2Cleartext: false,
   stopTimeout: 3,
 })
+
+/** All names. */
+export const OPTION_NAMES = Object.keys(RULES) as OptionName[]
 
 /** Whether there is an option of that name. */
 export function isOption(name: string): name is OptionName {
@@ -216,26 +222,7 @@ export function checkOption(name: OptionName, value: unknown): unknown {
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 
-/** Settings of a server that aren't options. */
-const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
-
-/** The known name with the fewest edits from `name`. */
-export function nearestOption(name: string): string {
-  const names = [...Object.keys(RULES), ...SETTINGS]
-  return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
-}
-
-/** Levenshtein distance, in any letter case. */
-function edits(one: string, other: string): number {
-  const [a, b] = [one.toLowerCase(), other.toLowerCase()]
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution))
-    }
-    row = next
-  }
-  return row[b.length]!
+/** Whether an option changes what a server does. */
+export function hasEffect(name: string): boolean {
+  return !Object.hasOwn(WITHOUT_EFFECT, name)
 }

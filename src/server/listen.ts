@@ -5,6 +5,7 @@ import { toAddress } from '../net/socket-address.ts'
 import { ListenError, OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
 import type { Engine, ListenOptions } from '../native.ts'
+import { ownName } from '../options/unknown-option.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
 /** A listen address as an object. */
@@ -102,7 +103,10 @@ function parse(listen: unknown): ListenObject {
 
 function checkObject(listen: ListenObject): ListenObject {
   for (const key of Object.keys(listen)) {
-    if (!KEYS.has(key)) throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}`)
+    if (KEYS.has(key)) continue
+    const own = ownName(key)
+    const meant = own === null ? '' : `; ${key} is called ${own}`
+    throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}${meant}`)
   }
   const { path, host, port } = listen
   if (path === undefined) return listen

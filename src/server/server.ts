@@ -9,6 +9,8 @@ import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
 import { inject } from '../handler/inject.ts'
@@ -20,6 +22,8 @@ import { guarded, silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
+import { DEFAULTS } from '../options/option-table.ts'
+import type { OptionName } from '../options/option-table.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
@@ -414,6 +418,27 @@ export class HttpServer {
     this.#isReferenced = false
     this.#dispatcher?.engine.unref()
     return this
+  }
+
+  /**
+   * State, URLs and options that aren't the default, for logs.
+   *
+   * @example console.log(server)
+   */
+  toJSON(): Record<string, unknown> {
+    const options = Object.entries(this.#options.toObject())
+    const changed = options.filter(([name, value]) => String(value) !== String(DEFAULTS[name as OptionName]))
+    return {
+      state: HttpServer.STATES[this.#state],
+      listen: this.#bound.length > 0 ? this.#urls() : this.#plans.map((plan) => plan.shown),
+      options: Object.fromEntries(changed),
+      refusals: this.getRefusals(),
+    }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('HttpServer', this.toJSON(), depth, options, inspect)
   }
 
   /**
