@@ -18,7 +18,7 @@ import type { Client, ActiveDriver } from '../connection/client.ts'
 import type { Driver, HttpDriver } from './driver.ts'
 import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
 import { OptionError, StateError } from '../core/errors.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { ClientException, clientExceptionIn } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
@@ -129,7 +129,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
     Promise.resolve(settled).then(resume, (exception: unknown) => {
       if (this.#isFinished) return
-      if (!(exception instanceof ClientException)) this.#log('a promise that a driver yielded was rejected', exception)
+      if (clientExceptionIn(exception) === undefined) this.#log('a promise that a driver yielded was rejected', exception)
       this.#client.close()
     })
   }
@@ -273,7 +273,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
       markSent(response)
       return response
     } catch (error) {
-      if (error instanceof ClientException) {
+      if (clientExceptionIn(error) !== undefined) {
         void this.#client.stop(1000).catch(() => {})
         return null
       }
@@ -313,7 +313,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
       },
       (exception: unknown) => {
         done()
-        if (!(exception instanceof ClientException)) this.#log('a driver failed to write a response', exception)
+        if (clientExceptionIn(exception) === undefined) this.#log('a driver failed to write a response', exception)
         this.#client.close()
       },
     )

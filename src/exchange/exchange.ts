@@ -3,6 +3,7 @@
  */
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
+import { isAbortedBy } from '../connection/client-exception.ts'
 import type { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { Flag } from '../native.ts'
@@ -198,9 +199,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
   isClientGone(error: unknown): boolean {
-    const signal = this.#state?.controller?.signal
-    if (signal?.aborted !== true) return false
-    return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+    return isAbortedBy(this.#state?.controller?.signal, error)
   }
 
   inform(status: number, lines: string): void {

@@ -14,7 +14,7 @@
  */
 import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { HotFunctions } from '../native.ts'
@@ -405,7 +405,7 @@ export class ResponseStream {
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
     } else if (this.#answer === OPEN) {
-      if (!(error instanceof ClientException) && !this.#exchange.isClientGone(error)) this.#logFailure(error)
+      if (clientExceptionIn(error) === undefined && !this.#exchange.isClientGone(error)) this.#logFailure(error)
       this.#abort()
     }
   }

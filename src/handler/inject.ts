@@ -1,12 +1,13 @@
 /**
  * Requests that are answered without a socket.
  */
-import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { StateError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
 import { FileBody } from '../body/file-body.ts'
+import { giveErrorPage, subjectOf } from './error-page.ts'
+import type { PageSubject } from './error-page.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -32,20 +33,19 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   const allow = allowed.join(', ')
   const method = request.getMethod()
   if (!allowed.includes(method)) {
-    const response = await page(request, settings, refusalOf(method))
-    response.setHeader('allow', allow)
-    return response
+    return page(request, settings, { status: refusalOf(method), headers: [['allow', allow]] })
   }
   if (method === 'OPTIONS' && request.getTarget() === '*') return new Response(204, { allow })
   try {
     return await answer(request, settings)
   } catch (exception) {
-    if (exception instanceof HttpErrorException) return page(request, settings, exception.status, exception.reason)
-    if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
+    if (exception instanceof HttpErrorException) return page(request, settings, subjectOf(exception))
+    const atFault = clientExceptionIn(exception)
+    if (atFault?.getCode() === 413) return page(request, settings, { status: 413, error: exception })
     // On a socket the client would be gone.
-    if (exception instanceof ClientException) throw exception
+    if (atFault !== undefined || isAbortedBy(request.getSignal(), exception)) throw atFault ?? gone()
     logger.error(`a handler failed: ${method} ${escapeLine(request.getTarget())}`, { exception })
-    return page(request, settings, 500)
+    return page(request, settings, { status: 500, error: exception })
   }
 }
 
@@ -76,18 +76,11 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   }
 }
 
-async function page(
-  request: Request,
-  { errorHandler, logger }: InjectSettings,
-  status: number,
-  reason: string | null = null,
-): Promise<Response> {
-  try {
-    const response: unknown = await errorHandler.handleError(status, reason, request)
-    if (response instanceof Response) return response
-    throw notAResponse(response)
-  } catch (exception) {
-    logger.error('the error handler failed', { exception })
-    return new DefaultErrorHandler().handleError(status, reason)
-  }
+function page(request: Request, { errorHandler, logger }: InjectSettings, subject: PageSubject): Promise<Response> {
+  const onFailure = (exception: unknown): void => logger.error('the error handler failed', { exception })
+  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
+}
+
+function gone(): ClientException {
+  return new ClientException(null, 'the client disconnected', 408)
 }

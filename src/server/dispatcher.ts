@@ -11,13 +11,15 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { rejectionMessage } from './refused-connections.ts'
+import { causeOf, explained, rejectionCode, rejectionMessage } from './refusals.ts'
+import type { RefusalCode } from './refusals.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
-import { giveErrorPage } from '../handler/error-page.ts'
+import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
+import type { PageSubject } from '../handler/error-page.ts'
 import { HandlerError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { clientExceptionIn } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
@@ -95,6 +97,8 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  /** Requests that were refused here, by the code of the reason. The engine counts its own. */
+  readonly refusals: Record<string, number> = {}
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
@@ -282,7 +286,7 @@ export class Dispatcher implements ClientOwner {
     this.#discard(request, response)
     // The page is sent with any status, also below 400.
     exchange.isOverLimit = false
-    this.#answerError(request, exchange, 413, null, true)
+    this.#refuse(request, exchange, { status: 413 }, 'BUSBAR_BODY_TOO_LARGE')
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
@@ -311,31 +315,33 @@ export class Dispatcher implements ClientOwner {
     } catch (exception) {
       // Looking at the thrown value has thrown as well.
       this.logFailure('a handler failed', request, exception)
-      this.#answerError(request, exchange, 500, null)
+      this.#answerError(request, exchange, { status: 500, error })
     }
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
-    const isClientGone = exchange.isClientGone(error)
-    if (isClientGone || (error instanceof ClientException && error.getCode() !== 413)) {
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, subjectOf(error))
+    const atFault = clientExceptionIn(error)
+    if (atFault?.getCode() === 413) return this.#refuse(request, exchange, { status: 413, error }, 'BUSBAR_BODY_TOO_LARGE')
+    if (atFault !== undefined || exchange.isClientGone(error)) {
       // The client is at fault or has disconnected, and the handler has nothing more to send.
       if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
       return
     }
-    if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
-    if (page === null) this.#answerError(request, exchange, 500, null)
+    if (page === null) this.#answerError(request, exchange, { status: 500, error })
     else this.#answer(request, exchange, page)
   }
 
   /** The time of a handler is over. A later response of it is dropped. */
   #expire(request: Request, exchange: Exchange): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s: ${target}`)
+    const code = 'BUSBAR_HANDLER_TIMEOUT'
+    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s (handlerTimeout): ${target}`, { code })
     exchange.expire()
-    this.#answerError(request, exchange, 503, null)
+    this.#countRefusal(code)
+    this.#answerError(request, exchange, { status: 503 })
   }
 
   /** The engine is about to close: no more notices come. */
@@ -352,25 +358,30 @@ export class Dispatcher implements ClientOwner {
     this.logger.error(`${message}: ${target}`, context)
   }
 
+  #countRefusal(code: RefusalCode): void {
+    this.refusals[code] = (this.refusals[code] ?? 0) + 1
+  }
+
+  /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
+  #refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
+    this.#countRefusal(code)
+    if (this.options.get('debug')) {
+      const what = `${request.getMethod()} ${escapeLine(request.getTarget())} of ${exchange.client().getRemoteAddress()}`
+      this.logger.debug(`${what} was refused with ${subject.status} (${code})${causeOf(code, this.options)}`)
+    }
+    this.#answerError(request, exchange, subject, closes)
+  }
+
   /** Answers with the page of the error handler, or with the default page when that fails. */
-  #answerError(
-    request: Request,
-    exchange: Exchange,
-    status: number,
-    reason: string | null,
-    closes = false,
-    allow: string | null = null,
-  ): void {
+  #answerError(request: Request, exchange: Exchange, subject: PageSubject, closes = false): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (allow !== null) response.setHeader('allow', allow)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
+      ...subject,
       errorHandler: this.#errorHandler,
       request,
-      status,
-      reason,
       send,
       onFailure: (error) => this.logFailure('the error handler failed', request, error),
     })
@@ -385,7 +396,8 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
+    const status = refusalOf(request.getMethod())
+    this.#refuse(request, exchange, { status, headers: [['allow', this.#allow]] }, 'BUSBAR_METHOD_NOT_ALLOWED', false)
     return true
   }
 
@@ -406,7 +418,7 @@ export class Dispatcher implements ClientOwner {
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
     // Whether the client sends the body is unknown, so the bytes behind the head can't be read as a request.
-    this.#answerError(request, exchange, 417, null, true)
+    this.#refuse(request, exchange, { status: 417 }, 'BUSBAR_EXPECTATION')
     return true
   }
 
@@ -429,11 +441,15 @@ export class Dispatcher implements ClientOwner {
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
-        return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
+        return this.logger.debug(explained(this.#bytesAt(kind, at).toString('latin1'), this.options))
       case Notice.Rejected:
-        return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
+        return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
     }
     this.pending.notify(id, kind, words, at)
+  }
+
+  #logRejection(limit: number, count: number, address: string): void {
+    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionCode(limit) })
   }
 
   /** A copy of the bytes that came with a notice. */

@@ -18,8 +18,10 @@ import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
-import { guarded, silentLogger } from '../core/logger.ts'
+import { silence } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
+import { guarded } from '../core/stderr-logger.ts'
+import { addCounts } from './refusals.ts'
 import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import { DEFAULTS } from '../options/option-table.ts'
@@ -168,7 +170,7 @@ export class HttpServer {
     return new Dispatcher({
       ...answering,
       limits: engineLimits(this.#options),
-      logsRequests: this.#logger.debug !== silentLogger.debug,
+      logsRequests: this.#logger.debug !== silence,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
       makeSelector:
@@ -278,17 +280,14 @@ export class HttpServer {
   }
 
   /**
-   * Number of requests that were refused because they broke a rule or a limit, by the code of the reason. The
-   * handler wasn't called for them, or their body failed. In debug mode each is also logged.
+   * Number of requests and connections that were refused by a rule or a limit, by the code of the reason. In debug
+   * mode each is also logged at level debug, with the option that has refused it and its value.
    *
    * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
    */
   getRefusals(): Record<string, number> {
-    const total = { ...this.#refusals }
-    for (const [code, count] of Object.entries(this.#dispatcher?.engine.refusals() ?? {})) {
-      total[code] = (total[code] ?? 0) + count
-    }
-    return total
+    const { engine, refusals = {} } = this.#dispatcher ?? {}
+    return addCounts(addCounts(this.#refusals, refusals), engine?.refusals() ?? {})
   }
 
   /**
