@@ -21,6 +21,7 @@ import { HandlerError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { clientExceptionIn } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
+import { closing } from './draining.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -83,7 +84,9 @@ export class Dispatcher implements ClientOwner {
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly #running: RunningHandlers
-  readonly #handler: HandlerFunction
+  #handler: HandlerFunction
+  /** Each response closes its connection. */
+  #isDraining = false
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
@@ -344,6 +347,13 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, { status: 503 })
   }
 
+  /** From now on each response closes its connection. */
+  beginDrain(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    this.#handler = closing(this.#handler)
+  }
+
   /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
@@ -375,7 +385,7 @@ export class Dispatcher implements ClientOwner {
   /** Answers with the page of the error handler, or with the default page when that fails. */
   #answerError(request: Request, exchange: Exchange, subject: PageSubject, closes = false): void {
     const send = (response: Response): void => {
-      if (closes) response.setHeader('connection', 'close')
+      if (closes || this.#isDraining) response.setHeader('connection', 'close')
       this.#send(request, exchange, response)
     }
     giveErrorPage({

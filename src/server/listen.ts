@@ -2,8 +2,9 @@
  * Listen addresses: parsed from what users give, bound by the engine, and shown as URLs.
  */
 import { toAddress } from '../net/socket-address.ts'
-import { ListenError, OptionError } from '../core/errors.ts'
+import { OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
+import { listenError } from './listen-error.ts'
 import type { Engine, ListenOptions } from '../native.ts'
 import { ownName } from '../options/unknown-option.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -120,19 +121,6 @@ function checkInteger(name: string, value: unknown, least: number, most: number)
     throw new OptionError(name, value, `an integer from ${least} to ${most}`)
   }
   return value as number
-}
-
-/** The public error for an error of the engine. */
-function listenError(plan: ListenPlan, error: unknown): ListenError {
-  const message = error instanceof Error ? error.message : String(error)
-  const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'is in use by another program; stop it or choose another port',
-    EACCES: "can't be used by this user: ports below 1024 need privileges, and unix sockets a writable directory",
-    EADDRNOTAVAIL: "isn't an address of this machine",
-    ENOENT: "can't be made: its directory doesn't exist",
-  }
-  return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
 }
 
 /**

@@ -18,6 +18,7 @@ import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
+import { announce, isClusterWorker, shared } from './cluster.ts'
 import { silence } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { guarded } from '../core/stderr-logger.ts'
@@ -32,6 +33,9 @@ import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
+
+/** From now on each response of a server closes its connection. */
+export let beginDrain: (server: HttpServer) => void
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
@@ -140,6 +144,7 @@ export class HttpServer {
     if (!this.#isReferenced) this.#dispatcher?.engine.unref()
     this.#state = STARTED
     this.#log.debug('started')
+    if (isClusterWorker()) this.#joinCluster()
     for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
     if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
       this.#log.warning('debug mode is on, and other machines can reach the server')
@@ -147,14 +152,24 @@ export class HttpServer {
   }
 
   #open(): void {
+    const plans = isClusterWorker() ? shared(this.#plans) : this.#plans
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan))
+      this.#bound = plans.map((plan) => bind(dispatcher.engine, plan))
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
     throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
+  }
+
+  /** The primary process knows that this worker listens. When it disconnects the worker, the server stops. */
+  #joinCluster(): void {
+    announce(this.#bound)
+    const dispatcher = this.#dispatcher
+    process.once('disconnect', () => {
+      if (this.#state === STARTED && this.#dispatcher === dispatcher) this.stop().catch(() => {})
+    })
   }
 
   #makeDispatcher(): Dispatcher {
@@ -448,6 +463,10 @@ export class HttpServer {
   inject(request: Request): Promise<Response> {
     const logger = this.#log
     return inject(request, { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger })
+  }
+
+  static {
+    beginDrain = (server) => server.#dispatcher?.beginDrain()
   }
 
   /**
