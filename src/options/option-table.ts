@@ -2,6 +2,7 @@
  * All options with their defaults and allowed values.
  */
 import { OptionError } from '../core/errors.ts'
+import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
 import { TOKEN } from '../http/token.ts'
 
@@ -65,8 +66,10 @@ export interface OptionValues {
   requestLimit: number
   /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
-  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address; in a later release they are trusted to forward. */
+  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
   proxies: readonly string[]
+  /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
+  forwardedHeaders: ForwardedHeaders
   /** HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release. */
   http2: boolean
   /** HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release. */
@@ -127,6 +130,11 @@ const WITHOUT_EFFECT = {
   memoryLimit: only(Infinity, 'this release has no limit for all memory together'),
 } satisfies Partial<Record<OptionName, Rule>>
 
+const FORWARDED: Rule = {
+  allowed: "'x-forwarded' or 'forwarded'",
+  accepts: (value) => value === 'x-forwarded' || value === 'forwarded',
+}
+
 const RULES: Readonly<Record<OptionName, Rule>> = {
   debug: SWITCH,
   connectionLimit: COUNT,
@@ -154,6 +162,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   pipelineLimit: COUNT,
   requestLimit: COUNT,
   proxies: NETWORKS,
+  forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   stopTimeout: FRACTION_OR_OFF,
@@ -192,6 +201,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   requestLimit: 10_000,
   memoryLimit: Infinity,
   proxies: Object.freeze([] as string[]),
+  forwardedHeaders: 'x-forwarded',
   http2: true,
   http2Cleartext: false,
   stopTimeout: 3,
