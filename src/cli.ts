@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
-import type { Listen, ServerSettings } from './index.ts'
+import type { ServerSettings } from './index.ts'
 import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]

@@ -53,8 +53,9 @@ function warn(message: string, context?: LogContext): void {
   if (count > 0) write('warning', count === 1 ? message : `${message} (and ${count - 1} more of this kind)`, context)
 }
 
+const ESCAPE = '\x1b'
 /** The colours of `util.inspect`; other control sequences may come from a client. */
-const COLOURS = /(\x1b\[\d{1,2}m)/
+const COLOURS = new RegExp(`(${ESCAPE}\\[\\d{1,2}m)`)
 
 /**
  * A value as `util.inspect` shows it: an error with its cause and, for an `AggregateError`, its errors. Control
@@ -65,7 +66,7 @@ function inspected(value: unknown): string {
   try {
     const plain = inspect(value, { depth: 4 })
     // With an escape character in the value, its own sequences couldn't be told from those of the colours.
-    if (process.stderr.hasColors?.() !== true || plain.includes('\x1b')) return escapeText(plain)
+    if (process.stderr.hasColors?.() !== true || plain.includes(ESCAPE)) return escapeText(plain)
     const pieces = inspect(value, { depth: 4, colors: true }).split(COLOURS)
     return pieces.map((piece, at) => (at % 2 === 1 ? piece : escapeText(piece))).join('')
   } catch {
