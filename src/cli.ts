@@ -130,7 +130,7 @@ async function run(handler: Handler, listen: Listen, stopTimeout: number, drainD
   const stop = (): void => {
     if (isStopping) process.exit(1)
     isStopping = true
-    setTimeout(() => server.stop(stopTimeout).then(() => process.exit(0), fail), drainDelay)
+    setTimeout(() => server.stop({ timeout: stopTimeout / 1000 }).then(() => process.exit(0), fail), drainDelay)
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)

@@ -1,6 +1,7 @@
 /**
  * One request and its response on the engine: where its head lies, and where notices about it go.
  */
+import { AsyncResource } from '../core/builtin.ts'
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
 import type { ClientException } from '../connection/client-exception.ts'
@@ -31,6 +32,8 @@ export interface ExchangeOwner {
   readonly pending: PendingExchanges
   readonly open: OpenExchanges
   readonly clients: ClientRegistry
+  /** Whether the server has begun to stop. */
+  readonly isStopping: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -57,6 +60,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   isAnswered = false
   /** Its index among the open exchanges of the current slab; -1 when it isn't one of them. */
   openAt = -1
+  /** Its index among the running handlers; -1 when its handler isn't counted. */
+  runningAt = -1
   /** Its Content-Length is larger than the body limit. */
   isOverLimit = false
   readonly #owner: ExchangeOwner
@@ -184,6 +189,23 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return state.controller.signal
   }
 
+  stopSignal(): AbortSignal {
+    const state = this.#ownState()
+    if (state.stopController === null) {
+      const controller = new AbortController()
+      state.stopController = controller
+      // Its listeners run in the context in which the signal was first asked for.
+      state.stop = AsyncResource.bind(() => controller.abort())
+    }
+    if (this.#owner.isStopping) state.stopController.abort()
+    else if (!this.isAnswered || state.stream !== null) this.listen()
+    return state.stopController.signal
+  }
+
+  onStop(): void {
+    this.#state?.stop?.()
+  }
+
   /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
@@ -222,7 +244,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.controller === null) {
+    else if (this.#body?.isListening() !== true && this.#state?.controller === null && this.#state.stopController === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -335,6 +357,8 @@ class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null
   controller: AbortController | null = null
+  stopController: AbortController | null = null
+  stop: (() => void) | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
   isExpired = false

@@ -22,6 +22,8 @@ export interface RequestSource {
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string
   signal(): AbortSignal
+  /** Fires when the server begins to stop. */
+  stopSignal(): AbortSignal
   /** Fires the signal. Only sources in JavaScript have it: the engine's fire theirs when the client leaves. */
   abort?(): void
   /** Sends an informational response. */

@@ -41,6 +41,10 @@ export class Options extends TimeOptions {
       }
       if (value !== undefined) changed[name] = checkOption(name, value)
     }
+    // An idle time that is set by hand counts for all clients.
+    if (values.http1Timeout !== undefined && values.localHttp1Timeout === undefined) {
+      changed['localHttp1Timeout'] = values.http1Timeout
+    }
     return new Options(changed as unknown as OptionValues) as this
   }
 
@@ -83,7 +87,7 @@ export class Options extends TimeOptions {
 
   /**
    * Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new
-   * one is closed.
+   * one gets a 503.
    *
    * @example options.getConnectionLimit()
    */
@@ -348,7 +352,8 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Handlers of one server that run at the same time. At the limit no further request is read.
+   * Handlers of one server that run at the same time. At the limit no further request is read; one that has waited
+   * for 5 seconds gets a 503. An address that isn't local or in `proxies` gets a quarter of them.
    *
    * @example options.getRequestLimit()
    */

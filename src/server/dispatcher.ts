@@ -29,6 +29,7 @@ import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../nat
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
+import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { Request } from '../message/request.ts'
@@ -49,6 +50,9 @@ const CALL = 1
 const LOOK = 2
 /** The request is logged, and the handler called. */
 const LOG = 3
+
+/** Seconds for which a request waits for its handler. */
+const WAIT_SECONDS = 5
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
@@ -80,7 +84,11 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
-  readonly #running: RunningHandlers
+  readonly #running: RunningHandlers<Exchange>
+  /** Requests that wait for their handler. */
+  readonly #waits = new HandlerTimeout(WAIT_SECONDS)
+  /** Networks whose addresses have no share of the handlers. */
+  readonly #exempt: Networks
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
@@ -95,6 +103,8 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  /** Requests that were refused here, by the code of the reason. */
+  readonly #refusals = new Map<string, number>()
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
@@ -110,7 +120,12 @@ export class Dispatcher implements ClientOwner {
     this.hot = { ...this.engine.hot() }
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
-    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
+    this.#exempt = new Networks([...LOCAL_NETWORKS, ...this.options.get('proxies')])
+    this.#running = new RunningHandlers({
+      limit: this.options.get('requestLimit'),
+      pauseRequests: (isPaused) => this.engine.pauseRequests(isPaused),
+      addressOf: (exchange) => this.#addressOf(exchange),
+    })
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -147,16 +162,36 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.isFull()) this.#wait(resource, request, exchange)
+    if (this.#running.mustWait(exchange)) this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
     else resource.runInAsyncScope(this.#run, undefined, request, exchange)
   }
 
-  /** The request waits: the limit of running handlers is reached. */
-  #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
+  /** The request waits: the limit of running handlers is reached. One that has waited in the kernel is refused. */
+  #wait(resource: AsyncResource, request: Request, exchange: Exchange, hasWaited: boolean): void {
+    if (hasWaited) return this.#refuseWaiting(request, exchange)
     this.open.add(exchange)
-    this.#running.wait(() => {
+    this.#waits.add(exchange.requestId, () => {
+      this.#running.giveUp(exchange)
+      this.#refuseWaiting(request, exchange)
+    })
+    this.#running.wait(exchange, () => {
+      this.#waits.delete(exchange.requestId)
       if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(this.#run, undefined, request, exchange)
     })
+  }
+
+  /** No handler was free for too long. */
+  #refuseWaiting(request: Request, exchange: Exchange): void {
+    this.#timeout?.delete(exchange.requestId)
+    if (exchange.isAnswered || exchange.client().isClosed()) return
+    this.#countRefusal(exchange, 'no handler was free in time', 'BUSBAR_REQUEST_LIMIT', 'requestLimit')
+    this.#answerError(request, exchange, 503, null, false, ['retry-after', String(WAIT_SECONDS)])
+  }
+
+  /** The address whose share of the handlers a request counts for; null for local ones and proxies. */
+  #addressOf(exchange: Exchange): string | null {
+    const address = exchange.client().getRemoteAddress()
+    return address.getType() === 'unix' || this.#exempt.has(address) ? null : address.getHost()
   }
 
   #handle(request: Request, exchange: Exchange): void {
@@ -178,29 +213,29 @@ export class Dispatcher implements ClientOwner {
         return this.fail(request, exchange, notAResponse(result))
       }
       this.open.add(exchange)
-      this.#running.enter()
+      this.#running.enter(exchange)
       isRunning = true
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (exchange.isExpired()) this.#takeLate(request, response)
           else if (response instanceof Response) this.#answer(request, exchange, response)
           else this.fail(request, exchange, notAResponse(response))
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
           else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time limit', request, error)
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
       )
     } catch (error) {
       this.fail(request, exchange, error)
-      isRunning = this.#leave(isRunning)
+      isRunning = this.#leave(isRunning, exchange)
     }
   }
 
-  #leave(isRunning: boolean): false {
-    if (isRunning) this.#running.leave()
+  #leave(isRunning: boolean, exchange: Exchange): false {
+    if (isRunning) this.#running.leave(exchange)
     return false
   }
 
@@ -282,6 +317,7 @@ export class Dispatcher implements ClientOwner {
     this.#discard(request, response)
     // The page is sent with any status, also below 400.
     exchange.isOverLimit = false
+    this.#countRefusal(exchange, 'the body is too large', 'BUSBAR_BODY_TOO_LARGE', 'bodySizeLimit')
     this.#answerError(request, exchange, 413, null, true)
   }
 
@@ -322,7 +358,10 @@ export class Dispatcher implements ClientOwner {
       if (!exchange.isAnswered) void exchange.client().stop(1000).catch(() => {})
       return
     }
-    if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
+    if (error instanceof ClientException) {
+      this.#countRefusal(exchange, 'the body is too large', 'BUSBAR_BODY_TOO_LARGE', 'bodySizeLimit')
+      return this.#answerError(request, exchange, 413, null, true)
+    }
     if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
@@ -338,9 +377,36 @@ export class Dispatcher implements ClientOwner {
     this.#answerError(request, exchange, 503, null)
   }
 
+  /** How many requests were refused, by the code of the reason. */
+  refusals(): Record<string, number> {
+    const refusals = this.engine.refusals()
+    for (const [code, count] of this.#refusals) refusals[code] = (refusals[code] ?? 0) + count
+    return refusals
+  }
+
+  /** Counts a request that was refused here because of an option; in debug mode the log says so. */
+  #countRefusal(exchange: Exchange, reason: string, code: string, option: 'requestLimit' | 'bodySizeLimit'): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
+    if (!this.options.get('debug')) return
+    const address = exchange.client().getRemoteAddress()
+    this.logger.debug(`a request of ${address} was refused: ${reason} (${code}; ${option} is ${this.options.get(option)})`)
+  }
+
+  /** Whether the server has begun to stop. */
+  get isStopping(): boolean {
+    return this.rawConnections.isStopping
+  }
+
+  /** The server begins to stop: upgraded sockets and stop signals are notified. */
+  beginStop(): void {
+    this.rawConnections.notifySockets()
+    this.pending.stop()
+  }
+
   /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
+    this.#waits.close()
     this.#selector?.close()
     this.pending.close()
   }
@@ -359,11 +425,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    allow: string | null = null,
+    field: readonly [name: string, value: string] | null = null,
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (allow !== null) response.setHeader('allow', allow)
+      if (field !== null) response.setHeader(...field)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -385,7 +451,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, ['allow', this.#allow])
     return true
   }
 

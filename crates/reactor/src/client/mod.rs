@@ -21,6 +21,9 @@ pub(crate) use table::Clients;
 use table::Listed;
 pub use unacknowledged::Unacknowledged;
 
+/// For so long a connection that has sent nothing yet isn't idle, in milliseconds.
+const FRESH_MILLIS: u64 = 1000;
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -66,6 +69,12 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
+    /// It is to be stopped, after so many bytes that had reached the kernel.
+    pub(crate) stops_after: Option<usize>,
+    /// Its next request has waited for so long that it is read although requests are paused.
+    pub(crate) has_waited: bool,
+    /// It was rejected, and isn't counted as a connection.
+    pub(crate) is_rejected: bool,
     /// The lists of the table that it is on.
     listed: Listed,
 }
@@ -111,6 +120,9 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
+            stops_after: None,
+            has_waited: false,
+            is_rejected: false,
             listed: Listed::default(),
         }
     }
@@ -158,12 +170,39 @@ impl Client {
         !is_in_time && self.deadline().is_some_and(|at| now >= at)
     }
 
-    /// When the client will have been idle for too long; None when it isn't idle, or has sent something
-    /// since.
-    pub(crate) fn idle_until(&self) -> Option<Timestamp> {
-        let is_idle = self.phase == Phase::Serving && self.connection.is_idle();
+    /// Since when the client has been idle; None when it isn't idle, or has sent something since. One that has
+    /// never sent a request isn't idle at first: its request may be on the way.
+    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
         let has_sent = self.is_queued_to_read() || self.is_readable;
-        if is_idle && !has_sent { self.deadline() } else { None }
+        if self.phase != Phase::Serving || has_sent {
+            return None;
+        }
+        let since = self.connection.idle_since(cx)?;
+        let fresh = if self.requests == 0 { cx.limits.header_timeout.min(FRESH_MILLIS) } else { 0 };
+        (cx.now >= since.after_millis(fresh)).then_some(since)
+    }
+
+    /// How many requests without a complete answer, or upgraded connections, a close would cut off.
+    pub(crate) fn cut_off(&self) -> usize {
+        match self.phase {
+            Phase::Serving if self.connection.is_raw() => 1,
+            Phase::Serving => self.connection.unsent_answers(),
+            Phase::Unassigned | Phase::Lingering { .. } => 0,
+        }
+    }
+
+    /// Once all requests are read that had reached the kernel when the stop began, and a head that has begun is
+    /// complete, no further request is begun.
+    #[cold]
+    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) {
+        let Some(left) = self.stops_after else { return };
+        let is_awaited = self.connection.has_begun_head()
+            || !self.unread.is_empty()
+            || left > 0 && self.socket.waiting() > 0;
+        if !self.connection.takes_requests() || !is_awaited {
+            self.stops_after = None;
+            self.connection.handle_stop(cx);
+        }
     }
 
     /// Takes the connection's events other than those that follow from input.
