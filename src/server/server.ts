@@ -54,7 +54,7 @@ export interface StopResult {
 function toMilliseconds(timeout: unknown, stopTimeout: number): number {
   if (typeof timeout === 'number' && timeout >= 0) return timeout
   if (typeof timeout !== 'object' || timeout === null) {
-    throw new OptionError('the time of a stop', timeout, 'a number of milliseconds, at least 0, or { timeout } in seconds')
+    throw new OptionError('timeoutMs', timeout, 'a number of milliseconds, at least 0, or { timeout } in seconds')
   }
   for (const name of Object.keys(timeout)) {
     if (name !== 'timeout') throw new OptionError('stop', name, 'an object with the key timeout')

@@ -69,14 +69,23 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
-    /// It is to be stopped, after so many bytes that had reached the kernel.
-    pub(crate) stops_after: Option<usize>,
+    /// It is to be stopped.
+    pub(crate) stop: Option<Stop>,
     /// Its next request has waited for so long that it is read although requests are paused.
     pub(crate) has_waited: bool,
     /// It was rejected, and isn't counted as a connection.
     pub(crate) is_rejected: bool,
     /// The lists of the table that it is on.
     listed: Listed,
+}
+
+/// A stop that waits for requests which had reached the kernel when it began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stop {
+    /// How many of those bytes aren't read yet.
+    pub(crate) left: usize,
+    /// No request ran when it began, so none of these requests is announced as not served.
+    serves_all: bool,
 }
 
 /// A notice about an answer, or a raw connection, that is due when bytes have been handed to the kernel.
@@ -120,7 +129,7 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
-            stops_after: None,
+            stop: None,
             has_waited: false,
             is_rejected: false,
             listed: Listed::default(),
@@ -191,16 +200,26 @@ impl Client {
         }
     }
 
-    /// Once all requests are read that had reached the kernel when the stop began, and a head that has begun is
-    /// complete, no further request is begun.
+    /// Begins the stop of this client.
+    pub(crate) fn begin_stop(&mut self) {
+        let waiting = self.socket.waiting();
+        self.stop = Some(Stop { left: waiting, serves_all: self.connection.owed() == 0 });
+        // The poller may not have reported what is waiting yet.
+        self.is_readable |= waiting > 0;
+    }
+
+    /// Once the requests are read that had reached the kernel when the stop began, and a head that has begun is
+    /// complete, no further request is begun. Requests behind one that runs are read only as far as there is room
+    /// for them: its answer announces that it is the last.
     #[cold]
     pub(crate) fn stop_when_read(&mut self, cx: &mut Context) {
-        let Some(left) = self.stops_after else { return };
-        let is_awaited = self.connection.has_begun_head()
+        let Some(Stop { left, serves_all }) = self.stop else { return };
+        let has_more = self.connection.has_begun_head()
             || !self.unread.is_empty()
             || left > 0 && self.socket.waiting() > 0;
+        let is_awaited = has_more && (serves_all || self.connection.wants_input());
         if !self.connection.takes_requests() || !is_awaited {
-            self.stops_after = None;
+            self.stop = None;
             self.connection.handle_stop(cx);
         }
     }

@@ -38,13 +38,10 @@ impl Reactor {
     /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot) else { return };
-        let waiting = client.socket.waiting();
-        if client.phase == Phase::Unassigned && waiting == 0 {
+        if client.phase == Phase::Unassigned && client.socket.waiting() == 0 {
             return self.close_client(slot);
         }
-        client.stops_after = Some(waiting);
-        // The poller may not have reported what is waiting yet.
-        client.is_readable |= waiting > 0;
+        client.begin_stop();
         self.service(slot);
     }
 

@@ -42,7 +42,7 @@ impl Reactor {
         if client.phase != Phase::Serving {
             return;
         }
-        if client.stops_after.is_some() {
+        if client.stop.is_some() {
             client.stop_when_read(&mut self.cx);
         }
         let sending = client.send(&mut self.cx, &mut self.outbox);

@@ -133,8 +133,8 @@ impl Reactor {
                 }
                 Ok(count) => {
                     received = count;
-                    if let Some(left) = &mut client.stops_after {
-                        *left = left.saturating_sub(count);
+                    if let Some(stop) = &mut client.stop {
+                        stop.left = stop.left.saturating_sub(count);
                     }
                     if count < room && !client.is_read_closed {
                         client.is_readable = false;
