@@ -1,4 +1,8 @@
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import { Options, Request, Response } from '../src/index.ts'
+import type { HttpDriver, ServerSettings } from '../src/index.ts'
+import { open } from './support.ts'
 import { Networks } from '../src/net/networks.ts'
 import { readForwarded } from '../src/net/forwarded.ts'
 import type { ForwardedHeaders } from '../src/net/forwarded.ts'
@@ -88,4 +92,65 @@ test('networks hold the addresses that share their prefix', (t) => {
   t.true(has('192.0.2.1', '::ffff:192.0.2.1'))
   t.true(has('::ffff:192.0.2.0/120', '192.0.2.9'))
   t.false(has('::ffff:192.0.2.0/120', '192.0.3.9'))
+})
+
+const told = (request: Request): Response => Response.text(`${request.getUri().origin} ${request.getRemoteAddress()}`)
+
+async function ask(t: ExecutionContext, settings: ServerSettings, fields: string): Promise<string> {
+  const { connect } = await open(t, told, settings)
+  const wire = (await connect()).send(`GET / HTTP/1.1\r\nHost: inner.example\r\nConnection: close\r\n${fields}\r\n`)
+  const received = await wire.end()
+  return received.slice(received.indexOf('\r\n\r\n') + 4)
+}
+
+const ALL = 'X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: example.org\r\n'
+
+test('a request behind a trusted proxy has the address, scheme and host of its client', async (t) => {
+  t.is(await ask(t, { proxies: ['127.0.0.1'] }, ALL), 'https://example.org 203.0.113.9')
+})
+
+test('several fields of one name are one list', async (t) => {
+  const fields = 'X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 127.0.0.1\r\n'
+  t.is(await ask(t, { proxies: ['127.0.0.1'] }, fields), 'http://inner.example 203.0.113.9')
+})
+
+test('without trusted proxies nothing is believed', async (t) => {
+  t.regex(await ask(t, {}, ALL), /^http:\/\/inner\.example 127\.0\.0\.1:\d+$/)
+  t.regex(await ask(t, { proxies: ['10.0.0.0/8'] }, ALL), /^http:\/\/inner\.example 127\.0\.0\.1:\d+$/)
+})
+
+test('forwardedHeaders chooses the kind of field that is read', async (t) => {
+  const settings: ServerSettings = { proxies: ['127.0.0.1'], forwardedHeaders: 'forwarded' }
+  const fields = `${ALL}Forwarded: for=198.51.100.7;proto=https;host=b.example\r\n`
+  t.is(await ask(t, settings, fields), 'https://b.example 198.51.100.7')
+  t.throws(() => Options.from({ forwardedHeaders: 'both' as never }), { message: /'x-forwarded' or 'forwarded'/ })
+})
+
+test('a request parsed by a driver in JavaScript is treated alike', async (t) => {
+  const driver: HttpDriver = {
+    *setup(client, onMessage) {
+      yield
+      const request = Request.create('GET', '/', { host: 'inner.example', 'x-forwarded-for': '203.0.113.9' })
+      yield onMessage(request)
+      client.close()
+    },
+    async write(_request, response) {
+      answers.push(String(response.getHeader('x-seen')))
+    },
+    getPendingRequestCount: () => 0,
+    stop: async () => {},
+  }
+  const answers: string[] = []
+  const driverFactory = { selectDriver: () => driver, getApplicationLayerProtocols: () => [] }
+  const handler = (request: Request): Response => new Response(200, { 'x-seen': String(request.getRemoteAddress()) })
+  const { connect } = await open(t, handler, { proxies: ['127.0.0.1'], driverFactory })
+  await (await connect()).send('x').end()
+  t.deepEqual(answers, ['203.0.113.9'])
+})
+
+test('the client stays the truth about its connection', async (t) => {
+  const handler = (request: Request): Response => Response.text(request.getClient().getRemoteAddress().getHost())
+  const { connect } = await open(t, handler, { proxies: ['127.0.0.1'] })
+  const wire = (await connect()).send(`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${ALL}\r\n`)
+  t.true((await wire.end()).endsWith('\r\n127.0.0.1'))
 })

@@ -193,5 +193,6 @@ test('an address has a host, a port, a type, a version and its bytes', (t) => {
   t.deepEqual([...six.getBytes()], [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
   t.deepEqual([unix.getHost(), unix.getPort(), unix.getType(), unix.getVersion()], ['/run/app.sock', null, 'unix', null])
   t.is(`${unix}`, '/run/app.sock')
-  for (const port of [0, 65_536, 1.5]) t.throws(() => new SocketAddress('::1', port), { instanceOf: OptionError })
+  t.is(`${new SocketAddress('::1', 0)}`, '::1')
+  for (const port of [-1, 65_536, 1.5]) t.throws(() => new SocketAddress('::1', port), { instanceOf: OptionError })
 })

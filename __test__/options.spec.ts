@@ -59,7 +59,11 @@ test('a change is made on a copy', (t) => {
 })
 
 test('every option has a with… method whose value its get… method returns', (t) => {
-  const other: Partial<Record<keyof OptionValues, unknown>> = { allowedMethods: ['GET', 'HEAD'], proxies: ['unix'] }
+  const other: Partial<Record<keyof OptionValues, unknown>> = {
+    allowedMethods: ['GET', 'HEAD'],
+    proxies: ['unix'],
+    forwardedHeaders: 'forwarded',
+  }
   const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
   for (const [name, value] of Object.entries(DEFAULTS)) {
     if (typeof value === 'boolean') continue

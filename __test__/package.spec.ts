@@ -142,7 +142,7 @@ built('the files that are loaded at start are ASCII, which V8 stores in half the
 built('a system without a binary gets an error that names the missing file', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),
-    /^busbar has no binary that can be loaded on freebsd x64; there are some for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
+    /^busbar has no binary that can be loaded on freebsd x64; there are binaries for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
   )
 })
 

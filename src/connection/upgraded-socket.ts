@@ -402,20 +402,12 @@ export class UpgradedSocket extends Duplex {
     return this
   }
 
-  /**
-   * The same as `ref`.
-   *
-   * @example socket.reference()
-   */
+  /** The same as `ref`. @example socket.reference() */
   reference(): void {
     this.ref()
   }
 
-  /**
-   * The same as `unref`.
-   *
-   * @example socket.unreference()
-   */
+  /** The same as `unref`. @example socket.unreference() */
   unreference(): void {
     this.unref()
   }

@@ -6,6 +6,8 @@ import type { Fields } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
 import type { RequestBody } from '../body/request-body.ts'
 import type { Request } from '../message/request.ts'
+import { forwardedOf } from '../message/forwarded.ts'
+import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
 import type { StopSignals } from '../connection/stop-signals.ts'
 import type { Trailers } from '../http/trailers.ts'
@@ -68,6 +70,10 @@ export class ParsedRequestSource implements RequestSource {
   base(): string {
     const address = this.#client.getLocalAddress()
     return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+  }
+
+  forwarded(): Forwarded | null {
+    return forwardedOf(this.#client.getOptions(), () => this.#client, () => this.#fields)
   }
 
   signal(): AbortSignal {

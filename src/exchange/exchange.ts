@@ -10,6 +10,8 @@ import { Flag } from '../native.ts'
 import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
+import { forwardedOf } from '../message/forwarded.ts'
+import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
@@ -154,6 +156,10 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   base(): string {
     const address = toAddress(this.openFacts().localAddress())
     return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+  }
+
+  forwarded(): Forwarded | null {
+    return forwardedOf(this.#owner.options, () => this.client(), () => this.fields())
   }
 
   body(): RequestBody {

@@ -68,6 +68,10 @@ export class CreatedRequestSource implements RequestSource {
     return 'http://localhost'
   }
 
+  forwarded(): null {
+    return null
+  }
+
   signal(): AbortSignal {
     return this.#controller.signal
   }

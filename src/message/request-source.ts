@@ -3,6 +3,7 @@
  */
 import type { Client } from '../connection/client.ts'
 import type { Fields } from '../http/fields.ts'
+import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestBody } from '../body/request-body.ts'
 import type { Trailers } from '../http/trailers.ts'
 
@@ -21,6 +22,8 @@ export interface RequestSource {
   trailers(): Trailers | null
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string
+  /** What trusted proxies tell of the client; null when it isn't one of them. */
+  forwarded(): Forwarded | null
   signal(): AbortSignal
   /** Fires when the server begins to stop. */
   stopSignal(): AbortSignal

@@ -10,6 +10,7 @@ import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
 import { RequestHead, SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
@@ -87,6 +88,16 @@ export class Request extends RequestHead {
   }
 
   /**
+   * The address of the one who asked: what trusted `proxies` forwarded, else the address of the connection. Its port is
+   * 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
+   *
+   * @example request.getRemoteAddress().getHost() // '203.0.113.9'
+   */
+  getRemoteAddress(): SocketAddress {
+    return this.#source.forwarded()?.remoteAddress ?? this.getClient().getRemoteAddress()
+  }
+
+  /**
    * The method, in the letter case received.
    *
    * @example request.getMethod() // 'GET'
@@ -115,7 +126,7 @@ export class Request extends RequestHead {
 
   /**
    * Scheme, authority and target put together; the same object each time. The target isn't resolved:
-   * `//evil.example/x` is a path.
+   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used.
    *
    * @example request.getUri().searchParams.get('q')
    */
@@ -140,7 +151,9 @@ export class Request extends RequestHead {
 
   #makeUri(): URL {
     const [scheme = '', own = ''] = this.#source.base().split('://')
-    return uriOf(scheme, this.getHeader('host') || own, this.getTarget())
+    const forwarded = this.#source.forwarded()
+    const authority = forwarded?.host ?? (this.getHeader('host') || own)
+    return uriOf(forwarded?.scheme ?? scheme, authority, this.getTarget())
   }
 
   /**

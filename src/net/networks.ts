@@ -49,6 +49,15 @@ export class Networks {
   }
 }
 
+const known = new WeakMap<readonly string[], Networks>()
+
+/** The networks of a list that doesn't change, such as the value of an option; the same object each time. */
+export function networksOf(list: readonly string[]): Networks {
+  let networks = known.get(list)
+  if (networks === undefined) known.set(list, (networks = new Networks(list)))
+  return networks
+}
+
 function parse(text: string): Network {
   const [host = '', length] = text.split('/')
   const address = new SocketAddress(host, 0)

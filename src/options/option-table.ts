@@ -3,6 +3,7 @@
  */
 import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
+import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
 import { TOKEN } from '../http/token.ts'
 
@@ -68,8 +69,10 @@ export interface OptionValues {
   requestLimit: number
   /** Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
   memoryLimit: number
-  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address; in a later release they are trusted to forward. */
+  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
   proxies: readonly string[]
+  /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
+  forwardedHeaders: ForwardedHeaders
   /** HTTP/2 is offered over TLS. Takes effect with HTTP/2, in a later release. */
   http2: boolean
   /** HTTP/2 without TLS is accepted by prior knowledge. Takes effect with HTTP/2, in a later release. */
@@ -117,6 +120,11 @@ const NETWORKS: Rule = {
   accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
+const FORWARDED: Rule = {
+  allowed: "'x-forwarded' or 'forwarded'",
+  accepts: (value) => value === 'x-forwarded' || value === 'forwarded',
+}
+
 const RULES: Readonly<Record<OptionName, Rule>> = {
   debug: SWITCH,
   connectionLimit: COUNT,
@@ -149,6 +157,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   requestLimit: COUNT,
   memoryLimit: COUNT,
   proxies: NETWORKS,
+  forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   stopTimeout: FRACTION_OR_OFF,
@@ -193,6 +202,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   requestLimit: 10_000,
   memoryLimit: Math.floor(usableMemory() / 4),
   proxies: Object.freeze([] as string[]),
+  forwardedHeaders: 'x-forwarded',
   http2: true,
   http2Cleartext: false,
   stopTimeout: 3,

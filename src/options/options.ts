@@ -1,6 +1,7 @@
 /**
  * The options of a server, as an immutable set.
  */
+import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { OptionError } from '../core/errors.ts'
 import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
@@ -381,8 +382,8 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address; in a later
-   * release they are trusted to forward.
+   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and
+   * what they forward of their clients is believed.
    *
    * @example options.getProxies()
    */
@@ -393,6 +394,21 @@ export class Options extends TimeOptions {
   /** @example options.withProxies(['10.0.0.0/8', 'unix']) */
   withProxies(value: readonly string[]): this {
     return this.with({ proxies: value })
+  }
+
+  /**
+   * The fields that `proxies` set: `'x-forwarded'` for `X-Forwarded-For`, `-Proto` and `-Host`, `'forwarded'` for
+   * `Forwarded` (RFC 7239). Those of the other kind are ignored: a client could forge them.
+   *
+   * @example options.getForwardedHeaders() // 'x-forwarded'
+   */
+  getForwardedHeaders(): ForwardedHeaders {
+    return this.get('forwardedHeaders')
+  }
+
+  /** @example options.withForwardedHeaders('forwarded') */
+  withForwardedHeaders(value: ForwardedHeaders): this {
+    return this.with({ forwardedHeaders: value })
   }
 
   /**
