@@ -164,10 +164,10 @@ for (const [settings, sent, code, option] of REFUSALS) {
     const logger = { ...silentLogger, debug: (message: string) => void lines.push(message) }
     const { connect, server } = await open(t, read, { ...settings, debug: true, logger })
     await (await connect()).send(sent).until((text) => text.includes('\r\n\r\n'))
-    await until(() => lines.some((line) => line.includes(`(${code})`)))
+    await until(() => lines.some((line) => line.includes(`(${code}`)))
     t.deepEqual(server.getRefusals(), { [code]: 1 })
-    const line = lines.find((each) => each.includes(`(${code})`))!
-    t.true(line.endsWith(option === '' ? `(${code})` : `(${code}); the option ${option}`), line)
+    const line = lines.find((each) => each.includes(`(${code}`))!
+    t.true(line.endsWith(option === '' ? `(${code})` : `(${code}; ${option})`), line)
     t.is(count(lines.join('\n'), code), 1)
   })
 }

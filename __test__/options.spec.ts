@@ -13,7 +13,8 @@ test('every option has the default of the documentation, and a getter', (t) => {
   t.is(options.getBodySizeLimit(), 131_072)
   t.is(options.getHeaderSizeLimit(), 32_768)
   t.is(options.getConnectionLimit(), 10_000)
-  t.is(options.getConnectionsPerIpLimit(), 30)
+  t.is(options.getConnectionsPerIpLimit(), 1000)
+  t.is(options.getLocalHttp1Timeout(), 75)
   t.deepEqual(options.getAllowedMethods(), ['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE'])
   t.false(options.isCompressionEnabled())
   t.false(options.isPushEnabled())
@@ -38,7 +39,7 @@ function rustDefaults(crate: string, type: string): [string, string][] {
 test('the defaults that the tests of the engine use are those of the options', (t) => {
   const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
   const found = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
-  t.is(found.length, 15)
+  t.is(found.length, 16)
   for (const [field, value] of found) {
     const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
     const given = DEFAULTS[name as keyof OptionValues]

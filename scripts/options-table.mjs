@@ -17,7 +17,7 @@ export const table = `# Options
 \`new HttpServer(listen, handler, { http1Timeout: 30 })\`, or \`Options.from({ … })\`. Times are seconds, sizes bytes.
 Each has a getter and a \`with…\` that gives a changed copy. An unknown name or a wrong value throws at once.
 An option that has no effect in this release isn't in the table; a value that asks for its effect throws.
-\`BUSBAR_KEEP_ALIVE_TIMEOUT\` in the environment overrides \`http1Timeout\`.
+\`BUSBAR_KEEP_ALIVE_TIMEOUT\` in the environment overrides \`http1Timeout\` and \`localHttp1Timeout\`.
 
 | option | default | allowed | meaning |
 |---|---|---|---|

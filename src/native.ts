@@ -53,6 +53,8 @@ export const Flag = {
   Trailers: 512,
   Over: 2048,
   ExpectsOther: 1024,
+  /** The request was read although requests are paused: it has waited for too long. */
+  Waited: 16384,
 } as const
 
 /** Index of the words of a response, behind the records. */

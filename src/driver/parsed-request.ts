@@ -9,21 +9,24 @@ import type { Request } from '../message/request.ts'
 import { forwardedOf } from '../message/forwarded.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
+import type { StopSignals } from '../connection/stop-signals.ts'
 import type { Trailers } from '../http/trailers.ts'
 
 /** Ties a request that a driver in JavaScript has parsed to its client. Its head is copied. */
 export class ParsedRequestSource implements RequestSource {
   readonly #client: Client
   readonly #controller: AbortController
+  readonly #stops: StopSignals
   readonly #request: Request
   readonly #method: string
   readonly #target: string
   readonly #version: string
   readonly #fields: Fields
 
-  /** `controller` is aborted when the client leaves. */
-  constructor(client: Client, controller: AbortController, request: Request) {
+  /** `controller` is aborted when the client leaves, and stands for the request among `stops`. */
+  constructor(client: Client, controller: AbortController, stops: StopSignals, request: Request) {
     this.#client = client
+    this.#stops = stops
     this.#controller = controller
     this.#request = request
     this.#method = request.getMethod()
@@ -75,6 +78,10 @@ export class ParsedRequestSource implements RequestSource {
 
   signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  stopSignal(): AbortSignal {
+    return this.#stops.of(this.#controller)
   }
 
   abort(): void {

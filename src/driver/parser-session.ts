@@ -243,7 +243,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const controller = new AbortController()
-    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller, request))
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, controller, this.#raw.stops(), request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#controllers.add(controller)
     this.#pendingResponses++
@@ -322,6 +322,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #answered(controller: AbortController): void {
     this.#pendingResponses--
     this.#controllers.delete(controller)
+    this.#raw.stops().delete(controller)
     this.#endIfIdle()
   }
 

@@ -1,6 +1,7 @@
 /**
  * One request and its response on the engine: where its head lies, and where notices about it go.
  */
+import { AsyncResource } from '../core/builtin.ts'
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
 import { isAbortedBy } from '../connection/client-exception.ts'
@@ -34,6 +35,8 @@ export interface ExchangeOwner {
   readonly pending: PendingExchanges
   readonly open: OpenExchanges
   readonly clients: ClientRegistry
+  /** Whether the server has begun to stop. */
+  readonly isStopping: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -60,6 +63,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   isAnswered = false
   /** Its index among the open exchanges of the current slab; -1 when it isn't one of them. */
   openAt = -1
+  /** Its index among the running handlers; -1 when its handler isn't counted. */
+  runningAt = -1
   /** Its Content-Length is larger than the body limit. */
   isOverLimit = false
   readonly #owner: ExchangeOwner
@@ -191,6 +196,23 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return state.controller.signal
   }
 
+  stopSignal(): AbortSignal {
+    const state = this.#ownState()
+    if (state.stopController === null) {
+      const controller = new AbortController()
+      state.stopController = controller
+      // Its listeners run in the context in which the signal was first asked for.
+      state.stop = AsyncResource.bind(() => controller.abort())
+    }
+    if (this.#owner.isStopping) state.stopController.abort()
+    else if (!this.isAnswered || state.stream !== null) this.listen()
+    return state.stopController.signal
+  }
+
+  onStop(): void {
+    this.#state?.stop?.()
+  }
+
   /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
@@ -227,7 +249,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.controller === null) {
+    else if (this.#body?.isListening() !== true && this.#state?.controller === null && this.#state.stopController === null) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -340,6 +362,8 @@ class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null
   controller: AbortController | null = null
+  stopController: AbortController | null = null
+  stop: (() => void) | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
   isExpired = false

@@ -24,6 +24,7 @@ export class CreatedRequestSource implements RequestSource {
   readonly #request: CreatedRequest
   readonly #body: RequestBody
   readonly #controller = new AbortController()
+  #stopSignal: AbortSignal | null = null
 
   constructor(request: CreatedRequest) {
     this.#request = request
@@ -73,6 +74,11 @@ export class CreatedRequestSource implements RequestSource {
 
   signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  /** No server that stops serves it. */
+  stopSignal(): AbortSignal {
+    return (this.#stopSignal ??= new AbortController().signal)
   }
 
   abort(): void {

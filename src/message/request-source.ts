@@ -25,6 +25,8 @@ export interface RequestSource {
   /** What trusted proxies tell of the client; null when it isn't one of them. */
   forwarded(): Forwarded | null
   signal(): AbortSignal
+  /** Fires when the server begins to stop. */
+  stopSignal(): AbortSignal
   /** Fires the signal. Only sources in JavaScript have it: the engine's fire theirs when the client leaves. */
   abort?(): void
   /** Sends an informational response. */

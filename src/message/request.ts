@@ -307,6 +307,16 @@ export class Request extends RequestHead {
   }
 
   /**
+   * Fires when the server begins to stop, or at once when it has begun. The response still has the time of the stop: an
+   * event stream ends cleanly, so that clients connect elsewhere.
+   *
+   * @example request.getStopSignal().addEventListener('abort', () => events.end())
+   */
+  getStopSignal(): AbortSignal {
+    return this.#source.stopSignal()
+  }
+
+  /**
    * Sends an informational response (1xx) ahead of the final one. Ignored for clients of HTTP/1.0, which has none.
    *
    * @example request.inform(103, { link: '</style.css>; rel=preload' })

@@ -10,12 +10,14 @@ import { TOKEN } from '../http/token.ts'
 export interface OptionValues {
   /** Error pages and log lines show more detail. */
   debug: boolean
-  /** Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new one is closed. */
+  /** Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new one gets a 503. */
   connectionLimit: number
   /** Open connections of one IPv4 address or IPv6 /56; local addresses and `proxies` are exempt. A new one above the limit closes the longest idle one of its address; if none is idle, the new one gets a 503. */
   connectionsPerIpLimit: number
-  /** Idle time of a connection between requests. It is sent in the `keep-alive` field. */
+  /** Idle time of a connection between requests. It is sent in the `keep-alive` field; the connection closes a second later. A value that is set counts for all clients, unless `localHttp1Timeout` is set with it. */
   http1Timeout: number
+  /** The same for clients that aren't counted by address: local networks, unix sockets and `proxies`. The idle time of a load balancer must be shorter. */
+  localHttp1Timeout: number
   /** Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
   http2Timeout: number
   /** Duration of a TLS handshake. Takes effect with TLS, in a later release. */
@@ -62,7 +64,7 @@ export interface OptionValues {
   chunkExtensionLimit: number
   /** Requests of one connection that run or wait at the same time. */
   pipelineLimit: number
-  /** Handlers of one server that run at the same time. At the limit no further request is read. */
+  /** Handlers of one server that run at the same time. At the limit no further request is read; one that has waited for 5 seconds gets a 503. An address that isn't local or in `proxies` gets a quarter of them. */
   requestLimit: number
   /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
@@ -140,6 +142,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   connectionLimit: COUNT,
   connectionsPerIpLimit: COUNT,
   http1Timeout: SECONDS,
+  localHttp1Timeout: SECONDS,
   http2Timeout: SECONDS,
   tlsSetupTimeout: SECONDS,
   bodySizeLimit: SIZE_OR_INFINITY,
@@ -173,8 +176,9 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
 export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   debug: false,
   connectionLimit: 10_000,
-  connectionsPerIpLimit: 30,
+  connectionsPerIpLimit: 1000,
   http1Timeout: 15,
+  localHttp1Timeout: 75,
   http2Timeout: 60,
   tlsSetupTimeout: 5,
   bodySizeLimit: 131_072,

@@ -99,7 +99,7 @@ export class Options extends TimeOptions {
 
   /**
    * Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new
-   * one is closed.
+   * one gets a 503.
    *
    * @example options.getConnectionLimit()
    */
@@ -364,7 +364,8 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Handlers of one server that run at the same time. At the limit no further request is read.
+   * Handlers of one server that run at the same time. At the limit no further request is read; one that has waited
+   * for 5 seconds gets a 503. An address that isn't local or in `proxies` gets a quarter of them.
    *
    * @example options.getRequestLimit()
    */
@@ -467,6 +468,10 @@ function changed(values: Readonly<OptionValues>, changes: Partial<OptionValues>)
   for (const [name, value] of Object.entries(changes)) {
     if (!isOption(name)) throw unknownOption(name, value)
     if (value !== undefined) result[name] = checkOption(name, value)
+  }
+  // An idle time that is set by hand counts for all clients.
+  if (changes.http1Timeout !== undefined && changes.localHttp1Timeout === undefined) {
+    result['localHttp1Timeout'] = changes.http1Timeout
   }
   return result as unknown as OptionValues
 }

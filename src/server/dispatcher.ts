@@ -11,7 +11,7 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { causeOf, explained, rejectionCode, rejectionMessage } from './refusals.ts'
+import { addCounts, refusalMessage, rejectionKind, rejectionMessage } from './refusals.ts'
 import type { RefusalCode } from './refusals.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -32,6 +32,7 @@ import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../nat
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
+import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { Request } from '../message/request.ts'
@@ -52,6 +53,9 @@ const CALL = 1
 const LOOK = 2
 /** The request is logged, and the handler called. */
 const LOG = 3
+
+/** Seconds for which a request waits for its handler. */
+const WAIT_SECONDS = 5
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
@@ -83,10 +87,14 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
-  readonly #running: RunningHandlers
+  readonly #running: RunningHandlers<Exchange>
+  /** Requests that wait for their handler. */
+  readonly #waits = new HandlerTimeout(WAIT_SECONDS)
+  /** Networks whose addresses have no share of the handlers. */
+  readonly #exempt: Networks
   #handler: HandlerFunction
   /** Each response closes its connection. */
-  #isDraining = false
+  isDraining = false
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
@@ -101,7 +109,7 @@ export class Dispatcher implements ClientOwner {
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
   /** Requests that were refused here, by the code of the reason. The engine counts its own. */
-  readonly refusals: Record<string, number> = {}
+  readonly #refusals: Record<string, number> = {}
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
@@ -117,7 +125,12 @@ export class Dispatcher implements ClientOwner {
     this.hot = { ...this.engine.hot() }
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
-    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
+    this.#exempt = new Networks([...LOCAL_NETWORKS, ...this.options.get('proxies')])
+    this.#running = new RunningHandlers({
+      limit: this.options.get('requestLimit'),
+      pauseRequests: (isPaused) => this.engine.pauseRequests(isPaused),
+      addressOf: (exchange) => this.#addressOf(exchange),
+    })
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -154,16 +167,36 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.isFull()) this.#wait(resource, request, exchange)
+    if (this.#running.mustWait(exchange)) this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
     else resource.runInAsyncScope(this.#run, undefined, request, exchange)
   }
 
-  /** The request waits: the limit of running handlers is reached. */
-  #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
+  /** The request waits: the limit of running handlers is reached. One that has waited in the kernel is refused. */
+  #wait(resource: AsyncResource, request: Request, exchange: Exchange, hasWaited: boolean): void {
+    if (hasWaited) return this.#refuseWaiting(request, exchange)
     this.open.add(exchange)
-    this.#running.wait(() => {
+    this.#waits.add(exchange.requestId, () => {
+      this.#running.giveUp(exchange)
+      this.#refuseWaiting(request, exchange)
+    })
+    this.#running.wait(exchange, () => {
+      this.#waits.delete(exchange.requestId)
       if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(this.#run, undefined, request, exchange)
     })
+  }
+
+  /** No handler was free for too long. */
+  #refuseWaiting(request: Request, exchange: Exchange): void {
+    this.#timeout?.delete(exchange.requestId)
+    if (exchange.isAnswered || exchange.client().isClosed()) return
+    const headers = [['retry-after', String(WAIT_SECONDS)]] as const
+    this.#refuse(request, exchange, { status: 503, headers }, 'BUSBAR_REQUEST_LIMIT', false)
+  }
+
+  /** The address whose share of the handlers a request counts for; null for local ones and proxies. */
+  #addressOf(exchange: Exchange): string | null {
+    const address = exchange.client().getRemoteAddress()
+    return address.getType() === 'unix' || this.#exempt.has(address) ? null : address.getHost()
   }
 
   #handle(request: Request, exchange: Exchange): void {
@@ -185,29 +218,29 @@ export class Dispatcher implements ClientOwner {
         return this.fail(request, exchange, notAResponse(result))
       }
       this.open.add(exchange)
-      this.#running.enter()
+      this.#running.enter(exchange)
       isRunning = true
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (exchange.isExpired()) this.#takeLate(request, response)
           else if (response instanceof Response) this.#answer(request, exchange, response)
           else this.fail(request, exchange, notAResponse(response))
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
           else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time limit', request, error)
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
       )
     } catch (error) {
       this.fail(request, exchange, error)
-      isRunning = this.#leave(isRunning)
+      isRunning = this.#leave(isRunning, exchange)
     }
   }
 
-  #leave(isRunning: boolean): false {
-    if (isRunning) this.#running.leave()
+  #leave(isRunning: boolean, exchange: Exchange): false {
+    if (isRunning) this.#running.leave(exchange)
     return false
   }
 
@@ -349,14 +382,31 @@ export class Dispatcher implements ClientOwner {
 
   /** From now on each response closes its connection. */
   beginDrain(): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
+    if (this.isDraining) return
+    this.isDraining = true
     this.#handler = closing(this.#handler)
+  }
+
+  /** How many requests were refused, by the code of the reason. */
+  refusals(): Record<string, number> {
+    return addCounts(this.engine.refusals(), this.#refusals)
+  }
+
+  /** Whether the server has begun to stop. */
+  get isStopping(): boolean {
+    return this.rawConnections.isStopping
+  }
+
+  /** The server begins to stop: upgraded sockets and stop signals are notified. */
+  beginStop(): void {
+    this.rawConnections.notifySockets()
+    this.pending.stop()
   }
 
   /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
+    this.#waits.close()
     this.#selector?.close()
     this.pending.close()
   }
@@ -369,15 +419,14 @@ export class Dispatcher implements ClientOwner {
   }
 
   #countRefusal(code: RefusalCode): void {
-    this.refusals[code] = (this.refusals[code] ?? 0) + 1
+    this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
   }
 
   /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
   #refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
     this.#countRefusal(code)
     if (this.options.get('debug')) {
-      const what = `${request.getMethod()} ${escapeLine(request.getTarget())} of ${exchange.client().getRemoteAddress()}`
-      this.logger.debug(`${what} was refused with ${subject.status} (${code})${causeOf(code, this.options)}`)
+      this.logger.debug(refusalMessage(code, exchange.client().getRemoteAddress(), this.options))
     }
     this.#answerError(request, exchange, subject, closes)
   }
@@ -385,7 +434,7 @@ export class Dispatcher implements ClientOwner {
   /** Answers with the page of the error handler, or with the default page when that fails. */
   #answerError(request: Request, exchange: Exchange, subject: PageSubject, closes = false): void {
     const send = (response: Response): void => {
-      if (closes || this.#isDraining) response.setHeader('connection', 'close')
+      if (closes || this.isDraining) response.setHeader('connection', 'close')
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -451,7 +500,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
-        return this.logger.debug(explained(this.#bytesAt(kind, at).toString('latin1'), this.options))
+        return this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Rejected:
         return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
     }
@@ -459,7 +508,7 @@ export class Dispatcher implements ClientOwner {
   }
 
   #logRejection(limit: number, count: number, address: string): void {
-    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionCode(limit) })
+    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionKind(limit) })
   }
 
   /** A copy of the bytes that came with a notice. */

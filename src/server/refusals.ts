@@ -1,44 +1,27 @@
 /**
  * Refused requests and connections: how many there were, and the log lines about them.
  */
+import type { SocketAddress } from '../net/socket-address.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { Options } from '../options/options.ts'
 
-/** The code of a refusal that is made here; the engine has further ones. */
-export type RefusalCode =
-  | 'BUSBAR_BODY_TOO_LARGE'
-  | 'BUSBAR_EXPECTATION'
-  | 'BUSBAR_HANDLER_TIMEOUT'
-  | 'BUSBAR_METHOD_NOT_ALLOWED'
+/** Requests that are refused here, by their code: the reason, and the option if it is a limit. The engine has further ones. */
+const REASONS = {
+  BUSBAR_BODY_TOO_LARGE: ['the body is too large', 'bodySizeLimit'],
+  BUSBAR_EXPECTATION: ['the expectation is unknown', null],
+  BUSBAR_HANDLER_TIMEOUT: ['the handler has not answered in time', 'handlerTimeout'],
+  BUSBAR_METHOD_NOT_ALLOWED: ['the method is not allowed', 'allowedMethods'],
+  BUSBAR_REQUEST_LIMIT: ['no handler was free in time', 'requestLimit'],
+} as const satisfies Record<string, readonly [string, OptionName | null]>
 
-/** The options that refuse, by the code of the refusal. */
-const OPTIONS: Readonly<Record<string, OptionName>> = {
-  BUSBAR_BODY_TIMEOUT: 'bodyTimeout',
-  BUSBAR_BODY_TOO_LARGE: 'bodySizeLimit',
-  BUSBAR_BODY_TOO_SLOW: 'minimumBodyRate',
-  BUSBAR_CONNECTION_LIMIT: 'connectionLimit',
-  BUSBAR_CONNECTIONS_PER_IP_LIMIT: 'connectionsPerIpLimit',
-  BUSBAR_EXTENSIONS_TOO_LARGE: 'chunkExtensionLimit',
-  BUSBAR_HANDLER_TIMEOUT: 'handlerTimeout',
-  BUSBAR_HEADERS_TOO_LARGE: 'headerSizeLimit',
-  BUSBAR_HEAD_TIMEOUT: 'headerTimeout',
-  BUSBAR_HTTP2_PREFACE: 'http2Cleartext',
-  BUSBAR_METHOD_NOT_ALLOWED: 'allowedMethods',
-  BUSBAR_REQUEST_LINE_TOO_LONG: 'requestLineLimit',
-  BUSBAR_REQUEST_TIMEOUT: 'requestTimeout',
-  BUSBAR_TOO_MANY_FIELDS: 'headerFieldLimit',
-  BUSBAR_TRAILERS_TOO_LARGE: 'headerSizeLimit',
-}
+/** The code of a refusal. */
+export type RefusalCode = keyof typeof REASONS
 
-/** The option that has caused a refusal, with its value: `; the option bodySizeLimit is 131072`. Empty for a rule. */
-export function causeOf(code: string, options: Options): string {
-  const name = Object.hasOwn(OPTIONS, code) ? OPTIONS[code] : undefined
-  return name === undefined ? '' : `; the option ${name} is ${String(options.get(name))}`
-}
-
-/** The engine's line about a refusal, which ends with its code in brackets, and the option that has caused it. */
-export function explained(line: string, options: Options): string {
-  return line + causeOf(/\((BUSBAR_\w+)\)$/.exec(line)?.[1] ?? '', options)
+/** The line about a request that was refused, in the form of the engine's lines. */
+export function refusalMessage(code: RefusalCode, peer: SocketAddress, options: Options): string {
+  const [reason, option] = REASONS[code]
+  const limit = option === null ? '' : `; ${option} is ${String(options.get(option))}`
+  return `a request of ${peer} was refused: ${reason} (${code}${limit})`
 }
 
 /** The sums of two counts. */
@@ -48,20 +31,27 @@ export function addCounts(one: Readonly<Record<string, number>>, other: Readonly
   return total
 }
 
-/** The limit that has refused connections: `connectionsPerIpLimit`. */
-const PER_IP = 1
-
-/** The code of a limit that has refused connections. */
-export function rejectionCode(limit: number): string {
-  return limit === PER_IP ? 'BUSBAR_CONNECTIONS_PER_IP_LIMIT' : 'BUSBAR_CONNECTION_LIMIT'
+/** A name for what a limit has led to: the default logger shows one line of a kind a second. */
+export function rejectionKind(consequence: number): string {
+  const limit = (consequence & PER_IP) === 0 ? 'BUSBAR_CONNECTION_LIMIT' : 'BUSBAR_CONNECTIONS_PER_IP_LIMIT'
+  return (consequence & EVICTED) === 0 ? limit : `${limit}_EVICTED`
 }
 
-/** One line for `count` connections; `address` is the peer of the last one, empty for a unix socket. */
-export function rejectionMessage(limit: number, count: number, address: string, options: Options): string {
-  const connections = count === 1 ? '1 connection was refused' : `${count} connections were refused`
-  if (limit === PER_IP) {
-    const most = options.get('connectionsPerIpLimit')
-    return `${connections}: ${address} has ${most} already (connectionsPerIpLimit). If it is a proxy, name it in the option proxies`
+/** What a limit has led to, as the engine counts it: the bits of a number. */
+const PER_IP = 1
+const EVICTED = 2
+
+/** One line for `count` connections; `address` is the peer of the last new one, empty for a unix socket. */
+export function rejectionMessage(consequence: number, count: number, address: string, options: Options): string {
+  const option = (consequence & PER_IP) === 0 ? 'connectionLimit' : 'connectionsPerIpLimit'
+  const most = options.get(option)
+  const isProxy = option === 'connectionsPerIpLimit' ? '. If it is a proxy, name it in the option proxies' : ''
+  if ((consequence & EVICTED) !== 0) {
+    const connections = count === 1 ? '1 idle connection was' : `${count} idle connections were`
+    const reason = option === 'connectionLimit' ? `${most} were open` : `${address} had ${most}`
+    return `${connections} closed for ${count === 1 ? 'a new one' : 'new ones'}: ${reason} (${option})${isProxy}`
   }
-  return `${connections}: ${options.get('connectionLimit')} are open and none of them is idle (connectionLimit)`
+  const connections = count === 1 ? '1 connection was refused' : `${count} connections were refused`
+  const reason = option === 'connectionLimit' ? `${most} are open and none of them is idle` : `${address} has ${most} already`
+  return `${connections}: ${reason} (${option})${isProxy}`
 }

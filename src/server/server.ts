@@ -48,6 +48,38 @@ const STARTING = 1
 const STARTED = 2
 const STOPPING = 3
 
+/** Settings of a stop. */
+export interface StopSettings {
+  /** Seconds for which requests may finish; the option `stopTimeout` when it is left out. */
+  readonly timeout?: number | undefined
+}
+
+/** What a stop has done. */
+export interface StopResult {
+  /** Requests without a complete response, and upgraded sockets, that were closed at the end of the time. */
+  readonly cutOff: number
+}
+
+/** The time of a stop in milliseconds: `{ timeout }` is in seconds, a number in milliseconds. */
+function toMilliseconds(timeout: unknown, stopTimeout: number): number {
+  if (typeof timeout === 'number' && timeout >= 0) return timeout
+  if (typeof timeout !== 'object' || timeout === null) {
+    throw new OptionError('timeoutMs', timeout, 'a number of milliseconds, at least 0, or { timeout } in seconds')
+  }
+  for (const name of Object.keys(timeout)) {
+    if (name !== 'timeout') throw new OptionError('stop', name, 'an object with the key timeout')
+  }
+  const { timeout: seconds = stopTimeout } = timeout as StopSettings
+  if (typeof seconds !== 'number' || !(seconds >= 0)) throw new OptionError('timeout', seconds, 'a number of seconds, at least 0')
+  return seconds * 1000
+}
+
+/** The warning about requests that were cut off. */
+function cutOffMessage(count: number, timeoutMs: number): string {
+  const requests = count === 1 ? '1 request or upgraded socket was' : `${count} requests or upgraded sockets were`
+  return `the stop has cut off connections: ${requests} not finished after ${timeoutMs / 1000} s`
+}
+
 /**
  * An HTTP server.
  *
@@ -196,46 +228,54 @@ export class HttpServer {
   }
 
   /**
-   * Stops accepting connections and calls the observers. Pending requests may finish for at most `timeoutMs`
-   * milliseconds; then all connections are closed. Resolves when that is done, at once for a stopped server.
+   * Stops the server. Connections that wait are accepted, then the sockets are closed and the observers called. Requests
+   * that have arrived may finish for a time; then all connections are closed. A connection that arrives between the last
+   * accept and the close is reset.
    *
-   * @example await server.stop()
+   * The time is `{ timeout }` in seconds, or a number in **milliseconds**; the option `stopTimeout` unless it is given.
+   * Resolves when all is closed, at once for a stopped server. `cutOff` counts the requests without a complete response
+   * and the upgraded sockets that were closed at the end of the time; a warning is logged unless it is 0.
+   *
+   * @example const { cutOff } = await server.stop({ timeout: 30 })
    */
-  async stop(timeoutMs: number = this.#options.get('stopTimeout') * 1000): Promise<void> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0')
-    }
-    if (this.#state === STOPPED) return
+  async stop(timeout: number | StopSettings = {}): Promise<StopResult> {
+    const timeoutMs = toMilliseconds(timeout, this.#options.get('stopTimeout'))
+    if (this.#state === STOPPED) return { cutOff: 0 }
     if (this.#state !== STARTED) {
       throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
     }
     const stopped = this.#stop(timeoutMs)
     this.#underWay = stopped
-    const failures = await stopped
+    const { failures, cutOff } = await stopped
     if (failures.length > 0) throw new AggregateError(failures, 'observers failed when the server stopped')
+    return { cutOff }
   }
 
-  async #stop(timeoutMs: number): Promise<unknown[]> {
+  async #stop(timeoutMs: number): Promise<StopResult & { failures: unknown[] }> {
     this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
-    this.#dispatcher?.rawConnections.notifySockets()
+    this.#dispatcher?.beginStop()
     const failures = await this.#notify('onStop')
-    await this.#drain(timeoutMs)
+    const cutOff = await this.#drain(timeoutMs)
     this.#shutDown()
+    if (cutOff > 0) this.#log.warning(cutOffMessage(cutOff, timeoutMs))
     this.#log.debug('stopped')
-    return failures
+    return { failures, cutOff }
   }
 
-  #drain(timeoutMs: number): Promise<void> {
+  /** Resolves with the number of requests and upgraded sockets that were cut off. */
+  #drain(timeoutMs: number): Promise<number> {
     const engine = this.#dispatcher?.engine
-    if (engine === undefined) return Promise.resolve()
+    if (engine === undefined) return Promise.resolve(0)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => engine.closeAll(), Math.min(timeoutMs, 2 ** 31 - 1))
+      let cutOff = 0
+      const close = (): void => void (cutOff = engine.closeAll())
+      const timer = setTimeout(close, Math.min(timeoutMs, 2 ** 31 - 1))
       this.#onIdle = () => {
         clearTimeout(timer)
         this.#onIdle = null
-        resolve()
+        resolve(cutOff)
       }
       engine.ref()
       engine.stopGracefully()
@@ -271,6 +311,16 @@ export class HttpServer {
   }
 
   /**
+   * Whether new requests are welcome: true from the end of the start until a stop begins, or the drain before it (see `stopOnSignals`). For the readiness probe of a
+   * balancer.
+   *
+   * @example if (request.getPath() === '/ready') return new Response(server.isReady() ? 204 : 503)
+   */
+  isReady(): boolean {
+    return this.#state === STARTED && this.#dispatcher?.isDraining === false
+  }
+
+  /**
    * The bound addresses, with real ports. Throws unless the sockets are bound.
    *
    * @example server.getServers()[0].getPort()
@@ -301,8 +351,7 @@ export class HttpServer {
    * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
    */
   getRefusals(): Record<string, number> {
-    const { engine, refusals = {} } = this.#dispatcher ?? {}
-    return addCounts(addCounts(this.#refusals, refusals), engine?.refusals() ?? {})
+    return addCounts(this.#refusals, this.#dispatcher?.refusals() ?? {})
   }
 
   /**

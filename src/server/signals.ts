@@ -69,7 +69,7 @@ async function stopOne(server: HttpServer, timeout: number | undefined): Promise
   try {
     // A start or a stop that is under way ends first.
     if (server.getState() !== HttpServer.STARTED) await server[Symbol.asyncDispose]()
-    else await server.stop(...(timeout === undefined ? [] : [timeout * 1000]))
+    else await server.stop({ timeout })
   } catch (exception) {
     server.getLogger().error('the server failed to stop', { exception })
     throw exception

@@ -77,6 +77,13 @@ impl Connection {
         Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
     }
 
+    /// Gives a connection that has just been accepted the idle time of peers that are local or proxies.
+    pub fn set_local(&mut self, cx: &Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.set_local(cx);
+        }
+    }
+
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
@@ -198,6 +205,26 @@ impl Connection {
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.http1().is_some_and(http1::Connection::is_idle)
+    }
+
+    /// Since when the connection waits for nothing but another request; None when it has something to do.
+    pub fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        self.http1().and_then(|http1| http1.idle_since(cx))
+    }
+
+    /// Whether a part of a head has come.
+    pub fn has_begun_head(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::has_begun_head)
+    }
+
+    /// Whether a further request would be read now, or after those that run.
+    pub fn takes_requests(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::takes_requests)
+    }
+
+    /// How many requests have no complete answer that is with the kernel.
+    pub fn unsent_answers(&self) -> usize {
+        self.http1().map_or(0, http1::Connection::unsent_answers)
     }
 
     /// Whether the deadline is one for the peer to take what is sent.

@@ -37,11 +37,13 @@ pub(crate) struct Connection {
     owes_end: bool,
     /// Kept for HTTP, if it gets the connection back.
     is_last: bool,
+    /// The same.
+    is_local: bool,
 }
 
 impl Connection {
     pub(crate) fn new(handoff: Handoff, upgraded: Option<RequestId>) -> Connection {
-        let Handoff { output, unread, has_peer_ended, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, is_last, is_local } = handoff;
         Connection {
             output,
             asked: 0,
@@ -54,6 +56,7 @@ impl Connection {
             // An end that came before was seen by HTTP alone.
             owes_end: has_peer_ended,
             is_last,
+            is_local,
         }
     }
 
@@ -131,6 +134,7 @@ impl Connection {
             unread: std::mem::take(&mut self.unread),
             has_peer_ended: self.has_peer_ended,
             is_last: self.is_last,
+            is_local: self.is_local,
         })
     }
 

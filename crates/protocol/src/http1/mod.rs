@@ -99,6 +99,8 @@ pub(crate) struct Connection {
     is_last: bool,
     /// The peer may still be sending what we no longer read.
     leaves_unread: bool,
+    /// The peer is local or a proxy, and has the idle time of these.
+    is_local: bool,
     /// `HalfClosed` is still to be given.
     has_half_closed: bool,
     /// The peer has closed its side.
@@ -117,12 +119,13 @@ impl Connection {
             abandoned: Vec::new(),
             taken_over_by: None,
             output: Output::default(),
-            deadline: Deadline::idle(cx),
+            deadline: Deadline::idle(cx, false),
             ending: None,
             reason: CloseReason::Open,
             is_paused: false,
             is_last: false,
             leaves_unread: false,
+            is_local: false,
             has_half_closed: false,
             has_peer_ended: false,
         }
@@ -130,10 +133,16 @@ impl Connection {
 
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
-        let Handoff { output, unread, has_peer_ended, is_last } = handoff;
-        let mut connection = Connection { output, has_peer_ended, is_last, ..Connection::new(cx) };
+        let Handoff { output, unread, has_peer_ended, is_last, is_local } = handoff;
+        let mut connection = Connection { output, has_peer_ended, is_last, is_local, ..Connection::new(cx) };
         connection.rearm(cx);
         (connection, unread)
+    }
+
+    /// Gives a connection that has just been accepted the idle time of local peers.
+    pub(crate) fn set_local(&mut self, cx: &Context) {
+        self.is_local = true;
+        self.deadline = Deadline::idle(cx, true);
     }
 
     pub(crate) fn wants_input(&self) -> bool {
@@ -260,6 +269,18 @@ impl Connection {
 
     pub(crate) fn has_peer_ended(&self) -> bool {
         self.has_peer_ended
+    }
+
+    pub(crate) fn has_begun_head(&self) -> bool {
+        self.reading == Reading::Head
+    }
+
+    pub(crate) fn takes_requests(&self) -> bool {
+        matches!(self.reading, Reading::Idle | Reading::Head) && !self.is_last && self.ending.is_none()
+    }
+
+    pub(crate) fn unsent_answers(&self) -> usize {
+        self.owed() + usize::from(self.pipeline.is_empty() && !self.output.is_empty())
     }
 
     pub(crate) fn owed(&self) -> usize {

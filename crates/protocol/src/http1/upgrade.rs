@@ -55,6 +55,7 @@ impl Connection {
             unread: self.partial.take().map_or(Vec::new(), |partial| partial.bytes),
             has_peer_ended: self.has_peer_ended,
             is_last: self.is_last,
+            is_local: self.is_local,
         };
         (handoff, self.taken_over_by.take())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use protocol::{Event, RequestError};
+use protocol::{Event, Limits, RequestError};
 
 use super::facts::Facts;
 use super::notice::{Batch, Kind, Notice, flag};
@@ -79,10 +79,13 @@ impl Outbox {
 
     /// Counts a request of this client that was refused.
     #[cold]
-    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError) {
+    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError, limits: &Limits) {
         self.count_refusal(error.code());
         if self.explains_refusals {
-            let text = format!("a request of {} was refused: {error} ({})", facts.remote(), error.code());
+            let limit = error.limit(limits).map(|(option, value)| format!("; {option} is {value}"));
+            let limit = limit.unwrap_or_default();
+            let (remote, code) = (facts.remote(), error.code());
+            let text = format!("a request of {remote} was refused: {error} ({code}{limit})");
             let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
             self.push(Notice { body: text.into_bytes(), ..notice });
         }
