@@ -121,7 +121,7 @@ test('a stop signal stays silent when the response is sent or the client leaves 
 
 test('the stop signal of a request that a driver in JavaScript has parsed fires when the stop begins', async (t) => {
   const driver: HttpDriver = {
-    setup: (client, onMessage) => {
+    setup: (client: Client, onMessage: OnMessage) => {
       void client
       return (function* () {
         for (;;) if (((yield) as Uint8Array | undefined)?.length) yield onMessage(Request.create('GET', '/'))
