@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { HttpServer, OptionError, Request, Response, silentLogger } from '../src/index.ts'
-import type { HttpDriver, Logger } from '../src/index.ts'
+import type { Client, HttpDriver, Logger, OnMessage } from '../src/index.ts'
 import { GET, count, dial, hold, open, until } from './support.ts'
 
 /** Blocks the event loop until what was sent has surely reached the kernel: its clients run in other threads of it. */

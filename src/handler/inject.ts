@@ -5,6 +5,7 @@ import type { ErrorHandler } from './error-handler.ts'
 import { StateError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
+import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import { giveErrorPage, subjectOf } from './error-page.ts'
 import type { PageSubject } from './error-page.ts'
@@ -56,7 +57,7 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
     if (isExpired) discardResponse(response, (exception) => logger.error('a late response could not be disposed of', { exception }))
-    else if (body instanceof FileBody) await body.probe(response)
+    else if (body instanceof FileBody) await answerWithFile(request, response, body).finally(() => body.release())
     return response
   })
   if (seconds === 0) return answered

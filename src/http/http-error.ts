@@ -7,11 +7,11 @@ import type { FieldsInit } from './fields.ts'
 import { isReasonPhrase } from './status.ts'
 
 /** What an `HttpErrorException` carries beside its status. */
-export interface HttpErrorSettings {
+export interface HttpErrorInit {
   /** The reason phrase; the standard one when left out. */
-  readonly reason?: string | null
+  readonly reason?: string | null | undefined
   /** Fields of the response, such as `www-authenticate` of a 401 or `retry-after` of a 429. */
-  readonly headers?: FieldsInit
+  readonly headers?: FieldsInit | undefined
   /** What is wrong, for the client: it is part of JSON pages, so it must be a value that JSON can hold. */
   readonly details?: unknown
   /** The error behind this one, for logs and error handlers. */
@@ -35,7 +35,7 @@ export class HttpErrorException extends BusbarError {
   readonly details: unknown
 
   /** `settings` may be the reason alone. An invalid header throws an `InvalidHeaderException`. */
-  constructor(status: number, settings: HttpErrorSettings | string | null = {}, cause?: unknown) {
+  constructor(status: number, settings: HttpErrorInit | string | null = {}, cause?: unknown) {
     const given = typeof settings === 'object' ? (settings ?? {}) : { reason: settings }
     const { reason = null, headers = {}, details } = given
     const why = given.cause ?? cause

@@ -29,12 +29,13 @@ import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
-import type { EngineLimits, HotFunctions } from '../native.ts'
+import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
+import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
@@ -60,6 +61,11 @@ const WAIT_SECONDS = 5
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
 
+/** Gives the certificate of a server name; null is the default one. */
+interface CertificateSource {
+  ask(name: string, take: (answer: TlsAnswer | null) => void): void
+}
+
 /** What a dispatcher needs of its server. */
 export interface DispatchSettings {
   readonly handler: HandlerFunction
@@ -67,6 +73,10 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
+  /** The TLS of a listening socket, by its number. */
+  readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -87,6 +97,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers<Exchange>
   /** Requests that wait for their handler. */
   readonly #waits = new HandlerTimeout(WAIT_SECONDS)
@@ -110,11 +121,14 @@ export class Dispatcher implements ClientOwner {
   readonly #logsRequests: boolean
   /** Requests that were refused here, by the code of the reason. The engine counts its own. */
   readonly #refusals: Record<string, number> = {}
+  readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
+    this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -259,6 +273,10 @@ export class Dispatcher implements ClientOwner {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
+    this.#sendWhole(request, exchange, response)
+  }
+
+  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
@@ -277,7 +295,9 @@ export class Dispatcher implements ClientOwner {
   /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
+    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
@@ -497,6 +517,10 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
+      case Notice.ServerName:
+        return this.#askCertificate(words[at + 1]!, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
@@ -509,6 +533,13 @@ export class Dispatcher implements ClientOwner {
 
   #logRejection(limit: number, count: number, address: string): void {
     this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionKind(limit) })
+  }
+
+  #askCertificate(slot: number, id: number, listener: number, name: string): void {
+    const take = (answer: TlsAnswer | null): void => this.engine.answerCertificate(slot, id, answer)
+    const source = this.#tlsOf?.(listener) ?? null
+    if (source === null) take(null)
+    else source.ask(name, take)
   }
 
   /** A copy of the bytes that came with a notice. */

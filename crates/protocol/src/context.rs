@@ -22,6 +22,8 @@ pub struct Context {
     pub now: Timestamp,
     /// The server's limits.
     pub limits: Limits,
+    /// Unix time, as of the last `set_date`.
+    pub(crate) unix_seconds: u64,
     pub(crate) date: Date,
     /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is: for peers that
     /// aren't local, and for those that are. Made once a second.
@@ -46,6 +48,7 @@ impl Context {
         let mut cx = Context {
             now: Timestamp(0),
             limits,
+            unix_seconds: 0,
             date: Date::new(),
             usual_openings: Default::default(),
             keep_alive_lines,
@@ -62,6 +65,7 @@ impl Context {
 
     /// Formats what depends on the date, for a Unix time in seconds; to be called once a second.
     pub fn set_date(&mut self, unix_seconds: u64) {
+        self.unix_seconds = unix_seconds;
         self.date.refresh(unix_seconds);
         for (opening, lines) in self.usual_openings.iter_mut().zip(&self.keep_alive_lines) {
             opening.clear();

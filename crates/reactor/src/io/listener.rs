@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mio::net::{TcpListener, UnixListener};
@@ -12,6 +12,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
 use super::socket::{Socket, unmapped};
+use super::tls_setup::TlsSetup;
 
 /// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers
 /// that vanished would stay open.
@@ -80,9 +81,24 @@ pub struct ListenerFacts {
     pub address: Address,
     /// Its number, counted from 0 in the order of `listen` calls.
     pub index: u32,
+    tls: OnceLock<Arc<TlsSetup>>,
 }
 
 impl ListenerFacts {
+    pub(crate) fn new(address: Address, index: u32) -> ListenerFacts {
+        ListenerFacts { address, index, tls: OnceLock::new() }
+    }
+
+    /// Has the connections accepted from now on speak TLS. Of several calls the first counts.
+    pub fn secure(&self, setup: Arc<TlsSetup>) {
+        let _ = self.tls.set(setup);
+    }
+
+    /// The TLS of the listener's connections; None for plaintext.
+    pub fn tls(&self) -> Option<&TlsSetup> {
+        self.tls.get().map(Arc::as_ref)
+    }
+
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(self.address, Address::Internet(address) if address.ip().is_unspecified())
     }
@@ -221,7 +237,7 @@ fn bind_tcp(
     let address = Address::Internet(listener.local_addr()?);
     Ok(Listener {
         kind: Kind::Tcp(listener),
-        facts: Arc::new(ListenerFacts { address, index }),
+        facts: Arc::new(ListenerFacts::new(address, index)),
         is_ready: true,
     })
 }
@@ -244,7 +260,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     }
     socket.set_nonblocking(true)?;
     socket.listen(backlog)?;
-    let facts = Arc::new(ListenerFacts { address: Address::Unix(path.to_owned()), index });
+    let facts = Arc::new(ListenerFacts::new(Address::Unix(path.to_owned()), index));
     Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
 }
 
