@@ -191,12 +191,15 @@ export declare class Engine {
   listen(options: ListenOptions, tls?: TlsContext | undefined | null): BoundAddress
   /** Begins to accept connections. From now on the server keeps the process alive. */
   start(): void
-  /** Closes the listening sockets. */
+  /** Accepts the connections that wait, then closes the listening sockets. */
   stopListening(): void
   /** Closes each client once its requests are answered; an `Idle` notice follows when none is left. */
   stopGracefully(): void
-  /** Closes all clients at once; an `Idle` notice follows. */
-  closeAll(): void
+  /**
+   * Closes all clients at once; an `Idle` notice follows. Returns how many requests without a complete answer,
+   * and upgraded connections, that has cut off.
+   */
+  closeAll(): number
   /** Closes everything that is left and leaves the event loop. `onNotices` isn't called again. */
   dispose(): void
   /** Has the server keep the process alive while it is open. */
@@ -298,6 +301,8 @@ export interface CertificateDetails {
 export interface EngineLimits {
   /** How long a connection may be idle between requests. */
   http1Timeout: number | null
+  /** The same for peers that are local or proxies. */
+  localHttp1Timeout: number | null
   /** How long a header section may take, from its first byte. */
   headerTimeout: number | null
   /** How long a request's body may make no progress. */

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
 import { OptionError, Options, Response, silentLogger } from '../src/index.ts'
-import type { Logger } from '../src/index.ts'
-import { GET, count, hold, open, temporaryDirectory, until } from './support.ts'
+import type { Listen, Logger, ServerSettings } from '../src/index.ts'
+import { GET, count, dial, hold, open, postHead, temporaryDirectory, until } from './support.ts'
 
 const ADDRESS = '203.0.113.7'
 
@@ -24,11 +25,20 @@ async function second(...proxies: string[]) {
   const file = fileURLToPath(new URL('fixtures/one-address.ts', import.meta.url))
   const args = [...AWAY, process.execPath, '--import=@oxc-node/core/register', file, ADDRESS, ...proxies]
   const { stdout } = await promisify(execFile)('unshare', args, { timeout: 60_000 })
-  return JSON.parse(stdout) as { statuses: string[]; warnings: string[]; refusals: Record<string, number> }
+  return JSON.parse(stdout) as { statuses: string[]; warnings: string[]; refusals: Record<string, number>; keepAlive: string }
+}
+
+/** How many of six requests of one address run at the same time where `requestLimit` is 8. */
+async function share(...proxies: string[]) {
+  const file = fileURLToPath(new URL('fixtures/one-share.ts', import.meta.url))
+  const args = [...AWAY, process.execPath, '--import=@oxc-node/core/register', file, ADDRESS, ...proxies]
+  const { stdout } = await promisify(execFile)('unshare', args, { timeout: 60_000 })
+  return JSON.parse(stdout) as { most: number; statuses: string[] }
 }
 
 test('at the connection limit the connection that has been idle longest is closed', async (t) => {
-  const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 3, ioThreads: 0 })
+  const { logger, warnings } = keepWarnings()
+  const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 3, ioThreads: 0, logger })
   const wires = []
   for (let at = 0; at < 4; at++) {
     const wire = (await connect()).send(GET)
@@ -43,10 +53,12 @@ test('at the connection limit the connection that has been idle longest is close
     wire.send(GET)
     await wire.until((text) => count(text, 'served') === 2)
   }
-  t.deepEqual(server.getRefusals(), {})
+  t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT_EVICTED: 1 })
+  await until(() => warnings.length > 0)
+  t.deepEqual(warnings, ['1 idle connection was closed for a new one: 3 were open (connectionLimit)'])
 })
 
-test('when all connections are busy a further one is closed without a byte, and the log has the reason', async (t) => {
+test('when all connections are busy a further one gets a 503, and the log has the reason', async (t) => {
   const { logger, warnings } = keepWarnings()
   const { connect, server, next } = await hold(t, { connectionLimit: 2, logger })
   const busy = [await connect(), await connect()]
@@ -55,7 +67,7 @@ test('when all connections are busy a further one is closed without a byte, and 
     wire.send(GET)
     held.push(await next())
   }
-  for (let at = 0; at < 5; at++) t.is(await (await connect()).end(), '')
+  for (let at = 0; at < 5; at++) t.regex(await (await connect()).end(), /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n/)
   t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT: 5 })
   await until(() => warnings.length > 0)
   t.deepEqual(warnings, ['1 connection was refused: 2 are open and none of them is idle (connectionLimit)'])
@@ -67,13 +79,90 @@ test('when all connections are busy a further one is closed without a byte, and 
   await last.until((text) => text.endsWith('let in'))
 })
 
+for (const ioThreads of [0, 2]) {
+  test(`a burst above the limit closes no connection without an answer: ${ioThreads} threads`, async (t) => {
+    const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 30, ioThreads })
+    const wires = await Promise.all(Array.from({ length: 60 }, connect))
+    const answers = await Promise.all(
+      wires.map(async (wire) => {
+        await wire.send(GET).until((text) => text.endsWith('served') || text.includes(' 503 '))
+        return wire.received.slice(9, 12)
+      }),
+    )
+    t.is(answers.length, 60)
+    t.true(answers.filter((status) => status === '200').length >= 30)
+    t.is(server.getRefusals()['BUSBAR_CONNECTION_LIMIT'], answers.filter((status) => status === '503').length)
+  })
+}
+
+test('a connection that is refused while it sends a large body receives the 503', async (t) => {
+  const { connect, next } = await hold(t, { connectionLimit: 1 })
+  const busy = (await connect()).send(GET)
+  const { answer } = await next()
+  const refused = (await connect()).send(postHead(1_000_000))
+  for (let at = 0; at < 10; at++) refused.send('x'.repeat(20_000))
+  t.regex(await refused.end(), /^HTTP\/1\.1 503 [^]*too many connections\n$/)
+  answer(Response.text('served'))
+  await busy.until((text) => text.endsWith('served'))
+})
+
+/** The idle time that a server announces to local clients. */
+async function announced(t: ExecutionContext, settings: ServerSettings, listen?: Listen): Promise<string | undefined> {
+  const { server, connect } = await open(t, () => new Response(204), settings, listen)
+  const [address] = server.getServers()
+  const wire = address!.getType() === 'unix' ? await dial(t, { path: address!.getHost() }) : await connect()
+  const answer = await wire.send(GET).until((text) => text.endsWith('\r\n\r\n'))
+  return /keep-alive: timeout=(\d+)/.exec(answer)?.[1]
+}
+
+test('local clients have an idle time that fits balancers, unless one is set by hand', async (t) => {
+  const unix: Listen = `unix:${join(await temporaryDirectory(t), 'socket')}`
+  t.is(await announced(t, {}), '75')
+  t.is(await announced(t, {}, unix), '75')
+  t.is(await announced(t, { http1Timeout: 20 }), '20')
+  t.is(await announced(t, { http1Timeout: 15 }), '15')
+  t.is(await announced(t, { options: Options.from().withHttp1Timeout(20) }), '20')
+  t.is(await announced(t, { localHttp1Timeout: 650 }), '650')
+  t.is(await announced(t, { http1Timeout: 20, localHttp1Timeout: 90 }), '90')
+})
+
+test('options that are copied keep both idle times', (t) => {
+  const copy = Options.from(Options.from().toObject())
+  t.deepEqual([copy.getHttp1Timeout(), copy.getLocalHttp1Timeout()], [15, 75])
+})
+
+test('an idle connection closes a second after the announced time', async (t) => {
+  const { next, connect } = await hold(t, { http1Timeout: 1 })
+  const wire = (await connect()).send(GET)
+  const { client, answer } = await next()
+  answer(new Response(204))
+  await wire.until((text) => text.includes('keep-alive: timeout=1\r\n'))
+  const now = Date.now() / 1000
+  t.true(client.getExpirationTime() >= now + 1)
+  t.true(client.getExpirationTime() <= now + 4)
+})
+
+away('other clients have 15 seconds, and those of proxies as many as local ones', async (t) => {
+  t.is((await second()).keepAlive, '15')
+  t.is((await second('203.0.113.0/24')).keepAlive, '75')
+})
+
+away('one address holds at most a quarter of requestLimit, and requests beyond it wait for their own', async (t) => {
+  const { most, statuses } = await share()
+  t.is(most, 2)
+  t.deepEqual(statuses, Array(6).fill('200'))
+})
+
+away('an address of a proxy may hold all of requestLimit', async (t) => {
+  t.is((await share('203.0.113.7')).most, 6)
+})
+
 test('connections of unix sockets count for connectionLimit', async (t) => {
   const path = join(await temporaryDirectory(t), 'socket')
   const { next, server } = await hold(t, { connectionLimit: 1 }, `unix:${path}`)
-  const { dial } = await import('./support.ts')
   const busy = (await dial(t, { path })).send(GET)
   const { answer } = await next()
-  t.is(await (await dial(t, { path })).end(), '')
+  t.regex(await (await dial(t, { path })).end(), /^HTTP\/1\.1 503 /)
   t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT: 1 })
   answer(Response.text('served'))
   await busy.until((text) => text.endsWith('served'))

@@ -110,7 +110,8 @@ test('the command ends with 0 even if a handler never answers', async (t) => {
   t.is(await command.line(), 'called')
   command.child.kill('SIGTERM')
   const { code, stderr } = await command.ended
-  t.deepEqual([code, stderr], [0, ''])
+  t.is(code, 0)
+  t.regex(stderr, /^busbar warning: the stop has cut off connections: 1 request or upgraded socket [^\n]+\n$/)
   await answer
 })
 
@@ -175,7 +176,7 @@ for (const [misuse, args, env, message] of MISUSES) {
 test('--help shows every option, --version the version', async (t) => {
   const help = await busbar(t, ['--help']).ended
   t.deepEqual([help.code, help.stderr], [0, ''])
-  for (const part of ['Usage: busbar serve', '--port', '--host', '--stop-timeout', '--drain-delay', '--help', '--version']) t.true(help.stdout.includes(part))
+  for (const part of ['Usage: busbar serve', '--port', '--host', '--stop-timeout', '--drain-delay', '--watch', '--help', '--version']) t.true(help.stdout.includes(part))
   const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8')) as { version: string }
   t.deepEqual(await busbar(t, ['--version']).ended, { code: 0, stdout: `${version}\n`, stderr: '' })
 })
@@ -192,10 +193,43 @@ test('PORT is the default of --port', async (t) => {
   t.not(await urlOf(other), `http://localhost:${port}/`)
 })
 
+test('settings that a module exports are those of the server', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/settings.mjs'), '--port=0', '--host=127.0.0.1'])
+  const response = await fetch(await urlOf(command))
+  t.deepEqual([await response.text(), response.headers.get('keep-alive')], ['with settings', 'timeout=77'])
+})
+
+test('a wrong setting that a module exports is one clear line and exit code 2', async (t) => {
+  const { code, stderr } = await busbar(t, ['serve', pathOf('fixtures/settings.mjs'), '--port=0'], { WRONG: '1' }).ended
+  t.deepEqual([code, stderr], [2, 'busbar: bodyLimit must be given as bodySizeLimit, in bytes; got 1\n'])
+})
+
+test('with --watch the module is served anew when it changes', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'busbar-watch-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const module = join(directory, 'app.ts')
+  const write = (word: string): void => {
+    const index = JSON.stringify(pathOf('../src/index.ts'))
+    writeFileSync(module, `import { Response } from ${index}\nexport default () => Response.text('${word}')\n`)
+  }
+  write('first')
+  const command = busbar(t, ['serve', module, '--watch', '--port=0', '--host=127.0.0.1'])
+  const nextUrl = async (): Promise<string> => {
+    for (let line; ; ) if ((line = await command.line()).startsWith('busbar is ready')) return /(http:\S+)/.exec(line)![1]!
+  }
+  t.is((await ask(await nextUrl())).body, 'first')
+  write('second')
+  t.is((await ask(await nextUrl())).body, 'second')
+  command.child.kill('SIGTERM')
+  t.is((await command.ended).stderr, '')
+})
+
 const MODULES: readonly (readonly [string, string, RegExp])[] = [
   ['has no handler', 'no-handler.mjs', /no-handler\.mjs has no handler as its default export/],
   ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken \(.*broken\.mjs:\d+\)/],
   ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: there is no file \/.*missing\.mjs\n$/],
+  ['exports an application of another server', 'foreign.mjs', /foreign\.mjs: handler must be .*this has a web-standard fetch/],
+  ['exports settings that are no object', 'wrong-settings.mjs', /wrong-settings\.mjs exports settings that are no object/],
   ['is a directory', '', /can't be loaded: \/.*fixtures is a directory\n$/],
 ]
 

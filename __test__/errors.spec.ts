@@ -232,3 +232,101 @@ for (const [what, make] of [
     t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/later ')).end(), /^HTTP\/1\.1 500 /)
   })
 }
+
+const withAccept = (accept: string): string => LAST_GET.replace('Host', `Accept: ${accept}\r\nHost`)
+const FORMS: readonly (readonly [string, string])[] = [
+  ['*/*', 'text/html; charset=utf-8'],
+  ['text/html,application/xhtml+xml,*/*;q=0.8', 'text/html; charset=utf-8'],
+  ['text/*', 'text/html; charset=utf-8'],
+  ['application/json', 'application/json'],
+  ['application/vnd.api+json', 'application/json'],
+  ['application/json, text/plain, */*', 'application/json'],
+  ['text/html;q=0.5, application/json', 'application/json'],
+  ['application/*', 'application/json'],
+  ['text/plain', 'text/plain; charset=utf-8'],
+  ['text/html;q=0, */*', 'application/json'],
+  ['image/png', 'text/plain; charset=utf-8'],
+  ['text/event-stream', 'text/plain; charset=utf-8'],
+]
+for (const [accept, type] of FORMS) {
+  test(`a client that accepts ${accept} gets a page of ${type}`, async (t) => {
+    const { received } = await answer(t, (request) => Promise.reject(new HttpErrorException(request.getPath() === '/' ? 404 : 500)), withAccept(accept), {
+      errorHandler: new DefaultErrorHandler(),
+    })
+    t.regex(received, /^HTTP\/1\.1 404 Not Found\r\n/)
+    t.true(received.includes(`\r\ncontent-type: ${type}\r\n`) || received.includes(`content-type: ${type}\r\n`), received)
+    t.regex(received, /\r\nvary: accept\r\n/)
+  })
+}
+
+const bodyOf = (received: string): unknown => JSON.parse(received.split('\r\n\r\n')[1]!)
+
+test('an HttpErrorException carries its fields, and its details to clients that accept JSON', async (t) => {
+  const handler = (): never => {
+    throw new HttpErrorException(429, { reason: 'Slow down', headers: { 'retry-after': 30, 'x-a': ['1', '2'] }, details: { limit: 5 } })
+  }
+  const { received } = await answer(t, handler, withAccept('application/json'), { errorHandler: new DefaultErrorHandler() })
+  t.regex(received, /^HTTP\/1\.1 429 Slow down\r\n[^]*\r\nretry-after: 30\r\nx-a: 1\r\nx-a: 2\r\n/)
+  t.deepEqual(bodyOf(received), { status: 429, title: 'Too Many Requests', details: { limit: 5 } })
+})
+
+test('the fields of an HttpErrorException are on the pages of every error handler, by inject, too', async (t) => {
+  const handler = (): never => {
+    throw new HttpErrorException(401, { headers: [['www-authenticate', 'Basic realm="a"']] })
+  }
+  const pages: readonly ErrorHandler['handleError'][] = [
+    (status) => Response.json({}, status),
+    async (status) => new Response(status),
+    () => Promise.reject(new Error('broken')),
+    (status) => new Response(status, { 'www-authenticate': 'Bearer' }),
+  ]
+  for (const [at, handleError] of pages.entries()) {
+    const { connect, server } = await open(t, handler, { errorHandler: { handleError } })
+    const challenge = at === 3 ? 'Bearer' : 'Basic realm="a"'
+    t.true((await (await connect()).send(LAST_GET).end()).includes(`www-authenticate: ${challenge}\r\n`))
+    t.deepEqual((await server.inject(Request.create('GET', '/'))).getHeaderArray('www-authenticate'), [challenge])
+  }
+})
+
+test('the settings of an HttpErrorException are checked where it is thrown', (t) => {
+  t.throws(() => new HttpErrorException(401, { headers: { 'a b': 'c' } }), { instanceOf: InvalidHeaderException })
+  t.throws(() => new HttpErrorException(401, { reason: 'a\nb' }), { instanceOf: OptionError })
+  const cause = new Error('why')
+  t.is(new HttpErrorException(503, { cause }).cause, cause)
+  t.deepEqual(new HttpErrorException(503).headers, [])
+})
+
+test('details that JSON can not hold are left out', async (t) => {
+  const circle: { self?: unknown } = {}
+  circle.self = circle
+  const handler = (): never => {
+    throw new HttpErrorException(400, { details: circle })
+  }
+  const { received } = await answer(t, handler, withAccept('application/json'), { errorHandler: new DefaultErrorHandler() })
+  t.deepEqual(bodyOf(received), { status: 400, title: 'Bad Request' })
+})
+
+test('the error handler sees what the handler has thrown', async (t) => {
+  const seen: unknown[] = []
+  const errorHandler: ErrorHandler = {
+    handleError: (status, _reason, _request, error) => {
+      seen.push(error)
+      return new Response(status)
+    },
+  }
+  const [plain, http] = [new Error('broken'), new HttpErrorException(404)]
+  const handler = (request: Request): Promise<Response> => Promise.reject(request.getPath() === '/' ? plain : http)
+  const { connect, server } = await open(t, handler, { errorHandler })
+  await (await connect()).send(LAST_GET).end()
+  await (await connect()).send(LAST_GET.replace('/ ', '/a ')).end()
+  await server.inject(Request.create('GET', '/'))
+  await (await connect()).send(LAST_GET.replace('GET', 'TRACE')).end()
+  t.deepEqual(seen, [plain, http, plain, undefined])
+})
+
+test('the page of debug mode is JSON or text for clients that prefer it', async (t) => {
+  const { connect } = await open(t, () => Promise.reject(new Error('broken')), { debug: true })
+  const json = await (await connect()).send(withAccept('application/json')).end()
+  t.like(bodyOf(json), { status: 500, error: 'Error: broken' })
+  t.regex(await (await connect()).send(withAccept('text/plain')).end(), /\r\n\r\nError: broken\n\nError: broken\n {4}at /)
+})

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
@@ -73,6 +73,31 @@ test('a unix socket in use is not replaced, nor is an ordinary file', async (t) 
   writeFileSync(file, 'mine')
   t.is((await t.throwsAsync(serve(`unix:${file}`, handler), { instanceOf: ListenError })).reason, 'EADDRINUSE')
   t.is(statSync(file).size, 4)
+})
+
+const OBSTACLES: readonly (readonly [string, (path: string) => Listen, string, RegExp])[] = [
+  ['a plain file', (path) => (writeFileSync(path, 'mine'), `unix:${path}`), 'EADDRINUSE', /: a file is in its place; remove it or choose another path/],
+  ['a directory', (path) => (mkdirSync(path), `unix:${path}`), 'EADDRINUSE', /: a directory is in its place; remove it or choose another path/],
+  ['a part that is a file', (path) => (writeFileSync(path, 'mine'), `unix:${path}/app.sock`), 'ENOTDIR', /a part of its path is a file/],
+  ['a path that is too long', (path) => `unix:${path}${'x'.repeat(200)}`, 'ENAMETOOLONG', /its path has \d{3} bytes, and the system allows 10[37]; choose a shorter one/],
+  ['an address of another machine', () => '203.0.113.9:0', 'EADDRNOTAVAIL', /isn't an address of this machine/],
+]
+for (const [what, make, reason, message] of OBSTACLES) {
+  test(`the reason is named when there is ${what}`, async (t) => {
+    const error = await t.throwsAsync(serve(make(pathOf(t)), handler), { instanceOf: ListenError, message })
+    t.is(error.reason, reason)
+  })
+}
+
+/** Whether a command can run as a user without privileges, for whom ports below 1024 are closed. */
+const unprivileged = ['--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--']
+const canDrop = spawnSync('setpriv', [...unprivileged, process.execPath, '-e', `require('node:net').createServer().on('error', () => process.exit(5)).listen(81, '127.0.0.1', () => process.exit(0))`], { timeout: 5000 }).status === 5
+
+;(canDrop ? test : test.skip)('the reason is named when a port below 1024 needs privileges', (t) => {
+  const source = `const { serve, Response } = await import(${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)})
+    await serve('127.0.0.1:81', () => new Response(204)).catch((error) => console.log(error.message))`
+  const { stdout } = spawnSync('setpriv', [...unprivileged, process.execPath, '--input-type=module', '-e', source], { encoding: 'utf8' })
+  t.regex(stdout, /^127\.0\.0\.1:81 can't be used by this user: ports below 1024 need privileges; .*\(EACCES\)\n$/)
 })
 
 test('a unix socket in a missing directory is an error with the reason', async (t) => {

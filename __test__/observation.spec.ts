@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { OptionError, Request, Response, silentLogger } from '../src/index.ts'
-import type { AccessLogEntry, FinishedResponse, Handler, RequestTrace, ServerSettings } from '../src/index.ts'
+import type { LogContext, AccessLogEntry, FinishedResponse, Handler, RequestTrace, ServerSettings } from '../src/index.ts'
 import { GET, LAST_GET, open, postHead, temporaryDirectory, until } from './support.ts'
 
 /** A server that keeps what `onResponse` is given. */
@@ -194,7 +194,7 @@ test('a head that takes too long is observed as a timeout', async (t) => {
 test('inject is not observed, and an observer that fails is logged', async (t) => {
   const errors: unknown[] = []
   const { server, connect } = await open(t, () => Response.text('x'), {
-    logger: { ...silentLogger, error: (_message, context) => void errors.push(context?.['exception']) },
+    logger: { ...silentLogger, error: (_message: string, context?: LogContext) => void errors.push(context?.['exception']) },
     onResponse: () => {
       throw new Error('mine')
     },

@@ -13,17 +13,18 @@ test('every option has the default of the documentation, and a getter', (t) => {
   t.is(options.getBodySizeLimit(), 131_072)
   t.is(options.getHeaderSizeLimit(), 32_768)
   t.is(options.getConnectionLimit(), 10_000)
-  t.is(options.getConnectionsPerIpLimit(), 30)
+  t.is(options.getConnectionsPerIpLimit(), 1000)
+  t.is(options.getLocalHttp1Timeout(), 75)
   t.deepEqual(options.getAllowedMethods(), ['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE'])
-  t.true(options.isCompressionEnabled())
-  t.true(options.isPushEnabled())
+  t.false(options.isCompressionEnabled())
+  t.false(options.isPushEnabled())
   t.true(options.isHttp2Enabled())
   t.false(options.isInDebugMode())
   t.false(options.isHttp2UpgradeAllowed())
   t.false(options.isHttp2CleartextAllowed())
   t.false(options.isRequestLogContextEnabled())
   t.false(options.isHalfCloseAllowed())
-  t.true(options.getMemoryLimit() > 1024 * 1024)
+  t.is(options.getMemoryLimit(), Infinity)
 })
 
 /** The fields and values of `impl Default for …` in the Rust sources of a crate. */
@@ -38,7 +39,7 @@ function rustDefaults(crate: string, type: string): [string, string][] {
 test('the defaults that the tests of the engine use are those of the options', (t) => {
   const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
   const found = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
-  t.is(found.length, 16)
+  t.is(found.length, 17)
   for (const [field, value] of found) {
     const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
     const given = DEFAULTS[name as keyof OptionValues]
@@ -65,7 +66,7 @@ test('every option has a with… method whose value its get… method returns', 
   }
   const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
   for (const [name, value] of Object.entries(DEFAULTS)) {
-    if (typeof value === 'boolean') continue
+    if (typeof value === 'boolean' || value === Infinity) continue
     const word = name.charAt(0).toUpperCase() + name.slice(1)
     const given = other[name as keyof OptionValues] ?? 7
     const changed = options[`with${word}`]!(given) as unknown as Options
@@ -102,6 +103,58 @@ test('an unknown option throws and names the nearest', (t) => {
   const error = t.throws(() => Options.from({ httpTimeout: 5 } as never), { instanceOf: OptionError })
   t.regex(error.message, /httpTimeout.*did you mean http1Timeout\?/)
   t.is(error.code, 'BUSBAR_INVALID_OPTION')
+})
+
+const WITHOUT_EFFECT: readonly (readonly [keyof OptionValues, unknown, unknown])[] = [
+  ['compression', false, true],
+  ['push', false, true],
+  ['http2Upgrade', false, true],
+  ['memoryLimit', Infinity, 1 << 30],
+]
+for (const [name, today, wanted] of WITHOUT_EFFECT) {
+  test(`${name} has no effect yet: ${String(today)} is accepted, and ${String(wanted)} is refused by name`, (t) => {
+    t.is(Options.from({ [name]: today }).get(name), today as never)
+    t.throws(() => Options.from({ [name]: wanted }), { instanceOf: OptionError, message: new RegExp(`^${name} must be ${String(today)}, because `) })
+    t.false(table.includes(`\`${name}\``))
+  })
+}
+
+test('new Options takes an object, as Options.from does', (t) => {
+  t.deepEqual(new Options({ http1Timeout: 3 }).toObject(), Options.from({ http1Timeout: 3 }).toObject())
+  t.deepEqual(new Options().toObject(), Options.from().toObject())
+  t.throws(() => new Options({ http1Timeout: 0 }), { instanceOf: OptionError, message: /^http1Timeout must be / })
+  t.throws(() => new Options(8080 as never), { instanceOf: OptionError })
+})
+
+const FOREIGN: Readonly<Record<string, string>> = {
+  keepAliveTimeout: 'http1Timeout, in seconds',
+  idleTimeout: 'http1Timeout, in seconds',
+  headersTimeout: 'headerTimeout, in seconds',
+  bodyLimit: 'bodySizeLimit, in bytes',
+  maxRequestBodySize: 'bodySizeLimit, in bytes',
+  maxHeaderSize: 'headerSizeLimit, in bytes',
+  hostname: 'the first argument, as { host }',
+  port: 'the first argument, as { port }',
+  trustProxy: 'proxies, a list of networks',
+  maxConnections: 'connectionLimit',
+}
+for (const [name, ours] of Object.entries(FOREIGN)) {
+  test(`the message for ${name}, a name of other servers, says what to use`, (t) => {
+    const { message } = t.throws(() => new HttpServer(0, () => new Response(204), { [name]: 1 } as never), { instanceOf: OptionError })
+    t.true(message.startsWith(`${name} must be given `) && message.includes(ours), message)
+  })
+}
+
+test('every option that a message recommends exists', (t) => {
+  const source = readFileSync(new URL('../src/options/unknown-option.ts', import.meta.url), 'utf8')
+  const named = [...source.matchAll(/given as (\w+)/g)].map(([, name]) => name!)
+  t.true(named.length > 20)
+  const known = new Set([...Object.keys(DEFAULTS), 'ioThreads', 'errorHandler'])
+  t.deepEqual(named.filter((name) => !known.has(name)), [])
+})
+
+test('the message for an address with the key hostname names host', (t) => {
+  t.throws(() => new HttpServer({ hostname: 'localhost' } as never, () => new Response(204)), { message: /hostname is called host/ })
 })
 
 test('methods keep their order without duplicates', (t) => {

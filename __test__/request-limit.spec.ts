@@ -140,3 +140,22 @@ test('a server that stops answers requests that wait', async (t) => {
   t.regex(await wire.end(), /<one>[^<]+<two>$/)
   await stopped
 })
+
+for (const ioThreads of [0, 1]) {
+  test(`a request that has waited 5 seconds for its handler gets a 503 with retry-after: ${ioThreads} threads`, async (t) => {
+    const { connect, next, server } = await hold(t, { requestLimit: 1, ioThreads })
+    // The second request of the first connection may be read already; that of the second connection is in the kernel.
+    const busy = (await connect()).send(GET.repeat(2))
+    const { answer } = await next()
+    const [waiting] = await ask(connect, 1)
+    const refused = await waiting!.until((text) => text.includes('\r\n\r\n'))
+    t.regex(refused, /^HTTP\/1\.1 503 [^]*\r\nretry-after: 5\r\n/)
+    answer(Response.text('first'))
+    await busy.until((text) => /first[^]*HTTP\/1\.1 503 [^]*retry-after: 5/.test(text))
+    // A later request is served again, on the same connection.
+    waiting!.send(GET)
+    ;(await next()).answer(Response.text('served'))
+    await waiting!.until((text) => text.endsWith('served'))
+    t.is(server.getRefusals()['BUSBAR_REQUEST_LIMIT'], 2)
+  })
+}

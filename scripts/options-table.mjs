@@ -1,15 +1,14 @@
 // Prints docs/options.md from the table of options in the sources.
 // Usage: node --import=@oxc-node/core/register scripts/options-table.mjs > docs/options.md
 import { readFileSync } from 'node:fs'
-import { DEFAULTS, allowedValues } from '../src/options/option-table.ts'
+import { DEFAULTS, allowedValues, hasEffect } from '../src/options/option-table.ts'
 
 const source = readFileSync(new URL('../src/options/option-table.ts', import.meta.url), 'utf8')
 const declared = source.slice(source.indexOf('export interface OptionValues'))
-const described = [...declared.matchAll(/\/\*\* (.*?) \*\/\n {2}(\w+):/g)].map(([, text, name]) => [name, text])
+const described = [...declared.matchAll(/\/\*\* (.*?) \*\/\n {2}(\w+):/g)].map(([, text, name]) => [name, text]).filter(([name]) => hasEffect(name))
 
 function shown(name) {
   const value = DEFAULTS[name]
-  if (name === 'memoryLimit') return 'a quarter of the memory that the process may use'
   return Array.isArray(value) ? value.join(', ') || 'none' : String(value)
 }
 
@@ -17,7 +16,8 @@ export const table = `# Options
 
 \`new HttpServer(listen, handler, { http1Timeout: 30 })\`, or \`Options.from({ … })\`. Times are seconds, sizes bytes.
 Each has a getter and a \`with…\` that gives a changed copy. An unknown name or a wrong value throws at once.
-\`BUSBAR_KEEP_ALIVE_TIMEOUT\` in the environment overrides \`http1Timeout\`.
+An option that has no effect in this release isn't in the table; a value that asks for its effect throws.
+\`BUSBAR_KEEP_ALIVE_TIMEOUT\` in the environment overrides \`http1Timeout\` and \`localHttp1Timeout\`.
 
 | option | default | allowed | meaning |
 |---|---|---|---|

@@ -2,20 +2,22 @@
 /**
  * The command: `busbar serve [module]`.
  */
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
-import { BusbarError, HttpServer, ListenError, Response } from './index.ts'
-import type { Listen, ServerObserver } from './index.ts'
+import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
+import type { ServerSettings } from './index.ts'
 import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
 
-Serves the handler that a module exports by default; without a module, a page
-that shows the request and its client.
+Serves the handler that a module exports by default, with the settings that it
+exports by the name settings; without a module, a page that shows the request and
+its client.
 
 Options:
   --port PORT             port to listen on; 0 lets the system choose (PORT, else 8080)
@@ -23,6 +25,7 @@ Options:
   --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
   --drain-delay SECONDS   how long the server still serves before that, with
                           Connection: close, so that a balancer stops using it (0)
+  --watch                 start again when a file of the module changes
   --help                  show this text
   --version               show the version
 
@@ -52,11 +55,25 @@ async function main(args: string[]): Promise<void> {
     const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' ? more : [command]).join(' ')}`
     throw new CommandError(`${what}; see busbar --help`, 2)
   }
-  const handler = module === undefined ? welcome : await load(module)
-  const stopTimeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
-  const drainDelay = seconds('--drain-delay', values['drain-delay'] ?? '0')
+  const timeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
+  const drain = seconds('--drain-delay', values['drain-delay'] ?? '0')
   const listen = { host: values.host, port: port(values.port ?? process.env['PORT'] ?? '8080') }
-  await run(handler, listen, stopTimeout, drainDelay)
+  if (values.watch === true) return watch(args)
+  const { handler, settings } = module === undefined ? { handler: welcome, settings: {} } : await load(module)
+  await run(new HttpServer(listen, handler, settings), { timeout, drain })
+}
+
+/** Runs the command without `--watch` in a process that the runtime starts again when a file changes. */
+function watch(args: string[]): void {
+  const rest = args.filter((arg) => arg !== '--watch')
+  // A restart doesn't wait for requests.
+  const patience = rest.some((arg) => arg.startsWith('--stop-timeout')) ? [] : ['--stop-timeout=0']
+  const command = ['--watch', '--watch-preserve-output', ...process.execArgv, process.argv[1]!, ...rest, ...patience]
+  const child = spawn(process.execPath, command, { stdio: 'inherit' })
+  // A terminal sends its signals to the child as well.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)))
 }
 
 function parse(args: string[]): { values: Values; positionals: string[] } {
@@ -69,6 +86,7 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
         host: { type: 'string' },
         'stop-timeout': { type: 'string' },
         'drain-delay': { type: 'string' },
+        watch: { type: 'boolean' },
         help: { type: 'boolean' },
         version: { type: 'boolean' },
       },
@@ -84,6 +102,7 @@ interface Values {
   readonly host?: string | undefined
   readonly 'stop-timeout'?: string | undefined
   readonly 'drain-delay'?: string | undefined
+  readonly watch?: boolean | undefined
   readonly help?: boolean | undefined
   readonly version?: boolean | undefined
 }
@@ -95,61 +114,47 @@ function port(text: string): number {
   return Number(text)
 }
 
-/** An option in seconds, as milliseconds. */
 function seconds(option: string, text: string): number {
   if (!/^\d{1,9}(\.\d+)?$/.test(text)) {
     throw new CommandError(`${option} must be a number of seconds; got ${JSON.stringify(text)}`, 2)
   }
-  return Number(text) * 1000
+  return Number(text)
 }
 
-async function load(module: string): Promise<Handler> {
-  let found: { default?: unknown }
+/** What a module exports for the command. */
+interface Served {
+  readonly handler: Handler
+  readonly settings: ServerSettings
+}
+
+async function load(module: string): Promise<Served> {
+  let found: { default?: unknown; settings?: unknown }
   try {
-    found = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown }
+    found = (await import(pathToFileURL(resolve(module)).href)) as { default?: unknown; settings?: unknown }
   } catch (error) {
     // Node shows the place of a syntax error only when the error isn't caught.
     if (error instanceof SyntaxError) throw error
     throw new CommandError(`${module} can't be loaded: ${loadReason(error, resolve(module))}`, 1)
   }
-  const handler = found.default
-  const isHandler =
-    typeof handler === 'function' ||
-    (typeof handler === 'object' && handler !== null && 'handleRequest' in handler)
-  if (!isHandler) {
+  const { default: handler, settings = {} } = found
+  if (handler === undefined) {
     throw new CommandError(`${module} has no handler as its default export: export default (request) => new Response(…)`, 1)
   }
-  return handler as Handler
+  try {
+    toFunction(handler as Handler)
+  } catch (error) {
+    throw new CommandError(`the default export of ${module}: ${reason(error)}`, 1)
+  }
+  if (typeof settings !== 'object' || settings === null) {
+    throw new CommandError(`${module} exports settings that are no object: export const settings = { http1Timeout: 30 }`, 1)
+  }
+  return { handler: handler as Handler, settings: settings as ServerSettings }
 }
 
-async function run(handler: Handler, listen: Listen, stopTimeout: number, drainDelay: number): Promise<void> {
-  let isStopping = false
-  const serving = drainDelay === 0 ? handler : closing(handler, () => isStopping)
-  const server = new HttpServer(listen, serving)
+async function run(server: HttpServer, stop: { timeout: number; drain: number }): Promise<void> {
   await server.start()
-  const stop = (): void => {
-    if (isStopping) process.exit(1)
-    isStopping = true
-    setTimeout(() => server.stop(stopTimeout).then(() => process.exit(0), fail), drainDelay)
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  stopOnSignals(server, stop)
   process.stdout.write(`busbar is ready on ${server.url} after ${Math.round(performance.now())} ms\n`)
-}
-
-/** The handler; while the server drains, its responses close their connections. */
-function closing(handler: Handler, isDraining: () => boolean): Handler & ServerObserver {
-  const answer = toFunction(handler)
-  const { onStart, onStop } = handler as ServerObserver
-  return {
-    onStart: (server) => onStart?.call(handler, server),
-    onStop: (server) => onStop?.call(handler, server),
-    async handleRequest(request) {
-      const response = await answer(request)
-      if (isDraining() && response instanceof Response) response.setHeader('connection', 'close')
-      return response
-    },
-  }
 }
 
 function version(): string {

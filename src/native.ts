@@ -71,6 +71,8 @@ export const Flag = {
   Late: 4096,
   Unparsed: 8192,
   Http2: 16384,
+  /** The request was read although requests are paused: it has waited for too long. */
+  Waited: 32768,
 } as const
 
 /** Index of the words of a response, behind the records. */

@@ -10,6 +10,7 @@ import { Hook } from '../core/handover.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { bytesOf, isStreamed, sourceOf } from './source.ts'
 import type { PieceSource, Streamed } from './source.ts'
+import { webStream } from './web-stream.ts'
 
 /** The source of a body's bytes. */
 export interface BodySource {
@@ -207,21 +208,13 @@ export class RequestBody {
   }
 
   /**
-   * The body as a web stream of bytes.
+   * The body as a web stream of bytes. A read fails when the client leaves or the request is answered; that needs no
+   * listener.
    *
    * @example await fetch(upstream, { method: 'POST', body: request.getBody().stream(), duplex: 'half' })
    */
   stream(): ReadableStream<Uint8Array> {
-    return new ReadableStream({
-      type: 'bytes',
-      pull: async (controller) => {
-        const piece = await this.read()
-        if (piece !== null) return controller.enqueue(owned(piece))
-        controller.close()
-        controller.byobRequest?.respond(0)
-      },
-      cancel: () => this.close(),
-    })
+    return webStream(this)
   }
 
   /**
@@ -414,11 +407,4 @@ class StreamedSource implements BodySource {
 
 function busy(): StateError {
   return new StateError('the body is being read already; only one read may be pending')
-}
-
-/** Bytes in memory of their own, since web streams transfer the memory of what passes through them. */
-function owned(piece: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer } = piece
-  const isAlone = buffer instanceof ArrayBuffer && piece.length === buffer.byteLength
-  return isAlone ? new Uint8Array(buffer) : Uint8Array.from(piece)
 }

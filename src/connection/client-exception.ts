@@ -2,6 +2,7 @@
  * The error of a client that disconnected or broke a rule.
  */
 import type { Client } from './client.ts'
+import { findCause } from '../core/causes.ts'
 import { BusbarError } from '../core/errors.ts'
 
 /**
@@ -43,4 +44,19 @@ export class ClientException extends BusbarError {
   getCode(): number {
     return this.#number
   }
+}
+
+/**
+ * The `ClientException` in a chain of errors: the error may be wrapped, as web `fetch` does with the error of a request's
+ * stream that it sends on.
+ */
+export function clientExceptionIn(error: unknown): ClientException | undefined {
+  return findCause(error, (each) => each instanceof ClientException)
+}
+
+/** Whether an error, or one in its chain, comes from a signal that has fired. */
+export function isAbortedBy(signal: Pick<AbortSignal, 'aborted' | 'reason'> | undefined, error: unknown): boolean {
+  if (signal?.aborted !== true) return false
+  const isAbort = (each: unknown): each is unknown => each === signal.reason || (each instanceof Error && each.name === 'AbortError')
+  return findCause(error, isAbort) !== undefined
 }

@@ -4,6 +4,8 @@
 import type { ConnectionDriver } from './driver-kinds.ts'
 import { OptionError, StateError, TimeoutError, show } from '../core/errors.ts'
 import { Hook } from '../core/handover.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ClientFacts } from '../native.ts'
 import type { Options } from '../options/options.ts'
@@ -325,6 +327,28 @@ export class Client {
    */
   isClosed(): boolean {
     return this.#status === Client.CLOSED_RDWR
+  }
+
+  /**
+   * The connection as plain values, for logs.
+   *
+   * @example JSON.stringify(request.getClient())
+   */
+  toJSON(): Record<string, unknown> {
+    return {
+      id: this.getId(),
+      remoteAddress: String(this.getRemoteAddress()),
+      localAddress: String(this.getLocalAddress()),
+      isEncrypted: this.isEncrypted(),
+      state: this.isClosed() ? 'closed' : this.#isExported ? 'upgraded' : this.#status === 0 ? 'open' : 'half-closed',
+      pendingRequests: this.getPendingRequestCount(),
+      pendingResponses: this.getPendingResponseCount(),
+    }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('Client', this.toJSON(), depth, options, inspect)
   }
 
   #closed(): void {

@@ -5,6 +5,7 @@
  * connection can be handed to another driver without a loss.
  */
 import { stopActiveDriver } from './client.ts'
+import { StopSignals } from './stop-signals.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
@@ -36,10 +37,13 @@ const IGNORE: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothi
 export class RawConnections extends Map<number, RawConnection> {
   /** The server stops: later connections are notified at once. */
   isStopping = false
+  /** Of requests that drivers in JavaScript have parsed. */
+  readonly stops = new StopSignals()
 
-  /** Notifies upgraded sockets that the server stops. */
+  /** Notifies upgraded sockets, and requests of drivers in JavaScript, that the server stops. */
   notifySockets(): void {
     this.isStopping = true
+    this.stops.fire()
     for (const { client } of this.values()) if (client.isExported()) void stopActiveDriver(client)
   }
 
@@ -82,6 +86,11 @@ export class RawConnection {
   /** Whether its server stops. */
   isStopping(): boolean {
     return this.#registry.isStopping
+  }
+
+  /** The stop signals of its server. */
+  stops(): StopSignals {
+    return this.#registry.stops
   }
 
   /** Replaces what takes the events, the bytes of an open read included. */

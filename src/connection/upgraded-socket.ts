@@ -5,8 +5,9 @@
  */
 import { Duplex } from 'node:stream'
 import { StateError } from '../core/errors.ts'
+import { findCause } from '../core/causes.ts'
 import { HandoverSignal, Hook } from '../core/handover.ts'
-import { ClientException } from './client-exception.ts'
+import { ClientException, clientExceptionIn } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
@@ -367,10 +368,11 @@ export class UpgradedSocket extends Duplex {
   }
 
   #isClientGone(error: unknown): boolean {
-    if (error instanceof ClientException) return this.#raw.client.isClosed()
-    if (!this.#hasLost || !(error instanceof Error)) return false
+    if (clientExceptionIn(error) !== undefined) return this.#raw.client.isClosed()
     // Errors of Node's streams after a close, and of operations that take the socket's signal.
-    return error.name === 'AbortError' || (error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE'
+    const isLoss = (each: unknown): each is Error =>
+      each instanceof Error && (each.name === 'AbortError' || (each as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE')
+    return this.#hasLost && findCause(error, isLoss) !== undefined
   }
 
   #release(): Uint8Array {

@@ -12,6 +12,5 @@ const fs = process.getBuiltinModule('node:fs')
 export const { close, constants, fstat, open, read, stat } = fs
 /** The system's own, which takes one call where JavaScript's takes one for each directory. */
 export const { native: realpath } = fs.realpath
-export const { totalmem } = process.getBuiltinModule('node:os')
 export const { extname, resolve, sep } = process.getBuiltinModule('node:path')
 export const { fileURLToPath } = process.getBuiltinModule('node:url')

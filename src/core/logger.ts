@@ -1,8 +1,6 @@
 /**
- * Loggers: the interface, the default and the one that logs nothing.
+ * Loggers: the interface, and the logger that logs nothing.
  */
-import { OptionError } from './errors.ts'
-import { attempt } from './outcome.ts'
 
 /** The eight levels, from the least to the most urgent. */
 export type LogLevel = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency'
@@ -17,7 +15,8 @@ export type LogContext = Readonly<Record<string, unknown>>
  */
 export type Logger = { readonly [Level in LogLevel]: (message: string, context?: LogContext) => void }
 
-const silence = (): void => {}
+/** A level that is dropped. */
+export const silence = (): void => {}
 
 /**
  * Drops every line.
@@ -35,15 +34,8 @@ export const silentLogger: Logger = {
   emergency: silence,
 }
 
-const LEVELS = Object.keys(silentLogger) as LogLevel[]
-
-function toStderr(level: LogLevel): (message: string, context?: LogContext) => void {
-  return (message, context) => {
-    const exception = context?.['exception']
-    process.stderr.write(`busbar ${level}: ${escapeLine(message)}\n`)
-    if (exception !== undefined) process.stderr.write(`${escapeText(describe(exception))}\n`)
-  }
-}
+/** The levels, from the least to the most urgent. */
+export const LEVELS = Object.keys(silentLogger) as LogLevel[]
 
 /** A thrown value as text. Handlers can throw values whose conversion to text fails. */
 export function describe(exception: unknown): string {
@@ -52,40 +44,6 @@ export function describe(exception: unknown): string {
   } catch {
     return Object.prototype.toString.call(exception)
   }
-}
-
-/**
- * The default logger: writes errors and more urgent lines to stderr, so that a failing handler is noticed, and drops
- * the others.
- *
- * @example new HttpServer(8080, handler, { logger: { ...stderrLogger, warning: console.warn } })
- */
-export const stderrLogger: Logger = {
-  ...silentLogger,
-  error: toStderr('error'),
-  critical: toStderr('critical'),
-  alert: toStderr('alert'),
-  emergency: toStderr('emergency'),
-}
-
-/** Returns the logger if it has a method for each level; throws otherwise. */
-export function checkLogger(logger: Logger): Logger {
-  const missing = LEVELS.filter((level) => typeof logger?.[level] !== 'function')
-  if (missing.length === 0) return logger
-  throw new OptionError('logger', logger, `an object with the methods ${LEVELS.join(', ')} (missing: ${missing.join(', ')})`)
-}
-
-/** A logger whose own failures are written to stderr, so that they never interrupt the server. */
-export function guarded(logger: Logger): Logger {
-  const guard = (level: LogLevel): Logger[LogLevel] => {
-    return (message, context) => {
-      attempt(
-        () => logger[level](message, context),
-        (exception) => stderrLogger.error(`the logger failed to take the ${level} line: ${message}`, { exception }),
-      )
-    }
-  }
-  return Object.fromEntries(LEVELS.map((level) => [level, guard(level)])) as Logger
 }
 
 /**
@@ -99,7 +57,7 @@ export function escapeLine(text: string): string {
 }
 
 /** Like `escapeLine`, but keeps line ends and tabs: for stack traces. */
-function escapeText(text: string): string {
+export function escapeText(text: string): string {
   return text.replace(/[^\t\n -~]/g, escapeCharacter)
 }
 

@@ -11,21 +11,24 @@ import { forwardedOf } from '../message/forwarded.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
 import { upgradeOf } from '../message/upgrade-request.ts'
+import type { StopSignals } from '../connection/stop-signals.ts'
 import type { Trailers } from '../http/trailers.ts'
 
 /** Ties a request that a driver in JavaScript has parsed to its client. Its head is copied. */
 export class ParsedRequestSource implements RequestSource {
   readonly #client: Client
   readonly #signal: HandoverSignal
+  readonly #stops: StopSignals
   readonly #request: Request
   readonly #method: string
   readonly #target: string
   readonly #version: string
   readonly #fields: Fields
 
-  /** `signal` aborts when the client leaves. */
-  constructor(client: Client, signal: HandoverSignal, request: Request) {
+  /** `signal` aborts when the client leaves, and stands for the request among `stops`. */
+  constructor(client: Client, signal: HandoverSignal, stops: StopSignals, request: Request) {
     this.#client = client
+    this.#stops = stops
     this.#signal = signal
     this.#request = request
     this.#method = request.getMethod()
@@ -81,6 +84,10 @@ export class ParsedRequestSource implements RequestSource {
 
   signal(): AbortSignal {
     return this.#signal.take()
+  }
+
+  stopSignal(): AbortSignal {
+    return this.#stops.of(this.#signal)
   }
 
   abort(): void {

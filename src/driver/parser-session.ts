@@ -19,7 +19,7 @@ import type { Driver, HttpDriver } from './driver.ts'
 import type { Parser, ParserInput, ParserYield } from '../connection/driver-kinds.ts'
 import { HandoverSignal } from '../core/handover.ts'
 import { OptionError, StateError } from '../core/errors.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { ClientException, clientExceptionIn } from '../connection/client-exception.ts'
 import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
@@ -130,7 +130,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
     Promise.resolve(settled).then(resume, (exception: unknown) => {
       if (this.#isFinished) return
-      if (!(exception instanceof ClientException)) this.#log('a promise that a driver yielded was rejected', exception)
+      if (clientExceptionIn(exception) === undefined) this.#log('a promise that a driver yielded was rejected', exception)
       this.#client.close()
     })
   }
@@ -244,7 +244,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     if (!(request instanceof Request)) throw new OptionError('request', request, 'made by Request.create')
     if (!this.#isOurs()) return Promise.reject(new ClientException(this.#client, 'the client disconnected', 408))
     const signal = new HandoverSignal()
-    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, signal, request))
+    const copy = adoptRequest(request, new ParsedRequestSource(this.#client, signal, this.#raw.stops(), request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
     this.#signals.add(signal)
     this.#pendingResponses++
@@ -276,7 +276,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
       markSent(response)
       return response
     } catch (error) {
-      if (error instanceof ClientException) {
+      if (clientExceptionIn(error) !== undefined) {
         void this.#client.stop(1000).catch(() => {})
         return null
       }
@@ -310,7 +310,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
       },
       (exception: unknown) => {
         done()
-        if (!(exception instanceof ClientException)) this.#log('a driver failed to write a response', exception)
+        if (clientExceptionIn(exception) === undefined) this.#log('a driver failed to write a response', exception)
         this.#client.close()
       },
     )
@@ -319,6 +319,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #answered(signal: HandoverSignal): void {
     this.#pendingResponses--
     this.#signals.delete(signal)
+    this.#raw.stops().delete(signal)
     signal.release()
     this.#endIfIdle()
   }

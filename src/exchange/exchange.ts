@@ -1,8 +1,10 @@
 /**
  * One request and its response on the engine: where its head lies, and where notices about it go.
  */
+import { AsyncResource } from '../core/builtin.ts'
 import { Client } from '../connection/client.ts'
 import { toAddress } from '../net/socket-address.ts'
+import { isAbortedBy } from '../connection/client-exception.ts'
 import type { ClientException } from '../connection/client-exception.ts'
 import { Fields } from '../http/fields.ts'
 import { protocolsOf } from '../http/lists.ts'
@@ -37,6 +39,8 @@ export interface ExchangeOwner {
   readonly pending: PendingExchanges
   readonly open: OpenExchanges
   readonly clients: ClientRegistry
+  /** Whether the server has begun to stop. */
+  readonly isStopping: boolean
   /** A listener speaks TLS. */
   readonly hasTls: boolean
 }
@@ -65,6 +69,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   isAnswered = false
   /** Its index among the open exchanges of the current slab; -1 when it isn't one of them. */
   openAt = -1
+  /** Its index among the running handlers; -1 when its handler isn't counted. */
+  runningAt = -1
   /** Its Content-Length is larger than the body limit. */
   isOverLimit = false
   readonly #owner: ExchangeOwner
@@ -215,6 +221,29 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return signal.take()
   }
 
+  stopSignal(): AbortSignal {
+    const state = this.#ownState()
+    if (state.stopController === null) {
+      const controller = new AbortController()
+      state.stopController = controller
+      // Its listeners run in the context in which the signal was first asked for.
+      state.stop = AsyncResource.bind(() => controller.abort())
+    }
+    if (this.#owner.isStopping) state.stopController.abort()
+    else if (!this.isAnswered || state.stream !== null) this.listen()
+    return state.stopController.signal
+  }
+
+  onStop(): void {
+    this.#state?.stop?.()
+  }
+
+  /** Whether nothing of the application waits for notices about the request. */
+  #hasNoListener(): boolean {
+    const state = this.#state
+    return this.#body?.isListening() !== true && state?.signal === null && state.stopController === null
+  }
+
   /** The handler's time is over: the signal aborts. */
   expire(): void {
     const state = this.#ownState()
@@ -234,9 +263,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   /** Whether an error says only that the client has disconnected: it comes from the signal of the request. */
   isClientGone(error: unknown): boolean {
-    const signal = this.#state?.signal
-    if (signal?.aborted !== true) return false
-    return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+    return isAbortedBy(this.#state?.signal ?? undefined, error)
   }
 
   inform(status: number, lines: string): void {
@@ -270,7 +297,7 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   setStream(stream: AnswerStream | null): void {
     this.#ownState().stream = stream
     if (stream !== null) this.listen()
-    else if (this.#body?.isListening() !== true && this.#state?.signal === null && this.observation === null) {
+    else if (this.observation === null && this.#hasNoListener()) {
       this.#owner.pending.delete(this.requestId)
     }
   }
@@ -393,6 +420,8 @@ class ExchangeState {
   client: Client | null = null
   stream: AnswerStream | null = null
   signal: HandoverSignal | null = null
+  stopController: AbortController | null = null
+  stop: (() => void) | null = null
   written: (() => void) | null = null
   upgraded: (() => void) | null = null
   observation: Observation | null = null

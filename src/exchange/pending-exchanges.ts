@@ -39,6 +39,8 @@ export interface NoticeListener {
   onUpgraded(): void
   /** The response came too late. */
   onLate(): void
+  /** The server begins to stop. */
+  onStop(): void
   /** Whether further notices about the request are expected. */
   isPending(): boolean
 }
@@ -104,6 +106,11 @@ export class PendingExchanges extends Map<number, NoticeListener> {
   #bodyTooLate(requestId: number, listener: NoticeListener): void {
     listener.onFailure(goneError(listener.client()))
     if (!listener.isPending()) this.delete(requestId)
+  }
+
+  /** The server begins to stop. */
+  stop(): void {
+    for (const listener of Array.from(this.values())) listener.onStop()
   }
 
   /** The engine is closed: requests that still expect notices fail, since their commands came too late. */

@@ -14,7 +14,7 @@
  */
 import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
@@ -419,7 +419,7 @@ export class ResponseStream {
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
     } else if (this.#answer === OPEN) {
-      const isGone = error instanceof ClientException || this.#exchange.isClientGone(error)
+      const isGone = clientExceptionIn(error) !== undefined || this.#exchange.isClientGone(error)
       if (isGone) this.#exchange.observation?.mark('aborted')
       else this.#logFailure(error)
       this.#abort()

@@ -20,13 +20,43 @@ export interface RequestHandler {
 /** A handler in either form. */
 export type Handler = RequestHandler | HandlerFunction
 
-/** A handler as a plain function, as the hot path calls it. */
+const ALLOWED = 'a function (request) => Response, or an object with handleRequest(request)'
+const FOR_NODE_HTTP = 'serve it with createServer of node:http, or write a handler for busbar'
+
+/** A handler as a plain function, as the hot path calls it. Throws for anything else, also for applications of other servers. */
 export function toFunction(handler: Handler): HandlerFunction {
+  const foreign = foreignHandler(handler)
+  if (foreign !== null) throw new OptionError('handler', handler, `${ALLOWED}; ${foreign}`)
   if (typeof handler === 'function') return handler
   if (typeof handler === 'object' && handler !== null && typeof handler.handleRequest === 'function') {
     return (request) => handler.handleRequest(request)
   }
-  throw new OptionError('handler', handler, 'a function (request) => Response, or an object with handleRequest(request)')
+  throw new OptionError('handler', handler, ALLOWED)
+}
+
+/** What a value is that answers requests of another server, and what to do with it; null for others. */
+function foreignHandler(handler: unknown): string | null {
+  if ((typeof handler !== 'function' && typeof handler !== 'object') || handler === null) return null
+  const members = handler as Readonly<Record<string, unknown>>
+  const has = (...names: string[]): boolean => names.every((name) => typeof members[name] === 'function')
+  if (has('use', 'callback') && Array.isArray(members['middleware'])) return `this is a Koa application: ${FOR_NODE_HTTP}`
+  if (has('use', 'handle')) return `this is an Express or Connect application: ${FOR_NODE_HTTP}`
+  if (has('inject', 'register', 'listen')) return 'this is a Fastify application: start it with its own listen method, or write a handler for busbar'
+  if (has('fetch') && !has('handleRequest')) {
+    return "this has a web-standard fetch(request), which can't be served yet: write a function that returns a Response of busbar"
+  }
+  if (has('listen', 'address') || has('listen', 'close')) return 'this is a server: pass the function that answers its requests'
+  if (typeof handler === 'function') return foreignFunction(handler)
+  const { handleRequest } = members
+  return typeof handleRequest === 'function' && handleRequest.length > 1
+    ? 'its method handleRequest has further parameters, as that of a middleware: pass a handler, which is called with the request alone'
+    : null
+}
+
+function foreignFunction(handler: object & { readonly length: number }): string | null {
+  if (/^class\b/.test(Function.prototype.toString.call(handler))) return 'this is a class: pass an instance of it'
+  if (handler.length < 2) return null
+  return `this function has ${handler.length} parameters, as (request, response) of node:http: a handler is called with the request alone and returns the response`
 }
 
 /** The error for a handler that returned another value. */

@@ -1,13 +1,14 @@
 /**
  * Requests that are answered without a socket.
  */
-import { DefaultErrorHandler } from './error-handler.ts'
 import type { ErrorHandler } from './error-handler.ts'
 import { StateError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
+import { giveErrorPage, subjectOf } from './error-page.ts'
+import type { PageSubject } from './error-page.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -18,7 +19,6 @@ import { Request, abortRequest } from '../message/request.ts'
 import { checkLength } from '../message/content-length.ts'
 import { Response, discardResponse, extrasOf } from '../message/response.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
-import type { FieldsInit } from '../http/fields.ts'
 import { isBodiless } from '../http/status.ts'
 
 /** The parts of a server that make a response. */
@@ -37,7 +37,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   const allow = allowed.join(', ')
   const method = request.getMethod()
   if (!allowed.includes(method)) {
-    return page(request, settings, refusalOf(method), null, { allow })
+    return page(request, settings, { status: refusalOf(method), headers: [['allow', allow]] })
   }
   if (method === 'OPTIONS' && request.getTarget() === '*') return new Response(204, { allow })
   try {
@@ -47,7 +47,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     const unasked = takeover === null ? null : unaskedProtocol(asked, response, takeover)
     if (unasked !== null) {
       discard(response, logger)
-      return page(request, settings, 426, null, { upgrade: unasked, connection: 'upgrade' })
+      return page(request, settings, { status: 426, headers: [['upgrade', unasked], ['connection', 'upgrade']] })
     }
     checkLength(response, method)
     // The engine sends a length with an empty response, too.
@@ -56,12 +56,13 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     }
     return response
   } catch (exception) {
-    if (exception instanceof HttpErrorException) return failed(request, settings, exception)
-    if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
+    if (exception instanceof HttpErrorException) return page(request, settings, subjectOf(exception))
+    const atFault = clientExceptionIn(exception)
+    if (atFault?.getCode() === 413) return page(request, settings, { status: 413, error: exception })
     // On a socket the client would be gone.
-    if (exception instanceof ClientException) throw exception
+    if (atFault !== undefined || isAbortedBy(request.getSignal(), exception)) throw atFault ?? gone()
     logger.error(`a handler failed: ${method} ${escapeLine(request.getTarget())}`, { exception })
-    return page(request, settings, 500)
+    return page(request, settings, { status: 500, error: exception })
   }
 }
 
@@ -92,39 +93,13 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   }
 }
 
-async function failed(request: Request, settings: InjectSettings, { status, reason, headers }: HttpErrorException): Promise<Response> {
-  const response = await page(request, settings, status, reason)
-  if (headers.length > 0) response.setHeaders(headers)
-  return response
+function page(request: Request, { errorHandler, logger }: InjectSettings, subject: PageSubject): Promise<Response> {
+  const onFailure = (exception: unknown): void => logger.error('the error handler failed', { exception })
+  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
 }
 
-async function page(
-  request: Request,
-  { errorHandler, logger }: InjectSettings,
-  status: number,
-  reason: string | null = null,
-  headers: FieldsInit = {},
-): Promise<Response> {
-  const response = await makePage(request, errorHandler, logger, status, reason)
-  response.setHeaders(headers)
-  return response
-}
-
-async function makePage(
-  request: Request,
-  errorHandler: ErrorHandler,
-  logger: Logger,
-  status: number,
-  reason: string | null,
-): Promise<Response> {
-  try {
-    const response: unknown = await errorHandler.handleError(status, reason, request)
-    if (response instanceof Response) return response
-    throw notAResponse(response)
-  } catch (exception) {
-    logger.error('the error handler failed', { exception })
-    return new DefaultErrorHandler().handleError(status, reason)
-  }
+function gone(): ClientException {
+  return new ClientException(null, 'the client disconnected', 408)
 }
 
 function discard(response: Response, logger: Logger): void {

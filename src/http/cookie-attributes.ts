@@ -2,6 +2,8 @@
  * Attributes of cookies that responses set. RFC 6265 §4.1, RFC 6265bis §4.1.2.
  */
 import { InvalidCookieException, show } from '../core/errors.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 
 /** Which requests from other sites take the cookie along. */
 export type SameSite = 'Strict' | 'Lax' | 'None'
@@ -335,6 +337,20 @@ export class CookieAttributes {
   /** @example attributes.withoutPartitioned() */
   withoutPartitioned(): CookieAttributes {
     return this.#with({ partitioned: false })
+  }
+
+  /**
+   * The attributes as they stand in a `set-cookie` field.
+   *
+   * @example JSON.stringify(cookie.getAttributes()) // '"HttpOnly"'
+   */
+  toJSON(): string {
+    return this.toString().slice(2)
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('CookieAttributes', this.toJSON(), depth, options, inspect)
   }
 
   /**

@@ -5,6 +5,8 @@ import { CookieAttributes } from './cookie-attributes.ts'
 import type { CookieInit, SameSite } from './cookie-attributes.ts'
 import { readPair, readPairs } from './cookie-field.ts'
 import { InvalidCookieException, show } from '../core/errors.ts'
+import { INSPECT, inspectAs, shortened } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { TOKEN } from './token.ts'
 
 const VALUE = /^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/
@@ -102,6 +104,20 @@ export class RequestCookie {
    */
   toString(): string {
     return `${this.#name}=${this.#value}`
+  }
+
+  /**
+   * Name and shortened value, for logs.
+   *
+   * @example JSON.stringify(cookie) // '{"name":"session","value":"c0f…"}'
+   */
+  toJSON(): Record<string, unknown> {
+    return { name: this.#name, value: shortened(this.#value) }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('RequestCookie', this.toJSON(), depth, options, inspect)
   }
 }
 
@@ -304,6 +320,20 @@ export class ResponseCookie {
    */
   toString(): string {
     return `${this.#name}=${this.#value}${this.#attributes}`
+  }
+
+  /**
+   * Name, shortened value and attributes, for logs.
+   *
+   * @example JSON.stringify(cookie) // '{"name":"session","value":"c0f…","attributes":"HttpOnly"}'
+   */
+  toJSON(): Record<string, unknown> {
+    return { name: this.#name, value: shortened(this.#value), attributes: this.#attributes.toJSON() }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('ResponseCookie', this.toJSON(), depth, options, inspect)
   }
 }
 

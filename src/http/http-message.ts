@@ -1,6 +1,8 @@
 /**
  * What requests, responses and trailers have in common: a section of header fields. RFC 9110 §6.3.
  */
+import { INSPECT, inspectAs, shownFields } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { nameOf } from './fields.ts'
 import type { FieldName, FieldValue, Fields, FieldsInit } from './fields.ts'
 
@@ -115,5 +117,19 @@ export abstract class HttpMessage {
    */
   replaceHeaders(headers: FieldsInit): void {
     this.setHeaders(headers)
+  }
+
+  /**
+   * The message as plain values, for logs. Cookies and credentials are shortened.
+   *
+   * @example JSON.stringify(request)
+   */
+  toJSON(): Record<string, unknown> {
+    return { headers: shownFields(this.getHeaders()) }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs(this.constructor.name, this.toJSON(), depth, options, inspect)
   }
 }

@@ -3,6 +3,8 @@
  */
 import { InvalidHeaderException } from '../core/errors.ts'
 import { Handover } from '../core/handover.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { nameOf } from './fields.ts'
 import type { FieldsInit } from './fields.ts'
 import { Message } from './message.ts'
@@ -73,6 +75,20 @@ export class Trailers {
    */
   await(): Promise<Message> {
     return this.getMessage()
+  }
+
+  /**
+   * The announced names, for logs.
+   *
+   * @example JSON.stringify(response.getTrailers())
+   */
+  toJSON(): Record<string, unknown> {
+    return { fields: this.getFields() }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('Trailers', this.toJSON(), depth, options, inspect)
   }
 
   async #make(): Promise<Message> {

@@ -33,6 +33,7 @@ export class CreatedRequestSource implements RequestSource {
   #wasBodyTaken = false
   #client: Client | null = null
   readonly #signal = new HandoverSignal()
+  #stopSignal: AbortSignal | null = null
 
   constructor(request: CreatedRequest) {
     this.#request = request
@@ -103,6 +104,11 @@ export class CreatedRequestSource implements RequestSource {
 
   signal(): AbortSignal {
     return this.#signal.take()
+  }
+
+  /** No server that stops serves it. */
+  stopSignal(): AbortSignal {
+    return (this.#stopSignal ??= new AbortController().signal)
   }
 
   abort(): void {

@@ -28,6 +28,8 @@ export interface RequestSource {
   /** What trusted proxies tell of the client; null when it isn't one of them. */
   forwarded(): Forwarded | null
   signal(): AbortSignal
+  /** Fires when the server begins to stop. */
+  stopSignal(): AbortSignal
   /** Fires the signal. Only sources in JavaScript have it: the engine's fire theirs when the client leaves. */
   abort?(): void
   /** Gives the request a client. Only requests of `Request.create` have none of their own. */

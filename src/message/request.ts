@@ -358,6 +358,16 @@ export class Request extends RequestHead {
   }
 
   /**
+   * Fires when the server begins to stop, or at once when it has begun. The response still has the time of the stop: an
+   * event stream ends cleanly, so that clients connect elsewhere.
+   *
+   * @example request.getStopSignal().addEventListener('abort', () => events.end())
+   */
+  getStopSignal(): AbortSignal {
+    return this.#source.stopSignal()
+  }
+
+  /**
    * Sends an informational response (1xx) ahead of the final one. Ignored for clients of HTTP/1.0, which has none.
    *
    * @example request.inform(103, { link: '</style.css>; rel=preload' })
@@ -449,6 +459,11 @@ export class Request extends RequestHead {
     return new Map(this.#attributes)
   }
 
+  override toJSON(): Record<string, unknown> {
+    const head = { method: this.getMethod(), target: this.getTarget(), version: this.getProtocolVersion() }
+    return { ...head, ...super.toJSON(), client: clientOf(this.#source) }
+  }
+
   static {
     adoptRequest = (request, source) => {
       const copy = new Request(source)
@@ -459,6 +474,15 @@ export class Request extends RequestHead {
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
     isBodyUnread = (request) => request.#source.isBodyUnread?.() !== false
+  }
+}
+
+/** The client of a request; null for a request of `Request.create`. */
+function clientOf(source: RequestSource): Client | null {
+  try {
+    return source.client()
+  } catch {
+    return null
   }
 }
 

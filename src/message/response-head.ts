@@ -1,6 +1,7 @@
 /**
  * The fields of a response that mean something to the server, and the cookies.
  */
+import { shownBody } from '../core/inspection.ts'
 import { ResponseCookie, byName } from '../http/cookie.ts'
 import { cookieName } from '../http/cookie-field.ts'
 import { InvalidCookieException, OptionError, show } from '../core/errors.ts'
@@ -24,6 +25,15 @@ export abstract class ResponseHead extends HttpMessage {
   abstract [CONTENT_LENGTH](): number
   /** @internal */
   abstract [SET_SPECIAL](role: number, text: string | null): void
+
+  abstract getStatus(): number
+  abstract getReason(): string
+  abstract getBody(): unknown
+
+  override toJSON(): Record<string, unknown> {
+    const head = { status: this.getStatus(), reason: this.getReason(), ...super.toJSON() }
+    return { ...head, body: shownBody(this.getBody()) }
+  }
 
   override getHeaders(): Record<string, string[]> {
     const headers = super.getHeaders()

@@ -19,7 +19,7 @@ import type { Framing } from './response-extras.ts'
 import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } from './response-head.ts'
 import { takeoverOf } from './takeover.ts'
 import type { DetachSettings, Takeover, UpgradeHandler } from './takeover.ts'
-import { bytesOf, collected, isStreamed, sourceOf } from '../body/source.ts'
+import { collected, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
 import { hasElement } from '../http/lists.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
@@ -177,7 +177,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getStatus() // 200
    */
-  getStatus(): number {
+  override getStatus(): number {
     return this.#status
   }
 
@@ -186,7 +186,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getReason() // 'OK'
    */
-  getReason(): string {
+  override getReason(): string {
     return this.#reason ?? reasonPhrase(this.#status)
   }
 
@@ -222,7 +222,7 @@ export class Response extends ResponseHead {
    *
    * @example response.getBody()
    */
-  getBody(): Body | null {
+  override getBody(): Body | null {
     return this.#body ?? null
   }
 

@@ -9,6 +9,22 @@ interface Network {
   readonly bits: number
 }
 
+/**
+ * Addresses that don't identify a client, or belong to the server's operator: loopback, private (RFC 1918, RFC 4193),
+ * shared by a carrier's customers (RFC 6598), and link-local (RFC 3927, RFC 4291). The engine has the same list.
+ */
+export const LOCAL_NETWORKS: readonly string[] = [
+  '127.0.0.0/8',
+  '::1',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '169.254.0.0/16',
+  'fe80::/10',
+  'fc00::/7',
+]
+
 /** A list of networks, and perhaps `'unix'`, which stands for every peer of a unix socket. */
 export class Networks {
   readonly #networks: readonly Network[]

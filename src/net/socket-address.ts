@@ -2,6 +2,8 @@
  * Addresses of sockets.
  */
 import { OptionError } from '../core/errors.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { ipVersion } from './ip.ts'
 import type { BoundAddress } from '../native.ts'
 
@@ -83,6 +85,20 @@ export class SocketAddress {
   toString(): string {
     if (this.#port === null || this.#port === 0) return this.#host
     return this.#host.includes(':') ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`
+  }
+
+  /**
+   * The same as `toString`.
+   *
+   * @example JSON.stringify({ peer: client.getRemoteAddress() })
+   */
+  toJSON(): string {
+    return this.toString()
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('SocketAddress', this.toJSON(), depth, options, inspect)
   }
 }
 

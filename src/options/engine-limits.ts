@@ -15,6 +15,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
   const override = fromEnvironment(KEEP_ALIVE_TIMEOUT, isTimeout, allowedValues('http1Timeout'))
   return {
     http1Timeout: override ?? options.get('http1Timeout'),
+    localHttp1Timeout: override ?? options.get('localHttp1Timeout'),
     headerTimeout: options.get('headerTimeout'),
     bodyTimeout: options.get('bodyTimeout'),
     minimumBodyRate: options.get('minimumBodyRate'),

@@ -3,7 +3,7 @@
  */
 import { OptionError } from '../core/errors.ts'
 
-/** Overrides `http1Timeout`, to match the idle time of a load balancer. */
+/** Overrides `http1Timeout` and `localHttp1Timeout`, to match the idle time of a load balancer. */
 export const KEEP_ALIVE_TIMEOUT = 'BUSBAR_KEEP_ALIVE_TIMEOUT'
 
 /** Is the default of `ioThreads`, to match the machine. */

@@ -1,7 +1,6 @@
 /**
  * All options with their defaults and allowed values.
  */
-import { totalmem } from '../core/builtin.ts'
 import { OptionError } from '../core/errors.ts'
 import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
@@ -11,12 +10,14 @@ import { Engine } from '../native.ts'
 export interface OptionValues {
   /** Error pages and log lines show more detail. */
   debug: boolean
-  /** Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new one is closed. */
+  /** Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new one gets a 503. */
   connectionLimit: number
   /** Open connections of one IPv4 address or IPv6 /56; local addresses and `proxies` are exempt. A new one above the limit closes the longest idle one of its address; if none is idle, the new one gets a 503. */
   connectionsPerIpLimit: number
-  /** Idle time of a connection between requests. It is sent in the `keep-alive` field. */
+  /** Idle time of a connection between requests. It is sent in the `keep-alive` field; the connection closes a second later. A value that is set counts for all clients, unless `localHttp1Timeout` is set with it. */
   http1Timeout: number
+  /** The same for clients that aren't counted by address: local networks, unix sockets and `proxies`. The idle time of a load balancer must be shorter. */
+  localHttp1Timeout: number
   /** Time that an HTTP/2 connection may be without an open stream. */
   http2Timeout: number
   /** Duration of a TLS handshake, from its first byte. */
@@ -33,11 +34,11 @@ export interface OptionValues {
   streamThreshold: number
   /** Methods that reach the handler, in the order of the `allow` field. */
   allowedMethods: readonly string[]
-  /** Always false: HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113). See `http2Cleartext`. */
+  /** The obsolete upgrade to h2c. Only `false` is accepted: RFC 9113 has removed it. */
   http2Upgrade: boolean
-  /** Pushes are sent as `link` fields. Takes effect with pushes, in a later release. */
+  /** Pushes are sent as `link` fields. Only `false` is accepted: this release has no pushes. */
   push: boolean
-  /** Responses are compressed. Takes effect with compression, in a later release. */
+  /** Responses are compressed. Only `false` is accepted: this release doesn't compress. */
   compression: boolean
   /** Log lines of errors contain the request. */
   requestLogContext: boolean
@@ -63,9 +64,9 @@ export interface OptionValues {
   chunkExtensionLimit: number
   /** Requests of one connection that run or wait at the same time. */
   pipelineLimit: number
-  /** Handlers of one server that run at the same time. At the limit no further request is read. */
+  /** Handlers of one server that run at the same time. At the limit no further request is read; one that has waited for 5 seconds gets a 503. An address that isn't local or in `proxies` gets a quarter of them. */
   requestLimit: number
-  /** Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release. */
+  /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
   /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
   proxies: readonly string[]
@@ -109,10 +110,6 @@ const SIZE_OR_INFINITY: Rule = {
   accepts: (value) => value === Infinity || isInteger(value, 0),
 }
 const SWITCH: Rule = { allowed: 'true or false', accepts: (value) => typeof value === 'boolean' }
-const NEVER: Rule = {
-  allowed: 'false, since HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113); see http2Cleartext',
-  accepts: (value) => value === false,
-}
 const WINDOW: Rule = {
   allowed: 'an integer from 65536 to 2147483647',
   accepts: (value) => isInteger(value, 65_536) && (value as number) < 2 ** 31,
@@ -139,6 +136,19 @@ const NETWORKS: Rule = {
   accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
+/** The rule of an option that has no effect yet: a value other than today's behaviour is refused, and never ignored. */
+function only<Value>(today: Value, why: string): Rule {
+  return { allowed: `${String(today)}, because ${why}`, accepts: (value) => value === today }
+}
+
+/** Options without effect. They have no line in docs/options.md. */
+const WITHOUT_EFFECT = {
+  http2Upgrade: only(false, 'the upgrade to h2c is obsolete (RFC 9113) and not offered'),
+  push: only(false, 'this release has no pushes'),
+  compression: only(false, 'this release does not compress responses'),
+  memoryLimit: only(Infinity, 'this release has no limit for all memory together'),
+} satisfies Partial<Record<OptionName, Rule>>
+
 const FORWARDED: Rule = {
   allowed: "'x-forwarded' or 'forwarded'",
   accepts: (value) => value === 'x-forwarded' || value === 'forwarded',
@@ -149,6 +159,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   connectionLimit: COUNT,
   connectionsPerIpLimit: COUNT,
   http1Timeout: SECONDS,
+  localHttp1Timeout: SECONDS,
   http2Timeout: SECONDS,
   tlsSetupTimeout: SECONDS,
   bodySizeLimit: SIZE_OR_INFINITY,
@@ -157,9 +168,6 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   chunkSize: COUNT,
   streamThreshold: COUNT,
   allowedMethods: METHODS,
-  http2Upgrade: NEVER,
-  push: SWITCH,
-  compression: SWITCH,
   requestLogContext: SWITCH,
   headerTimeout: FRACTION,
   bodyTimeout: FRACTION,
@@ -173,27 +181,22 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   chunkExtensionLimit: RATE,
   pipelineLimit: COUNT,
   requestLimit: COUNT,
-  memoryLimit: COUNT,
   proxies: NETWORKS,
   forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
   http2WindowLimit: WINDOW,
   stopTimeout: FRACTION_OR_OFF,
-}
-
-/** Bytes that this process may use: the limit of its container, or else the memory of the machine. */
-function usableMemory(): number {
-  const allowed = process.constrainedMemory()
-  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+  ...WITHOUT_EFFECT,
 }
 
 /** The defaults. The engine has none of its own: it is given every limit. */
 export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   debug: false,
   connectionLimit: 10_000,
-  connectionsPerIpLimit: 30,
+  connectionsPerIpLimit: 1000,
   http1Timeout: 15,
+  localHttp1Timeout: 75,
   http2Timeout: 60,
   tlsSetupTimeout: 5,
   bodySizeLimit: 131_072,
@@ -203,8 +206,8 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   streamThreshold: 8192,
   allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
   http2Upgrade: false,
-  push: true,
-  compression: true,
+  push: false,
+  compression: false,
   requestLogContext: false,
   headerTimeout: 15,
   bodyTimeout: 15,
@@ -218,7 +221,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   chunkExtensionLimit: 16_384,
   pipelineLimit: 64,
   requestLimit: 10_000,
-  memoryLimit: Math.floor(usableMemory() / 4),
+  memoryLimit: Infinity,
   proxies: Object.freeze([] as string[]),
   forwardedHeaders: 'x-forwarded',
   http2: true,
@@ -226,6 +229,9 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   http2WindowLimit: 4_194_304,
   stopTimeout: 3,
 })
+
+/** All names. */
+export const OPTION_NAMES = Object.keys(RULES) as OptionName[]
 
 /** Whether there is an option of that name. */
 export function isOption(name: string): name is OptionName {
@@ -249,26 +255,7 @@ export function checkOption(name: OptionName, value: unknown): unknown {
   return Array.isArray(value) ? Object.freeze([...new Set(value)]) : value
 }
 
-/** Settings of a server that aren't options. */
-const SETTINGS = ['options', 'logger', 'errorHandler', 'observers']
-
-/** The known name with the fewest edits from `name`. */
-export function nearestOption(name: string): string {
-  const names = [...Object.keys(RULES), ...SETTINGS]
-  return names.reduce((best, other) => (edits(name, other) < edits(name, best) ? other : best))
-}
-
-/** Levenshtein distance, in any letter case. */
-function edits(one: string, other: string): number {
-  const [a, b] = [one.toLowerCase(), other.toLowerCase()]
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution))
-    }
-    row = next
-  }
-  return row[b.length]!
+/** Whether an option changes what a server does. */
+export function hasEffect(name: string): boolean {
+  return !Object.hasOwn(WITHOUT_EFFECT, name)
 }

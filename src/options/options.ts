@@ -3,30 +3,38 @@
  */
 import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { OptionError } from '../core/errors.ts'
-import { DEFAULTS, checkOption, isOption, nearestOption } from './option-table.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
+import { DEFAULTS, checkOption, isOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
 import { TimeOptions } from './time-options.ts'
+import { unknownOption } from './unknown-option.ts'
 
 /**
  * Options of a server: immutable, each `with…` gives a changed copy. A wrong value throws at once.
  *
- * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withoutCompression())
+ * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withDebugMode())
  */
 export class Options extends TimeOptions {
   readonly #values: Readonly<OptionValues>
 
-  private constructor(values: Readonly<OptionValues>) {
+  /**
+   * Options with the defaults for everything that isn't named. An unknown name or a wrong value throws.
+   *
+   * @example new Options({ http1Timeout: 30 })
+   */
+  constructor(values: Partial<OptionValues> = {}) {
     super()
-    this.#values = values
+    this.#values = changed(DEFAULTS, values)
   }
 
   /**
-   * Options with the defaults for everything that isn't named. An unknown name or a wrong value throws.
+   * The same as `new Options(values)`.
    *
    * @example Options.from({ http1Timeout: 30, bodySizeLimit: 1 << 20 })
    */
   static from(values: Partial<OptionValues> = {}): Options {
-    return new Options(DEFAULTS).with(values)
+    return new Options(values)
   }
 
   /**
@@ -35,14 +43,7 @@ export class Options extends TimeOptions {
    * @example options.with({ headerTimeout: 5 })
    */
   override with(values: Partial<OptionValues>): this {
-    const changed: Record<string, unknown> = { ...this.#values }
-    for (const [name, value] of Object.entries(values)) {
-      if (!isOption(name)) {
-        throw new OptionError(name, value, `one of the known options; did you mean ${nearestOption(name)}?`)
-      }
-      if (value !== undefined) changed[name] = checkOption(name, value)
-    }
-    return new Options(changed as unknown as OptionValues) as this
+    return new Options(changed(this.#values, values)) as this
   }
 
   /**
@@ -61,6 +62,20 @@ export class Options extends TimeOptions {
    */
   toObject(): OptionValues {
     return { ...this.#values, allowedMethods: [...this.#values.allowedMethods], proxies: [...this.#values.proxies] }
+  }
+
+  /**
+   * The same as `toObject`.
+   *
+   * @example JSON.stringify(options)
+   */
+  toJSON(): OptionValues {
+    return this.toObject()
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('Options', this.toJSON(), depth, options, inspect)
   }
 
   /**
@@ -84,7 +99,7 @@ export class Options extends TimeOptions {
 
   /**
    * Open connections. A new one above the limit closes the one that has been idle longest; if none is idle, the new
-   * one is closed.
+   * one gets a 503.
    *
    * @example options.getConnectionLimit()
    */
@@ -229,7 +244,7 @@ export class Options extends TimeOptions {
     return this.get('push')
   }
 
-  /** @example options.withPush() */
+  /** Throws: this release has no pushes. @example options.withPush(false) */
   withPush(enabled = true): this {
     return this.with({ push: enabled })
   }
@@ -240,7 +255,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Whether responses are compressed. Takes effect with compression, in a later release.
+   * Whether responses are compressed. This release doesn't compress.
    *
    * @example options.isCompressionEnabled()
    */
@@ -248,7 +263,7 @@ export class Options extends TimeOptions {
     return this.get('compression')
   }
 
-  /** @example options.withCompression() */
+  /** Throws: this release doesn't compress. @example options.withCompression(false) */
   withCompression(enabled = true): this {
     return this.with({ compression: enabled })
   }
@@ -353,7 +368,8 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Handlers of one server that run at the same time. At the limit no further request is read.
+   * Handlers of one server that run at the same time. At the limit no further request is read; one that has waited
+   * for 5 seconds gets a 503. An address that isn't local or in `proxies` gets a quarter of them.
    *
    * @example options.getRequestLimit()
    */
@@ -367,7 +383,7 @@ export class Options extends TimeOptions {
   }
 
   /**
-   * Memory for heads, bodies and unsent bytes together. Takes effect with admission, in a later release.
+   * Memory for heads, bodies and unsent bytes together. This release has no such limit.
    *
    * @example options.getMemoryLimit()
    */
@@ -375,7 +391,7 @@ export class Options extends TimeOptions {
     return this.get('memoryLimit')
   }
 
-  /** @example options.withMemoryLimit(256 * 1024 * 1024) */
+  /** Throws unless the value is `Infinity`. @example options.withMemoryLimit(Infinity) */
   withMemoryLimit(value: number): this {
     return this.with({ memoryLimit: value })
   }
@@ -461,4 +477,19 @@ export class Options extends TimeOptions {
   withHttp2WindowLimit(value: number): this {
     return this.with({ http2WindowLimit: value })
   }
+}
+
+/** The values with some of them changed. */
+function changed(values: Readonly<OptionValues>, changes: Partial<OptionValues>): OptionValues {
+  if (typeof changes !== 'object' || changes === null) throw new OptionError('options', changes, 'an object')
+  const result: Record<string, unknown> = { ...values }
+  for (const [name, value] of Object.entries(changes)) {
+    if (!isOption(name)) throw unknownOption(name, value)
+    if (value !== undefined) result[name] = checkOption(name, value)
+  }
+  // An idle time that is set by hand counts for all clients.
+  if (changes.http1Timeout !== undefined && changes.localHttp1Timeout === undefined) {
+    result['localHttp1Timeout'] = changes.http1Timeout
+  }
+  return result as unknown as OptionValues
 }

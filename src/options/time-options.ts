@@ -9,7 +9,8 @@ export abstract class TimeOptions {
   abstract with(values: Partial<OptionValues>): this
 
   /**
-   * Idle time of a connection between requests. It is sent in the `keep-alive` field.
+   * Idle time of a connection between requests. It is sent in the `keep-alive` field; the connection closes a second
+   * later.
    *
    * @example options.getHttp1Timeout()
    */
@@ -17,9 +18,28 @@ export abstract class TimeOptions {
     return this.get('http1Timeout')
   }
 
-  /** @example options.withHttp1Timeout(30) */
+  /**
+   * Sets the idle time for all clients, also those of `localHttp1Timeout`.
+   *
+   * @example options.withHttp1Timeout(30)
+   */
   withHttp1Timeout(value: number): this {
     return this.with({ http1Timeout: value })
+  }
+
+  /**
+   * The idle time for clients that aren't counted by address: local networks, unix sockets and `proxies`. The idle time
+   * of a load balancer must be shorter.
+   *
+   * @example options.getLocalHttp1Timeout() // 75
+   */
+  getLocalHttp1Timeout(): number {
+    return this.get('localHttp1Timeout')
+  }
+
+  /** @example options.withLocalHttp1Timeout(650) */
+  withLocalHttp1Timeout(value: number): this {
+    return this.with({ localHttp1Timeout: value })
   }
 
   /**

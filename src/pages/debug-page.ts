@@ -1,7 +1,9 @@
 /**
- * The error page of debug mode, for clients on this machine only.
+ * The error page of debug mode, for clients on this machine only: HTML, or JSON or plain text for clients that prefer it.
  */
 import type { Client } from '../connection/client.ts'
+import { preferredForm } from '../http/accept.ts'
+import { reasonPhrase } from '../http/status.ts'
 import { escapeHtml } from './html.ts'
 import { describe } from '../core/logger.ts'
 import type { Request } from '../message/request.ts'
@@ -15,6 +17,9 @@ export function debugPage(error: unknown, request: Request, client: Client): Res
   // `name` and `message` of a thrown error may have any type.
   const title = isError ? `${String(error.name)}: ${String(error.message)}` : 'a value that is no Error was thrown'
   const stack = isError ? describe(error) : ''
+  const form = preferredForm(request.getHeaderLine('accept'))
+  if (form === 'json') return Response.json({ status: 500, title: reasonPhrase(500), error: title, stack: stack.split('\n') }, 500)
+  if (form === 'text') return Response.text(`${title}\n\n${stack}\n`, 500)
   return Response.html(
     `<!doctype html>
 <html lang="en">

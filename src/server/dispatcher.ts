@@ -11,13 +11,16 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { rejectionMessage } from './refused-connections.ts'
+import { addCounts, refusalMessage, rejectionKind, rejectionMessage } from './refusals.ts'
+import type { RefusalCode } from './refusals.ts'
 import { debugPage } from '../pages/debug-page.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
-import { giveErrorPage } from '../handler/error-page.ts'
+import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
+import type { PageSubject } from '../handler/error-page.ts'
 import { HttpErrorException } from '../http/http-error.ts'
-import { ClientException } from '../connection/client-exception.ts'
+import { clientExceptionIn } from '../connection/client-exception.ts'
 import { upgrade } from '../exchange/upgrade.ts'
+import { closing } from './draining.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
@@ -26,12 +29,12 @@ import { hasLibuv } from './io-threads.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
-import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
+import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { settleKnownFile } from '../message/file-response.ts'
@@ -48,8 +51,6 @@ import { unaskedProtocol } from '../message/upgrade-request.ts'
 
 const HIGH = 2 ** 32
 
-const NO_HEADERS: FieldsInit = []
-
 /** The method isn't allowed: the request is refused. */
 const REFUSE = 0
 /** The handler is called. */
@@ -58,6 +59,9 @@ const CALL = 1
 const LOOK = 2
 /** The request is logged, and the handler called. */
 const LOG = 3
+
+/** Seconds for which a request waits for its handler. */
+const WAIT_SECONDS = 5
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
@@ -100,8 +104,14 @@ export class Dispatcher implements ClientOwner {
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly hasTls: boolean
-  readonly #running: RunningHandlers
-  readonly #handler: HandlerFunction
+  readonly #running: RunningHandlers<Exchange>
+  /** Requests that wait for their handler. */
+  readonly #waits = new HandlerTimeout(WAIT_SECONDS)
+  /** Networks whose addresses have no share of the handlers. */
+  readonly #exempt: Networks
+  #handler: HandlerFunction
+  /** Each response closes its connection. */
+  isDraining = false
   readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
@@ -115,6 +125,8 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  /** Requests that were refused here, by the code of the reason. The engine counts its own. */
+  readonly #refusals: Record<string, number> = {}
   readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   readonly #observer: Observer
   readonly #runObserved: (request: Request, exchange: Exchange) => void
@@ -140,7 +152,12 @@ export class Dispatcher implements ClientOwner {
     this.hot = { ...this.engine.hot() }
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
-    this.#running = new RunningHandlers(this.options.get('requestLimit'), (isPaused) => this.engine.pauseRequests(isPaused))
+    this.#exempt = new Networks([...LOCAL_NETWORKS, ...this.options.get('proxies')])
+    this.#running = new RunningHandlers({
+      limit: this.options.get('requestLimit'),
+      pauseRequests: (isPaused) => this.engine.pauseRequests(isPaused),
+      addressOf: (exchange) => this.#addressOf(exchange),
+    })
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
@@ -181,21 +198,42 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.add(requestId, () => this.#expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.isFull()) return this.#wait(resource, request, exchange)
+    if (this.#running.mustWait(exchange)) return this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
     resource.runInAsyncScope(exchange.observation === null ? this.#run : this.#runObserved, undefined, request, exchange)
     resource.emitDestroy()
   }
 
-  /** The request waits: the limit of running handlers is reached. */
-  #wait(resource: AsyncResource, request: Request, exchange: Exchange): void {
+  /** The request waits: the limit of running handlers is reached. One that has waited in the kernel is refused. */
+  #wait(resource: AsyncResource, request: Request, exchange: Exchange, hasWaited: boolean): void {
+    if (hasWaited) return this.#refuseWaiting(request, exchange)
     this.open.add(exchange)
     if (exchange.isHttp2()) exchange.listen()
+    this.#waits.add(exchange.requestId, () => {
+      this.#running.giveUp(exchange)
+      this.#refuseWaiting(request, exchange)
+      resource.emitDestroy()
+    })
     const run = exchange.observation === null ? this.#run : this.#runObserved
-    this.#running.wait(() => {
+    this.#running.wait(exchange, () => {
+      this.#waits.delete(exchange.requestId)
       if (exchange.isGone()) this.hot.abort(exchange.slot, exchange.requestId)
       else if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(run, undefined, request, exchange)
       resource.emitDestroy()
     })
+  }
+
+  /** No handler was free for too long. */
+  #refuseWaiting(request: Request, exchange: Exchange): void {
+    this.#timeout?.delete(exchange.requestId)
+    if (exchange.isAnswered || exchange.client().isClosed()) return
+    const headers = [['retry-after', String(WAIT_SECONDS)]] as const
+    this.#refuse(request, exchange, { status: 503, headers }, 'BUSBAR_REQUEST_LIMIT', false)
+  }
+
+  /** The address whose share of the handlers a request counts for; null for local ones and proxies. */
+  #addressOf(exchange: Exchange): string | null {
+    const address = exchange.client().getRemoteAddress()
+    return address.getType() === 'unix' || this.#exempt.has(address) ? null : address.getHost()
   }
 
   #handle(request: Request, exchange: Exchange): void {
@@ -219,29 +257,29 @@ export class Dispatcher implements ClientOwner {
       this.open.add(exchange)
       // Unlike a connection, a stream can't be asked later whether it has ended.
       if (exchange.isHttp2()) exchange.listen()
-      this.#running.enter()
+      this.#running.enter(exchange)
       isRunning = true
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (exchange.isExpired()) this.#takeLate(request, response)
           else if (response instanceof Response) this.#answer(request, exchange, response)
           else this.fail(request, exchange, notAResponse(response))
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.fail(request, exchange, error)
           else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time limit', request, error)
-          isRunning = this.#leave(isRunning)
+          isRunning = this.#leave(isRunning, exchange)
         },
       )
     } catch (error) {
       this.fail(request, exchange, error)
-      isRunning = this.#leave(isRunning)
+      isRunning = this.#leave(isRunning, exchange)
     }
   }
 
-  #leave(isRunning: boolean): false {
-    if (isRunning) this.#running.leave()
+  #leave(isRunning: boolean, exchange: Exchange): false {
+    if (isRunning) this.#running.leave(exchange)
     return false
   }
 
@@ -307,7 +345,7 @@ export class Dispatcher implements ClientOwner {
     const unasked = unaskedProtocol(exchange, response, takeover)
     if (unasked !== null) {
       this.#discard(request, response)
-      return this.#answerError(request, exchange, 426, null, false, { upgrade: unasked })
+      return this.#answerError(request, exchange, { status: 426, headers: [['upgrade', unasked]] })
     }
     markSent(response)
     exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
@@ -330,7 +368,7 @@ export class Dispatcher implements ClientOwner {
     this.#discard(request, response)
     // The page is sent with any status, also below 400.
     exchange.isOverLimit = false
-    this.#answerError(request, exchange, 413, null, true)
+    this.#refuse(request, exchange, { status: 413 }, 'BUSBAR_BODY_TOO_LARGE')
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
@@ -362,32 +400,32 @@ export class Dispatcher implements ClientOwner {
     } catch (exception) {
       // Looking at the thrown value has thrown as well.
       this.logFailure('a handler failed', request, exception)
-      this.#answerError(request, exchange, 500, null)
+      this.#answerError(request, exchange, { status: 500, error })
     }
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
-    const isClientGone = exchange.isClientGone(error)
-    if (isClientGone || (error instanceof ClientException && error.getCode() !== 413)) {
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, subjectOf(error))
+    const atFault = clientExceptionIn(error)
+    if (atFault?.getCode() === 413) return this.#refuse(request, exchange, { status: 413, error }, 'BUSBAR_BODY_TOO_LARGE')
+    if (atFault !== undefined || exchange.isClientGone(error)) {
       // The client is at fault or has disconnected, and the handler has nothing more to send.
       if (exchange.isAnswered) return
       if (exchange.isHttp2()) return this.#endStream(request, exchange, error)
       void exchange.client().stop(1000).catch(() => {})
       return
     }
-    if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
     exchange.observation?.fail(error)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
-    if (page === null) this.#answerError(request, exchange, 500, null)
+    if (page === null) this.#answerError(request, exchange, { status: 500, error })
     else this.#answer(request, exchange, page)
   }
 
   /** Ends a stream of HTTP/2 for an error of its client; the connection lives on. */
   #endStream(request: Request, exchange: Exchange, error: unknown): void {
-    const status = error instanceof ClientException ? error.status : undefined
-    if (status !== undefined) return this.#answerError(request, exchange, status, null)
+    const status = clientExceptionIn(error)?.status
+    if (status !== undefined) return this.#answerError(request, exchange, { status, error })
     exchange.markAnswered()
     this.hot.abort(exchange.slot, exchange.requestId)
   }
@@ -395,15 +433,41 @@ export class Dispatcher implements ClientOwner {
   /** The time of a handler is over. A later response of it is dropped. */
   #expire(request: Request, exchange: Exchange): void {
     const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s: ${target}`)
+    const code = 'BUSBAR_HANDLER_TIMEOUT'
+    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s (handlerTimeout): ${target}`, { code })
     exchange.observation?.mark('timeout')
     exchange.expire()
-    this.#answerError(request, exchange, 503, null)
+    this.#countRefusal(code)
+    this.#answerError(request, exchange, { status: 503 })
+  }
+
+  /** From now on each response closes its connection. */
+  beginDrain(): void {
+    if (this.isDraining) return
+    this.isDraining = true
+    this.#handler = closing(this.#handler)
+  }
+
+  /** How many requests were refused, by the code of the reason. */
+  refusals(): Record<string, number> {
+    return addCounts(this.engine.refusals(), this.#refusals)
+  }
+
+  /** Whether the server has begun to stop. */
+  get isStopping(): boolean {
+    return this.rawConnections.isStopping
+  }
+
+  /** The server begins to stop: upgraded sockets and stop signals are notified. */
+  beginStop(): void {
+    this.rawConnections.notifySockets()
+    this.pending.stop()
   }
 
   /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
+    this.#waits.close()
     this.#selector?.close()
     this.pending.close()
   }
@@ -415,25 +479,29 @@ export class Dispatcher implements ClientOwner {
     this.logger.error(`${message}: ${target}`, context)
   }
 
+  #countRefusal(code: RefusalCode): void {
+    this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
+  }
+
+  /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
+  #refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
+    this.#countRefusal(code)
+    if (this.options.get('debug')) {
+      this.logger.debug(refusalMessage(code, exchange.client().getRemoteAddress(), this.options))
+    }
+    this.#answerError(request, exchange, subject, closes)
+  }
+
   /** Answers with the page of the error handler, or with the default page when that fails. */
-  #answerError(
-    request: Request,
-    exchange: Exchange,
-    status: number,
-    reason: string | null,
-    closes = false,
-    headers: FieldsInit = NO_HEADERS,
-  ): void {
+  #answerError(request: Request, exchange: Exchange, subject: PageSubject, closes = false): void {
     const send = (response: Response): void => {
-      if (closes && !exchange.isHttp2()) response.setHeader('connection', 'close')
-      if (headers !== NO_HEADERS) response.setHeaders(headers)
+      if (this.isDraining || (closes && !exchange.isHttp2())) response.setHeader('connection', 'close')
       this.#send(request, exchange, response)
     }
     giveErrorPage({
+      ...subject,
       errorHandler: this.#errorHandler,
       request,
-      status,
-      reason,
       send,
       onFailure: (error) => this.logFailure('the error handler failed', request, error),
     })
@@ -448,7 +516,8 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, { allow: this.#allow })
+    const status = refusalOf(request.getMethod())
+    this.#refuse(request, exchange, { status, headers: [['allow', this.#allow]] }, 'BUSBAR_METHOD_NOT_ALLOWED', false)
     return true
   }
 
@@ -469,7 +538,7 @@ export class Dispatcher implements ClientOwner {
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
     // Whether the client sends the body is unknown, so the bytes behind the head can't be read as a request.
-    this.#answerError(request, exchange, 417, null, true)
+    this.#refuse(request, exchange, { status: 417 }, 'BUSBAR_EXPECTATION')
     return true
   }
 
@@ -498,9 +567,13 @@ export class Dispatcher implements ClientOwner {
       case Notice.Refused:
         return this.#takeRefusal(kind, at, id)
       case Notice.Rejected:
-        return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
+        return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
     }
     this.pending.notify(id, kind, words, at)
+  }
+
+  #logRejection(limit: number, count: number, address: string): void {
+    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionKind(limit) })
   }
 
   #askCertificate(slot: number, id: number, listener: number, name: string): void {

@@ -2,9 +2,11 @@
  * Listen addresses: parsed from what users give, bound by the engine, and shown as URLs.
  */
 import { toAddress } from '../net/socket-address.ts'
-import { ListenError, OptionError } from '../core/errors.ts'
+import { OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
+import { listenError } from './listen-error.ts'
 import type { Engine, ListenOptions, TlsContext } from '../native.ts'
+import { ownName } from '../options/unknown-option.ts'
 import { checkTls } from '../tls/tls-options.ts'
 import type { TlsOptions } from '../tls/tls-options.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -111,7 +113,10 @@ function parse(listen: unknown): ListenObject {
 
 function checkObject(listen: ListenObject): ListenObject {
   for (const key of Object.keys(listen)) {
-    if (!KEYS.has(key)) throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}`)
+    if (KEYS.has(key)) continue
+    const own = ownName(key)
+    const meant = own === null ? '' : `; ${key} is called ${own}`
+    throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}${meant}`)
   }
   const { path, host, port } = listen
   if (path === undefined) return listen
@@ -125,19 +130,6 @@ function checkInteger(name: string, value: unknown, least: number, most: number)
     throw new OptionError(name, value, `an integer from ${least} to ${most}`)
   }
   return value as number
-}
-
-/** The public error for an error of the engine. */
-function listenError(plan: ListenPlan, error: unknown): ListenError {
-  const message = error instanceof Error ? error.message : String(error)
-  const reason = /^E[A-Z]+/.exec(message)?.[0] ?? 'EIO'
-  const words: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'is in use by another program; stop it or choose another port',
-    EACCES: "can't be used by this user: ports below 1024 need privileges, and unix sockets a writable directory",
-    EADDRNOTAVAIL: "isn't an address of this machine",
-    ENOENT: "can't be made: its directory doesn't exist",
-  }
-  return new ListenError(`${plan.shown} ${words[reason] ?? `can't be listened on: ${message}`} (${reason})`, reason)
 }
 
 /**

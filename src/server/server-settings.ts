@@ -9,9 +9,12 @@ import type { ErrorHandler } from '../handler/error-handler.ts'
 import { OptionError } from '../core/errors.ts'
 import { checkIoThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
-import { checkLogger, silentLogger, stderrLogger } from '../core/logger.ts'
+import { toLogger } from '../core/any-logger.ts'
+import type { AnyLogger } from '../core/any-logger.ts'
+import { silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ResponseHook } from './observer.ts'
+import { stderrLogger } from '../core/stderr-logger.ts'
 import { checkObserver } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
 import type { OptionValues } from '../options/option-table.ts'
@@ -21,8 +24,8 @@ import { Options } from '../options/options.ts'
 export interface ServerSettings extends Partial<OptionValues> {
   /** An `Options` object, in place of single options. */
   readonly options?: Options
-  /** Where log lines go; null for nowhere. By default errors go to stderr. */
-  readonly logger?: Logger | null
+  /** Where log lines go: a `Logger`, `console`, a pino logger; null for nowhere. By default warnings and errors go to stderr. */
+  readonly logger?: AnyLogger | null
   /** Makes error pages. */
   readonly errorHandler?: ErrorHandler
   /** Selects the driver of each connection; by default that is the engine's HTTP. */
@@ -69,7 +72,7 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
   if (ioThreads !== undefined) checkIoThreads(ioThreads)
   return {
     options: settings instanceof Options ? settings : options.with(values),
-    logger: logger === null ? silentLogger : checkLogger(logger ?? stderrLogger),
+    logger: logger === null ? silentLogger : toLogger(logger ?? stderrLogger),
     errorHandler: checkErrorHandler(errorHandler ?? new DefaultErrorHandler()),
     observers: new Set([...observers].map(checkObserver)),
     ioThreads,

@@ -9,6 +9,8 @@ import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
+import { INSPECT, inspectAs } from '../core/inspection.ts'
+import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
 import { injectAsClient } from '../handler/injection.ts'
@@ -16,11 +18,16 @@ import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
 import { bind, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
-import { guarded, silentLogger } from '../core/logger.ts'
+import { announce, isClusterWorker, shared } from './cluster.ts'
+import { silence } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { Observer } from './observer.ts'
+import { guarded } from '../core/stderr-logger.ts'
+import { addCounts } from './refusals.ts'
 import { checkObserver, isObserver, notifyObservers } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
+import { DEFAULTS } from '../options/option-table.ts'
+import type { OptionName } from '../options/option-table.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
@@ -32,6 +39,9 @@ import type { Certificate } from '../tls/certificate.ts'
 import type { ListenerTls } from '../tls/listener-tls.ts'
 import { reloadTls } from './reload.ts'
 import type { ReloadOptions, SecuredListener } from './reload.ts'
+
+/** From now on each response of a server closes its connection. */
+export let beginDrain: (server: HttpServer) => void
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
@@ -46,6 +56,38 @@ const STOPPED = 0
 const STARTING = 1
 const STARTED = 2
 const STOPPING = 3
+
+/** Settings of a stop. */
+export interface StopSettings {
+  /** Seconds for which requests may finish; the option `stopTimeout` when it is left out. */
+  readonly timeout?: number | undefined
+}
+
+/** What a stop has done. */
+export interface StopResult {
+  /** Requests without a complete response, and upgraded sockets, that were closed at the end of the time. */
+  readonly cutOff: number
+}
+
+/** The time of a stop in milliseconds: `{ timeout }` is in seconds, a number in milliseconds. */
+function toMilliseconds(timeout: unknown, stopTimeout: number): number {
+  if (typeof timeout === 'number' && timeout >= 0) return timeout
+  if (typeof timeout !== 'object' || timeout === null) {
+    throw new OptionError('timeoutMs', timeout, 'a number of milliseconds, at least 0, or { timeout } in seconds')
+  }
+  for (const name of Object.keys(timeout)) {
+    if (name !== 'timeout') throw new OptionError('stop', name, 'an object with the key timeout')
+  }
+  const { timeout: seconds = stopTimeout } = timeout as StopSettings
+  if (typeof seconds !== 'number' || !(seconds >= 0)) throw new OptionError('timeout', seconds, 'a number of seconds, at least 0')
+  return seconds * 1000
+}
+
+/** The warning about requests that were cut off. */
+function cutOffMessage(count: number, timeoutMs: number): string {
+  const requests = count === 1 ? '1 request or upgraded socket was' : `${count} requests or upgraded sockets were`
+  return `the stop has cut off connections: ${requests} not finished after ${timeoutMs / 1000} s`
+}
 
 /**
  * An HTTP server.
@@ -150,6 +192,7 @@ export class HttpServer {
     if (!this.#isReferenced) this.#dispatcher?.engine.unref()
     this.#state = STARTED
     this.#log.debug('started')
+    if (isClusterWorker()) this.#joinCluster()
     for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
     if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
       this.#log.warning('debug mode is on, and other machines can reach the server')
@@ -167,14 +210,27 @@ export class HttpServer {
   }
 
   #open(): void {
+    const plans = isClusterWorker() ? shared(this.#plans) : this.#plans
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan, this.#tls.get(plan)?.context ?? null))
+      this.#bound = this.#plans.map((plan, at) => {
+        const { addresses } = bind(dispatcher.engine, plans[at]!, this.#tls.get(plan)?.context ?? null)
+        return { plan, addresses }
+      })
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
     throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
+  }
+
+  /** The primary process knows that this worker listens. When it disconnects the worker, the server stops. */
+  #joinCluster(): void {
+    announce(this.#bound)
+    const dispatcher = this.#dispatcher
+    process.once('disconnect', () => {
+      if (this.#state === STARTED && this.#dispatcher === dispatcher) this.stop().catch(() => {})
+    })
   }
 
   /** The TLS of the listening socket with this number: they are counted in the order in which they were bound. */
@@ -200,7 +256,7 @@ export class HttpServer {
       limits: engineLimits(this.#options),
       hasTls: this.#tls.size > 0,
       tlsOf: (listener) => this.#tlsOf(listener),
-      logsRequests: this.#logger.debug !== silentLogger.debug,
+      logsRequests: this.#logger.debug !== silence,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
       makeSelector:
@@ -211,46 +267,54 @@ export class HttpServer {
   }
 
   /**
-   * Stops accepting connections and calls the observers. Pending requests may finish for at most `timeoutMs`
-   * milliseconds; then all connections are closed. Resolves when that is done, at once for a stopped server.
+   * Stops the server. Connections that wait are accepted, then the sockets are closed and the observers called. Requests
+   * that have arrived may finish for a time; then all connections are closed. A connection that arrives between the last
+   * accept and the close is reset.
    *
-   * @example await server.stop()
+   * The time is `{ timeout }` in seconds, or a number in **milliseconds**; the option `stopTimeout` unless it is given.
+   * Resolves when all is closed, at once for a stopped server. `cutOff` counts the requests without a complete response
+   * and the upgraded sockets that were closed at the end of the time; a warning is logged unless it is 0.
+   *
+   * @example const { cutOff } = await server.stop({ timeout: 30 })
    */
-  async stop(timeoutMs: number = this.#options.get('stopTimeout') * 1000): Promise<void> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new OptionError('timeoutMs', timeoutMs, 'a number of milliseconds, at least 0')
-    }
-    if (this.#state === STOPPED) return
+  async stop(timeout: number | StopSettings = {}): Promise<StopResult> {
+    const timeoutMs = toMilliseconds(timeout, this.#options.get('stopTimeout'))
+    if (this.#state === STOPPED) return { cutOff: 0 }
     if (this.#state !== STARTED) {
       throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
     }
     const stopped = this.#stop(timeoutMs)
     this.#underWay = stopped
-    const failures = await stopped
+    const { failures, cutOff } = await stopped
     if (failures.length > 0) throw new AggregateError(failures, 'observers failed when the server stopped')
+    return { cutOff }
   }
 
-  async #stop(timeoutMs: number): Promise<unknown[]> {
+  async #stop(timeoutMs: number): Promise<StopResult & { failures: unknown[] }> {
     this.#log.debug('stopping')
     this.#state = STOPPING
     this.#dispatcher?.engine.stopListening()
-    this.#dispatcher?.rawConnections.notifySockets()
+    this.#dispatcher?.beginStop()
     const failures = await this.#notify('onStop')
-    await this.#drain(timeoutMs)
+    const cutOff = await this.#drain(timeoutMs)
     this.#shutDown()
+    if (cutOff > 0) this.#log.warning(cutOffMessage(cutOff, timeoutMs))
     this.#log.debug('stopped')
-    return failures
+    return { failures, cutOff }
   }
 
-  #drain(timeoutMs: number): Promise<void> {
+  /** Resolves with the number of requests and upgraded sockets that were cut off. */
+  #drain(timeoutMs: number): Promise<number> {
     const engine = this.#dispatcher?.engine
-    if (engine === undefined) return Promise.resolve()
+    if (engine === undefined) return Promise.resolve(0)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => engine.closeAll(), Math.min(timeoutMs, 2 ** 31 - 1))
+      let cutOff = 0
+      const close = (): void => void (cutOff = engine.closeAll())
+      const timer = setTimeout(close, Math.min(timeoutMs, 2 ** 31 - 1))
       this.#onIdle = () => {
         clearTimeout(timer)
         this.#onIdle = null
-        resolve()
+        resolve(cutOff)
       }
       engine.ref()
       engine.stopGracefully()
@@ -288,6 +352,16 @@ export class HttpServer {
   }
 
   /**
+   * Whether new requests are welcome: true from the end of the start until a stop begins, or the drain before it (see `stopOnSignals`). For the readiness probe of a
+   * balancer.
+   *
+   * @example if (request.getPath() === '/ready') return new Response(server.isReady() ? 204 : 503)
+   */
+  isReady(): boolean {
+    return this.#state === STARTED && this.#dispatcher?.isDraining === false
+  }
+
+  /**
    * The bound addresses, with real ports. Throws unless the sockets are bound.
    *
    * @example server.getServers()[0].getPort()
@@ -312,17 +386,13 @@ export class HttpServer {
   }
 
   /**
-   * Number of requests that were refused because they broke a rule or a limit, by the code of the reason. The
-   * handler wasn't called for them, or their body failed. In debug mode each is also logged.
+   * Number of requests and connections that were refused by a rule or a limit, by the code of the reason. In debug
+   * mode each is also logged at level debug, with the option that has refused it and its value.
    *
    * @example server.getRefusals() // { BUSBAR_HOST_INVALID: 2 }
    */
   getRefusals(): Record<string, number> {
-    const total = { ...this.#refusals }
-    for (const [code, count] of Object.entries(this.#dispatcher?.engine.refusals() ?? {})) {
-      total[code] = (total[code] ?? 0) + count
-    }
-    return total
+    return addCounts(this.#refusals, this.#dispatcher?.refusals() ?? {})
   }
 
   /**
@@ -496,6 +566,27 @@ export class HttpServer {
   }
 
   /**
+   * State, URLs and options that aren't the default, for logs.
+   *
+   * @example console.log(server)
+   */
+  toJSON(): Record<string, unknown> {
+    const options = Object.entries(this.#options.toObject())
+    const changed = options.filter(([name, value]) => String(value) !== String(DEFAULTS[name as OptionName]))
+    return {
+      state: HttpServer.STATES[this.#state],
+      listen: this.#bound.length > 0 ? this.#urls() : this.#plans.map((plan) => plan.shown),
+      options: Object.fromEntries(changed),
+      refusals: this.getRefusals(),
+    }
+  }
+
+  /** @internal What `util.inspect` shows. */
+  [INSPECT](depth: number, options: InspectOptions, inspect?: Inspect): string {
+    return inspectAs('HttpServer', this.toJSON(), depth, options, inspect)
+  }
+
+  /**
    * Answers a request without a socket, for tests, as a client on a socket would be answered: limits apply, and the
    * request has a client. The server may be stopped.
    *
@@ -505,6 +596,10 @@ export class HttpServer {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
     const answering = { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger: this.#log }
     return injectAsClient(request, answering, local)
+  }
+
+  static {
+    beginDrain = (server) => server.#dispatcher?.beginDrain()
   }
 
   /**

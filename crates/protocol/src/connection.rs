@@ -101,6 +101,13 @@ impl Connection {
         Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
     }
 
+    /// Gives a connection that has just been accepted the idle time of peers that are local or proxies.
+    pub fn set_local(&mut self, cx: &Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.set_local(cx);
+        }
+    }
+
     /// Has requests for `https:` served although they come over plaintext: the peer belongs to the server's operator,
     /// so it is a proxy that has ended TLS. To be called before the first input.
     pub fn serve_https(&mut self) {
@@ -367,6 +374,32 @@ impl Connection {
         }
     }
 
+    /// Since when the connection waits for nothing but another request; None when it has something to do.
+    pub fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.idle_since(cx),
+            Protocol::Other(other) => other.idle_since(cx),
+        }
+    }
+
+    /// Whether a part of a head has come.
+    pub fn has_begun_head(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::has_begun_head)
+    }
+
+    /// Whether a further request would be read now, or after those that run.
+    pub fn takes_requests(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::takes_requests)
+    }
+
+    /// How many requests have no complete answer that is with the kernel.
+    pub fn unsent_answers(&self) -> usize {
+        match self.http2() {
+            Some(http2) => http2.open_request_ids().count(),
+            None => self.http1().map_or(0, http1::Connection::unsent_answers),
+        }
+    }
+
     /// Whether the deadline is one for the peer to take what is sent.
     #[inline]
     pub fn is_sending(&self) -> bool {
@@ -499,7 +532,12 @@ impl Connection {
         };
         let Some(mut http2) = http2 else {
             let first = &input[..input.len().min(1)];
-            self.protocol = Protocol::Http1(http1::Connection::begun(cx, &[kept, first].concat()));
+            let mut http1 = http1::Connection::begun(cx, &[kept, first].concat());
+            if way.is_exempt {
+                http1.serve_https();
+                http1.set_local(cx);
+            }
+            self.protocol = Protocol::Http1(http1);
             return first.len();
         };
         // A part of the preface gives no event.

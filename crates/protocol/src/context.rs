@@ -26,10 +26,11 @@ pub struct Context {
     /// Unix time, as of the last `set_date`.
     pub(crate) unix_seconds: u64,
     pub(crate) date: Date,
-    /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is. Made once a second.
-    pub(crate) usual_opening: Vec<u8>,
-    /// The `connection: keep-alive` line and the `keep-alive` line.
-    pub(crate) keep_alive_lines: Vec<u8>,
+    /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is: for peers that
+    /// aren't local, and for those that are. Made once a second.
+    pub(crate) usual_openings: [Vec<u8>; 2],
+    /// The `connection: keep-alive` line and the `keep-alive` line, for the same peers.
+    pub(crate) keep_alive_lines: [Vec<u8>; 2],
     pub(crate) record: Record,
     /// A head that came in several inputs, joined.
     pub(crate) head_bytes: Vec<u8>,
@@ -44,17 +45,14 @@ pub struct Context {
 impl Context {
     /// A context at time 0.
     pub fn new(limits: Limits) -> Context {
-        let seconds = limits.http1_timeout / 1000;
-        let mut keep_alive_lines = b"connection: keep-alive\r\n".to_vec();
-        if limits.http1_timeout != u64::MAX && seconds > 0 {
-            keep_alive_lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
-        }
+        let keep_alive_lines =
+            [false, true].map(|is_local| keep_alive_lines(limits.announced_idle_time(is_local)));
         let mut cx = Context {
             now: Timestamp(0),
             limits,
             unix_seconds: 0,
             date: Date::new(),
-            usual_opening: Vec::new(),
+            usual_openings: Default::default(),
             keep_alive_lines,
             record: Record::default(),
             head_bytes: Vec::new(),
@@ -72,10 +70,12 @@ impl Context {
     pub fn set_date(&mut self, unix_seconds: u64) {
         self.unix_seconds = unix_seconds;
         self.date.refresh(unix_seconds);
-        self.usual_opening.clear();
-        self.usual_opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        self.usual_opening.extend_from_slice(self.date.line());
-        self.usual_opening.extend_from_slice(&self.keep_alive_lines);
+        for (opening, lines) in self.usual_openings.iter_mut().zip(&self.keep_alive_lines) {
+            opening.clear();
+            opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+            opening.extend_from_slice(self.date.line());
+            opening.extend_from_slice(lines);
+        }
     }
 
     /// Unsent bytes of one connection above which a writer should pause.
@@ -106,4 +106,14 @@ impl Context {
             self.buffers.push(buffer);
         }
     }
+}
+
+/// The fields of an answer that leaves its connection open for so many idle milliseconds.
+fn keep_alive_lines(idle_time: u64) -> Vec<u8> {
+    let mut lines = b"connection: keep-alive\r\n".to_vec();
+    let seconds = idle_time / 1000;
+    if idle_time != u64::MAX && seconds > 0 {
+        lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
+    }
+    lines
 }

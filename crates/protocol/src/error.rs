@@ -5,6 +5,8 @@ use std::fmt;
 use llhttp::ErrorKind;
 use nghttp2::ErrorCode;
 
+use crate::limits::Limits;
+
 /// Why a request could not be accepted, or its body not received. Always the client's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestError {
@@ -67,7 +69,9 @@ pub enum RequestError {
     /// The whole request took longer than `Limits::request_timeout`.
     RequestTimeout,
     /// The client's address has as many connections as one may have.
-    TooManyConnections,
+    AddressFull,
+    /// The server has as many connections as it takes, and none of them is idle.
+    ServerFull,
 }
 
 /// What belongs to each error.
@@ -151,12 +155,37 @@ impl RequestError {
             RequestError::RequestTimeout => {
                 reason(408, "BUSBAR_REQUEST_TIMEOUT", "the request took too long")
             }
-            RequestError::TooManyConnections => reason(
+            RequestError::AddressFull => reason(
                 503,
                 "BUSBAR_CONNECTIONS_PER_IP_LIMIT",
                 "there are too many connections from this address",
             ),
+            RequestError::ServerFull => {
+                reason(503, "BUSBAR_CONNECTION_LIMIT", "the server has too many connections")
+            }
         }
+    }
+
+    /// The public option whose limit was exceeded, and its value in the option's unit; None for a broken rule. A limit
+    /// that was changed for the request alone differs.
+    pub fn limit(&self, limits: &Limits) -> Option<(&'static str, String)> {
+        let seconds = |millis: u64| (millis as f64 / 1000.0).to_string();
+        Some(match self {
+            RequestError::RequestLineTooLong => ("requestLineLimit", limits.request_line_limit.to_string()),
+            RequestError::HeadersTooLarge | RequestError::TrailersTooLarge => {
+                ("headerSizeLimit", limits.header_size_limit.to_string())
+            }
+            RequestError::TooManyFields => ("headerFieldLimit", limits.header_field_limit.to_string()),
+            RequestError::ExtensionsTooLarge => {
+                ("chunkExtensionLimit", limits.chunk_extension_limit.to_string())
+            }
+            RequestError::BodyTooLarge => ("bodySizeLimit", limits.body_size_limit.to_string()),
+            RequestError::HeadTimeout => ("headerTimeout", seconds(limits.header_timeout)),
+            RequestError::BodyTimeout => ("bodyTimeout", seconds(limits.body_timeout)),
+            RequestError::BodyTooSlow => ("minimumBodyRate", limits.minimum_body_rate.to_string()),
+            RequestError::RequestTimeout => ("requestTimeout", seconds(limits.request_timeout)),
+            _ => return None,
+        })
     }
 
     /// The status owed to the client.

@@ -15,4 +15,6 @@ pub(crate) struct Handoff {
     pub(crate) serves_https: bool,
     /// No request may follow the next one: the server stops.
     pub(crate) is_last: bool,
+    /// The peer has the idle time of local ones.
+    pub(crate) is_local: bool,
 }

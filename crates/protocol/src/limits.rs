@@ -7,8 +7,11 @@ use crate::timestamp::Timestamp;
 /// Limits of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Idle keep-alive; also sent in the `keep-alive` field.
+    /// Idle keep-alive, as the `keep-alive` field announces it. The connection is closed a second later, so that a
+    /// request sent in the last moment is still served.
     pub http1_timeout: u64,
+    /// The same for peers that are local or proxies: their own idle time must be shorter than ours.
+    pub local_http1_timeout: u64,
     /// The header section, from its first byte.
     pub header_timeout: u64,
     /// A body of which no byte comes.
@@ -51,6 +54,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             http1_timeout: 15_000,
+            local_http1_timeout: 75_000,
             header_timeout: 15_000,
             body_timeout: 15_000,
             minimum_body_rate: 240,
@@ -73,7 +77,20 @@ impl Default for Limits {
     }
 }
 
+/// How much longer a connection stays open than its `keep-alive` field announces.
+const IDLE_GRACE_MILLIS: u64 = 1000;
+
 impl Limits {
+    /// The idle time that is announced to a peer.
+    pub(crate) fn announced_idle_time(&self, is_local: bool) -> u64 {
+        if is_local { self.local_http1_timeout } else { self.http1_timeout }
+    }
+
+    /// The idle time after which its connection is closed.
+    pub(crate) fn idle_time(&self, is_local: bool) -> u64 {
+        self.announced_idle_time(is_local).saturating_add(IDLE_GRACE_MILLIS)
+    }
+
     /// When a request that began at `begun` must be complete.
     pub(crate) fn request_deadline(&self, begun: Timestamp) -> Timestamp {
         begun.after_millis(if self.request_timeout == 0 { u64::MAX } else { self.request_timeout })

@@ -39,11 +39,12 @@ pub(crate) struct Connection {
     is_last: bool,
     /// The same.
     serves_https: bool,
+    is_local: bool,
 }
 
 impl Connection {
     pub(crate) fn new(handoff: Handoff, upgraded: Option<RequestId>) -> Connection {
-        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last, is_local } = handoff;
         Connection {
             output,
             asked: 0,
@@ -57,6 +58,7 @@ impl Connection {
             owes_end: has_peer_ended,
             is_last,
             serves_https,
+            is_local,
         }
     }
 
@@ -140,6 +142,7 @@ impl Connection {
             has_peer_ended: self.has_peer_ended,
             serves_https: self.serves_https,
             is_last: self.is_last,
+            is_local: self.is_local,
         })
     }
 

@@ -29,7 +29,7 @@ mod reactor;
 mod threaded;
 mod time;
 
-pub use admission::{Admission, ConnectionLimits, Network, NotANetwork, Rejection};
+pub use admission::{Admission, ConnectionLimits, Consequence, Network, NotANetwork};
 pub use application::{Batch, CLOSED_RD, CLOSED_RDWR, Facts, HeadBlock, Kind, RECORD_WORDS, Security, flag};
 pub use client::{RecvBuffer, Unacknowledged};
 pub use io::{Address, Bind, ListenError, ListenerFacts, TlsSetup};

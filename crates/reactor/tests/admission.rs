@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use app::{App, GET, Peer};
 use protocol::Limits;
-use reactor::{Admission, ConnectionLimits, Kind, Rejection};
+use reactor::{Admission, ConnectionLimits, Consequence, Kind};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// An application with these limits, which counts loopback addresses like any others.
@@ -106,15 +106,17 @@ fn a_connection_with_an_unread_request_is_not_idle() {
 }
 
 #[test]
-fn a_new_connection_is_closed_without_an_answer_when_none_is_idle() {
+fn a_new_connection_is_answered_503_when_none_is_idle() {
     let mut app = app_for(2, 100);
     let mut busy: Vec<Peer> = (0..2).map(|_| connect(&mut app)).collect();
     busy.iter_mut().for_each(|peer| peer.sends(GET));
     let requests = [app.next(Kind::Request), app.next(Kind::Request)];
     let mut refused = app.connect();
-    assert_eq!(app.ends(&mut refused), "");
+    let answer = app.ends(&mut refused);
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     let rejected = app.next(Kind::Rejected);
-    assert_eq!((rejected.detail, rejected.count), (Rejection::Total as u32, 1));
+    assert_eq!((rejected.detail, rejected.count), (Consequence::RejectedInAll as u32, 1));
     assert_eq!(rejected.bytes, b"127.0.0.1");
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
     for (request, peer) in requests.iter().zip(&mut busy) {
@@ -165,7 +167,10 @@ fn a_new_connection_is_answered_503_when_all_of_its_address_are_busy() {
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("\r\ndate: "), "{answer}");
     let rejected = app.next(Kind::Rejected);
-    assert_eq!((rejected.detail, rejected.bytes), (Rejection::PerAddress as u32, b"127.0.0.1".to_vec()));
+    assert_eq!(
+        (rejected.detail, rejected.bytes),
+        (Consequence::RejectedOfAddress as u32, b"127.0.0.1".to_vec())
+    );
     // Other addresses are still served.
     connect_from(&mut app, "127.0.0.2");
     app.respond(&request, "done");
@@ -208,4 +213,112 @@ fn a_request_for_https_over_plaintext_is_served_from_addresses_that_are_not_coun
     let mut peer = app.connect();
     peer.sends(request);
     assert!(app.ends(&mut peer).starts_with("HTTP/1.1 421 "));
+}
+
+/// How many refusals have this code.
+fn refusals(app: &App, code: &str) -> u64 {
+    app.reactor.refusals().find(|(found, _)| *found == code).map_or(0, |(_, count)| count)
+}
+
+#[test]
+fn a_burst_above_the_limit_closes_no_connection_without_an_answer() {
+    let mut app = app_for(30, 100);
+    let mut peers: Vec<Peer> = (0..60).map(|_| app.connect()).collect();
+    peers.iter_mut().for_each(|peer| peer.sends(GET));
+    for _ in 0..30 {
+        let request = app.next(Kind::Request);
+        app.respond(&request, "served");
+    }
+    for peer in &mut peers {
+        app.until("answer", |_| {
+            peer.read();
+            (peer.received.ends_with(b"served") || peer.has_ended).then_some(())
+        });
+    }
+    let served = peers.iter().filter(|peer| peer.received.ends_with(b"served")).count();
+    let refused = peers.iter().filter(|peer| peer.received.starts_with(b"HTTP/1.1 503 ")).count();
+    assert_eq!((served, refused), (30, 30));
+    assert_eq!(refusals(&app, "BUSBAR_CONNECTION_LIMIT"), 30);
+}
+
+#[test]
+fn a_connection_that_has_sent_nothing_is_idle_after_a_second() {
+    let mut app = app_for(1, 100);
+    let mut first = app.connect();
+    app.until("client", |app| (app.reactor.client_count() == 1).then_some(()));
+    let mut second = app.connect();
+    assert!(app.ends(&mut second).starts_with("HTTP/1.1 503 "));
+    let before = app.reactor.now_millis();
+    app.until("a second", |app| (app.reactor.now_millis() >= before + 1000).then_some(()));
+    let mut third = connect(&mut app);
+    app.ends(&mut first);
+    assert!(is_open(&mut app, &mut third));
+}
+
+#[test]
+fn a_connection_that_has_sent_nothing_is_idle_after_a_short_header_timeout() {
+    let mut app = App::new(Limits { header_timeout: 50, ..Limits::default() });
+    app.reactor.admit_by(Admission::new(ConnectionLimits { total: 1, ..ConnectionLimits::default() }));
+    let mut first = app.connect();
+    app.until("client", |app| (app.reactor.client_count() == 1).then_some(()));
+    let before = app.reactor.now_millis();
+    app.until("50 ms", |app| (app.reactor.now_millis() >= before + 50).then_some(()));
+    let mut second = app.connect();
+    serve(&mut app, &mut second);
+    app.ends(&mut first);
+}
+
+#[test]
+fn connections_closed_for_new_ones_are_counted_and_announced() {
+    let mut app = app_for(1, 100);
+    let _idle = connect(&mut app);
+    let _next = connect(&mut app);
+    let evicted = app.next(Kind::Rejected);
+    assert_eq!((evicted.detail, evicted.count), (Consequence::EvictedInAll as u32, 1));
+    assert_eq!(refusals(&app, "BUSBAR_CONNECTION_LIMIT_EVICTED"), 1);
+
+    let mut app = app_for(100, 1);
+    let _idle = connect(&mut app);
+    let _next = connect(&mut app);
+    assert_eq!(app.next(Kind::Rejected).detail, Consequence::EvictedOfAddress as u32);
+    assert_eq!(refusals(&app, "BUSBAR_CONNECTIONS_PER_IP_LIMIT_EVICTED"), 1);
+}
+
+#[test]
+fn a_rejected_connection_that_is_still_sending_receives_its_answer() {
+    for (total, per_address) in [(1, 100), (100, 1)] {
+        let mut app = app_for(total, per_address);
+        let mut busy = connect(&mut app);
+        busy.sends(GET);
+        app.next(Kind::Request);
+        let mut refused = app.connect();
+        refused.sends("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+        app.round();
+        // These bytes come after the answer was sent. A socket that is closed would reset the connection.
+        for _ in 0..5 {
+            refused.sends(&"x".repeat(10_000));
+            app.round();
+        }
+        assert!(app.ends(&mut refused).starts_with("HTTP/1.1 503 "));
+    }
+}
+
+#[test]
+fn rejected_connections_linger_for_a_second_at_most_and_are_not_counted() {
+    let mut app = app_for(1, 100);
+    let mut busy = connect(&mut app);
+    busy.sends(GET);
+    let request = app.next(Kind::Request);
+    let _refused: Vec<Peer> = (0..300)
+        .map(|_| {
+            let peer = app.connect();
+            app.round();
+            peer
+        })
+        .collect();
+    app.until("rejections", |app| (refusals(app, "BUSBAR_CONNECTION_LIMIT") == 300).then_some(()));
+    assert!(app.reactor.client_count() <= 1 + 256);
+    app.until("the end of the lingering ones", |app| (app.reactor.client_count() == 1).then_some(()));
+    app.respond(&request, "done");
+    app.receives(&mut busy, "done");
 }

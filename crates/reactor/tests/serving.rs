@@ -164,6 +164,126 @@ fn a_graceful_stop_waits_for_answers_and_ends_with_idle() {
     app.next(Kind::Idle);
 }
 
+#[test]
+fn a_stop_serves_what_has_reached_the_kernel() {
+    let mut app = App::new(Limits::default());
+    let mut used = app.connect();
+    used.sends(GET);
+    let request = app.next(Kind::Request);
+    app.respond(&request, "first");
+    app.receives(&mut used, "first");
+    // Nothing of this is read when the stop begins: two requests on a kept connection, one on a connection that
+    // isn't accepted yet.
+    used.sends(&GET.repeat(2));
+    let mut new = app.connect();
+    new.sends(GET);
+    app.reactor.stop_listening();
+    app.reactor.stop_gracefully();
+    for _ in 0..3 {
+        let request = app.next(Kind::Request);
+        app.respond(&request, "late");
+    }
+    let answers = app.ends(&mut used);
+    assert_eq!(answers.matches("late").count(), 2, "{answers}");
+    assert_eq!(answers.matches("connection: close").count(), 1, "only the last says so: {answers}");
+    let answer = app.ends(&mut new);
+    assert!(answer.contains("connection: close") && answer.ends_with("late"), "{answer}");
+    drop((used, new));
+    app.next(Kind::Idle);
+}
+
+#[test]
+fn half_a_head_may_be_completed_after_a_stop_has_begun() {
+    let mut app = App::new(Limits::default());
+    let (start, rest) = GET.split_at(10);
+    // One half is read already, one waits in the kernel.
+    let mut read = app.connect();
+    read.sends(start);
+    app.until("client", |app| (app.reactor.client_count() == 1).then_some(()));
+    app.round();
+    let mut unread = app.connect();
+    unread.sends(start);
+    app.reactor.stop_listening();
+    app.reactor.stop_gracefully();
+    app.round();
+    for peer in [&mut read, &mut unread] {
+        peer.sends(rest);
+        let request = app.next(Kind::Request);
+        app.respond(&request, "whole");
+        let answer = app.ends(peer);
+        assert!(answer.contains("connection: close") && answer.ends_with("whole"), "{answer}");
+    }
+    drop((read, unread));
+    app.next(Kind::Idle);
+}
+
+#[test]
+fn requests_that_come_after_the_beginning_of_a_stop_do_not_prolong_it() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    peer.sends(&GET.repeat(2));
+    app.reactor.stop_listening();
+    app.reactor.stop_gracefully();
+    let request = app.next(Kind::Request);
+    let second = app.next(Kind::Request);
+    for _ in 0..10 {
+        peer.sends(GET);
+        app.round();
+    }
+    app.respond(&request, "one");
+    app.respond(&second, "two");
+    let answers = app.ends(&mut peer);
+    assert!(answers.ends_with("two") && answers.matches("connection: close").count() == 1, "{answers}");
+    assert!(app.inbox.iter().all(|seen| !seen.is(Kind::Request)));
+}
+
+#[test]
+fn closing_all_counts_requests_without_a_complete_answer() {
+    let mut app = App::new(Limits::default());
+    let mut idle = app.connect();
+    let mut busy = app.connect();
+    busy.sends(&GET.repeat(2));
+    app.next(Kind::Request);
+    let second = app.next(Kind::Request);
+    let mut half = app.connect();
+    half.sends("GET / HT");
+    let mut upgraded = app.connect();
+    upgraded.sends(app::UPGRADE);
+    let request = app.next(Kind::Request);
+    app.reactor.upgrade(request.slot, request.request_id(), Some(b"upgrade: echo\r\n")).unwrap();
+    app.next(Kind::Upgraded);
+    // The answer to the second request waits for the first.
+    app.respond(&second, "never seen");
+    app.round();
+    assert_eq!(app.reactor.close_all(), 3);
+    assert_eq!(app.reactor.close_all(), 0);
+    for peer in [&mut idle, &mut busy, &mut half, &mut upgraded] {
+        app.ends(peer);
+    }
+}
+
+#[test]
+fn a_request_that_waits_while_requests_are_paused_is_read_after_five_seconds() {
+    let mut app = App::new(Limits::default());
+    app.reactor.pause_requests(true);
+    let mut peer = app.connect();
+    let before = app.reactor.now_millis();
+    peer.sends(GET);
+    // The turn is due that reads the request.
+    app.until("pause", |app| app.reactor.next_timeout().filter(|millis| *millis <= 5000));
+    let request = app.next(Kind::Request);
+    assert!(app.reactor.now_millis() >= before + 5000);
+    assert_ne!(request.flags & reactor::flag::WAITED, 0);
+    app.respond(&request, "at last");
+    app.receives(&mut peer, "at last");
+    // The next one waits as well, and is read in time when requests resume.
+    peer.sends(GET);
+    (0..100).for_each(|_| app.round());
+    assert!(app.inbox.is_empty());
+    app.reactor.pause_requests(false);
+    assert_eq!(app.next(Kind::Request).flags & reactor::flag::WAITED, 0);
+}
+
 #[cfg(target_os = "linux")]
 mod files {
     use std::fs::File;

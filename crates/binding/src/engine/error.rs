@@ -31,6 +31,9 @@ fn system_code(error: &std::io::Error) -> &'static str {
         Some(libc::ENOMEM) => "ENOMEM",
         Some(libc::EAFNOSUPPORT) => "EAFNOSUPPORT",
         Some(libc::ENAMETOOLONG) => "ENAMETOOLONG",
+        Some(libc::EROFS) => "EROFS",
+        Some(libc::ELOOP) => "ELOOP",
+        Some(libc::EISDIR) => "EISDIR",
         _ => "EIO",
     }
 }

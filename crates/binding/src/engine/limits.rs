@@ -11,6 +11,8 @@ use reactor::ConnectionLimits;
 pub struct EngineLimits {
     /// How long a connection may be idle between requests.
     pub http1_timeout: Option<f64>,
+    /// The same for peers that are local or proxies.
+    pub local_http1_timeout: Option<f64>,
     /// How long a header section may take, from its first byte.
     pub header_timeout: Option<f64>,
     /// How long a request's body may make no progress.
@@ -64,6 +66,7 @@ impl EngineLimits {
             }
         };
         millis(&mut limits.http1_timeout, self.http1_timeout);
+        millis(&mut limits.local_http1_timeout, self.local_http1_timeout);
         millis(&mut limits.header_timeout, self.header_timeout);
         millis(&mut limits.body_timeout, self.body_timeout);
         millis(&mut limits.request_timeout, self.request_timeout);

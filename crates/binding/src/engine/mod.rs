@@ -153,7 +153,7 @@ impl Engine {
         self.bridge.start();
     }
 
-    /// Closes the listening sockets.
+    /// Accepts the connections that wait, then closes the listening sockets.
     #[napi(catch_unwind)]
     pub fn stop_listening(&self) {
         self.bridge.stop_listening();
@@ -165,10 +165,11 @@ impl Engine {
         self.bridge.stop_gracefully();
     }
 
-    /// Closes all clients at once; an `Idle` notice follows.
+    /// Closes all clients at once; an `Idle` notice follows. Returns how many requests without a complete answer,
+    /// and upgraded connections, that has cut off.
     #[napi(catch_unwind)]
-    pub fn close_all(&self) {
-        self.bridge.close_all();
+    pub fn close_all(&self) -> u32 {
+        self.bridge.close_all() as u32
     }
 
     /// Closes everything that is left and leaves the event loop. `onNotices` isn't called again.

@@ -94,7 +94,7 @@ impl InLoop {
     pub(crate) fn close(&self) {
         // It is borrowed only if a panic is under way.
         if let Ok(mut reactor) = self.reactor.try_borrow_mut() {
-            reactor.stop_listening();
+            reactor.close_listeners();
             reactor.close_all();
         }
     }

@@ -159,6 +159,16 @@ impl Other {
     }
 
     #[cold]
+    pub(super) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        match self {
+            Other::Undecided(undecided) => undecided.idle_since(cx),
+            Other::Http2(http2) => http2.idle_since(),
+            Other::Raw(_) => None,
+            Other::Tls(tls) => tls.inner.idle_since(cx),
+        }
+    }
+
+    #[cold]
     pub(super) fn finish(&self) -> Option<Finish> {
         match self {
             Other::Undecided(undecided) => undecided.finish(),

@@ -63,16 +63,20 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    fn inner(cx: &Context) -> Connection {
+    /// What speaks HTTP/1 under TLS.
+    fn http1(cx: &Context, is_exempt: bool) -> Connection {
         let mut inner = Connection::new(cx);
         inner.serve_https();
+        if is_exempt {
+            inner.set_local(cx);
+        }
         inner
     }
 
     pub(super) fn new(cx: &Context, config: Arc<Config>, is_exempt: bool) -> Secured {
         Secured {
             session: Session::new(config, unix_time(cx)),
-            inner: Self::inner(cx),
+            inner: Self::http1(cx, is_exempt),
             is_exempt,
             output: Output::default(),
             in_flight: 0,
@@ -169,7 +173,7 @@ impl Secured {
         let is_http2 = self.session.info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2"));
         let http2 = if is_http2 { Connection::http2_over_tls(cx, self.is_exempt) } else { None };
         // Without memory for a session HTTP/1 refuses the preface.
-        http2.unwrap_or_else(|| Self::inner(cx))
+        http2.unwrap_or_else(|| Self::http1(cx, self.is_exempt))
     }
 
     fn fail(&mut self, cx: &Context, failure: Failure, finish: Finish) -> SecurityEvent {

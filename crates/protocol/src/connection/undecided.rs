@@ -76,6 +76,11 @@ impl Undecided {
         self.matched == 0
     }
 
+    /// Since when nothing has come.
+    pub(super) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        self.is_idle().then(|| Timestamp(self.deadline.0.saturating_sub(cx.limits.http1_timeout)))
+    }
+
     pub(super) fn handle_eof(&mut self) {
         self.has_peer_ended = true;
         let reason = if self.is_idle() { CloseReason::Done } else { CloseReason::ClientLeft };
@@ -117,6 +122,7 @@ impl Undecided {
             has_peer_ended,
             serves_https: self.way.is_exempt || self.way.is_encrypted,
             is_last: false,
+            is_local: self.way.is_exempt,
         })
     }
 }

@@ -33,8 +33,8 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn idle(cx: &Context) -> Deadline {
-        Deadline { at: cx.now.after_millis(cx.limits.http1_timeout), kind: Kind::Idle }
+    pub(super) fn idle(cx: &Context, is_local: bool) -> Deadline {
+        Deadline { at: cx.now.after_millis(cx.limits.idle_time(is_local)), kind: Kind::Idle }
     }
 }
 
@@ -53,6 +53,12 @@ impl Connection {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.deadline.kind == Kind::Idle
+    }
+
+    /// Since when it is idle; None when it isn't.
+    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        let idle_time = cx.limits.idle_time(self.is_local);
+        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(idle_time)))
     }
 
     pub(crate) fn is_sending(&self) -> bool {
@@ -111,7 +117,7 @@ impl Connection {
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.pipeline.is_empty() => {
                     self.write_timeout = cx.limits.write_timeout;
-                    (Kind::Idle, cx.limits.http1_timeout)
+                    (Kind::Idle, cx.limits.idle_time(self.is_local))
                 }
                 _ => (Kind::Running, cx.limits.http1_timeout),
             }

@@ -66,9 +66,9 @@ pub(super) fn put_head<'a>(
             && !flags.is_http10;
     out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
     if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
-        out.extend_from_slice(&cx.usual_opening);
+        out.extend_from_slice(&cx.usual_openings[usize::from(flags.is_local)]);
     } else {
-        put_opening(cx, answer, outcome.closes, out);
+        put_opening(cx, flags, answer, outcome.closes, out);
     }
     out.extend_from_slice(answer.fields);
     if let Some(length) = length {
@@ -83,13 +83,13 @@ pub(super) fn put_head<'a>(
 }
 
 /// Status line and the connection's own fields.
-fn put_opening(cx: &Context, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
+fn put_opening(cx: &Context, flags: RequestFlags, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
     put_status_line(answer.status, answer.reason, out);
     out.extend_from_slice(cx.date.line());
     if closes {
         out.extend_from_slice(b"connection: close\r\n");
     } else {
-        out.extend_from_slice(&cx.keep_alive_lines);
+        out.extend_from_slice(&cx.keep_alive_lines[usize::from(flags.is_local)]);
     }
 }
 
@@ -178,6 +178,9 @@ pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8
     out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(cx.date.line());
+    if error.status() == 503 {
+        out.extend_from_slice(b"retry-after: 1\r\n");
+    }
     out.extend_from_slice(b"connection: close\r\n\r\n");
     if !is_head {
         out.extend_from_slice(body.as_bytes());

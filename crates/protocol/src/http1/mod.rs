@@ -105,6 +105,8 @@ pub(crate) struct Connection {
     is_last: bool,
     /// The peer may still be sending what we no longer read.
     leaves_unread: bool,
+    /// The peer is local or a proxy, and has the idle time of these.
+    is_local: bool,
     /// `HalfClosed` is still to be given.
     has_half_closed: bool,
     /// The peer has closed its side.
@@ -125,7 +127,7 @@ impl Connection {
             abandoned: Vec::new(),
             taken_over_by: None,
             output: Output::default(),
-            deadline: Deadline::idle(cx),
+            deadline: Deadline::idle(cx, false),
             ending: None,
             reason: CloseReason::Open,
             lost: 0,
@@ -134,6 +136,7 @@ impl Connection {
             is_paused: false,
             is_last: false,
             leaves_unread: false,
+            is_local: false,
             has_half_closed: false,
             has_peer_ended: false,
             serves_https: false,
@@ -152,15 +155,21 @@ impl Connection {
 
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
-        let Handoff { output, unread, has_peer_ended, serves_https, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended, serves_https, is_last, is_local } = handoff;
         let mut connection =
-            Connection { output, has_peer_ended, serves_https, is_last, ..Connection::new(cx) };
+            Connection { output, has_peer_ended, serves_https, is_last, is_local, ..Connection::new(cx) };
         connection.rearm(cx);
         (connection, unread)
     }
 
     pub(crate) fn serve_https(&mut self) {
         self.serves_https = true;
+    }
+
+    /// Gives a connection that has just been accepted the idle time of local peers.
+    pub(crate) fn set_local(&mut self, cx: &Context) {
+        self.is_local = true;
+        self.deadline = Deadline::idle(cx, true);
     }
 
     pub(crate) fn wants_input(&self) -> bool {
@@ -283,6 +292,18 @@ impl Connection {
 
     pub(crate) fn has_peer_ended(&self) -> bool {
         self.has_peer_ended
+    }
+
+    pub(crate) fn has_begun_head(&self) -> bool {
+        self.reading == Reading::Head
+    }
+
+    pub(crate) fn takes_requests(&self) -> bool {
+        matches!(self.reading, Reading::Idle | Reading::Head) && !self.is_last && self.ending.is_none()
+    }
+
+    pub(crate) fn unsent_answers(&self) -> usize {
+        self.owed() + usize::from(self.pipeline.is_empty() && !self.output.is_empty())
     }
 
     pub(crate) fn owed(&self) -> usize {

@@ -56,6 +56,7 @@ impl Connection {
             has_peer_ended: self.has_peer_ended,
             serves_https: self.serves_https,
             is_last: self.is_last,
+            is_local: self.is_local,
         };
         (handoff, self.taken_over_by.take())
     }

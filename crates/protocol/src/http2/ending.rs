@@ -123,6 +123,11 @@ impl Connection {
         self.streams.is_empty() && self.output.is_empty()
     }
 
+    /// Since when it is idle; None when it isn't.
+    pub fn idle_since(&self) -> Option<Timestamp> {
+        (self.is_idle() && self.head_since.is_none()).then_some(self.active)
+    }
+
     /// Whether the peer has closed its sending side.
     pub fn has_peer_ended(&self) -> bool {
         self.has_peer_ended

@@ -181,7 +181,7 @@ impl Connection {
 
     /// A connection that takes over from another protocol. Gives the bytes that were read and not used.
     pub(crate) fn resume(cx: &Context, way: Way, handoff: Handoff) -> Option<(Connection, Vec<u8>)> {
-        let Handoff { output, unread, has_peer_ended: _, serves_https: _, is_last } = handoff;
+        let Handoff { output, unread, has_peer_ended: _, serves_https: _, is_last, is_local: _ } = handoff;
         let mut connection = Connection::new(cx, way)?;
         connection.output = output;
         if is_last {
@@ -199,6 +199,7 @@ impl Connection {
             has_peer_ended: false,
             serves_https: self.served.is_encrypted || self.served.is_exempt,
             is_last: false,
+            is_local: self.served.is_exempt,
         };
         is_unused.then_some(handoff)
     }

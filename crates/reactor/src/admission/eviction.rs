@@ -1,6 +1,6 @@
 //! Which idle connection is closed for a new one.
 
-use protocol::Timestamp;
+use protocol::{Context, Timestamp};
 
 use crate::client::Clients;
 
@@ -19,43 +19,43 @@ pub(super) struct Eviction {
     search_at: Timestamp,
 }
 
-/// An idle connection: when its idle time ends, its slot and its id.
+/// An idle connection: since when, its slot and its id.
 type Candidate = (Timestamp, u32, u64);
 
 impl Eviction {
     /// The slot of a connection that has been idle for longest, as far as the searches are recent.
-    pub(super) fn longest_idle(&mut self, clients: &Clients, now: Timestamp) -> Option<u32> {
-        if let Some(slot) = self.next_candidate(clients, now) {
+    pub(super) fn longest_idle(&mut self, clients: &Clients, cx: &Context) -> Option<u32> {
+        if let Some(slot) = self.next_candidate(clients, cx) {
             return Some(slot);
         }
-        if now < self.search_at {
+        if cx.now < self.search_at {
             return None;
         }
-        self.search(clients, now);
-        self.next_candidate(clients, now)
+        self.search(clients, cx);
+        self.next_candidate(clients, cx)
     }
 
     /// The next candidate that is still as idle as it was.
-    fn next_candidate(&mut self, clients: &Clients, now: Timestamp) -> Option<u32> {
-        while let Some((until, slot, id)) = self.candidates.pop() {
+    fn next_candidate(&mut self, clients: &Clients, cx: &Context) -> Option<u32> {
+        while let Some((since, slot, id)) = self.candidates.pop() {
             let is_same = clients.with_id(slot, id).is_some();
-            if is_same && idle_until(clients, slot, now) == Some(until) && has_no_input(clients, slot) {
+            if is_same && idle_since(clients, slot, cx) == Some(since) && has_no_input(clients, slot) {
                 return Some(slot);
             }
         }
         None
     }
 
-    fn search(&mut self, clients: &Clients, now: Timestamp) {
+    fn search(&mut self, clients: &Clients, cx: &Context) {
         let idle = clients
             .iter()
-            .filter_map(|(slot, client)| Some((client.idle_until(now)?, slot, client.facts.id())));
+            .filter_map(|(slot, client)| Some((client.idle_since(cx)?, slot, client.facts.id())));
         self.candidates = idle.collect();
         if self.candidates.len() > CANDIDATES {
             self.candidates.select_nth_unstable(CANDIDATES);
             self.candidates.truncate(CANDIDATES);
         } else {
-            self.search_at = now.after_millis((clients.len() / SEARCHED_PER_MILLI) as u64);
+            self.search_at = cx.now.after_millis((clients.len() / SEARCHED_PER_MILLI) as u64);
         }
         self.candidates.sort_unstable_by(|a, b| b.cmp(a));
     }
@@ -65,16 +65,16 @@ impl Eviction {
 pub(super) fn longest_idle_of(
     clients: &Clients,
     slots: impl Iterator<Item = u32>,
-    now: Timestamp,
+    cx: &Context,
 ) -> Option<u32> {
-    let idle = slots.filter_map(|slot| Some((idle_until(clients, slot, now)?, slot)));
+    let idle = slots.filter_map(|slot| Some((idle_since(clients, slot, cx)?, slot)));
     let mut idle: Vec<_> = idle.collect();
     idle.sort_unstable();
     idle.into_iter().map(|(_, slot)| slot).find(|slot| has_no_input(clients, *slot))
 }
 
-fn idle_until(clients: &Clients, slot: u32, now: Timestamp) -> Option<Timestamp> {
-    clients.get(slot)?.idle_until(now)
+fn idle_since(clients: &Clients, slot: u32, cx: &Context) -> Option<Timestamp> {
+    clients.get(slot)?.idle_since(cx)
 }
 
 /// Whether the kernel holds no bytes of the client that weren't read.

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use protocol::Timestamp;
+use protocol::Context;
 
 use super::eviction::{self, Eviction};
-use super::{Admission, Location, Rejection};
+use super::{Admission, Consequence, Limit, Location};
 use crate::application::Facts;
 use crate::client::Clients;
 
@@ -23,10 +23,10 @@ pub(crate) struct Gate {
 pub(crate) enum Verdict {
     /// It is taken, and counted.
     Admit,
-    /// The client at this slot, which is idle, has to be closed first.
-    Evict(u32),
+    /// The client at this slot, which is idle, has to be closed first, because of this limit.
+    Evict(u32, Limit),
     /// It is not taken.
-    Reject(Rejection),
+    Reject(Limit),
 }
 
 impl Gate {
@@ -52,34 +52,28 @@ impl Gate {
 
     /// Whether a connection from `peer` is taken as far as its address is concerned; an idle one of the same
     /// address is closed at its limit.
-    pub(crate) fn check_address(
-        &self,
-        peer: Option<SocketAddr>,
-        clients: &Clients,
-        now: Timestamp,
-    ) -> Verdict {
+    pub(crate) fn check_address(&self, peer: Option<SocketAddr>, clients: &Clients, cx: &Context) -> Verdict {
         match self.admission.at_limit(peer) {
             None => Verdict::Admit,
-            Some(locations) => self.evict_of(&locations, clients, now),
+            Some(locations) => self.evict_of(&locations, clients, cx),
         }
     }
 
     #[cold]
-    fn evict_of(&self, locations: &[Location], clients: &Clients, now: Timestamp) -> Verdict {
+    fn evict_of(&self, locations: &[Location], clients: &Clients, cx: &Context) -> Verdict {
         let own = locations.iter().filter(|location| location.reactor == self.reactor);
-        let slot = eviction::longest_idle_of(clients, own.map(|location| location.slot), now);
-        slot.map_or(Verdict::Reject(Rejection::PerAddress), Verdict::Evict)
+        let slot = eviction::longest_idle_of(clients, own.map(|location| location.slot), cx);
+        verdict(slot, Limit::PerAddress)
     }
 
     /// Whether a connection is taken as far as the server is concerned.
-    pub(crate) fn admit(&mut self, clients: &Clients, now: Timestamp) -> Verdict {
-        if self.admission.try_admit() { Verdict::Admit } else { self.evict_any(clients, now) }
+    pub(crate) fn admit(&mut self, clients: &Clients, cx: &Context) -> Verdict {
+        if self.admission.try_admit() { Verdict::Admit } else { self.evict_any(clients, cx) }
     }
 
     #[cold]
-    fn evict_any(&mut self, clients: &Clients, now: Timestamp) -> Verdict {
-        let slot = self.eviction.longest_idle(clients, now);
-        slot.map_or(Verdict::Reject(Rejection::Total), Verdict::Evict)
+    fn evict_any(&mut self, clients: &Clients, cx: &Context) -> Verdict {
+        verdict(self.eviction.longest_idle(clients, cx), Limit::Total)
     }
 
     /// Whether a peer belongs to the server's operator: a proxy, or a host of a private network.
@@ -102,8 +96,22 @@ impl Gate {
         self.admission.leave(facts.peer(), Location { reactor: self.reactor, slot: facts.slot() });
     }
 
-    /// Counts a rejection; returns how many there were when a notice about them is due.
-    pub(crate) fn reject(&self, rejection: Rejection, now: Timestamp) -> Option<u32> {
-        self.admission.reject(rejection, now)
+    /// Whether a rejected connection may linger. It is counted then.
+    pub(crate) fn try_linger(&self) -> bool {
+        self.admission.try_linger()
     }
+
+    /// A rejected connection that lingered has ended.
+    pub(crate) fn end_lingering(&self) {
+        self.admission.end_lingering();
+    }
+
+    /// Counts a consequence of a limit; returns how many there were when a notice about them is due.
+    pub(crate) fn count(&self, consequence: Consequence, cx: &Context) -> Option<u32> {
+        self.admission.count(consequence, cx.now)
+    }
+}
+
+fn verdict(idle: Option<u32>, limit: Limit) -> Verdict {
+    idle.map_or(Verdict::Reject(limit), |slot| Verdict::Evict(slot, limit))
 }

@@ -1,7 +1,8 @@
 //! How many connections a server has, in all and of one address.
 //!
 //! At a limit the connection that has been idle for longest is closed for a new one; a new one is rejected
-//! only when none is idle. Addresses are counted in a map with a random hash, so that a client can't choose
+//! only when none is idle. A rejected one gets a short answer and lingers outside the limits, so that no reset
+//! destroys the answer. Addresses are counted in a map with a random hash, so that a client can't choose
 //! addresses that collide; those of one IPv6 site (a /56, what a provider assigns to a household) count as
 //! one.
 //!
@@ -22,7 +23,10 @@ use protocol::Timestamp;
 pub(crate) use gate::{Gate, Verdict};
 pub use network::{Network, NotANetwork};
 
-/// Between two notices about rejections, in milliseconds.
+/// Rejected connections of one server that linger at the same time.
+const LINGERING: usize = 256;
+
+/// Between two notices of one kind, in milliseconds.
 const NOTICE_MILLIS: u64 = 1000;
 
 /// How many connections a server takes.
@@ -38,17 +42,61 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
-        ConnectionLimits { total: 10_000, per_address: 30, exempt: Network::local() }
+        ConnectionLimits { total: 10_000, per_address: 1_000, exempt: Network::local() }
     }
 }
 
-/// Why a connection was rejected.
+/// A limit that was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejection {
+pub(crate) enum Limit {
     /// The server has as many connections as it takes.
-    Total = 0,
-    /// Its address has as many as one may have.
-    PerAddress = 1,
+    Total,
+    /// An address has as many as one may have.
+    PerAddress,
+}
+
+/// What a limit has led to; the number that notices carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Consequence {
+    /// A new connection was rejected: the server is full.
+    RejectedInAll = 0,
+    /// A new connection was rejected: its address has its share.
+    RejectedOfAddress = 1,
+    /// An idle connection was closed for a new one: the server is full.
+    EvictedInAll = 2,
+    /// An idle connection was closed for a new one of its address.
+    EvictedOfAddress = 3,
+}
+
+impl Consequence {
+    /// A stable name, for counters.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Consequence::RejectedInAll => "BUSBAR_CONNECTION_LIMIT",
+            Consequence::RejectedOfAddress => "BUSBAR_CONNECTIONS_PER_IP_LIMIT",
+            Consequence::EvictedInAll => "BUSBAR_CONNECTION_LIMIT_EVICTED",
+            Consequence::EvictedOfAddress => "BUSBAR_CONNECTIONS_PER_IP_LIMIT_EVICTED",
+        }
+    }
+}
+
+impl Limit {
+    /// A new connection is rejected because of it.
+    pub(crate) fn rejected(self) -> Consequence {
+        match self {
+            Limit::Total => Consequence::RejectedInAll,
+            Limit::PerAddress => Consequence::RejectedOfAddress,
+        }
+    }
+
+    /// An idle connection is closed because of it.
+    pub(crate) fn evicted(self) -> Consequence {
+        match self {
+            Limit::Total => Consequence::EvictedInAll,
+            Limit::PerAddress => Consequence::EvictedOfAddress,
+        }
+    }
 }
 
 /// The connections of one server, shared by its reactors.
@@ -57,10 +105,12 @@ pub struct Admission {
     limits: ConnectionLimits,
     count: AtomicUsize,
     addresses: Mutex<HashMap<u64, Vec<Location>>>,
-    /// By [`Rejection`]: how many since the last notice.
-    rejected: [AtomicU32; 2],
-    /// By [`Rejection`]: when the next notice may be sent, in milliseconds.
-    notice_at: [AtomicU64; 2],
+    /// Rejected connections that linger.
+    lingering: AtomicUsize,
+    /// By [`Consequence`]: how many since the last notice.
+    unannounced: [AtomicU32; 4],
+    /// By [`Consequence`]: when the next notice may be sent, in milliseconds.
+    notice_at: [AtomicU64; 4],
 }
 
 /// Where a connection is: its reactor, and its slot there.
@@ -77,7 +127,8 @@ impl Admission {
             limits,
             count: AtomicUsize::new(0),
             addresses: Mutex::default(),
-            rejected: Default::default(),
+            lingering: AtomicUsize::new(0),
+            unannounced: Default::default(),
             notice_at: Default::default(),
         })
     }
@@ -139,15 +190,26 @@ impl Admission {
         }
     }
 
-    /// Counts a rejection; returns how many there were when a notice is due. The clocks of a server's
+    /// Counts a rejected connection as lingering, unless enough do.
+    fn try_linger(&self) -> bool {
+        let more = |count| (count < LINGERING).then_some(count + 1);
+        self.lingering.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    /// A rejected connection has ended.
+    fn end_lingering(&self) {
+        self.lingering.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a consequence; returns how many there were when a notice is due. The clocks of a server's
     /// reactors started together.
-    fn reject(&self, rejection: Rejection, now: Timestamp) -> Option<u32> {
-        let at = rejection as usize;
-        self.rejected[at].fetch_add(1, Relaxed);
+    fn count(&self, consequence: Consequence, now: Timestamp) -> Option<u32> {
+        let at = consequence as usize;
+        self.unannounced[at].fetch_add(1, Relaxed);
         let due = self.notice_at[at].load(Relaxed);
         let next = now.after_millis(NOTICE_MILLIS).0;
         let is_due = now.0 >= due && self.notice_at[at].compare_exchange(due, next, Relaxed, Relaxed).is_ok();
-        is_due.then(|| self.rejected[at].swap(0, Relaxed))
+        is_due.then(|| self.unannounced[at].swap(0, Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Vec<Location>>> {

@@ -49,6 +49,8 @@ pub mod flag {
     pub const EXPECTS_OTHER: u32 = 1024;
     /// HTTP/2.
     pub const HTTP2: u32 = 16_384;
+    /// The request was read although requests are paused: it has waited for too long.
+    pub const WAITED: u32 = 32_768;
 }
 
 /// What a record is about; the low byte of its first word.
@@ -96,8 +98,8 @@ pub enum Kind {
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
-    /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the
-    /// last one, [7] how many.
+    /// Limits of connections have had consequences: [4] which, by `Consequence`, [5, 6] the address of the
+    /// last new connection, [7] how many.
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
     Reset = 26,
@@ -177,6 +179,15 @@ impl<'a> Batch<'a> {
         let records_left = (self.words.len() / RECORD_WORDS).saturating_sub(self.records);
         let bytes_left = self.bytes.len().saturating_sub(self.used());
         records_left >= requests && bytes_left >= PIPELINE_BYTES
+    }
+
+    /// Adds a flag to the last record.
+    #[cold]
+    pub(crate) fn mark_last(&mut self, flag: u32) {
+        let at = self.records.wrapping_sub(1).wrapping_mul(RECORD_WORDS);
+        if let Some(word) = self.words.get_mut(at) {
+            *word |= flag << 16;
+        }
     }
 
     fn push(&mut self, record: [u32; RECORD_WORDS]) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use protocol::tls::Failure;
-use protocol::{CloseReason, Connection, Event, RequestError, RequestId};
+use protocol::{CloseReason, Connection, Event, Limits, RequestError, RequestId};
 
 use super::facts::Facts;
 use super::notice::{Batch, Kind, Notice, flag};
@@ -93,10 +93,19 @@ impl Outbox {
     /// Counts a request of this client that was refused; `unparsed` is the length of the answer's body when the bytes
     /// were no request.
     #[cold]
-    pub(crate) fn refuse(&mut self, facts: &Facts, error: RequestError, unparsed: Option<usize>) {
+    pub(crate) fn refuse(
+        &mut self,
+        facts: &Facts,
+        error: RequestError,
+        limits: &Limits,
+        unparsed: Option<usize>,
+    ) {
         self.count_refusal(error.code());
         if self.explains_refusals {
-            let text = format!("a request of {} was refused: {error} ({})", facts.remote(), error.code());
+            let limit = error.limit(limits).map(|(option, value)| format!("; {option} is {value}"));
+            let limit = limit.unwrap_or_default();
+            let (remote, code) = (facts.remote(), error.code());
+            let text = format!("a request of {remote} was refused: {error} ({code}{limit})");
             let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
             let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0) as u32);
             let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };

@@ -21,6 +21,8 @@ pub(crate) use table::Clients;
 use table::Listed;
 pub use unacknowledged::Unacknowledged;
 
+/// For so long a connection that has sent nothing yet isn't idle, in milliseconds.
+const FRESH_MILLIS: u64 = 1000;
 /// Time after which a handshake that isn't done is the first to give way to new connections.
 const OLD_HANDSHAKE_MILLIS: u64 = 2000;
 
@@ -71,8 +73,23 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
+    /// It is to be stopped.
+    pub(crate) stop: Option<Stop>,
+    /// Its next request has waited for so long that it is read although requests are paused.
+    pub(crate) has_waited: bool,
+    /// It was rejected, and isn't counted as a connection.
+    pub(crate) is_rejected: bool,
     /// The lists of the table that it is on.
     listed: Listed,
+}
+
+/// A stop that waits for requests which had reached the kernel when it began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stop {
+    /// How many of those bytes aren't read yet.
+    pub(crate) left: usize,
+    /// No request ran when it began, so none of these requests is announced as not served.
+    serves_all: bool,
 }
 
 /// A notice about an answer, or a raw connection, that is due when bytes have been handed to the kernel.
@@ -124,6 +141,9 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
+            stop: None,
+            has_waited: false,
+            is_rejected: false,
             listed: Listed::default(),
         }
     }
@@ -183,15 +203,52 @@ impl Client {
         !is_in_time && self.deadline().is_some_and(|at| now >= at)
     }
 
-    /// When the client will have been idle for too long; None when it isn't idle, or has sent something
-    /// since.
-    pub(crate) fn idle_until(&self, now: Timestamp) -> Option<Timestamp> {
+    /// Since when the client has been idle; None when it isn't idle, or has sent something since. One that has
+    /// never sent a request isn't idle at first: its request may be on the way.
+    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
         if let Some(begun) = self.connection.handshake_begun() {
-            return Some(rank_of_handshake(begun, now));
+            return Some(rank_of_handshake(begun, cx.now));
         }
-        let is_idle = matches!(self.phase, Phase::Serving | Phase::Handshaking) && self.connection.is_idle();
         let has_sent = self.is_queued_to_read() || self.is_readable;
-        if is_idle && !has_sent { self.deadline() } else { None }
+        if !matches!(self.phase, Phase::Serving | Phase::Handshaking) || has_sent {
+            return None;
+        }
+        let since = self.connection.idle_since(cx)?;
+        let fresh = if self.requests == 0 { cx.limits.header_timeout.min(FRESH_MILLIS) } else { 0 };
+        (cx.now >= since.after_millis(fresh)).then_some(since)
+    }
+
+    /// How many requests without a complete answer, or upgraded connections, a close would cut off.
+    pub(crate) fn cut_off(&self) -> usize {
+        match self.phase {
+            Phase::Serving if self.connection.is_raw() => 1,
+            Phase::Serving => self.connection.unsent_answers(),
+            Phase::Handshaking | Phase::Unassigned | Phase::Lingering { .. } => 0,
+        }
+    }
+
+    /// Begins the stop of this client.
+    pub(crate) fn begin_stop(&mut self) {
+        let waiting = self.socket.waiting();
+        self.stop = Some(Stop { left: waiting, serves_all: self.connection.owed() == 0 });
+        // The poller may not have reported what is waiting yet.
+        self.is_readable |= waiting > 0;
+    }
+
+    /// Once the requests are read that had reached the kernel when the stop began, and a head that has begun is
+    /// complete, no further request is begun. Requests behind one that runs are read only as far as there is room
+    /// for them: its answer announces that it is the last.
+    #[cold]
+    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) {
+        let Some(Stop { left, serves_all }) = self.stop else { return };
+        let has_more = self.connection.has_begun_head()
+            || !self.unread.is_empty()
+            || left > 0 && self.socket.waiting() > 0;
+        let is_awaited = has_more && (serves_all || self.connection.wants_input());
+        if !self.connection.takes_requests() || !is_awaited {
+            self.stop = None;
+            self.connection.handle_stop(cx);
+        }
     }
 
     /// Takes the connection's events other than those that follow from input.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::AnswerError;
+use protocol::{AnswerError, Timestamp};
 use slab::Slab;
 
 use super::Client;
@@ -30,8 +30,8 @@ pub(crate) struct Clients {
     to_flush: Vec<u32>,
     /// Those whose visit in the last flush ended before their file did.
     unfinished: Vec<u32>,
-    /// Those that aren't read because requests are paused.
-    paused: Vec<u32>,
+    /// Those that aren't read because requests are paused: since when, slot and id.
+    paused: VecDeque<(Timestamp, u32, u64)>,
 }
 
 impl Client {
@@ -258,22 +258,42 @@ impl Clients {
         }
     }
 
-    /// Keeps a client unread until [`Clients::resume_paused`].
-    pub(crate) fn pause(&mut self, slot: u32) {
+    /// Keeps a client unread until [`Clients::resume_paused`] or [`Clients::resume_paused_before`].
+    pub(crate) fn pause(&mut self, slot: u32, now: Timestamp) {
         if let Some(client) = self.table.get_mut(slot as usize)
             && !client.listed.paused
         {
             client.listed.paused = true;
-            self.paused.push(slot);
+            self.paused.push_back((now, slot, client.facts.id()));
         }
     }
 
     /// Has the clients read that were paused.
     pub(crate) fn resume_paused(&mut self) {
-        for slot in std::mem::take(&mut self.paused) {
-            if let Some(client) = self.get_mut(slot) {
-                client.listed.paused = false;
+        for (_, slot, id) in std::mem::take(&mut self.paused) {
+            self.resume(slot, id);
+        }
+    }
+
+    /// Has the clients read that were paused before `since`: they have waited for too long.
+    pub(crate) fn resume_paused_before(&mut self, since: Timestamp) {
+        while let Some((_, slot, id)) = self.paused.front().copied().filter(|(at, ..)| *at <= since) {
+            self.paused.pop_front();
+            if let Some(client) = self.with_id_mut(slot, id) {
+                client.has_waited = true;
             }
+            self.resume(slot, id);
+        }
+    }
+
+    /// Since when the client has been paused that was paused first.
+    pub(crate) fn paused_since(&self) -> Option<Timestamp> {
+        self.paused.front().map(|(at, ..)| *at)
+    }
+
+    fn resume(&mut self, slot: u32, id: u64) {
+        if let Some(client) = self.with_id_mut(slot, id) {
+            client.listed.paused = false;
             self.queue_read(slot);
         }
     }
@@ -325,7 +345,7 @@ mod tests {
             clients.queue_read(slot);
             clients.mark_dirty(slot);
             clients.mark_unfinished(slot);
-            clients.pause(slot);
+            clients.pause(slot, Timestamp(0));
         }
         clients.queue_visit(1);
         clients.queue_read_first(2);

@@ -44,6 +44,11 @@ impl Listeners {
         self.is_accepting = true;
     }
 
+    /// Has all listeners asked for connections, whatever the kernel has reported so far.
+    pub(crate) fn mark_all_ready(&mut self) {
+        self.listeners.iter_mut().flatten().for_each(|listener| listener.is_ready = true);
+    }
+
     /// Closes all listening sockets.
     pub(crate) fn close(&mut self) {
         self.is_accepting = false;

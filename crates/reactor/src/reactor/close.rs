@@ -22,24 +22,27 @@ impl Reactor {
         self.announce_idle();
     }
 
-    /// Closes every client now. `Idle` is announced.
-    pub fn close_all(&mut self) {
+    /// Closes every client now; returns how many requests without a complete answer, and upgraded connections,
+    /// that has cut off. `Idle` is announced.
+    pub fn close_all(&mut self) -> usize {
         self.is_stopping = true;
+        let cut_off = self.clients.iter().map(|(_, client)| client.cut_off()).sum();
         for slot in self.clients.slots() {
             self.close_client(slot);
         }
         self.announce_idle();
+        cut_off
     }
 
-    /// Ends a client as soon as it owes nothing.
+    /// Ends a client as soon as it owes nothing: requests that have reached the kernel are served, and a head that
+    /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {
-        if let Some(client) = self.clients.get_mut(slot) {
-            if client.phase == Phase::Unassigned {
-                return self.close_client(slot);
-            }
-            client.connection.handle_stop(&mut self.cx);
-            self.service(slot);
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if client.phase == Phase::Unassigned && client.socket.waiting() == 0 {
+            return self.close_client(slot);
         }
+        client.begin_stop();
+        self.service(slot);
     }
 
     /// Ends a connection that has sent everything, in the way its protocol asks for.
@@ -52,7 +55,8 @@ impl Reactor {
             client.socket.reset_on_close();
         }
         if let CloseReason::Refused(error) = client.connection.close_reason() {
-            self.outbox.refuse(&client.facts, error, client.connection.refusal_length());
+            let unparsed = client.connection.refusal_length();
+            self.outbox.refuse(&client.facts, error, &self.cx.limits, unparsed);
         }
         match finish {
             Finish::Close if !is_unread => self.close_client(slot),
@@ -62,7 +66,7 @@ impl Reactor {
     }
 
     #[cold]
-    fn linger(&mut self, slot: u32) {
+    pub(super) fn linger(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.socket.shutdown_write();
         client.is_write_shut = true;
@@ -78,6 +82,10 @@ impl Reactor {
     /// freed. `Closed` is its last notice, and `Idle` the last of all.
     pub(super) fn close_client(&mut self, slot: u32) {
         let Some(client) = self.clients.remove(slot) else { return };
+        if client.is_rejected {
+            self.gate.end_lingering();
+            return self.announce_idle();
+        }
         self.gate.leave(&client.facts);
         if let Some(siblings) = &self.siblings {
             siblings.ended(slot);

@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn an_idle_connection_lingers_after_its_idle_time() {
         let mut fixture = Fixture::open();
-        assert!(fixture.expire_after(16_000).is_empty());
+        // The client is on the loopback network.
+        assert!(fixture.expire_after(75_999).is_empty());
+        assert_eq!(fixture.phase(), Some(Phase::Serving));
+        assert!(fixture.expire_after(200).is_empty());
         assert!(matches!(fixture.phase(), Some(Phase::Lingering { .. })));
     }
 
@@ -222,7 +225,7 @@ mod tests {
     fn an_unread_request_is_served_after_the_idle_time() {
         let mut fixture = Fixture::open();
         fixture.client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        assert_eq!(fixture.expire_after(16_000).len(), 1);
+        assert_eq!(fixture.expire_after(77_000).len(), 1);
         assert_eq!(fixture.phase(), Some(Phase::Serving));
     }
 

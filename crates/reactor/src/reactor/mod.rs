@@ -29,6 +29,9 @@ pub(crate) use siblings::Siblings;
 /// Bytes of the receive buffer that serves all connections; a read that fills it continues in the next turn.
 const RECEIVE_BUFFER: usize = 64 * 1024;
 
+/// For so long a request may wait in the kernel while requests are paused; then it is read, to be refused.
+const WAITING_MILLIS: u64 = 5000;
+
 /// Owns the sockets of one server, or of one of its threads, and the state of their connections.
 pub struct Reactor {
     poller: Poller,
@@ -120,7 +123,7 @@ impl Reactor {
     /// Closes all descriptors and frees most memory, for good: further turns do nothing. The reactor itself
     /// may be kept longer by objects that are garbage collected late.
     pub fn release(&mut self) {
-        self.stop_listening();
+        self.close_listeners();
         self.close_all();
         self.outbox.clear();
         self.buffer = Box::default();
@@ -164,8 +167,15 @@ impl Reactor {
         self.announces_accepted = true;
     }
 
-    /// Closes all listening sockets; connections stay open.
+    /// Accepts the connections that wait, then closes all listening sockets; connections stay open.
     pub fn stop_listening(&mut self) {
+        self.tick();
+        self.accept_all_waiting();
+        self.listeners.close();
+    }
+
+    /// Closes all listening sockets; connections that wait are reset.
+    pub fn close_listeners(&mut self) {
         self.listeners.close();
     }
 
@@ -211,7 +221,11 @@ impl Reactor {
     pub fn next_timeout(&self) -> Option<u64> {
         let retry = self.listeners.next_retry(self.cx.now);
         let timer = self.timers.next_in(self.cx.now);
-        [retry, timer].into_iter().flatten().min()
+        let paused = self.clients.paused_since().map(|since| {
+            let Timestamp(until) = since.after_millis(WAITING_MILLIS);
+            until.saturating_sub(self.cx.now.0)
+        });
+        [retry, timer, paused].into_iter().flatten().min()
     }
 
     /// Reads the clock. A turn does it; before commands between turns it has to be done once.

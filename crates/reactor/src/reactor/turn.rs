@@ -6,10 +6,10 @@
 use std::io;
 use std::time::Duration;
 
-use protocol::Event;
+use protocol::{Event, Timestamp};
 
-use super::Reactor;
-use crate::application::{Batch, CLOSED_RD, Kind};
+use super::{Reactor, WAITING_MILLIS};
+use crate::application::{Batch, CLOSED_RD, Kind, flag};
 use crate::client::{BodyEnd, Phase};
 use crate::io::Ready;
 
@@ -33,6 +33,9 @@ impl Reactor {
         self.renew_handshake_steps();
         self.expire_timers(batch);
         self.accept_waiting();
+        if self.pauses_requests {
+            self.resume_longest_paused();
+        }
         self.read_ready(batch);
         self.flush();
         self.outbox.deliver(batch);
@@ -68,14 +71,26 @@ impl Reactor {
         self.buffer = buffer;
     }
 
+    /// Has the clients read whose next request has waited for too long.
+    #[cold]
+    fn resume_longest_paused(&mut self) {
+        let Timestamp(now) = self.cx.now;
+        if let Some(since) = now.checked_sub(WAITING_MILLIS) {
+            self.clients.resume_paused_before(Timestamp(since));
+        }
+    }
+
     /// Whether a client that is ready to be read has to wait because its next bytes are a new request.
     #[cold]
     fn pause_client(&mut self, slot: u32) -> bool {
         let is_paused = self.clients.get(slot).is_some_and(|client| {
-            !client.is_reset && client.phase == Phase::Serving && client.connection.is_between_requests()
+            !client.has_waited
+                && !client.is_reset
+                && client.phase == Phase::Serving
+                && client.connection.is_between_requests()
         });
         if is_paused {
-            self.clients.pause(slot);
+            self.clients.pause(slot, self.cx.now);
         }
         is_paused
     }
@@ -117,6 +132,9 @@ impl Reactor {
                 }
                 Ok(count) => {
                     received = count;
+                    if let Some(stop) = &mut client.stop {
+                        stop.left = stop.left.saturating_sub(count);
+                    }
                     if count < room && !client.is_read_closed {
                         client.is_readable = false;
                     }
@@ -214,6 +232,9 @@ impl Reactor {
             match step.event {
                 Some(Event::Request(request)) => {
                     batch.push_request(&client.facts, &request);
+                    if client.has_waited {
+                        batch.mark_last(flag::WAITED);
+                    }
                     client.requests = client.requests.wrapping_add(1);
                     client.facts.on_dispatched();
                     requests += 1;
@@ -236,6 +257,7 @@ impl Reactor {
                 None => {}
             }
         }
+        client.has_waited = false;
         at
     }
 

@@ -62,8 +62,9 @@ impl Bridge {
         self.command_each(Reactor::start);
     }
 
-    /// Closes the listening sockets.
+    /// Accepts the connections that wait, then closes the listening sockets.
     pub(crate) fn stop_listening(&self) {
+        self.before_command();
         self.ask(Reactor::stop_listening);
     }
 
@@ -72,9 +73,11 @@ impl Bridge {
         self.command_each(Reactor::stop_gracefully);
     }
 
-    /// Closes every client; an `Idle` notice follows.
-    pub(crate) fn close_all(&self) {
-        self.command_each(Reactor::close_all);
+    /// Closes every client; an `Idle` notice follows. Returns how many requests and upgraded connections that has
+    /// cut off.
+    pub(crate) fn close_all(&self) -> usize {
+        self.before_command();
+        self.ask_each(Reactor::close_all).into_iter().sum()
     }
 
     /// How many requests were refused, by code. A code may occur several times.
