@@ -120,7 +120,8 @@ test('factories are observers, and can be replaced while the server is stopped',
 test('the default factories select the engine', (t) => {
   const stock = new DefaultHttpDriverFactory()
   t.true(stock.selectDriver() instanceof Http1Driver)
-  t.deepEqual(stock.getApplicationLayerProtocols(), ['http/1.1'])
+  t.deepEqual(stock.getApplicationLayerProtocols(), ['h2', 'http/1.1'])
+  t.deepEqual(new DefaultHttpDriverFactory(false).getApplicationLayerProtocols(), ['http/1.1'])
   t.is(HttpDriver.KNOWN_METHODS.length, 9)
 })
 

@@ -69,7 +69,7 @@ impl Default for Limits {
             pipeline_limit: 64,
             concurrent_stream_limit: 100,
             http2_timeout: 60_000,
-            http2_window_limit: 4 * 1024 * 1024,
+            http2_window_limit: 4_194_304,
             http2_cleartext: false,
             extended_connect: false,
             tls_setup_timeout: 5_000,
