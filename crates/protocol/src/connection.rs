@@ -208,8 +208,8 @@ impl Connection {
     }
 
     /// Since when the connection waits for nothing but another request; None when it has something to do.
-    pub fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
-        self.http1().and_then(|http1| http1.idle_since(cx))
+    pub fn idle_since(&self) -> Option<Timestamp> {
+        self.http1().and_then(http1::Connection::idle_since)
     }
 
     /// Whether a part of a head has come.

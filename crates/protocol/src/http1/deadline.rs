@@ -32,8 +32,8 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn idle(cx: &Context, is_local: bool) -> Deadline {
-        Deadline { at: cx.now.after_millis(cx.limits.idle_time(is_local)), kind: Kind::Idle }
+    pub(super) fn idle(cx: &Context, idle_time: u64) -> Deadline {
+        Deadline { at: cx.now.after_millis(idle_time), kind: Kind::Idle }
     }
 }
 
@@ -55,9 +55,8 @@ impl Connection {
     }
 
     /// Since when it is idle; None when it isn't.
-    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
-        let idle_time = cx.limits.idle_time(self.is_local);
-        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(idle_time)))
+    pub(crate) fn idle_since(&self) -> Option<Timestamp> {
+        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(self.idle_time)))
     }
 
     pub(crate) fn is_sending(&self) -> bool {
@@ -114,8 +113,8 @@ impl Connection {
                 // While reading is paused, or a body waits to be read by the application, the client isn't late.
                 Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
-                Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, cx.limits.idle_time(self.is_local)),
-                _ => (Kind::Running, cx.limits.http1_timeout),
+                Reading::Idle if self.pipeline.is_empty() => (Kind::Idle, self.idle_time),
+                _ => (Kind::Running, self.idle_time),
             }
         };
         self.deadline = Deadline { at: cx.now.after_millis(millis), kind };

@@ -186,7 +186,7 @@ impl Client {
         if self.phase != Phase::Serving || has_sent {
             return None;
         }
-        let since = self.connection.idle_since(cx)?;
+        let since = self.connection.idle_since()?;
         let fresh = if self.requests == 0 { cx.limits.header_timeout.min(FRESH_MILLIS) } else { 0 };
         (cx.now >= since.after_millis(fresh)).then_some(since)
     }
@@ -210,18 +210,23 @@ impl Client {
 
     /// Once the requests are read that had reached the kernel when the stop began, and a head that has begun is
     /// complete, no further request is begun. Requests behind one that runs are read only as far as there is room
-    /// for them: its answer announces that it is the last.
-    #[cold]
-    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) {
-        let Some(Stop { left, serves_all }) = self.stop else { return };
+    /// for them: its answer announces that it is the last. True when the stop doesn't wait any more.
+    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) -> bool {
+        let Some(Stop { left, serves_all }) = self.stop else { return true };
+        // Its driver isn't assigned yet.
+        if self.phase == Phase::Unassigned {
+            return false;
+        }
         let has_more = self.connection.has_begun_head()
             || !self.unread.is_empty()
             || left > 0 && self.socket.waiting() > 0;
         let is_awaited = has_more && (serves_all || self.connection.wants_input());
-        if !self.connection.takes_requests() || !is_awaited {
-            self.stop = None;
-            self.connection.handle_stop(cx);
+        if is_awaited && self.connection.takes_requests() {
+            return false;
         }
+        self.stop = None;
+        self.connection.handle_stop(cx);
+        true
     }
 
     /// Takes the connection's events other than those that follow from input.
