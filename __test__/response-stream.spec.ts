@@ -5,7 +5,7 @@ import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Request, Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
-import { GET, LAST_GET, count, keepErrors, open, until } from './support.ts'
+import { GET, LAST_GET, count, keepErrors, open, plainTest, until } from './support.ts'
 
 const LONG_TEXT = 'é'.repeat(200_000)
 const LONG_BYTES = Uint8Array.from({ length: 700_000 }, (_, at) => at % 251)
@@ -222,7 +222,13 @@ test('the source of a stream behind another is paused, too', async (t) => {
   t.is(given, 500)
 })
 
-for (const [what, request, status] of [['HEAD', LAST_HEAD, 200], ['204', LAST_GET, 204], ['304', LAST_GET, 304]] as const) {
+for (const [what, request, status] of [
+  ['HEAD', LAST_HEAD, 200],
+  ['204', LAST_GET, 204],
+  ['304', LAST_GET, 304],
+  ['HEAD with 204', LAST_HEAD, 204],
+  ['HEAD with 304', LAST_HEAD, 304],
+] as const) {
   test(`the source of a response to ${what} is cancelled and not read`, async (t) => {
     const tap = new Tap()
     const disposals = new Disposals()
@@ -302,7 +308,7 @@ for (const [what, then] of Object.entries<() => unknown>({
   })
 }
 
-test('a client that reads everything at once does not delay others', async (t) => {
+plainTest('a client that reads everything at once does not delay others', async (t) => {
   const count = 1024
   const piece = Buffer.alloc(64 * 1024, 'x')
   let sinceTurn = 0

@@ -69,7 +69,7 @@ export class ParsedRequestSource implements RequestSource {
 
   base(): string {
     const address = this.#client.getLocalAddress()
-    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    return `${this.#client.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -36,6 +36,8 @@ export interface ExchangeOwner {
   readonly clients: ClientRegistry
   /** Whether the server has begun to stop. */
   readonly isStopping: boolean
+  /** A listener speaks TLS. */
+  readonly hasTls: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -153,9 +155,15 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return (this.#flags & Flag.Http10) === 0 ? '1.1' : '1.0'
   }
 
+  /** Whether the connection is encrypted. */
+  isEncrypted(): boolean {
+    return this.#owner.hasTls && this.openFacts().isSecured()
+  }
+
   base(): string {
-    const address = toAddress(this.openFacts().localAddress())
-    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const facts = this.openFacts()
+    const address = toAddress(facts.localAddress())
+    return `${facts.isSecured() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -24,14 +24,16 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
-import type { EngineLimits, HotFunctions } from '../native.ts'
+import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
+import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
@@ -41,6 +43,8 @@ import type { Framing } from '../message/response-extras.ts'
 import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
+
+const NO_HEADERS: FieldsInit = []
 
 /** The method isn't allowed: the request is refused. */
 const REFUSE = 0
@@ -57,6 +61,11 @@ const WAIT_SECONDS = 5
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
 
+/** Gives the certificate of a server name; null is the default one. */
+interface CertificateSource {
+  ask(name: string, take: (answer: TlsAnswer | null) => void): void
+}
+
 /** What a dispatcher needs of its server. */
 export interface DispatchSettings {
   readonly handler: HandlerFunction
@@ -64,6 +73,10 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
+  /** The TLS of a listening socket, by its number. */
+  readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -84,6 +97,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers<Exchange>
   /** Requests that wait for their handler. */
   readonly #waits = new HandlerTimeout(WAIT_SECONDS)
@@ -105,11 +119,14 @@ export class Dispatcher implements ClientOwner {
   readonly #logsRequests: boolean
   /** Requests that were refused here, by the code of the reason. */
   readonly #refusals = new Map<string, number>()
+  readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
+    this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -185,7 +202,7 @@ export class Dispatcher implements ClientOwner {
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isAnswered || exchange.client().isClosed()) return
     this.#countRefusal(exchange, 'no handler was free in time', 'BUSBAR_REQUEST_LIMIT', 'requestLimit')
-    this.#answerError(request, exchange, 503, null, false, ['retry-after', String(WAIT_SECONDS)])
+    this.#answerError(request, exchange, 503, null, false, { 'retry-after': WAIT_SECONDS })
   }
 
   /** The address whose share of the handlers a request counts for; null for local ones and proxies. */
@@ -254,6 +271,10 @@ export class Dispatcher implements ClientOwner {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
+    this.#sendWhole(request, exchange, response)
+  }
+
+  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
@@ -272,7 +293,9 @@ export class Dispatcher implements ClientOwner {
   /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
+    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
@@ -362,7 +385,7 @@ export class Dispatcher implements ClientOwner {
       this.#countRefusal(exchange, 'the body is too large', 'BUSBAR_BODY_TOO_LARGE', 'bodySizeLimit')
       return this.#answerError(request, exchange, 413, null, true)
     }
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
@@ -425,11 +448,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    field: readonly [name: string, value: string] | null = null,
+    headers: FieldsInit = NO_HEADERS,
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (field !== null) response.setHeader(...field)
+      if (headers !== NO_HEADERS) response.setHeaders(headers)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -451,7 +474,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, ['allow', this.#allow])
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, { allow: this.#allow })
     return true
   }
 
@@ -492,6 +515,10 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
+      case Notice.ServerName:
+        return this.#askCertificate(words[at + 1]!, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
@@ -500,6 +527,13 @@ export class Dispatcher implements ClientOwner {
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.pending.notify(id, kind, words, at)
+  }
+
+  #askCertificate(slot: number, id: number, listener: number, name: string): void {
+    const take = (answer: TlsAnswer | null): void => this.engine.answerCertificate(slot, id, answer)
+    const source = this.#tlsOf?.(listener) ?? null
+    if (source === null) take(null)
+    else source.ask(name, take)
   }
 
   /** A copy of the bytes that came with a notice. */

@@ -4,7 +4,9 @@
 import { toAddress } from '../net/socket-address.ts'
 import { ListenError, OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
-import type { Engine, ListenOptions } from '../native.ts'
+import type { Engine, ListenOptions, TlsContext } from '../native.ts'
+import { checkTls } from '../tls/tls-options.ts'
+import type { TlsOptions } from '../tls/tls-options.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
 /** A listen address as an object. */
@@ -25,6 +27,8 @@ export interface ListenObject {
   readonly ipv6Only?: boolean
   /** Permissions of the unix socket's file. */
   readonly mode?: number
+  /** HTTPS: at least a certificate and its key, as PEM text, bytes or paths of files. */
+  readonly tls?: TlsOptions
 }
 
 /**
@@ -40,6 +44,8 @@ export interface ListenPlan {
   /** The host for URLs; null for that of the address. */
   readonly host: string | null
   readonly sockets: readonly ListenOptions[]
+  /** Null for plaintext. */
+  readonly tls: TlsOptions | null
 }
 
 /** The bound sockets of a plan. */
@@ -48,8 +54,8 @@ export interface Bound {
   readonly addresses: readonly SocketAddress[]
 }
 
-const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', { host, port, path }, { fd }, or 'systemd'"
-const KEYS = new Set(['host', 'port', 'path', 'fd', 'backlog', 'reusePort', 'ipv6Only', 'mode'])
+const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', { host, port, path, tls }, { fd }, or 'systemd'"
+const KEYS = new Set(['host', 'port', 'path', 'fd', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'tls'])
 const BACKLOG = 511
 /** The first of the descriptors that systemd passes. */
 const FIRST_DESCRIPTOR = 3
@@ -61,7 +67,9 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
   const plans = new Map<string, ListenPlan>()
   for (const one of all) {
     const planned = planOne(one)
-    if (!plans.has(planned.shown)) plans.set(planned.shown, planned)
+    // With port 0, plaintext and TLS are two listeners.
+    const key = `${planned.shown} ${planned.tls === null ? 'http' : 'https'}`
+    if (!plans.has(key)) plans.set(key, planned)
   }
   return [...plans.values()]
 }
@@ -76,32 +84,33 @@ export function planOne(listen: Listen): ListenPlan {
   for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
     if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
   }
+  const tls = wish.tls === undefined ? null : checkTls(wish.tls)
+  if (wish.fd !== undefined) return planDescriptors(`descriptor ${wish.fd}`, [wish.fd], tls)
   const shared = { backlog, reusePort, ipv6Only, mode, fd: null }
-  if (wish.fd !== undefined) return planDescriptors(`descriptor ${wish.fd}`, [wish.fd])
   if (wish.path !== undefined) {
     const { path } = wish
-    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
+    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }], tls }
   }
   const port = checkInteger('port', wish.port, 0, 65535)
   const socket = (host: string | null): ListenOptions => ({ ...shared, host, port, path: null })
   const { host } = wish
   if (host === undefined || host === '') {
-    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)] }
+    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)], tls }
   }
   if (host === 'localhost') {
-    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
+    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')], tls }
   }
   if (ipVersion(host) === 0) {
     throw new OptionError('host', host, "an IP address or 'localhost'; a name may have several addresses")
   }
   const shown = ipVersion(host) === 6 ? `[${host}]` : host
-  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
+  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)], tls }
 }
 
 /** The plan for sockets that listen already. */
-function planDescriptors(shown: string, descriptors: readonly number[]): ListenPlan {
+function planDescriptors(shown: string, descriptors: readonly number[], tls: TlsOptions | null): ListenPlan {
   const rest = { host: null, port: 0, path: null, backlog: BACKLOG, reusePort: false, ipv6Only: false, mode: null }
-  return { shown, host: null, sockets: descriptors.map((fd) => ({ ...rest, fd })) }
+  return { shown, host: null, sockets: descriptors.map((fd) => ({ ...rest, fd })), tls }
 }
 
 /** The plan for sockets that systemd has opened, all of them or those of one name; see sd_listen_fds(3). */
@@ -115,7 +124,7 @@ function planSystemd(listen: string): ListenPlan {
   const all = Array.from({ length: Number(given) || 0 }, (_, at) => ({ fd: FIRST_DESCRIPTOR + at, name: listed[at] ?? '' }))
   const descriptors = all.filter(({ name }) => listen === 'systemd' || name === wanted).map(({ fd }) => fd)
   if (descriptors.length === 0) throw problem(`there is no such socket; the names are ${names === '' ? 'not set' : names}`)
-  return planDescriptors(listen, descriptors)
+  return planDescriptors(listen, descriptors, null)
 }
 
 function parse(listen: unknown): ListenObject | string {
@@ -137,7 +146,9 @@ function checkObject(listen: ListenObject): ListenObject {
   const { path, host, port, fd } = listen
   if (fd !== undefined) {
     checkInteger('fd', fd, 0, 2 ** 31 - 1)
-    if (Object.keys(listen).length > 1) throw new OptionError('listen', listen, 'an fd alone: the socket listens already')
+    if (Object.keys(listen).some((key) => key !== 'fd' && key !== 'tls')) {
+      throw new OptionError('listen', listen, 'an fd, perhaps with tls: the socket listens already')
+    }
   }
   if (path === undefined) return listen
   if (typeof path !== 'string' || path === '') throw new OptionError('path', path, 'the path of a unix socket')
@@ -171,12 +182,12 @@ function listenError(plan: ListenPlan, error: unknown): ListenError {
  * Binds the sockets of one plan, all on the port of the first. The result has no addresses when the port that the
  * system has chosen for the first socket is in use for the next: a retry gets another port.
  */
-export function bind(engine: Engine, plan: ListenPlan): Bound {
+export function bind(engine: Engine, plan: ListenPlan, tls: TlsContext | null): Bound {
   const addresses: SocketAddress[] = []
   let port: number | null = null
   for (const socket of plan.sockets) {
     try {
-      const bound = engine.listen(port === null ? socket : { ...socket, port })
+      const bound = engine.listen(port === null ? socket : { ...socket, port }, tls)
       if (bound.family !== 'unix') port = bound.port
       addresses.push(toAddress(bound))
     } catch (error) {
@@ -195,7 +206,9 @@ export function urlOf({ plan, addresses }: Bound): string {
   const [address] = addresses
   const port = address?.getPort() ?? null
   const host = plan.host ?? hostOf(address)
-  return port === null ? `unix:${host}` : `http://${host}${port === 80 ? '' : `:${port}`}/`
+  if (port === null) return `unix:${host}`
+  const [scheme, usual] = plan.tls === null ? ['http', 80] : ['https', 443]
+  return `${scheme}://${host}${port === usual ? '' : `:${port}`}/`
 }
 
 /** The host of an address as a URL shows it; `localhost` for all interfaces. */

@@ -26,6 +26,10 @@ import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
+import type { Certificate } from '../tls/certificate.ts'
+import type { ListenerTls } from '../tls/listener-tls.ts'
+import { reloadTls } from './reload.ts'
+import type { ReloadOptions, SecuredListener } from './reload.ts'
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
@@ -102,6 +106,8 @@ export class HttpServer {
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
   #bound: readonly Bound[] = []
+  /** The TLS of the plans that have it. */
+  #tls: ReadonlyMap<ListenPlan, ListenerTls> = new Map()
   /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
@@ -152,6 +158,7 @@ export class HttpServer {
     try {
       const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
+      this.#tls = await this.#readTls()
       this.#open()
     } catch (error) {
       this.#shutDown()
@@ -172,15 +179,32 @@ export class HttpServer {
     }
   }
 
+  async #readTls(): Promise<ReadonlyMap<ListenPlan, ListenerTls>> {
+    const plans = this.#plans.filter((plan) => plan.tls !== null)
+    if (plans.length === 0) return new Map()
+    const { ListenerTls } = await import('../tls/listener-tls.ts')
+    const protocols = (this.#driverFactory ?? new DefaultHttpDriverFactory()).getApplicationLayerProtocols()
+    const owner = { logger: this.#log, protocols, timeout: this.#options.get('tlsSetupTimeout') }
+    const opened = plans.map(async (plan) => [plan, await ListenerTls.open(plan.tls!, owner)] as const)
+    return new Map(await Promise.all(opened))
+  }
+
   #open(): void {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan))
+      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan, this.#tls.get(plan)?.context ?? null))
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
     throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
+  }
+
+  /** The TLS of the listening socket with this number: they are counted in the order in which they were bound. */
+  #tlsOf(listener: number): ListenerTls | null {
+    const plans = this.#bound.flatMap(({ plan, addresses }) => addresses.map(() => plan))
+    const plan = plans[listener]
+    return (plan && this.#tls.get(plan)) ?? null
   }
 
   #makeDispatcher(): Dispatcher {
@@ -196,6 +220,8 @@ export class HttpServer {
     return new Dispatcher({
       ...answering,
       limits: engineLimits(this.#options),
+      hasTls: this.#tls.size > 0,
+      tlsOf: (listener) => this.#tlsOf(listener),
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
@@ -264,6 +290,7 @@ export class HttpServer {
 
   #shutDown(): void {
     this.#release()
+    for (const tls of this.#tls.values()) tls.close()
     this.#state = STOPPED
   }
 
@@ -335,6 +362,36 @@ export class HttpServer {
       total[code] = (total[code] ?? 0) + count
     }
     return total
+  }
+
+  /**
+   * Reads the files of the listeners' TLS again, with options that change; what isn't given stays. New connections
+   * get the result, open ones keep what they have. When it rejects, with a `TlsError` that says why, nothing has
+   * changed.
+   *
+   * Where listeners differ in their TLS, `listener` says which of them a change is for: its number, or its address as
+   * in `url`.
+   *
+   * @example await server.reload({ tls: { cert: 'new.pem', key: 'new-key.pem' } })
+   */
+  async reload(changes: ReloadOptions = {}): Promise<void> {
+    if (this.#state !== STARTED) throw new StateError('reload is for a started server')
+    await reloadTls(this.#secured(), changes)
+  }
+
+  /** The listeners that speak TLS. */
+  #secured(): SecuredListener[] {
+    const all = this.#bound.map((bound, index) => ({ index, address: urlOf(bound), tls: this.#tls.get(bound.plan) }))
+    return all.filter((listener): listener is SecuredListener => listener.tls !== undefined)
+  }
+
+  /**
+   * The certificates that are in force, of all listeners. Empty without TLS, and while the server is stopped.
+   *
+   * @example Math.min(...server.getCertificates().map((certificate) => certificate.getDaysLeft()))
+   */
+  getCertificates(): Certificate[] {
+    return this.#secured().flatMap(({ tls }) => tls.certificates())
   }
 
   /**

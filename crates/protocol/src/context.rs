@@ -35,6 +35,8 @@ pub struct Context {
     pub now: Timestamp,
     /// The server's limits.
     pub limits: Limits,
+    /// Unix time, as of the last `set_date`.
+    pub(crate) unix_seconds: u64,
     pub(crate) date: Date,
     /// For peers that aren't local, and for those that are.
     keep_alive: [KeepAlive; 2],
@@ -55,6 +57,7 @@ impl Context {
         let mut cx = Context {
             now: Timestamp(0),
             limits,
+            unix_seconds: 0,
             date: Date::new(),
             keep_alive,
             record: Record::default(),
@@ -70,6 +73,7 @@ impl Context {
 
     /// Formats what depends on the date, for a Unix time in seconds; to be called once a second.
     pub fn set_date(&mut self, unix_seconds: u64) {
+        self.unix_seconds = unix_seconds;
         self.date.refresh(unix_seconds);
         for KeepAlive { usual_opening, lines, .. } in &mut self.keep_alive {
             usual_opening.clear();

@@ -120,8 +120,7 @@ impl<'a> HeadBlock<'a> {
     /// The facts of the client that sent the request, which is closed and had this slot. `listener` is the
     /// one that accepted it, if it is known.
     pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
-        let unknown =
-            || Arc::new(ListenerFacts { address: Address::Unix(PathBuf::new()), index: self.listener() });
+        let unknown = || Arc::new(ListenerFacts::new(Address::Unix(PathBuf::new()), self.listener()));
         let listener = listener.unwrap_or_else(unknown);
         Arc::new(Facts::closed(self.client_id(), slot, self.remote(), listener))
     }
@@ -216,7 +215,7 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        let listener = ListenerFacts { address: Address::Unix("/x".into()), index: 3 };
+        let listener = ListenerFacts::new(Address::Unix("/x".into()), 3);
         let peer = "192.0.2.1:4711".parse().unwrap();
         Facts::new(0x1_0000_0002, 0, Some(peer), Arc::new(listener), Clock::start())
     }

@@ -94,6 +94,11 @@ pub enum Kind {
     /// Limits of connections have had consequences: [4] which, by `Consequence`, [5, 6] the address of the
     /// last new connection, [7] how many.
     Rejected = 20,
+    /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
+    Established = 24,
+    /// A TLS handshake waits for the certificate of a name: [2, 3] the client's id, [5, 6] the name,
+    /// [7] listener.
+    ServerName = 25,
 }
 
 /// A notice that isn't in a batch yet.

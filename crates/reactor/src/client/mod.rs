@@ -24,9 +24,14 @@ pub use unacknowledged::Unacknowledged;
 /// For so long a connection that has sent nothing yet isn't idle, in milliseconds.
 const FRESH_MILLIS: u64 = 1000;
 
+/// Time after which a handshake that isn't done is the first to give way to new connections.
+const OLD_HANDSHAKE_MILLIS: u64 = 2000;
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// The TLS handshake isn't done.
+    Handshaking,
     /// The application has to assign a driver first; nothing is read.
     Unassigned,
     /// Requests are read and answered, or raw bytes are passed on.
@@ -111,6 +116,7 @@ pub(crate) enum When {
 
 impl Client {
     pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
+        let phase = if connection.is_secured() { Phase::Handshaking } else { Phase::Serving };
         Client {
             socket,
             connection,
@@ -119,7 +125,7 @@ impl Client {
             bodies: BodyDeliveries::default(),
             files: Vec::new(),
             sent_notices: Vec::new(),
-            phase: Phase::Serving,
+            phase,
             unacknowledged: 0,
             armed: 0,
             requests: 0,
@@ -145,14 +151,14 @@ impl Client {
                 Step::AwaitBuffer => false,
             },
             Phase::Unassigned => false,
-            Phase::Lingering { .. } => self.is_readable,
+            Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
         }
     }
 
     /// When it needs attention next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
+            Phase::Serving | Phase::Handshaking => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
             Phase::Lingering { until } => Some(until),
         }
@@ -180,10 +186,14 @@ impl Client {
     }
 
     /// Since when the client has been idle; None when it isn't idle, or has sent something since. One that has
-    /// never sent a request isn't idle at first: its request may be on the way.
+    /// never sent a request isn't idle at first: its request may be on the way. An old handshake counts as idle
+    /// before all others, because honest clients need less time.
     pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        if let Some(begun) = self.connection.handshake_begun() {
+            return (cx.now >= begun.after_millis(OLD_HANDSHAKE_MILLIS)).then_some(Timestamp(0));
+        }
         let has_sent = self.is_queued_to_read() || self.is_readable;
-        if self.phase != Phase::Serving || has_sent {
+        if !matches!(self.phase, Phase::Serving | Phase::Handshaking) || has_sent {
             return None;
         }
         let since = self.connection.idle_since()?;
@@ -196,7 +206,7 @@ impl Client {
         match self.phase {
             Phase::Serving if self.connection.is_raw() => 1,
             Phase::Serving => self.connection.unsent_answers(),
-            Phase::Unassigned | Phase::Lingering { .. } => 0,
+            Phase::Handshaking | Phase::Unassigned | Phase::Lingering { .. } => 0,
         }
     }
 

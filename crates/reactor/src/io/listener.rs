@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mio::net::{TcpListener, UnixListener};
@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
 use super::socket::{Socket, unmapped};
+use super::tls_setup::TlsSetup;
 
 /// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers
 /// that vanished would stay open.
@@ -85,9 +86,24 @@ pub struct ListenerFacts {
     pub address: Address,
     /// Its number, counted from 0 in the order of `listen` calls.
     pub index: u32,
+    tls: OnceLock<Arc<TlsSetup>>,
 }
 
 impl ListenerFacts {
+    pub(crate) fn new(address: Address, index: u32) -> ListenerFacts {
+        ListenerFacts { address, index, tls: OnceLock::new() }
+    }
+
+    /// Has the connections accepted from now on speak TLS. Of several calls the first counts.
+    pub fn secure(&self, setup: Arc<TlsSetup>) {
+        let _ = self.tls.set(setup);
+    }
+
+    /// The TLS of the listener's connections; None for plaintext.
+    pub fn tls(&self) -> Option<&TlsSetup> {
+        self.tls.get().map(Arc::as_ref)
+    }
+
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(self.address, Address::Internet(address) if address.ip().is_unspecified())
     }
@@ -231,7 +247,7 @@ fn bind_tcp(
     let address = Address::Internet(listener.local_addr()?);
     Ok(Listener {
         kind: Kind::Tcp(listener),
-        facts: Arc::new(ListenerFacts { address, index }),
+        facts: Arc::new(ListenerFacts::new(address, index)),
         owns_file: false,
         is_ready: true,
     })
@@ -255,7 +271,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     }
     socket.set_nonblocking(true)?;
     socket.listen(backlog)?;
-    let facts = Arc::new(ListenerFacts { address: Address::Unix(path.to_owned()), index });
+    let facts = Arc::new(ListenerFacts::new(Address::Unix(path.to_owned()), index));
     let kind = Kind::Unix(UnixListener::from_std(socket.into()));
     Ok(Listener { kind, facts, owns_file: true, is_ready: true })
 }
@@ -281,7 +297,7 @@ fn inherit(descriptor: &OwnedFd, index: u32) -> io::Result<Listener> {
             (Kind::Unix(UnixListener::from_std(socket.into())), Address::Unix(path))
         }
     };
-    let facts = Arc::new(ListenerFacts { address, index });
+    let facts = Arc::new(ListenerFacts::new(address, index));
     Ok(Listener { kind, facts, owns_file: false, is_ready: true })
 }
 

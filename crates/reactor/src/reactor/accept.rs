@@ -67,7 +67,9 @@ impl Reactor {
             siblings.taken(&client.facts);
         }
         if self.announces_accepted {
-            client.phase = Phase::Unassigned;
+            if client.phase == Phase::Serving {
+                client.phase = Phase::Unassigned;
+            }
             self.outbox.notify(Kind::Accepted, slot, id);
         }
         client.schedule(&mut self.timers);
@@ -82,7 +84,11 @@ impl Reactor {
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
-        Some(Box::new(Client::new(socket, Connection::new(&self.cx), facts)))
+        let connection = match facts.listener().tls() {
+            None => Connection::new(&self.cx),
+            Some(tls) => Connection::secured(&self.cx, tls.config()),
+        };
+        Some(Box::new(Client::new(socket, connection, facts)))
     }
 
     /// Counts a connection in, after an idle one was closed for it where a limit is reached.
@@ -116,6 +122,10 @@ impl Reactor {
     #[cold]
     fn reject(&mut self, accepted: Accepted, limit: Limit) {
         self.count_consequence(limit.rejected(), &accepted);
+        if accepted.listener.tls().is_some() {
+            // A handshake would have to come first.
+            return;
+        }
         let error = match limit {
             Limit::Total => RequestError::ServerFull,
             Limit::PerAddress => RequestError::AddressFull,

@@ -25,7 +25,7 @@ impl Reactor {
         if !client.has_expired(now) {
             return client.schedule(&mut self.timers);
         }
-        if client.phase != Phase::Serving {
+        if matches!(client.phase, Phase::Lingering { .. } | Phase::Unassigned) {
             return self.close_client(slot);
         }
         self.current = Some(slot);
@@ -38,6 +38,7 @@ impl Reactor {
             Some(client) if client.has_expired(now) => {
                 client.connection.handle_timeout(&mut self.cx);
                 client.poll_events(&mut self.cx, &mut self.outbox);
+                self.take_security_events(slot);
                 self.service(slot);
             }
             Some(client) => client.schedule(&mut self.timers),

@@ -1,6 +1,6 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `flush` writes, `accept`, `expire` and `close` begin and end
+//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `accept`, `expire` and `close` begin and end
 //! clients, `commands` are what the application calls between turns.
 
 mod accept;
@@ -8,6 +8,7 @@ mod close;
 mod commands;
 mod expire;
 mod flush;
+mod secure;
 mod siblings;
 mod turn;
 
@@ -47,6 +48,10 @@ pub struct Reactor {
     outbox: Outbox,
     /// Input is received here; empty while a turn reads.
     buffer: Box<[u8]>,
+    /// Plaintext of what was received under TLS; empty between turns.
+    plaintext: Vec<u8>,
+    /// Steps of TLS handshakes in this turn.
+    handshake_steps: usize,
     /// The client that is worked on: it is closed after a panic.
     current: Option<u32>,
     is_stopping: bool,
@@ -81,6 +86,8 @@ impl Reactor {
             unacknowledged: |_| None,
             outbox: Outbox::default(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
+            plaintext: Vec::new(),
+            handshake_steps: 0,
             current: None,
             is_stopping: false,
             stopping: Vec::new(),
@@ -126,6 +133,7 @@ impl Reactor {
         self.close_all();
         self.outbox.clear();
         self.buffer = Box::default();
+        self.plaintext = Vec::new();
         self.poller.close();
     }
 
