@@ -188,7 +188,7 @@ test('the state goes from stopped to stopped, and setters throw in every other s
   t.is(server.getState(), HttpServer.STOPPED)
   t.throws(() => server.getServers(), { instanceOf: StateError })
   t.throws(() => server.url, { instanceOf: StateError })
-  const refusal = (promise: Promise<void>): Promise<string> => promise.then(() => '', (error: StateError) => error.message)
+  const refusal = (promise: Promise<unknown>): Promise<string> => promise.then(() => '', (error: StateError) => error.message)
   const [, twice, early] = await Promise.all([server.start(), refusal(server.start()), refusal(server.stop())])
   t.deepEqual([twice, early], ["the server can't be started: it is STARTING", "the server can't be stopped: it is STARTING"])
   look(server)
