@@ -31,6 +31,9 @@ fn system_code(error: &std::io::Error) -> &'static str {
         Some(libc::ENOMEM) => "ENOMEM",
         Some(libc::EAFNOSUPPORT) => "EAFNOSUPPORT",
         Some(libc::ENAMETOOLONG) => "ENAMETOOLONG",
+        Some(libc::EBADF) => "EBADF",
+        Some(libc::ENOTSOCK) => "ENOTSOCK",
+        None if error.kind() == std::io::ErrorKind::InvalidInput => "EINVAL",
         _ => "EIO",
     }
 }
