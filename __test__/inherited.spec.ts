@@ -29,7 +29,10 @@ async function serving(t: ExecutionContext, target: { port: number; host: string
     stdio: ['pipe', 'pipe', 'inherit', fd],
     env: { ...process.env, LISTEN_FDS: '1', LISTEN_FDNAMES: 'web' },
   })
-  t.teardown(() => child.kill('SIGKILL'))
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    given.close()
+  })
   const [line] = (await once(child.stdout!, 'data')) as [Buffer]
   return { url: line.toString().trim(), address, given, child }
 }
