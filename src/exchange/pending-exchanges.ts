@@ -106,7 +106,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
 
   /** The server begins to stop. */
   stop(): void {
-    for (const listener of [...this.values()]) listener.onStop()
+    this.forEach((listener) => listener.onStop())
   }
 
   /** The engine is closed: requests that still expect notices fail, since their commands came too late. */
