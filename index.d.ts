@@ -353,6 +353,8 @@ export interface ListenOptions {
   port: number
   /** Path of a unix socket; `null` for TCP. */
   path: string | null
+  /** Descriptor of a socket that listens already, instead of an address; `null` for none. */
+  fd: number | null
   /** How many connections may wait to be accepted. */
   backlog: number
   /** Whether several sockets may share the port (SO_REUSEPORT). */

@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { HttpServer, OptionError, Request, Response, silentLogger } from '../src/index.ts'
-import type { Client, HttpDriver, Logger, OnMessage } from '../src/index.ts'
+import type { Client, HttpDriver, Logger } from '../src/index.ts'
 import { GET, count, dial, hold, open, until } from './support.ts'
 
 /** Blocks the event loop until what was sent has surely reached the kernel: its clients run in other threads of it. */
@@ -120,13 +120,14 @@ test('a stop signal stays silent when the response is sent or the client leaves 
 })
 
 test('the stop signal of a request that a driver in JavaScript has parsed fires when the stop begins', async (t) => {
-  const driver: HttpDriver = {
-    setup: (client: Client, onMessage: OnMessage) => {
-      void client
-      return (function* () {
-        for (;;) if (((yield) as Uint8Array | undefined)?.length) yield onMessage(Request.create('GET', '/'))
-      })() as never
-    },
+  const driver = {
+    setup: (_client: Client, onMessage: (request: Request) => Promise<void>) =>
+      (function* (): Generator<unknown, void, Uint8Array | null> {
+        for (;;) {
+          const bytes = yield null
+          if (bytes !== null && bytes.length > 0) yield onMessage(Request.create('GET', '/'))
+        }
+      })(),
     write: () => Promise.resolve(),
     getPendingRequestCount: () => 0,
     stop: () => Promise.resolve(),

@@ -34,6 +34,6 @@ export class StopSignals {
   /** The server begins to stop: all signals fire, and later ones at once. */
   fire(): void {
     this.#isStopping = true
-    for (const { fire } of this.#signals.values()) fire()
+    this.#signals.forEach(({ fire }) => fire())
   }
 }

@@ -110,7 +110,7 @@ export class PendingExchanges extends Map<number, NoticeListener> {
 
   /** The server begins to stop. */
   stop(): void {
-    for (const listener of Array.from(this.values())) listener.onStop()
+    this.forEach((listener) => listener.onStop())
   }
 
   /** The engine is closed: requests that still expect notices fail, since their commands came too late. */

@@ -9,6 +9,8 @@ const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
 
 const WORDS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'is in use by another program; stop it or choose another port',
+  EBADF: "isn't open in this process",
+  ENOTSOCK: "isn't a socket",
   EADDRNOTAVAIL: "isn't an address of this machine",
   EAFNOSUPPORT: "can't be used: this system has no IPv6",
   EPERM: "can't be used: the system doesn't permit it",

@@ -2,7 +2,7 @@
  * Listen addresses: parsed from what users give, bound by the engine, and shown as URLs.
  */
 import { toAddress } from '../net/socket-address.ts'
-import { OptionError } from '../core/errors.ts'
+import { ListenError, OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
 import { listenError } from './listen-error.ts'
 import type { Engine, ListenOptions, TlsContext } from '../native.ts'
@@ -19,6 +19,8 @@ export interface ListenObject {
   readonly port?: number
   /** Path of a unix socket, instead of host and port. */
   readonly path?: string
+  /** Descriptor of a socket that listens already, instead of an address. */
+  readonly fd?: number
   /** Length of the queue of connections that wait to be accepted; 511 by default. */
   readonly backlog?: number
   /** Lets several processes share the port (SO_REUSEPORT). */
@@ -31,15 +33,18 @@ export interface ListenObject {
   readonly tls?: TlsOptions
 }
 
-/** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or an object. */
+/**
+ * Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, an object, `'systemd'` for all
+ * sockets that systemd has opened, or `'systemd:name'` for those of that name.
+ */
 export type Listen = number | string | ListenObject
 
 /** The sockets for one listen address; they share a port. */
 export interface ListenPlan {
   /** The address as messages show it. */
   readonly shown: string
-  /** The host for URLs. */
-  readonly host: string
+  /** The host for URLs; null for that of the address. */
+  readonly host: string | null
   readonly sockets: readonly ListenOptions[]
   /** Null for plaintext. */
   readonly tls: TlsOptions | null
@@ -51,9 +56,11 @@ export interface Bound {
   readonly addresses: readonly SocketAddress[]
 }
 
-const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path, tls }"
-const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'tls'])
+const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', { host, port, path, tls }, { fd }, or 'systemd'"
+const KEYS = new Set(['host', 'port', 'path', 'fd', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'tls'])
 const BACKLOG = 511
+/** The first of the descriptors that systemd passes. */
+const FIRST_DESCRIPTOR = 3
 
 /** The plans for one listen address or an array of them. */
 export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] {
@@ -72,14 +79,16 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
 /** The plan for one listen address. */
 export function planOne(listen: Listen): ListenPlan {
   const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
+  if (typeof wish === 'string') return planSystemd(wish)
   const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
   checkInteger('backlog', backlog, 1, 2 ** 31 - 1)
   if (mode !== null) checkInteger('mode', mode, 0, 0o7777)
   for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
     if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
   }
-  const shared = { backlog, reusePort, ipv6Only, mode }
   const tls = wish.tls === undefined ? null : checkTls(wish.tls)
+  if (wish.fd !== undefined) return planDescriptors(`descriptor ${wish.fd}`, [wish.fd], tls)
+  const shared = { backlog, reusePort, ipv6Only, mode, fd: null }
   if (wish.path !== undefined) {
     const { path } = wish
     return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }], tls }
@@ -100,7 +109,28 @@ export function planOne(listen: Listen): ListenPlan {
   return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)], tls }
 }
 
-function parse(listen: unknown): ListenObject {
+/** The plan for sockets that listen already. */
+function planDescriptors(shown: string, descriptors: readonly number[], tls: TlsOptions | null): ListenPlan {
+  const rest = { host: null, port: 0, path: null, backlog: BACKLOG, reusePort: false, ipv6Only: false, mode: null }
+  return { shown, host: null, sockets: descriptors.map((fd) => ({ ...rest, fd })), tls }
+}
+
+/** The plan for sockets that systemd has opened, all of them or those of one name; see sd_listen_fds(3). */
+function planSystemd(listen: string): ListenPlan {
+  const { LISTEN_PID: pid, LISTEN_FDS: given, LISTEN_FDNAMES: names = '' } = process.env
+  const problem = (reason: string): ListenError => new ListenError(`${listen}: ${reason}`, 'ENOTSOCK')
+  if (given === undefined) throw problem('the process was given no sockets (LISTEN_FDS is not set)')
+  if (pid !== String(process.pid)) throw problem(`the sockets are for process ${pid}, and this is ${process.pid}; start node without a shell or npm between`)
+  const listed = names === '' ? [] : names.split(':')
+  const wanted = listen.slice('systemd:'.length)
+  const all = Array.from({ length: Number(given) || 0 }, (_, at) => ({ fd: FIRST_DESCRIPTOR + at, name: listed[at] ?? '' }))
+  const descriptors = all.filter(({ name }) => listen === 'systemd' || name === wanted).map(({ fd }) => fd)
+  if (descriptors.length === 0) throw problem(`there is no such socket; the names are ${names === '' ? 'not set' : names}`)
+  return planDescriptors(listen, descriptors, null)
+}
+
+function parse(listen: unknown): ListenObject | string {
+  if (typeof listen === 'string' && /^systemd(:.+)?$/.test(listen)) return listen
   if (typeof listen === 'number') return { port: listen }
   if (typeof listen !== 'string') throw new OptionError('listen', listen, FORMS)
   if (listen.startsWith('unix:') && listen.length > 5) return { path: listen.slice(5) }
@@ -118,7 +148,13 @@ function checkObject(listen: ListenObject): ListenObject {
     const meant = own === null ? '' : `; ${key} is called ${own}`
     throw new OptionError('listen', key, `an object with the keys ${[...KEYS].join(', ')}${meant}`)
   }
-  const { path, host, port } = listen
+  const { path, host, port, fd } = listen
+  if (fd !== undefined) {
+    checkInteger('fd', fd, 0, 2 ** 31 - 1)
+    if (Object.keys(listen).some((key) => key !== 'fd' && key !== 'tls')) {
+      throw new OptionError('listen', listen, 'an fd, perhaps with tls: the socket listens already')
+    }
+  }
   if (path === undefined) return listen
   if (typeof path !== 'string' || path === '') throw new OptionError('path', path, 'the path of a unix socket')
   if (host !== undefined || port !== undefined) throw new OptionError('listen', listen, 'either a path or a host and port')
@@ -157,8 +193,17 @@ export function bind(engine: Engine, plan: ListenPlan, tls: TlsContext | null): 
 
 /** The URL of the first address, with the host as the user gave it. */
 export function urlOf({ plan, addresses }: Bound): string {
-  const port = addresses[0]?.getPort() ?? null
-  if (port === null) return `unix:${plan.host}`
+  const [address] = addresses
+  const port = address?.getPort() ?? null
+  const host = plan.host ?? hostOf(address)
+  if (port === null) return `unix:${host}`
   const [scheme, usual] = plan.tls === null ? ['http', 80] : ['https', 443]
-  return `${scheme}://${plan.host}${port === usual ? '' : `:${port}`}/`
+  return `${scheme}://${host}${port === usual ? '' : `:${port}`}/`
+}
+
+/** The host of an address as a URL shows it; `localhost` for all interfaces. */
+function hostOf(address: SocketAddress | undefined): string {
+  const host = address?.getHost() ?? ''
+  if (host === '::' || host === '0.0.0.0') return 'localhost'
+  return address?.getVersion() === 6 ? `[${host}]` : host
 }

@@ -377,7 +377,7 @@ impl Connection {
     /// Since when the connection waits for nothing but another request; None when it has something to do.
     pub fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
         match &self.protocol {
-            Protocol::Http1(http1) => http1.idle_since(cx),
+            Protocol::Http1(http1) => http1.idle_since(),
             Protocol::Other(other) => other.idle_since(cx),
         }
     }

@@ -17,6 +17,19 @@ const POOLED_CAPACITY: usize = 16 * 1024;
 /// Capacity of a new output buffer: head and body of a small answer.
 const NEW_CAPACITY: usize = 512;
 
+/// How much longer a connection stays open than its `keep-alive` field announces.
+const IDLE_GRACE_MILLIS: u64 = 1000;
+
+/// How connections are kept open between requests.
+pub(crate) struct KeepAlive {
+    /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is. Made once a second.
+    pub(crate) usual_opening: Vec<u8>,
+    /// The `connection: keep-alive` line and the `keep-alive` line.
+    pub(crate) lines: Vec<u8>,
+    /// The idle time in milliseconds after which a connection is closed.
+    pub(crate) idle_time: u64,
+}
+
 /// Time, limits and scratch memory for every call.
 pub struct Context {
     /// The present moment.
@@ -26,11 +39,8 @@ pub struct Context {
     /// Unix time, as of the last `set_date`.
     pub(crate) unix_seconds: u64,
     pub(crate) date: Date,
-    /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is: for peers that
-    /// aren't local, and for those that are. Made once a second.
-    pub(crate) usual_openings: [Vec<u8>; 2],
-    /// The `connection: keep-alive` line and the `keep-alive` line, for the same peers.
-    pub(crate) keep_alive_lines: [Vec<u8>; 2],
+    /// For peers that aren't local, and for those that are.
+    keep_alive: [KeepAlive; 2],
     pub(crate) record: Record,
     /// A head that came in several inputs, joined.
     pub(crate) head_bytes: Vec<u8>,
@@ -45,15 +55,13 @@ pub struct Context {
 impl Context {
     /// A context at time 0.
     pub fn new(limits: Limits) -> Context {
-        let keep_alive_lines =
-            [false, true].map(|is_local| keep_alive_lines(limits.announced_idle_time(is_local)));
+        let keep_alive = [limits.http1_timeout, limits.local_http1_timeout].map(KeepAlive::new);
         let mut cx = Context {
             now: Timestamp(0),
             limits,
             unix_seconds: 0,
             date: Date::new(),
-            usual_openings: Default::default(),
-            keep_alive_lines,
+            keep_alive,
             record: Record::default(),
             head_bytes: Vec::new(),
             known_host: Vec::new(),
@@ -70,12 +78,19 @@ impl Context {
     pub fn set_date(&mut self, unix_seconds: u64) {
         self.unix_seconds = unix_seconds;
         self.date.refresh(unix_seconds);
-        for (opening, lines) in self.usual_openings.iter_mut().zip(&self.keep_alive_lines) {
-            opening.clear();
-            opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-            opening.extend_from_slice(self.date.line());
-            opening.extend_from_slice(lines);
+        for KeepAlive { usual_opening, lines, .. } in &mut self.keep_alive {
+            usual_opening.clear();
+            usual_opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+            usual_opening.extend_from_slice(self.date.line());
+            usual_opening.extend_from_slice(lines);
         }
+    }
+
+    /// How connections of a peer are kept open.
+    #[inline]
+    pub(crate) fn keep_alive(&self, is_local: bool) -> &KeepAlive {
+        let [other, local] = &self.keep_alive;
+        if is_local { local } else { other }
     }
 
     /// Unsent bytes of one connection above which a writer should pause.
@@ -108,12 +123,15 @@ impl Context {
     }
 }
 
-/// The fields of an answer that leaves its connection open for so many idle milliseconds.
-fn keep_alive_lines(idle_time: u64) -> Vec<u8> {
-    let mut lines = b"connection: keep-alive\r\n".to_vec();
-    let seconds = idle_time / 1000;
-    if idle_time != u64::MAX && seconds > 0 {
-        lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
+impl KeepAlive {
+    /// For so many idle milliseconds.
+    fn new(announced: u64) -> KeepAlive {
+        let mut lines = b"connection: keep-alive\r\n".to_vec();
+        let seconds = announced / 1000;
+        if announced != u64::MAX && seconds > 0 {
+            lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
+        }
+        let idle_time = announced.saturating_add(IDLE_GRACE_MILLIS);
+        KeepAlive { usual_opening: Vec::new(), lines, idle_time }
     }
-    lines
 }

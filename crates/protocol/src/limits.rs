@@ -77,20 +77,7 @@ impl Default for Limits {
     }
 }
 
-/// How much longer a connection stays open than its `keep-alive` field announces.
-const IDLE_GRACE_MILLIS: u64 = 1000;
-
 impl Limits {
-    /// The idle time that is announced to a peer.
-    pub(crate) fn announced_idle_time(&self, is_local: bool) -> u64 {
-        if is_local { self.local_http1_timeout } else { self.http1_timeout }
-    }
-
-    /// The idle time after which its connection is closed.
-    pub(crate) fn idle_time(&self, is_local: bool) -> u64 {
-        self.announced_idle_time(is_local).saturating_add(IDLE_GRACE_MILLIS)
-    }
-
     /// When a request that began at `begun` must be complete.
     pub(crate) fn request_deadline(&self, begun: Timestamp) -> Timestamp {
         begun.after_millis(if self.request_timeout == 0 { u64::MAX } else { self.request_timeout })

@@ -34,6 +34,9 @@ fn system_code(error: &std::io::Error) -> &'static str {
         Some(libc::EROFS) => "EROFS",
         Some(libc::ELOOP) => "ELOOP",
         Some(libc::EISDIR) => "EISDIR",
+        Some(libc::EBADF) => "EBADF",
+        Some(libc::ENOTSOCK) => "ENOTSOCK",
+        None if error.kind() == std::io::ErrorKind::InvalidInput => "EINVAL",
         _ => "EIO",
     }
 }

@@ -7,8 +7,10 @@ mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, JsValue, Unknown};
 use napi::{Error, Result, Status};
@@ -33,6 +35,8 @@ pub struct ListenOptions {
     pub port: u16,
     /// Path of a unix socket; `null` for TCP.
     pub path: Option<String>,
+    /// Descriptor of a socket that listens already, instead of an address; `null` for none.
+    pub fd: Option<i32>,
     /// How many connections may wait to be accepted.
     pub backlog: i32,
     /// Whether several sockets may share the port (SO_REUSEPORT).
@@ -45,6 +49,9 @@ pub struct ListenOptions {
 
 impl ListenOptions {
     fn to_bind(&self) -> Result<Bind> {
+        if let Some(fd) = self.fd {
+            return inherited(fd).map_err(|error| system_error(&format!("descriptor {fd}"), &error));
+        }
         if let Some(path) = &self.path {
             return Ok(Bind::Unix { path: PathBuf::from(path), mode: self.mode });
         }
@@ -60,6 +67,16 @@ impl ListenOptions {
             reuse_port: self.reuse_port,
         })
     }
+}
+
+/// A copy of a descriptor that the process was given.
+fn inherited(fd: i32) -> std::io::Result<Bind> {
+    if fd < 0 {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the descriptor isn't -1. It is copied at once, and if it isn't open the copy fails with EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(Bind::Inherited(Arc::new(borrowed.try_clone_to_owned()?)))
 }
 
 /// The native half of one `HttpServer`.

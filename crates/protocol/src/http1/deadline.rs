@@ -33,8 +33,8 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn idle(cx: &Context, is_local: bool) -> Deadline {
-        Deadline { at: cx.now.after_millis(cx.limits.idle_time(is_local)), kind: Kind::Idle }
+    pub(super) fn idle(cx: &Context, idle_time: u64) -> Deadline {
+        Deadline { at: cx.now.after_millis(idle_time), kind: Kind::Idle }
     }
 }
 
@@ -56,9 +56,8 @@ impl Connection {
     }
 
     /// Since when it is idle; None when it isn't.
-    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
-        let idle_time = cx.limits.idle_time(self.is_local);
-        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(idle_time)))
+    pub(crate) fn idle_since(&self) -> Option<Timestamp> {
+        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(self.idle_time)))
     }
 
     pub(crate) fn is_sending(&self) -> bool {
@@ -117,9 +116,9 @@ impl Connection {
                 Reading::Body => return self.rearm_body(cx),
                 Reading::Idle if self.pipeline.is_empty() => {
                     self.write_timeout = cx.limits.write_timeout;
-                    (Kind::Idle, cx.limits.idle_time(self.is_local))
+                    (Kind::Idle, self.idle_time)
                 }
-                _ => (Kind::Running, cx.limits.http1_timeout),
+                _ => (Kind::Running, self.idle_time),
             }
         };
         self.deadline = Deadline { at: cx.now.after_millis(millis), kind };

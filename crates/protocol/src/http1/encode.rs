@@ -1,7 +1,7 @@
 //! Answers as bytes. RFC 9112 §4, §6 and §7.
 
 use crate::answer::{Answer, AnswerError, Payload};
-use crate::context::Context;
+use crate::context::{Context, KeepAlive};
 use crate::error::RequestError;
 use crate::http::status::reason_phrase;
 use crate::http1::pipeline::{RequestFlags, Stream};
@@ -22,7 +22,7 @@ pub(super) struct Outcome {
 #[inline]
 pub(super) fn put_head<'a>(
     cx: &Context,
-    flags: RequestFlags,
+    (flags, keep_alive): (RequestFlags, &KeepAlive),
     answer: &Answer<'a>,
     closes: bool,
     out: &mut Vec<u8>,
@@ -66,9 +66,9 @@ pub(super) fn put_head<'a>(
             && !flags.is_http10;
     out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
     if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
-        out.extend_from_slice(&cx.usual_openings[usize::from(flags.is_local)]);
+        out.extend_from_slice(&keep_alive.usual_opening);
     } else {
-        put_opening(cx, flags, answer, outcome.closes, out);
+        put_opening(cx, keep_alive, answer, outcome.closes, out);
     }
     out.extend_from_slice(answer.fields);
     if let Some(length) = length {
@@ -83,13 +83,13 @@ pub(super) fn put_head<'a>(
 }
 
 /// Status line and the connection's own fields.
-fn put_opening(cx: &Context, flags: RequestFlags, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
+fn put_opening(cx: &Context, keep_alive: &KeepAlive, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
     put_status_line(answer.status, answer.reason, out);
     out.extend_from_slice(cx.date.line());
     if closes {
         out.extend_from_slice(b"connection: close\r\n");
     } else {
-        out.extend_from_slice(&cx.keep_alive_lines[usize::from(flags.is_local)]);
+        out.extend_from_slice(&keep_alive.lines);
     }
 }
 

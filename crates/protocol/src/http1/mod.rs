@@ -107,6 +107,8 @@ pub(crate) struct Connection {
     leaves_unread: bool,
     /// The peer is local or a proxy, and has the idle time of these.
     is_local: bool,
+    /// Its idle time, in milliseconds.
+    idle_time: u64,
     /// `HalfClosed` is still to be given.
     has_half_closed: bool,
     /// The peer has closed its side.
@@ -127,7 +129,7 @@ impl Connection {
             abandoned: Vec::new(),
             taken_over_by: None,
             output: Output::default(),
-            deadline: Deadline::idle(cx, false),
+            deadline: Deadline::idle(cx, cx.keep_alive(false).idle_time),
             ending: None,
             reason: CloseReason::Open,
             lost: 0,
@@ -137,6 +139,7 @@ impl Connection {
             is_last: false,
             leaves_unread: false,
             is_local: false,
+            idle_time: cx.keep_alive(false).idle_time,
             has_half_closed: false,
             has_peer_ended: false,
             serves_https: false,
@@ -156,8 +159,10 @@ impl Connection {
     /// A connection that another protocol has left, and the bytes that are to be given to `handle_input` first.
     pub(crate) fn resume(cx: &Context, handoff: Handoff) -> (Connection, Vec<u8>) {
         let Handoff { output, unread, has_peer_ended, serves_https, is_last, is_local } = handoff;
+        let idle_time = cx.keep_alive(is_local).idle_time;
+        let fresh = Connection::new(cx);
         let mut connection =
-            Connection { output, has_peer_ended, serves_https, is_last, is_local, ..Connection::new(cx) };
+            Connection { output, has_peer_ended, serves_https, is_last, is_local, idle_time, ..fresh };
         connection.rearm(cx);
         (connection, unread)
     }
@@ -169,7 +174,8 @@ impl Connection {
     /// Gives a connection that has just been accepted the idle time of local peers.
     pub(crate) fn set_local(&mut self, cx: &Context) {
         self.is_local = true;
-        self.deadline = Deadline::idle(cx, true);
+        self.idle_time = cx.keep_alive(true).idle_time;
+        self.deadline = Deadline::idle(cx, self.idle_time);
     }
 
     pub(crate) fn wants_input(&self) -> bool {

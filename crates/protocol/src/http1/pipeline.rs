@@ -24,8 +24,6 @@ pub(super) struct RequestFlags {
     pub(super) is_safe: bool,
     /// It is CONNECT or asked for an upgrade.
     pub(super) is_upgrade: bool,
-    /// Its peer has the idle time of local ones.
-    pub(super) is_local: bool,
 }
 
 /// One request.
@@ -135,7 +133,6 @@ impl Pipeline {
             wants_close: true,
             is_safe: true,
             is_upgrade: false,
-            is_local: false,
         };
         let state = PendingState {
             early,

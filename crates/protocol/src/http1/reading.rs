@@ -234,7 +234,7 @@ impl Connection {
             return self.refuse_head(cx, input, error);
         }
         let request_id = cx.next_request_id();
-        self.pipeline.push(request_id, RequestFlags::of(&checked, self.is_local));
+        self.pipeline.push(request_id, RequestFlags::of(&checked));
         let is_complete = progress.state == State::Complete;
         let body_len = cx.record.body.iter().map(|span| span.len() as u64).sum::<u64>();
         let has_body = !is_complete || body_len > 0 || self.parser.is_chunked();
@@ -289,7 +289,7 @@ impl Connection {
 }
 
 impl RequestFlags {
-    fn of(checked: &Checked, is_local: bool) -> RequestFlags {
+    fn of(checked: &Checked) -> RequestFlags {
         RequestFlags {
             is_head: checked.method == Method::HEAD,
             is_http10: checked.version == Version::Http10,
@@ -297,7 +297,6 @@ impl RequestFlags {
             wants_close: !checked.keep_alive || checked.method == Method::CONNECT,
             is_safe: checked.method.is_safe(),
             is_upgrade: checked.is_upgrade,
-            is_local,
         }
     }
 }

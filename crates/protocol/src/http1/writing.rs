@@ -72,7 +72,8 @@ impl Connection {
         send: Option<Send<'_>>,
     ) {
         let out = self.output.buffer(cx);
-        let (outcome, body) = encode::put_head(cx, flags, answer, closes, out);
+        let (outcome, body) =
+            encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, out);
         match send {
             None => out.extend_from_slice(body),
             Some(send) => self.output.put_vectored(cx, body, b"", send),
@@ -111,7 +112,8 @@ impl Connection {
         let Some(pending) = self.pipeline.get_mut(at) else { return };
         pending.has_begun = true;
         let state = pending.state();
-        let (outcome, body) = encode::put_head(cx, flags, answer, closes, &mut state.early);
+        let (outcome, body) =
+            encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, &mut state.early);
         state.early.extend_from_slice(body);
         state.begin(&outcome);
         if outcome.closes {

@@ -181,12 +181,13 @@ impl<'a> Batch<'a> {
         records_left >= requests && bytes_left >= PIPELINE_BYTES
     }
 
-    /// Adds a flag to the last record.
-    #[cold]
-    pub(crate) fn mark_last(&mut self, flag: u32) {
-        let at = self.records.wrapping_sub(1).wrapping_mul(RECORD_WORDS);
-        if let Some(word) = self.words.get_mut(at) {
-            *word |= flag << 16;
+    /// Adds a flag to the requests among the records from `first` on.
+    pub(crate) fn mark_requests(&mut self, first: usize, flag: u32) {
+        let records = self.words.chunks_exact_mut(RECORD_WORDS).take(self.records).skip(first);
+        for word in records.filter_map(|record| record.first_mut()) {
+            if *word & 0xff == Kind::Request as u32 {
+                *word |= flag << 16;
+            }
         }
     }
 

@@ -23,6 +23,7 @@ pub use unacknowledged::Unacknowledged;
 
 /// For so long a connection that has sent nothing yet isn't idle, in milliseconds.
 const FRESH_MILLIS: u64 = 1000;
+
 /// Time after which a handshake that isn't done is the first to give way to new connections.
 const OLD_HANDSHAKE_MILLIS: u64 = 2000;
 
@@ -113,13 +114,6 @@ pub(crate) enum When {
     RawDrained,
 }
 
-/// Where a TLS handshake stands among idle connections when one has to give way: an old one before all of them,
-/// because honest clients need less time, and a young one behind.
-#[cold]
-fn rank_of_handshake(begun: Timestamp, now: Timestamp) -> Timestamp {
-    if now >= begun.after_millis(OLD_HANDSHAKE_MILLIS) { begun } else { Timestamp(u64::MAX) }
-}
-
 impl Client {
     pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
         let phase = if connection.is_secured() { Phase::Handshaking } else { Phase::Serving };
@@ -204,10 +198,11 @@ impl Client {
     }
 
     /// Since when the client has been idle; None when it isn't idle, or has sent something since. One that has
-    /// never sent a request isn't idle at first: its request may be on the way.
+    /// never sent a request isn't idle at first: its request may be on the way. An old handshake counts as idle
+    /// before all others, because honest clients need less time.
     pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
         if let Some(begun) = self.connection.handshake_begun() {
-            return Some(rank_of_handshake(begun, cx.now));
+            return (cx.now >= begun.after_millis(OLD_HANDSHAKE_MILLIS)).then_some(Timestamp(0));
         }
         let has_sent = self.is_queued_to_read() || self.is_readable;
         if !matches!(self.phase, Phase::Serving | Phase::Handshaking) || has_sent {
@@ -237,18 +232,23 @@ impl Client {
 
     /// Once the requests are read that had reached the kernel when the stop began, and a head that has begun is
     /// complete, no further request is begun. Requests behind one that runs are read only as far as there is room
-    /// for them: its answer announces that it is the last.
-    #[cold]
-    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) {
-        let Some(Stop { left, serves_all }) = self.stop else { return };
+    /// for them: its answer announces that it is the last. True when the stop doesn't wait any more.
+    pub(crate) fn stop_when_read(&mut self, cx: &mut Context) -> bool {
+        let Some(Stop { left, serves_all }) = self.stop else { return true };
+        // Its driver isn't assigned yet.
+        if self.phase == Phase::Unassigned {
+            return false;
+        }
         let has_more = self.connection.has_begun_head()
             || !self.unread.is_empty()
             || left > 0 && self.socket.waiting() > 0;
         let is_awaited = has_more && (serves_all || self.connection.wants_input());
-        if !self.connection.takes_requests() || !is_awaited {
-            self.stop = None;
-            self.connection.handle_stop(cx);
+        if is_awaited && self.connection.takes_requests() {
+            return false;
         }
+        self.stop = None;
+        self.connection.handle_stop(cx);
+        true
     }
 
     /// Takes the connection's events other than those that follow from input.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub enum Bind {
         /// Permissions of the file; None for those of the umask.
         mode: Option<u32>,
     },
+    /// A socket that listens already, given by the process that has started this one. A copy of the descriptor is
+    /// taken, and a unix socket's file stays when the listener is closed.
+    Inherited(Arc<OwnedFd>),
 }
 
 impl fmt::Display for Bind {
@@ -52,6 +56,7 @@ impl fmt::Display for Bind {
             Bind::Internet { address, .. } => address.fmt(f),
             Bind::Everywhere { port, .. } => write!(f, "*:{port}"),
             Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Bind::Inherited(descriptor) => write!(f, "descriptor {}", descriptor.as_raw_fd()),
         }
     }
 }
@@ -134,6 +139,8 @@ enum Kind {
 pub(crate) struct Listener {
     kind: Kind,
     pub(crate) facts: Arc<ListenerFacts>,
+    /// The file of a unix socket is removed with the listener.
+    owns_file: bool,
     /// Connections may wait: set by readiness, cleared when `accept` would block.
     pub(super) is_ready: bool,
 }
@@ -154,6 +161,7 @@ impl Listener {
             }
             Bind::Everywhere { port, reuse_port } => bind_everywhere(*port, *reuse_port, backlog, index),
             Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index),
+            Bind::Inherited(descriptor) => inherit(descriptor, index),
         };
         result.map_err(|source| ListenError { address: bind.to_string(), source })
     }
@@ -180,7 +188,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let (Kind::Unix(_), Address::Unix(path)) = (&self.kind, &self.facts.address) {
+        if self.owns_file
+            && let Address::Unix(path) = &self.facts.address
+        {
             // It fails when the file was removed already, and then nothing is left to do.
             let _ = std::fs::remove_file(path);
         }
@@ -238,6 +248,7 @@ fn bind_tcp(
     Ok(Listener {
         kind: Kind::Tcp(listener),
         facts: Arc::new(ListenerFacts::new(address, index)),
+        owns_file: false,
         is_ready: true,
     })
 }
@@ -261,7 +272,33 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     socket.set_nonblocking(true)?;
     socket.listen(backlog)?;
     let facts = Arc::new(ListenerFacts::new(Address::Unix(path.to_owned()), index));
-    Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
+    let kind = Kind::Unix(UnixListener::from_std(socket.into()));
+    Ok(Listener { kind, facts, owns_file: true, is_ready: true })
+}
+
+/// Takes a socket that listens already.
+fn inherit(descriptor: &OwnedFd, index: u32) -> io::Result<Listener> {
+    let socket = RawSocket::from(descriptor.try_clone()?);
+    if !socket.is_listener()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket doesn't listen"));
+    }
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    let (kind, address) = match address.as_socket() {
+        Some(internet) => {
+            socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_keepalive(
+                &TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4),
+            )?;
+            (Kind::Tcp(TcpListener::from_std(socket.into())), Address::Internet(internet))
+        }
+        None => {
+            let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
+            (Kind::Unix(UnixListener::from_std(socket.into())), Address::Unix(path))
+        }
+    };
+    let facts = Arc::new(ListenerFacts::new(address, index));
+    Ok(Listener { kind, facts, owns_file: false, is_ready: true })
 }
 
 /// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check

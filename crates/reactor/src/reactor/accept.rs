@@ -27,11 +27,14 @@ impl Reactor {
     }
 
     /// Accepts every connection that waits: closing their listener would reset them.
+    #[cold]
     pub(super) fn accept_all_waiting(&mut self) {
         self.listeners.mark_all_ready();
         self.accept_up_to(ACCEPTS_AT_STOP);
     }
 
+    /// It is inlined into the hot path although it has a second, rare caller.
+    #[inline(always)]
     fn accept_up_to(&mut self, mut budget: usize) {
         while let Some(accepted) = self.listeners.accept(self.cx.now, &mut budget) {
             let placed = match &mut self.siblings {

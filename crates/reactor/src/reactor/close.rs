@@ -42,7 +42,31 @@ impl Reactor {
             return self.close_client(slot);
         }
         client.begin_stop();
+        self.stopping.push((slot, client.facts.id()));
+        if self.stop_if_read(slot) {
+            self.stopping.pop();
+        }
         self.service(slot);
+    }
+
+    /// Ends the stopping clients from which nothing more is to be read.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn stop_those_read(&mut self) {
+        let mut stopping = std::mem::take(&mut self.stopping);
+        stopping.retain(|(slot, id)| {
+            let is_done = self.clients.with_id(*slot, *id).is_none() || self.stop_if_read(*slot);
+            if is_done {
+                self.clients.mark_dirty(*slot);
+            }
+            !is_done
+        });
+        self.stopping.append(&mut stopping);
+    }
+
+    /// Whether a stopping client has nothing more to be read, so that it is ended now.
+    fn stop_if_read(&mut self, slot: u32) -> bool {
+        self.clients.get_mut(slot).is_none_or(|client| client.stop_when_read(&mut self.cx))
     }
 
     /// Ends a connection that has sent everything, in the way its protocol asks for.

@@ -42,9 +42,6 @@ impl Reactor {
         if matches!(client.phase, Phase::Lingering { .. }) {
             return;
         }
-        if client.stop.is_some() {
-            client.stop_when_read(&mut self.cx);
-        }
         let sending = client.send(&mut self.cx, &mut self.outbox);
         match sending {
             Sending::Done | Sending::Unfinished => {}

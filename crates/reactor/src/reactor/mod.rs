@@ -55,10 +55,14 @@ pub struct Reactor {
     /// The client that is worked on: it is closed after a panic.
     current: Option<u32>,
     is_stopping: bool,
+    /// Slots and ids of clients that are to be stopped once requests are read that have reached the kernel.
+    stopping: Vec<(u32, u64)>,
     /// New connections are announced, and the application assigns their driver.
     announces_accepted: bool,
     /// No further requests are read.
     pauses_requests: bool,
+    /// The first record of a client that was read nevertheless.
+    waited_from: Option<usize>,
     gate: Gate,
     /// The other reactors of its server, where there are any.
     siblings: Option<Box<dyn Siblings>>,
@@ -86,8 +90,10 @@ impl Reactor {
             handshake_steps: 0,
             current: None,
             is_stopping: false,
+            stopping: Vec::new(),
             announces_accepted: false,
             pauses_requests: false,
+            waited_from: None,
             gate: Gate::new(Admission::new(ConnectionLimits::default())),
             siblings: None,
         };

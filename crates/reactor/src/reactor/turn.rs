@@ -37,6 +37,12 @@ impl Reactor {
             self.resume_longest_paused();
         }
         self.read_ready(batch);
+        if self.pauses_requests {
+            self.mark_waited(batch);
+        }
+        if !self.stopping.is_empty() {
+            self.stop_those_read();
+        }
         self.flush();
         self.outbox.deliver(batch);
         Ok(())
@@ -61,7 +67,7 @@ impl Reactor {
                 break;
             }
             let Some(slot) = self.clients.next_to_read() else { continue };
-            if self.pauses_requests && self.pause_client(slot) {
+            if self.pauses_requests && self.pause_client(slot, batch) {
                 continue;
             }
             self.current = Some(slot);
@@ -80,15 +86,25 @@ impl Reactor {
         }
     }
 
+    /// Marks the requests of the client that was read although requests are paused: the last ones of the batch.
+    #[cold]
+    fn mark_waited(&mut self, batch: &mut Batch<'_>) {
+        if let Some(first) = self.waited_from.take() {
+            batch.mark_requests(first, flag::WAITED);
+        }
+    }
+
     /// Whether a client that is ready to be read has to wait because its next bytes are a new request.
     #[cold]
-    fn pause_client(&mut self, slot: u32) -> bool {
-        let is_paused = self.clients.get(slot).is_some_and(|client| {
-            !client.has_waited
-                && !client.is_reset
-                && client.phase == Phase::Serving
-                && client.connection.is_between_requests()
-        });
+    fn pause_client(&mut self, slot: u32, batch: &mut Batch<'_>) -> bool {
+        self.mark_waited(batch);
+        let Some(client) = self.clients.get_mut(slot) else { return false };
+        if std::mem::take(&mut client.has_waited) {
+            self.waited_from = Some(batch.records());
+            return false;
+        }
+        let is_paused =
+            !client.is_reset && client.phase == Phase::Serving && client.connection.is_between_requests();
         if is_paused {
             self.clients.pause(slot, self.cx.now);
         }
@@ -232,9 +248,6 @@ impl Reactor {
             match step.event {
                 Some(Event::Request(request)) => {
                     batch.push_request(&client.facts, &request);
-                    if client.has_waited {
-                        batch.mark_last(flag::WAITED);
-                    }
                     client.requests = client.requests.wrapping_add(1);
                     client.facts.on_dispatched();
                     requests += 1;
@@ -257,7 +270,6 @@ impl Reactor {
                 None => {}
             }
         }
-        client.has_waited = false;
         at
     }
 
