@@ -26,7 +26,7 @@ test('statistics count connections, requests and handlers', async (t) => {
 
 test('statistics count upgraded connections, and keep their sums after a stop', async (t) => {
   const { server, connect } = await open(t, () => Response.detach((socket) => void socket.resume()))
-  const wire = (await connect()).send(GET)
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n')
   await until(() => server.getStatistics().upgradedConnections === 1)
   t.like(server.getStatistics(), { connections: 1, requests: 1 })
   wire.socket.destroy()

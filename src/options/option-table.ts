@@ -143,7 +143,7 @@ function only<Value>(today: Value, why: string): Rule {
 
 /** Options without effect. They have no line in docs/options.md. */
 const WITHOUT_EFFECT = {
-  http2Upgrade: only(false, 'the upgrade to h2c is obsolete (RFC 9113) and not offered'),
+  http2Upgrade: only(false, 'the upgrade to h2c is obsolete (RFC 9113); see http2Cleartext'),
   push: only(false, 'this release has no pushes'),
   compression: only(false, 'this release does not compress responses'),
   memoryLimit: only(Infinity, 'this release has no limit for all memory together'),

@@ -342,7 +342,8 @@ export class Dispatcher implements ClientOwner {
 
   /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
-    const unasked = unaskedProtocol(exchange, response, takeover)
+    // A stream of HTTP/2 is reset by the engine, with a code that has the client try HTTP/1.1.
+    const unasked = exchange.isHttp2() ? null : unaskedProtocol(exchange, response, takeover)
     if (unasked !== null) {
       this.#discard(request, response)
       return this.#answerError(request, exchange, { status: 426, headers: [['upgrade', unasked]] })
