@@ -66,11 +66,16 @@ function luaOf({ method, headers = {}, body, pipeline = 1 }) {
 
 const quoted = (value) => JSON.stringify(value)
 
-async function autocannon(work, port, seconds, connections) {
+async function autocannon(work, port, seconds, connections, scratch) {
   const args = [AUTOCANNON, '-j', '-n', '-c', String(connections), '-d', String(seconds)]
   if (work.pipeline !== undefined) args.push('-p', String(work.pipeline))
   if (work.method !== undefined) args.push('-m', work.method)
-  if (work.body !== undefined) args.push('-b', work.body)
+  if (work.body !== undefined) {
+    // By a file: an argument has at most 128 KiB.
+    const file = join(scratch, `${work.name.replaceAll(/\W/g, '-')}.body`)
+    writeFileSync(file, work.body)
+    args.push('-i', file)
+  }
   for (const [name, value] of Object.entries(work.headers ?? {})) args.push('-H', `${name}=${value}`)
   const printed = await output(process.execPath, [...args, `http://127.0.0.1:${port}/`])
   const result = JSON.parse(printed)

@@ -51,13 +51,13 @@ function shortenedPair(pair: string, name?: string, value?: string): string {
 
 /** The first characters of a secret, at most a quarter of it and three. */
 export function shortened(secret: string): string {
-  return secret === '' ? '' : `${secret.slice(0, Math.min(3, Math.floor(secret.length / 4)))}…`
+  return secret === '' ? '' : `${secret.slice(0, Math.min(3, Math.floor(secret.length / 4)))}\u2026`
 }
 
 /** A body as text: its kind and size, never all of it. */
 export function shownBody(body: unknown): string | null {
   if (body === null || body === undefined) return null
-  if (typeof body === 'string') return body.length > 100 ? `${body.slice(0, 100)}… (${body.length} characters)` : body
+  if (typeof body === 'string') return body.length > 100 ? `${body.slice(0, 100)}\u2026 (${body.length} characters)` : body
   if (body instanceof Uint8Array) return `${body.byteLength} bytes`
   const name: unknown = (body as object).constructor?.name
   return typeof name === 'string' && name !== '' ? name : 'a stream'
