@@ -471,7 +471,7 @@ impl Connection {
     }
 
     /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
-    pub fn refusal_length(&self) -> Option<usize> {
+    pub fn refusal_length(&self) -> Option<u32> {
         self.http1().and_then(http1::Connection::refusal_length)
     }
 

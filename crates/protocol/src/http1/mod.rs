@@ -96,7 +96,7 @@ pub(crate) struct Connection {
     /// Bytes that were unsent when the client left.
     lost: usize,
     /// The body's length of the answer that refused bytes which were no request.
-    refusal_length: Option<usize>,
+    refusal_length: Option<u32>,
     /// Milliseconds that unsent bytes may take; an answer may set its own until the connection is idle.
     write_timeout: u64,
     /// The next request waits, unparsed, for an answer to begin, or to be complete.
@@ -351,7 +351,7 @@ impl Connection {
     }
 
     /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
-    pub(crate) fn refusal_length(&self) -> Option<usize> {
+    pub(crate) fn refusal_length(&self) -> Option<u32> {
         self.refusal_length
     }
 
@@ -386,7 +386,7 @@ impl Connection {
         self.partial = None;
         self.is_last = true;
         let answer = encode::error_answer(cx, &error, is_head);
-        self.refusal_length = Some(encode::body_length(&answer));
+        self.refusal_length = u32::try_from(encode::body_length(&answer)).ok();
         if self.pipeline.is_empty() {
             self.output.put(cx, &answer);
             self.reason = CloseReason::Refused(error);

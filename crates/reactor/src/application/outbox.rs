@@ -98,7 +98,7 @@ impl Outbox {
         facts: &Facts,
         error: RequestError,
         limits: &Limits,
-        unparsed: Option<usize>,
+        unparsed: Option<u32>,
     ) {
         self.count_refusal(error.code());
         if self.explains_refusals {
@@ -107,7 +107,7 @@ impl Outbox {
             let (remote, code) = (facts.remote(), error.code());
             let text = format!("a request of {remote} was refused: {error} ({code}{limit})");
             let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
-            let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0) as u32);
+            let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0));
             let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };
             self.push(Notice { body: text.into_bytes(), detail, count, flags, ..notice });
         }
