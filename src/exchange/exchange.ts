@@ -149,8 +149,9 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   base(): string {
-    const address = toAddress(this.openFacts().localAddress())
-    return `http://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const facts = this.openFacts()
+    const address = toAddress(facts.localAddress())
+    return `${facts.isEncryptedToProxy() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

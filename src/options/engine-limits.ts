@@ -15,6 +15,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
   const override = fromEnvironment(KEEP_ALIVE_TIMEOUT, isTimeout, allowedValues('http1Timeout'))
   return {
     http1Timeout: override ?? options.get('http1Timeout'),
+    proxyHeaderTimeout: options.get('proxyHeaderTimeout'),
     headerTimeout: options.get('headerTimeout'),
     bodyTimeout: options.get('bodyTimeout'),
     minimumBodyRate: options.get('minimumBodyRate'),
@@ -29,7 +30,6 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     pipelineLimit: options.get('pipelineLimit'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
-    // Peers of unix sockets have no address by which the engine could count them.
-    proxies: options.get('proxies').filter((network) => network !== 'unix'),
+    proxies: [...options.get('proxies')],
   }
 }

@@ -23,6 +23,8 @@ export interface ListenObject {
   readonly ipv6Only?: boolean
   /** Permissions of the unix socket's file. */
   readonly mode?: number
+  /** Each connection begins with a PROXY header, version 1 or 2; only the option `proxies` may connect then. */
+  readonly proxyProtocol?: boolean
 }
 
 /** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or an object. */
@@ -44,7 +46,7 @@ export interface Bound {
 }
 
 const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path }"
-const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode'])
+const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'proxyProtocol'])
 const BACKLOG = 511
 
 /** The plans for one listen address or an array of them. */
@@ -62,13 +64,13 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
 /** The plan for one listen address. */
 export function planOne(listen: Listen): ListenPlan {
   const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
-  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
+  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null, proxyProtocol = false } = wish
   checkInteger('backlog', backlog, 1, 2 ** 31 - 1)
   if (mode !== null) checkInteger('mode', mode, 0, 0o7777)
-  for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
+  for (const [name, value] of Object.entries({ reusePort, ipv6Only, proxyProtocol })) {
     if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
   }
-  const shared = { backlog, reusePort, ipv6Only, mode }
+  const shared = { backlog, reusePort, ipv6Only, mode, proxyProtocol }
   if (wish.path !== undefined) {
     const { path } = wish
     return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
@@ -87,6 +89,18 @@ export function planOne(listen: Listen): ListenPlan {
   }
   const shown = ipVersion(host) === 6 ? `[${host}]` : host
   return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
+}
+
+/**
+ * Throws when a plan expects PROXY headers and no proxy could connect. Without trusted proxies every connection would
+ * be closed.
+ */
+export function checkProxies({ shown, sockets }: ListenPlan, proxies: readonly string[]): void {
+  for (const { proxyProtocol, path } of sockets) {
+    if (!proxyProtocol || proxies.some((network) => (network === 'unix') === (path !== null))) continue
+    const whom = path === null ? "the proxy's address" : "'unix'"
+    throw new OptionError('proxyProtocol', true, `false for ${shown} unless the option proxies holds ${whom}`)
+  }
 }
 
 function parse(listen: unknown): ListenObject {

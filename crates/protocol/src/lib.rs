@@ -12,7 +12,7 @@
 //!   connection ──► http1, raw ──► handoff, body ──► answer ──► output ──► context
 //!     ──► event, limits ──► http ──► error, timestamp
 //! ```
-//! Modules use only those to their right.
+//! Modules use only those to their right. `proxy` stands alone: its header comes ahead of a connection.
 //!
 //! Out of scope: reading and writing (`reactor`), names and checks of options (TypeScript).
 
@@ -29,6 +29,7 @@ mod http;
 mod http1;
 mod limits;
 mod output;
+pub mod proxy;
 mod raw;
 mod timestamp;
 

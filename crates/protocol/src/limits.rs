@@ -9,6 +9,8 @@ use crate::timestamp::Timestamp;
 pub struct Limits {
     /// Idle keep-alive; also sent in the `keep-alive` field.
     pub http1_timeout: u64,
+    /// The PROXY header of a connection that must begin with one, from the moment it was accepted.
+    pub proxy_header_timeout: u64,
     /// The header section, from its first byte.
     pub header_timeout: u64,
     /// A body of which no byte comes.
@@ -39,6 +41,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             http1_timeout: 15_000,
+            proxy_header_timeout: 5_000,
             header_timeout: 15_000,
             body_timeout: 15_000,
             minimum_body_rate: 240,

@@ -16,7 +16,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// An application with these limits, which counts loopback addresses like any others.
 fn app_for(total: usize, per_address: usize) -> App {
     let mut app = App::new(Limits::default());
-    app.reactor.admit_by(Admission::new(ConnectionLimits { total, per_address, exempt: Vec::new() }));
+    let limits = ConnectionLimits { total, per_address, exempt: Vec::new(), ..ConnectionLimits::default() };
+    app.reactor.admit_by(Admission::new(limits));
     app
 }
 
@@ -114,7 +115,7 @@ fn a_new_connection_is_closed_without_an_answer_when_none_is_idle() {
     let mut refused = app.connect();
     assert_eq!(app.ends(&mut refused), "");
     let rejected = app.next(Kind::Rejected);
-    assert_eq!((rejected.detail, rejected.count), (Rejection::Total as u32, 1));
+    assert_eq!((rejected.detail, rejected.count), (Rejection::Total.number(), 1));
     assert_eq!(rejected.bytes, b"127.0.0.1");
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
     for (request, peer) in requests.iter().zip(&mut busy) {
@@ -165,7 +166,7 @@ fn a_new_connection_is_answered_503_when_all_of_its_address_are_busy() {
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n") && answer.contains("\r\ndate: "), "{answer}");
     let rejected = app.next(Kind::Rejected);
-    assert_eq!((rejected.detail, rejected.bytes), (Rejection::PerAddress as u32, b"127.0.0.1".to_vec()));
+    assert_eq!((rejected.detail, rejected.bytes), (Rejection::PerAddress.number(), b"127.0.0.1".to_vec()));
     // Other addresses are still served.
     connect_from(&mut app, "127.0.0.2");
     app.respond(&request, "done");

@@ -17,7 +17,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::Timestamp;
+use protocol::proxy::ProxyError;
+use protocol::{RequestError, Timestamp};
 
 pub(crate) use gate::{Gate, Verdict};
 pub use network::{Network, NotANetwork};
@@ -34,11 +35,21 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// Networks whose addresses aren't counted. Peers of unix sockets have no address.
     pub exempt: Vec<Network>,
+    /// Networks of proxies: they aren't counted either, and their PROXY headers are believed.
+    pub proxies: Vec<Network>,
+    /// PROXY headers that come by unix sockets are believed.
+    pub trusts_unix: bool,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
-        ConnectionLimits { total: 10_000, per_address: 30, exempt: Network::local() }
+        ConnectionLimits {
+            total: 10_000,
+            per_address: 30,
+            exempt: Network::local(),
+            proxies: Vec::new(),
+            trusts_unix: false,
+        }
     }
 }
 
@@ -46,9 +57,43 @@ impl Default for ConnectionLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// The server has as many connections as it takes.
-    Total = 0,
+    Total,
     /// Its address has as many as one may have.
-    PerAddress = 1,
+    PerAddress,
+    /// It must begin with a PROXY header, and its peer is no proxy.
+    NoProxy,
+    /// It has no PROXY header that can be read.
+    ProxyHeader(ProxyError),
+}
+
+/// How many rejections there are.
+const REJECTIONS: usize = 9;
+
+impl Rejection {
+    /// Its number in notices, below [`REJECTIONS`].
+    pub fn number(self) -> u32 {
+        match self {
+            Rejection::Total => 0,
+            Rejection::PerAddress => 1,
+            Rejection::NoProxy => 2,
+            Rejection::ProxyHeader(ProxyError::Missing) => 3,
+            Rejection::ProxyHeader(ProxyError::Timeout) => 4,
+            Rejection::ProxyHeader(ProxyError::Version1) => 5,
+            Rejection::ProxyHeader(ProxyError::Version2) => 6,
+            Rejection::ProxyHeader(ProxyError::TooLarge) => 7,
+            Rejection::ProxyHeader(ProxyError::Checksum) => 8,
+        }
+    }
+
+    /// A stable name, for counters.
+    pub fn code(self) -> &'static str {
+        match self {
+            Rejection::Total => "BUSBAR_CONNECTION_LIMIT",
+            Rejection::PerAddress => RequestError::TooManyConnections.code(),
+            Rejection::NoProxy => "BUSBAR_PROXY_UNTRUSTED",
+            Rejection::ProxyHeader(error) => error.code(),
+        }
+    }
 }
 
 /// The connections of one server, shared by its reactors.
@@ -58,9 +103,9 @@ pub struct Admission {
     count: AtomicUsize,
     addresses: Mutex<HashMap<u64, Vec<Location>>>,
     /// By [`Rejection`]: how many since the last notice.
-    rejected: [AtomicU32; 2],
+    rejected: [AtomicU32; REJECTIONS],
     /// By [`Rejection`]: when the next notice may be sent, in milliseconds.
-    notice_at: [AtomicU64; 2],
+    notice_at: [AtomicU64; REJECTIONS],
 }
 
 /// Where a connection is: its reactor, and its slot there.
@@ -87,10 +132,18 @@ impl Admission {
         self.count.load(Relaxed) >= self.limits.total
     }
 
+    /// Whether the PROXY header of a peer is believed; None is the peer of a unix socket.
+    fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        match peer {
+            Some(peer) => contains(&self.limits.proxies, peer.ip()),
+            None => self.limits.trusts_unix,
+        }
+    }
+
     /// The key under which an address is counted; None when it isn't.
     fn key_of(&self, peer: Option<SocketAddr>) -> Option<u64> {
         let ip = peer?.ip();
-        let is_exempt = self.limits.exempt.iter().any(|network| network.contains(ip));
+        let is_exempt = contains(&self.limits.exempt, ip) || contains(&self.limits.proxies, ip);
         (!is_exempt).then(|| match ip {
             IpAddr::V4(v4) => u64::from(v4.to_bits()),
             IpAddr::V6(v6) => 1 << 63 | (v6.to_bits() >> 72) as u64,
@@ -137,7 +190,7 @@ impl Admission {
     /// Counts a rejection; returns how many there were when a notice is due. The clocks of a server's
     /// reactors started together.
     fn reject(&self, rejection: Rejection, now: Timestamp) -> Option<u32> {
-        let at = rejection as usize;
+        let at = rejection.number() as usize;
         self.rejected[at].fetch_add(1, Relaxed);
         let due = self.notice_at[at].load(Relaxed);
         let next = now.after_millis(NOTICE_MILLIS).0;
@@ -149,6 +202,10 @@ impl Admission {
         // No change under this lock can panic half-way, so a poisoned map is complete.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn contains(networks: &[Network], ip: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(ip))
 }
 
 #[cfg(test)]

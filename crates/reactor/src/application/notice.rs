@@ -89,8 +89,7 @@ pub enum Kind {
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
-    /// Connections were rejected: [4] by which limit (0 in all, 1 of one address), [5, 6] the address of the
-    /// last one, [7] how many.
+    /// Connections were rejected: [4] why (`Rejection::number`), [5, 6] the address of the last one, [7] how many.
     Rejected = 20,
 }
 
@@ -204,7 +203,7 @@ impl<'a> Batch<'a> {
             Expectation::Other => flags |= flag::EXPECTS_OTHER,
         }
         let head = {
-            let len = head_block::encoded_len(&request.head);
+            let len = head_block::encoded_len(&request.head, facts);
             match self.reserve(len) {
                 Some((at, place)) => {
                     head_block::encode(&request.head, facts, place);

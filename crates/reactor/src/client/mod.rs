@@ -7,6 +7,7 @@ mod unacknowledged;
 
 use std::sync::Arc;
 
+use protocol::proxy;
 use protocol::{Connection, Context, Event, RequestId, Timestamp};
 
 use crate::application::{Facts, Kind, Notice, Outbox};
@@ -24,6 +25,8 @@ pub use unacknowledged::Unacknowledged;
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// The PROXY header has to come first.
+    AwaitingProxy { until: Timestamp },
     /// The application has to assign a driver first; nothing is read.
     Unassigned,
     /// Requests are read and answered, or raw bytes are passed on.
@@ -37,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) socket: Socket,
     pub(crate) connection: Connection,
     pub(crate) facts: Arc<Facts>,
+    /// Its PROXY header, as long as it is awaited.
+    pub(crate) proxy_header: Option<Box<proxy::Header>>,
     /// Input that the connection has not taken yet.
     pub(crate) unread: Vec<u8>,
     /// Bodies on their way to the application.
@@ -97,6 +102,7 @@ impl Client {
             socket,
             connection,
             facts,
+            proxy_header: None,
             unread: Vec::new(),
             bodies: BodyDeliveries::default(),
             files: Vec::new(),
@@ -124,7 +130,7 @@ impl Client {
                 Step::AwaitBuffer => false,
             },
             Phase::Unassigned => false,
-            Phase::Lingering { .. } => self.is_readable,
+            Phase::AwaitingProxy { .. } | Phase::Lingering { .. } => self.is_readable,
         }
     }
 
@@ -133,7 +139,7 @@ impl Client {
         match self.phase {
             Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
-            Phase::Lingering { until } => Some(until),
+            Phase::AwaitingProxy { until } | Phase::Lingering { until } => Some(until),
         }
     }
 

@@ -306,7 +306,7 @@ mod tests {
 
     fn insert(clients: &mut Clients, id: u64) {
         let (stream, _) = mio::net::UnixStream::pair().unwrap();
-        let listener = Arc::new(ListenerFacts { address: Address::Unix("/x".into()), index: 0 });
+        let listener = Arc::new(ListenerFacts::new(Address::Unix("/x".into()), 0));
         let facts = Facts::new(id, clients.next_slot(), None, listener, Clock::start());
         let connection = Connection::new(&Context::new(Limits::default()));
         let mut client = Client::new(Socket::Unix(stream), connection, Arc::new(facts));

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use mio::net::{TcpListener, UnixListener};
@@ -80,9 +81,24 @@ pub struct ListenerFacts {
     pub address: Address,
     /// Its number, counted from 0 in the order of `listen` calls.
     pub index: u32,
+    has_proxy_header: AtomicBool,
 }
 
 impl ListenerFacts {
+    pub(crate) fn new(address: Address, index: u32) -> ListenerFacts {
+        ListenerFacts { address, index, has_proxy_header: AtomicBool::new(false) }
+    }
+
+    /// Each connection begins with a PROXY header from now on. To be called before connections are accepted.
+    pub fn expect_proxy_header(&self) {
+        self.has_proxy_header.store(true, Relaxed);
+    }
+
+    /// Whether each connection begins with a PROXY header.
+    pub(crate) fn has_proxy_header(&self) -> bool {
+        self.has_proxy_header.load(Relaxed)
+    }
+
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(self.address, Address::Internet(address) if address.ip().is_unspecified())
     }
@@ -221,7 +237,7 @@ fn bind_tcp(
     let address = Address::Internet(listener.local_addr()?);
     Ok(Listener {
         kind: Kind::Tcp(listener),
-        facts: Arc::new(ListenerFacts { address, index }),
+        facts: Arc::new(ListenerFacts::new(address, index)),
         is_ready: true,
     })
 }
@@ -244,7 +260,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Re
     }
     socket.set_nonblocking(true)?;
     socket.listen(backlog)?;
-    let facts = Arc::new(ListenerFacts { address: Address::Unix(path.to_owned()), index });
+    let facts = Arc::new(ListenerFacts::new(Address::Unix(path.to_owned()), index));
     Ok(Listener { kind: Kind::Unix(UnixListener::from_std(socket.into())), facts, is_ready: true })
 }
 

@@ -1,5 +1,6 @@
 //! New connections: accepted, admitted or rejected, and registered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,13 +46,16 @@ impl Reactor {
         }
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
+        let has_proxy_header = listener.has_proxy_header();
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
         let mut client = Box::new(Client::new(socket, Connection::new(&self.cx), facts));
         if let Some(siblings) = &self.siblings {
             client.learn_local_address();
             siblings.taken(&client.facts);
         }
-        if self.announces_accepted {
+        if has_proxy_header {
+            client.await_proxy(&self.cx);
+        } else if self.announces_accepted {
             client.phase = Phase::Unassigned;
             self.outbox.notify(Kind::Accepted, slot, id);
         }
@@ -62,11 +66,11 @@ impl Reactor {
 
     /// Counts a connection in, after an idle one was closed for it where a limit is reached.
     fn admit(&mut self, accepted: &Accepted) -> Result<(), Rejection> {
-        match self.gate.check_address(accepted.peer, &self.clients) {
-            Verdict::Admit => {}
-            Verdict::Evict(slot) => self.close_client(slot),
-            Verdict::Reject(rejection) => return Err(rejection),
+        if accepted.listener.has_proxy_header() && !self.gate.trusts(accepted.peer) {
+            return Err(Rejection::NoProxy);
         }
+        // Proxies aren't counted by their addresses, but their clients are, once they are announced.
+        self.admit_address(accepted.peer)?;
         let mut verdict = self.gate.admit(&self.clients, self.cx.now);
         if let Verdict::Evict(slot) = verdict {
             self.close_client(slot);
@@ -80,26 +84,40 @@ impl Reactor {
         }
     }
 
+    /// Makes room for a connection of this address where that has as many as it may have.
+    pub(super) fn admit_address(&mut self, address: Option<SocketAddr>) -> Result<(), Rejection> {
+        match self.gate.check_address(address, &self.clients) {
+            Verdict::Admit => Ok(()),
+            Verdict::Evict(slot) => {
+                self.close_client(slot);
+                Ok(())
+            }
+            Verdict::Reject(rejection) => Err(rejection),
+        }
+    }
+
     /// Counts a rejection, and answers a connection whose address has its share.
     #[cold]
     fn reject(&mut self, accepted: &Accepted, rejection: Rejection) {
-        let code = match rejection {
-            Rejection::Total => "BUSBAR_CONNECTION_LIMIT",
-            Rejection::PerAddress => {
-                let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
-                // One attempt each: the request may not have arrived, or the send may fail, and neither is
-                // worth waiting for.
-                let _ = accepted.socket.write(&answer);
-                let _ = accepted.socket.read(&mut self.buffer);
-                accepted.socket.shutdown_write();
-                RequestError::TooManyConnections.code()
-            }
-        };
-        self.outbox.count_refusal(code);
+        if rejection == Rejection::PerAddress {
+            let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
+            // One attempt each: the request may not have arrived, or the send may fail, and neither is
+            // worth waiting for.
+            let _ = accepted.socket.write(&answer);
+            let _ = accepted.socket.read(&mut self.buffer);
+            accepted.socket.shutdown_write();
+        }
+        self.count_rejection(rejection, accepted.peer);
+    }
+
+    /// Counts a rejection, and announces it unless one like it was announced just before.
+    #[cold]
+    pub(super) fn count_rejection(&mut self, rejection: Rejection, address: Option<SocketAddr>) {
+        self.outbox.count_refusal(rejection.code());
         let Some(count) = self.gate.reject(rejection, self.cx.now) else { return };
-        let address = accepted.peer.map_or(String::new(), |peer| peer.ip().to_string());
+        let body = address.map_or(String::new(), |address| address.ip().to_string()).into_bytes();
         let notice = Notice::of(Kind::Rejected, 0, 0);
-        self.outbox.push(Notice { detail: rejection as u32, count, body: address.into_bytes(), ..notice });
+        self.outbox.push(Notice { detail: rejection.number(), count, body, ..notice });
     }
 
     fn notify_not_taken(&self) {

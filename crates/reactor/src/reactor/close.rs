@@ -34,7 +34,12 @@ impl Reactor {
     /// Ends a client as soon as it owes nothing.
     pub(super) fn stop_client(&mut self, slot: u32) {
         if let Some(client) = self.clients.get_mut(slot) {
-            if client.phase == Phase::Unassigned {
+            if matches!(client.phase, Phase::AwaitingProxy { .. }) {
+                self.look_for_proxy_header(slot);
+            }
+        }
+        if let Some(client) = self.clients.get_mut(slot) {
+            if matches!(client.phase, Phase::Unassigned | Phase::AwaitingProxy { .. }) {
                 return self.close_client(slot);
             }
             client.connection.handle_stop(&mut self.cx);
@@ -62,7 +67,7 @@ impl Reactor {
     }
 
     #[cold]
-    fn linger(&mut self, slot: u32) {
+    pub(super) fn linger(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.socket.shutdown_write();
         client.is_write_shut = true;

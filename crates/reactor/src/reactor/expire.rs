@@ -1,5 +1,7 @@
 //! Clients whose deadline has passed.
 
+use protocol::proxy::ProxyError;
+
 use super::Reactor;
 use crate::application::Batch;
 use crate::client::Phase;
@@ -25,8 +27,10 @@ impl Reactor {
         if !client.has_expired(now) {
             return client.schedule(&mut self.timers);
         }
-        if client.phase != Phase::Serving {
-            return self.close_client(slot);
+        match client.phase {
+            Phase::Serving => {}
+            Phase::AwaitingProxy { .. } => return self.expire_proxy_header(slot),
+            Phase::Unassigned | Phase::Lingering { .. } => return self.close_client(slot),
         }
         self.current = Some(slot);
         if client.connection.is_idle() {
@@ -44,6 +48,17 @@ impl Reactor {
             None => {}
         }
         self.current = None;
+    }
+
+    /// A PROXY header may have arrived since the poller was asked.
+    #[cold]
+    fn expire_proxy_header(&mut self, slot: u32) {
+        self.current = Some(slot);
+        self.look_for_proxy_header(slot);
+        self.current = None;
+        if self.clients.get(slot).is_some_and(|client| matches!(client.phase, Phase::AwaitingProxy { .. })) {
+            self.refuse_proxy_header(slot, ProxyError::Timeout);
+        }
     }
 
     /// A request may have arrived since the poller was asked. This is the last chance to serve it.

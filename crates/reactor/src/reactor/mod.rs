@@ -1,6 +1,6 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `flush` writes, `accept`, `expire` and `close` begin and end
+//! The files below extend it: `turn` reads, `flush` writes, `accept`, `proxy`, `expire` and `close` begin and end
 //! clients, `commands` are what the application calls between turns.
 
 mod accept;
@@ -8,6 +8,7 @@ mod close;
 mod commands;
 mod expire;
 mod flush;
+mod proxy;
 mod siblings;
 mod turn;
 

@@ -85,7 +85,7 @@ impl Reactor {
     pub(super) fn read_client(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
         if client.is_reset || client.phase != Phase::Serving {
-            return self.discard_input(slot, buffer);
+            return self.read_unserved(slot, buffer);
         }
         if client.has_to_announce_body() {
             return client.announce_body(&self.cx, &mut self.outbox);
@@ -223,17 +223,22 @@ impl Reactor {
         }
     }
 
-    /// Reads a connection that is lingering: input is discarded, and its end closes the connection. A
-    /// connection without a driver is left as it is.
+    /// Reads a connection on which nothing is served. One that awaits its PROXY header: that is taken. One that is
+    /// lingering: input is discarded, and its end closes the connection. One without a driver is left as it is.
     #[cold]
-    fn discard_input(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
+    fn read_unserved(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
         if client.is_reset {
             self.close_client(slot);
             return 0;
         }
-        if client.phase == Phase::Unassigned {
-            return 0;
+        match client.phase {
+            Phase::Unassigned => return 0,
+            Phase::AwaitingProxy { .. } => {
+                self.read_proxy_header(slot, buffer);
+                return 0;
+            }
+            Phase::Serving | Phase::Lingering { .. } => {}
         }
         match client.socket.read(buffer) {
             Ok(count) if count > 0 => {

@@ -1,0 +1,111 @@
+//! Connections that begin with a PROXY header: only once it has come is it known whose they are.
+//!
+//! The header is looked at in the kernel and taken from there alone, so that whatever comes next on the connection
+//! reads the socket as if there had been no header.
+
+use std::io;
+use std::net::SocketAddr;
+
+use protocol::proxy::{Announced, MAX_HEADER, ProxyError};
+use protocol::{Connection, Context, RequestError};
+
+use super::Reactor;
+use crate::admission::Rejection;
+use crate::application::Kind;
+use crate::client::{Client, Phase};
+
+impl Client {
+    /// Awaits the PROXY header.
+    pub(super) fn await_proxy(&mut self, cx: &Context) {
+        self.proxy_header = Some(Box::default());
+        self.phase = Phase::AwaitingProxy { until: cx.now.after_millis(cx.limits.proxy_header_timeout) };
+    }
+
+    /// Takes what has come of the PROXY header; returns what it announces once it is complete. None for the error is
+    /// the end of the connection.
+    fn read_proxy_header(&mut self, buffer: &mut [u8]) -> Result<Option<Announced>, Option<ProxyError>> {
+        let Some(header) = &mut self.proxy_header else { return Ok(None) };
+        let room = buffer.len().min(MAX_HEADER);
+        let buffer = &mut buffer[..room];
+        let count = match self.socket.peek(buffer) {
+            // One that closes without having sent anything looks only whether the server is there.
+            Ok(0) => return Err(None),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_readable = false;
+                return Ok(None);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            Err(_) => return Err(None),
+        };
+        let progress = header.handle_input(&buffer[..count]).map_err(Some)?;
+        match self.socket.read(&mut buffer[..progress.taken]) {
+            Ok(taken) if taken == progress.taken => Ok(progress.announced),
+            _ => Err(None),
+        }
+    }
+}
+
+impl Reactor {
+    /// Reads the PROXY header of a client that awaits it.
+    #[cold]
+    pub(super) fn read_proxy_header(&mut self, slot: u32, buffer: &mut [u8]) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        match client.read_proxy_header(buffer) {
+            Ok(Some(announced)) => self.begin_behind_proxy(slot, announced),
+            Ok(None) => self.clients.queue_read(slot),
+            Err(None) => self.close_client(slot),
+            Err(Some(error)) => self.refuse_proxy_header(slot, error),
+        }
+    }
+
+    /// The same with the reactor's own buffer, outside of reading.
+    #[cold]
+    pub(super) fn look_for_proxy_header(&mut self, slot: u32) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.read_proxy_header(slot, &mut buffer);
+        self.buffer = buffer;
+    }
+
+    /// Ends a connection whose PROXY header can't be accepted, without a byte.
+    #[cold]
+    pub(super) fn refuse_proxy_header(&mut self, slot: u32, error: ProxyError) {
+        let Some(client) = self.clients.get(slot) else { return };
+        let proxy = client.facts.peer();
+        self.count_rejection(Rejection::ProxyHeader(error), proxy);
+        self.linger(slot);
+    }
+
+    /// The PROXY header is complete: the client is known, and is served from now on.
+    fn begin_behind_proxy(&mut self, slot: u32, announced: Announced) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        client.proxy_header = None;
+        client.facts.announce(announced);
+        let address = client.facts.client_address();
+        if let Err(rejection) = self.admit_address(address) {
+            return self.reject_announced(slot, rejection, address);
+        }
+        self.gate.enter(address, slot);
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        client.connection = Connection::new(&self.cx);
+        client.phase = Phase::Serving;
+        if self.announces_accepted {
+            client.phase = Phase::Unassigned;
+            self.outbox.notify(Kind::Accepted, slot, client.facts.id());
+        }
+        client.schedule(&mut self.timers);
+        self.clients.queue_read(slot);
+    }
+
+    /// Answers a client whose announced address has its share of connections, and ends it.
+    #[cold]
+    fn reject_announced(&mut self, slot: u32, rejection: Rejection, address: Option<SocketAddr>) {
+        if let Some(client) = self.clients.get(slot) {
+            let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
+            // One attempt: the send buffer of a new connection has room for it.
+            let _ = client.socket.write(&answer);
+        }
+        self.count_rejection(rejection, address);
+        self.linger(slot);
+    }
+}
