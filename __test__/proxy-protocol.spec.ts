@@ -214,7 +214,7 @@ for (const [title, header, expected] of [
   ['nothing', v2(LOCAL, UNSPECIFIED), /^127\.0\.0\.1:\d+ by 127\.0\.0\.1 http:$/],
 ] as const) {
   test(`what a header announces is known after the client has left: ${title}`, async (t) => {
-    let answer = (_: string): void => {}
+    let answer: (text: string) => void = () => {}
     const answered = new Promise<string>((resolve) => (answer = resolve))
     let isRunning = false
     const { connect } = await behind(t, async (request) => {

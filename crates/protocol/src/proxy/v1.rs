@@ -78,11 +78,9 @@ mod tests {
 
     #[test]
     fn unknown_announces_nothing_whatever_follows_it() {
-        for line in [
-            "PROXY UNKNOWN\r\n",
-            "PROXY UNKNOWN ffff:f...f:ffff 65535\r\n",
-            "PROXY UNKNOWN \u{1}\u{fc}\r\n",
-        ] {
+        for line in
+            ["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff:f...f:ffff 65535\r\n", "PROXY UNKNOWN \u{1}\u{fc}\r\n"]
+        {
             assert_eq!(announced(line), Ok(None), "{line:?}");
         }
     }

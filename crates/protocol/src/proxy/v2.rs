@@ -56,7 +56,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Announced)>, ProxyErr
     if !agrees_with(bytes, &SIGNATURE) {
         return Err(ProxyError::Missing);
     }
-    let Some(&[version, family, high, low]) = bytes.get(SIGNATURE.len()..).and_then(|rest| rest.first_chunk()) else {
+    let Some(&[version, family, high, low]) =
+        bytes.get(SIGNATURE.len()..).and_then(|rest| rest.first_chunk())
+    else {
         return Ok(None);
     };
     let length = PREFIX + usize::from(u16::from_be_bytes([high, low]));
@@ -214,7 +216,9 @@ mod tests {
 
     #[test]
     fn a_local_header_announces_nothing() {
-        for (family, rest) in [(0, vec![]), (0x11, V4.to_vec()), (0xff, b"anything".to_vec()), (0x11, vec![1])] {
+        for (family, rest) in
+            [(0, vec![]), (0x11, V4.to_vec()), (0xff, b"anything".to_vec()), (0x11, vec![1])]
+        {
             assert_eq!(parsed(&header(LOCAL, family, &[&rest])), Ok(Announced::default()));
         }
         let encrypted = header(LOCAL, 0, &[&field(0x20, &[1, 0, 0, 0, 0])]);
@@ -230,8 +234,13 @@ mod tests {
             (vec![0, 0, 0, 0, 0], false),
             (vec![6, 0, 0, 0, 0], false),
         ] {
-            let header = header(PROXY, 0x11, &[&V4, &field(4, b""), &field(0x20, &value), &field(0xe0, b"own")]);
-            assert_eq!(parsed(&header).map(|announced| announced.is_encrypted), Ok(is_encrypted), "{value:?}");
+            let header =
+                header(PROXY, 0x11, &[&V4, &field(4, b""), &field(0x20, &value), &field(0xe0, b"own")]);
+            assert_eq!(
+                parsed(&header).map(|announced| announced.is_encrypted),
+                Ok(is_encrypted),
+                "{value:?}"
+            );
         }
     }
 
@@ -270,8 +279,11 @@ mod tests {
     #[test]
     fn a_checksum_is_checked_where_it_is_sent() {
         for (command, family, addresses) in [(PROXY, 0x11, &V4[..]), (PROXY, 0, b""), (LOCAL, 0, b"")] {
-            let mut header =
-                header(command, family, &[addresses, &field(4, b"pad"), &field(3, &[0; 4]), &field(2, b"a.example")]);
+            let mut header = header(
+                command,
+                family,
+                &[addresses, &field(4, b"pad"), &field(3, &[0; 4]), &field(2, b"a.example")],
+            );
             let at = PREFIX + addresses.len() + 6 + 3;
             let checksum = crc32c(&[&header]).to_be_bytes();
             header[at..at + 4].copy_from_slice(&checksum);

@@ -160,7 +160,6 @@ impl Facts {
     }
 
     /// The client's internet address, by which it is counted; None for a unix socket.
-    #[inline]
     pub(crate) fn client_address(&self) -> Option<SocketAddr> {
         match self.announced().and_then(|announced| announced.source.as_ref()) {
             None => self.peer,

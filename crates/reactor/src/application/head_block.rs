@@ -46,17 +46,19 @@ const ENCRYPTED: u32 = 2;
 /// Bytes that the block of `head` takes.
 pub(crate) fn encoded_len(head: &Head<'_>, facts: &Facts) -> usize {
     let len = PREFIX + head.fields.len() * FIELD + head.bytes.len();
-    match facts.announced() {
-        None => len,
-        Some(announced) => len + PROXY_PREFIX + path_of(announced).len(),
-    }
+    facts.announced().map_or(len, |announced| len + announced_len(announced))
+}
+
+#[cold]
+fn announced_len(announced: &Announced) -> usize {
+    PROXY_PREFIX + path_of(announced).len()
 }
 
 /// Writes the block into `out`, whose length is [`encoded_len`].
 pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
     let client_id = facts.id();
     let bytes_at = PREFIX + head.fields.len() * FIELD;
-    let (origin, address) = encode_address(facts.client_address());
+    let (origin, address) = encode_address(facts.peer());
     let prefix = [
         out.len() as u32,
         client_id as u32,
@@ -81,23 +83,23 @@ pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
         place[8..12].copy_from_slice(&field.value.start.to_ne_bytes());
         place[12..16].copy_from_slice(&(field.value.end - field.value.start).to_ne_bytes());
     }
-    let (bytes, announced) = bytes.split_at_mut(head.bytes.len());
-    bytes.copy_from_slice(head.bytes);
-    if !announced.is_empty() {
-        encode_announced(facts, announced);
+    bytes[..head.bytes.len()].copy_from_slice(head.bytes);
+    if let Some(announced) = facts.announced() {
+        encode_announced(announced, facts, bytes_at + head.bytes.len(), out);
     }
 }
 
-/// Writes the last part of the block, whose length is right.
+/// Writes the client's address once more, and the last part of the block, which begins at byte `at`.
 #[cold]
-fn encode_announced(facts: &Facts, out: &mut [u8]) {
-    let (Some(announced), Some((prefix, path))) = (facts.announced(), out.split_at_mut_checked(PROXY_PREFIX))
-    else {
-        return;
-    };
+fn encode_announced(announced: &Announced, facts: &Facts, at: usize, out: &mut [u8]) {
+    let (front, last) = out.split_at_mut(at);
+    let (origin, address) = encode_address(facts.client_address());
+    front[36..40].copy_from_slice(&origin.to_ne_bytes());
+    front[40..PREFIX].copy_from_slice(&address);
     let is_announced = matches!(announced.source, Some(Source::Internet(_)));
     let flags = if is_announced { ANNOUNCED } else { 0 } | if announced.is_encrypted { ENCRYPTED } else { 0 };
     let (origin, address) = encode_address(facts.peer());
+    let (prefix, path) = last.split_at_mut(PROXY_PREFIX);
     prefix[..4].copy_from_slice(&flags.to_ne_bytes());
     prefix[4..8].copy_from_slice(&origin.to_ne_bytes());
     prefix[8..].copy_from_slice(&address);

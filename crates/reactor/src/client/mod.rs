@@ -134,6 +134,11 @@ impl Client {
         }
     }
 
+    /// Whether its PROXY header isn't complete.
+    pub(crate) fn awaits_proxy(&self) -> bool {
+        matches!(self.phase, Phase::AwaitingProxy { .. })
+    }
+
     /// When it needs attention next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {

@@ -4,7 +4,7 @@ use protocol::{CloseReason, Finish};
 
 use super::Reactor;
 use crate::application::Kind;
-use crate::client::{Phase, When};
+use crate::client::{Client, Phase, When};
 
 /// Time for which input is still read and discarded after the last answer was sent: unread bytes would turn
 /// the close into a reset, and a reset can destroy the answer before the peer reads it. RFC 9112 §9.6.
@@ -33,13 +33,11 @@ impl Reactor {
 
     /// Ends a client as soon as it owes nothing.
     pub(super) fn stop_client(&mut self, slot: u32) {
-        if let Some(client) = self.clients.get_mut(slot) {
-            if matches!(client.phase, Phase::AwaitingProxy { .. }) {
-                self.look_for_proxy_header(slot);
-            }
+        if self.clients.get(slot).is_some_and(Client::awaits_proxy) {
+            self.look_for_proxy_header(slot);
         }
         if let Some(client) = self.clients.get_mut(slot) {
-            if matches!(client.phase, Phase::Unassigned | Phase::AwaitingProxy { .. }) {
+            if client.phase == Phase::Unassigned || client.awaits_proxy() {
                 return self.close_client(slot);
             }
             client.connection.handle_stop(&mut self.cx);

@@ -4,7 +4,7 @@ use protocol::proxy::ProxyError;
 
 use super::Reactor;
 use crate::application::Batch;
-use crate::client::Phase;
+use crate::client::{Client, Phase};
 
 impl Reactor {
     /// Ends the clients whose deadline has passed; requests that are read meanwhile go to `batch`.
@@ -56,7 +56,7 @@ impl Reactor {
         self.current = Some(slot);
         self.look_for_proxy_header(slot);
         self.current = None;
-        if self.clients.get(slot).is_some_and(|client| matches!(client.phase, Phase::AwaitingProxy { .. })) {
+        if self.clients.get(slot).is_some_and(Client::awaits_proxy) {
             self.refuse_proxy_header(slot, ProxyError::Timeout);
         }
     }
