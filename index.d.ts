@@ -129,6 +129,17 @@ export declare class ClientFacts {
   isEncryptedToProxy(): boolean
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
+  /** Whether its listener speaks TLS. */
+  isSecured(): boolean
+  /** Whether a TLS handshake is done. */
+  isEncrypted(): boolean
+  /** What TLS has negotiated; `null` on plaintext and before the handshake is done. */
+  tls(): TlsDetails | null
+  /**
+   * Why the client's certificate isn't good by the settings that are in force now: a code and a message. `null`
+   * when it is good.
+   */
+  peerError(): Array<string> | null
   /** 0: open; 1: the peer has closed its sending side; 3: closed. */
   status(): number
   /** How many requests' bodies are still being received. */
@@ -169,10 +180,10 @@ export declare class Engine {
    */
   static methods(): Array<string>
   /**
-   * Binds a listening socket and returns its address. Throws an error whose message begins with the
+   * Binds a listening socket and returns its address; with `tls` its connections speak TLS. Throws an error whose message begins with the
    * system's name of the error (`EADDRINUSE …`).
    */
-  listen(options: ListenOptions): BoundAddress
+  listen(options: ListenOptions, tls?: TlsContext | undefined | null): BoundAddress
   /** Begins to accept connections. From now on the server keeps the process alive. */
   start(): void
   /** Closes the listening sockets. */
@@ -201,6 +212,8 @@ export declare class Engine {
    * HTTP or `takeRaw` to JavaScript. To be called before `start`.
    */
   announceAccepted(): void
+  /** Answers a `ServerName` notice; with `null` the default certificate is used, and nothing is kept. */
+  answerCertificate(slot: number, client: number, answer?: TlsAnswer | undefined | null): void
   /**
    * The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed`
    * notice will follow.
@@ -213,6 +226,33 @@ export declare class Engine {
   openClient(slot: number, slab: Buffer, head: number): ClientFacts
 }
 
+/** The answer to a `ServerName` notice. */
+export declare class TlsAnswer {}
+
+/** The TLS of the listeners that belong together; it can be replaced while they serve. */
+export declare class TlsContext {
+  /** Checks the settings. Throws an error whose message begins with a code, `BUSBAR_TLS_…`, a colon and a space. */
+  constructor(settings: TlsSettings)
+  /** What works and is probably not meant so. */
+  warnings(): Array<string>
+  /**
+   * New connections are accepted by these settings. Throws as the constructor does; then the present ones stay
+   * in force. The result are warnings.
+   */
+  replace(settings: TlsSettings): Array<string>
+  /** A warning that is due only after a while; `null` for none. */
+  overdue(): string | null
+  /**
+   * The answer with a certificate, for `Engine.answerCertificate`. It is kept for `keptFor` seconds; `null` for an
+   * hour. Throws as the constructor does.
+   */
+  makeCertificate(certificate: TlsCertificate, keptFor?: number | undefined | null): TlsAnswer
+  /** The answer that a name has no certificate of its own. */
+  withoutCertificate(): TlsAnswer
+  /** The certificates in force, in the order of the settings. */
+  certificates(): Array<CertificateDetails>
+}
+
 /** A socket's address. */
 export interface BoundAddress {
   /** Its address family. */
@@ -221,6 +261,30 @@ export interface BoundAddress {
   host: string
   /** Port; 0 for unix sockets. */
   port: number
+}
+
+/** What stands in a certificate. */
+export interface CertificateDetails {
+  /** The subject as one line. */
+  subject: string
+  /** Its attributes, name and value in turn. */
+  subjectFields: Array<string>
+  /** The issuer as one line. */
+  issuer: string
+  /** Its attributes, name and value in turn. */
+  issuerFields: Array<string>
+  /** Hexadecimal, upper case. */
+  serial: string
+  /** Unix time in seconds from which it is valid. */
+  notBefore: number
+  /** Unix time in seconds up to which it is valid. */
+  notAfter: number
+  /** SHA-256 of the DER. */
+  fingerprint: Buffer
+  /** Alternative names, kind and value in turn; kinds are `DNS`, `IP`, `email` and `URI`. */
+  names: Array<string>
+  /** The certificate. */
+  der: Buffer
 }
 
 /** Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default. */
@@ -253,6 +317,8 @@ export interface EngineLimits {
   chunkExtensionLimit: number | null
   /** Requests of one connection that may run or wait at the same time. */
   pipelineLimit: number | null
+  /** How long a TLS handshake may take, from its first byte. */
+  tlsSetupTimeout: number | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */
@@ -282,4 +348,78 @@ export interface ListenOptions {
   mode: number | null
   /** Whether each connection begins with a PROXY header. */
   proxyProtocol: boolean
+}
+
+/** One certificate chain with its key. */
+export interface TlsCertificate {
+  /** The certificate and its intermediates. */
+  cert: TlsSource
+  /** The key: PKCS#8, PKCS#1 or SEC1. */
+  key: TlsSource
+  /** Decrypts the key; `null` for a key that isn't encrypted. */
+  passphrase: string | null
+  /** Names it is used for; empty for those in the certificate. */
+  serverNames: Array<string>
+  /** An OCSP response in DER; `null` for none. */
+  ocsp: TlsSource | null
+}
+
+/** What a handshake has negotiated. */
+export interface TlsDetails {
+  /** `TLSv1.2` or `TLSv1.3`. */
+  version: string
+  /** The cipher suite under OpenSSL's name. */
+  cipherName: string
+  /** Bits of the cipher's key. */
+  cipherBits: number
+  /** The version in which the suite was defined. */
+  cipherVersion: string
+  /** The protocol chosen by ALPN. */
+  alpn: string | null
+  /** The name that the client asked for. */
+  serverName: string | null
+  /** Whether the session continues an earlier one. */
+  isResumed: boolean
+  /** The group of the key exchange. */
+  group: string | null
+  /** The client's certificates, leaf first; `null` where none is asked for. */
+  peerCertificates: Array<CertificateDetails> | null
+}
+
+/** Everything that makes the TLS of a listener. */
+export interface TlsSettings {
+  /** Certificates, the earlier before the later ones where several fit. */
+  certificates: Array<TlsCertificate>
+  /** Index of the certificate for all other names; `null` to refuse them. */
+  defaultCertificate: number | null
+  /** Whether the certificate of an unknown name is asked for by a `ServerName` notice. */
+  asksForCertificates: boolean
+  /** The lowest version. */
+  minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Cipher suites, most preferred first; empty for all. */
+  cipherSuites: Array<string>
+  /** Groups of the key exchange; empty for all. */
+  groups: Array<string>
+  /** Protocols for ALPN, most preferred first; empty for no ALPN. */
+  alpn: Array<string>
+  /** Whether clients are asked for a certificate. */
+  clientAuth: 'none' | 'request' | 'require' | 'request-unverified'
+  /** Authorities that sign clients' certificates. */
+  ca: Array<TlsSource>
+  /** Revocation lists. */
+  crl: Array<TlsSource>
+  /** Whether an unknown status and an expired list let a certificate pass. */
+  isCrlLenient: boolean
+  /** Key material of tickets, the first seals; empty to have it made. */
+  ticketKeys: Array<TlsSource>
+  /** Path of the file that secrets are appended to, in the NSS format; `null` for none. */
+  keyLog: string | null
+}
+
+/** Bytes, and the name under which messages speak of them. */
+export interface TlsSource {
+  /** The path of a file, or the name of an option. */
+  label: string
+  /** PEM or DER. */
+  bytes: Buffer
 }

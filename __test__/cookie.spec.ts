@@ -13,10 +13,125 @@ test('a cookie header is split at semicolons; spaces and quotes are removed', (t
   t.deepEqual(RequestCookie.fromHeader('a=1; b = "2";;c=').map(String), ['a=1', 'b=2', 'c='])
 })
 
-test('one invalid pair discards the whole line', (t) => {
-  t.deepEqual(RequestCookie.fromHeader('a=1; b c=2'), [])
-  t.deepEqual(RequestCookie.fromHeader('a=1; b'), [])
-  t.deepEqual(RequestCookie.fromHeader('a=1; b=2,3'), [])
+const ODD: Record<string, string[]> = {
+  'sid=abc; prefs={"a": 1}': ['sid=abc', 'prefs={"a": 1}'],
+  'sid=abc; flag': ['sid=abc'],
+  'flag; sid=abc': ['sid=abc'],
+  '=nameless; sid=abc': ['sid=abc'],
+  'sid=abc; list[0]=1,2': ['sid=abc', 'list[0]=1,2'],
+  'sid=abc; b c=2': ['sid=abc', 'b c=2'],
+  'sid=abc; back=\\; quote="': ['sid=abc', 'back=\\', 'quote="'],
+  'sid=abc; latin=\xe9': ['sid=abc', 'latin=\xe9'],
+  'sid=abc; eq=a=b=c': ['sid=abc', 'eq=a=b=c'],
+  ';; sid=abc;': ['sid=abc'],
+}
+for (const [line, pairs] of Object.entries(ODD)) {
+  test(`an odd pair hides none of the others: ${line}`, (t) => {
+    t.deepEqual(RequestCookie.fromHeader(line).map(String), pairs)
+    const request = Request.create('GET', '/', { cookie: line })
+    t.is(request.getCookie('sid')?.getValue(), 'abc')
+  })
+}
+
+const CHANGED: [string, string, string | null, string | null][] = [
+  // field, name, value (null: removed), field afterwards
+  ['a=1; prefs={"a": 1}; flag', 'a', null, 'prefs={"a": 1}; flag'],
+  ['prefs={"a": 1};a=1 ; flag', 'a', null, 'prefs={"a": 1}; flag'],
+  ['x="q" ;y= z;a=1', 'a', '2', 'x="q" ;y= z; a=2'],
+  ['a=1; b=2; a=3', 'a', '4', 'a=4; b=2'],
+  ['a=1; b=2; a=3', 'a', null, 'b=2'],
+  ['b = 2', 'c', '3', 'b = 2; c=3'],
+  ['flag', 'flag', null, 'flag'],
+  ['a=1', 'a', null, null],
+  ['', 'a', '1', 'a=1'],
+]
+for (const [field, name, value, after] of CHANGED) {
+  test(`${value === null ? 'removing' : 'setting'} ${name} in "${field}" keeps the other pairs byte for byte`, (t) => {
+    const request = Request.create('GET', '/', { cookie: field })
+    if (value === null) request.removeCookie(name)
+    else request.setCookie(new RequestCookie(name, value))
+    t.is(request.getHeader('cookie'), after)
+  })
+}
+
+test('cookies in several lines are changed in the line that has them', (t) => {
+  const request = Request.create('GET', '/', [['cookie', 'a=1; flag'], ['cookie', 'b=2'], ['cookie', 'c=3']])
+  request.setCookie(new RequestCookie('b', '4'))
+  request.setCookie(new RequestCookie('d', '5'))
+  request.removeCookie('c')
+  t.deepEqual(request.getHeaderArray('cookie'), ['a=1; flag', 'b=4', 'd=5'])
+})
+
+test('a set-cookie line that can not be read stays, and goes when its cookie is set or removed', (t) => {
+  const lines = ['odd=1; Expires=never', 'a=1; SameSite=Some', 'b=2; Path=/']
+  const response = new Response(200, { 'set-cookie': lines })
+  t.deepEqual(Object.keys(response.getCookies()), ['b'])
+  response.setCookie(new ResponseCookie('a', '2'))
+  t.deepEqual(response.getHeaderArray('set-cookie'), [lines[0], lines[2], 'a=2; HttpOnly'])
+  response.removeCookie('odd')
+  t.deepEqual(response.getHeaderArray('set-cookie'), [lines[2], 'a=2; HttpOnly'])
+})
+
+const REFUSED: [string, ConstructorParameters<typeof ResponseCookie>[2], RegExp][] = [
+  ['a', { sameSite: 'None' }, /SameSite=None needs Secure/],
+  ['a', { partitioned: true }, /Partitioned needs Secure/],
+  ['__Secure-a', {}, /prefix needs Secure/],
+  ['__secure-a', {}, /prefix needs Secure/],
+  ['__Host-a', { path: '/' }, /prefix needs Secure/],
+  ['__Host-a', { secure: true }, /needs the path \//],
+  ['__Host-a', { secure: true, path: '/x' }, /needs the path \//],
+  ['__HOST-a', { secure: true, path: '/', domain: 'example.org' }, /allows no domain/],
+]
+for (const [name, attributes, message] of REFUSED) {
+  test(`${name} with ${JSON.stringify(attributes)} throws where it is made: browsers would drop it`, (t) => {
+    t.throws(() => new ResponseCookie(name, '1', attributes), { instanceOf: InvalidCookieException, message })
+    t.throws(() => new ResponseCookie(name, '1', CookieAttributes.from(attributes as object)), { message })
+  })
+}
+
+test('no change of a cookie makes one that browsers would drop', (t) => {
+  const host = new ResponseCookie('__Host-a', '1', { secure: true, path: '/' })
+  const none = new ResponseCookie('a', '1', { secure: true, sameSite: 'None', partitioned: true })
+  const plain = new ResponseCookie('a')
+  const changes = [
+    () => host.withoutSecure(),
+    () => host.withoutPath(),
+    () => host.withPath('/x'),
+    () => host.withDomain('example.org'),
+    () => none.withoutSecure(),
+    () => plain.withSameSite('None'),
+    () => plain.withPartitioned(),
+    () => plain.withName('__Secure-a'),
+    () => plain.withAttributes({ sameSite: 'None' }),
+  ]
+  for (const change of changes) t.throws(change, { instanceOf: InvalidCookieException, message: /^browsers drop the cookie / })
+  t.is(ResponseCookie.fromHeader('__Host-a=1; Secure; Path=/x'), null)
+  t.is(`${host}`, '__Host-a=1; Path=/; Secure; HttpOnly')
+})
+
+test('a response cookie takes its attributes as an object', (t) => {
+  const expires = new Date(0)
+  const all = { path: '/x', domain: 'example.org', maxAge: 0, expires, secure: true, sameSite: 'None', partitioned: true } as const
+  t.is(
+    `${new ResponseCookie('a', '1', all)}`,
+    'a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Domain=example.org; Path=/x; Secure; HttpOnly; SameSite=None; Partitioned',
+  )
+  t.is(`${new ResponseCookie('a', '1', {})}`, 'a=1; HttpOnly')
+  t.is(`${new ResponseCookie('a', '1', { httpOnly: false, path: undefined })}`, 'a=1')
+})
+
+test('wrong attributes in an object throw, naming what is there', (t) => {
+  const make = (attributes: unknown) => () => new ResponseCookie('a', '1', attributes as CookieAttributes)
+  const wrong: [unknown, RegExp][] = [
+    [{ maxage: 5 }, /"maxage" is no attribute of a cookie; there are domain, path, maxAge/],
+    [{ secure: 'yes' }, /secure of a cookie must be true or false; got "yes"/],
+    [{ httpOnly: 0 }, /httpOnly of a cookie must be true or false; got 0/],
+    [{ maxAge: 1.5 }, /whole number of seconds/],
+    [{ path: '/; Domain=evil.example' }, /path of a cookie/],
+    [null, /must be CookieAttributes or an object; got null/],
+    ['Path=/', /must be CookieAttributes or an object; got "Path=\/"/],
+  ]
+  for (const [attributes, message] of wrong) t.throws(make(attributes), { instanceOf: InvalidCookieException, message })
 })
 
 for (const name of ['', 'a b', 'a;', 'a=', 'ä', 'a\n', '(a)']) {
@@ -77,7 +192,7 @@ test('unknown attributes survive a round trip', (t) => {
 })
 
 test('an invalid set-cookie line is no cookie', (t) => {
-  for (const line of ['a b=1', 'a', 'a=1; Max-Age=x', 'a=1; Expires=never', 'a=1; SameSite=Some']) {
+  for (const line of ['a b=1', 'a', 'a=1; Max-Age=x', 'a=1; Expires=never', 'a=1; SameSite=Some', 'a=1; SameSite=None', 'a=1; Path=\xe9', 'a=b c']) {
     t.is(ResponseCookie.fromHeader(line), null, line)
   }
 })
@@ -103,10 +218,10 @@ test('every valid cookie survives a round trip', (t) => {
 
 test('a change to the cookies of a request changes its field, and the other way round', (t) => {
   const request = Request.create('GET', '/', { cookie: 'a=1; b=2; a=3' })
-  t.is(request.getCookie('a')?.getValue(), '3')
+  t.is(request.getCookie('a')?.getValue(), '1')
   t.is(request.getCookie('__proto__'), null)
   request.setCookie(new RequestCookie('c', '4'))
-  t.is(request.getHeader('cookie'), 'a=3; b=2; c=4')
+  t.is(request.getHeader('cookie'), 'a=1; b=2; a=3; c=4')
   request.setHeader('cookie', 'd=5')
   t.deepEqual(Object.keys(request.getCookies()), ['d'])
   request.removeCookie('d')

@@ -42,7 +42,7 @@ for (const [what, content] of Object.entries({ 'a short file': 'hello', 'an empt
     t.regex(received, /^HTTP\/1\.1 200 OK\r\n/)
     t.regex(received, /\r\ncontent-type: text\/html; charset=utf-8\r\n/)
     t.regex(received, /\r\nlast-modified: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\r\n/)
-    t.regex(received, /\r\netag: W\/"[0-9a-f]+-[0-9a-f]+"\r\n/)
+    t.regex(received, /\r\netag: "[0-9a-f]+-[0-9a-f]+"\r\n/)
     t.true(received.includes(`\r\ncontent-length: ${content.length}\r\n`))
     t.is(received.slice(received.indexOf('\r\n\r\n') + 4), content)
   })
@@ -114,7 +114,16 @@ test('a root confines all paths and links', async (t) => {
 test('unknown settings of Response.file throw: a misspelt root would confine no path', (t) => {
   const file = Response.file as (...given: unknown[]) => Response
   const wrong: [RegExp, ...unknown[]][] = [
-    [/^rot must be root or headers; got "public"$/, 'a', { rot: 'public' }],
+    [/^rot must be root, headers, maxAge, index, precompressed, getOnly or revalidate; got "public"$/, 'a', { rot: 'public' }],
+    [/^rot must be root, headers, .*; got undefined$/, 'a', { rot: undefined }],
+    [/^maxAge must be a whole number of seconds, at least 0; got -1$/, 'a', { maxAge: -1 }],
+    [/^maxAge must be .*; got "1h"$/, 'a', { maxAge: '1h' }],
+    [/^index must be the name of a file, .*; got true$/, 'a', { index: true }],
+    [/^index must be .*; got \["a", "\.\."\]$/, 'a', { index: ['a', '..'] }],
+    [/^index must be .*; got "a\/b"$/, 'a', { index: 'a/b' }],
+    [/^precompressed must be true or false; got "br"$/, 'a', { precompressed: 'br' }],
+    [/^getOnly must be true or false; got 1$/, 'a', { getOnly: 1 }],
+    [/^revalidate must be a number of seconds, at least 0; got NaN$/, 'a', { revalidate: Number.NaN }],
     [/^settings must be an object such as .*; got "public"$/, 'a', 'public'],
     [/^settings must be .*; got null$/, 'a', null],
     [/^root must be a directory as a string or a URL; got 5$/, 'a', { root: 5 }],

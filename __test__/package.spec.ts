@@ -61,7 +61,7 @@ built('the package has a command', async (t) => {
 })
 
 built('the snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md']) {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/forms.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
       t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
@@ -142,8 +142,17 @@ built('the files that are loaded at start are ASCII, which V8 stores in half the
 built('a system without a binary gets an error that names the missing file', async (t) => {
   t.regex(
     await refusal('freebsd', 'x64'),
-    /^busbar has no binary that can be loaded on freebsd x64; there are binaries for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n$/,
+    /^busbar has no binary for freebsd x64: there are binaries for .+\n  \S+\/busbar\.freebsd-x64\.node: .+\n/,
   )
+})
+
+built('forms are read by a library that the package carries, with its licence', async (t) => {
+  const source = `import { Request } from 'busbar'
+const body = '--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\\n--b--\\r\\n'
+const form = await Request.create('POST', '/', { 'content-type': 'multipart/form-data; boundary=b' }, body).formData()
+console.log(form.get('a'))`
+  t.is(await node('form.mjs', source), '1\n')
+  t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White/)
 })
 
 built('the package carries what it needs and no sources', async (t) => {

@@ -222,7 +222,13 @@ test('the source of a stream behind another is paused, too', async (t) => {
   t.is(given, 500)
 })
 
-for (const [what, request, status] of [['HEAD', LAST_HEAD, 200], ['204', LAST_GET, 204], ['304', LAST_GET, 304]] as const) {
+for (const [what, request, status] of [
+  ['HEAD', LAST_HEAD, 200],
+  ['204', LAST_GET, 204],
+  ['304', LAST_GET, 304],
+  ['HEAD with 204', LAST_HEAD, 204],
+  ['HEAD with 304', LAST_HEAD, 304],
+] as const) {
   test(`the source of a response to ${what} is cancelled and not read`, async (t) => {
     const tap = new Tap()
     const disposals = new Disposals()

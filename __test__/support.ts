@@ -8,9 +8,30 @@ import { connect as openSocket } from 'node:net'
 import type { NetConnectOpts, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as openTls } from 'node:tls'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
-import type { Client, Handler, Listen, Logger, Request, ServerSettings } from '../src/index.ts'
+import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
+import { Authority } from './authority.ts'
+
+/** With `BUSBAR_TEST_TLS=1` the servers and connections of the specs speak TLS. */
+export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
+
+/** The certificate of the servers in such a run. */
+const TLS = IS_TLS ? new Authority().issue() : null
+// Clients other than `dial` take it as well.
+if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+
+function secured(listen: Listen): Listen {
+  if (TLS === null) return listen
+  const tls = { cert: TLS.cert, key: TLS.key }
+  if (typeof listen === 'object') return { ...listen, tls: listen.tls ?? tls }
+  const text = String(listen)
+  if (text.startsWith('unix:')) return { path: text.slice(5), tls }
+  const [, host, port] = /^(?:\[?([^\]]*?)\]?:)?(\d+)$/.exec(text) ?? []
+  const address: ListenObject = host === undefined ? { port: Number(port) } : { host, port: Number(port) }
+  return { ...address, tls }
+}
 
 /** A raw connection. */
 export class Wire {
@@ -60,7 +81,14 @@ export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
-  return new Wire(socket)
+  return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
+}
+
+async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
+  const secure = openTls({ socket, rejectUnauthorized: false })
+  t.teardown(() => secure.destroy())
+  await once(secure, 'secureConnect')
+  return Object.assign(secure, { resetAndDestroy: () => socket.resetAndDestroy() })
 }
 
 /** A started server, stopped at the end of the test. */
@@ -70,7 +98,7 @@ export async function open(
   settings: ServerSettings = {},
   listen: Listen = 'localhost:0',
 ): Promise<{ server: HttpServer; port: number; connect: () => Promise<Wire> }> {
-  const server = new HttpServer(listen, handler, { logger: silentLogger, ...settings })
+  const server = new HttpServer(secured(listen), handler, { logger: silentLogger, ...settings })
   await server.start()
   t.teardown(async () => {
     if (server.getState() === HttpServer.STARTED) await server.stop(0)

@@ -4,6 +4,8 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
+/** Libraries that the package carries, each in a file that is loaded when it is needed. Their licences are in NOTICE. */
+const LIBRARIES = { '@fastify/busboy': 'busboy.js' }
 const root = new URL('..', import.meta.url)
 
 function run(command, args) {
@@ -43,7 +45,8 @@ run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname
 await build({
   cwd: fileURLToPath(root),
   input: { index: 'src/index.ts', cli: 'src/cli.ts' },
-  external: [/^node:/],
+  // The literal requires of binaries in addon.ts are for the bundlers of applications.
+  external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',
   logLevel: 'warn',
   output: {
@@ -51,7 +54,18 @@ await build({
     format: 'esm',
     // Comments are in the .d.ts; here each start would read them.
     comments: false,
+    polyfillRequire: false,
+    paths: Object.fromEntries(Object.entries(LIBRARIES).map(([name, file]) => [name, `./${file}`])),
     // Modules that are loaded on demand are files of their own.
     chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
   },
 })
+for (const [name, file] of Object.entries(LIBRARIES)) {
+  await build({
+    cwd: fileURLToPath(root),
+    input: name,
+    platform: 'node',
+    logLevel: 'warn',
+    output: { file: `dist/${file}`, format: 'esm', comments: false },
+  })
+}

@@ -14,7 +14,13 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 const ROOMS = [
   { name: 'core', purpose: 'what knows neither HTTP nor sockets: errors, the logger, helpers for promises and contexts' },
   { name: 'http', purpose: 'the words of HTTP as values: fields, status, methods, target, query, cookies, trailers' },
-  { name: 'net', purpose: 'addresses, and what TLS has negotiated', isNative: true },
+  { name: 'net', purpose: 'addresses', isNative: true },
+  {
+    name: 'tls',
+    purpose: 'TLS of listeners: its settings and their files, certificates, what was negotiated',
+    isNative: true,
+    lazy: ['certificate-hook.ts', 'checked.ts', 'file-watch.ts', 'listener-tls.ts', 'read-settings.ts'],
+  },
   { name: 'options', purpose: 'the options: their table, the `Options` class, and what of them the engine is sent', isNative: true },
   {
     name: 'connection',
@@ -22,7 +28,7 @@ const ROOMS = [
     isNative: true,
     lazy: ['upgraded-socket.ts'],
   },
-  { name: 'body', purpose: 'bodies in both directions: sources, files, `RequestBody`, a body that is arriving' },
+  { name: 'body', purpose: 'bodies in both directions: sources, files, forms, `RequestBody`, a body that is arriving', lazy: ['multipart.ts'] },
   { name: 'message', purpose: '`Request` and `Response`', isNative: true },
   { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
   { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },

@@ -4,10 +4,22 @@
 import type * as Addon from '../index.js'
 import { loadAddon } from './addon.ts'
 
-export type { BoundAddress, EngineLimits, HotFunctions, ListenOptions } from '../index.js'
-export const { ClientFacts, Engine } = loadAddon()
+export type {
+  BoundAddress,
+  CertificateDetails,
+  EngineLimits,
+  HotFunctions,
+  ListenOptions,
+  TlsAnswer,
+  TlsCertificate,
+  TlsDetails,
+  TlsSettings,
+  TlsSource,
+} from '../index.js'
+export const { ClientFacts, Engine, TlsContext } = loadAddon()
 export type ClientFacts = Addon.ClientFacts
 export type Engine = Addon.Engine
+export type TlsContext = Addon.TlsContext
 
 /** Words in one record of a notice. */
 export const RECORD_WORDS = 8
@@ -37,6 +49,8 @@ export const Notice = {
   Late: 18,
   BodyReady: 19,
   Rejected: 20,
+  Established: 24,
+  ServerName: 25,
 } as const
 
 /** Flags of a notice, from bit 16 of the first word of its record. */

@@ -1,44 +1,27 @@
 /**
  * Files as bodies: opened when the response is sent, read as fast as the client takes them.
+ *
+ *   path ──► the file, or the index of the directory ──► the file beside it in a coding ──► below the root?
+ *        ──► descriptor and facts ──► the whole file, or the chosen parts
+ *
+ * Out of scope: which status, coding and parts a request gets (file-answer).
  */
 import type { BigIntStats } from 'node:fs'
 import { close, constants, fileURLToPath, fstat, open, read, realpath, resolve, sep, stat } from '../core/builtin.ts'
-import { HandlerError, OptionError } from '../core/errors.ts'
+import { HandlerError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
-import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
+import { ENDINGS, factsOf, remember, unknownFacts } from './file-facts.ts'
+import type { Encoding, FileFacts } from './file-facts.ts'
+import type { FileRules } from './file-settings.ts'
 import type { PieceSource } from './source.ts'
 
-/** Settings of `Response.file`. */
-export interface FileSettings {
-  /** Directory that must contain the file. */
-  readonly root?: string | URL | null
-  /** Further headers. */
-  readonly headers?: FieldsInit
-}
+/** Bytes to send: given ones, or those of the file from `start` to before `end`. */
+export type FilePart = Uint8Array | { readonly start: number; readonly end: number }
 
-/** The head of a response whose body is a file. */
-export interface FileHead {
-  getHeader(name: FieldName): string | null
-  hasHeader(name: FieldName): boolean
-  setHeader(name: FieldName, value: FieldValue): void
-}
-
-/**
- * Checks the arguments of `Response.file`. Unknown settings are refused: a misspelt root would confine no path.
- */
-export function checkFileSettings(path: string | URL, settings: FileSettings): { root: string | URL | null; headers: FieldsInit | undefined } {
-  if (!isPath(path)) throw new OptionError('path', path, 'a string or a URL')
-  if (typeof settings !== 'object' || settings === null) {
-    throw new OptionError('settings', settings, 'an object such as { root: directory, headers }')
-  }
-  const { root = null, headers, ...unknown } = settings
-  if (root !== null && !isPath(root)) throw new OptionError('root', root, 'a directory as a string or a URL')
-  for (const [name, value] of Object.entries(unknown)) throw new OptionError(name, value, 'root or headers')
-  return { root, headers }
-}
-
-function isPath(value: unknown): value is string | URL {
-  return typeof value === 'string' || value instanceof URL
+/** An open file. */
+interface Opened {
+  readonly descriptor: number
+  readonly stats: BigIntStats
 }
 
 /** Bytes per read. */
@@ -54,83 +37,192 @@ const MISSING: ReadonlySet<string | undefined> = new Set([
 
 /** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
-  readonly #path: string
-  readonly #root: string | null
+  readonly rules: FileRules
+  readonly #given: string | URL
   #descriptor = -1
-  #left = 0
+  /** The facts of the file that was opened. */
+  #facts: FileFacts | null = null
+  /** The parts that are sent; null: the whole file. */
+  #chosen: readonly FilePart[] | null = null
+  /** Parts that aren't read yet. */
+  #parts: FilePart[] = []
+  /** Bytes that were read to check the size. */
+  #first: Uint8Array | null = null
   #isCancelled = false
   #isReading = false
   #buffer: Buffer | null = null
 
   /** With a root, `path` is relative to it, even if it begins with a slash. */
-  constructor(path: string | URL, root: string | URL | null) {
-    const text = path instanceof URL ? fileURLToPath(path) : path
-    this.#root = root === null ? null : resolve(root instanceof URL ? fileURLToPath(root) : root)
-    this.#path = this.#root === null ? resolve(text) : resolve(this.#root, `.${sep}${text}`)
+  constructor(path: string | URL, rules: FileRules) {
+    this.#given = path
+    this.rules = rules
+  }
+
+  /** The key of its facts in the cache. */
+  name(encoding: Encoding | null): string {
+    const { root, index } = this.rules
+    const path = root === null ? String(this.#given) : `${String(root)}\0${String(this.#given)}`
+    const plain = index.length === 0 ? path : `${index.join('/')}\0${path}`
+    return encoding === null ? plain : `${encoding}\0${plain}`
   }
 
   /**
-   * Opens the file and sets length, last-modified and etag of the response. Throws a 404 when the file is missing or
-   * isn't below the root.
+   * Opens the file in the first of these codings in which it exists; null stands for no coding. Throws a 404 when
+   * the file is missing or isn't below the root.
    */
-  async describe(response: FileHead): Promise<void> {
-    const stats = await this.#open()
-    const size = Number(stats.size)
-    if (response.getHeader('content-length') === null) response.setHeader('content-length', size)
-    if (!response.hasHeader('last-modified')) response.setHeader('last-modified', stats.mtime.toUTCString())
-    if (!response.hasHeader('etag')) response.setHeader('etag', `W/"${size.toString(16)}-${stats.mtimeMs.toString(16)}"`)
-  }
-
-  /** Descriptor and size of the open file; valid until the first read. */
-  opened(): { descriptor: number; size: number } {
-    return { descriptor: this.#descriptor, size: this.#left }
-  }
-
-  /** Like `describe`, but closes the file again. */
-  async probe(response: FileHead): Promise<void> {
-    await this.describe(response)
-    this.#close()
-  }
-
-  async #open(): Promise<BigIntStats> {
+  async open(encodings: readonly (Encoding | null)[]): Promise<FileFacts> {
+    const { path, opened: plain } = await this.#openPlain()
+    let opened = plain
     try {
-      this.#descriptor = await promised<number>((done) => open(this.#path, OPEN_FLAGS, done))
-      const stats = await promised<BigIntStats>((done) => fstat(this.#descriptor, { bigint: true }, done))
-      if (!stats.isFile() || !(await this.#isConfined(stats))) throw new HttpErrorException(404)
-      this.#left = Number(stats.size)
-      if (this.#isCancelled) this.#close()
-      return stats
+      let facts = await this.#factsOf(plain, path, path, null)
+      for (const encoding of encodings) {
+        if (encoding === null) break
+        const beside = path + ENDINGS[encoding]
+        const found = await this.#openFile(beside)
+        if (found === null) {
+          remember(this.name(encoding), null)
+          continue
+        }
+        closeQuietly(plain.descriptor)
+        opened = found
+        facts = await this.#factsOf(found, beside, path, encoding)
+        break
+      }
+      this.#take(opened, facts)
+      return facts
     } catch (error) {
-      this.#close()
-      throw MISSING.has((error as NodeJS.ErrnoException).code) ? new HttpErrorException(404, null, error) : error
+      closeQuietly(opened.descriptor)
+      throw error
     }
   }
 
+  #take({ descriptor }: Opened, facts: FileFacts): void {
+    this.#descriptor = descriptor
+    this.#facts = facts
+    this.#begin()
+    if (this.#isCancelled) this.#close()
+  }
+
+  /** Sets the parts that are to be read. */
+  #begin(): void {
+    const size = this.#facts?.size ?? 0
+    if (this.#chosen !== null) this.#parts = [...this.#chosen]
+    else if (size >= 0) this.#parts = size === 0 ? [] : [{ start: 0, end: size }]
+    else this.#parts = [...(this.#first === null ? [] : [this.#first]), { start: this.#first?.length ?? 0, end: Infinity }]
+    this.#first = null
+  }
+
+  /** Restricts what is sent to these parts. */
+  choose(parts: readonly FilePart[]): void {
+    this.#chosen = parts
+    this.#begin()
+  }
+
+  /** Descriptor and range when one range of the file is all that is sent; null otherwise. Valid until the first read. */
+  wholePart(): { descriptor: number; start: number; size: number } | null {
+    const [part] = this.#parts
+    if (this.#descriptor < 0 || this.#parts.length !== 1 || part === undefined || part instanceof Uint8Array || part.end === Infinity) return null
+    return { descriptor: this.#descriptor, start: part.start, size: part.end - part.start }
+  }
+
+  /** Closes the file; iteration opens it again. */
+  release(): void {
+    this.#close()
+  }
+
+  async #openPlain(): Promise<{ path: string; opened: Opened }> {
+    const path = this.#path()
+    const { index } = this.rules
+    const opened = await this.#openFile(path, index.length > 0)
+    if (opened !== null && opened.stats.isFile()) return { path, opened }
+    if (opened !== null) closeQuietly(opened.descriptor)
+    for (const name of index) {
+      const inside = resolve(path, name)
+      const found = await this.#openFile(inside)
+      if (found !== null) return { path: inside, opened: found }
+    }
+    throw new HttpErrorException(404)
+  }
+
+  /** The path for the system. A path that ends with a slash names a directory, never a file. */
+  #path(): string {
+    const given = this.#given instanceof URL ? fileURLToPath(this.#given) : this.#given
+    const { root } = this.rules
+    const path = root === null ? resolve(given) : resolve(directoryOf(root), `.${sep}${given}`)
+    return (given.endsWith('/') || given.endsWith(sep)) && !path.endsWith(sep) ? path + sep : path
+  }
+
+  /** Opens a file, or a directory where that is allowed; null when it is missing or isn't below the root. */
+  async #openFile(path: string, allowsDirectory = false): Promise<Opened | null> {
+    let descriptor = -1
+    try {
+      descriptor = await promised<number>((done) => open(path, OPEN_FLAGS, done))
+      const stats = await promised<BigIntStats>((done) => fstat(descriptor, { bigint: true }, done))
+      const isRight = stats.isFile() || (allowsDirectory && stats.isDirectory())
+      if (isRight && (await this.#isConfined(path, stats))) return { descriptor, stats }
+    } catch (error) {
+      if (!MISSING.has((error as NodeJS.ErrnoException).code)) {
+        closeQuietly(descriptor)
+        throw error
+      }
+    }
+    closeQuietly(descriptor)
+    return null
+  }
+
   /** Whether the opened file is below the root after all links are followed. Compares inodes, since the path may change. */
-  async #isConfined(opened: BigIntStats): Promise<boolean> {
-    const root = this.#root
+  async #isConfined(path: string, opened: BigIntStats): Promise<boolean> {
+    const { root } = this.rules
     if (root === null) return true
-    const realRoot = await promised<string>((done) => realpath(root, done))
-    const real = await promised<string>((done) => realpath(this.#path, done))
-    if (!real.startsWith(realRoot.endsWith(sep) ? realRoot : realRoot + sep)) return false
+    const [realRoot, real] = await Promise.all([realPath(directoryOf(root)), realPath(path)])
+    const below = realRoot.endsWith(sep) ? realRoot : realRoot + sep
+    if (!real.startsWith(below) && !(opened.isDirectory() && real === realRoot)) return false
     const found = await promised<BigIntStats>((done) => stat(real, { bigint: true }, done))
     return found.ino === opened.ino && found.dev === opened.dev
   }
 
+  async #factsOf({ descriptor, stats }: Opened, path: string, plainPath: string, encoding: Encoding | null): Promise<FileFacts> {
+    const isReliable = stats.size > 0n && stats.blocks !== 0n
+    const facts = isReliable || (await this.#hasItsSize(descriptor, stats)) ? factsOf(stats, path, plainPath, encoding) : unknownFacts(path, plainPath, encoding)
+    remember(this.name(encoding), facts)
+    return facts
+  }
+
+  /**
+   * Whether a file without blocks on a disk has the size that the system reports. The files of /proc and /sys are made
+   * while they are read; their reported size is 0 or a page.
+   */
+  async #hasItsSize(descriptor: number, stats: BigIntStats): Promise<boolean> {
+    const expected = Math.min(READ_SIZE, Number(stats.size))
+    const buffer = Buffer.allocUnsafeSlow(READ_SIZE)
+    const count = await promised<number>((done) => read(descriptor, buffer, 0, READ_SIZE, null, done))
+    this.#first = buffer.subarray(0, count)
+    return count === expected
+  }
+
   /** The next piece; its memory is reused for the one after it. */
   async next(): Promise<IteratorResult<Uint8Array>> {
-    if (this.#left === 0 || this.#descriptor < 0) {
+    const [part] = this.#parts
+    if (part === undefined || this.#descriptor < 0) {
       this.#close()
       return { done: true, value: undefined }
     }
-    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(READ_SIZE, this.#left)))
-    const wanted = Math.min(buffer.length, this.#left)
+    if (part instanceof Uint8Array) {
+      this.#parts.shift()
+      return { done: false, value: part }
+    }
+    const { start, end } = part
+    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start)))
+    const wanted = Math.min(buffer.length, end - start)
     this.#isReading = true
     try {
-      const count = await promised<number>((done) => read(this.#descriptor, buffer, 0, wanted, null, done))
-      if (count === 0) throw new HandlerError(`the file shrank while it was sent: ${this.#left} bytes are missing`)
-      this.#left -= count
-      return { done: false, value: buffer.subarray(0, count) }
+      const count = await promised<number>((done) => read(this.#descriptor, buffer, 0, wanted, start, done))
+      if (count === 0 && end !== Infinity) {
+        throw new HandlerError(`the file ended ${end - start} bytes early: it has shrunk while it was being sent`)
+      }
+      if (count === 0 || start + count === end) this.#parts.shift()
+      else this.#parts[0] = { start: start + count, end }
+      if (count > 0) return { done: false, value: buffer.subarray(0, count) }
     } catch (error) {
       this.#isCancelled = true
       throw error
@@ -138,17 +230,19 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
       this.#isReading = false
       if (this.#isCancelled) this.#close()
     }
+    return this.next()
   }
 
   cancel(): void {
     this.#isCancelled = true
-    // During a read, its end closes the file.
+    // A read that is under way closes the file when it ends.
     if (!this.#isReading) this.#close()
   }
 
-  /** For readers in the application, such as tests: each piece has memory of its own. */
+  /** The content for `response.buffer()` and injected requests; each piece has memory of its own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    await this.#open()
+    const encoding = this.#facts?.encoding ?? null
+    await this.open([encoding, null])
     try {
       for (let item; (item = await this.next()).done !== true; ) yield Uint8Array.from(item.value)
     } finally {
@@ -158,14 +252,26 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
 
   #close(): void {
     if (this.#descriptor < 0) return
-    close(this.#descriptor, () => {})
+    closeQuietly(this.#descriptor)
     this.#descriptor = -1
     this.#buffer = null
   }
 }
 
+function directoryOf(root: string | URL): string {
+  return resolve(root instanceof URL ? fileURLToPath(root) : root)
+}
+
+function realPath(path: string): Promise<string> {
+  return promised((done) => realpath(path, done))
+}
+
+function closeQuietly(descriptor: number): void {
+  if (descriptor >= 0) close(descriptor, () => {})
+}
+
 function promised<T>(start: (done: (error: NodeJS.ErrnoException | null, value: T) => void) => void): Promise<T> {
-  return new Promise((resolve_, reject) => {
-    start((error, value) => (error === null ? resolve_(value) : reject(error)))
+  return new Promise((fulfil, reject) => {
+    start((error, value) => (error === null ? fulfil(value) : reject(error)))
   })
 }

@@ -9,7 +9,8 @@ import type { Options } from '../options/options.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { toAddress } from '../net/socket-address.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
-import type { TlsInfo } from '../net/tls-info.ts'
+import { tlsInfoOf } from '../tls/tls-info.ts'
+import type { TlsInfo } from '../tls/tls-info.ts'
 
 /** What a client needs of its server. */
 export interface ClientOwner {
@@ -80,6 +81,7 @@ export class Client {
   #isExported = false
   #status: number
   #hooks: CloseHook[] = []
+  #tlsInfo: TlsInfo | null = null
 
   /** @internal Clients are made by the server. */
   constructor(facts: ClientFacts, owner: ClientOwner, permit: symbol) {
@@ -222,21 +224,23 @@ export class Client {
   }
 
   /**
-   * Whether the connection is encrypted.
+   * Whether the connection is encrypted: false before the TLS handshake is done.
    *
    * @example client.isEncrypted()
    */
   isEncrypted(): boolean {
-    return this.getTlsInfo() !== null
+    return this.#facts.isEncrypted()
   }
 
   /**
-   * What TLS has negotiated; null on plaintext.
+   * What TLS has negotiated: the same object each time, also after the close. Null on plaintext, and before the
+   * handshake is done.
    *
    * @example client.getTlsInfo()?.getVersion()
    */
   getTlsInfo(): TlsInfo | null {
-    return null
+    if (this.#tlsInfo === null) this.#tlsInfo = tlsInfoOf(this.#facts)
+    return this.#tlsInfo
   }
 
   /**

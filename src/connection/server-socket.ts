@@ -6,7 +6,8 @@ import { toAddress } from '../net/socket-address.ts'
 import type { Client, ClientOwner } from './client.ts'
 import type { ClientFacts } from '../native.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
-import type { TlsInfo } from '../net/tls-info.ts'
+import { tlsInfoOf } from '../tls/tls-info.ts'
+import type { TlsInfo } from '../tls/tls-info.ts'
 
 /** What a client factory knows about a socket. */
 export interface ServerSocketHandle {
@@ -18,7 +19,7 @@ export interface ServerSocketHandle {
   getProxyAddress(): SocketAddress | null
   /** The address the connection arrived on. */
   getLocalAddress(): SocketAddress
-  /** What TLS has negotiated; null on plaintext. */
+  /** What TLS has negotiated; null on plaintext, and while the client factory is called: the handshake follows. */
   getTlsInfo(): TlsInfo | null
   /** Refuses the connection. */
   close(): void
@@ -58,7 +59,7 @@ export class ServerSocket implements ServerSocketHandle {
   }
 
   getTlsInfo(): TlsInfo | null {
-    return null
+    return this.#client === null ? tlsInfoOf(this.#facts) : this.#client.getTlsInfo()
   }
 
   close(): void {

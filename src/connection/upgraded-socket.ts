@@ -12,7 +12,7 @@ import { attempt, handled } from '../core/outcome.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
-import type { TlsInfo } from '../net/tls-info.ts'
+import type { TlsInfo } from '../tls/tls-info.ts'
 
 /** Milliseconds that `destroySoon` waits for the peer to end its side. */
 const LINGER = 1000

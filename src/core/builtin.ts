@@ -8,7 +8,10 @@ import type * as Hooks from 'node:async_hooks'
 
 export const { AsyncResource } = process.getBuiltinModule('node:async_hooks')
 export type AsyncResource = Hooks.AsyncResource
-export const { close, constants, fstat, open, read, realpath, stat } = process.getBuiltinModule('node:fs')
+const fs = process.getBuiltinModule('node:fs')
+export const { close, constants, fstat, open, read, stat } = fs
+/** The system's own, which takes one call where JavaScript's takes one for each directory. */
+export const { native: realpath } = fs.realpath
 export const { totalmem } = process.getBuiltinModule('node:os')
 export const { extname, resolve, sep } = process.getBuiltinModule('node:path')
 export const { fileURLToPath } = process.getBuiltinModule('node:url')

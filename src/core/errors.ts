@@ -75,6 +75,29 @@ export class ListenError extends BusbarError {
   }
 }
 
+/** Codes of errors about the TLS of a listener. */
+export type TlsErrorCode =
+  | 'BUSBAR_TLS_KEY_MISMATCH'
+  | 'BUSBAR_TLS_FILE'
+  | 'BUSBAR_TLS_PASSPHRASE'
+  | 'BUSBAR_TLS_CERTIFICATE'
+  | 'BUSBAR_INVALID_OPTION'
+
+/**
+ * The certificate, the key or another file of a listener's TLS can't be used.
+ *
+ * @example await server.start() // BUSBAR_TLS_KEY_MISMATCH: the key in key.pem does not belong to ...
+ */
+export class TlsError extends BusbarError {
+  readonly code: TlsErrorCode
+  readonly fault = 'application'
+
+  constructor(code: TlsErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+  }
+}
+
 /**
  * A method was called in a state that doesn't allow it.
  *

@@ -47,6 +47,8 @@ export class DriverSelector implements DriverHost {
   readonly #settings: SelectorSettings
   /** The drivers written in JavaScript, by client. */
   readonly #drivings = new WeakMap<Client, ActiveDriver>()
+  /** Clients whose TLS handshake isn't done, by id. */
+  readonly #handshaking = new Map<number, Client>()
 
   constructor(host: SelectorOwner, settings: SelectorSettings) {
     this.#host = host
@@ -64,10 +66,25 @@ export class DriverSelector implements DriverHost {
       const client = this.#createClient(socket)
       if (client === null) return socket.close()
       this.#host.clients.adopt(client)
-      this.#select(client, slot)
+      if (!facts.isSecured()) return this.#select(client, slot)
+      this.#handshaking.set(id, client)
+      client.onClose(() => void this.#handshaking.delete(id))
     } catch (exception) {
       this.logger.critical(`no driver could be selected for client ${id}`, { exception })
       socket.close()
+    }
+  }
+
+  /** The TLS handshake of an accepted connection is done: what it has negotiated can decide its driver. */
+  established(slot: number, id: number): void {
+    const client = this.#handshaking.get(id)
+    if (client === undefined) return
+    this.#handshaking.delete(id)
+    try {
+      this.#select(client, slot)
+    } catch (exception) {
+      this.logger.critical(`no driver could be selected for client ${id}`, { exception })
+      client.close()
     }
   }
 

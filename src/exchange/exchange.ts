@@ -33,6 +33,8 @@ export interface ExchangeOwner {
   readonly pending: PendingExchanges
   readonly open: OpenExchanges
   readonly clients: ClientRegistry
+  /** A listener speaks TLS. */
+  readonly hasTls: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -148,10 +150,16 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return (this.#flags & Flag.Http10) === 0 ? '1.1' : '1.0'
   }
 
+  /** Whether the connection is encrypted. */
+  isEncrypted(): boolean {
+    return this.#owner.hasTls && this.openFacts().isSecured()
+  }
+
   base(): string {
     const facts = this.openFacts()
     const address = toAddress(facts.localAddress())
-    return `${facts.isEncryptedToProxy() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const scheme = facts.isSecured() || facts.isEncryptedToProxy() ? 'https' : 'http'
+    return `${scheme}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -16,6 +16,7 @@ import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
+import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { HotFunctions } from '../native.ts'
 import { withoutContext } from '../core/no-context.ts'
@@ -136,7 +137,7 @@ export class ResponseStream {
 
   async #run(): Promise<void> {
     try {
-      if (this.#source instanceof FileBody) await this.#source.describe(this.#response)
+      if (this.#source instanceof FileBody) await answerWithFile(this.#request, this.#response, this.#source)
       if (!this.#isWriting()) return
       this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
       if (this.#exchange.method() === 'HEAD' || [204, 304].includes(this.#response.getStatus())) return this.#endUnread()
@@ -183,11 +184,13 @@ export class ResponseStream {
 
   /** Lets the kernel send a file, where the system can do that. */
   #sendFile(file: FileBody): boolean {
-    const { descriptor, size } = file.opened()
-    if (size === 0 || size !== this.#missing || this.#extras.trailers !== null) return false
+    const part = file.wholePart()
+    if (part === null || part.size !== this.#missing || this.#extras.trailers !== null) return false
+    // The kernel can't encrypt what it sends.
+    if (this.#exchange.isEncrypted()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
-    const result = this.#owner.hot.sendFile(slot, requestId, descriptor, 0, size)
+    const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)
     if (result === UNSUPPORTED) return false
     if (result === 0) this.#close('', SENDING_FILE)
     else this.#leave()

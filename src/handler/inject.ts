@@ -6,6 +6,7 @@ import type { ErrorHandler } from './error-handler.ts'
 import { StateError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException } from '../connection/client-exception.ts'
+import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
@@ -40,7 +41,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   try {
     return await answer(request, settings)
   } catch (exception) {
-    if (exception instanceof HttpErrorException) return page(request, settings, exception.status, exception.reason)
+    if (exception instanceof HttpErrorException) return failed(request, settings, exception)
     if (exception instanceof ClientException && exception.getCode() === 413) return page(request, settings, 413)
     // On a socket the client would be gone.
     if (exception instanceof ClientException) throw exception
@@ -56,7 +57,7 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
     if (isExpired) discardResponse(response, (exception) => logger.error('a late response could not be disposed of', { exception }))
-    else if (body instanceof FileBody) await body.probe(response)
+    else if (body instanceof FileBody) await answerWithFile(request, response, body).finally(() => body.release())
     return response
   })
   if (seconds === 0) return answered
@@ -74,6 +75,12 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   } finally {
     clearTimeout(timer)
   }
+}
+
+async function failed(request: Request, settings: InjectSettings, { status, reason, headers }: HttpErrorException): Promise<Response> {
+  const response = await page(request, settings, status, reason)
+  if (headers.length > 0) response.setHeaders(headers)
+  return response
 }
 
 async function page(

@@ -6,6 +6,26 @@ import { InvalidCookieException, show } from '../core/errors.ts'
 /** Which requests from other sites take the cookie along. */
 export type SameSite = 'Strict' | 'Lax' | 'None'
 
+/** Attributes as an object; what is left out, or undefined, isn't set. */
+export interface CookieInit {
+  /** The domain whose hosts get the cookie; left out: only the host that sets it. */
+  readonly domain?: string | undefined
+  /** The path below which it is sent; left out: that of the request. */
+  readonly path?: string | undefined
+  /** Seconds that it lives; 0 deletes it. */
+  readonly maxAge?: number | undefined
+  /** When it ends. Browsers prefer `maxAge`. */
+  readonly expires?: Date | undefined
+  /** Whether it is sent over TLS only. */
+  readonly secure?: boolean | undefined
+  /** Whether scripts in the page can't see it; true when left out. */
+  readonly httpOnly?: boolean | undefined
+  /** Which requests from other sites take it along. */
+  readonly sameSite?: SameSite | undefined
+  /** Whether it is kept apart for each site that embeds ours. */
+  readonly partitioned?: boolean | undefined
+}
+
 /** What each attribute may be; null or false where it isn't set. */
 interface Values {
   readonly expiry: Date | null
@@ -69,6 +89,37 @@ export class CookieAttributes {
    */
   static empty(): CookieAttributes {
     return new CookieAttributes(EMPTY)
+  }
+
+  /**
+   * From an object. HttpOnly unless it says `httpOnly: false`.
+   *
+   * @example CookieAttributes.from({ path: '/', maxAge: 3600, sameSite: 'Lax' })
+   */
+  static from(init: CookieInit): CookieAttributes {
+    if (typeof init !== 'object' || init === null) {
+      throw new InvalidCookieException(`the attributes of a cookie must be CookieAttributes or an object; got ${show(init)}`)
+    }
+    let attributes = CookieAttributes.empty()
+    const { domain, path, maxAge, expires, secure, httpOnly = true, sameSite, partitioned, ...unknown } = init
+    for (const name of Object.keys(unknown)) {
+      throw new InvalidCookieException(
+        `${show(name)} is no attribute of a cookie; there are domain, path, maxAge, expires, secure, httpOnly, sameSite and partitioned`,
+      )
+    }
+    for (const [name, value] of Object.entries({ secure, httpOnly, partitioned })) {
+      if (value !== undefined && typeof value !== 'boolean') {
+        throw new InvalidCookieException(`the attribute ${name} of a cookie must be true or false; got ${show(value)}`)
+      }
+    }
+    if (domain !== undefined) attributes = attributes.withDomain(domain)
+    if (path !== undefined) attributes = attributes.withPath(path)
+    if (maxAge !== undefined) attributes = attributes.withMaxAge(maxAge)
+    if (expires !== undefined) attributes = attributes.withExpiry(expires)
+    if (secure === true) attributes = attributes.withSecure()
+    if (httpOnly) attributes = attributes.withHttpOnly()
+    if (sameSite !== undefined) attributes = attributes.withSameSite(sameSite)
+    return partitioned === true ? attributes.withPartitioned() : attributes
   }
 
   /** From what follows the first semicolon of a `set-cookie` value; null when one is invalid. */

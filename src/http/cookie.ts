@@ -2,7 +2,8 @@
  * Cookies: as clients send them and as responses set them. RFC 6265.
  */
 import { CookieAttributes } from './cookie-attributes.ts'
-import type { SameSite } from './cookie-attributes.ts'
+import type { CookieInit, SameSite } from './cookie-attributes.ts'
+import { readPair, readPairs } from './cookie-field.ts'
 import { InvalidCookieException, show } from '../core/errors.ts'
 import { TOKEN } from './token.ts'
 
@@ -24,16 +25,22 @@ function checkValue(name: string, value: string): string {
   return value
 }
 
-/** Name and value on both sides of the first `=`; null when they are invalid. */
-function pairOf(text: string): [string, string] | null {
-  const equals = text.indexOf('=')
-  if (equals < 0) return null
-  const name = text.slice(0, equals).trim()
-  const value = text
-    .slice(equals + 1)
-    .trim()
-    .replace(/^"(.*)"$/, '$1')
-  return TOKEN.test(name) && VALUE.test(value) ? [name, value] : null
+/** Throws for a cookie that browsers would drop. RFC 6265bis §4.1.3, §5.6. */
+function checkConditions(name: string, attributes: CookieAttributes): void {
+  const broken = brokenCondition(name.toLowerCase(), attributes)
+  if (broken !== null) throw new InvalidCookieException(`browsers drop the cookie ${name}: ${broken}`)
+}
+
+function brokenCondition(name: string, attributes: CookieAttributes): string | null {
+  const isHost = name.startsWith('__host-')
+  if (!attributes.isSecure()) {
+    if (isHost || name.startsWith('__secure-')) return 'its prefix needs Secure; make it with secure: true'
+    if (attributes.getSameSite() === 'None') return 'SameSite=None needs Secure; make it with secure: true, or call withSecure() before'
+    if (attributes.isPartitioned()) return 'Partitioned needs Secure; make it with secure: true, or call withSecure() before'
+  }
+  if (isHost && attributes.getPath() !== '/') return "its prefix needs the path /; make it with path: '/'"
+  if (isHost && attributes.getDomain() !== null) return 'its prefix allows no domain; make it without one'
+  return null
 }
 
 /**
@@ -42,28 +49,30 @@ function pairOf(text: string): [string, string] | null {
  * @example new RequestCookie('session', id)
  */
 export class RequestCookie {
-  readonly #name: string
-  readonly #value: string
+  #name: string
+  #value: string
 
+  /** Throws for a name or value that RFC 6265 §4.1.1 doesn't allow. */
   constructor(name: string, value = '') {
     this.#name = checkName(name)
     this.#value = checkValue(name, value)
   }
 
   /**
-   * The cookies of a `cookie` field; none when a single one of them is invalid.
+   * The cookies of a `cookie` field. A value is taken unchanged, without the quotes around it, even if a server couldn't
+   * set it; a pair without a name is skipped.
    *
-   * @example RequestCookie.fromHeader('a=1; b=2').length // 2
+   * @example RequestCookie.fromHeader('a=1; flag; b={"c": 2}').length // 2
    */
   static fromHeader(line: string): RequestCookie[] {
-    const cookies: RequestCookie[] = []
-    for (const part of line.split(';')) {
-      if (part.trim() === '') continue
-      const pair = pairOf(part)
-      if (pair === null) return []
-      cookies.push(new RequestCookie(...pair))
-    }
-    return cookies
+    return readPairs(line).map(([name, value]) => RequestCookie.#received(name, value))
+  }
+
+  static #received(name: string, value: string): RequestCookie {
+    const cookie = new RequestCookie('received')
+    cookie.#name = name
+    cookie.#value = value
+    return cookie
   }
 
   /** @example cookie.getName() // 'session' */
@@ -99,20 +108,25 @@ export class RequestCookie {
 /**
  * A cookie that a response sets; immutable. HttpOnly unless its attributes say otherwise.
  *
- * @example response.setCookie(new ResponseCookie('session', id, CookieAttributes.default().withSecure()))
+ * @example response.setCookie(new ResponseCookie('session', id, { path: '/', secure: true }))
  */
 export class ResponseCookie {
   readonly #name: string
   readonly #value: string
   readonly #attributes: CookieAttributes
 
-  constructor(name: string, value = '', attributes: CookieAttributes = CookieAttributes.default()) {
+  /**
+   * Throws for a cookie that can't be sent or that browsers would drop: SameSite=None or Partitioned without
+   * Secure, a name with the prefix `__Secure-` without Secure, one with `__Host-` without Secure and the
+   * path `/`, or with a domain.
+   *
+   * @example new ResponseCookie('session', id, { path: '/', maxAge: 3600, secure: true, sameSite: 'Lax' })
+   */
+  constructor(name: string, value = '', attributes: CookieAttributes | CookieInit = CookieAttributes.default()) {
     this.#name = checkName(name)
     this.#value = checkValue(name, value)
-    if (!(attributes instanceof CookieAttributes)) {
-      throw new InvalidCookieException(`the attributes of a cookie must be CookieAttributes; got ${show(attributes)}`)
-    }
-    this.#attributes = attributes
+    this.#attributes = attributes instanceof CookieAttributes ? attributes : CookieAttributes.from(attributes)
+    checkConditions(name, this.#attributes)
   }
 
   /**
@@ -122,9 +136,15 @@ export class ResponseCookie {
    */
   static fromHeader(line: string): ResponseCookie | null {
     const [first = '', ...rest] = line.split(';')
-    const pair = pairOf(first)
-    const attributes = CookieAttributes.parse(rest)
-    return pair === null || attributes === null ? null : new ResponseCookie(...pair, attributes)
+    const pair = readPair(first)
+    if (pair === null) return null
+    try {
+      const attributes = CookieAttributes.parse(rest)
+      return attributes === null ? null : new ResponseCookie(...pair, attributes)
+    } catch (error) {
+      if (error instanceof InvalidCookieException) return null
+      throw error
+    }
   }
 
   /** @example cookie.getName() // 'session' */
@@ -153,7 +173,7 @@ export class ResponseCookie {
   }
 
   /** @example cookie.withAttributes(CookieAttributes.empty()) */
-  withAttributes(attributes: CookieAttributes): ResponseCookie {
+  withAttributes(attributes: CookieAttributes | CookieInit): ResponseCookie {
     return new ResponseCookie(this.#name, this.#value, attributes)
   }
 
@@ -287,9 +307,12 @@ export class ResponseCookie {
   }
 }
 
-/** Cookies by name, the last of equal names; the object has no prototype. */
+/** Cookies by name; the object has no prototype. Of equal names the first counts in a request, the last in a response. */
 export function byName<Cookie extends RequestCookie | ResponseCookie>(cookies: readonly Cookie[]): Record<string, Cookie> {
   const record = Object.create(null) as Record<string, Cookie>
-  for (const cookie of cookies) record[cookie.getName()] = cookie
+  for (const cookie of cookies) {
+    const name = cookie.getName()
+    if (cookie instanceof ResponseCookie || !(name in record)) record[name] = cookie
+  }
   return record
 }

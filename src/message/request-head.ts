@@ -1,9 +1,12 @@
 /**
  * The query and the cookies of a request, which are parts of its target and its fields.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import { RequestCookie, byName } from '../http/cookie.ts'
+import { withPair, withoutPairs } from '../http/cookie-field.ts'
 import { InvalidCookieException, show } from '../core/errors.ts'
 import { HttpMessage } from '../http/http-message.ts'
+import { nodeHeadersOf } from '../http/node-headers.ts'
 import { queryFrom, withParameter, withParameterAdded } from '../http/query.ts'
 import type { QueryValue } from '../http/query.ts'
 import { pathOf, queryOf } from '../http/target.ts'
@@ -51,7 +54,18 @@ export abstract class RequestHead extends HttpMessage {
   }
 
   /**
-   * The cookies by name, in an object without a prototype; of equal names the last counts.
+   * All fields as `headers` of a request of Node has them: one string for each lower-case name, in an object without
+   * a prototype. For libraries that expect this.
+   *
+   * @example propagation.extract(context.active(), request.getNodeHeaders())
+   */
+  getNodeHeaders(): IncomingHttpHeaders {
+    return nodeHeadersOf(this.getHeaders())
+  }
+
+  /**
+   * The cookies by name, in an object without a prototype; of equal names the first counts. Pairs that can't be read
+   * are skipped.
    *
    * @example request.getCookies()['session']?.getValue()
    */
@@ -69,7 +83,7 @@ export abstract class RequestHead extends HttpMessage {
   }
 
   /**
-   * Sets a cookie for later handlers, and the `cookie` field with it.
+   * Sets a cookie for later handlers, in the `cookie` field. The other cookies keep their bytes.
    *
    * @example request.setCookie(new RequestCookie('session', id))
    */
@@ -77,20 +91,16 @@ export abstract class RequestHead extends HttpMessage {
     if (!(cookie instanceof RequestCookie)) {
       throw new InvalidCookieException(`request.setCookie takes a RequestCookie; got ${show(cookie)}`)
     }
-    const cookies = this.getCookies()
-    cookies[cookie.getName()] = cookie
-    writeCookies(this, cookies)
+    this.setHeader('cookie', withPair(this.getHeaderArray('cookie'), cookie.getName(), cookie.toString()))
   }
 
   /**
-   * Removes a cookie for later handlers, and the `cookie` field with the last one.
+   * Removes a cookie for later handlers, and the `cookie` field with the last one. The other cookies keep their bytes.
    *
    * @example request.removeCookie('session')
    */
   removeCookie(name: string): void {
-    const cookies = this.getCookies()
-    delete cookies[name]
-    writeCookies(this, cookies)
+    this.setHeader('cookie', withoutPairs(this.getHeaderArray('cookie'), name))
   }
 
   /**
@@ -173,9 +183,4 @@ export abstract class RequestHead extends HttpMessage {
   removeQuery(): void {
     this[SET_QUERY](new URLSearchParams())
   }
-}
-
-function writeCookies(request: RequestHead, cookies: Record<string, RequestCookie>): void {
-  const line = Object.values(cookies).join('; ')
-  request.setHeader('cookie', line === '' ? [] : line)
 }

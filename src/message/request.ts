@@ -9,6 +9,9 @@ import { MissingAttributeError, OptionError, StateError } from '../core/errors.t
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
+import { handled } from '../core/outcome.ts'
+import { formDataOf, partsOf } from '../body/form.ts'
+import type { FormLimits, FormPart } from '../body/form.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
@@ -272,6 +275,26 @@ export class Request extends RequestHead {
    */
   json<T = unknown>(): Promise<T> {
     return this.getBody().json<T>()
+  }
+
+  /**
+   * The whole body as a form, `multipart/form-data` or `application/x-www-form-urlencoded`. Rejects with an
+   * `HttpErrorException` of 413 when the form is larger than a limit, of 400 when it can't be parsed, and of 415 when
+   * the body is no form. Files are kept in memory: for large ones use `parts`.
+   *
+   * @example const title = (await request.formData()).get('title')
+   */
+  formData(limits?: FormLimits): Promise<FormData> {
+    return handled(formDataOf(this.getBody(), this.getHeader('content-type'), limits))
+  }
+
+  /**
+   * The fields and files of such a form, in the order in which they arrive, while they arrive.
+   *
+   * @example for await (const part of request.parts({ files: 1 })) if (part.isFile()) await writeFile(target, part)
+   */
+  parts(limits?: FormLimits): AsyncGenerator<FormPart, void, undefined> {
+    return partsOf(this.getBody(), this.getHeader('content-type'), limits)
   }
 
   /**

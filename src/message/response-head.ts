@@ -2,6 +2,7 @@
  * The fields of a response that mean something to the server, and the cookies.
  */
 import { ResponseCookie, byName } from '../http/cookie.ts'
+import { cookieName } from '../http/cookie-field.ts'
 import { InvalidCookieException, OptionError, show } from '../core/errors.ts'
 import { Role, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue } from '../http/fields.ts'
@@ -108,7 +109,7 @@ export abstract class ResponseHead extends HttpMessage {
    */
   removeCookie(name: string): void {
     const lines = this.getHeaderArray('set-cookie')
-    this.setHeader('set-cookie', lines.filter((line) => ResponseCookie.fromHeader(line)?.getName() !== name))
+    this.setHeader('set-cookie', lines.filter((line) => cookieName(line) !== name))
   }
 }
 

@@ -5,8 +5,9 @@ import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
 import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
-import { FileBody, checkFileSettings } from '../body/file-body.ts'
-import type { FileSettings } from '../body/file-body.ts'
+import { FileBody } from '../body/file-body.ts'
+import { checkFileSettings } from '../body/file-settings.ts'
+import type { FileSettings } from '../body/file-settings.ts'
 import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
 import { AnswerFlag, writeAnswer } from '../native.ts'
@@ -45,6 +46,10 @@ export let markSent: (response: Response) => void
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Cancels the body of a response that won't be sent and runs its hooks. Ignored if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
+/** Whether the fields of a response were read or changed after its constructor. */
+export let hasOwnFields: (response: Response) => boolean
+/** Replaces status and all fields of a response, and removes its body. */
+export let replaceLines: (response: Response, status: number, lines: string) => void
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
 
@@ -143,14 +148,16 @@ export class Response extends ResponseHead {
    * A response with the content of a file, which is opened when the response is sent; a missing file is a 404 of the
    * error handler. With a root, the path is below it, and links that lead out of it are refused; without a root, any
    * file that the process can read is opened. Content type, length, Last-Modified and ETag are set unless `headers`
-   * has them.
+   * has them. Ranges and conditions of a GET or HEAD are evaluated when the response is sent.
    *
-   * @example () => Response.file('logo.svg', { root: 'public' })
+   * @example (request) => Response.file(request.getPath(), { root: 'public', index: 'index.html', maxAge: 3600 })
    */
-  static file(path: string | URL, settings: FileSettings = {}): Response {
-    const { root, headers } = checkFileSettings(path, settings)
-    const response = new Response(200, headers, new FileBody(path, root))
-    if (headers === undefined || !response.hasHeader('content-type')) {
+  static file(path: string | URL, settings?: FileSettings): Response {
+    const rules = checkFileSettings(path, settings)
+    const { headers, index } = rules
+    const response = new Response(200, headers, new FileBody(path, rules))
+    // With an index, the name of the file isn't known yet.
+    if (index.length === 0 && (headers === undefined || !response.hasHeader('content-type'))) {
       response.#prepend(`content-type: ${mediaTypeOf(String(path))}\r\n`)
     }
     return response
@@ -470,7 +477,7 @@ export class Response extends ResponseHead {
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     const length = this.#declaredLength
-    const lines = this.#writeHead(words, this.#extras === null ? kind : kind | AnswerFlag.TellWritten, length)
+    const lines = this.#writeHead(words, this.#extras === null || this.#extras.disposers.length === 0 ? kind : kind | AnswerFlag.TellWritten, length)
     const result = hot.respond(lines, body, this.#reason)
     return result === 0 && length > 0 && this.#bodyLength() < length ? BODY_TOO_SHORT : result
   }
@@ -487,6 +494,14 @@ export class Response extends ResponseHead {
     // A proxy passes `instanceof` but has no private fields; skip it.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
+    }
+    hasOwnFields = (response) => response.#fields !== null
+    replaceLines = (response, status, lines) => {
+      response.#status = status
+      response.#reason = undefined
+      response.#fields = null
+      response.#lines = lines
+      response.setBody(null)
     }
     extrasOf = (response) => response.#extras
   }

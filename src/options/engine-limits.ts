@@ -28,6 +28,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     requestLineLimit: options.get('requestLineLimit'),
     chunkExtensionLimit: options.get('chunkExtensionLimit'),
     pipelineLimit: options.get('pipelineLimit'),
+    tlsSetupTimeout: options.get('tlsSetupTimeout'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
     proxies: [...options.get('proxies')],

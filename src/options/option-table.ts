@@ -19,7 +19,7 @@ export interface OptionValues {
   http1Timeout: number
   /** Idle time of an HTTP/2 connection. Takes effect with HTTP/2, in a later release. */
   http2Timeout: number
-  /** Duration of a TLS handshake. Takes effect with TLS, in a later release. */
+  /** Duration of a TLS handshake, from its first byte. */
   tlsSetupTimeout: number
   /** Size of one request body; `Infinity` for no limit. */
   bodySizeLimit: number

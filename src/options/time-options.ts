@@ -37,7 +37,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Duration of a TLS handshake. Takes effect with TLS, in a later release.
+   * Duration of a TLS handshake, from its first byte.
    *
    * @example options.getTlsSetupTimeout()
    */

@@ -24,6 +24,7 @@ import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
@@ -31,6 +32,7 @@ import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
+import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
@@ -40,6 +42,8 @@ import type { Framing } from '../message/response-extras.ts'
 import type { Extras, Takeover } from '../message/response.ts'
 
 const HIGH = 2 ** 32
+
+const NO_HEADERS: FieldsInit = []
 
 /** The method isn't allowed: the request is refused. */
 const REFUSE = 0
@@ -60,6 +64,8 @@ export interface DispatchSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly limits: EngineLimits
+  /** A listener speaks TLS. */
+  readonly hasTls?: boolean
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -80,6 +86,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
+  readonly hasTls: boolean
   readonly #running: RunningHandlers
   readonly #handler: HandlerFunction
   readonly #errorHandler: ErrorHandler
@@ -100,6 +107,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
+    this.hasTls = settings.hasTls === true
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -219,6 +227,10 @@ export class Dispatcher implements ClientOwner {
       return this.#refuseBody(request, exchange, response)
     }
     if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
+    this.#sendWhole(request, exchange, response)
+  }
+
+  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
     this.#address(exchange)
     if (sendResponse(response, this.#words, this.hot) === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
     exchange.markAnswered()
@@ -237,7 +249,9 @@ export class Dispatcher implements ClientOwner {
   /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
   #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
     if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
+    if (extras.isStreamed) settleKnownFile(request, response)
     if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
+    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
     this.#address(exchange)
     const result = sendResponse(response, this.#words, this.hot)
     if (result === BODY_TOO_SHORT) this.#logShort(request, exchange, response)
@@ -323,7 +337,7 @@ export class Dispatcher implements ClientOwner {
       return
     }
     if (error instanceof ClientException) return this.#answerError(request, exchange, 413, null, true)
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason)
+    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, error.status, error.reason, false, error.headers.length === 0 ? NO_HEADERS : error.headers)
     this.logFailure('a handler failed', request, error)
     const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
     if (page === null) this.#answerError(request, exchange, 500, null)
@@ -359,11 +373,11 @@ export class Dispatcher implements ClientOwner {
     status: number,
     reason: string | null,
     closes = false,
-    allow: string | null = null,
+    headers: FieldsInit = NO_HEADERS,
   ): void {
     const send = (response: Response): void => {
       if (closes) response.setHeader('connection', 'close')
-      if (allow !== null) response.setHeader('allow', allow)
+      if (headers !== NO_HEADERS) response.setHeaders(headers)
       this.#send(request, exchange, response)
     }
     giveErrorPage({
@@ -385,7 +399,7 @@ export class Dispatcher implements ClientOwner {
       this.#answer(request, exchange, new Response(204, { allow: this.#allow }))
       return true
     }
-    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, this.#allow)
+    this.#answerError(request, exchange, refusalOf(request.getMethod()), null, false, { allow: this.#allow })
     return true
   }
 
@@ -426,6 +440,8 @@ export class Dispatcher implements ClientOwner {
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:
         return this.#selector?.accept(words[at + 1]!, id)
+      case Notice.Established:
+        return this.#selector?.established(words[at + 1]!, id)
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:

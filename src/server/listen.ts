@@ -4,7 +4,9 @@
 import { toAddress } from '../net/socket-address.ts'
 import { ListenError, OptionError } from '../core/errors.ts'
 import { ipVersion } from '../net/ip.ts'
-import type { Engine, ListenOptions } from '../native.ts'
+import type { Engine, ListenOptions, TlsContext } from '../native.ts'
+import { checkTls } from '../tls/tls-options.ts'
+import type { TlsOptions } from '../tls/tls-options.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
 /** A listen address as an object. */
@@ -25,6 +27,8 @@ export interface ListenObject {
   readonly mode?: number
   /** Each connection begins with a PROXY header, version 1 or 2; only the option `proxies` may connect then. */
   readonly proxyProtocol?: boolean
+  /** HTTPS: at least a certificate and its key, as PEM text, bytes or paths of files. */
+  readonly tls?: TlsOptions
 }
 
 /** Where to listen: a port, `'localhost:8080'`, `'[::1]:8080'`, `'unix:/run/app.sock'`, or an object. */
@@ -37,6 +41,8 @@ export interface ListenPlan {
   /** The host for URLs. */
   readonly host: string
   readonly sockets: readonly ListenOptions[]
+  /** Null for plaintext. */
+  readonly tls: TlsOptions | null
 }
 
 /** The bound sockets of a plan. */
@@ -45,8 +51,8 @@ export interface Bound {
   readonly addresses: readonly SocketAddress[]
 }
 
-const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path }"
-const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'proxyProtocol'])
+const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', or { host, port, path, tls }"
+const KEYS = new Set(['host', 'port', 'path', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'proxyProtocol', 'tls'])
 const BACKLOG = 511
 
 /** The plans for one listen address or an array of them. */
@@ -71,24 +77,25 @@ export function planOne(listen: Listen): ListenPlan {
     if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
   }
   const shared = { backlog, reusePort, ipv6Only, mode, proxyProtocol }
+  const tls = wish.tls === undefined ? null : checkTls(wish.tls)
   if (wish.path !== undefined) {
     const { path } = wish
-    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }] }
+    return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }], tls }
   }
   const port = checkInteger('port', wish.port, 0, 65535)
   const socket = (host: string | null): ListenOptions => ({ ...shared, host, port, path: null })
   const { host } = wish
   if (host === undefined || host === '') {
-    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)] }
+    return { shown: `port ${port}`, host: 'localhost', sockets: [socket(ipv6Only ? '::' : null)], tls }
   }
   if (host === 'localhost') {
-    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')] }
+    return { shown: `localhost:${port}`, host, sockets: [socket('127.0.0.1'), socket('::1')], tls }
   }
   if (ipVersion(host) === 0) {
     throw new OptionError('host', host, "an IP address or 'localhost'; a name may have several addresses")
   }
   const shown = ipVersion(host) === 6 ? `[${host}]` : host
-  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)] }
+  return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)], tls }
 }
 
 /**
@@ -149,12 +156,12 @@ function listenError(plan: ListenPlan, error: unknown): ListenError {
  * Binds the sockets of one plan, all on the port of the first. The result has no addresses when the port that the
  * system has chosen for the first socket is in use for the next: a retry gets another port.
  */
-export function bind(engine: Engine, plan: ListenPlan): Bound {
+export function bind(engine: Engine, plan: ListenPlan, tls: TlsContext | null): Bound {
   const addresses: SocketAddress[] = []
   let port: number | null = null
   for (const socket of plan.sockets) {
     try {
-      const bound = engine.listen(port === null ? socket : { ...socket, port })
+      const bound = engine.listen(port === null ? socket : { ...socket, port }, tls)
       if (bound.family !== 'unix') port = bound.port
       addresses.push(toAddress(bound))
     } catch (error) {
@@ -171,5 +178,7 @@ export function bind(engine: Engine, plan: ListenPlan): Bound {
 /** The URL of the first address, with the host as the user gave it. */
 export function urlOf({ plan, addresses }: Bound): string {
   const port = addresses[0]?.getPort() ?? null
-  return port === null ? `unix:${plan.host}` : `http://${plan.host}${port === 80 ? '' : `:${port}`}/`
+  if (port === null) return `unix:${plan.host}`
+  const [scheme, usual] = plan.tls === null ? ['http', 80] : ['https', 443]
+  return `${scheme}://${plan.host}${port === usual ? '' : `:${port}`}/`
 }

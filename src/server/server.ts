@@ -26,6 +26,7 @@ import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
+import type { ListenerTls } from '../tls/listener-tls.ts'
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
@@ -70,6 +71,8 @@ export class HttpServer {
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
   #bound: readonly Bound[] = []
+  /** The TLS of the plans that have it. */
+  #tls: ReadonlyMap<ListenPlan, ListenerTls> = new Map()
   /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
@@ -121,6 +124,7 @@ export class HttpServer {
     try {
       const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
+      this.#tls = await this.#readTls()
       this.#open()
     } catch (error) {
       this.#shutDown()
@@ -141,11 +145,21 @@ export class HttpServer {
     }
   }
 
+  async #readTls(): Promise<ReadonlyMap<ListenPlan, ListenerTls>> {
+    const plans = this.#plans.filter((plan) => plan.tls !== null)
+    if (plans.length === 0) return new Map()
+    const { ListenerTls } = await import('../tls/listener-tls.ts')
+    const protocols = (this.#driverFactory ?? new DefaultHttpDriverFactory()).getApplicationLayerProtocols()
+    const owner = { logger: this.#log, protocols, timeout: this.#options.get('tlsSetupTimeout') }
+    const opened = plans.map(async (plan) => [plan, await ListenerTls.open(plan.tls!, owner)] as const)
+    return new Map(await Promise.all(opened))
+  }
+
   #open(): void {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan))
+      this.#bound = this.#plans.map((plan) => bind(dispatcher.engine, plan, this.#tls.get(plan)?.context ?? null))
       if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
       this.#release()
     }
@@ -165,6 +179,7 @@ export class HttpServer {
     return new Dispatcher({
       ...answering,
       limits: engineLimits(this.#options),
+      hasTls: this.#tls.size > 0,
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   bytes from the peer ──► Protocol: Http1 ⇄ Raw ──► bytes to the peer
+//!
+//!   ciphertext ──► decrypt ──► Protocol: Tls ( Connection: Http1 ⇄ Raw ) ──► ciphertext
 //! ```
 //! Each method forwards to the protocol that is spoken now; at most one `match` stands between the reactor and it.
 //! A switch happens inside the call that makes it possible, so a caller never sees a connection between two
@@ -12,6 +14,9 @@
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
 mod commands;
+mod secured;
+
+use std::sync::Arc;
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
@@ -19,13 +24,18 @@ use crate::error::CloseReason;
 use crate::event::{Event, RequestId, Step};
 use crate::handoff::Handoff;
 use crate::timestamp::Timestamp;
-use crate::{http1, raw};
+use crate::{http1, raw, tls};
+use secured::Secured;
+
+pub use secured::SecurityEvent;
 
 /// What is spoken on a connection. A closed set: no dynamic calls, and HTTP/1 lies in the connection itself.
 #[expect(clippy::large_enum_variant, reason = "nearly all connections are HTTP/1: a box would cost them")]
 enum Protocol {
     Http1(http1::Connection),
     Raw(Box<raw::Connection>),
+    /// Another connection, under TLS.
+    Tls(Box<Secured>),
 }
 
 /// One client connection as a state machine: no socket, no clock.
@@ -77,10 +87,16 @@ impl Connection {
         Connection { protocol: Protocol::Http1(http1::Connection::new(cx)) }
     }
 
+    /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
+    pub fn secured(cx: &Context, config: Arc<tls::Config>) -> Connection {
+        Connection { protocol: Protocol::Tls(Box::new(Secured::new(cx, config))) }
+    }
+
     fn http1(&self) -> Option<&http1::Connection> {
         match &self.protocol {
             Protocol::Http1(http1) => Some(http1),
             Protocol::Raw(_) => None,
+            Protocol::Tls(tls) => tls.inner.http1(),
         }
     }
 
@@ -90,6 +106,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => Ok(http1),
             Protocol::Raw(_) => Err(AnswerError::Stale),
+            Protocol::Tls(tls) => tls.inner.http1_mut(),
         }
     }
 
@@ -97,6 +114,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(_) => None,
             Protocol::Raw(raw) => Some(raw),
+            Protocol::Tls(tls) => tls.inner.raw(),
         }
     }
 
@@ -105,23 +123,102 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(_) => Err(AnswerError::Stale),
             Protocol::Raw(raw) => Ok(raw),
+            Protocol::Tls(tls) => tls.inner.raw_mut(),
         }
     }
 
     /// Switches to raw when the call just made has ended HTTP.
     #[inline]
     fn switch_if_taken_over(&mut self) {
-        if let Protocol::Http1(http1) = &mut self.protocol
-            && http1.is_taken_over()
-        {
-            let (handoff, request_id) = http1.hand_off();
-            self.become_raw(handoff, request_id);
+        match &mut self.protocol {
+            Protocol::Http1(http1) if http1.is_taken_over() => {
+                let (handoff, request_id) = http1.hand_off();
+                self.become_raw(handoff, request_id);
+            }
+            Protocol::Http1(_) | Protocol::Raw(_) => {}
+            Protocol::Tls(tls) => tls.inner.switch_if_taken_over(),
         }
     }
 
     #[cold]
     fn become_raw(&mut self, handoff: Handoff, upgraded: Option<RequestId>) {
         self.protocol = Protocol::Raw(Box::new(raw::Connection::new(handoff, upgraded)));
+    }
+}
+
+/// TLS. On plaintext these change nothing.
+impl Connection {
+    /// Whether what is received is ciphertext, for [`Connection::decrypt`].
+    #[inline]
+    pub fn is_secured(&self) -> bool {
+        matches!(self.protocol, Protocol::Tls(_))
+    }
+
+    fn tls(&self) -> Option<&Secured> {
+        match &self.protocol {
+            Protocol::Tls(tls) => Some(tls),
+            Protocol::Http1(_) | Protocol::Raw(_) => None,
+        }
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut Secured> {
+        match &mut self.protocol {
+            Protocol::Tls(tls) => Some(tls),
+            Protocol::Http1(_) | Protocol::Raw(_) => None,
+        }
+    }
+
+    /// No data can flow before the handshake is done.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls().is_some_and(Secured::is_handshaking)
+    }
+
+    /// When the first byte of a handshake came that isn't done.
+    pub fn handshake_begun(&self) -> Option<Timestamp> {
+        self.tls().and_then(Secured::handshake_begun)
+    }
+
+    /// The session, and what it has negotiated once the handshake is done.
+    pub fn session(&self) -> Option<&tls::Session> {
+        self.tls().map(Secured::session)
+    }
+
+    /// Takes all of `input`, which is changed. Data is added to `plaintext`, which is for `handle_input` once
+    /// `poll_security` has given its events.
+    pub fn decrypt(&mut self, cx: &mut Context, input: &mut [u8], plaintext: &mut Vec<u8>) {
+        if let Some(tls) = self.tls_mut() {
+            tls.decrypt(cx, input, plaintext);
+        }
+    }
+
+    /// Answers [`SecurityEvent::NeedsCertificate`]; with None the default certificate is used. Data is added to
+    /// `plaintext`.
+    pub fn handle_certificate(
+        &mut self,
+        cx: &mut Context,
+        answer: Option<&tls::Answer>,
+        plaintext: &mut Vec<u8>,
+    ) {
+        if let Some(tls) = self.tls_mut() {
+            tls.handle_certificate(cx, answer, plaintext);
+        }
+    }
+
+    /// What has happened to TLS. To be called until it gives none after `decrypt`, `handle_certificate`, `handle_eof`
+    /// and `handle_timeout`.
+    pub fn poll_security(&mut self, cx: &mut Context) -> Option<SecurityEvent> {
+        self.tls_mut()?.poll_event(cx)
+    }
+
+    /// The peer has ended its data inside TLS: once all plaintext is taken and more is wanted, `handle_eof` is due
+    /// although the socket's end hasn't come.
+    pub fn owes_eof(&self) -> bool {
+        self.tls().is_some_and(Secured::owes_eof)
+    }
+
+    /// Whether the application has ended the sending side of a raw connection.
+    fn is_write_ended(&self) -> bool {
+        self.raw().is_some_and(raw::Connection::is_ended)
     }
 }
 
@@ -133,6 +230,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(http1) => http1.wants_input(),
             Protocol::Raw(raw) => raw.wants_input(),
+            Protocol::Tls(tls) => tls.inner.wants_input(),
         }
     }
 
@@ -140,7 +238,10 @@ impl Connection {
     /// 0 where the protocol has to see them first.
     #[inline]
     pub fn direct_room(&self) -> usize {
-        self.http1().map_or(0, http1::Connection::direct_room)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.direct_room(),
+            Protocol::Raw(_) | Protocol::Tls(_) => 0,
+        }
     }
 
     /// Whether large bytes may go to the socket from where they are: the `_vectored` methods.
@@ -148,6 +249,7 @@ impl Connection {
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) | Protocol::Raw(_) => true,
+            Protocol::Tls(_) => false,
         }
     }
 
@@ -156,7 +258,7 @@ impl Connection {
     pub fn takes_files(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => true,
-            Protocol::Raw(_) => false,
+            Protocol::Raw(_) | Protocol::Tls(_) => false,
         }
     }
 
@@ -166,6 +268,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_all_sent(),
             Protocol::Raw(raw) => raw.is_all_sent(),
+            Protocol::Tls(tls) => tls.is_all_sent(),
         }
     }
 
@@ -179,6 +282,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(http1) => http1.close_reason(),
             Protocol::Raw(raw) => raw.close_reason(),
+            Protocol::Tls(tls) => tls.inner.close_reason(),
         }
     }
 
@@ -209,7 +313,11 @@ impl Connection {
     /// Whether the connection is raw: no HTTP is spoken on it.
     #[inline]
     pub fn is_raw(&self) -> bool {
-        matches!(self.protocol, Protocol::Raw(_))
+        match &self.protocol {
+            Protocol::Http1(_) => false,
+            Protocol::Raw(_) => true,
+            Protocol::Tls(tls) => tls.inner.is_raw(),
+        }
     }
 
     /// Whether the peer has closed its sending side.
@@ -217,6 +325,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(http1) => http1.has_peer_ended(),
             Protocol::Raw(raw) => raw.has_peer_ended(),
+            Protocol::Tls(tls) => tls.inner.has_peer_ended(),
         }
     }
 
@@ -271,6 +380,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_input(cx, input),
             Protocol::Raw(raw) => raw.handle_input(input),
+            Protocol::Tls(tls) => tls.inner.handle_input(cx, input),
         }
     }
 
@@ -285,6 +395,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_eof(cx),
             Protocol::Raw(raw) => raw.handle_eof(),
+            Protocol::Tls(tls) => tls.handle_eof(cx),
         }
     }
 
@@ -294,6 +405,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_sent(cx, count),
             Protocol::Raw(raw) => raw.handle_sent(cx, count),
+            Protocol::Tls(tls) => tls.handle_sent(cx, count),
         }
     }
 
@@ -321,8 +433,10 @@ impl Connection {
 
     /// The moment that `poll_timeout` gave has passed.
     pub fn handle_timeout(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.handle_timeout(cx);
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_timeout(cx),
+            Protocol::Raw(_) => {}
+            Protocol::Tls(tls) => tls.handle_timeout(cx),
         }
     }
 }
@@ -335,15 +449,17 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.poll_event(cx),
             Protocol::Raw(raw) => raw.poll_event(),
+            Protocol::Tls(tls) => tls.inner.poll_event(cx),
         }
     }
 
     /// Bytes to be sent now. What a protocol gathers, to frame or to encrypt it together, it writes here.
     #[inline]
-    pub fn poll_transmit(&mut self, _cx: &mut Context) -> &[u8] {
-        match &self.protocol {
+    pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
+        match &mut self.protocol {
             Protocol::Http1(http1) => http1.unsent(),
             Protocol::Raw(raw) => raw.unsent(),
+            Protocol::Tls(tls) => tls.poll_transmit(cx),
         }
     }
 
@@ -359,14 +475,22 @@ impl Connection {
 
     /// True once, when the sending side is to be closed and reading goes on.
     pub fn poll_shutdown(&mut self) -> bool {
-        self.raw_mut().is_ok_and(raw::Connection::poll_shutdown)
+        match &mut self.protocol {
+            Protocol::Http1(_) => false,
+            Protocol::Raw(raw) => raw.poll_shutdown(),
+            Protocol::Tls(tls) => tls.poll_shutdown(),
+        }
     }
 
     /// When `handle_timeout` is due. The application may put that off to `floor`, but no longer than the limits
     /// for a head, a slow body or an unread answer allow.
     #[inline]
     pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
-        self.http1().and_then(|http1| http1.poll_timeout(floor))
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_timeout(floor),
+            Protocol::Raw(_) => None,
+            Protocol::Tls(tls) => tls.poll_timeout(floor),
+        }
     }
 
     /// How the connection is to be closed; None while it goes on or has something to send.
@@ -375,6 +499,7 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(http1) => http1.finish(),
             Protocol::Raw(raw) => raw.finish(),
+            Protocol::Tls(tls) => tls.finish(),
         }
     }
 }

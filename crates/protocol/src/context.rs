@@ -22,6 +22,8 @@ pub struct Context {
     pub now: Timestamp,
     /// The server's limits.
     pub limits: Limits,
+    /// Unix time, as of the last `set_date`.
+    pub(crate) unix_seconds: u64,
     pub(crate) date: Date,
     /// Status line, date and connection fields of a kept-alive 200, which nearly every answer is. Made once a second.
     pub(crate) usual_opening: Vec<u8>,
@@ -48,6 +50,7 @@ impl Context {
         let mut cx = Context {
             now: Timestamp(0),
             limits,
+            unix_seconds: 0,
             date: Date::new(),
             usual_opening: Vec::new(),
             keep_alive_lines,
@@ -64,6 +67,7 @@ impl Context {
 
     /// Formats what depends on the date, for a Unix time in seconds; to be called once a second.
     pub fn set_date(&mut self, unix_seconds: u64) {
+        self.unix_seconds = unix_seconds;
         self.date.refresh(unix_seconds);
         self.usual_opening.clear();
         self.usual_opening.extend_from_slice(b"HTTP/1.1 200 OK\r\n");

@@ -9,7 +9,7 @@
 //! No socket, no clock, no thread, no `unsafe`: a connection is tested, fuzzed and counted in memory.
 //!
 //! ```text
-//!   connection ──► http1, raw ──► handoff, body ──► answer ──► output ──► context
+//!   connection ──► tls, http1, raw ──► handoff, body ──► answer ──► output ──► context
 //!     ──► event, limits ──► http ──► error, timestamp
 //! ```
 //! Modules use only those to their right. `proxy` stands alone: its header comes ahead of a connection.
@@ -32,9 +32,10 @@ mod output;
 pub mod proxy;
 mod raw;
 mod timestamp;
+pub mod tls;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
-pub use connection::Connection;
+pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, RequestError};
 pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};

@@ -35,6 +35,8 @@ pub struct Limits {
     pub chunk_extension_limit: u64,
     /// Requests of one connection that run or wait at once.
     pub pipeline_limit: u64,
+    /// A TLS handshake, from its first byte.
+    pub tls_setup_timeout: u64,
 }
 
 impl Default for Limits {
@@ -54,6 +56,7 @@ impl Default for Limits {
             request_line_limit: 16_384,
             chunk_extension_limit: 16_384,
             pipeline_limit: 64,
+            tls_setup_timeout: 5_000,
         }
     }
 }

@@ -95,6 +95,14 @@ impl Output {
         }
     }
 
+    /// Gives the buffer back if nothing was put into it.
+    pub(crate) fn release_unused(&mut self, cx: &mut Context) {
+        if self.bytes.is_empty() {
+            self.sent = 0;
+            cx.give_buffer(std::mem::take(&mut self.bytes));
+        }
+    }
+
     /// Drops everything unsent.
     pub(crate) fn clear(&mut self) {
         *self = Output::default();

@@ -123,6 +123,11 @@ impl Connection {
         self.is_ended = true;
     }
 
+    /// Whether the application has ended our sending side, with everything sent.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended && self.output.is_empty()
+    }
+
     /// Leaves the connection to HTTP.
     pub(crate) fn hand_off(&mut self) -> Result<Handoff, AnswerError> {
         self.check_writable()?;

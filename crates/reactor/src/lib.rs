@@ -30,9 +30,9 @@ mod threaded;
 mod time;
 
 pub use admission::{Admission, ConnectionLimits, Network, NotANetwork, Rejection};
-pub use application::{Batch, CLOSED_RD, CLOSED_RDWR, Facts, HeadBlock, Kind, RECORD_WORDS, flag};
+pub use application::{Batch, CLOSED_RD, CLOSED_RDWR, Facts, HeadBlock, Kind, RECORD_WORDS, Security, flag};
 pub use client::{RecvBuffer, Unacknowledged};
-pub use io::{Address, Bind, ListenError, ListenerFacts};
+pub use io::{Address, Bind, ListenError, ListenerFacts, TlsSetup};
 pub use reactor::{Reactor, Stale, UpgradeError};
 pub use threaded::{BATCHES, Doorbell, Notices, ReportPanic, ThreadHandle, start};
 pub use time::Clock;

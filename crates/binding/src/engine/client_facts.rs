@@ -7,6 +7,7 @@ use napi_derive::napi;
 use reactor::{Address, Facts};
 
 use crate::bridge::Bridge;
+use crate::engine::tls::{TlsDetails, now};
 
 /// A socket's address.
 #[napi(object)]
@@ -80,6 +81,34 @@ impl ClientFacts {
     #[napi]
     pub fn local_address(&self) -> BoundAddress {
         BoundAddress::of(&self.facts.local())
+    }
+
+    /// Whether its listener speaks TLS.
+    #[napi]
+    pub fn is_secured(&self) -> bool {
+        self.facts.listener().tls().is_some()
+    }
+
+    /// Whether a TLS handshake is done.
+    #[napi]
+    pub fn is_encrypted(&self) -> bool {
+        self.facts.security().is_some()
+    }
+
+    /// What TLS has negotiated; `null` on plaintext and before the handshake is done.
+    #[napi(catch_unwind)]
+    pub fn tls(&self) -> Option<TlsDetails> {
+        self.facts.security().map(|security| TlsDetails::of(&security.info, security.is_peer_asked))
+    }
+
+    /// Why the client's certificate isn't good by the settings that are in force now: a code and a message. `null`
+    /// when it is good.
+    #[napi(catch_unwind)]
+    pub fn peer_error(&self) -> Option<Vec<String>> {
+        let security = self.facts.security()?;
+        let config = self.facts.listener().tls()?.config();
+        let error = security.info.verify_peer(&config, now()).err()?;
+        Some(vec![error.code.to_owned(), error.message])
     }
 
     /// 0: open; 1: the peer has closed its sending side; 3: closed.

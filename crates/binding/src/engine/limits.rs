@@ -37,6 +37,8 @@ pub struct EngineLimits {
     pub chunk_extension_limit: Option<f64>,
     /// Requests of one connection that may run or wait at the same time.
     pub pipeline_limit: Option<f64>,
+    /// How long a TLS handshake may take, from its first byte.
+    pub tls_setup_timeout: Option<f64>,
     /// Connections of the server.
     pub connection_limit: Option<f64>,
     /// Connections of one IPv4 address, or one IPv6 /56.
@@ -62,6 +64,7 @@ impl EngineLimits {
         millis(&mut limits.body_timeout, self.body_timeout);
         millis(&mut limits.request_timeout, self.request_timeout);
         millis(&mut limits.write_timeout, self.write_timeout);
+        millis(&mut limits.tls_setup_timeout, self.tls_setup_timeout);
         let count = |place: &mut u64, value: Option<f64>| {
             if let Some(value) = value {
                 *place = value as u64;

@@ -3,6 +3,7 @@
 mod client_facts;
 mod error;
 mod limits;
+mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use crate::bridge::Bridge;
 use crate::engine::client_facts::{BoundAddress, ClientFacts};
 use crate::engine::error::{listen_error, system_error};
 use crate::engine::limits::EngineLimits;
+use crate::engine::tls::{TlsAnswer, TlsContext};
 use crate::hot;
 use crate::mode::InLoop;
 use crate::node::typed_array;
@@ -132,16 +134,19 @@ impl Engine {
             .collect()
     }
 
-    /// Binds a listening socket and returns its address. Throws an error whose message begins with the
+    /// Binds a listening socket and returns its address; with `tls` its connections speak TLS. Throws an error whose message begins with the
     /// system's name of the error (`EADDRINUSE …`).
     #[napi(catch_unwind)]
-    pub fn listen(&self, options: ListenOptions) -> Result<BoundAddress> {
+    pub fn listen(&self, options: ListenOptions, tls: Option<&TlsContext>) -> Result<BoundAddress> {
         let bind = options.to_bind()?;
         let bound = self.bridge.listen(&bind, options.backlog);
         let closed = || Error::new(Status::GenericFailure, "the engine is closed".to_owned());
         let facts = bound.ok_or_else(closed)?.map_err(|error| listen_error(&error))?;
         if options.proxy_protocol {
             facts.expect_proxy_header();
+        }
+        if let Some(tls) = tls {
+            facts.secure(tls.setup().clone());
         }
         Ok(BoundAddress::of(&facts.address))
     }
@@ -217,6 +222,13 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn announce_accepted(&self) {
         self.bridge.announce_accepted();
+    }
+
+    /// Answers a `ServerName` notice; with `null` the default certificate is used, and nothing is kept.
+    #[napi(catch_unwind)]
+    pub fn answer_certificate(&self, slot: u32, client: f64, answer: Option<&TlsAnswer>) {
+        let answer = answer.map(|answer| answer.answer().clone());
+        self.bridge.answer_certificate(slot, client as u64, answer);
     }
 
     /// The facts of a client that an `Accepted` notice has announced; null when it has closed. A `Closed`

@@ -203,6 +203,9 @@ impl Connection {
     /// # Errors
     /// `Stale` when one is, or the connection is raw.
     pub fn handle_take_raw(&mut self) -> Result<(), AnswerError> {
+        if let Protocol::Tls(tls) = &mut self.protocol {
+            return tls.inner.handle_take_raw();
+        }
         let handoff = self.http1_mut()?.hand_off_idle()?;
         self.become_raw(handoff, None);
         Ok(())
@@ -214,6 +217,9 @@ impl Connection {
     /// # Errors
     /// `Stale` when it isn't raw, or our sending side was ended.
     pub fn handle_serve(&mut self, cx: &mut Context) -> Result<Vec<u8>, AnswerError> {
+        if let Protocol::Tls(tls) = &mut self.protocol {
+            return tls.inner.handle_serve(cx);
+        }
         let handoff = self.raw_mut()?.hand_off()?;
         let (http1, unread) = http1::Connection::resume(cx, handoff);
         self.protocol = Protocol::Http1(http1);

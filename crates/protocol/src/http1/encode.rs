@@ -56,8 +56,12 @@ pub(super) fn put_head<'a>(
             length.filter(|_| answer.status != 204)
         }
     };
+    // HEAD is told what a GET would be, which for a 204 and a 304 is no coding either. RFC 9112 §6.1.
     let is_chunked = outcome.stream == Some(Stream::Chunked)
-        || outcome.stream == Some(Stream::Silent) && length.is_none() && flags.is_head && !flags.is_http10;
+        || outcome.stream == Some(Stream::Silent)
+            && length.is_none()
+            && !matches!(answer.status, 204 | 304)
+            && !flags.is_http10;
     out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
     if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
         out.extend_from_slice(&cx.usual_opening);

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
 //! | `status`, `dispatched`, `returned`, `written`, `receiving`, `phase`, `local` | the reactor |
-//! | `announced` | the reactor, once |
+//! | `announced`, `security` | the reactor, once |
 //! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
 //! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on
@@ -22,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use protocol::Timestamp;
 use protocol::proxy::{Announced, Source};
 
+use super::security::Security;
 use crate::io::{Address, ListenerFacts};
 use crate::time::Clock;
 
@@ -51,6 +52,7 @@ pub struct Facts {
     announced: OnceLock<Box<Announced>>,
     local: OnceLock<SocketAddr>,
     listener: Arc<ListenerFacts>,
+    security: OnceLock<Box<Security>>,
     dispatched: AtomicU32,
     returned: AtomicU32,
     written: AtomicU32,
@@ -77,6 +79,7 @@ impl Facts {
             announced: OnceLock::new(),
             local: OnceLock::new(),
             listener,
+            security: OnceLock::new(),
             dispatched: AtomicU32::new(0),
             returned: AtomicU32::new(0),
             written: AtomicU32::new(0),
@@ -185,6 +188,21 @@ impl Facts {
     pub(crate) fn set_local(&self, address: SocketAddr) {
         // A second call can only bring the same address.
         let _ = self.local.set(address);
+    }
+
+    /// The listener that accepted it.
+    pub fn listener(&self) -> &ListenerFacts {
+        &self.listener
+    }
+
+    /// The result of the TLS handshake, also after the close; None on plaintext and before the handshake is done.
+    pub fn security(&self) -> Option<&Security> {
+        self.security.get().map(Box::as_ref)
+    }
+
+    pub(crate) fn set_security(&self, security: Security) {
+        // There is one handshake.
+        let _ = self.security.set(Box::new(security));
     }
 
     /// Bits as in [`CLOSED_RD`] and [`CLOSED_RDWR`].

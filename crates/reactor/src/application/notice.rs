@@ -91,6 +91,11 @@ pub enum Kind {
     Late = 18,
     /// Connections were rejected: [4] why (`Rejection::number`), [5, 6] the address of the last one, [7] how many.
     Rejected = 20,
+    /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
+    Established = 24,
+    /// A TLS handshake waits for the certificate of a name: [2, 3] the client's id, [5, 6] the name,
+    /// [7] listener.
+    ServerName = 25,
 }
 
 /// A notice that isn't in a batch yet.

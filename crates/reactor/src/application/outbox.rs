@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use protocol::tls::Failure;
 use protocol::{Event, RequestError};
 
 use super::facts::Facts;
@@ -83,6 +84,18 @@ impl Outbox {
         self.count_refusal(error.code());
         if self.explains_refusals {
             let text = format!("a request of {} was refused: {error} ({})", facts.remote(), error.code());
+            let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
+            self.push(Notice { body: text.into_bytes(), ..notice });
+        }
+    }
+
+    /// Counts a connection of which TLS has failed.
+    #[cold]
+    pub(crate) fn refuse_tls(&mut self, facts: &Facts, failure: &Failure) {
+        self.count_refusal(failure.code);
+        if self.explains_refusals {
+            let what = if failure.is_handshake { "a TLS handshake" } else { "the TLS" };
+            let text = format!("{what} of {} failed: {failure}", facts.remote());
             let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
             self.push(Notice { body: text.into_bytes(), ..notice });
         }

@@ -27,6 +27,8 @@ pub use unacknowledged::Unacknowledged;
 pub(crate) enum Phase {
     /// The PROXY header has to come first.
     AwaitingProxy { until: Timestamp },
+    /// The TLS handshake isn't done.
+    Handshaking,
     /// The application has to assign a driver first; nothing is read.
     Unassigned,
     /// Requests are read and answered, or raw bytes are passed on.
@@ -98,6 +100,7 @@ pub(crate) enum When {
 
 impl Client {
     pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
+        let phase = Client::first_phase(&connection);
         Client {
             socket,
             connection,
@@ -107,7 +110,7 @@ impl Client {
             bodies: BodyDeliveries::default(),
             files: Vec::new(),
             sent_notices: Vec::new(),
-            phase: Phase::Serving,
+            phase,
             unacknowledged: 0,
             armed: 0,
             requests: 0,
@@ -121,6 +124,23 @@ impl Client {
         }
     }
 
+    fn first_phase(connection: &Connection) -> Phase {
+        if connection.is_secured() { Phase::Handshaking } else { Phase::Serving }
+    }
+
+    /// Begins with `connection`, in place of the one it has, which has seen no byte.
+    pub(crate) fn begin(&mut self, connection: Connection) {
+        self.phase = Client::first_phase(&connection);
+        self.connection = connection;
+    }
+
+    /// Has the application assign a driver first, or behind the TLS handshake.
+    pub(crate) fn leave_unassigned(&mut self) {
+        if self.phase == Phase::Serving {
+            self.phase = Phase::Unassigned;
+        }
+    }
+
     /// Whether reading it now would make progress.
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
@@ -130,7 +150,7 @@ impl Client {
                 Step::AwaitBuffer => false,
             },
             Phase::Unassigned => false,
-            Phase::AwaitingProxy { .. } | Phase::Lingering { .. } => self.is_readable,
+            Phase::AwaitingProxy { .. } | Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
         }
     }
 
@@ -142,7 +162,7 @@ impl Client {
     /// When it needs attention next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::Serving => self.connection.poll_timeout(self.facts.floor()),
+            Phase::Serving | Phase::Handshaking => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
             Phase::AwaitingProxy { until } | Phase::Lingering { until } => Some(until),
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mio::net::{TcpListener, UnixListener};
@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
 use super::socket::{Socket, unmapped};
+use super::tls_setup::TlsSetup;
 
 /// Idle time after which the kernel probes whether the peer still exists. Without it the connections of peers
 /// that vanished would stay open.
@@ -82,11 +83,12 @@ pub struct ListenerFacts {
     /// Its number, counted from 0 in the order of `listen` calls.
     pub index: u32,
     has_proxy_header: AtomicBool,
+    tls: OnceLock<Arc<TlsSetup>>,
 }
 
 impl ListenerFacts {
     pub(crate) fn new(address: Address, index: u32) -> ListenerFacts {
-        ListenerFacts { address, index, has_proxy_header: AtomicBool::new(false) }
+        ListenerFacts { address, index, has_proxy_header: AtomicBool::new(false), tls: OnceLock::new() }
     }
 
     /// Each connection begins with a PROXY header from now on. To be called before connections are accepted.
@@ -97,6 +99,16 @@ impl ListenerFacts {
     /// Whether each connection begins with a PROXY header.
     pub(crate) fn has_proxy_header(&self) -> bool {
         self.has_proxy_header.load(Relaxed)
+    }
+
+    /// Has the connections accepted from now on speak TLS. Of several calls the first counts.
+    pub fn secure(&self, setup: Arc<TlsSetup>) {
+        let _ = self.tls.set(setup);
+    }
+
+    /// The TLS of the listener's connections; None for plaintext.
+    pub fn tls(&self) -> Option<&TlsSetup> {
+        self.tls.get().map(Arc::as_ref)
     }
 
     pub(crate) fn is_wildcard(&self) -> bool {

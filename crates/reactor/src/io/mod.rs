@@ -4,9 +4,11 @@ mod listener;
 mod listeners;
 mod poller;
 mod socket;
+mod tls_setup;
 
 pub(crate) use listener::{Accepted, Listener};
 pub use listener::{Address, Bind, ListenError, ListenerFacts};
 pub(crate) use listeners::Listeners;
 pub(crate) use poller::{ClientReadiness, ListenerRegistry, Poller, Ready, Waker};
 pub(crate) use socket::Socket;
+pub use tls_setup::TlsSetup;

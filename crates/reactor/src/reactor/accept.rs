@@ -9,7 +9,7 @@ use protocol::{Connection, RequestError};
 use super::Reactor;
 use crate::admission::{Rejection, Verdict};
 use crate::application::{Facts, Kind, Notice};
-use crate::client::{Client, Phase};
+use crate::client::Client;
 use crate::io::Accepted;
 
 /// Connections accepted in one turn, so that a burst of new ones doesn't delay those being served.
@@ -48,7 +48,8 @@ impl Reactor {
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let has_proxy_header = listener.has_proxy_header();
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
-        let mut client = Box::new(Client::new(socket, Connection::new(&self.cx), facts));
+        let connection = self.connection_of(&facts);
+        let mut client = Box::new(Client::new(socket, connection, facts));
         if let Some(siblings) = &self.siblings {
             client.learn_local_address();
             siblings.taken(&client.facts);
@@ -56,12 +57,20 @@ impl Reactor {
         if has_proxy_header {
             client.await_proxy(&self.cx);
         } else if self.announces_accepted {
-            client.phase = Phase::Unassigned;
+            client.leave_unassigned();
             self.outbox.notify(Kind::Accepted, slot, id);
         }
         client.schedule(&mut self.timers);
         self.clients.insert(client);
         self.gate.enter(peer, slot);
+    }
+
+    /// What is spoken on a connection from now on: behind its PROXY header, where it has one.
+    pub(super) fn connection_of(&self, facts: &Facts) -> Connection {
+        match facts.listener().tls() {
+            None => Connection::new(&self.cx),
+            Some(tls) => Connection::secured(&self.cx, tls.config()),
+        }
     }
 
     /// Counts a connection in, after an idle one was closed for it where a limit is reached.
@@ -99,13 +108,9 @@ impl Reactor {
     /// Counts a rejection, and answers a connection whose address has its share.
     #[cold]
     fn reject(&mut self, accepted: &Accepted, rejection: Rejection) {
-        if rejection == Rejection::PerAddress {
-            let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
-            // One attempt each: the request may not have arrived, or the send may fail, and neither is
-            // worth waiting for.
-            let _ = accepted.socket.write(&answer);
-            let _ = accepted.socket.read(&mut self.buffer);
-            accepted.socket.shutdown_write();
+        // Under TLS a handshake would have to come first.
+        if rejection == Rejection::PerAddress && accepted.listener.tls().is_none() {
+            self.answer_rejected(accepted);
         }
         self.count_rejection(rejection, accepted.peer);
     }
@@ -118,6 +123,15 @@ impl Reactor {
         let body = address.map_or(String::new(), |address| address.ip().to_string()).into_bytes();
         let notice = Notice::of(Kind::Rejected, 0, 0);
         self.outbox.push(Notice { detail: rejection.number(), count, body, ..notice });
+    }
+
+    fn answer_rejected(&mut self, accepted: &Accepted) {
+        let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
+        // One attempt each: the request may not have arrived, or the send may fail, and neither is worth
+        // waiting for.
+        let _ = accepted.socket.write(&answer);
+        let _ = accepted.socket.read(&mut self.buffer);
+        accepted.socket.shutdown_write();
     }
 
     fn notify_not_taken(&self) {

@@ -28,7 +28,7 @@ impl Reactor {
             return client.schedule(&mut self.timers);
         }
         match client.phase {
-            Phase::Serving => {}
+            Phase::Serving | Phase::Handshaking => {}
             Phase::AwaitingProxy { .. } => return self.expire_proxy_header(slot),
             Phase::Unassigned | Phase::Lingering { .. } => return self.close_client(slot),
         }
@@ -42,6 +42,7 @@ impl Reactor {
             Some(client) if client.has_expired(now) => {
                 client.connection.handle_timeout(&mut self.cx);
                 client.poll_events(&mut self.cx, &mut self.outbox);
+                self.take_security_events(slot);
                 self.service(slot);
             }
             Some(client) => client.schedule(&mut self.timers),

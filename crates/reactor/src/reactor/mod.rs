@@ -1,7 +1,7 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `flush` writes, `accept`, `proxy`, `expire` and `close` begin and end
-//! clients, `commands` are what the application calls between turns.
+//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `accept`, `proxy`, `expire` and
+//! `close` begin and end clients, `commands` are what the application calls between turns.
 
 mod accept;
 mod close;
@@ -9,6 +9,7 @@ mod commands;
 mod expire;
 mod flush;
 mod proxy;
+mod secure;
 mod siblings;
 mod turn;
 
@@ -45,6 +46,10 @@ pub struct Reactor {
     outbox: Outbox,
     /// Input is received here; empty while a turn reads.
     buffer: Box<[u8]>,
+    /// Plaintext of what was received under TLS; empty between turns.
+    plaintext: Vec<u8>,
+    /// Steps of TLS handshakes in this turn.
+    handshake_steps: usize,
     /// The client that is worked on: it is closed after a panic.
     current: Option<u32>,
     is_stopping: bool,
@@ -75,6 +80,8 @@ impl Reactor {
             unacknowledged: |_| None,
             outbox: Outbox::default(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
+            plaintext: Vec::new(),
+            handshake_steps: 0,
             current: None,
             is_stopping: false,
             announces_accepted: false,
@@ -118,6 +125,7 @@ impl Reactor {
         self.close_all();
         self.outbox.clear();
         self.buffer = Box::default();
+        self.plaintext = Vec::new();
         self.poller.close();
     }
 

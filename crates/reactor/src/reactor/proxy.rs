@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use protocol::proxy::{Announced, MAX_HEADER, ProxyError};
-use protocol::{Connection, Context, RequestError};
+use protocol::{Context, RequestError};
 
 use super::Reactor;
 use crate::admission::Rejection;
@@ -81,16 +81,18 @@ impl Reactor {
         let Some(client) = self.clients.get_mut(slot) else { return };
         client.proxy_header = None;
         client.facts.announce(announced);
-        let address = client.facts.client_address();
+        let facts = client.facts.clone();
+        let address = facts.client_address();
         if let Err(rejection) = self.admit_address(address) {
             return self.reject_announced(slot, rejection, address);
         }
         self.gate.enter(address, slot);
+        // The time of what follows begins now.
+        let connection = self.connection_of(&facts);
         let Some(client) = self.clients.get_mut(slot) else { return };
-        client.connection = Connection::new(&self.cx);
-        client.phase = Phase::Serving;
+        client.begin(connection);
         if self.announces_accepted {
-            client.phase = Phase::Unassigned;
+            client.leave_unassigned();
             self.outbox.notify(Kind::Accepted, slot, client.facts.id());
         }
         client.schedule(&mut self.timers);
@@ -100,7 +102,9 @@ impl Reactor {
     /// Answers a client whose announced address has its share of connections, and ends it.
     #[cold]
     fn reject_announced(&mut self, slot: u32, rejection: Rejection, address: Option<SocketAddr>) {
-        if let Some(client) = self.clients.get(slot) {
+        if let Some(client) = self.clients.get(slot)
+            && client.facts.listener().tls().is_none()
+        {
             let answer = protocol::error_answer(&self.cx, &RequestError::TooManyConnections, false);
             // One attempt: the send buffer of a new connection has room for it.
             let _ = client.socket.write(&answer);

@@ -30,6 +30,7 @@ impl Reactor {
         self.tick();
         self.clients.resume_unfinished();
         self.outbox.deliver(batch);
+        self.renew_handshake_steps();
         self.expire_timers(batch);
         self.accept_waiting();
         self.read_ready(batch);
@@ -85,7 +86,7 @@ impl Reactor {
     pub(super) fn read_client(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
         if client.is_reset || client.phase != Phase::Serving {
-            return self.read_unserved(slot, buffer);
+            return self.read_unserved(slot, buffer, batch);
         }
         if client.has_to_announce_body() {
             return client.announce_body(&self.cx, &mut self.outbox);
@@ -107,14 +108,9 @@ impl Reactor {
             let result = client.socket.read(target);
             match result {
                 Ok(0) => {
-                    client.is_readable = false;
-                    client.connection.handle_eof(&mut self.cx);
-                    client.poll_events(&mut self.cx, &mut self.outbox);
-                    if client.is_hung_up {
-                        self.close_client(slot);
+                    if self.take_eof(slot) {
                         return 0;
                     }
-                    self.notify_read_closed(slot);
                 }
                 Ok(count) => {
                     received = count;
@@ -123,13 +119,20 @@ impl Reactor {
                     }
                     if is_direct {
                         self.take_direct(slot, count);
+                    } else if client.connection.is_secured() {
+                        self.take_ciphertext(slot, &mut buffer[..count], batch);
                     } else {
                         let input = &buffer[..count];
                         let taken = self.parse(slot, input, batch);
                         self.keep_unread(slot, input, taken);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => client.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    client.is_readable = false;
+                    if client.connection.owes_eof() && self.take_eof(slot) {
+                        return 0;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.close_client(slot);
@@ -142,6 +145,21 @@ impl Reactor {
         }
         self.service(slot);
         received
+    }
+
+    /// The peer has ended its side, and all that it sent before is taken. True when the client is closed by that.
+    fn take_eof(&mut self, slot: u32) -> bool {
+        let Some(client) = self.clients.get_mut(slot) else { return true };
+        client.is_readable = false;
+        client.connection.handle_eof(&mut self.cx);
+        client.poll_events(&mut self.cx, &mut self.outbox);
+        if client.is_hung_up {
+            self.close_client(slot);
+            return true;
+        }
+        self.take_security_events(slot);
+        self.notify_read_closed(slot);
+        false
     }
 
     /// Content of a body was received into the application's buffer.
@@ -183,7 +201,7 @@ impl Reactor {
     }
 
     /// Gives `input` to the connection and its events to the batch; returns how many bytes were taken.
-    fn parse(&mut self, slot: u32, input: &[u8], batch: &mut Batch<'_>) -> usize {
+    pub(super) fn parse(&mut self, slot: u32, input: &[u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return input.len() };
         let mut at = 0;
         let mut requests = 0;
@@ -215,7 +233,7 @@ impl Reactor {
     }
 
     /// Keeps the rest of `input` for later.
-    fn keep_unread(&mut self, slot: u32, input: &[u8], taken: usize) {
+    pub(super) fn keep_unread(&mut self, slot: u32, input: &[u8], taken: usize) {
         if taken < input.len()
             && let Some(client) = self.clients.get_mut(slot)
         {
@@ -223,11 +241,14 @@ impl Reactor {
         }
     }
 
-    /// Reads a connection on which nothing is served. One that awaits its PROXY header: that is taken. One that is
-    /// lingering: input is discarded, and its end closes the connection. One without a driver is left as it is.
+    /// Reads a connection on which nothing is served. One that awaits its PROXY header: that is taken. One that lingers:
+    /// input is discarded, and its end closes the connection. One without a driver is left as it is.
     #[cold]
-    fn read_unserved(&mut self, slot: u32, buffer: &mut [u8]) -> usize {
+    fn read_unserved(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
+        if client.phase == Phase::Handshaking {
+            return self.read_handshake(slot, buffer, batch);
+        }
         if client.is_reset {
             self.close_client(slot);
             return 0;
@@ -238,7 +259,7 @@ impl Reactor {
                 self.read_proxy_header(slot, buffer);
                 return 0;
             }
-            Phase::Serving | Phase::Lingering { .. } => {}
+            Phase::Serving | Phase::Handshaking | Phase::Lingering { .. } => {}
         }
         match client.socket.read(buffer) {
             Ok(count) if count > 0 => {

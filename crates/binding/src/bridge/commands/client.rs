@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::tls::Answer;
 use reactor::{Facts, HeadBlock, Stale};
 
 use crate::bridge::Bridge;
@@ -23,6 +24,15 @@ impl Bridge {
                 }
             }
         }
+    }
+
+    /// Answers a handshake that waits for a certificate; with None the default one is used.
+    pub(crate) fn answer_certificate(&self, slot: u32, client: u64, answer: Option<Answer>) {
+        // A client that has closed meanwhile needs no certificate.
+        let _ = self.command(slot, &[], move |reactor, slot, _| {
+            reactor.answer_certificate(slot, client, answer.as_ref());
+            Ok(())
+        });
     }
 
     /// Closes the client with this id; true if it was open.

@@ -1,0 +1,259 @@
+//! A connection under TLS: another connection, of which only ciphertext is seen from outside.
+//!
+//! ```text
+//!   ciphertext ──► decrypt ──► plaintext (of the caller) ──► inner.handle_input
+//!   ciphertext ◄── poll_transmit ◄── one portion of what inner has unsent
+//! ```
+//! The inner connection learns that bytes are sent when their ciphertext is with the kernel, and not before: what it
+//! knows of back-pressure, deadlines and its end is true under TLS as well. So at most one portion is encrypted
+//! ahead.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Connection;
+use crate::answer::Finish;
+use crate::context::Context;
+use crate::output::Output;
+use crate::timestamp::Timestamp;
+use crate::tls::{self, Answer, Config, Failure, Session, UnixTime};
+
+/// Plaintext that is encrypted at once: four full records.
+const PORTION: usize = 64 * 1024;
+
+/// Answer to plain HTTP on a port for TLS. It is sent in plain text, the only language that the client understands.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
+    content-type: text/plain\r\ncontent-length: 50\r\n\r\n\
+    This port speaks HTTPS; the request was plain HTTP";
+
+/// What TLS has for the reactor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecurityEvent {
+    /// A certificate for this name is wanted; [`Connection::handle_certificate`] answers.
+    NeedsCertificate(String),
+    /// The handshake is done: data can flow.
+    Established,
+    /// TLS has failed. The connection ends once what is in its output is sent.
+    Failed(Failure),
+}
+
+/// A TLS session with the connection inside it.
+pub(super) struct Secured {
+    session: Session,
+    pub(super) inner: Connection,
+    /// Ciphertext.
+    output: Output,
+    /// Bytes of the inner connection's output that lie encrypted in `output`.
+    in_flight: usize,
+    /// When the handshake has begun, until it is done.
+    begun: Option<Timestamp>,
+    /// For the handshake, or for the last bytes of the session.
+    deadline: Option<Timestamp>,
+    /// That deadline has passed within the handshake.
+    timed_out: Option<Failure>,
+    /// The client will send no more, and the inner connection doesn't know it yet.
+    owes_eof: bool,
+    /// What becomes of the connection when `output` is sent, whatever the inner one has to say.
+    ending: Option<Finish>,
+    /// close_notify is in the output, or can't be sent.
+    is_closed: bool,
+}
+
+impl Secured {
+    pub(super) fn new(cx: &Context, config: Arc<Config>) -> Secured {
+        Secured {
+            session: Session::new(config, unix_time(cx)),
+            inner: Connection::new(cx),
+            output: Output::default(),
+            in_flight: 0,
+            begun: None,
+            deadline: None,
+            timed_out: None,
+            owes_eof: false,
+            ending: None,
+            is_closed: false,
+        }
+    }
+
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    /// When the first byte of the handshake came; None when it has not begun, or is done.
+    pub(super) fn handshake_begun(&self) -> Option<Timestamp> {
+        self.begun
+    }
+
+    pub(super) fn owes_eof(&self) -> bool {
+        self.owes_eof
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(super) fn decrypt(&mut self, cx: &mut Context, input: &mut [u8], plaintext: &mut Vec<u8>) {
+        let now = unix_time(cx);
+        let is_first = !self.session.has_begun();
+        self.session.handle_input(now, input, plaintext, self.output.buffer(cx));
+        self.output.release_unused(cx);
+        if is_first && self.session.is_handshaking() {
+            self.begun = Some(cx.now);
+            self.deadline = Some(cx.now.after_millis(cx.limits.tls_setup_timeout));
+        }
+    }
+
+    pub(super) fn handle_certificate(
+        &mut self,
+        cx: &mut Context,
+        answer: Option<&Answer>,
+        plaintext: &mut Vec<u8>,
+    ) {
+        let now = unix_time(cx);
+        self.session.handle_certificate(now, answer, plaintext, self.output.buffer(cx));
+        self.output.release_unused(cx);
+        if self.session.is_handshaking() {
+            self.deadline = Some(cx.now.after_millis(cx.limits.tls_setup_timeout));
+        }
+    }
+
+    pub(super) fn poll_event(&mut self, cx: &mut Context) -> Option<SecurityEvent> {
+        if let Some(failure) = self.timed_out.take() {
+            return Some(self.fail(cx, failure, Finish::Close));
+        }
+        loop {
+            match self.session.poll_event()? {
+                tls::Event::NeedsCertificate(name) => {
+                    // The application has a deadline of its own for the answer.
+                    let millis = cx.limits.tls_setup_timeout.saturating_mul(2);
+                    self.deadline = Some(cx.now.after_millis(millis));
+                    return Some(SecurityEvent::NeedsCertificate(name));
+                }
+                tls::Event::Established => {
+                    self.begun = None;
+                    self.deadline = None;
+                    // The time for the first request begins now.
+                    if self.inner.finish().is_none() {
+                        self.inner = Connection::new(cx);
+                    }
+                    return Some(SecurityEvent::Established);
+                }
+                tls::Event::PlainHttp(failure) => {
+                    self.output.put(cx, PLAIN_HTTP);
+                    return Some(self.fail(cx, failure, Finish::Linger));
+                }
+                tls::Event::Failed(failure) => {
+                    let finish = if self.output.is_empty() { Finish::Close } else { Finish::Linger };
+                    return Some(self.fail(cx, failure, finish));
+                }
+                // Inside a request both cut it. Behind one they are the same end as that of plaintext.
+                tls::Event::PeerClosed | tls::Event::Truncated => {
+                    self.owes_eof = !self.inner.has_peer_ended();
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, cx: &Context, failure: Failure, finish: Finish) -> SecurityEvent {
+        self.ending = Some(finish);
+        self.deadline = Some(cx.now.after_millis(cx.limits.write_timeout));
+        SecurityEvent::Failed(failure)
+    }
+
+    pub(super) fn handle_eof(&mut self, cx: &mut Context) {
+        self.session.handle_eof();
+        self.owes_eof = false;
+        self.inner.handle_eof(cx);
+    }
+
+    pub(super) fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
+        if self.in_flight == 0 && self.ending.is_none() && !self.session.is_handshaking() {
+            self.encrypt(cx);
+        }
+        self.output.unsent()
+    }
+
+    /// Encrypts the next portion; behind the last one close_notify.
+    fn encrypt(&mut self, cx: &mut Context) {
+        let unsent = self.inner.poll_transmit(cx);
+        let portion = unsent.get(..PORTION).unwrap_or(unsent);
+        if !portion.is_empty() {
+            let is_written = self.session.write(portion, self.output.buffer(cx));
+            self.in_flight = portion.len();
+            if !is_written {
+                self.ending = Some(Finish::Reset);
+            }
+        } else if self.owes_close_notify() {
+            self.is_closed = true;
+            self.deadline = Some(cx.now.after_millis(cx.limits.write_timeout));
+            self.session.close_notify(self.output.buffer(cx));
+            self.output.release_unused(cx);
+        }
+    }
+
+    /// Whether the inner connection has ended its sending side in order, and the client doesn't know it yet.
+    fn owes_close_notify(&self) -> bool {
+        !self.is_closed
+            && (self.inner.is_write_ended()
+                || matches!(self.inner.finish(), Some(Finish::Close | Finish::Linger)))
+    }
+
+    pub(super) fn handle_sent(&mut self, cx: &mut Context, count: usize) {
+        self.output.handle_sent(cx, count);
+        if self.in_flight == 0 {
+            return;
+        }
+        if self.output.is_empty() {
+            let unsent = self.inner.poll_transmit(cx).len();
+            let sent = mem::take(&mut self.in_flight).min(unsent);
+            self.inner.handle_sent(cx, sent);
+        } else {
+            self.inner.handle_acknowledged(cx);
+        }
+    }
+
+    pub(super) fn is_all_sent(&self) -> bool {
+        self.output.is_empty() && self.inner.is_all_sent() && !self.owes_close_notify()
+    }
+
+    pub(super) fn poll_shutdown(&mut self) -> bool {
+        self.output.is_empty() && self.inner.poll_shutdown()
+    }
+
+    pub(super) fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
+        self.deadline.or_else(|| self.inner.poll_timeout(floor))
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context) {
+        if self.deadline.is_none() {
+            return self.inner.handle_timeout(cx);
+        }
+        if self.session.is_handshaking() {
+            self.timed_out = Some(Failure {
+                code: "BUSBAR_TLS_TIMEOUT",
+                alert: None,
+                detail: "the handshake took longer than tlsSetupTimeout".to_owned(),
+                is_handshake: true,
+            });
+        } else {
+            // The client doesn't even take the last few bytes.
+            self.ending = Some(Finish::Reset);
+        }
+    }
+
+    pub(super) fn finish(&self) -> Option<Finish> {
+        let is_sent = self.output.is_empty();
+        match self.ending.or_else(|| self.inner.finish())? {
+            Finish::Reset => Some(Finish::Reset),
+            ending if self.ending.is_some() => is_sent.then_some(ending),
+            // It has ended with bytes under way, which can't arrive whole any more.
+            ending if self.in_flight > 0 => Some(ending),
+            ending => (is_sent && (self.is_closed || self.session.is_handshaking())).then_some(ending),
+        }
+    }
+}
+
+fn unix_time(cx: &Context) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(cx.unix_seconds))
+}
