@@ -9,7 +9,7 @@ import { Client, ClientException, Options, Response, silentLogger } from '../src
 import type { HandlerFunction } from '../src/handler/handler.ts'
 import { engineLimits } from '../src/options/engine-limits.ts'
 import { ioThreads } from '../src/server/io-threads.ts'
-import { GET, WAYS_TO_LEAVE, closed, hold, holdOne, openDescriptors, temporaryDirectory, until } from './support.ts'
+import { GET, WAYS_TO_LEAVE, closed, hold, holdOne, openDescriptors, plainTest, temporaryDirectory, until } from './support.ts'
 import type { Held, Wire } from './support.ts'
 
 const UPLOAD = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nthe beginning'
@@ -226,7 +226,7 @@ test('with allowHalfClose a FIN inside a body still aborts the request', async (
   t.true(client.isClosed())
 })
 
-test('a hang-up on a unix socket is detected while the handler runs', async (t) => {
+plainTest('a hang-up on a unix socket is detected while the handler runs', async (t) => {
   const path = join(await temporaryDirectory(t), 'leaving.sock')
   const { next } = await hold(t, {}, `unix:${path}`)
   const socket = connect({ path })
@@ -330,7 +330,7 @@ for (const [phase, { sends, waitsFor, handler, isUnix = false }] of Object.entri
 }
 
 for (const size of [0, 10, 30_000, 200_000]) {
-  test(`a request over a unix socket is handled after its client has hung up: ${size} bytes`, async (t) => {
+  plainTest(`a request over a unix socket is handled after its client has hung up: ${size} bytes`, async (t) => {
     const path = join(await temporaryDirectory(t), 'socket')
     const { next } = await hold(t, { bodySizeLimit: 1_000_000 }, `unix:${path}`)
     const socket = connect(path)

@@ -1,16 +1,21 @@
 /**
  * The PROXY protocol: who is served under which address, and what is refused.
  */
+import { connect as openSocket } from 'node:net'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import test from 'ava'
+import { connect as openTls } from 'node:tls'
+import ava from 'ava'
 import type { ExecutionContext } from 'ava'
+import { Authority } from './authority.ts'
 import { DefaultClientFactory, HttpServer, OptionError, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Logger, ServerSettings } from '../src/index.ts'
 import { LineDriver, choosing } from './drivers.ts'
 import { PROXY, LOCAL, V4, V6, UNIX, UNSPECIFIED, checksum, field, ipv4, ipv6, unix, v1, v2, withChecksum } from './proxy-headers.ts'
-import { GET, closed, dial, hold, open, postHead, temporaryDirectory, until } from './support.ts'
-import type { Wire } from './support.ts'
+import { GET, IS_TLS, Wire, closed, dial, hold, open, postHead, temporaryDirectory, until } from './support.ts'
+
+/** The openers speak TLS at once then, ahead of any header. */
+const test = IS_TLS ? ava.skip : ava
 
 const HTTP = { listen: { host: '127.0.0.1', port: 0, proxyProtocol: true }, proxies: ['127.0.0.1'] }
 const ADDRESSES = ipv4('203.0.113.9', 4711)
@@ -280,7 +285,27 @@ test('factories see the announced address, and a driver the bytes behind the hea
   t.deepEqual(seen.sort(), ['client 203.0.113.9:4711 by 127.0.0.1', 'driver 203.0.113.9:4711 by 127.0.0.1'])
 })
 
-test.serial('a stop ends connections whose header has not come', async (t) => {
+test('TLS follows the header, in the same segment or in another', async (t) => {
+  const { cert, key } = new Authority().issue()
+  const listen = { ...HTTP.listen, tls: { cert, key } }
+  const { port, server } = await open(t, tell, { proxies: HTTP.proxies, connectionsPerIpLimit: 1 }, listen)
+  const ask = async (header: Buffer, isCorked: boolean): Promise<string> => {
+    const plain = openSocket({ port, host: '127.0.0.1' })
+    t.teardown(() => plain.destroy())
+    if (isCorked) plain.cork()
+    plain.write(header)
+    const secured = openTls({ socket: plain, rejectUnauthorized: false })
+    await nextTurn()
+    if (isCorked) plain.uncork()
+    const wire = new Wire(secured)
+    return told(wire.send(GET))
+  }
+  t.is(await ask(v1('TCP4 203.0.113.9 10.0.0.1 4711 443'), false), '203.0.113.9:4711 by 127.0.0.1, https://a/')
+  t.is(await ask(v2(PROXY, V4, ipv4('203.0.113.8', 4711)), true), '203.0.113.8:4711 by 127.0.0.1, https://a/')
+  t.deepEqual(server.getRefusals(), {})
+})
+
+test('a stop ends connections whose header has not come', async (t) => {
   const { connect, server } = await behind(t)
   const [silent, half] = [await connect(), send(await connect(), 'PROXY TCP4 203')]
   // A connection that is served shows that the others are accepted.

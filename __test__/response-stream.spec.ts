@@ -5,7 +5,7 @@ import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Request, Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
-import { GET, LAST_GET, count, keepErrors, open, until } from './support.ts'
+import { GET, LAST_GET, count, keepErrors, open, plainTest, until } from './support.ts'
 
 const LONG_TEXT = 'é'.repeat(200_000)
 const LONG_BYTES = Uint8Array.from({ length: 700_000 }, (_, at) => at % 251)
@@ -308,7 +308,7 @@ for (const [what, then] of Object.entries<() => unknown>({
   })
 }
 
-test('a client that reads everything at once does not delay others', async (t) => {
+plainTest('a client that reads everything at once does not delay others', async (t) => {
   const count = 1024
   const piece = Buffer.alloc(64 * 1024, 'x')
   let sinceTurn = 0

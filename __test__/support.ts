@@ -9,6 +9,7 @@ import type { NetConnectOpts, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as openTls } from 'node:tls'
+import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
@@ -21,6 +22,9 @@ export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
 const TLS = IS_TLS ? new Authority().issue() : null
 // Clients other than `dial` take it as well.
 if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+
+/** For tests whose clients open plain sockets of their own. */
+export const plainTest = (IS_TLS ? test.skip : test) as typeof test
 
 function secured(listen: Listen): Listen {
   if (TLS === null) return listen
@@ -87,8 +91,17 @@ export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise
 async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
   const secure = openTls({ socket, rejectUnauthorized: false })
   t.teardown(() => secure.destroy())
-  await once(secure, 'secureConnect')
-  return Object.assign(secure, { resetAndDestroy: () => socket.resetAndDestroy() })
+  // Behind the handshake come the tickets. Unread bytes would turn a hang-up into a reset.
+  await once(secure, 'session')
+  const destroy = secure.destroy.bind(secure)
+  return Object.assign(secure, {
+    // Node's own TLS has no reset, and Node 20 crashes when a listener of `data` destroys its socket.
+    resetAndDestroy: () => socket.resetAndDestroy(),
+    destroy: () => {
+      setImmediate(destroy)
+      return secure
+    },
+  })
 }
 
 /** A started server, stopped at the end of the test. */

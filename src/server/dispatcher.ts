@@ -27,7 +27,7 @@ import { hasLibuv } from './io-threads.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
-import type { EngineLimits, HotFunctions } from '../native.ts'
+import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
@@ -57,6 +57,11 @@ const LOG = 3
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
 
+/** Gives the certificate of a server name; null is the default one. */
+interface CertificateSource {
+  ask(name: string, take: (answer: TlsAnswer | null) => void): void
+}
+
 /** What a dispatcher needs of its server. */
 export interface DispatchSettings {
   readonly handler: HandlerFunction
@@ -66,6 +71,8 @@ export interface DispatchSettings {
   readonly limits: EngineLimits
   /** A listener speaks TLS. */
   readonly hasTls?: boolean
+  /** The TLS of a listening socket, by its number. */
+  readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
   readonly logsRequests?: boolean
   readonly ioThreads: number
@@ -102,12 +109,14 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   #slab: Buffer | null = null
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
     this.hasTls = settings.hasTls === true
+    this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
@@ -442,6 +451,8 @@ export class Dispatcher implements ClientOwner {
         return this.#selector?.accept(words[at + 1]!, id)
       case Notice.Established:
         return this.#selector?.established(words[at + 1]!, id)
+      case Notice.ServerName:
+        return this.#askCertificate(words[at + 1]!, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Refused:
@@ -450,6 +461,13 @@ export class Dispatcher implements ClientOwner {
         return this.logger.warning(rejectionMessage(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'), this.options))
     }
     this.pending.notify(id, kind, words, at)
+  }
+
+  #askCertificate(slot: number, id: number, listener: number, name: string): void {
+    const take = (answer: TlsAnswer | null): void => this.engine.answerCertificate(slot, id, answer)
+    const source = this.#tlsOf?.(listener) ?? null
+    if (source === null) take(null)
+    else source.ask(name, take)
   }
 
   /** A copy of the bytes that came with a notice. */

@@ -62,7 +62,9 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
   const plans = new Map<string, ListenPlan>()
   for (const one of all) {
     const planned = planOne(one)
-    if (!plans.has(planned.shown)) plans.set(planned.shown, planned)
+    // With port 0, plaintext and TLS are two listeners.
+    const key = `${planned.shown} ${planned.tls === null ? 'http' : 'https'}`
+    if (!plans.has(key)) plans.set(key, planned)
   }
   return [...plans.values()]
 }

@@ -26,7 +26,10 @@ import type { Response } from '../message/response.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
+import type { Certificate } from '../tls/certificate.ts'
 import type { ListenerTls } from '../tls/listener-tls.ts'
+import { reloadTls } from './reload.ts'
+import type { ReloadOptions, SecuredListener } from './reload.ts'
 
 /** Attempts to find a port that is free for IPv4 and IPv6. */
 const ATTEMPTS = 16
@@ -166,6 +169,13 @@ export class HttpServer {
     throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
   }
 
+  /** The TLS of the listening socket with this number: they are counted in the order in which they were bound. */
+  #tlsOf(listener: number): ListenerTls | null {
+    const plans = this.#bound.flatMap(({ plan, addresses }) => addresses.map(() => plan))
+    const plan = plans[listener]
+    return (plan && this.#tls.get(plan)) ?? null
+  }
+
   #makeDispatcher(): Dispatcher {
     const SelectorClass = this.#selectorClass
     const answering = {
@@ -180,6 +190,7 @@ export class HttpServer {
       ...answering,
       limits: engineLimits(this.#options),
       hasTls: this.#tls.size > 0,
+      tlsOf: (listener) => this.#tlsOf(listener),
       logsRequests: this.#logger.debug !== silentLogger.debug,
       ioThreads: ioThreads(this.#ioThreads),
       onIdle: () => this.#onIdle?.(),
@@ -240,6 +251,7 @@ export class HttpServer {
 
   #shutDown(): void {
     this.#release()
+    for (const tls of this.#tls.values()) tls.close()
     this.#state = STOPPED
   }
 
@@ -301,6 +313,36 @@ export class HttpServer {
       total[code] = (total[code] ?? 0) + count
     }
     return total
+  }
+
+  /**
+   * Reads the files of the listeners' TLS again, with options that change; what isn't given stays. New connections
+   * get the result, open ones keep what they have. When it rejects, with a `TlsError` that says why, nothing has
+   * changed.
+   *
+   * Where listeners differ in their TLS, `listener` says which of them a change is for: its number, or its address as
+   * in `url`.
+   *
+   * @example await server.reload({ tls: { cert: 'new.pem', key: 'new-key.pem' } })
+   */
+  async reload(changes: ReloadOptions = {}): Promise<void> {
+    if (this.#state !== STARTED) throw new StateError('reload is for a started server')
+    await reloadTls(this.#secured(), changes)
+  }
+
+  /** The listeners that speak TLS. */
+  #secured(): SecuredListener[] {
+    const all = this.#bound.map((bound, index) => ({ index, address: urlOf(bound), tls: this.#tls.get(bound.plan) }))
+    return all.filter((listener): listener is SecuredListener => listener.tls !== undefined)
+  }
+
+  /**
+   * The certificates that are in force, of all listeners. Empty without TLS, and while the server is stopped.
+   *
+   * @example Math.min(...server.getCertificates().map((certificate) => certificate.getDaysLeft()))
+   */
+  getCertificates(): Certificate[] {
+    return this.#secured().flatMap(({ tls }) => tls.certificates())
   }
 
   /**

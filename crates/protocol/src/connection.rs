@@ -493,6 +493,14 @@ impl Connection {
         }
     }
 
+    /// Whether the connection ends as soon as everything is sent.
+    pub fn is_ending(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) | Protocol::Raw(_) => self.finish().is_some(),
+            Protocol::Tls(tls) => tls.is_ending(),
+        }
+    }
+
     /// How the connection is to be closed; None while it goes on or has something to send.
     #[inline]
     pub fn finish(&self) -> Option<Finish> {

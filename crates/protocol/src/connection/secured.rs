@@ -242,6 +242,10 @@ impl Secured {
         }
     }
 
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some() || self.inner.is_ending()
+    }
+
     pub(super) fn finish(&self) -> Option<Finish> {
         let is_sent = self.output.is_empty();
         match self.ending.or_else(|| self.inner.finish())? {

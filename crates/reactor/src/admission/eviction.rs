@@ -25,21 +25,21 @@ type Candidate = (Timestamp, u32, u64);
 impl Eviction {
     /// The slot of a connection that has been idle for longest, as far as the searches are recent.
     pub(super) fn longest_idle(&mut self, clients: &Clients, now: Timestamp) -> Option<u32> {
-        if let Some(slot) = self.next_candidate(clients) {
+        if let Some(slot) = self.next_candidate(clients, now) {
             return Some(slot);
         }
         if now < self.search_at {
             return None;
         }
         self.search(clients, now);
-        self.next_candidate(clients)
+        self.next_candidate(clients, now)
     }
 
     /// The next candidate that is still as idle as it was.
-    fn next_candidate(&mut self, clients: &Clients) -> Option<u32> {
+    fn next_candidate(&mut self, clients: &Clients, now: Timestamp) -> Option<u32> {
         while let Some((until, slot, id)) = self.candidates.pop() {
             let is_same = clients.with_id(slot, id).is_some();
-            if is_same && idle_until(clients, slot) == Some(until) && has_no_input(clients, slot) {
+            if is_same && idle_until(clients, slot, now) == Some(until) && has_no_input(clients, slot) {
                 return Some(slot);
             }
         }
@@ -47,8 +47,9 @@ impl Eviction {
     }
 
     fn search(&mut self, clients: &Clients, now: Timestamp) {
-        let idle =
-            clients.iter().filter_map(|(slot, client)| Some((client.idle_until()?, slot, client.facts.id())));
+        let idle = clients
+            .iter()
+            .filter_map(|(slot, client)| Some((client.idle_until(now)?, slot, client.facts.id())));
         self.candidates = idle.collect();
         if self.candidates.len() > CANDIDATES {
             self.candidates.select_nth_unstable(CANDIDATES);
@@ -61,15 +62,19 @@ impl Eviction {
 }
 
 /// The connection among `slots` that has been idle for longest.
-pub(super) fn longest_idle_of(clients: &Clients, slots: impl Iterator<Item = u32>) -> Option<u32> {
-    let idle = slots.filter_map(|slot| Some((idle_until(clients, slot)?, slot)));
+pub(super) fn longest_idle_of(
+    clients: &Clients,
+    slots: impl Iterator<Item = u32>,
+    now: Timestamp,
+) -> Option<u32> {
+    let idle = slots.filter_map(|slot| Some((idle_until(clients, slot, now)?, slot)));
     let mut idle: Vec<_> = idle.collect();
     idle.sort_unstable();
     idle.into_iter().map(|(_, slot)| slot).find(|slot| has_no_input(clients, *slot))
 }
 
-fn idle_until(clients: &Clients, slot: u32) -> Option<Timestamp> {
-    clients.get(slot)?.idle_until()
+fn idle_until(clients: &Clients, slot: u32, now: Timestamp) -> Option<Timestamp> {
+    clients.get(slot)?.idle_until(now)
 }
 
 /// Whether the kernel holds no bytes of the client that weren't read.

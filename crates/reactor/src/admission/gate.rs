@@ -57,17 +57,22 @@ impl Gate {
 
     /// Whether a connection from `peer` is taken as far as its address is concerned; an idle one of the same
     /// address is closed at its limit.
-    pub(crate) fn check_address(&self, peer: Option<SocketAddr>, clients: &Clients) -> Verdict {
+    pub(crate) fn check_address(
+        &self,
+        peer: Option<SocketAddr>,
+        clients: &Clients,
+        now: Timestamp,
+    ) -> Verdict {
         match self.admission.at_limit(peer) {
             None => Verdict::Admit,
-            Some(locations) => self.evict_of(&locations, clients),
+            Some(locations) => self.evict_of(&locations, clients, now),
         }
     }
 
     #[cold]
-    fn evict_of(&self, locations: &[Location], clients: &Clients) -> Verdict {
+    fn evict_of(&self, locations: &[Location], clients: &Clients, now: Timestamp) -> Verdict {
         let own = locations.iter().filter(|location| location.reactor == self.reactor);
-        let slot = eviction::longest_idle_of(clients, own.map(|location| location.slot));
+        let slot = eviction::longest_idle_of(clients, own.map(|location| location.slot), now);
         slot.map_or(Verdict::Reject(Rejection::PerAddress), Verdict::Evict)
     }
 

@@ -22,6 +22,9 @@ pub(crate) use table::Clients;
 use table::Listed;
 pub use unacknowledged::Unacknowledged;
 
+/// Time after which a handshake that isn't done is the first to give way to new connections.
+const OLD_HANDSHAKE_MILLIS: u64 = 2000;
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -96,6 +99,13 @@ pub(crate) enum When {
     Drained,
     /// The same on a raw connection.
     RawDrained,
+}
+
+/// Where a TLS handshake stands among idle connections when one has to give way: an old one before all of them,
+/// because honest clients need less time, and a young one behind.
+#[cold]
+fn rank_of_handshake(begun: Timestamp, now: Timestamp) -> Timestamp {
+    if now >= begun.after_millis(OLD_HANDSHAKE_MILLIS) { begun } else { Timestamp(u64::MAX) }
 }
 
 impl Client {
@@ -191,8 +201,11 @@ impl Client {
 
     /// When the client will have been idle for too long; None when it isn't idle, or has sent something
     /// since.
-    pub(crate) fn idle_until(&self) -> Option<Timestamp> {
-        let is_idle = self.phase == Phase::Serving && self.connection.is_idle();
+    pub(crate) fn idle_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if let Some(begun) = self.connection.handshake_begun() {
+            return Some(rank_of_handshake(begun, now));
+        }
+        let is_idle = matches!(self.phase, Phase::Serving | Phase::Handshaking) && self.connection.is_idle();
         let has_sent = self.is_queued_to_read() || self.is_readable;
         if is_idle && !has_sent { self.deadline() } else { None }
     }

@@ -95,7 +95,7 @@ impl Reactor {
 
     /// Makes room for a connection of this address where that has as many as it may have.
     pub(super) fn admit_address(&mut self, address: Option<SocketAddr>) -> Result<(), Rejection> {
-        match self.gate.check_address(address, &self.clients) {
+        match self.gate.check_address(address, &self.clients, self.cx.now) {
             Verdict::Admit => Ok(()),
             Verdict::Evict(slot) => {
                 self.close_client(slot);

@@ -82,6 +82,7 @@ impl Reactor {
         {
             // The next read finds nothing, or the socket's end as well.
             client.is_readable = true;
+            self.check_eof_while_paused(slot);
         }
     }
 

@@ -174,7 +174,7 @@ impl Reactor {
     /// The peer has closed its side after bytes that aren't wanted yet: this is announced at once, and the
     /// bytes are read when they are wanted.
     #[cold]
-    fn check_eof_while_paused(&mut self, slot: u32) {
+    pub(super) fn check_eof_while_paused(&mut self, slot: u32) {
         let Some(client) = self.clients.get(slot) else { return };
         if client.is_readable && !client.connection.wants_input() {
             self.notify_read_closed(slot);
@@ -185,7 +185,7 @@ impl Reactor {
     #[cold]
     fn notify_read_closed(&mut self, slot: u32) {
         let Some(client) = self.clients.get(slot) else { return };
-        if client.connection.finish().is_some() || client.facts.status() & CLOSED_RD != 0 {
+        if client.connection.is_ending() || client.facts.status() & CLOSED_RD != 0 {
             return;
         }
         client.facts.set_status(CLOSED_RD);
