@@ -29,6 +29,17 @@ for (const ioThreads of THREADS) {
     t.deepEqual(await stopped, { cutOff: 0 })
   })
 
+  test(`a first request that has come before its connection is known to be HTTP/1 is served: ${ioThreads} threads`, async (t) => {
+    const { connect, server } = await open(t, () => Response.text('served'), { ioThreads, http2Cleartext: true })
+    const wire = await connect()
+    await until(() => server.getStatistics().connections === 1)
+    await new Promise<void>((resolve) => wire.socket.write(GET, () => resolve()))
+    block(20)
+    const stopped = server.stop()
+    t.true((await wire.end()).endsWith('served'))
+    t.deepEqual(await stopped, { cutOff: 0 })
+  })
+
   test(`a request on a connection that is not accepted yet when stop begins is served: ${ioThreads} threads`, async (t) => {
     const { port, server } = await open(t, () => Response.text('served'), { ioThreads })
     const wires = await Promise.all(Array.from({ length: 20 }, () => dial(t, { port, host: '127.0.0.1' })))

@@ -384,12 +384,18 @@ impl Connection {
 
     /// Whether a part of a head has come.
     pub fn has_begun_head(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::has_begun_head)
+        match &self.protocol {
+            Protocol::Other(Other::Undecided(undecided)) => !undecided.is_idle(),
+            _ => self.http1().is_some_and(http1::Connection::has_begun_head),
+        }
     }
 
     /// Whether a further request would be read now, or after those that run.
     pub fn takes_requests(&self) -> bool {
-        self.http1().is_some_and(http1::Connection::takes_requests)
+        match &self.protocol {
+            Protocol::Other(Other::Undecided(undecided)) => undecided.wants_input(),
+            _ => self.http1().is_some_and(http1::Connection::takes_requests),
+        }
     }
 
     /// How many requests have no complete answer that is with the kernel.
