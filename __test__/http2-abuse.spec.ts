@@ -13,7 +13,7 @@ import { open } from './support.ts'
 const CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM
 const HEADERS = END_HEADERS | END_STREAM
 
-/** Plays an attack; a second client is served while it goes on. Returns the code with which the attacker is sent away. */
+/** Plays an attack, during which a second client is served. Returns the error code of the GOAWAY that ends it. */
 async function attack(t: ExecutionContext, play: (wire: FrameWire) => void, handler = () => Response.text('on')): Promise<number> {
   const { port } = await open(t, handler, { http2Cleartext: true }, '127.0.0.1:0')
   const client = await session(t, port)

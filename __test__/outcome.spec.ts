@@ -113,7 +113,7 @@ test('hooks may be async: their rejections are logged', async (t) => {
   ])
 })
 
-test('a logger may be async: its rejections go to stderr, and the server goes on', async (t) => {
+test('a logger may be async: its rejections go to stderr, and the server keeps serving', async (t) => {
   let asked = 0
   const error = async (): Promise<void> => {
     asked++

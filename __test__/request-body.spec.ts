@@ -183,7 +183,7 @@ test('a request body can be the body of the response', async (t) => {
   t.is(received.digest('hex'), sent.digest('hex'))
 })
 
-test('a loop that is left early drops the rest, and the connection goes on', async (t) => {
+test('a loop that is left early drops the rest, and the connection stays usable', async (t) => {
   const handler = async (request: Request): Promise<Response> => {
     for await (const piece of request.getBody()) return Response.text(`${piece.length > 0}`)
     return new Response(204)

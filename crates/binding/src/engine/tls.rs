@@ -1,4 +1,4 @@
-//! TLS of listeners: settings as JavaScript gives them, and what was negotiated as it is told.
+//! TLS of listeners: settings as JavaScript gives them, and what was negotiated as JavaScript receives it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
