@@ -44,7 +44,7 @@ import type {
   Logger,
   Middleware,
   MiddlewareFunction,
-  Next,
+  Next as NextHandler,
   OptionValues,
   RequestBody,
   RequestHandler,
@@ -319,14 +319,14 @@ void wrongDriver
 
 // Middleware are functions or objects, and `next` is a handler.
 declare const middleware: Middleware
-declare const next: Next
+declare const rest: NextHandler
 const asFunction: MiddlewareFunction = (given, following) => {
   same<typeof given, Request>(true)
-  same<typeof following, Next>(true)
+  same<typeof following, NextHandler>(true)
   return following(given)
 }
-const asHandler: Handler = next
-same<ReturnType<Next>, Response | Promise<Response>>(true)
+const asHandler: Handler = rest
+same<ReturnType<NextHandler>, Response | Promise<Response>>(true)
 const hello: HandlerFunction = () => Response.text('hello')
 same<typeof hello, HandlerFunction>(true)
 // Without middleware it is the handler itself.
