@@ -35,7 +35,7 @@ const ROOMS = [
   {
     name: 'middleware',
     purpose: 'what stands around handlers, made of what users can import: `stack`, compression, CORS and the like',
-    never: ['pages', 'options', 'tls'],
+    never: ['options', 'tls'],
   },
   { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'middleware'], isNative: true },
   {

@@ -7,7 +7,7 @@ import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
-import { giveErrorPage, subjectOf } from './error-page.ts'
+import { errorPage, subjectOf } from './error-page.ts'
 import type { PageSubject } from './error-page.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
@@ -95,7 +95,7 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
 
 function page(request: Request, { errorHandler, logger }: InjectSettings, subject: PageSubject): Promise<Response> {
   const onFailure = (exception: unknown): void => logger.error('the error handler failed', { exception })
-  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
+  return errorPage(subject, errorHandler, request, onFailure)
 }
 
 function gone(): ClientException {

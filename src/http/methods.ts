@@ -22,3 +22,6 @@ const STANDARD_METHODS: ReadonlySet<string> = new Set([
 export function refusalOf(method: string): 405 | 501 {
   return STANDARD_METHODS.has(method) ? 405 : 501
 }
+
+/** The methods that reach handlers by default, in the order of the `allow` field. */
+export const DEFAULT_METHODS: readonly string[] = Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE'])

@@ -2,6 +2,7 @@
  * All options with their defaults and allowed values.
  */
 import { OptionError } from '../core/errors.ts'
+import { DEFAULT_METHODS } from '../http/methods.ts'
 import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
 import { Engine } from '../native.ts'
@@ -204,7 +205,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   concurrentStreamLimit: 100,
   chunkSize: 8192,
   streamThreshold: 8192,
-  allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
+  allowedMethods: DEFAULT_METHODS,
   http2Upgrade: false,
   push: false,
   compression: false,
