@@ -15,6 +15,7 @@ import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { refusalOf } from '../http/methods.ts'
 import type { Options } from '../options/options.ts'
+import { dropResponse } from '../message/given-response.ts'
 import { Request, abortRequest } from '../message/request.ts'
 import { checkLength } from '../message/content-length.ts'
 import { Response, discardResponse, extrasOf } from '../message/response.ts'
@@ -56,6 +57,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     }
     return response
   } catch (exception) {
+    dropResponse(request, (error) => logger.error('a response that was not sent could not be disposed of', { exception: error }))
     if (exception instanceof HttpErrorException) return page(request, settings, subjectOf(exception))
     const atFault = clientExceptionIn(exception)
     if (atFault?.getCode() === 413) return page(request, settings, { status: 413, error: exception })

@@ -12,6 +12,7 @@ import { MissingAttributeError, OptionError, StateError } from '../core/errors.t
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
+import { checkMethod } from '../http/methods.ts'
 import { handled } from '../core/outcome.ts'
 import { formDataOf, partsOf } from '../body/form.ts'
 import type { FormLimits, FormPart } from '../body/form.ts'
@@ -20,8 +21,8 @@ import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
 import { RequestHead, SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
+import type { Response } from './response.ts'
 import { uriOf, withQuery } from '../http/target.ts'
-import { TOKEN } from '../http/token.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /**
@@ -32,6 +33,8 @@ export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
+/** Keeps the response that a handler or middleware has given for a request, or null; returns the one that was kept. */
+export let keepResponse: (request: Request, response: Response | null) => Response | null
 /** Gives a request of `Request.create` a client. */
 export let connectRequest: (request: Request, client: Client) => void
 /** What a test has said about the connection of a request. */
@@ -56,6 +59,8 @@ export class Request extends RequestHead {
   #body: RequestBody | null = null
   #trailers: Trailers | null | undefined = undefined
   #attributes: Map<AttributeKey, unknown> | null = null
+  /** The response that was given last, behind middleware. */
+  #response: Response | null = null
 
   /** @internal The server makes the requests of clients; see `Request.create` for your own. */
   constructor(source: RequestSource) {
@@ -471,6 +476,11 @@ export class Request extends RequestHead {
       return copy
     }
     abortRequest = (request) => request.#source.abort?.()
+    keepResponse = (request, response) => {
+      const kept = request.#response
+      request.#response = response
+      return kept
+    }
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
     isBodyUnread = (request) => request.#source.isBodyUnread?.() !== false
@@ -484,12 +494,4 @@ function clientOf(source: RequestSource): Client | null {
   } catch {
     return null
   }
-}
-
-/** The method, if it is a token. RFC 9110 §9.1. */
-function checkMethod(method: string): string {
-  if (typeof method !== 'string' || !TOKEN.test(method)) {
-    throw new OptionError('method', method, 'a token such as GET')
-  }
-  return method
 }

@@ -19,6 +19,11 @@ interface Sender {
   cut(): boolean
 }
 
+/** A response that isn't sent, because another one is. */
+interface Replaced {
+  discard(report: (error: unknown) => void): void
+}
+
 /** The rarer parts of a response. `Takeover` is the type of an upgrade. */
 export class ResponseExtras<Takeover> {
   /** Functions that run when the response is over; they may be async. */
@@ -34,6 +39,8 @@ export class ResponseExtras<Takeover> {
   writeTimeout: number | null = null
   /** The upgrade that it asks for. */
   takeover: Takeover | null = null
+  /** Responses that this one was given in place of; they are over when it is. */
+  replaced: Replaced[] | null = null
   /** It was aborted before it was sent. */
   isCut = false
   /**
@@ -59,11 +66,18 @@ export class ResponseExtras<Takeover> {
     this.disposers.push(new Hook(callback))
   }
 
+  /** Whether anything has to be done when the response is over. */
+  hasDisposers(): boolean {
+    return this.disposers.length > 0 || this.replaced !== null
+  }
+
   /** Runs the functions of `onDispose`, once. */
   dispose(report: (error: unknown) => void): void {
-    const disposers = this.disposers
+    const { disposers, replaced } = this
     this.disposers = []
+    this.replaced = null
     for (const disposer of disposers) attempt(() => disposer.run(), report)
+    for (const each of replaced ?? []) each.discard(report)
     this.bodyContext?.release()
   }
 }

@@ -46,6 +46,8 @@ export let markSent: (response: Response) => void
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Cancels the body of a response that won't be sent and runs its hooks. Ignored if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
+/** A response is given in place of another one, which is discarded when it is over. */
+export let replaceResponse: (response: Response, replaced: Response) => void
 /** Whether the fields of a response were read or changed after its constructor. */
 export let hasOwnFields: (response: Response) => boolean
 /** Replaces status and all fields of a response, and removes its body. */
@@ -517,6 +519,10 @@ export class Response extends ResponseHead {
     // A proxy passes `instanceof` but has no private fields; skip it.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
+    }
+    replaceResponse = (response, replaced) => {
+      if (replaced.#extras === null) return
+      ;(response.#ownExtras().replaced ??= []).push({ discard: (report) => replaced.#discard(report) })
     }
     hasOwnFields = (response) => response.#fields !== null
     replaceLines = (response, status, lines) => {

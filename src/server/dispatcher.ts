@@ -207,8 +207,8 @@ export class Dispatcher implements ClientOwner {
           isRunning = this.#leave(isRunning, exchange)
         },
         (error: unknown) => {
-          if (!exchange.isExpired()) this.#failed.fail(request, exchange, error)
-          else if (!exchange.isClientGone(error)) this.#failed.log('a handler failed after its time limit', request, error)
+          if (exchange.isExpired()) this.#failLate(request, exchange, error)
+          else this.#failed.fail(request, exchange, error)
           isRunning = this.#leave(isRunning, exchange)
         },
       )
@@ -216,6 +216,12 @@ export class Dispatcher implements ClientOwner {
       this.#failed.fail(request, exchange, error)
       isRunning = this.#leave(isRunning, exchange)
     }
+  }
+
+  /** A handler has failed after its time limit. */
+  #failLate(request: Request, exchange: Exchange, error: unknown): void {
+    this.#failed.drop(request)
+    if (!exchange.isClientGone(error)) this.#failed.log('a handler failed after its time limit', request, error)
   }
 
   #leave(isRunning: boolean, exchange: Exchange): false {

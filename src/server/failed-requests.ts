@@ -10,6 +10,7 @@ import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
 import type { PageSubject } from '../handler/error-page.ts'
 import { HttpErrorException } from '../http/http-error.ts'
+import { dropResponse } from '../message/given-response.ts'
 import type { Request } from '../message/request.ts'
 import { discardResponse } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -53,6 +54,7 @@ export class FailedRequests {
 
   /** Answers a request whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     try {
       this.#failFor(request, exchange, error)
     } catch (exception) {
@@ -60,6 +62,11 @@ export class FailedRequests {
       this.log('a handler failed', request, exception)
       this.answer(request, exchange, { status: 500, error })
     }
+  }
+
+  /** Disposes of what was given behind middleware and isn't sent. */
+  drop(request: Request): void {
+    dropResponse(request, (error) => this.log('a response that was not sent could not be disposed of', request, error))
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
