@@ -34,7 +34,7 @@ export async function notifyObservers(
   server: HttpServer,
 ): Promise<unknown[]> {
   const observers = new Set([...parts].filter(isObserver))
-const calls = [...observers].map(async (observer) => observer[moment]?.(server))
+  const calls = [...observers].map(async (observer) => observer[moment]?.(server))
   const results = await Promise.allSettled(calls)
   return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
 }
