@@ -32,11 +32,16 @@ const ROOMS = [
   { name: 'message', purpose: '`Request` and `Response`', isNative: true },
   { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
   { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },
-  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages'], isNative: true },
+  {
+    name: 'middleware',
+    purpose: 'what stands around handlers, made of what users can import: `stack`, compression, CORS and the like',
+    never: ['pages', 'options', 'tls'],
+  },
+  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'middleware'], isNative: true },
   {
     name: 'driver',
     purpose: 'drivers written in JavaScript, loaded where a server has a factory',
-    never: ['pages', 'exchange'],
+    never: ['pages', 'middleware', 'exchange'],
     isNative: true,
     lazy: ['driver-selector.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
   },
