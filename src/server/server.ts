@@ -8,9 +8,12 @@ import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
+import { makeBackground } from '../core/background.ts'
+import type { Background } from '../core/background.ts'
 import { ListenError, OptionError, StateError } from '../core/errors.ts'
 import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
+import { fetchLoaded, provideFetch } from '../handler/fetch-application.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
 import { injectAsClient } from '../handler/injection.ts'
@@ -40,6 +43,8 @@ import type { Certificate } from '../tls/certificate.ts'
 import type { ListenerTls } from '../tls/listener-tls.ts'
 import { reloadTls } from './reload.ts'
 import type { ReloadOptions, SecuredListener } from './reload.ts'
+
+provideFetch(async () => (await import('../web/fetch-handler.ts')).handlerOf)
 
 /** From now on each response of a server closes its connection. */
 export let beginDrain: (server: HttpServer) => void
@@ -133,6 +138,8 @@ export class HttpServer {
   /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
+  /** Work behind responses, for which a stop waits. */
+  readonly #background: Background
 
   /**
    * @param listen a port, `'localhost:8080'`, `'unix:/run/app.sock'`, `{ host, port, path }`, or an array of them
@@ -154,6 +161,7 @@ export class HttpServer {
     this.#ioThreads = checked.ioThreads
     this.#observers = checked.observers
     this.#observer = new Observer(checked.responseHooks, this.#log)
+    this.#background = makeBackground(this.#options, (exception) => this.#log.error('work behind a response failed', { exception }))
     if (isObserver(handler)) this.#observers.add(handler)
   }
 
@@ -178,6 +186,7 @@ export class HttpServer {
     try {
       const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
+      await fetchLoaded()
       this.#tls = await this.#readTls()
       this.#open()
     } catch (error) {
@@ -297,8 +306,11 @@ export class HttpServer {
     this.#dispatcher?.engine.stopListening()
     this.#dispatcher?.beginStop()
     const failures = await this.#notify('onStop')
+    const deadline = performance.now() + timeoutMs
     const cutOff = await this.#drain(timeoutMs)
+    const unfinished = await this.#background.settle(deadline - performance.now())
     this.#shutDown()
+    if (unfinished > 0) this.#log.warning(`the stop has not waited longer for work behind responses: ${unfinished} not finished after ${timeoutMs / 1000} s`)
     if (cutOff > 0) this.#log.warning(cutOffMessage(cutOff, timeoutMs))
     this.#log.debug('stopped')
     return { failures, cutOff }

@@ -1,9 +1,8 @@
 /**
  * Whether a web stream was read from.
  */
-import type * as Streams from 'node:stream'
-
-const { isDisturbed: ask } = process.getBuiltinModule('node:stream') as typeof Streams & { isDisturbed?: (stream: unknown) => boolean }
+const stream: object = process.getBuiltinModule('node:stream')
+const { isDisturbed: ask } = stream as { readonly isDisturbed?: (stream: unknown) => boolean }
 
 /** Whether a stream was read from or cancelled. */
 export function isDisturbed(stream: ReadableStream): boolean {

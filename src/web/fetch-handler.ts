@@ -32,15 +32,20 @@ export function handlerOf(application: FetchApplication, overridesGlobals = true
       context.fail(error)
       throw error
     }
-    // Most applications answer at once, or by a promise; both without a further turn.
-    if (result instanceof FetchResponse) return answer(result, request, context)
-    return later(result, request, context)
+    if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') return answered(result, request, context)
+    return Promise.resolve(result).then(
+      (response: unknown) => answered(response, request, context),
+      (error: unknown) => {
+        context.fail(error)
+        throw error
+      },
+    )
   }
 }
 
-async function later(result: unknown, request: Request, context: RequestContext): Promise<Response> {
+function answered(result: unknown, request: Request, context: RequestContext): Response | Promise<Response> {
   try {
-    return await answer(await result, request, context)
+    return answer(result, request, context)
   } catch (error) {
     context.fail(error)
     throw error
