@@ -1,7 +1,7 @@
 /**
  * A limit of request bodies for a part of an application.
  */
-import { limitedBody } from '../body/limited-body.ts'
+import { limitedBody } from '../body/request-body.ts'
 import { OptionError } from '../core/errors.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import type { Request } from '../message/request.ts'
