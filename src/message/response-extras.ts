@@ -4,6 +4,8 @@
 import { Handover, Hook } from '../core/handover.ts'
 import { attempt } from '../core/outcome.ts'
 import type { Trailers } from '../http/trailers.ts'
+import { linkOf } from './push.ts'
+import type { Push } from './push.ts'
 
 /** The framing of a streamed body. */
 export interface Framing {
@@ -35,12 +37,16 @@ export class ResponseExtras<Takeover> {
   /** It has had an `upgrade` field, with which an option of `connection` goes. */
   namesProtocol = false
   trailers: Trailers | null = null
+  /** What the client will need, by URL. */
+  pushes: Map<string, Push> | null = null
   /** Seconds that the client may take nothing of it; null for the option `writeTimeout`. */
   writeTimeout: number | null = null
   /** The upgrade that it asks for. */
   takeover: Takeover | null = null
   /** Responses that this one was given in place of; they are over when it is. */
   replaced: Replaced[] | null = null
+  /** Middleware may compress it. */
+  isCompressible = true
   /** It was aborted before it was sent. */
   isCut = false
   /**
@@ -59,6 +65,11 @@ export class ResponseExtras<Takeover> {
   /** Runs a function where the body was handed over. */
   inBodyContext<Result>(run: () => Result): Result {
     return this.bodyContext === null ? run() : this.bodyContext.run(run)
+  }
+
+  /** The `link` fields of its pushes. */
+  links(): string[] {
+    return this.pushes === null ? [] : [...this.pushes.values()].map(linkOf)
   }
 
   /** Adds a function that runs when the response is over. */
