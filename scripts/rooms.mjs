@@ -26,7 +26,7 @@ const ROOMS = [
     name: 'connection',
     purpose: '`Client`, and the connection whose bytes are the application\'s: raw, upgraded, driven in JavaScript',
     isNative: true,
-    lazy: ['upgraded-socket.ts'],
+    lazy: ['node-socket.ts', 'upgraded-socket.ts'],
   },
   { name: 'body', purpose: 'bodies in both directions: sources, files, forms, `RequestBody`, a body that is arriving', lazy: ['multipart.ts'] },
   { name: 'message', purpose: '`Request` and `Response`', isNative: true },
