@@ -276,22 +276,32 @@ test('a client that takes nothing stops the source', async (t) => {
   await until(() => server.getStatistics().connections === 0)
 })
 
-test('a source that fails: before the head it is an error page, later the response is incomplete', async (t) => {
+test('a source that fails before the head gives an error page', async (t) => {
   const { logger, errors } = keepErrors()
-  const failing = (text: string) => (): Response =>
-    new Response(200, { 'content-type': 'text/plain' }, (async function* () {
-      yield text
-      await new Promise((resolve) => setTimeout(resolve, text === 'short' ? 0 : 50))
-      throw new Error('no more')
-    })())
-  const early = await served(t, failing('short'), {}, { logger })
-  const page = await early.receive('gzip')
+  const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, (async function* () {
+    yield 'short'
+    throw new Error('no more')
+  })()), {}, { logger })
+  const page = await receive('gzip')
   t.is(page.status, 500)
   t.is(page.headers['content-encoding'], undefined)
-  const late = await served(t, failing(TEXT), {}, { logger })
-  await t.throwsAsync(late.receive('gzip'))
-  await until(() => errors.length === 2)
-  t.deepEqual(errors.map(({ exception }) => (exception as Error).message), ['no more', 'no more'])
+  t.is((errors[0]!.exception as Error).message, 'no more')
+})
+
+test('a source that fails later never gives a response that looks complete', async (t) => {
+  const { logger, errors } = keepErrors()
+  // Whatever the compressor is doing at that moment: reading, writing or flushing.
+  for (let turns = 0; turns < 10; turns++) {
+    const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, (async function* () {
+      yield TEXT
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+      throw new Error('no more')
+    })()), {}, { logger })
+    // Before anything was sent it is an error page.
+    const received = await receive('gzip').catch(() => null)
+    t.true(received === null || received.status === 500, String(turns))
+    await until(() => errors.length === turns + 1)
+  }
 })
 
 test('a body that yields what is neither text nor bytes is an error', async (t) => {

@@ -47,6 +47,8 @@ export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
   /** Something was compressed since the last flush. */
   #isDirty = false
   #isSourceOver = false
+  /** It isn't cancelled then. */
+  #hasSourceFailed = false
   #isOver = false
   #failure: Error | null = null
   /** Continues what waits for the compressor. */
@@ -81,14 +83,15 @@ export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
         await this.#advance()
       }
     } catch (error) {
-      this.#end()
+      // A compressor that has failed leaves a source that goes on.
+      this.cancel(() => {})
       throw error
     }
   }
 
   /** Ends source and compressor; a `next` may be pending. */
   cancel(report: (error: unknown) => void): void {
-    const wasSourceOver = this.#isSourceOver
+    const wasSourceOver = this.#isSourceOver || this.#hasSourceFailed
     this.#end()
     if (!wasSourceOver) this.#source.cancel(report)
   }
@@ -119,14 +122,18 @@ export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
 
   /** The next item of the source, or that it pauses while compressed bytes wait for a flush. */
   #read(): Promise<IteratorResult<unknown> | typeof PAUSED> {
-    this.#pending ??= Promise.resolve(this.#source.next())
-    // A source that has failed isn't cancelled.
-    const item = this.#pending.catch((error: unknown) => {
-      this.#isSourceOver = true
+    this.#pending ??= this.#ask()
+    if (!this.#isDirty || !this.#plan.isFlushed) return this.#pending
+    return Promise.race([this.#pending, new Promise<typeof PAUSED>((resolve) => setImmediate(resolve, PAUSED))])
+  }
+
+  async #ask(): Promise<IteratorResult<unknown>> {
+    try {
+      return await this.#source.next()
+    } catch (error) {
+      this.#hasSourceFailed = true
       throw error
-    })
-    if (!this.#isDirty || !this.#plan.isFlushed) return item
-    return Promise.race([item, new Promise<typeof PAUSED>((resolve) => setImmediate(resolve, PAUSED))])
+    }
   }
 
   async #begin(): Promise<void> {
