@@ -135,7 +135,7 @@ export class Options extends LimitOptions {
   }
 
   /**
-   * Whether pushes are sent as `link` fields. Takes effect with pushes, in a later release.
+   * Whether HTTP/2's own pushes are used. They never are: `response.push` sends `link` fields.
    *
    * @example options.isPushEnabled()
    */
@@ -143,7 +143,7 @@ export class Options extends LimitOptions {
     return this.get('push')
   }
 
-  /** Throws: this release has no pushes. @example options.withPush(false) */
+  /** Throws for true: see `isPushEnabled`. @example options.withPush(false) */
   withPush(enabled = true): this {
     return this.with({ push: enabled })
   }
@@ -154,7 +154,7 @@ export class Options extends LimitOptions {
   }
 
   /**
-   * Whether responses are compressed. This release doesn't compress.
+   * Whether responses are compressed.
    *
    * @example options.isCompressionEnabled()
    */
@@ -162,7 +162,7 @@ export class Options extends LimitOptions {
     return this.get('compression')
   }
 
-  /** Throws: this release doesn't compress. @example options.withCompression(false) */
+  /** @example options.withCompression() */
   withCompression(enabled = true): this {
     return this.with({ compression: enabled })
   }
