@@ -1,5 +1,5 @@
 /**
- * The socket of a connection that was upgraded or detached, or is driven by a function over streams.
+ * The socket of a connection, or a stream of one, that was upgraded or detached, or is driven by a function over streams.
  *
  * Loaded on first use: loading Node's streams takes longer than loading busbar.
  */
@@ -12,7 +12,7 @@ import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { HIGH_WATER } from './raw-connection.ts'
-import type { RawConnection } from './raw-connection.ts'
+import type { SocketTransport } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../tls/tls-info.ts'
 
@@ -48,7 +48,7 @@ export interface SocketSettings {
  * @example new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
  */
 export class UpgradedSocket extends Duplex {
-  readonly #raw: RawConnection
+  readonly #raw: SocketTransport
   readonly #logger: Logger
   /** Completes the write that waits until the unsent bytes are sent. */
   #written: Done | null = null
@@ -66,7 +66,7 @@ export class UpgradedSocket extends Duplex {
   #isReading = false
 
   /** @internal */
-  constructor(raw: RawConnection, { logger, unread = null }: SocketSettings) {
+  constructor(raw: SocketTransport, { logger, unread = null }: SocketSettings) {
     super({
       allowHalfOpen: false,
       // The socket closes with its connection: when the last byte is sent, later than when it is written.
@@ -94,7 +94,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   #id(): number {
-    return this.#raw.client.getId()
+    return this.#raw.getClient().getId()
   }
 
   /** @internal */
@@ -191,7 +191,7 @@ export class UpgradedSocket extends Duplex {
   /** @internal */
   override _destroy(error: Error | null, done: Done): void {
     this.#settle()
-    if (!this.#isReleased) this.#raw.client.close()
+    if (!this.#isReleased) this.#raw.close()
     const written = this.#written
     const ended = this.#ended
     this.#written = null
@@ -213,7 +213,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   #gone(): ClientException {
-    return new ClientException(this.#raw.client, 'the client disconnected', 408)
+    return new ClientException(this.#raw.getClient(), 'the client disconnected', 408)
   }
 
   /**
@@ -254,7 +254,8 @@ export class UpgradedSocket extends Duplex {
   }
 
   /**
-   * Closes the socket and its client at once; unsent bytes are dropped. `end` closes after they are sent.
+   * Closes the socket and its client at once; unsent bytes are dropped. `end` closes after they are sent. Over HTTP/2
+   * only the stream is closed (RST_STREAM CANCEL), and the client lives on.
    *
    * @example socket.close()
    */
@@ -285,7 +286,7 @@ export class UpgradedSocket extends Duplex {
    * @example if (!socket.isClosed()) socket.write('still there?')
    */
   isClosed(): boolean {
-    return this.destroyed || this.#raw.client.isClosed()
+    return this.destroyed || this.#raw.isClosed()
   }
 
   /**
@@ -294,7 +295,7 @@ export class UpgradedSocket extends Duplex {
    * @example socket.getClient().onClose(() => room.leave(socket))
    */
   getClient(): Client {
-    return this.#raw.client
+    return this.#raw.getClient()
   }
 
   /**
@@ -303,7 +304,7 @@ export class UpgradedSocket extends Duplex {
    * @example socket.getLocalAddress().getPort()
    */
   getLocalAddress(): SocketAddress {
-    return this.#raw.client.getLocalAddress()
+    return this.#raw.getClient().getLocalAddress()
   }
 
   /**
@@ -312,7 +313,7 @@ export class UpgradedSocket extends Duplex {
    * @example socket.getRemoteAddress().toString()
    */
   getRemoteAddress(): SocketAddress {
-    return this.#raw.client.getRemoteAddress()
+    return this.#raw.getClient().getRemoteAddress()
   }
 
   /**
@@ -321,7 +322,7 @@ export class UpgradedSocket extends Duplex {
    * @example socket.getTlsInfo()?.getVersion()
    */
   getTlsInfo(): TlsInfo | null {
-    return this.#raw.client.getTlsInfo()
+    return this.#raw.getClient().getTlsInfo()
   }
 
   /**
@@ -368,7 +369,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   #isClientGone(error: unknown): boolean {
-    if (clientExceptionIn(error) !== undefined) return this.#raw.client.isClosed()
+    if (clientExceptionIn(error) !== undefined) return this.#raw.isClosed()
     // Errors of Node's streams after a close, and of operations that take the socket's signal.
     const isLoss = (each: unknown): each is Error =>
       each instanceof Error && (each.name === 'AbortError' || (each as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE')
@@ -480,7 +481,7 @@ export class UpgradedSocket extends Duplex {
 
   /** Whether the connection is encrypted. @example socket.encrypted */
   get encrypted(): boolean {
-    return this.#raw.client.isEncrypted()
+    return this.#raw.getClient().isEncrypted()
   }
 
   static {
