@@ -1,10 +1,10 @@
 /**
  * The options of HTTP/2, each with its getter and the method that changes it.
  */
-import { TimeOptions } from './time-options.ts'
+import { LimitOptions } from './limit-options.ts'
 
-/** The time limit of HTTP/2 is among the times. */
-export abstract class Http2Options extends TimeOptions {
+/** Its times and limits that HTTP/1 has as well are among the others. */
+export abstract class Http2Options extends LimitOptions {
   /**
    * Whether HTTP/2 is offered over TLS.
    *
