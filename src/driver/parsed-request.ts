@@ -1,6 +1,7 @@
 /**
  * The source of a request that a driver in JavaScript has parsed.
  */
+import { schemeOf } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
 import type { HandoverSignal } from '../core/handover.ts'
 import type { Fields } from '../http/fields.ts'
@@ -75,7 +76,7 @@ export class ParsedRequestSource implements RequestSource {
 
   base(): string {
     const address = this.#client.getLocalAddress()
-    return `${this.#client.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    return `${schemeOf(this.#client)}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -181,7 +181,8 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   base(): string {
     const facts = this.openFacts()
     const address = toAddress(facts.localAddress())
-    return `${facts.isSecured() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const scheme = facts.isSecured() || facts.isEncryptedToProxy() ? 'https' : 'http'
+    return `${scheme}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -16,7 +16,7 @@ import type { Handler, HandlerFunction } from '../handler/handler.ts'
 import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
 import type { IoThreads } from './io-threads.ts'
-import { bind, planListening, planOne, urlOf } from './listen.ts'
+import { bind, checkProxies, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
 import { announce, isClusterWorker, shared } from './cluster.ts'
 import { silence } from '../core/logger.ts'
@@ -146,6 +146,7 @@ export class HttpServer {
     this.#handler = toFunction(handler)
     const checked = checkSettings(settings)
     this.#options = checked.options
+    for (const plan of this.#plans) checkProxies(plan, this.#options.get('proxies'))
     this.#logger = checked.logger
     this.#log = guarded(this.#logger)
     this.#errorHandler = checked.errorHandler
@@ -515,6 +516,7 @@ export class HttpServer {
     if (this.#plans.some((each) => each.shown === plan.shown)) {
       throw new OptionError('listen', listen, 'an address that the server does not listen on yet')
     }
+    checkProxies(plan, this.#options.get('proxies'))
     this.#plans.push(plan)
   }
 
