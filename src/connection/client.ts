@@ -53,7 +53,7 @@ export let markExported: (client: Client) => void
 /** Replaces what serves the connection; null is the engine's HTTP. */
 export let setActiveDriver: (client: Client, activeDriver: ActiveDriver | null) => void
 /** The scheme of URIs on a connection. Behind a PROXY header it is the one that the client has used to the proxy. */
-export let schemeOf: (client: Client) => 'http' | 'https'
+export let hasUsedTls: (client: Client) => boolean
 /** Stops what serves the connection, because the server stops. */
 export let stopActiveDriver: (client: Client) => void | Promise<void>
 
@@ -398,7 +398,7 @@ export class Client {
     setActiveDriver = (client, activeDriver) => {
       client.#activeDriver = activeDriver ?? client.#facts
     }
-    schemeOf = (client) => (client.isEncrypted() || client.#facts.isEncryptedToProxy() ? 'https' : 'http')
+    hasUsedTls = (client) => client.isEncrypted() || client.#facts.isEncryptedToProxy()
     stopActiveDriver = (client) => client.#activeDriver.stop()
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The source of a request that a driver in JavaScript has parsed.
  */
-import { schemeOf } from '../connection/client.ts'
+import { hasUsedTls } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
 import type { HandoverSignal } from '../core/handover.ts'
 import type { Fields } from '../http/fields.ts'
@@ -74,9 +74,13 @@ export class ParsedRequestSource implements RequestSource {
     return this.#request.getTrailers()
   }
 
+  isEncrypted(): boolean {
+    return hasUsedTls(this.#client)
+  }
+
   base(): string {
     const address = this.#client.getLocalAddress()
-    return `${schemeOf(this.#client)}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    return `${this.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -21,7 +21,7 @@ import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
 import { FailedRequests } from './failed-requests.ts'
 import { CALL, LOG, LOOK, methodRules } from './method-rules.ts'
-import { SpecialResponses } from './special-responses.ts'
+import { SpecialResponses, isSwitch } from './special-responses.ts'
 import { WAIT_SECONDS, WaitingRequests, shareAddress } from './waiting-requests.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
@@ -56,8 +56,8 @@ export interface DispatchSettings {
   readonly errorHandler: ErrorHandler
   readonly observer: Observer
   readonly limits: EngineLimits
-  /** A listener speaks TLS. */
-  readonly hasTls?: boolean
+  /** Clients may use TLS: to a listener, or to a proxy that announces it. */
+  readonly mayBeEncrypted?: boolean
   /** The TLS of a listening socket, by its number. */
   readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
@@ -80,7 +80,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
-  readonly hasTls: boolean
+  readonly mayBeEncrypted: boolean
   readonly running: RunningHandlers<Exchange>
   #handler: HandlerFunction
   /** Each response closes its connection. */
@@ -112,7 +112,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
-    this.hasTls = settings.hasTls === true
+    this.mayBeEncrypted = settings.mayBeEncrypted === true
     this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#onIdle = settings.onIdle
@@ -228,7 +228,8 @@ export class Dispatcher implements ClientOwner {
       this.#send(request, exchange, response)
     } catch (error) {
       this.#failed.discard(request, response)
-      this.#failed.fail(request, exchange, error)
+      if (isSwitch(exchange, response)) this.#special.refuseSwitch(exchange)
+      else this.#failed.fail(request, exchange, error)
     }
   }
 

@@ -63,9 +63,9 @@ export class Listeners {
     this.#tls = new Map(await Promise.all(opened))
   }
 
-  /** Whether a listener speaks TLS. */
-  hasTls(): boolean {
-    return this.#tls.size > 0
+  /** Whether clients may use TLS: to a listener, or to a proxy that announces it. */
+  mayBeEncrypted(): boolean {
+    return this.#tls.size > 0 || this.#plans.some(({ sockets }) => sockets.some(({ proxyProtocol }) => proxyProtocol))
   }
 
   /** Binds all sockets; false when the port that the system has chosen for one isn't free for the next. */

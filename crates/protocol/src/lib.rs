@@ -36,7 +36,7 @@ mod timestamp;
 pub mod tls;
 mod way;
 
-pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
+pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, RequestError};
