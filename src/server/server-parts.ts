@@ -39,6 +39,7 @@ export abstract class ServerParts {
     const listeners = new Listeners(listen)
     const answers = toFunction(handler)
     const checked = checkSettings(settings)
+    listeners.trust(checked.options.get('proxies'))
     const { middleware, options, observers } = checked
     const compresses = options.get('compression') && !hasCompression(middleware)
     const links = compresses ? [new CompressionMiddleware(), ...middleware] : middleware
