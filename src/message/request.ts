@@ -19,6 +19,7 @@ import type { Streamed } from '../body/source.ts'
 import { RequestContent } from './request-content.ts'
 import { SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
+import type { ResponseEnd } from './response-end.ts'
 import type { Response } from './response.ts'
 import { plainUrl, uriOf, withQuery } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
@@ -37,6 +38,8 @@ export let abortRequest: (request: Request) => void
 
 /** Keeps the response that a handler or middleware has given for a request, or null; returns the one that was kept. */
 export let keepResponse: (request: Request, response: Response | null) => Response | null
+/** Calls a function at the true end of the response. False, without a call, where that isn't known. */
+export let onResponseEnd: (request: Request, call: (end: ResponseEnd) => void) => boolean
 /** Gives a request of `Request.create` a client. */
 export let connectRequest: (request: Request, client: Client) => void
 /** What a test has said about the connection of a request. */
@@ -439,6 +442,7 @@ export class Request extends RequestContent {
       return before
     }
     abortRequest = (request) => request.#source.abort?.()
+    onResponseEnd = (request, call) => request.#source.onEnd?.(call) === true
     keepResponse = (request, response) => {
       const kept = request.#response
       request.#response = response

@@ -1,8 +1,8 @@
 /**
  * The settings of a server: their types, checks and defaults.
  */
-import { accessLogHook } from './access-log.ts'
-import type { AccessLog } from './access-log.ts'
+import { accessLogHook } from '../middleware/access-log.ts'
+import type { AccessLog } from '../middleware/access-log.ts'
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { DefaultErrorHandler } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
