@@ -98,13 +98,17 @@ function recallFacts(request: FileRequest, response: FileResponse | null, body: 
 }
 
 /** Codings that the client accepts, best first; null stands for no coding. */
-function codingsFor(request: FileRequest, response: FileResponse | null, rules: FileRules): readonly (Encoding | null)[] {
+export function codingsFor(
+  request: Pick<FileRequest, 'getHeaderLine'>,
+  response: FileResponse | null,
+  rules: Pick<FileRules, 'precompressed'>,
+): readonly (Encoding | null)[] {
   if (!rules.precompressed || response?.hasHeader('content-encoding') === true) return NO_CODING
   return preferredEncodings(request.getHeaderLine('accept-encoding'), ENCODINGS)
 }
 
 /** Sets the fields that describe the file, unless the application has set them. */
-function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
+export function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
   const { size, etag, lastModified, encoding } = facts
   // Without an index, `Response.file` has set the type.
   if (rules.index.length > 0 && !response.hasHeader('content-type')) response.setHeader('content-type', mediaTypeOf(facts.plainPath))

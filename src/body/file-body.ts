@@ -267,7 +267,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 }
 
-function directoryOf(root: string | URL): string {
+/** The directory of a root, as an absolute path. */
+export function directoryOf(root: string | URL): string {
   return resolve(root instanceof URL ? fileURLToPath(root) : root)
 }
 
