@@ -361,3 +361,8 @@ test('a request can be answered without a socket, by the same rules', async (t) 
   t.deepEqual(lines, ['error a handler failed: GET /throws'])
   await t.throwsAsync(server.inject('GET /' as never), { instanceOf: StateError, message: /takes a Request/ })
 })
+
+test('the time of a stop is three seconds unless it is given', (t) => {
+  t.is(HttpServer.DEFAULT_SHUTDOWN_TIMEOUT, 3000)
+  t.is(Options.from().getStopTimeout() * 1000, HttpServer.DEFAULT_SHUTDOWN_TIMEOUT)
+})
