@@ -52,9 +52,9 @@ function isLoadedAtStart(id, bundle) {
 
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts', router: 'src/router/index.ts', static: 'src/static/index.ts' },
+  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts', router: 'src/router/index.ts', static: 'src/static/index.ts', websocket: 'src/websocket/index.ts', hono: 'src/hono/index.ts' },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
-  external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
+  external: [/^node:/, /^ws$/, /^hono(\/|$)/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',
   logLevel: 'warn',
   output: {

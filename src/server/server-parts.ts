@@ -25,6 +25,8 @@ export const ONLY_STOPPED: unique symbol = Symbol('onlyStopped')
 type Parts = { -readonly [Name in keyof CheckedSettings]: CheckedSettings[Name] } & {
   readonly listeners: Listeners
   readonly handler: HandlerFunction
+  /** As it was given. */
+  readonly givenHandler: Handler
 }
 
 /** The half of `HttpServer` that holds its parts. */
@@ -38,7 +40,7 @@ export abstract class ServerParts {
     const checked = checkSettings(settings)
     listeners.trust(checked.options.get('proxies'))
     if (isObserver(handler)) checked.observers.add(handler)
-    this[PARTS] = { ...checked, listeners, handler: answers }
+    this[PARTS] = { ...checked, listeners, handler: answers, givenHandler: handler }
   }
 
   /** @internal Throws an error that names the method. */
