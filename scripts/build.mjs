@@ -83,6 +83,6 @@ for (const [name, file] of Object.entries(LIBRARIES)) {
     input: name,
     platform: 'node',
     logLevel: 'warn',
-    output: { file: `dist/${file}`, format: 'esm', comments: false },
+    output: { file: `dist/${file}`, format: 'esm', comments: false, minify: true },
   })
 }
