@@ -42,7 +42,7 @@ const ROOMS = [
   {
     name: 'middleware',
     purpose: 'what stands around handlers, made of what users can import: `stack`, compression, CORS and the like',
-    never: ['pages', 'options', 'tls'],
+    never: ['options', 'tls'],
   },
   { name: 'router', purpose: '`busbar/router`: routes by method and path, on find-my-way', isEntry: true, never: ['pages', 'web', 'options', 'tls'] },
   { name: 'static', purpose: '`busbar/static`: the files of a directory', isEntry: true, never: ['pages', 'web', 'router', 'options', 'tls'] },

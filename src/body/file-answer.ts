@@ -16,6 +16,7 @@ import { mediaTypeOf } from '../http/media-type.ts'
 import { isRangeCurrent, judge } from '../http/preconditions.ts'
 import type { ConditionalRequest, Validators } from '../http/preconditions.ts'
 import { contentRange, parseRange } from '../http/range.ts'
+import { addVary } from '../http/vary.ts'
 import type { ByteRange } from '../http/range.ts'
 import type { FileBody, FilePart } from './file-body.ts'
 import { ENCODINGS, recall } from './file-facts.ts'
@@ -47,16 +48,18 @@ const NO_CODING: readonly (Encoding | null)[] = [null]
 const OF_THE_CONTENT = ['content-type', 'content-length', 'content-encoding', 'content-language', 'content-range', 'accept-ranges']
 
 /**
- * Opens the file and sets status, fields and parts of the response. Throws an `HttpErrorException` of 404, 405, 412
- * or 416.
+ * Opens the file and sets status, fields and parts of the response, once. Throws an `HttpErrorException` of 404, 405,
+ * 412 or 416.
  */
 export async function answerWithFile(request: FileRequest, response: FileResponse, body: FileBody): Promise<void> {
+  if (body.isAnswered) return
   const { rules } = body
   const method = request.getMethod()
   const isRead = method === 'GET' || method === 'HEAD'
   if (rules.getOnly && !isRead) throw new HttpErrorException(405, { headers: { allow: 'GET, HEAD' } })
   const now = Date.now()
   const facts = await body.open(codingsFor(request, response, rules))
+  body.isAnswered = true
   describe(response, facts, rules, now)
   if (response.getStatus() !== 200 || !isRead) return
   const current = validatorsOf(response)
@@ -117,7 +120,7 @@ export function describe(response: FileResponse, facts: FileFacts, rules: FileRu
   validate(response, etag, lastModified, now)
   const line = cacheControlOf(rules)
   if (line !== null && !response.hasHeader('cache-control')) response.setHeader('cache-control', line)
-  if (rules.precompressed) vary(response)
+  if (rules.precompressed) addVary(response, 'accept-encoding')
 }
 
 function validate(response: FileResponse, etag: string | null, lastModified: number | null, now: number): void {
@@ -132,13 +135,6 @@ function cacheControlOf({ maxAge }: FileRules): string | null {
   return maxAge === NO_MAX_AGE ? null : `max-age=${maxAge}`
 }
 
-/** The response depends on `accept-encoding`, whichever coding it has. */
-function vary(response: FileResponse): void {
-  const line = response.getHeaderLine('vary')
-  const names = (line ?? '').split(',').map((name) => name.trim().toLowerCase())
-  if (!names.includes('accept-encoding') && !names.includes('*')) response.addHeader('vary', 'accept-encoding')
-}
-
 function validatorsOf(response: FileResponse): Validators {
   const date = response.getHeader('last-modified')
   return { etag: response.getHeader('etag'), lastModified: date === null ? null : parseHttpDate(date) }
@@ -149,7 +145,7 @@ export function describeNotModified(response: FileResponse, { etag, lastModified
   validate(response, etag, lastModified, Date.now())
   const line = cacheControlOf(rules)
   if (line !== null && !response.hasHeader('cache-control')) response.setHeader('cache-control', line)
-  if (rules.precompressed) vary(response)
+  if (rules.precompressed) addVary(response, 'accept-encoding')
   makeNotModified(response)
 }
 

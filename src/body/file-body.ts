@@ -38,6 +38,8 @@ const MISSING: ReadonlySet<string | undefined> = new Set([
 /** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   readonly rules: FileRules
+  /** Status and fields of its response are set. */
+  isAnswered = false
   readonly #given: string | URL
   #descriptor = -1
   /** The facts of the file that was opened. */
@@ -238,6 +240,12 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     this.#isCancelled = true
     // A read that is under way closes the file when it ends.
     if (!this.#isReading) this.#close()
+  }
+
+  /** Closes the file of an iteration that hasn't begun. */
+  return(): Promise<IteratorResult<Uint8Array>> {
+    this.cancel()
+    return Promise.resolve({ done: true, value: undefined })
   }
 
   /** The content for `response.buffer()` and injected requests; each piece has memory of its own. */
