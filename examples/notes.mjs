@@ -110,11 +110,11 @@ export function makeNotes() {
       } finally {
         await file.close()
       }
-      note.file = part.filename
+      note.file = part.getFilename()
       changed('changed', note)
       return Response.json(note, 201)
     }
-    throw new HttpErrorException(422, { reason: 'A file is missing' })
+    throw new HttpErrorException(422, { details: ['file'] })
   }
 
   const download = (_request, { id }) => {
@@ -168,11 +168,11 @@ export function makeNotes() {
 const isShort = (value) => typeof value === 'string' && value.trim() !== '' && value.length <= 200
 const isText = (value) => typeof value === 'string' && value.length <= 100_000
 
-/** The fields of an object that rules name; a 422 that says which ones are wrong. */
+/** The fields of an object that rules name; a 422 whose page names those that are wrong. */
 function valid(given, rules) {
   const fields = Object(given)
   const wrong = Object.keys(rules).filter((name) => !rules[name](fields[name]))
-  if (wrong.length > 0) throw new HttpErrorException(422, { reason: `Invalid: ${wrong.join(' ')}` })
+  if (wrong.length > 0) throw new HttpErrorException(422, { details: wrong })
   return Object.fromEntries(Object.keys(rules).map((name) => [name, fields[name]]))
 }
 
