@@ -60,6 +60,12 @@ test('reads and iterators that are never awaited cause no rejection when the cli
     return null
   })
   t.is(other, null)
+  const parts = await lateReader(t, async (request) => {
+    request.setHeader('content-type', 'multipart/form-data; boundary=a')
+    void request.parts().next()
+    return null
+  })
+  t.is(parts, null)
 })
 
 test('the rejection for invalid JSON may be handled late', async (t) => {
