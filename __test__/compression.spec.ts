@@ -8,7 +8,7 @@ import zlib from 'node:zlib'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { request as ask } from 'undici'
-import { CompressionMiddleware, OptionError, Response, Trailers, stack } from '../src/index.ts'
+import { CompressionMiddleware, ErrorPagesMiddleware, OptionError, Response, Trailers, stack } from '../src/index.ts'
 import type { CompressionSettings, Handler, ServerSettings } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
 import { keepErrors, open, temporaryDirectory, until } from './support.ts'
@@ -344,6 +344,19 @@ test('files are compressed, but not their parts and not what is compressed besid
   const head = await at('/a.txt', {}, 'HEAD')
   t.is(head.headers['content-encoding'], 'gzip')
   t.is(head.headers['content-length'], undefined)
+})
+
+test('a file that another middleware has opened is compressed, too', async (t) => {
+  const root = await temporaryDirectory(t)
+  writeFileSync(join(root, 'a.txt'), TEXT)
+  const { receive } = await served(t, stack(() => Response.file('a.txt', { root }), new ErrorPagesMiddleware()))
+  for (let round = 0; round < 2; round++) {
+    const coded = await receive('gzip')
+    t.is(coded.headers['content-encoding'], 'gzip')
+    t.is(coded.text, TEXT)
+    t.is((await receive('gzip', { range: 'bytes=0-2' })).status, 206)
+    t.is((await receive('gzip', { 'if-none-match': String(coded.headers['etag']) })).status, 304)
+  }
 })
 
 test('trailers stay behind a compressed body', async (t) => {

@@ -79,7 +79,9 @@ export class CompressionMiddleware implements Middleware {
     if (typeof body === 'string' && body.length < this.#rules.minimumLength && Buffer.byteLength(body) < this.#rules.minimumLength) return response
     if (!this.#isEligible(request, response)) return response
     if (!(body instanceof FileBody)) return this.#encode(request, response)
-    return settleFile(request, response)?.then(() => (this.#isEligible(request, response) ? this.#encode(request, response) : response)) ?? response
+    // The opened file may make it another response: a part, or a 304.
+    const encode = (): Response | Promise<Response> => (this.#isEligible(request, response) ? this.#encode(request, response) : response)
+    return settleFile(request, response)?.then(encode) ?? encode()
   }
 
   /** Whether a response is one that is compressed for clients that accept it. */
