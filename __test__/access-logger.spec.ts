@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
-import test from 'ava'
 import { AccessLoggerMiddleware, HttpErrorException, OptionError, Request, Response, silentLogger, stack } from '../src/index.ts'
 import type { AccessLogEntry, AnyMiddleware, Handler, LogContext, Logger } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { GET, LAST_GET, open, until } from './support.ts'
+import { GET, LAST_GET, open, plainTest as test, until } from './support.ts'
 
 /** A logger that keeps lines with their level and context. */
 function kept(): { logger: Logger; lines: { level: string; message: string; context: LogContext }[] } {

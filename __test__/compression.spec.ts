@@ -5,13 +5,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
-import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { request as ask } from 'undici'
 import { CompressionMiddleware, ErrorPagesMiddleware, OptionError, Response, Trailers, stack } from '../src/index.ts'
 import type { CompressionSettings, Handler, ServerSettings } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { keepErrors, open, temporaryDirectory, until } from './support.ts'
+import { keepErrors, open, plainTest as test, temporaryDirectory, until } from './support.ts'
 
 const TEXT = 'The quick brown fox jumps over the lazy dog. '.repeat(100)
 const HAS_ZSTD = 'zstdDecompressSync' in zlib
