@@ -275,16 +275,30 @@ test('a client that takes nothing stops the source', async (t) => {
   await until(() => server.getStatistics().connections === 0)
 })
 
-test('a source that fails before the head gives an error page', async (t) => {
-  const { logger, errors } = keepErrors()
-  const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, (async function* () {
-    yield 'short'
-    throw new Error('no more')
-  })()), {}, { logger })
-  const page = await receive('gzip')
-  t.is(page.status, 500)
-  t.is(page.headers['content-encoding'], undefined)
-  t.is((errors[0]!.exception as Error).message, 'no more')
+test('a source that fails before the head gives an error page, and one line in the log', async (t) => {
+  const failing: (() => AsyncIterable<string> | ReadableStream<string>)[] = [
+    async function* () {
+      yield 'short'
+      throw new Error('no more')
+    },
+    () => {
+      let calls = 0
+      return new ReadableStream<string>({
+        pull(controller) {
+          if (calls++ === 0) controller.enqueue('short')
+          else controller.error(new Error('no more'))
+        },
+      })
+    },
+  ]
+  for (const make of failing) {
+    const { logger, errors } = keepErrors()
+    const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, make()), {}, { logger })
+    const page = await receive('gzip')
+    t.is(page.status, 500)
+    t.is(page.headers['content-encoding'], undefined)
+    t.deepEqual(errors.map(({ exception }) => (exception as Error).message), ['no more'])
+  }
 })
 
 test('a source that fails later never gives a response that looks complete', async (t) => {
