@@ -36,10 +36,10 @@ async function share(...proxies: string[]) {
   return JSON.parse(stdout) as { most: number; statuses: string[] }
 }
 
-/** Of how many connections the lines tell. */
-const told = (lines: readonly string[]): number => lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0)
+/** The number of connections that the lines are about. */
+const counted = (lines: readonly string[]): number => lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0)
 
-test('connections that were refused in a burst are all told of, at the latest when the server stops', async (t) => {
+test('the log lines about a burst count all refused connections, at the latest when the server stops', async (t) => {
   for (const isStopped of [false, true]) {
     const { logger, warnings } = keepWarnings()
     const { connect, server, next } = await hold(t, { connectionLimit: 1, logger })
@@ -50,8 +50,8 @@ test('connections that were refused in a burst are all told of, at the latest wh
     answer(Response.text('served'))
     await busy.until((text) => text.endsWith('served'))
     if (isStopped) await server.stop()
-    else await until(() => told(warnings) === 20)
-    t.is(told(warnings), 20)
+    else await until(() => counted(warnings) === 20)
+    t.is(counted(warnings), 20)
     t.true(warnings.length < 20)
   }
 })
@@ -89,8 +89,8 @@ test('when all connections are busy a further one gets a 503, and the log has th
   }
   for (let at = 0; at < 5; at++) t.regex(await (await connect()).end(), /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n/)
   t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT: 5 })
-  // A line a second, which together tell of all.
-  await until(() => told(warnings) === 5)
+  // A line a second, with the number since the line before.
+  await until(() => counted(warnings) === 5)
   for (const line of warnings) t.regex(line, /^(1 connection was|\d connections were) refused: 2 are open and none of them is idle \(connectionLimit\)$/)
   held.forEach(({ answer }) => answer(Response.text('still served')))
   for (const wire of busy) await wire.until((text) => text.endsWith('still served'))

@@ -1,6 +1,6 @@
 /**
- * Log lines about connections that limits have turned away or closed: of each kind one a second at most, which together
- * tell of all of them. The engine announces the first of a second; the rest of it is logged when the second is over.
+ * Log lines about connections that were refused or closed by a limit: of each kind one a second at most, with the number
+ * since the line before. The engine announces the first of a second; the others are logged when the second is over.
  */
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
