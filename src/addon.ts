@@ -17,6 +17,8 @@ import { failure, libcOf, refusedPermission } from './core/addon-failure.ts'
 import type { Attempt } from './core/addon-failure.ts'
 
 const { existsSync } = process.getBuiltinModule('node:fs')
+// The tracer of Next recognises `module.createRequire` by this name.
+const module = process.getBuiltinModule('node:module')
 const { resolve } = process.getBuiltinModule('node:path')
 const { fileURLToPath } = process.getBuiltinModule('node:url')
 
@@ -123,8 +125,6 @@ function copied(error: unknown): string | null {
 /** The package for the system by Node's own search: node_modules above, NODE_PATH, Plug'n'Play. */
 function ofSearch(target: string): typeof Addon | null {
   try {
-    // Loaded here, because most starts don't need it. The tracer of Next recognises `module.createRequire` by this name.
-    const module = process.getBuiltinModule('node:module')
     const required = module.createRequire(import.meta.url)
     switch (target) {
       case 'linux-x64-gnu':
@@ -153,7 +153,6 @@ function ofSearch(target: string): typeof Addon | null {
 /** In busbar's own package by Node's own search: for a bundle in the project that it was made from. */
 function ofSearchedPackage(target: string): string | null {
   try {
-    const module = process.getBuiltinModule('node:module')
     return resolve(module.createRequire(import.meta.url).resolve('busbar/package.json'), `../busbar.${target}.node`)
   } catch {
     return null
