@@ -94,6 +94,7 @@ impl Connection {
             fields: b"content-type: text/plain; charset=utf-8\r\n",
             payload: Payload::Full(body.as_bytes()),
             close: false,
+            has_own_date: false,
         };
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);
