@@ -44,7 +44,7 @@ run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname
 // One file loads several times faster than many.
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts' },
+  input: { index: 'src/index.ts', cli: 'src/cli.ts', http: 'src/node-http/index.ts' },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',

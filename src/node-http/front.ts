@@ -9,6 +9,7 @@ import { withoutContext } from '../core/no-context.ts'
 import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
+import { adoptPrototypes } from './bridges.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { Exchange, GIVEN, OVER } from './exchange.ts'
@@ -148,7 +149,13 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     }
   }
 
+  /** Puts the methods of ours back that a prototype of the application's has hidden. */
+  #mend({ request, response }: Exchange): void {
+    if (request.handlerReturned === undefined || response.sent === undefined) adoptPrototypes(request, response)
+  }
+
   #returned(exchange: Exchange): void {
+    this.#mend(exchange)
     exchange.hasReturned = true
     exchange.request.handlerReturned()
     if (exchange.stage < GIVEN) exchange.register()
@@ -228,6 +235,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   }
 
   #deliver(exchange: Exchange, kind: number, at: number): void {
+    this.#mend(exchange)
     const { words } = this
     const flags = kind >>> 16
     switch (kind & 0xff) {
@@ -311,6 +319,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   readonly #sent = (exchange: Exchange): void => {
     if (exchange.stage === OVER) return
+    this.#mend(exchange)
     try {
       this.#owner.finished(exchange.response)
       exchange.response.sent()

@@ -1,6 +1,7 @@
 /**
  * What the options of a server of Node's mean for the engine.
  */
+import { maxHeaderSize } from 'node:http'
 import { engineLimits } from '../options/engine-limits.ts'
 import { Options } from '../options/options.ts'
 import type { EngineLimits } from '../native.ts'
@@ -11,10 +12,8 @@ export interface NodeLimits {
   readonly requestTimeout: number
   readonly keepAliveTimeout: number
   readonly maxConnections?: number | undefined
-  readonly maxHeaderSize: number
+  readonly maxHeaderSize?: number | undefined
   readonly httpAllowHalfOpen: boolean
-  /** `keepAliveTimeout` was set by the application. */
-  readonly hasKeepAliveTimeout: boolean
 }
 
 /** Fields of a header section, as Node allows. */
@@ -29,11 +28,11 @@ function seconds(millis: number): number {
 
 /**
  * The limits of the engine. Those that Node hasn't are lifted, but for the ones that protect the process: connections,
- * pipelining, and clients that don't read.
+ * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.
  */
-export function limitsOf(node: NodeLimits): EngineLimits {
+export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): EngineLimits {
   const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: FIELDS, minimumBodyRate: 0 }))
-  const idle = node.hasKeepAliveTimeout ? seconds(node.keepAliveTimeout) : null
+  const idle = hasKeepAliveTimeout ? seconds(node.keepAliveTimeout) : null
   return {
     ...limits,
     http1Timeout: idle ?? limits.http1Timeout,
@@ -42,8 +41,8 @@ export function limitsOf(node: NodeLimits): EngineLimits {
     requestTimeout: node.requestTimeout > 0 ? node.requestTimeout / 1000 : 0,
     bodyTimeout: Infinity,
     bodySizeLimit: Infinity,
-    headerSizeLimit: node.maxHeaderSize,
-    requestLineLimit: node.maxHeaderSize,
+    headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
+    requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
     allowHalfClose: true,
     connectionLimit: node.maxConnections ?? limits.connectionLimit,
   }

@@ -37,6 +37,8 @@ export interface ServerKind {
 interface State {
   readonly kind: ServerKind
   readonly options: Readonly<Record<string, unknown>>
+  /** The time that Node gives a connection without a request, unless the application sets another. */
+  readonly usualKeepAlive: number | null
   /** Null while the server doesn't listen, or Node serves it. */
   listening: Listening | null
   bound: BoundAddress | null
@@ -55,8 +57,9 @@ export const counts = { taken: 0, left: 0 }
 /** Takes over a server that Node's constructor has made. */
 export function adopt(server: NodeServer, kind: ServerKind, options: object): void {
   const given = options as Record<string, unknown>
+  const usualKeepAlive = given['keepAliveTimeout'] === undefined ? server.keepAliveTimeout : null
   Object.defineProperty(server, STATE, {
-    value: { kind, options: given, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+    value: { kind, options: given, usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
 }
@@ -183,7 +186,7 @@ function start(server: Ours, wish: ListenWish): void {
 }
 
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
-  const listening = new Listening(server, limitsOf(server as never), ioThreads(undefined))
+  const listening = new Listening(server, limitsOf(server, server.keepAliveTimeout !== state.usualKeepAlive), ioThreads(undefined))
   const { engine } = listening.front
   try {
     const tls = state.kind.tls(server, state.options)
