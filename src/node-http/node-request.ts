@@ -51,6 +51,8 @@ interface Lazy {
   [IS_FED]?: boolean
 }
 
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeRequest extends Inherited, Lazy {
   joinDuplicateHeaders: boolean
   upgrade: boolean

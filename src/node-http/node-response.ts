@@ -25,6 +25,8 @@ const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHe
 /** What it has of Node's by its prototype, as far as it is used here. */
 type Inherited = Pick<ServerResponse, 'emit' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
 
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeResponse extends Inherited, HeadOwner {
   statusCode: number
   statusMessage: string
@@ -315,6 +317,8 @@ export class NodeResponse {
   }
 }
 
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeResponse {
   /** Bytes that wait unsent, while they are too many. */
   _unsent: number

@@ -24,6 +24,8 @@ const STREAM_EVENTS = new Set<string | symbol>(['data', 'readable'])
 /** What it has of Node's by its prototype, as far as it is used here. */
 type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableEnded' | 'writableFinished'>
 
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeSocket extends Inherited {
   timeout?: number
 }
