@@ -63,6 +63,8 @@ export class Connection {
   #wasOpened = false
   #hasGone = false
   #isAsked = false
+  /** The exchange whose response the application writes itself. */
+  taken: Exchange | null = null
   #onRaw: (() => void) | null = null
   #idleTimer: NodeJS.Timeout | null = null
 
@@ -92,9 +94,11 @@ export class Connection {
     return exchange.isHttp2
   }
 
-  /** The response is wholly given: the next one has its turn. */
-  given(exchange: Exchange): void {
-    if (this.current === exchange) this.#advance()
+  /** The response is wholly given: the next one has its turn. False when it waits for earlier ones itself. */
+  given(exchange: Exchange): boolean {
+    if (this.current !== exchange) return exchange.isHttp2
+    this.#advance()
+    return true
   }
 
   /** Nothing more happens to the response. */
@@ -110,8 +114,9 @@ export class Connection {
       this.current = next
       if (next === null || this.isClosed) return
       if (!next.isHttp2) next.response.haveTurn(this.socket)
-      // It may have been given before its turn.
       if (next.stage < GIVEN) return
+      // It was given before its turn.
+      if (!next.isTold) next.owner.finishLater(next)
     }
   }
 

@@ -164,12 +164,11 @@ export class Exchange {
 
   /** Ends the body, with trailers as lines. */
   end(trailers: string): void {
-    if (this.body?.isWanted() === true) {
-      // The engine drops what comes of a body behind its response, which the application still reads.
+    if (this.body?.isOpen() === true) {
+      // The engine drops what comes of a request's body behind the response, and the application may still read it.
+      this.isTold = false
       this.body.onEnd = () => this.#end(trailers)
-      return this.#given()
-    }
-    this.#end(trailers)
+    } else this.#end(trailers)
     this.#given()
   }
 
@@ -189,8 +188,8 @@ export class Exchange {
 
   #given(): void {
     this.stage = GIVEN
-    this.connection.given(this)
-    if (!this.isTold) this.owner.finishLater(this)
+    if (!this.connection.given(this)) this.register()
+    else if (!this.isTold) this.owner.finishLater(this)
   }
 
   /** Registers the exchange for notices. */
@@ -205,7 +204,7 @@ export class Exchange {
     this.stage = OVER
     this.#writers = null
     this.connection.settled(this)
-    if (this.isRegistered && this.body?.isListening() !== true) this.unregister()
+    if (this.isRegistered && this.body?.isOpen() !== true) this.unregister()
   }
 
   unregister(): void {

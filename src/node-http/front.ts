@@ -282,6 +282,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     if (connection === null || !connection.closed()) return
     if (this.#connections[connection.slot] === connection) this.#connections[connection.slot] = undefined
     try {
+      connection.taken?.response.clientLeft()
       connection.socket.hasClosed()
     } catch (error) {
       throwLater(error)

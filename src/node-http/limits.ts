@@ -43,7 +43,7 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     bodySizeLimit: Infinity,
     headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
     requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
-    allowHalfClose: true,
+    allowHalfClose: node.httpAllowHalfOpen,
     connectionLimit: node.maxConnections ?? limits.connectionLimit,
   }
 }

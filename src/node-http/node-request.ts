@@ -26,9 +26,11 @@ const TRAILERS: unique symbol = Symbol('trailers')
 const RAW_TRAILERS: unique symbol = Symbol('rawTrailers')
 const SIGNAL: unique symbol = Symbol('signal')
 const IS_FED: unique symbol = Symbol('isFed')
+const IS_CLOSED: unique symbol = Symbol('isClosed')
 
 /** The parts of Node's state of a stream that are set for a request that was closed before. */
 interface ReadState {
+  flowing: boolean | null
   readingMore: boolean
   ended: boolean
   endEmitted: boolean
@@ -49,6 +51,7 @@ interface Lazy {
   [RAW_TRAILERS]?: string[]
   [SIGNAL]?: AbortController
   [IS_FED]?: boolean
+  [IS_CLOSED]?: boolean
 }
 
 // What is declared here is Node's, and comes by the prototype.
@@ -216,13 +219,13 @@ export class NodeRequest {
   /** The response is sent: an unread body is dropped, and the request ends. */
   responseFinished(): void {
     const { body } = this[EXCHANGE]
-    if (body?.isArriving() === true) {
-      body.fail()
-      if (hasStream(this) && !this.complete) this.pushEnd()
+    if (this._consuming || isWanted(this)) return
+    if (body?.isOpen() === true) {
+      body.drop()
+      this.pushEnd()
     }
-    if (this._consuming) return
     if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) this._dump()
-    else this._dumped = true
+    else this[IS_CLOSED] = this._dumped = true
   }
 
   /** The client has left before the response was sent. */
@@ -240,6 +243,11 @@ function emitError(request: NodeRequest, error: Error | null, done: Done): void 
   else done(error)
 }
 
+/** Whether the application has begun to read, though nothing was taken yet. */
+function isWanted(request: NodeRequest): boolean {
+  return hasStream(request) && (request._readableState.flowing === true || request.listenerCount('readable') > 0)
+}
+
 /** Whether the state of a stream was made. */
 function hasStream(request: NodeRequest): boolean {
   return Object.hasOwn(request, '_readableState')
@@ -255,8 +263,7 @@ function makeStream(request: NodeRequest): void {
   const state = request._readableState
   const exchange = request[EXCHANGE]
   state.readingMore = true
-  if (exchange.stage === OVER) {
-    request._dumped = true
+  if (request[IS_CLOSED] === true) {
     state.ended = state.endEmitted = state.destroyed = state.closed = state.closeEmitted = true
   } else if (exchange.hasReturned) feed(request)
 }

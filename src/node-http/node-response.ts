@@ -23,7 +23,7 @@ const nodeWriteHead = ServerResponse.prototype.writeHead
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<ServerResponse, 'emit' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
+type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -214,7 +214,7 @@ export class NodeResponse {
       this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
       this._decideHead()
     }
-    if (typeof callback === 'function') this.once('finish', callback)
+    if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
     if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], (written, length) => written !== length && length >= 0)
     this.finished = true
     if (!this.destroyed) this._give(bytes)
@@ -226,11 +226,12 @@ export class NodeResponse {
   _give(bytes: Chunk | undefined): void {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN) return
-    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && exchange.body?.isWanted() !== true
-    if (isWhole) {
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding
+    if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
       return exchange.respond(bytes)
     }
+    if (isWhole && exchange.head!.length < 0 && this._hasBody) exchange.head = { ...exchange.head!, length: this._contentLength ?? 0 }
     if (exchange.stage === OPEN) this.flushHeaders()
     if (bytes !== undefined && this._hasBody) this._unsent = Math.max(0, exchange.write(bytes))
     exchange.end(this.chunkedEncoding ? this._trailer : '')
@@ -241,7 +242,7 @@ export class NodeResponse {
       this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
     } else if (typeof callback === 'function') {
       if (this.writableFinished) process.nextTick(callback, nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
-      else this.once('finish', callback)
+      else (this._endCallbacks ??= []).push(callback)
     }
     return this
   }
@@ -298,11 +299,30 @@ export class NodeResponse {
     const isHeard = (this as { _events?: unknown })._events !== undefined
     this._wasSent = true
     exchange.settle()
+    this._callBack(null)
     if (isHeard) this.emit('finish')
     this.req.responseFinished()
     this.socket = null
     if (isHeard) process.nextTick(close, this)
     else this.destroyed = this._closed = true
+  }
+
+  /** Calls what `end` was given. */
+  _callBack(error: Error | null): void {
+    const callbacks = this._endCallbacks
+    if (callbacks === null) return
+    this._endCallbacks = null
+    for (const callback of callbacks) {
+      if (error === null) callback()
+      else callback(error)
+    }
+  }
+
+  setTimeout(millis: number, callback?: () => void): this {
+    if (callback !== undefined) this.on('timeout', callback)
+    if (this.socket !== null) this.socket.setTimeout(millis)
+    else this.once('socket', (socket: NodeSocket) => void socket.setTimeout(millis))
+    return this
   }
 
   /** The client has left before the response was sent. */
@@ -313,6 +333,7 @@ export class NodeResponse {
     this.req.clientLeft()
     close(this)
     exchange.drained()
+    this._callBack(this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end'))
     this.socket = null
   }
 }
@@ -324,6 +345,7 @@ export interface NodeResponse {
   _unsent: number
   _corks: number
   _wasSent: boolean
+  _endCallbacks: Callback[] | null
 }
 
 /** Defaults that few responses change; on the prototype they cost nothing. */
@@ -352,6 +374,7 @@ Object.assign(NodeResponse.prototype, {
   _unsent: 0,
   _corks: 0,
   _wasSent: false,
+  _endCallbacks: null,
   [NEED_DRAIN]: false,
   [BYTES_WRITTEN]: 0,
   [REJECTS_BODY]: false,

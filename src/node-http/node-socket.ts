@@ -10,6 +10,7 @@ import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { BoundAddress } from '../native.ts'
 import type { Connection } from './connection.ts'
+import { OPEN } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
 import { connectionReset } from './node-errors.ts'
 import type { NodeResponse } from './node-response.ts'
@@ -230,8 +231,10 @@ export class NodeSocket {
   #takeOver(bytes: string | Uint8Array, done: Done): void {
     const connection = this[CONNECTION]
     const { current } = connection
-    const isTaken = current?.stage === 0 && connection.takeOver(current, () => this._write(bytes, 'utf8', done))
-    if (!isTaken) done(connectionReset('the connection is in use by HTTP'))
+    if (current?.stage === OPEN && connection.takeOver(current, () => this._write(bytes, 'utf8', done))) {
+      connection.taken = current
+      current.register()
+    } else done(connectionReset('the connection is in use by HTTP'))
   }
 
   _final(done: Done): void {

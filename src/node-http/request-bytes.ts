@@ -57,14 +57,9 @@ export class RequestBytes implements BodyTransport {
     return this.#length < 0
   }
 
-  /** Whether the application reads it, and it hasn't ended. */
-  isWanted(): boolean {
-    return this.#length < 0 && !this.#hasEnded && this.#exchange.request._consuming
-  }
-
-  /** Whether notices about it are expected. */
-  isListening(): boolean {
-    return this.#isReading && !this.#hasEnded
+  /** Whether more of it may come. */
+  isOpen(): boolean {
+    return this.#length < 0 && !this.#hasEnded
   }
 
   /** Copies the bytes out of the slab: a view would show the application the bytes of other requests. */
@@ -118,6 +113,11 @@ export class RequestBytes implements BodyTransport {
     this.#hasEnded = true
     this.#isReading = false
     this.#finish()
+  }
+
+  /** The rest isn't wanted: the engine drops it. */
+  drop(): void {
+    this.fail()
   }
 
   #finish(): void {

@@ -63,8 +63,8 @@ export function joinedFields(raw: readonly string[], joins: boolean): IncomingHt
       if (earlier === undefined) fields[lower] = [value]
       else (earlier as string[]).push(value)
     } else if (earlier === undefined) {
-      if (lower === '__proto__') Object.defineProperty(fields, lower, { value, writable: true, enumerable: true, configurable: true })
-      else fields[lower] = value
+      // As with Node, `__proto__` is not to be had here: the object is an ordinary one.
+      if (lower !== '__proto__') fields[lower] = value
     } else if (kind !== FIRST || joins) fields[lower] = `${earlier as string}${kind === COOKIE ? '; ' : ', '}${value}`
   }
   return fields
