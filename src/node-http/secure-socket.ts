@@ -56,8 +56,8 @@ export class SecureSocket extends NodeSocket {
     if (leaf === undefined) return {}
     const certificate = legacyOf(leaf)
     if (isDetailed) {
-      let below: { issuerCertificate?: object } = certificate
-      for (const issuer of issuers) below = below.issuerCertificate = legacyOf(issuer)
+      let below = certificate as { issuerCertificate?: object }
+      for (const issuer of issuers) below = below.issuerCertificate = legacyOf(issuer) as object
     }
     return certificate
   }
