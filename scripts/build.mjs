@@ -1,6 +1,6 @@
 // Builds the addon and the TypeScript. Run by `npm install` in a clone (prepare), and by `npm run build`.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
@@ -28,8 +28,6 @@ function checkRust() {
   }
 }
 
-// A package from the registry is built already and has no sources.
-if (!existsSync(new URL('crates', root))) process.exit(0)
 checkRust()
 const { build } = await import('rolldown')
 const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
