@@ -52,7 +52,7 @@ function isLoadedAtStart(id, bundle) {
 
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts', http: 'src/node-http/index.ts' },
+  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts', http: 'src/node-http/index.ts', https: 'src/node-http/https.ts', register: 'src/node-http/register.ts' },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',

@@ -63,6 +63,8 @@ export class Connection {
   #wasOpened = false
   #hasGone = false
   #isAsked = false
+  /** Bytes that came behind the request, until they are given with its event. */
+  #head: Buffer[] | null = null
   /** The exchange whose response the application writes itself. */
   taken: Exchange | null = null
   #onRaw: (() => void) | null = null
@@ -193,6 +195,18 @@ export class Connection {
     onRaw?.()
   }
 
+  /** Reads what has come behind the request that has taken the connection over, without waiting for more. */
+  readHead(take: (head: Buffer) => void): void {
+    this.#head = []
+    this.ask()
+    setImmediate(() => {
+      const pieces = this.#head ?? []
+      this.#head = null
+      take(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+      if (this.hasPeerEnded) this.socket.receiveEnd()
+    })
+  }
+
   /** Asks for one piece, unless one is asked for. */
   ask(): void {
     if (this.#isAsked || this.hasPeerEnded || this.#mode !== RAW || this.isClosed) return
@@ -206,9 +220,11 @@ export class Connection {
     this.#isAsked = false
     this.#idleTimer?.refresh()
     this.bytesRead += bytes.length
-    if (!isEnd) return this.socket.receive(bytes)
-    this.hasPeerEnded = true
-    this.socket.receiveEnd()
+    if (isEnd) {
+      this.hasPeerEnded = true
+      if (this.#head === null) this.socket.receiveEnd()
+    } else if (this.#head === null) this.socket.receive(bytes)
+    else this.#head.push(bytes)
   }
 
   /** Writes bytes. Returns how many wait unsent; -1 when the connection takes no more. */

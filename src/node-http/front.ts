@@ -50,7 +50,7 @@ export interface FrontOwner {
   onTimeout(connection: Connection): void
   onRefused(connection: Connection | null, refusal: Refusal): void
   onDropped(count: number): void
-  onServerName(slot: number, client: number, listener: number, name: string): void
+  onServerName(slot: number, client: number, name: string): void
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean
@@ -212,7 +212,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Established:
         return this.#owner.onSecured(this.#connectionOf(slot, id))
       case Notice.ServerName:
-        return this.#owner.onServerName(slot, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#owner.onServerName(slot, id, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#owner.onIdle()
       case Notice.Refused:
@@ -258,6 +258,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.HalfClosed:
         if (this.#owner.isPatient) return
         exchange.connection.close()
+        exchange.connection.isClosed = true
         return this.#left(exchange)
       case Notice.Aborted:
         if (!exchange.isHttp2) exchange.connection.isClosed = true

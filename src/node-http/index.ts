@@ -2,6 +2,7 @@
  * `busbar/http`: `node:http` whose servers run on busbar.
  */
 import * as http from 'node:http'
+import { NodeSocket } from './node-socket.ts'
 import { serverClass } from './server.ts'
 
 export * from 'node:http'
@@ -11,7 +12,7 @@ export * from 'node:http'
  *
  * @example new Server((req, res) => res.end('Hello')).listen(8080)
  */
-export const Server = serverClass(http.Server, { obstacle, tls: () => null })
+export const Server = serverClass(http.Server, { obstacle, secure: () => null, Socket: NodeSocket })
 export type Server = http.Server
 
 /** What the engine can't do for a plaintext server. */

@@ -13,7 +13,7 @@ export interface NodeLimits {
   readonly keepAliveTimeout: number
   readonly maxConnections?: number | undefined
   readonly maxHeaderSize?: number | undefined
-  readonly httpAllowHalfOpen: boolean
+  readonly httpAllowHalfOpen?: boolean
 }
 
 /** Fields of a header section, as Node allows. */
@@ -43,7 +43,7 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     bodySizeLimit: Infinity,
     headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
     requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
-    allowHalfClose: node.httpAllowHalfOpen,
+    allowHalfClose: node.httpAllowHalfOpen === true,
     connectionLimit: node.maxConnections ?? limits.connectionLimit,
   }
 }

@@ -13,7 +13,8 @@ import { Front } from './front.ts'
 import type { FrontOwner, Refusal } from './front.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
-import { NodeSocket } from './node-socket.ts'
+import type { NodeSocket } from './node-socket.ts'
+import type { Secured } from './secured.ts'
 import { EXCHANGE, UNIQUE_HEADERS } from './symbols.ts'
 
 const requestStart = channel('http.server.request.start')
@@ -22,7 +23,6 @@ const responseFinish = channel('http.server.response.finish')
 const serverSocket = channel('net.server.socket')
 
 const { emit } = EventEmitter.prototype
-const NO_BYTES = Buffer.alloc(0)
 
 /** What is read of a server of Node's beside its public members. */
 export interface ServerParts extends Server {
@@ -38,13 +38,17 @@ export class Listening implements FrontOwner {
   readonly front: Front
   readonly isPatient: boolean
   readonly #server: ServerParts
+  readonly #Socket: typeof NodeSocket
+  readonly #secured: Secured | null
   readonly #joins: boolean
   readonly #unique: ReadonlySet<string> | null
   /** Called when the last connection has closed. */
   whenIdle: (() => void) | null = null
 
-  constructor(server: ServerParts, limits: EngineLimits, threads: number) {
+  constructor(server: ServerParts, limits: EngineLimits, threads: number, Socket: typeof NodeSocket, secured: Secured | null) {
     this.#server = server
+    this.#Socket = Socket
+    this.#secured = secured
     this.isPatient = server.httpAllowHalfOpen
     this.#joins = server.joinDuplicateHeaders === true
     this.#unique = server[UNIQUE_HEADERS] ?? null
@@ -52,7 +56,7 @@ export class Listening implements FrontOwner {
   }
 
   makeSocket(connection: Connection): NodeSocket {
-    const socket = new NodeSocket(connection, this.#server)
+    const socket = new this.#Socket(connection, this.#server)
     if (this.#server.timeout > 0) socket.setTimeout(this.#server.timeout)
     if (serverSocket.hasSubscribers) serverSocket.publish({ socket })
     return socket
@@ -145,8 +149,10 @@ export class Listening implements FrontOwner {
     const give = (): void => {
       exchange.stage = OVER
       connection.settled(exchange)
-      const { socket } = connection
-      if (!this.#server.emit(event, request, socket, pieces.length === 0 ? NO_BYTES : Buffer.concat(pieces))) socket.destroy()
+      connection.readHead((head) => {
+        const { socket } = connection
+        if (!this.#server.emit(event, request, socket, Buffer.concat([...pieces, head]))) socket.destroy()
+      })
     }
     exchange.register()
     if (body === null || !body.isArriving()) {
@@ -201,8 +207,8 @@ export class Listening implements FrontOwner {
     this.#server.emit('drop')
   }
 
-  onServerName(slot: number, client: number, _listener: number, _name: string): void {
-    this.front.engine.answerCertificate(slot, client, null)
+  onServerName(slot: number, client: number, name: string): void {
+    this.#secured?.ask(this.front.engine, slot, client, name)
   }
 
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */

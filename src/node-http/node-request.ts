@@ -25,6 +25,7 @@ const DISTINCT: unique symbol = Symbol('distinct')
 const TRAILERS: unique symbol = Symbol('trailers')
 const RAW_TRAILERS: unique symbol = Symbol('rawTrailers')
 const SIGNAL: unique symbol = Symbol('signal')
+const RESPONSE: unique symbol = Symbol('response')
 const IS_FED: unique symbol = Symbol('isFed')
 const IS_CLOSED: unique symbol = Symbol('isClosed')
 
@@ -50,6 +51,7 @@ interface Lazy {
   [TRAILERS]?: NodeJS.Dict<string>
   [RAW_TRAILERS]?: string[]
   [SIGNAL]?: AbortController
+  [RESPONSE]?: unknown
   [IS_FED]?: boolean
   [IS_CLOSED]?: boolean
 }
@@ -88,6 +90,16 @@ export class NodeRequest {
     this.aborted = false
     this._consuming = false
     this._dumped = false
+  }
+
+  /** Express sets it just before it replaces the prototype of the request. */
+  get res(): unknown {
+    return this[RESPONSE]
+  }
+
+  set res(response: unknown) {
+    this[RESPONSE] = response
+    if (Object.getPrototypeOf(this) === NodeRequest.prototype) Object.defineProperties(this, SHIELD)
   }
 
   get client(): NodeSocket {
@@ -233,6 +245,26 @@ export class NodeRequest {
     if (!this.destroyed) this.destroy(connectionReset())
   }
 }
+
+/**
+ * Members that a new prototype would hide, as own ones until they are read: Node's can't be replaced on its prototype.
+ * See bridges.ts.
+ */
+const SHIELD = Object.fromEntries(
+  ['headers', 'rawHeaders', 'headersDistinct', 'trailers', 'signal', 'res'].map((name) => [
+    name,
+    {
+      configurable: true,
+      enumerable: true,
+      get(this: NodeRequest) {
+        return Reflect.get(NodeRequest.prototype, name, this) as unknown
+      },
+      set(this: NodeRequest, value: unknown) {
+        Reflect.set(NodeRequest.prototype, name, value, this)
+      },
+    },
+  ]),
+)
 
 /** Defaults that few requests change. */
 Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: false, upgrade: false, statusCode: null, statusMessage: null })

@@ -159,8 +159,12 @@ function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: 
     case 'transfer-encoding':
       owner._removedTE = false
       said.hasCoding = true
-      if (CHUNKED.test(value)) owner.chunkedEncoding = true
-      return
+      // Behind other codings the engine adds its own. RFC 9112 §6.1.
+      owner.chunkedEncoding = true
+      if (CHUNKED.test(value) && !value.includes(',')) return
+      value = value.split(',').filter((coding) => !CHUNKED.test(coding)).join(',').trim()
+      if (value === '' || /^identity$/i.test(value)) return
+      break
     case 'date':
       said.hasDate = true
       break

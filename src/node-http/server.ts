@@ -6,12 +6,14 @@
  * served by Node.
  */
 import { lookup } from 'node:dns'
+import { channel } from 'node:diagnostics_channel'
 import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { Server as NodeServer } from 'node:http'
+import { debuglog } from 'node:util'
 import { announce, isClusterWorker } from '../server/cluster.ts'
 import { ioThreads } from '../server/io-threads.ts'
-import type { BoundAddress, ListenOptions, TlsContext } from '../native.ts'
+import type { BoundAddress, ListenOptions } from '../native.ts'
 import { planOne } from '../server/listen.ts'
 import { toAddress } from '../net/socket-address.ts'
 import { Listening } from './listening.ts'
@@ -20,8 +22,10 @@ import { limitsOf } from './limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
 import { listenFailure, nodeError } from './node-errors.ts'
-import { installBridges } from './bridges.ts'
-import { NodeSocket } from './node-socket.ts'
+import { adoptApplication, installBridges } from './bridges.ts'
+import type { NodeSocket } from './node-socket.ts'
+import type { Secured } from './secured.ts'
+import { CONNECTION } from './symbols.ts'
 import { warnOnce } from './warnings.ts'
 
 const STATE: unique symbol = Symbol('busbar.server')
@@ -30,13 +34,16 @@ const STATE: unique symbol = Symbol('busbar.server')
 export interface ServerKind {
   /** Why Node has to serve it; null when the engine can. */
   obstacle(server: NodeServer, options: object): string | null
-  /** The TLS of its listener; null for none. Throws when the options can't be mapped. */
-  tls(server: NodeServer, options: object): TlsContext | null
+  /** The TLS of a server; null for none. */
+  secure(server: NodeServer, options: object): Secured | null
+  /** The class of its sockets. */
+  readonly Socket: typeof NodeSocket
 }
 
 interface State {
   readonly kind: ServerKind
   readonly options: Readonly<Record<string, unknown>>
+  readonly secured: Secured | null
   /** The time that Node gives a connection without a request, unless the application sets another. */
   readonly usualKeepAlive: number | null
   /** Null while the server doesn't listen, or Node serves it. */
@@ -51,15 +58,23 @@ interface State {
 
 type Ours = ServerParts & { [STATE]: State }
 
-/** Servers that the engine serves now or has served, for the line of `busbar/register`. */
-export const counts = { taken: 0, left: 0 }
+const log = debuglog('busbar')
+const decided = channel('busbar.server')
+const counts = { busbar: 0, node: 0 }
+
+/** Counts a server that begins to listen, for those who ask who serves it. */
+function count(server: NodeServer, servedBy: 'busbar' | 'node', reason: string | null): void {
+  counts[servedBy]++
+  log('%d servers are served by busbar, %d by node:http%s', counts.busbar, counts.node, reason === null ? '' : `: ${reason}`)
+  if (decided.hasSubscribers) decided.publish({ server, servedBy, reason })
+}
 
 /** Takes over a server that Node's constructor has made. */
 export function adopt(server: NodeServer, kind: ServerKind, options: object): void {
   const given = options as Record<string, unknown>
   const usualKeepAlive = given['keepAliveTimeout'] === undefined ? server.keepAliveTimeout : null
   Object.defineProperty(server, STATE, {
-    value: { kind, options: given, usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+    value: { kind, options: given, secured: kind.secure(server, options), usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
 }
@@ -69,9 +84,18 @@ function guardListeners(server: NodeServer, event: string): void {
   for (const listener of server.listeners(event) as ((socket: unknown) => void)[]) {
     server.removeListener(event, listener)
     server.on(event, function (this: NodeServer, socket: unknown) {
-      if (!(socket instanceof NodeSocket)) Reflect.apply(listener, this, [socket])
+      if (!isOurs(socket)) Reflect.apply(listener, this, [socket])
     })
   }
+}
+
+function isOurs(socket: unknown): boolean {
+  return typeof socket === 'object' && socket !== null && CONNECTION in socket
+}
+
+/** The TLS of a server of ours. */
+export function securedOf(server: object): Secured | null {
+  return (server as Partial<Ours>)[STATE]?.secured ?? null
 }
 
 /** The members of servers that differ from Node's; `base` are Node's. */
@@ -84,7 +108,7 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       if (state.listening !== null || state.isStarting || this.listening) throw nodeError('ERR_SERVER_ALREADY_LISTEN')
       const why = wish === null ? '' : (obstacleOf(wish) ?? state.kind.obstacle(this, state.options))
       if (wish === null || why !== null) {
-        counts.left++
+        count(this, 'node', why)
         if (why !== '') warnOnce(`a server is served by node:http: ${why}`)
         return base.listen.apply(this, given as never) as Ours
       }
@@ -186,20 +210,22 @@ function start(server: Ours, wish: ListenWish): void {
 }
 
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
-  const listening = new Listening(server, limitsOf(server, server.keepAliveTimeout !== state.usualKeepAlive), ioThreads(undefined))
+  const limits = limitsOf(server, server.keepAliveTimeout !== state.usualKeepAlive)
+  const isHttp2 = state.options['http2'] === true
+  const listening = new Listening(server, { ...limits, http2Cleartext: isHttp2 }, ioThreads(undefined), state.kind.Socket, state.secured)
   const { engine } = listening.front
   try {
-    const tls = state.kind.tls(server, state.options)
-    state.bound = engine.listen(optionsOf(wish, host), tls)
+    state.bound = engine.listen(optionsOf(wish, host), state.secured?.context() ?? null)
   } catch (error) {
     engine.dispose()
     process.nextTick(failListen, server, asNodes(error, wish, host))
     return
   }
   installBridges()
+  server.listeners('request').forEach(adoptApplication)
   state.listening = listening
   state.isClosing = false
-  counts.taken++
+  count(server, 'busbar', null)
   // Announced one by one only where something listens: that costs each connection a round.
   if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
   engine.start()
@@ -252,7 +278,11 @@ function stop(server: Ours, state: State): void {
 }
 
 /** Makes a class of servers: Node's constructor, then ours. It can be called without `new`, and extended. */
-export function serverClass<Class extends { new (...given: never[]): NodeServer; prototype: object }>(Base: Class, kind: ServerKind): Class {
+export function serverClass<Class extends { new (...given: never[]): NodeServer; prototype: object }>(
+  Base: Class,
+  kind: ServerKind,
+  more: PropertyDescriptorMap = {},
+): Class {
   function Server(this: unknown, ...given: unknown[]): unknown {
     // Under `extends` and `Server.call(this)` there is an object already.
     const target = this instanceof Server ? this : (Object.create(Server.prototype) as NodeServer)
@@ -265,6 +295,7 @@ export function serverClass<Class extends { new (...given: never[]): NodeServer;
   const prototype: object = Object.create(Base.prototype, {
     constructor: { value: Server, writable: true, configurable: true },
     ...serverMembers(Base.prototype as NodeServer),
+    ...more,
   }) as object
   Server.prototype = prototype as never
   return Server as unknown as Class
