@@ -29,6 +29,8 @@ import { Trailers } from '../http/trailers.ts'
 export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** The URI of a request as text, as `URL` writes it. */
 export let hrefOf: (request: Request) => string
+/** Changes the target as it is written, and returns the one before. */
+export let retarget: (request: Request, target: string) => string
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
@@ -100,8 +102,8 @@ export class Request extends RequestContent {
   }
 
   /**
-   * The address of the one who asked: what trusted `proxies` forwarded, else the address of the connection. Its port is
-   * 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
+   * The address of the one who asked: what trusted `proxies` forwarded or announced, else the address of the connection.
+   * Its port is 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
    *
    * @example request.getRemoteAddress().getHost() // '203.0.113.9'
    */
@@ -148,7 +150,8 @@ export class Request extends RequestContent {
 
   /**
    * Scheme, authority and target put together; the same object each time. The target isn't resolved:
-   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used.
+   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used, as
+   * forwarded fields or a PROXY header tell.
    *
    * @example request.getUri().searchParams.get('q')
    */
@@ -424,6 +427,12 @@ export class Request extends RequestContent {
       return copy
     }
     hrefOf = (request) => request.#href()
+    retarget = (request, target) => {
+      const before = request.getTarget()
+      request.#target = target
+      request.#uri = null
+      return before
+    }
     abortRequest = (request) => request.#source.abort?.()
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
