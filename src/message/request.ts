@@ -29,6 +29,8 @@ import { Trailers } from '../http/trailers.ts'
 export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** The URI of a request as text, as `URL` writes it. */
 export let hrefOf: (request: Request) => string
+/** Changes the target as it is written, and returns the one before. */
+export let retarget: (request: Request, target: string) => string
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
@@ -425,6 +427,12 @@ export class Request extends RequestContent {
       return copy
     }
     hrefOf = (request) => request.#href()
+    retarget = (request, target) => {
+      const before = request.getTarget()
+      request.#target = target
+      request.#uri = null
+      return before
+    }
     abortRequest = (request) => request.#source.abort?.()
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN

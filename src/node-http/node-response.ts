@@ -334,7 +334,6 @@ export class NodeResponse {
     close(this)
     exchange.drained()
     this._callBack(this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end'))
-    this.socket = null
   }
 }
 
