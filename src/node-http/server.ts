@@ -248,7 +248,7 @@ function optionsOf(wish: ListenWish, host: string | undefined): ListenOptions {
   const reusePort = wish.reusePort || isClusterWorker()
   const isAny = host === undefined || host === ''
   const place = fd !== null || path !== null ? { host: null, port: 0 } : { host: isAny ? (ipv6Only ? '::' : null) : host, port }
-  return { ...place, path: fd === null ? path : null, fd, backlog, reusePort, ipv6Only, mode: null }
+  return { ...place, path: fd === null ? path : null, fd, backlog, reusePort, ipv6Only, mode: null, proxyProtocol: false }
 }
 
 /** The engine's error as Node's. */
