@@ -60,6 +60,7 @@ await build({
     http: 'src/node-http/index.ts',
     https: 'src/node-http/https.ts',
     register: 'src/node-http/register.ts',
+    static: 'src/static/index.ts',
   },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],

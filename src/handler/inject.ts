@@ -7,7 +7,7 @@ import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
-import { giveErrorPage, subjectOf } from './error-page.ts'
+import { errorPage, subjectOf } from './error-page.ts'
 import type { PageSubject } from './error-page.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
@@ -16,6 +16,7 @@ import type { Client } from '../connection/client.ts'
 import type { Logger } from '../core/logger.ts'
 import { refusalOf } from '../http/methods.ts'
 import type { Options } from '../options/options.ts'
+import { dropResponse } from '../message/given-response.ts'
 import { Request, abortRequest } from '../message/request.ts'
 import { checkLength } from '../message/content-length.ts'
 import { Response, discardResponse, extrasOf } from '../message/response.ts'
@@ -59,6 +60,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     }
     return response
   } catch (exception) {
+    dropResponse(request, (error) => logFailure(settings, 'a response that was not sent could not be disposed of', request, error))
     return failed(request, settings, exception)
   }
 }
@@ -123,7 +125,7 @@ async function answer(request: Request, settings: InjectSettings): Promise<Respo
 function page(request: Request, settings: InjectSettings, subject: PageSubject): Promise<Response> {
   const { errorHandler } = settings
   const onFailure = (exception: unknown): void => logFailure(settings, 'the error handler failed', request, exception)
-  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
+  return errorPage(subject, errorHandler, request, onFailure)
 }
 
 function gone(): ClientException {

@@ -35,6 +35,8 @@ export interface ExchangeOwner {
   readonly words: Uint32Array
   /** The number of the field `content-length`. */
   readonly lengthField: number
+  /** How many fields of a request are shown; 0 for all. */
+  mostHeaders(): number
   /** From now on notices about the exchange are delivered to it. */
   register(exchange: Exchange): void
   unregister(exchange: Exchange): void

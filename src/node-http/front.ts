@@ -54,6 +54,8 @@ export interface FrontOwner {
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean
+  /** How many fields of a request are shown; 0 for all. */
+  readonly mostHeaders: number
 }
 
 /** The requests of one server. */
@@ -288,6 +290,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     } catch (error) {
       throwLater(error)
     }
+  }
+
+  mostHeaders(): number {
+    return this.#owner.mostHeaders
   }
 
   register(exchange: Exchange): void {

@@ -55,6 +55,10 @@ export class Listening implements FrontOwner {
     this.front = new Front(this, limits, threads)
   }
 
+  get mostHeaders(): number {
+    return this.#server.maxHeadersCount ?? 0
+  }
+
   makeSocket(connection: Connection): NodeSocket {
     const socket = new this.#Socket(connection, this.#server)
     if (this.#server.timeout > 0) socket.setTimeout(this.#server.timeout)

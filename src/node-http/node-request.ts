@@ -115,7 +115,7 @@ export class NodeRequest {
   }
 
   get rawHeaders(): string[] {
-    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock()))
+    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock(), this[EXCHANGE].owner.mostHeaders()))
   }
 
   set rawHeaders(raw: string[]) {

@@ -227,6 +227,10 @@ export class NodeSocket {
     else done()
   }
 
+  _writev(chunks: readonly { chunk: string | Uint8Array; encoding: BufferEncoding }[], done: Done): void {
+    this._write(Buffer.concat(chunks.map(({ chunk, encoding }) => Buffer.from(chunk as string, encoding))), 'utf8', done)
+  }
+
   /** The application writes a response itself, past `res`: the connection is its own from now on. */
   #takeOver(bytes: string | Uint8Array, done: Done): void {
     const connection = this[CONNECTION]

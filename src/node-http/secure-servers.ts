@@ -19,7 +19,17 @@ interface TlsServer extends NodeServer {
 /** Servers with TLS that offer these protocols unless their options name others. */
 export function secureKind(protocols: (options: TlsOptions) => readonly string[]): ServerKind {
   return {
-    obstacle: (_server, options) => tlsObstacle(options as TlsOptions),
+    obstacle: (server, options) => {
+      const why = tlsObstacle(options as TlsOptions)
+      if (why !== null) return why
+      try {
+        // Node has accepted the certificate; rustls is stricter.
+        securedOf(server)?.context()
+        return null
+      } catch (error) {
+        return (error as Error).message
+      }
+    },
     secure: (server, options) => {
       const given = options as TlsOptions
       return new Secured(server, given, protocolsOf(given.ALPNProtocols, protocols(given)))

@@ -10,6 +10,7 @@ import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
 import type { PageSubject } from '../handler/error-page.ts'
 import { logExpiry, logFailure, logLateFailure } from '../handler/log-failure.ts'
 import { HttpErrorException } from '../http/http-error.ts'
+import { dropResponse } from '../message/given-response.ts'
 import type { Request } from '../message/request.ts'
 import { discardResponse } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -53,6 +54,7 @@ export class FailedRequests {
 
   /** Answers a request whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     try {
       this.#failFor(request, exchange, error)
     } catch (exception) {
@@ -60,6 +62,11 @@ export class FailedRequests {
       this.log('a handler failed', request, exception)
       this.answer(request, exchange, { status: 500, error })
     }
+  }
+
+  /** Disposes of what was given behind middleware and isn't sent. */
+  drop(request: Request): void {
+    dropResponse(request, (error) => this.log('a response that was not sent could not be disposed of', request, error))
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
@@ -112,6 +119,7 @@ export class FailedRequests {
 
   /** A handler has failed after its time was over. */
   failLate(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     const isGone = (): boolean => clientExceptionIn(error) !== undefined || exchange.isClientGone(error)
     logLateFailure(this.#owner, request, error, isGone)
   }

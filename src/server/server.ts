@@ -32,6 +32,8 @@ import { debugPage } from '../pages/debug-page.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
+import { behindProxy, directAccess } from './presets.ts'
+import type { BehindProxySettings, DirectAccessSettings } from './presets.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -104,6 +106,26 @@ export class HttpServer extends ServerParts {
     this.#log = guarded(logger)
     this.#observer = new Observer(responseHooks, this.#log)
     this.#background = makeBackground(this[PARTS].options, (exception) => this.#log.error('work behind a response failed', { exception }))
+  }
+
+  /**
+   * A server that clients reach directly: it compresses responses, runs at most 1000 handlers at once
+   * (`concurrencyLimit`), and makes pages of thrown `HttpErrorException`s that its `middleware` see as responses.
+   *
+   * @example const server = HttpServer.createForDirectAccess(443, handler, { middleware: [new CorsMiddleware()] })
+   */
+  static createForDirectAccess(listen: Listen | readonly Listen[], handler: Handler, settings: DirectAccessSettings = {}): HttpServer {
+    return new HttpServer(listen, handler, directAccess(settings))
+  }
+
+  /**
+   * The same for a server that proxies reach: what they forward of their clients is believed, and is also in the attribute
+   * `Forwarded.ATTRIBUTE`. The number of connections isn't limited.
+   *
+   * @example const server = HttpServer.createForBehindProxy('unix:/run/app.sock', handler, { proxies: ['unix'] })
+   */
+  static createForBehindProxy(listen: Listen | readonly Listen[], handler: Handler, settings: BehindProxySettings): HttpServer {
+    return new HttpServer(listen, handler, behindProxy(settings))
   }
 
   /**
