@@ -25,9 +25,11 @@ function mend(object: object, ours: object, nodes: object): boolean {
 }
 
 /** Looks for an application that gives requests a prototype of its own, such as Express, and prepares it. */
-export function adoptApplication(listener: unknown): void {
+export function adoptApplication(listener: unknown): { request: object; response: object } | null {
   const { request, response } = (listener ?? {}) as { request?: unknown; response?: unknown }
-  if (request instanceof IncomingMessage && response instanceof ServerResponse) adoptPrototypes(request, response)
+  if (!(request instanceof IncomingMessage && response instanceof ServerResponse)) return null
+  adoptPrototypes(request, response)
+  return { request, response }
 }
 
 /** Makes the members of ours reachable through the prototypes of an application's, e.g. `app.request` of Express. */
