@@ -130,13 +130,12 @@ test('what a client leaves behind is told in Node’s order', async (t) => {
     for (const event of ['aborted', 'error', 'close']) req.on(event, () => seen.push(`req ${event}`))
     res.on('close', () => seen.push('res close'))
   })
-  const closed = nextClose(server)
   const wire = await dial()
   wire.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-  await once(server, 'request')
+  const [req, res] = (await once(server, 'request')) as [IncomingMessage, ServerResponse]
+  const closed = new Promise((resolve) => req.once('close', resolve))
   wire.socket.destroy()
-  const { req, res } = await closed
-  await once(req, 'close')
+  await closed
   t.deepEqual(seen, ['req aborted', 'res close', 'req error', 'req close'])
   t.true(req.aborted)
   t.true(req.destroyed)
