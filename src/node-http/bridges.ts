@@ -11,13 +11,61 @@ import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import { EXCHANGE } from './symbols.ts'
 
-/** Puts the prototype of ours between a foreign one and Node's. False when there is none of Node's in the chain. */
-function mend(object: object, ours: object, nodes: object): boolean {
+/** A class of ours, and what stands for it below the prototypes of applications. */
+interface Pair {
+  readonly ours: object
+  readonly nodes: object
+  /** Has the members of ours, for objects of ours, and those of Node's, for Node's own. */
+  readonly guarded: object
+}
+
+const REQUESTS = pairOf(NodeRequest.prototype, IncomingMessage.prototype)
+const RESPONSES = pairOf(NodeResponse.prototype, ServerResponse.prototype)
+
+function pairOf(ours: object, nodes: object): Pair {
+  const guarded = Object.create(nodes) as object
+  for (const key of Reflect.ownKeys(ours)) {
+    if (key !== 'constructor') Object.defineProperty(guarded, key, guardedMember(key, Object.getOwnPropertyDescriptor(ours, key)!, nodes))
+  }
+  return { ours, nodes, guarded }
+}
+
+type Method = (...given: unknown[]) => unknown
+
+/** One member: of ours for objects of ours, else of Node's. Values that are defaults stay as they are for both. */
+function guardedMember(key: PropertyKey, { value, get, set }: PropertyDescriptor, nodes: object): PropertyDescriptor {
+  const other = inherited(nodes, key)
+  if (typeof value === 'function') {
+    const method = value as Method
+    return {
+      configurable: true,
+      writable: true,
+      value(this: object, ...given: unknown[]) {
+        return Reflect.apply(isOurs(this) ? method : (other?.value as Method), this, given)
+      },
+    }
+  }
+  if (get === undefined) return { configurable: true, writable: true, value: other === undefined ? value : (other.value as unknown) }
+  return {
+    configurable: true,
+    get(this: object) {
+      return isOurs(this) ? Reflect.apply(get, this, []) : Reflect.get(nodes, key, this)
+    },
+    set(this: object, given: unknown) {
+      if (isOurs(this) && set !== undefined) Reflect.apply(set, this, [given])
+      else if (other?.set !== undefined) Reflect.apply(other.set, this, [given])
+      else Object.defineProperty(this, key, { value: given, writable: true, enumerable: true, configurable: true })
+    },
+  }
+}
+
+/** Puts a guarded prototype between a foreign one and Node's. False when there is none of Node's in the chain. */
+function mend(object: object, { ours, nodes, guarded }: Pair): boolean {
   for (let each = object; ; ) {
     const parent = Object.getPrototypeOf(each) as object | null
-    if (parent === null || parent === ours) return false
+    if (parent === null || parent === ours || parent === guarded) return false
     if (parent === nodes) {
-      Object.setPrototypeOf(each, ours)
+      Object.setPrototypeOf(each, guarded)
       return true
     }
     each = parent
@@ -25,20 +73,17 @@ function mend(object: object, ours: object, nodes: object): boolean {
 }
 
 /** Looks for an application that gives requests a prototype of its own, such as Express, and prepares it. */
-export function adoptApplication(listener: unknown): void {
+export function adoptApplication(listener: unknown): { request: object; response: object } | null {
   const { request, response } = (listener ?? {}) as { request?: unknown; response?: unknown }
-  if (request instanceof IncomingMessage && response instanceof ServerResponse) adoptPrototypes(request, response)
+  if (!(request instanceof IncomingMessage && response instanceof ServerResponse)) return null
+  adoptPrototypes(request, response)
+  return { request, response }
 }
 
 /** Makes the members of ours reachable through the prototypes of an application's, e.g. `app.request` of Express. */
 export function adoptPrototypes(request: object, response: object): void {
-  mend(request, NodeRequest.prototype, IncomingMessage.prototype)
-  mend(response, NodeResponse.prototype, ServerResponse.prototype)
-}
-
-interface Bridge {
-  readonly ours: object
-  readonly nodes: object
+  mend(request, REQUESTS)
+  mend(response, RESPONSES)
 }
 
 function isOurs(object: object): boolean {
@@ -46,7 +91,7 @@ function isOurs(object: object): boolean {
 }
 
 /** Replaces one member of a prototype of Node's. */
-function bridge(place: object, key: PropertyKey, { ours, nodes }: Bridge): void {
+function bridge(place: object, key: PropertyKey, pair: Pair): void {
   const own = Object.getOwnPropertyDescriptor(place, key)
   const original = own ?? inherited(place, key)
   if (original === undefined || (own !== undefined && !own.configurable)) return
@@ -56,8 +101,8 @@ function bridge(place: object, key: PropertyKey, { ours, nodes }: Bridge): void 
     Object.defineProperty(place, key, {
       ...original,
       value(this: object, ...given: unknown[]) {
-        const isMended = isOurs(this) && mend(this, ours, nodes)
-        return Reflect.apply(isMended ? (Reflect.get(ours, key, this) as typeof method) : method, this, given)
+        const isMended = isOurs(this) && mend(this, pair)
+        return Reflect.apply(isMended ? (Reflect.get(pair.ours, key, this) as typeof method) : method, this, given)
       },
     })
     Object.defineProperty((place as Record<PropertyKey, object>)[key]!, 'name', { value: method.name, configurable: true })
@@ -65,10 +110,10 @@ function bridge(place: object, key: PropertyKey, { ours, nodes }: Bridge): void 
     Object.defineProperty(place, key, {
       ...original,
       get(this: object) {
-        return isOurs(this) && mend(this, ours, nodes) ? Reflect.get(ours, key, this) : Reflect.apply(get, this, [])
+        return isOurs(this) && mend(this, pair) ? Reflect.get(pair.ours, key, this) : Reflect.apply(get, this, [])
       },
       set: set && function (this: object, given: unknown) {
-        if (isOurs(this) && mend(this, ours, nodes)) Reflect.set(ours, key, given, this)
+        if (isOurs(this) && mend(this, pair)) Reflect.set(pair.ours, key, given, this)
         else Reflect.apply(set, this, [given])
       },
     })
@@ -89,16 +134,14 @@ let isInstalled = false
 export function installBridges(): void {
   if (isInstalled) return
   isInstalled = true
-  const requests = { ours: NodeRequest.prototype, nodes: IncomingMessage.prototype }
-  const responses = { ours: NodeResponse.prototype, nodes: ServerResponse.prototype }
   const stream = Reflect.ownKeys(Readable.prototype)
   for (const key of new Set([...stream, ...Reflect.ownKeys(IncomingMessage.prototype)])) {
     // What Node's constructor sets by itself stays a plain property.
-    if (key !== 'constructor' && key !== 'destroyed') bridge(IncomingMessage.prototype, key, requests)
+    if (key !== 'constructor' && key !== 'destroyed') bridge(IncomingMessage.prototype, key, REQUESTS)
   }
   for (const key of Reflect.ownKeys(NodeResponse.prototype)) {
     if (key === 'constructor' || typeof key === 'symbol') continue
     const place = [ServerResponse.prototype, OutgoingMessage.prototype].find((each) => Object.hasOwn(each, key))
-    if (place !== undefined) bridge(place, key, responses)
+    if (place !== undefined) bridge(place, key, RESPONSES)
   }
 }

@@ -96,11 +96,9 @@ export class Connection {
     return exchange.isHttp2
   }
 
-  /** The response is wholly given: the next one has its turn. False when it waits for earlier ones itself. */
-  given(exchange: Exchange): boolean {
-    if (this.current !== exchange) return exchange.isHttp2
-    this.#advance()
-    return true
+  /** The response is wholly given: the next one has its turn. */
+  given(exchange: Exchange): void {
+    if (this.current === exchange) this.#advance()
   }
 
   /** Nothing more happens to the response. */
@@ -197,6 +195,8 @@ export class Connection {
     const onRaw = this.#onRaw
     this.#onRaw = null
     onRaw?.()
+    // Reads ahead, and so notices the peer's end before the application reads.
+    if (this.#head === null) this.socket.read(0)
   }
 
   /** Reads what has come behind the request that has taken the connection over, without waiting for more. */
@@ -208,6 +208,7 @@ export class Connection {
       this.#head = null
       take(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
       if (this.hasPeerEnded) this.socket.receiveEnd()
+      else this.socket.read(0)
     })
   }
 

@@ -190,8 +190,11 @@ export class Exchange {
 
   #given(): void {
     this.stage = GIVEN
-    if (!this.connection.given(this)) this.register()
-    else if (!this.isTold) this.owner.finishLater(this)
+    const { connection } = this
+    // Behind other responses it waits for its turn.
+    if (connection.current !== this && !this.isHttp2) return this.register()
+    if (!this.isTold) this.owner.finishLater(this)
+    connection.given(this)
   }
 
   /** Registers the exchange for notices. */

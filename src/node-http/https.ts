@@ -2,7 +2,12 @@
  * `busbar/https`: `node:https` whose servers run on busbar.
  */
 import * as https from 'node:https'
+import type { RequestListener, Server as HttpServer } from 'node:http'
+import type { ListenOptions } from 'node:net'
+import { serverFactory as plainFactory } from './index.ts'
 import { secureKind, secureMembers } from './secure-servers.ts'
+import { applyFastify, listenerOf, listening } from './serve.ts'
+import type { Application, FastifyServerOptions } from './serve.ts'
 import { serverClass } from './server.ts'
 import { rememberContexts } from './tls-contexts.ts'
 
@@ -32,6 +37,25 @@ export type Server = https.Server
  * @example createServer({ cert, key, http2: true }, app).listen(8443)
  */
 export const createServer: typeof https.createServer = (...given: unknown[]) => new Server(...(given as ConstructorParameters<typeof https.Server>))
+
+/**
+ * Starts an application with TLS. Resolves when the server listens.
+ *
+ * @example const server = await serve(app, 8443, { cert, key, http2: true })
+ */
+export function serve(app: Application, listen: number | string | ListenOptions, options: ServerOptions): Promise<https.Server> {
+  return listening(createServer(options, listenerOf(app)), listen)
+}
+
+/**
+ * The `serverFactory` of Fastify, with its option `https`, and `http2` for both versions.
+ *
+ * @example const app = fastify({ serverFactory, https: { cert, key }, http2: true })
+ */
+export function serverFactory(handler: RequestListener, options: FastifyServerOptions): HttpServer {
+  if (options.https === undefined || options.https === null) return plainFactory(handler, options)
+  return applyFastify(createServer({ ...options.https, http2: options.http2 === true } as ServerOptions, handler), options)
+}
 
 const module: typeof https = { ...https, Server, createServer }
 export default module

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
+import { adoptApplication } from './bridges.ts'
 import type { Connection } from './connection.ts'
 import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
@@ -33,6 +34,20 @@ export interface ServerParts extends Server {
   readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
 }
 
+/** Constructors whose prototypes are those of an application. */
+interface Born {
+  readonly Request: () => void
+  readonly Response: () => void
+}
+
+/** The constructors for the only listener, when that is an application such as Express; null for others. */
+function bornWith([listener, ...others]: readonly unknown[]): Born | null {
+  const prototypes = adoptApplication(listener)
+  if (prototypes === null || others.length > 0) return null
+  const made = (prototype: object): (() => void) => Object.assign(function () {}, { prototype })
+  return { Request: made(prototypes.request), Response: made(prototypes.response) }
+}
+
 /** A started engine, and the server whose requests it serves. */
 export class Listening implements FrontOwner {
   readonly front: Front
@@ -42,12 +57,15 @@ export class Listening implements FrontOwner {
   readonly #secured: Secured | null
   readonly #joins: boolean
   readonly #unique: ReadonlySet<string> | null
+  /** The application gives requests and responses prototypes of its own: they are made with them. */
+  readonly #born: Born | null
   /** Called when the last connection has closed. */
   whenIdle: (() => void) | null = null
 
   constructor(server: ServerParts, limits: EngineLimits, threads: number, Socket: typeof NodeSocket, secured: Secured | null) {
     this.#server = server
     this.#Socket = Socket
+    this.#born = bornWith(server.listeners('request'))
     this.#secured = secured
     this.isPatient = server.httpAllowHalfOpen
     this.#joins = server.joinDuplicateHeaders === true
@@ -67,13 +85,20 @@ export class Listening implements FrontOwner {
   }
 
   makeRequest(exchange: Exchange, method: string, url: string, major: number, minor: number): NodeRequest {
-    const request = new NodeRequest(exchange, exchange.connection.socket, method, url, major, minor)
+    const { socket } = exchange.connection
+    const request =
+      this.#born === null
+        ? new NodeRequest(exchange, socket, method, url, major, minor)
+        : (Reflect.construct(NodeRequest, [exchange, socket, method, url, major, minor], this.#born.Request) as NodeRequest)
     if (this.#joins) request.joinDuplicateHeaders = true
     return request
   }
 
   makeResponse(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null): NodeResponse {
-    const response = new NodeResponse(exchange, request, socket)
+    const response =
+      this.#born === null
+        ? new NodeResponse(exchange, request, socket)
+        : (Reflect.construct(NodeResponse, [exchange, request, socket], this.#born.Response) as NodeResponse)
     if (this.#unique !== null) response[UNIQUE_HEADERS] = this.#unique
     if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
     return response

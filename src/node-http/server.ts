@@ -22,7 +22,7 @@ import { limitsOf } from './limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
 import { listenFailure, nodeError } from './node-errors.ts'
-import { adoptApplication, installBridges } from './bridges.ts'
+import { installBridges } from './bridges.ts'
 import type { NodeSocket } from './node-socket.ts'
 import type { Secured } from './secured.ts'
 import { CONNECTION } from './symbols.ts'
@@ -77,6 +77,11 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
     value: { kind, options: given, secured: kind.secure(server, options), usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
+  server.on('newListener', (event: string) => {
+    const listening = (server as Ours)[STATE].listening
+    if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
+    else if (event === 'clientError') listening?.front.engine.explainRefusals()
+  })
 }
 
 /** Node's own listeners ignore the sockets of ours. */
@@ -222,12 +227,12 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
     return
   }
   installBridges()
-  server.listeners('request').forEach(adoptApplication)
   state.listening = listening
   state.isClosing = false
   count(server, 'busbar', null)
   // Announced one by one only where something listens: that costs each connection a round.
   if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
+  if (server.listenerCount('clientError') > 0) engine.explainRefusals()
   engine.start()
   if (!state.isReferenced) engine.unref()
   if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])
