@@ -136,7 +136,12 @@ impl Connection {
         let id = stream.id;
         stream.is_taken = true;
         let payload = Payload::Stream { length: None };
-        self.submit(cx, id, Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false }, false)?;
+        self.submit(
+            cx,
+            id,
+            Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
+            false,
+        )?;
         Ok(Taken::Stream)
     }
 
