@@ -59,12 +59,10 @@ await build({
   input: {
     index: 'src/index.ts',
     cli: 'src/cli.ts',
-    fetch: 'src/fetch/index.ts',
-    router: 'src/router/index.ts',
+    ...Object.fromEntries(ENTRY_POINTS.map((name) => [name, `src/${name}/index.ts`])),
     http: 'src/node-http/index.ts',
     https: 'src/node-http/https.ts',
     register: 'src/node-http/register.ts',
-    static: 'src/static/index.ts',
   },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, ...PEERS, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
