@@ -157,6 +157,8 @@ export class NodeResponse {
       if (typeof callback === 'function') process.nextTick(callback)
       return true
     }
+    // The close of a destroyed connection lets out what was written before, and no more.
+    if (exchange.connection.isClosed) return false
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
     return this._written(waiting, callback)
@@ -225,7 +227,7 @@ export class NodeResponse {
   /** Hands the end of the response to the engine. */
   _give(bytes: Chunk | undefined): void {
     const exchange = this[EXCHANGE]
-    if (exchange.stage >= GIVEN) return
+    if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
     const isWhole = exchange.stage === OPEN && !this.chunkedEncoding
     if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
