@@ -83,8 +83,9 @@ built('a worker thread has the hook as well', async (t) => {
   t.teardown(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'worker.cjs')
   writeFileSync(file, inner)
-  const source = `const { Worker } = require('worker_threads'); new Worker(${JSON.stringify(file)})`
-  const { stdout, stderr } = await node(source, 'commonjs')
+  const main = join(directory, 'main.cjs')
+  writeFileSync(main, `const { Worker } = require('worker_threads'); new Worker(${JSON.stringify(file)})`)
+  const { stdout, stderr } = await run(process.execPath, ['--import', hook, main], { env: { ...process.env, NODE_OPTIONS: '', NODE_DEBUG: 'busbar' } })
   t.is(stdout, 'worker true\n')
   t.regex(stderr, /1 servers are served by busbar/)
 })
