@@ -36,6 +36,9 @@ impl Connection {
             return Err(AnswerError::Stale);
         }
         let flags = pending.flags;
+        if self.refusal.is_some() {
+            self.note_page(request_id, &answer, flags.is_head);
+        }
         let is_alone = self.is_last && self.pipeline.len() == at + 1;
         let mut closes = answer.close || flags.wants_close || is_alone;
         if self.incoming.is_some() {
