@@ -107,11 +107,12 @@ impl Connection {
         refusal.page.map(|page| page.until)
     }
 
-    /// The application answers a request: notes it where that is the page for what was none.
+    /// The application answers request number `at`: notes it where that is the page for what was none.
     #[cold]
-    pub(super) fn note_page(&mut self, request_id: RequestId, answer: &Answer<'_>, is_head: bool) {
+    pub(super) fn note_page(&mut self, at: usize, answer: &Answer<'_>, is_head: bool) {
         let Some(refusal) = self.refusal.as_deref_mut() else { return };
-        if refusal.page.is_none_or(|page| page.request_id != request_id) {
+        let request_id = self.pipeline.get_mut(at).map(|pending| pending.request_id);
+        if refusal.page.is_none_or(|page| request_id != Some(page.request_id)) {
             return;
         }
         let length = match answer.payload {

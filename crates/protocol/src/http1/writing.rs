@@ -36,9 +36,6 @@ impl Connection {
             return Err(AnswerError::Stale);
         }
         let flags = pending.flags;
-        if self.refusal.is_some() {
-            self.note_page(request_id, &answer, flags.is_head);
-        }
         let is_alone = self.is_last && self.pipeline.len() == at + 1;
         let mut closes = answer.close || flags.wants_close || is_alone;
         if self.incoming.is_some() {
@@ -95,6 +92,7 @@ impl Connection {
         if outcome.closes {
             self.close_reading();
         }
+        self.note_page(0, answer, flags.is_head);
         if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
             first.state().begin(&outcome);
@@ -122,6 +120,7 @@ impl Connection {
         if outcome.closes {
             self.close_reading();
         }
+        self.note_page(at, answer, flags.is_head);
     }
 
     pub(crate) fn handle_write(
