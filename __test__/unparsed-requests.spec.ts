@@ -158,7 +158,7 @@ test('an error handler that fails is logged, and the default page is sent', asyn
   const { connect } = await serve(t, () => { throw failing }, { logger })
   t.regex(await (await connect()).send(NO_HOST).end(), /^HTTP\/1\.1 400 [^]*<h1>400 Bad Request<\/h1>/)
   t.deepEqual(errors, [{ message: 'the error handler failed: a request that could not be parsed', exception: failing }])
-  const broken = await serve(t, () => new Response(400, {}, (async function* () { throw failing })()), { logger })
+  const broken = await serve(t, () => new Response(400, {}, (async function* () { yield 'a'; throw failing })()), { logger })
   t.regex(await (await broken.connect()).send(NO_HOST).end(), /\r\n\r\nHTTP\/1.1 requires a Host field\n$/)
   t.is(errors[1]?.message, 'an error page failed: a request that could not be parsed')
 })
