@@ -131,8 +131,12 @@ export interface HotFunctions {
 export declare class ClientFacts {
   /** Its number, from 1, unique in the process. */
   id(): number
-  /** The peer's address. */
+  /** The client's address: what a PROXY header announces, or else the peer's. */
   remoteAddress(): BoundAddress
+  /** The address of the proxy that has sent a PROXY header; `null` without one. */
+  proxyAddress(): BoundAddress | null
+  /** Whether the client has reached its proxy by TLS, as the PROXY header tells. */
+  isEncryptedToProxy(): boolean
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
   /** Whether its listener speaks TLS. */
@@ -304,6 +308,8 @@ export interface EngineLimits {
   http1Timeout: number | null
   /** The same for peers that are local or proxies. */
   localHttp1Timeout: number | null
+  /** How long a PROXY header may take, from the moment the connection was accepted. */
+  proxyHeaderTimeout: number | null
   /** How long a header section may take, from its first byte. */
   headerTimeout: number | null
   /** How long a request's body may make no progress. */
@@ -330,6 +336,12 @@ export interface EngineLimits {
   pipelineLimit: number | null
   /** How long an HTTP/2 connection may be without a stream. */
   http2Timeout: number | null
+  /** The same for peers that are local or proxies. */
+  localHttp2Timeout: number | null
+  /** Silence of an HTTP/2 client after which it is sent a PING; 0 for none. */
+  http2PingInterval: number | null
+  /** Origins that a client may use an HTTP/2 connection for. */
+  origins: Array<string> | null
   /** Streams of one HTTP/2 connection that may run at the same time. */
   concurrentStreamLimit: number | null
   /** Bytes to which the receive window of an HTTP/2 stream may grow. */
@@ -338,13 +350,22 @@ export interface EngineLimits {
   http2Cleartext: boolean | null
   /** Whether extended CONNECT is taken over HTTP/2. RFC 8441. */
   extendedConnect: boolean | null
+  /** Requests of one connection; 0 for no limit. */
+  requestsPerConnection: number | null
+  /** How long a connection takes requests; 0 for no limit. */
+  connectionAge: number | null
+  /** How long its requests may then take; 0 for no limit. */
+  connectionAgeGrace: number | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */
   connectionsPerIpLimit: number | null
-  /** Networks to which that limit doesn't apply, as CIDR blocks; local ones never count. */
+  /**
+   * Networks of proxies, as CIDR blocks, and `unix`. That limit doesn't apply to them, and their PROXY headers are
+   * believed. Local networks aren't counted either.
+   */
   proxies: Array<string> | null
 }
 
@@ -366,6 +387,8 @@ export interface ListenOptions {
   ipv6Only: boolean
   /** Permission bits of the unix socket's file; `null` leaves them to the umask. */
   mode: number | null
+  /** Whether each connection begins with a PROXY header. */
+  proxyProtocol: boolean
 }
 
 /** One certificate chain with its key. */

@@ -227,3 +227,11 @@ test('two sessions share nothing but the server', async (t) => {
   t.not(one.text, two.text)
   t.is((await send(client)).text, one.text)
 })
+
+test('https over cleartext is believed from proxies', async (t) => {
+  for (const [proxies, scheme] of [[[], 'http:'], [['127.0.0.1'], 'https:']] as const) {
+    const { client } = await openHttp2(t, (request) => Response.text(request.getUri().protocol), { proxies })
+    t.is((await send(client, { ':scheme': 'https' })).text, scheme)
+    t.is((await send(client, { ':scheme': 'http' })).text, 'http:')
+  }
+})

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
 /** Libraries that the package carries, each in a file that is loaded when it is needed. Their licences are in NOTICE. */
-const LIBRARIES = { '@fastify/busboy': 'busboy.js' }
+const LIBRARIES = { '@fastify/busboy': 'busboy.js', 'find-my-way': 'find-my-way.js' }
 const root = new URL('..', import.meta.url)
 
 function run(command, args) {
@@ -52,7 +52,7 @@ function isLoadedAtStart(id, bundle) {
 
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts' },
+  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts', router: 'src/router/index.ts', static: 'src/static/index.ts' },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',

@@ -42,13 +42,15 @@ const ROOMS = [
   {
     name: 'middleware',
     purpose: 'what stands around handlers, made of what users can import: `stack`, compression, CORS and the like',
-    never: ['pages', 'options', 'tls'],
+    never: ['options', 'tls'],
   },
-  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'web', 'middleware'], isNative: true },
+  { name: 'router', purpose: '`busbar/router`: routes by method and path, on find-my-way', isEntry: true, never: ['pages', 'web', 'options', 'tls'] },
+  { name: 'static', purpose: '`busbar/static`: the files of a directory', isEntry: true, never: ['pages', 'web', 'router', 'options', 'tls'] },
+  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'web', 'middleware', 'router', 'static'], isNative: true },
   {
     name: 'driver',
     purpose: 'drivers written in JavaScript, loaded where a server has a factory',
-    never: ['pages', 'web', 'middleware', 'exchange'],
+    never: ['pages', 'web', 'middleware', 'router', 'static', 'exchange'],
     isNative: true,
     lazy: ['driver-selector.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
   },

@@ -28,9 +28,12 @@ import { addCounts } from './refusals.ts'
 import { notifyObservers } from '../core/observing.ts'
 import { DEFAULTS } from '../options/option-table.ts'
 import type { OptionName } from '../options/option-table.ts'
+import { debugPage } from '../pages/debug-page.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
+import { behindProxy, directAccess } from './presets.ts'
+import type { BehindProxySettings, DirectAccessSettings } from './presets.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -106,6 +109,26 @@ export class HttpServer extends ServerParts {
   }
 
   /**
+   * A server that clients reach directly: it compresses responses, runs at most 1000 handlers at once
+   * (`concurrencyLimit`), and makes pages of thrown `HttpErrorException`s that its `middleware` see as responses.
+   *
+   * @example const server = HttpServer.createForDirectAccess(443, handler, { middleware: [new CorsMiddleware()] })
+   */
+  static createForDirectAccess(listen: Listen | readonly Listen[], handler: Handler, settings: DirectAccessSettings = {}): HttpServer {
+    return new HttpServer(listen, handler, directAccess(settings))
+  }
+
+  /**
+   * The same for a server that proxies reach: what they forward of their clients is believed, and is also in the attribute
+   * `Forwarded.ATTRIBUTE`. The number of connections isn't limited.
+   *
+   * @example const server = HttpServer.createForBehindProxy('unix:/run/app.sock', handler, { proxies: ['unix'] })
+   */
+  static createForBehindProxy(listen: Listen | readonly Listen[], handler: Handler, settings: BehindProxySettings): HttpServer {
+    return new HttpServer(listen, handler, behindProxy(settings))
+  }
+
+  /**
    * Binds the sockets, calls the observers, and begins to accept connections. Rejects with a `ListenError` when an
    * address can't be bound, and with an `AggregateError` when observers fail.
    *
@@ -176,7 +199,7 @@ export class HttpServer extends ServerParts {
   #makeDispatcher(): Dispatcher {
     const SelectorClass = this.#selectorClass
     const { handler, options, logger, errorHandler, listeners, driverFactory, clientFactory } = this[PARTS]
-    const answering = { handler, options, logger: this.#log, errorHandler }
+    const answering = { handler, options, logger: this.#log, errorHandler, debugPage }
     const factories = {
       driverFactory: driverFactory ?? new DefaultHttpDriverFactory(),
       clientFactory: clientFactory ?? new DefaultClientFactory(),
@@ -185,7 +208,7 @@ export class HttpServer extends ServerParts {
       ...answering,
       observer: this.#observer,
       limits: engineLimits(options),
-      hasTls: listeners.hasTls(),
+      mayBeEncrypted: listeners.mayBeEncrypted(),
       tlsOf: (listener) => listeners.tlsOf(listener),
       logsRequests: logger.debug !== silence,
       ioThreads: ioThreads(this[PARTS].ioThreads),
@@ -416,7 +439,7 @@ export class HttpServer extends ServerParts {
   inject(request: Request): Promise<Response> {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
     const { handler, errorHandler, options } = this[PARTS]
-    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log }, local)
+    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log, debugPage }, local)
   }
 
   static {
