@@ -14,9 +14,16 @@ import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
 import { Authority } from './authority.ts'
+import { Http2Wire } from './http2-wire.ts'
 
 /** With `BUSBAR_TEST_TLS=1` the servers and connections of the specs speak TLS. */
 export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
+
+/** With `BUSBAR_TEST_HTTP2=1` they speak HTTP/2: what a spec writes as HTTP/1 is sent as streams. */
+export const IS_HTTP2 = process.env['BUSBAR_TEST_HTTP2'] === '1'
+
+/** For tests of what HTTP/1 alone has. */
+export const http1Test = (IS_HTTP2 ? test.skip : test) as typeof test
 
 /** The certificate of the servers in such a run. */
 const TLS = IS_TLS ? new Authority().issue() : null
@@ -24,7 +31,7 @@ const TLS = IS_TLS ? new Authority().issue() : null
 if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
 
 /** For tests whose clients open plain sockets of their own. */
-export const plainTest = (IS_TLS ? test.skip : test) as typeof test
+export const plainTest = (IS_TLS || IS_HTTP2 ? test.skip : test) as typeof test
 
 function secured(listen: Listen): Listen {
   if (TLS === null) return listen
@@ -85,6 +92,7 @@ export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
+  if (IS_HTTP2) return new Wire(new Http2Wire(socket) as Pick<Socket, keyof Http2Wire> as Socket)
   return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
 }
 
@@ -106,6 +114,11 @@ async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
   })
 }
 
+/** Settings of a server to which such connections may speak. */
+function withHttp2(settings: ServerSettings): ServerSettings {
+  return IS_HTTP2 ? { http2Cleartext: true, ...settings } : settings
+}
+
 /** A started server, stopped at the end of the test. */
 export async function open(
   t: ExecutionContext,
@@ -113,7 +126,7 @@ export async function open(
   settings: ServerSettings = {},
   listen: Listen = 'localhost:0',
 ): Promise<{ server: HttpServer; port: number; connect: () => Promise<Wire> }> {
-  const server = new HttpServer(secured(listen), handler, { logger: silentLogger, ...settings })
+  const server = new HttpServer(secured(listen), handler, { logger: silentLogger, ...withHttp2(settings) })
   await server.start()
   t.teardown(async () => {
     if (server.getState() === HttpServer.STARTED) await server.stop(0)

@@ -148,7 +148,7 @@ impl Connection {
             }
             _ => self.look_at,
         };
-        let at = at.min(self.pings.due());
+        let at = at.min(self.pings.due()).min(self.settings_due);
         (at.0 != u64::MAX).then_some(at)
     }
 
@@ -158,6 +158,12 @@ impl Connection {
             Ending::Over(_) => return,
             Ending::Announced { until } if cx.now >= until => self.say_last(),
             _ => {}
+        }
+        if cx.now >= self.settings_due {
+            // RFC 9113 §6.5.3.
+            self.settings_due = Timestamp(u64::MAX);
+            self.session.terminate(ErrorCode::SETTINGS_TIMEOUT);
+            return self.flush(cx);
         }
         if self.is_silent(cx) {
             return self.end(CloseReason::ClientLeft, Finish::Reset);

@@ -11,6 +11,7 @@ use crate::http2::Connection;
 use crate::http2::ending::STEP_MILLIS;
 use crate::http2::head::{self, Checked, Fault, HeadBytes};
 use crate::http2::stream::{Answering, Stream};
+use crate::timestamp::Timestamp;
 
 /// Input that is taken at once: small enough that its header lists, which may be much larger than their bytes,
 /// stay bounded.
@@ -30,7 +31,9 @@ impl Connection {
     }
 
     fn feed(&mut self, cx: &mut Context, input: &[u8]) {
-        self.has_begun = true;
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.settings_due = cx.now.after_millis(cx.limits.header_timeout);
+        }
         self.heard(cx);
         let mut received = std::mem::take(&mut cx.http2.received);
         let result = self.session.handle_input(input, &mut received);
@@ -74,7 +77,10 @@ impl Connection {
                 Happened::Reset { stream, code } => self.note_reset(cx, *stream, *code),
                 Happened::Closed { stream, code } => self.note_closed(cx, *stream, *code),
                 Happened::Sent { stream, bytes, queued } => self.note_sent(cx, *stream, *bytes, *queued),
-                Happened::SettingsAcknowledged => self.knows_settings = true,
+                Happened::SettingsAcknowledged => {
+                    self.knows_settings = true;
+                    self.settings_due = Timestamp(u64::MAX);
+                }
                 Happened::Unsendable { .. } => {}
                 Happened::Reprioritized { stream, priority } => self.session.set_priority(*stream, *priority),
                 Happened::Pong { data } => self.note_pong(*data),

@@ -116,6 +116,8 @@ pub struct Connection {
     abuse: Abuse,
     /// The peer has acknowledged our settings.
     knows_settings: bool,
+    /// When it must have done so.
+    settings_due: Timestamp,
     /// Bytes of all bodies that lie unread.
     unread: usize,
     output: Output,
@@ -172,6 +174,7 @@ impl Connection {
             current: None,
             abuse: Abuse::default(),
             knows_settings: false,
+            settings_due: Timestamp(u64::MAX),
             unread: 0,
             output: Output::default(),
             active: cx.now,
@@ -259,6 +262,7 @@ impl Connection {
         }
         if self.output.is_empty() {
             self.sent = cx.now;
+            self.output.expect_much(cx);
         }
         let mut received = std::mem::take(&mut cx.http2.received);
         let out = self.output.buffer(cx);

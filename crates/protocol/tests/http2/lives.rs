@@ -97,3 +97,14 @@ fn an_answer_may_wait_for_longer_or_less_long_than_others() {
         assert_eq!(server.sends(), expected, "{millis}");
     }
 }
+
+#[test]
+fn a_client_that_acknowledges_no_settings_is_given_up() {
+    let mut server = Server::unacknowledged(Limits { header_timeout: 15_000, ..Limits::default() });
+    server.reads(&request(1, "http"));
+    server.waits(14_999);
+    assert_eq!(server.connection.finish(), None);
+    server.waits(1);
+    assert_eq!(server.sends(), "0 GOAWAY after 1 SETTINGS_TIMEOUT");
+    assert_eq!(server.connection.finish(), Some(Finish::Linger));
+}
