@@ -9,7 +9,7 @@
  * synchronous itself. A response that a middleware replaces is discarded when its replacement is over.
  */
 import { HandlerError } from '../core/errors.ts'
-import { notifyObservers } from '../core/observing.ts'
+import { TAKES_STREAMS, notifyObservers, takesStreams } from '../core/observing.ts'
 import type { Observing } from '../core/observing.ts'
 import { notAResponse, toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
@@ -43,6 +43,7 @@ export function stack(handler: Handler, ...middleware: AnyMiddleware[]): Handler
   return Object.assign(outermost, {
     onStart: (server: unknown) => notify(parts, 'onStart', server),
     onStop: (server: unknown) => notify(parts, 'onStop', server),
+    [TAKES_STREAMS]: () => takesStreams(parts),
   })
 }
 
