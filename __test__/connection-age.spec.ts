@@ -59,11 +59,11 @@ test('the last request of an HTTP/2 connection is announced, and what runs is fi
 })
 
 test('a connection of HTTP/1 that has come of age serves one more request', async (t) => {
-  const { connect } = await open(t, ok, { connectionAge: 0.2 })
+  const { connect } = await open(t, ok, { connectionAge: 3 })
   const wire = await connect()
   await wire.send(GET).until((text) => count(text, 'done') === 1)
   t.notRegex(wire.received, /connection: close/)
-  await wait(600)
+  await wait(4000)
   // An idle one isn't closed: its next request may be on the way.
   t.false(wire.socket.readableEnded)
   t.is(count(await wire.send(GET).end(), 'connection: close'), 1)

@@ -2,8 +2,11 @@
  * What the types say, checked by `tsc -p __test__` and never run. A line below `@ts-expect-error` must not
  * compile; everything else must. Nothing may come out as `any`.
  */
+import type { WebSocket } from 'ws'
 import { H3 } from 'h3'
 import { Hono } from 'hono'
+import { webSocket } from '../src/websocket/index.ts'
+import { DocumentRoot } from '../src/static/index.ts'
 import { MatchedRoute, Router } from '../src/router/index.ts'
 import type { PathParameters } from '../src/router/index.ts'
 import { fromFetch, serve as serveFetch } from '../src/fetch/index.ts'
@@ -410,3 +413,14 @@ export const routed: Handler = new Router()
   .mount('/app', new H3())
 // @ts-expect-error no such parameter
 new Router().route('GET', '/notes/:id', (_given, { name }) => Response.text(name))
+
+// Files and WebSockets are handlers.
+export const staticFiles: Handler = new DocumentRoot('public', { index: ['index.html'], maxAge: 60, fallback: 'index.html' })
+export const chat: Handler = webSocket((socket, given) => {
+  same<typeof socket, WebSocket>(true)
+  same<typeof given, Request>(true)
+})
+// @ts-expect-error no such setting
+new DocumentRoot('public', { maxage: 60 })
+// @ts-expect-error no such setting
+webSocket(() => {}, { maxpayload: 1 })

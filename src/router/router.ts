@@ -6,7 +6,7 @@
  *                    the other form of the last slash has one ──► 308
  *                    ──► fallback, else 404
  */
-import { notifyObservers } from '../core/observing.ts'
+import { TAKES_STREAMS, notifyObservers, takesStreams } from '../core/observing.ts'
 import { OptionError, StateError } from '../core/errors.ts'
 import type { FetchApplication } from '../handler/fetch-application.ts'
 import { toFunction } from '../handler/handler.ts'
@@ -244,14 +244,23 @@ export class Router implements RequestHandler {
     await this.#notify('onStop', server)
   }
 
-  async #notify(moment: 'onStart' | 'onStop', server: unknown): Promise<void> {
-    const parts = [
+  /** @internal Whether a route takes over streams of HTTP/2. */
+  [TAKES_STREAMS](): boolean {
+    return takesStreams(this.#parts())
+  }
+
+  /** All that may observe the server. */
+  #parts(): unknown[] {
+    return [
       ...this.#middleware,
       ...this.#routes.flatMap(({ handler, middleware }) => [handler, ...middleware]),
       ...this.#mounts.flatMap(({ handler, middleware }) => [handler, ...middleware]),
       this.#fallback?.given,
     ]
-    const failures = await notifyObservers(parts, moment, server)
+  }
+
+  async #notify(moment: 'onStart' | 'onStop', server: unknown): Promise<void> {
+    const failures = await notifyObservers(this.#parts(), moment, server)
     if (failures.length === 1) throw failures[0]
     if (failures.length > 1) throw new AggregateError(failures, `parts of a router failed in ${moment}`)
   }

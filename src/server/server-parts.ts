@@ -28,6 +28,8 @@ export const ONLY_STOPPED: unique symbol = Symbol('onlyStopped')
 type Parts = { -readonly [Name in keyof CheckedSettings]: CheckedSettings[Name] } & {
   readonly listeners: Listeners
   readonly handler: HandlerFunction
+  /** As it was given. */
+  readonly givenHandler: Handler
 }
 
 /** The half of `HttpServer` that holds its parts. */
@@ -44,7 +46,7 @@ export abstract class ServerParts {
     const compresses = options.get('compression') && !hasCompression(middleware)
     const links = compresses ? [new CompressionMiddleware(), ...middleware] : middleware
     for (const part of [handler, ...middleware]) if (isObserver(part)) observers.add(part)
-    this[PARTS] = { ...checked, listeners, handler: links.length === 0 ? answers : stack(answers, ...links) }
+    this[PARTS] = { ...checked, listeners, handler: links.length === 0 ? answers : stack(answers, ...links), givenHandler: handler }
   }
 
   /** @internal Throws an error that names the method. */

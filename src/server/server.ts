@@ -6,8 +6,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
 import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
-import { makeBackground } from '../core/background.ts'
-import type { Background } from '../core/background.ts'
+import { Background, keepBackground } from '../core/background.ts'
 import { ListenError, StateError } from '../core/errors.ts'
 import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
@@ -25,7 +24,7 @@ import { Observer } from './observer.ts'
 import { guarded } from '../core/stderr-logger.ts'
 import { ServerParts, ONLY_STOPPED, PARTS } from './server-parts.ts'
 import { addCounts } from './refusals.ts'
-import { notifyObservers } from '../core/observing.ts'
+import { notifyObservers, takesStreams } from '../core/observing.ts'
 import { DEFAULTS } from '../options/option-table.ts'
 import type { OptionName } from '../options/option-table.ts'
 import { debugPage } from '../pages/debug-page.ts'
@@ -105,7 +104,8 @@ export class HttpServer extends ServerParts {
     const { logger, responseHooks } = this[PARTS]
     this.#log = guarded(logger)
     this.#observer = new Observer(responseHooks, this.#log)
-    this.#background = makeBackground(this[PARTS].options, (exception) => this.#log.error('work behind a response failed', { exception }))
+    this.#background = new Background((exception) => this.#log.error('work behind a response failed', { exception }))
+    keepBackground(this[PARTS].options, this.#background)
   }
 
   /**
@@ -147,6 +147,7 @@ export class HttpServer extends ServerParts {
     this.#log.debug('starting')
     this.#state = STARTING
     try {
+      this.#completeOptions()
       const { options, driverFactory, clientFactory, listeners } = this[PARTS]
       const isDriven = driverFactory !== null || clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
@@ -175,6 +176,14 @@ export class HttpServer extends ServerParts {
     if (this[PARTS].options.get('debug') && !this.getServers().every(isLoopback)) {
       this.#log.warning('debug mode is on, and other machines can reach the server')
     }
+  }
+
+  /** Switches on what the handler needs; its routes are complete now. */
+  #completeOptions(): void {
+    const parts = this[PARTS]
+    if (parts.options.get('extendedConnect') || !takesStreams([parts.givenHandler])) return
+    parts.options = parts.options.with({ extendedConnect: true })
+    keepBackground(parts.options, this.#background)
   }
 
   #open(): void {
