@@ -11,6 +11,8 @@ import { Duplex } from 'node:stream'
 /** Fields of a connection, which HTTP/2 has none of. */
 const OF_CONNECTION = new Set(['connection', 'host', 'keep-alive', 'transfer-encoding', 'upgrade'])
 const BODILESS = new Set([204, 205, 304])
+/** Refusals behind which a connection of HTTP/1 ends. */
+const LAST = new Set([400, 408, 413, 414, 431])
 
 type Headers = Record<string, string | string[] | number | undefined>
 
@@ -18,7 +20,7 @@ type Headers = Record<string, string | string[] | number | undefined>
 class Exchange {
   readonly stream: ClientHttp2Stream
   readonly isHead: boolean
-  readonly isLast: boolean
+  isLast: boolean
   /** Rendered, and not passed on yet: earlier responses come first. */
   pieces: Buffer[] = []
   isDone = false
@@ -39,6 +41,9 @@ export class Http2Wire extends Duplex {
   /** The request whose body is being written, and how many of its bytes are missing; -1 for chunks. */
   #sending: { exchange: Exchange; missing: number } | null = null
   readonly #exchanges: Exchange[] = []
+  #isEnding = false
+  /** Fields behind chunks. */
+  #trailers: Record<string, string> = {}
 
   constructor(socket: Socket) {
     super({ allowHalfOpen: true, decodeStrings: true })
@@ -64,15 +69,25 @@ export class Http2Wire extends Duplex {
     done()
   }
 
+  /** Behind whole requests the connection ends when they are answered; otherwise it ends now. */
   override _final(done: () => void): void {
-    this.#socket.end()
+    if (this.#sending !== null || this.#text !== '' || this.#exchanges.length === 0) this.#socket.end()
+    else this.#isEnding = true
     done()
+  }
+
+  /** Ends the connection now. */
+  leave(): void {
+    this.#socket.end()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#socket.destroy()
     done(error)
   }
+
+  /** Small frames are sent at once. */
+  setNoDelay(): void {}
 
   /** As a socket does it. */
   resetAndDestroy(): this {
@@ -107,7 +122,8 @@ export class Http2Wire extends Duplex {
     const isChunked = valueOf('transfer-encoding') === 'chunked'
     const length = Number(valueOf('content-length') || 0)
     const hasBody = isChunked || length > 0
-    const stream = this.#session.request(headers, { endStream: !hasBody, waitForTrailers: false })
+    const stream = this.#session.request(headers, { endStream: !hasBody, waitForTrailers: isChunked })
+    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers))
     const exchange = new Exchange(stream, method === 'HEAD', valueOf('connection') === 'close')
     this.#receive(exchange)
     this.#exchanges.push(exchange)
@@ -135,10 +151,17 @@ export class Http2Wire extends Duplex {
     if (end < 0) return false
     const size = Number.parseInt(this.#text.slice(0, end), 16)
     const { stream } = this.#sending!.exchange
+    if (Number.isNaN(size)) {
+      stream.close(constants.NGHTTP2_PROTOCOL_ERROR)
+      this.#text = ''
+      return false
+    }
     if (size === 0) {
-      const last = this.#text.indexOf('\r\n', end + 2)
+      const last = this.#text.indexOf('\r\n\r\n', end)
       if (last < 0) return false
-      this.#text = this.#text.slice(last + 2)
+      const lines = this.#text.slice(end + 2, last).split('\r\n').filter((line) => line !== '')
+      this.#trailers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+      this.#text = this.#text.slice(last + 4)
       if (stream.writable) stream.end()
       this.#sending = null
       return true
@@ -165,6 +188,7 @@ export class Http2Wire extends Duplex {
     const head = (headers: Headers): string => `HTTP/1.1 ${headers[':status']} ${STATUS_CODES[Number(headers[':status'])]}\r\n${linesOf(headers)}`
     stream.on('headers', (headers: Headers) => put(`${head(headers)}\r\n`))
     stream.on('response', (headers: Headers) => {
+      exchange.isLast ||= LAST.has(Number(headers[':status']))
       isChunked = headers['content-length'] === undefined && !exchange.isHead && !BODILESS.has(Number(headers[':status']))
       const connection = exchange.isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
       put(`${head(headers)}${connection}${isChunked ? 'transfer-encoding: chunked\r\n' : ''}\r\n`)
@@ -191,6 +215,7 @@ export class Http2Wire extends Duplex {
       exchange.pieces = []
       if (!exchange.isDone) return
       this.#exchanges.shift()
+      if (this.#isEnding && this.#exchanges.length === 0) this.#socket.end()
       // With HTTP/1 a response that is cut ends its connection.
       if (!exchange.isReset && !exchange.isLast) continue
       this.#exchanges.length = 0

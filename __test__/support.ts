@@ -92,7 +92,7 @@ export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
-  if (IS_HTTP2) return new Wire(new Http2Wire(socket) as Pick<Socket, keyof Http2Wire> as Socket)
+  if (IS_HTTP2) return new Wire(new Http2Wire(socket) as unknown as Socket)
   return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
 }
 
@@ -177,7 +177,7 @@ export function closed(client: Client): Promise<void> {
 
 /** How a client can disconnect. A hang-up sends a reset when bytes are unread, otherwise a FIN. */
 export const WAYS_TO_LEAVE = {
-  'a FIN': (socket: Socket): unknown => socket.end(),
+  'a FIN': (socket: Socket): unknown => ((socket as unknown) instanceof Http2Wire ? (socket as unknown as Http2Wire).leave() : socket.end()),
   'a reset': (socket: Socket): unknown => socket.resetAndDestroy(),
   'a hang-up': (socket: Socket): unknown => socket.destroy(),
 }
