@@ -1,7 +1,6 @@
 //! How long connections live: PINGs, ages, requests, and which requests a connection is for.
 
-use protocol::http2::Way;
-use protocol::{CloseReason, Finish, Limits, Payload};
+use protocol::{CloseReason, Finish, Limits, Payload, Way};
 
 use crate::server::Server;
 use crate::wire::*;
