@@ -112,10 +112,11 @@ test('an unknown method is told by headers that end the stream', async (t) => {
 
 test('a deadline ends a call', async (t) => {
   const client = await openGreeter(t)
-  const stream = client.chat(new Metadata(), { deadline: Date.now() + 300 })
+  const stream = client.chat(new Metadata(), { deadline: Date.now() + 500 })
+  const failed = new Promise<ServiceError>((resolve) => stream.on('error', (error) => resolve(error as ServiceError)))
+  stream.resume()
   stream.write({ text: 'one' })
-  await once(stream, 'data')
-  const [error] = (await once(stream, 'error')) as [ServiceError]
+  const error = await failed
   t.is(error.code, status.DEADLINE_EXCEEDED)
   t.is(await unary((done) => client.sayHello({ text: 'next' }, {}, done)), 'Hello, next!')
 })

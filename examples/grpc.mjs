@@ -118,9 +118,9 @@ function deadlineOf(request) {
   return AbortSignal.any([request.getSignal(), AbortSignal.timeout(Math.min(Math.ceil(millis), 2 ** 31 - 1))])
 }
 
-/** A status as fields; the message is percent-encoded UTF-8. */
+/** A status as fields; of the message what isn't visible ASCII is percent-encoded UTF-8. */
 function statusFields(code, message) {
-  const encoded = encodeURIComponent(message).replaceAll('%20', ' ')
+  const encoded = message.replaceAll(/[^ -$&-~]+/gu, (text) => encodeURIComponent(text))
   return { 'grpc-status': String(code), 'grpc-message': encoded }
 }
 
