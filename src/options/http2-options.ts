@@ -44,7 +44,8 @@ export abstract class Http2Options extends LimitOptions {
   }
 
   /**
-   * Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up.
+   * Bytes of an HTTP/2 upload that may always be under way while its handler keeps up, from 64 KiB on. The receive
+   * window is up to twice as large.
    *
    * @example options.getHttp2WindowLimit()
    */

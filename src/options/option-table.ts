@@ -85,7 +85,7 @@ export interface OptionValues {
   http2Cleartext: boolean
   /** A client may open WebSockets on streams of an HTTP/2 connection (extended CONNECT, RFC 8441). */
   extendedConnect: boolean
-  /** Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up, from 64 KiB. */
+  /** Bytes of an HTTP/2 upload that may always be under way while its handler keeps up, from 64 KiB on. The receive window is up to twice as large. */
   http2WindowLimit: number
   /** Origins that clients may use an HTTP/2 connection over TLS for, sent as an ORIGIN frame (RFC 8336). */
   origins: readonly string[]
