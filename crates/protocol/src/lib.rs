@@ -33,6 +33,7 @@ mod output;
 mod raw;
 mod timestamp;
 pub mod tls;
+mod versions;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
 pub use connection::{Connection, SecurityEvent};
@@ -49,3 +50,4 @@ pub use llhttp::{Field, Method, Span};
 pub use nghttp2::ErrorCode;
 pub use output::{Send, is_large};
 pub use timestamp::Timestamp;
+pub use versions::{Versions, versions};
