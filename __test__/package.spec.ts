@@ -68,9 +68,9 @@ built('the package has a command', async (t) => {
 })
 
 built('the snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md']) {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/fetch.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
-      const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
+      const told = await node('snippet.mjs', `${snippet!.replaceAll('port: 8080', 'port: 0').replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
       t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
     }
   }
@@ -78,6 +78,7 @@ built('the snippets of the documentation run unchanged', async (t) => {
 
 const USER = `import { Attribute, HttpServer, Response, serve } from 'busbar'
 import type { Handler, Request } from 'busbar'
+import { serve as serveFetch } from 'busbar/fetch'
 const User = new Attribute<{ name: string }>('user')
 const handler: Handler = async (request: Request) => {
   request.setAttribute(User, { name: 'ada' })
@@ -87,6 +88,7 @@ export async function main(): Promise<HttpServer> {
   await using server = await serve([8080, 'unix:/run/app.sock'], handler, { http1Timeout: 30 })
   return server
 }
+export const web = (): Promise<HttpServer> => serveFetch({ fetch: (request, { remoteAddress }) => new globalThis.Response(request.url + remoteAddress.port) })
 // @ts-expect-error a handler gives a Response
 export const wrong = new HttpServer(8080, () => 'Hello')
 `
