@@ -4,7 +4,7 @@ use napi_derive::napi;
 
 /// The libraries that are linked in, with their versions.
 #[napi(object)]
-pub struct LinkedVersions {
+pub(crate) struct LinkedVersions {
     pub llhttp: String,
     pub nghttp2: String,
     pub rustls: String,
@@ -14,7 +14,7 @@ pub struct LinkedVersions {
 
 /// The versions of the libraries that are linked in.
 #[napi(catch_unwind)]
-pub fn linked_versions() -> LinkedVersions {
+pub(crate) fn linked_versions() -> LinkedVersions {
     let protocol::Versions { llhttp, nghttp2, rustls, crypto } = protocol::versions();
     LinkedVersions { llhttp, nghttp2, rustls, crypto }
 }
