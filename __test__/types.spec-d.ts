@@ -30,6 +30,7 @@ import {
   silentLogger,
   stack,
   streamDriver,
+  versions,
 } from '../src/index.ts'
 import type {
   AnyMiddleware,
@@ -59,6 +60,7 @@ import type {
   TlsInfo,
   UpgradeHandler,
   UpgradedSocket,
+  Versions,
 } from '../src/index.ts'
 
 /** True only for the very same type; `any` is the same as nothing but itself. */
@@ -368,3 +370,7 @@ export const fromFunction: HandlerFunction = fromFetch(async (given, { client: p
 export const noResponse: Handler = { fetch: () => 'Hello' }
 // @ts-expect-error fetch is needed
 serveFetch({ port: 8080 })
+
+same<typeof versions, Versions>(true)
+// @ts-expect-error versions are fixed
+versions.llhttp = '0'
