@@ -80,8 +80,9 @@ export interface HotFunctions {
    * Makes the connection of a request a raw one, behind all earlier answers. `fields` (lines `name: value\r\n`)
    * go ahead as a 101 answer; with `null` nothing is sent. An `Upgraded` notice follows, or `Aborted`. The result
    * is 2, and nothing has changed, when further requests came behind this one, its body hasn't come completely, or
-   * a 101 is to be sent to HTTP/1.0. A stream of HTTP/2 is reset in place of that, so that the client repeats the
-   * request by HTTP/1.1, and no notice follows.
+   * a 101 is to be sent to HTTP/1.0. Of HTTP/2 the stream of an extended CONNECT is taken over, behind a 200: the result
+   * is 3, `awaitBody`, `receiveBody`, `write`, `end` and `abort` serve it, and `Written` follows once its end is sent.
+   * Any other stream is reset, so that the client repeats the request by HTTP/1.1, and the result is 1.
    */
   upgrade(slot: number, requestId: number, fields: string | null): number
   /**
@@ -130,8 +131,12 @@ export interface HotFunctions {
 export declare class ClientFacts {
   /** Its number, from 1, unique in the process. */
   id(): number
-  /** The peer's address. */
+  /** The client's address: what a PROXY header announces, or else the peer's. */
   remoteAddress(): BoundAddress
+  /** The address of the proxy that has sent a PROXY header; `null` without one. */
+  proxyAddress(): BoundAddress | null
+  /** Whether the client has reached its proxy by TLS, as the PROXY header tells. */
+  isEncryptedToProxy(): boolean
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
   /** Whether its listener speaks TLS. */
@@ -303,6 +308,8 @@ export interface EngineLimits {
   http1Timeout: number | null
   /** The same for peers that are local or proxies. */
   localHttp1Timeout: number | null
+  /** How long a PROXY header may take, from the moment the connection was accepted. */
+  proxyHeaderTimeout: number | null
   /** How long a header section may take, from its first byte. */
   headerTimeout: number | null
   /** How long a request's body may make no progress. */
@@ -335,13 +342,18 @@ export interface EngineLimits {
   http2WindowLimit: number | null
   /** Whether HTTP/2 is spoken without TLS to clients that begin with its preface. */
   http2Cleartext: boolean | null
+  /** Whether extended CONNECT is taken over HTTP/2. RFC 8441. */
+  extendedConnect: boolean | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */
   connectionsPerIpLimit: number | null
-  /** Networks to which that limit doesn't apply, as CIDR blocks; local ones never count. */
+  /**
+   * Networks of proxies, as CIDR blocks, and `unix`. That limit doesn't apply to them, and their PROXY headers are
+   * believed. Local networks aren't counted either.
+   */
   proxies: Array<string> | null
 }
 
@@ -375,6 +387,8 @@ export interface ListenOptions {
   ipv6Only: boolean
   /** Permission bits of the unix socket's file; `null` leaves them to the umask. */
   mode: number | null
+  /** Whether each connection begins with a PROXY header. */
+  proxyProtocol: boolean
 }
 
 /** One certificate chain with its key. */

@@ -39,9 +39,9 @@ function rustDefaults(crate: string, type: string): [string, string][] {
 test('the defaults that the tests of the engine use are those of the options', (t) => {
   const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
   const all = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
-  // The engine's extended CONNECT has no option.
-  const found = all.filter(([field]) => field !== 'extended_connect')
-  t.is(found.length, 21)
+  // The engine's extended CONNECT has no option, and `trusts_unix` is a part of the option `proxies`.
+  const found = all.filter(([field]) => field !== 'extended_connect' && field !== 'trusts_unix')
+  t.is(found.length, 22)
   for (const [field, value] of found) {
     const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
     const given = DEFAULTS[name as keyof OptionValues]
@@ -109,7 +109,6 @@ test('an unknown option throws and names the nearest', (t) => {
 })
 
 const WITHOUT_EFFECT: readonly (readonly [keyof OptionValues, unknown, unknown])[] = [
-  ['compression', false, true],
   ['push', false, true],
   ['http2Upgrade', false, true],
   ['memoryLimit', Infinity, 1 << 30],
@@ -194,4 +193,44 @@ test.serial('an invalid value in the environment throws when the server starts',
   const server = new HttpServer('localhost:0', () => new Response(204))
   await t.throwsAsync(server.start(), { message: /BUSBAR_KEEP_ALIVE_TIMEOUT in the environment must be .*"15s"/ })
   t.is(server.getState(), HttpServer.STOPPED)
+})
+
+/** Each option of the reference: its getter, its setter, and a value other than the default. */
+const ACCESSORS = [
+  ['isInDebugMode', 'withDebugMode', true],
+  ['getConnectionLimit', 'withConnectionLimit', 7],
+  ['getConnectionsPerIpLimit', 'withConnectionsPerIpLimit', 7],
+  ['getHttp1Timeout', 'withHttp1Timeout', 7],
+  ['getHttp2Timeout', 'withHttp2Timeout', 7],
+  ['getTlsSetupTimeout', 'withTlsSetupTimeout', 7],
+  ['getBodySizeLimit', 'withBodySizeLimit', 7],
+  ['getHeaderSizeLimit', 'withHeaderSizeLimit', 7],
+  ['getConcurrentStreamLimit', 'withConcurrentStreamLimit', 7],
+  ['getChunkSize', 'withChunkSize', 7],
+  ['getStreamThreshold', 'withStreamThreshold', 7],
+  ['isCompressionEnabled', 'withCompression', true],
+  ['isRequestLogContextEnabled', 'withRequestLogContext', true],
+  ['isHttp2UpgradeAllowed', 'withHttp2Upgrade', false],
+  ['isPushEnabled', 'withPush', false],
+] as const
+const SWITCHES = [
+  ['isInDebugMode', 'withDebugMode', 'withoutDebugMode'],
+  ['isCompressionEnabled', 'withCompression', 'withoutCompression'],
+  ['isRequestLogContextEnabled', 'withRequestLogContext', 'withoutRequestLogContext'],
+] as const
+
+test('each option of the reference has a getter and a copy with another value', (t) => {
+  const options = Options.from()
+  for (const [getter, setter, value] of ACCESSORS) {
+    const before = options[getter]()
+    t.is((options[setter] as (value: unknown) => Options)(value)[getter](), value, setter)
+    t.is(options[getter](), before, getter)
+  }
+  t.deepEqual(options.withAllowedMethods(['GET', 'HEAD', 'GET']).getAllowedMethods(), ['GET', 'HEAD'])
+  for (const [getter, on, off] of SWITCHES) {
+    t.true(options[on]()[getter](), on)
+    t.false(options[on]()[off]()[getter](), off)
+  }
+  t.false(options.withoutPush().isPushEnabled())
+  t.false(options.withoutHttp2Upgrade().isHttp2UpgradeAllowed())
 })

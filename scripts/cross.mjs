@@ -55,7 +55,7 @@ function importLibrary(cpu) {
   writeFileSync(join(directory, 'node.def'), 'LIBRARY node.exe\nEXPORTS\nnapi_module_register\n')
   writeFileSync(join(directory, 'libnode.dll'), '')
   const machine = cpu === 'x64' ? 'i386:x86-64' : 'arm64'
-  mustRun(join(tools, 'bin/python-zig'), ['dlltool', '-d', join(directory, 'node.def'), '-l', join(directory, 'libnode.dll.a'), '-m', machine])
+  mustRun(join(tools, 'bin/python-zig'), ['dlltool', '-d', join(directory, 'node.def'), '-l', join(directory, 'libnode.a'), '-m', machine])
   return directory
 }
 
@@ -90,7 +90,7 @@ function standardLibrary(triple) {
 /** The last lines that say why a build failed. */
 function reasonOf(text) {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  const first = lines.findIndex((line) => /^error/.test(line))
+  const first = lines.findIndex((line) => line.startsWith('error'))
   return lines.slice(first === -1 ? -12 : first).slice(0, 12).map((line) => `     ${line}`).join('\n')
 }
 

@@ -12,7 +12,7 @@
 //!   connection ──► tls, http1, raw ──► handoff, body ──► answer ──► output ──► context
 //!     ──► event, limits ──► http ──► error, timestamp
 //! ```
-//! Modules use only those to their right.
+//! Modules use only those to their right. `proxy` stands alone: its header comes ahead of a connection.
 //!
 //! Out of scope: reading and writing (`reactor`), names and checks of options (TypeScript).
 
@@ -30,12 +30,14 @@ mod http1;
 pub mod http2;
 mod limits;
 mod output;
+pub mod proxy;
 mod raw;
 mod timestamp;
 pub mod tls;
 mod versions;
+mod way;
 
-pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
+pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, RequestError};
@@ -51,3 +53,4 @@ pub use nghttp2::ErrorCode;
 pub use output::{Send, is_large};
 pub use timestamp::Timestamp;
 pub use versions::{Versions, versions};
+pub use way::Way;

@@ -22,7 +22,7 @@ use std::fs;
 use std::path::Path;
 
 use pair::{Habit, Pair};
-use protocol::{Answer, Credit, Limits, Payload};
+use protocol::{Answer, Connection, Credit, Limits, Payload, Way};
 
 #[derive(Default)]
 struct Trace {
@@ -135,7 +135,7 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     let mut pair = Pair::new(limits, habit);
     pair.is_direct = is_direct;
     if is_exempt {
-        pair.connection.serve_https();
+        pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });
     }
     for step in &trace.steps {
         match step {
@@ -209,9 +209,9 @@ fn obey(pair: &mut Pair, command: &str) {
         }
         "upgrade" => {
             let fields = bytes_of(second);
-            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)));
+            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)).map(drop));
         }
-        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
+        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None).map(drop)),
         "take-raw" => pair.command(|connection, _| connection.handle_take_raw()),
         "serve" => pair.serve(&bytes_of(first.unwrap_or(""))),
         "raw-read" => pair.read_raw(number as u64),

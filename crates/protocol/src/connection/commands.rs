@@ -4,11 +4,12 @@ use super::other::Other;
 use super::{Connection, Protocol};
 use nghttp2::ErrorCode;
 
-use crate::answer::{Answer, AnswerError, Credit};
+use crate::answer::{Answer, AnswerError, Credit, Taken};
 use crate::context::Context;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::output::Send;
+use crate::way::Way;
 use crate::{http1, http2};
 
 /// About requests.
@@ -226,7 +227,8 @@ impl Connection {
 /// About the connection as a stream of bytes.
 impl Connection {
     /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
-    /// ahead. A stream of HTTP/2 can't be taken over: it is reset, so that the client repeats the request by HTTP/1.1.
+    /// ahead. Of HTTP/2 the stream of an extended CONNECT is taken over, behind a 200; any other is reset, so that the
+    /// client repeats the request by HTTP/1.1.
     ///
     /// # Errors
     /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
@@ -236,13 +238,13 @@ impl Connection {
         cx: &mut Context,
         request_id: RequestId,
         fields: Option<&[u8]>,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<Taken, AnswerError> {
         if let Some(http2) = self.http2_mut() {
-            return http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED);
+            return http2.handle_upgrade(cx, request_id, fields.unwrap_or(&[]));
         }
         self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
         self.switch_if_taken_over();
-        Ok(())
+        Ok(Taken::Connection)
     }
 
     /// Makes a connection raw on which no request is under way.
@@ -262,13 +264,9 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
-    pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
-        self.choose_http2(cx, http2::Way { is_encrypted: false, is_exempt })
-    }
-
-    fn choose_http2(&mut self, cx: &Context, way: http2::Way) -> Result<(), AnswerError> {
+    pub fn handle_choose_http2(&mut self, cx: &Context, way: Way) -> Result<(), AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.choose_http2(cx, http2::Way { is_encrypted: true, ..way });
+            return tls.inner.handle_choose_http2(cx, Way { is_encrypted: true, ..way });
         }
         if self.http2().is_some() {
             // TLS has agreed on it.
@@ -291,24 +289,15 @@ impl Connection {
     ///
     /// # Errors
     /// As `handle_serve`, and `Stale` when there is no memory for a session.
-    pub fn handle_serve_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<Vec<u8>, AnswerError> {
-        self.serve_http2(cx, http2::Way { is_encrypted: false, is_exempt })
-    }
-
-    fn serve_http2(&mut self, cx: &Context, way: http2::Way) -> Result<Vec<u8>, AnswerError> {
+    pub fn handle_serve_http2(&mut self, cx: &Context, way: Way) -> Result<Vec<u8>, AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.serve_http2(cx, http2::Way { is_encrypted: true, ..way });
+            return tls.inner.handle_serve_http2(cx, Way { is_encrypted: true, ..way });
         }
         let handoff = self.raw_mut()?.hand_off()?;
         self.become_http2(cx, way, handoff)
     }
 
-    fn become_http2(
-        &mut self,
-        cx: &Context,
-        way: http2::Way,
-        handoff: Handoff,
-    ) -> Result<Vec<u8>, AnswerError> {
+    fn become_http2(&mut self, cx: &Context, way: Way, handoff: Handoff) -> Result<Vec<u8>, AnswerError> {
         let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
         self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
         Ok(unread)

@@ -2,7 +2,7 @@
 //!
 //! They are named by their client's id, since they have no request.
 
-use protocol::{AnswerError, Connection, Context, RequestId};
+use protocol::{AnswerError, Connection, Context, RequestId, Taken};
 
 use super::Stale;
 use crate::client::{Phase, When};
@@ -19,7 +19,8 @@ pub enum UpgradeError {
 
 impl Reactor {
     /// Makes the connection raw after a request, once all earlier answers are sent; with `fields`
-    /// (`name: value\r\n` lines) a 101 is sent first. `Upgraded` follows, or `Aborted`.
+    /// (`name: value\r\n` lines) a 101 is sent first. `Upgraded` follows, or `Aborted`. Of HTTP/2 the stream of an
+    /// extended CONNECT is taken over at once, behind a 200; `Written` follows when the application has ended it.
     ///
     /// # Errors
     /// Nothing has changed then.
@@ -28,13 +29,17 @@ impl Reactor {
         slot: u32,
         request_id: RequestId,
         fields: Option<&[u8]>,
-    ) -> Result<(), UpgradeError> {
-        self.answer_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
-            |error| match error {
-                AnswerError::Occupied => UpgradeError::Occupied,
-                AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
-            },
-        )
+    ) -> Result<Taken, UpgradeError> {
+        let upgraded =
+            self.answer_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields));
+        let taken = upgraded.map_err(|error| match error {
+            AnswerError::Occupied => UpgradeError::Occupied,
+            AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
+        })?;
+        if taken == Taken::Stream {
+            self.notify_written(slot, request_id);
+        }
+        Ok(taken)
     }
 
     /// Makes a connection without a driver raw.
@@ -52,15 +57,14 @@ impl Reactor {
     /// # Errors
     /// [`Stale`] when it is closed, is served as HTTP already, or its sending side was ended.
     pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8], is_http2: bool) -> Result<(), Stale> {
-        let peer = self.clients.with_id(slot, id).ok_or(Stale)?.facts.peer();
-        let is_exempt = self.gate.is_exempt(peer);
+        let way = self.way_of(&self.clients.with_id(slot, id).ok_or(Stale)?.facts);
         if self.assign_driver(slot, id).is_ok() {
             if is_http2 {
-                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, is_exempt))?;
+                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, way))?;
             }
         } else {
             let rest = self.raw_command(slot, id, |connection, cx| match is_http2 {
-                true => connection.handle_serve_http2(cx, is_exempt),
+                true => connection.handle_serve_http2(cx, way),
                 false => connection.handle_serve(cx),
             })?;
             self.put_back(slot, &rest);
