@@ -130,7 +130,7 @@ function tell(isOk, text) {
   console.log(`${isOk ? 'ok  ' : 'FAIL'} ${text}`)
 }
 if (values.try === true) {
-  await tryBinaries(wanted, output, tell)
+  tryBinaries(wanted, output, tell)
 } else {
   installZig()
   for (const target of wanted) {
