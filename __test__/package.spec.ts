@@ -124,9 +124,9 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
   })
 }
 
-/** pnpm where it was installed beside the other runtimes; it needs a newer Node than the oldest that busbar runs on. */
-const pnpm = join(process.env['BUSBAR_RUNTIMES'] ?? '', 'node_modules/pnpm/bin/pnpm.mjs')
-const byPnpm = isBuilt && existsSync(pnpm) && Number(process.versions.node.split('.')[0]) >= 22 ? test.serial : test.serial.skip
+/** pnpm, where it was installed beside the other runtimes. */
+const pnpm = join(process.env['BUSBAR_RUNTIMES'] ?? '', 'node_modules/pnpm/bin/pnpm.cjs')
+const byPnpm = isBuilt && existsSync(pnpm) ? test.serial : test.serial.skip
 
 byPnpm('the package can be installed by pnpm, with scripts off, and be used', async (t) => {
   const directory = mkdtempSync(join(packed, 'pnpm-'))

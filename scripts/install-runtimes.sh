@@ -14,4 +14,4 @@ if [ -n "$node" ]; then
   done
 fi
 # Bun and Deno put their programs in place by a script.
-npm install --no-audit --no-fund --prefix target/runtimes bun deno pnpm @yarnpkg/cli-dist
+npm install --no-audit --no-fund --prefix target/runtimes bun deno pnpm@10 @yarnpkg/cli-dist

@@ -62,7 +62,7 @@ export function findTools(runtimes) {
     const found = modules('.bin', name)
     return found === undefined ? undefined : [found]
   }
-  return { nodes, pnpm: script('pnpm', 'bin/pnpm.mjs') ?? script('pnpm', 'bin/pnpm.cjs'), yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'), bun: program('bun'), deno: program('deno') }
+  return { nodes, pnpm: script('pnpm', 'bin/pnpm.cjs') ?? script('pnpm', 'bin/pnpm.mjs'), yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'), bun: program('bun'), deno: program('deno') }
 }
 
 /** The registry is served by this process, so nothing here may wait for a program in one piece. */
