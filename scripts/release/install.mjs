@@ -37,7 +37,7 @@ const MANAGERS = {
 function yarnrc(nodeLinker, url, cache) {
   const settings = {
     nodeLinker, npmRegistryServer: url, unsafeHttpWhitelist: ['127.0.0.1'], enableScripts: false, enableTelemetry: false,
-    enableGlobalCache: false, cacheFolder: cache, npmMinimalAgeGate: 0, enableImmutableInstalls: false,
+    enableGlobalCache: false, cacheFolder: cache, globalFolder: `${cache}-global`, npmMinimalAgeGate: 0, enableImmutableInstalls: false,
   }
   return { '.yarnrc.yml': Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join(''), 'yarn.lock': '' }
 }
