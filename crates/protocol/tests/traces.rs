@@ -123,17 +123,23 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     let mut limits = Limits::default();
     let mut habit = Habit::Answer;
     let mut is_exempt = false;
+    let mut asks_for_pages = false;
     for setting in &trace.settings {
         match setting.as_str() {
             "hold" => habit = Habit::Hold,
             "ignore" => habit = Habit::Ignore,
             "whole" => {}
             "exempt" => is_exempt = true,
+            "pages" => asks_for_pages = true,
             other => set(&mut limits, other),
         }
     }
     let mut pair = Pair::new(limits, habit);
     pair.is_direct = is_direct;
+    if asks_for_pages {
+        // A budget of two.
+        pair.cx.ask_for_pages(2);
+    }
     if is_exempt {
         pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });
     }
