@@ -384,6 +384,18 @@ test('an application in a stack, as a fallback and below a path answers, and mid
   }
 })
 
+plainTest('detach hands the connection over, and drops what the application answers', async (t) => {
+  let isCancelled = false
+  const { connect } = await app(t, (_, context) => {
+    context.detach((socket) => void socket.end('raw'), 'echo')
+    t.throws(() => context.detach(() => {}), { message: /handed over already/ })
+    return new Response(new ReadableStream({ cancel: () => void (isCancelled = true) }))
+  })
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  t.is(await wire.end(), 'raw')
+  t.true(isCancelled)
+})
+
 test('sendInformational sends a 103 ahead of the response', async (t) => {
   const { connect } = await app(t, (_, context) => {
     context.sendInformational(103, { link: '</a.css>; rel=preload' })
