@@ -321,7 +321,7 @@ test('an HttpErrorException, and a body over its limit, are answered with their 
   t.is((await get('/', { method: 'POST', body: 'x'.repeat(11) })).status, 413)
 })
 
-test('the context has the names of WinterTC, over the client', async (t) => {
+plainTest('the context has the names of WinterTC, over the client', async (t) => {
   const { get, port } = await app(t, (request, context, execution) => {
     t.is(context, execution)
     t.is(contextOf(request), context)
