@@ -259,6 +259,8 @@ export declare class TlsContext {
   makeCertificate(certificate: TlsCertificate, keptFor?: number | undefined | null): TlsAnswer
   /** The answer that a name has no certificate of its own. */
   withoutCertificate(): TlsAnswer
+  /** A new certificate for `localhost`, `127.0.0.1` and `::1` that signs itself, valid for 396 days from now. */
+  static makeDevelopmentCertificate(): CertificateWithKey
   /** The certificates in force, in the order of the settings. */
   certificates(): Array<CertificateDetails>
 }
@@ -295,6 +297,14 @@ export interface CertificateDetails {
   names: Array<string>
   /** The certificate. */
   der: Buffer
+}
+
+/** A certificate for one's own machine, with its key. */
+export interface CertificateWithKey {
+  /** The certificate as PEM text. */
+  cert: string
+  /** The key as PEM text. */
+  key: string
 }
 
 /** Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default. */
