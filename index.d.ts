@@ -236,6 +236,12 @@ export declare class Engine {
   openClient(slot: number, slab: Buffer, head: number): ClientFacts
 }
 
+/** Settings that were checked and aren't in force yet. */
+export declare class PreparedTls {
+  /** What works and is probably not meant so. */
+  warnings(): Array<string>
+}
+
 /** The answer to a `ServerName` notice. */
 export declare class TlsAnswer {}
 
@@ -245,11 +251,10 @@ export declare class TlsContext {
   constructor(settings: TlsSettings)
   /** What works and is probably not meant so. */
   warnings(): Array<string>
-  /**
-   * New connections are accepted by these settings. Throws as the constructor does; then the present ones stay
-   * in force. The result are warnings.
-   */
-  replace(settings: TlsSettings): Array<string>
+  /** Checks settings that are to replace the present ones, by `replace`. Throws as the constructor does. */
+  prepare(settings: TlsSettings): PreparedTls
+  /** New connections are accepted by prepared settings, which can be used once. This can't fail. */
+  replace(prepared: PreparedTls): void
   /** A warning that is due only after a while; `null` for none. */
   overdue(): string | null
   /**

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { Authority } from './authority.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -24,13 +25,17 @@ test.before(async () => {
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
   const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
   await run(npm, ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`], { cwd: project })
+  // For the snippets about TLS.
+  const { cert, key } = new Authority().issue({ names: ['example.org', '*.example.org'] })
+  for (const name of ['cert.pem', 'fullchain.pem']) writeFileSync(join(project, name), cert)
+  for (const name of ['key.pem', 'privkey.pem']) writeFileSync(join(project, name), key)
 })
 
 test.after.always(() => rmSync(project, { recursive: true }))
 
 async function node(file: string, source: string): Promise<string> {
   writeFileSync(join(project, file), source)
-  const { stdout, stderr } = await run(process.execPath, [join(project, file)])
+  const { stdout, stderr } = await run(process.execPath, [join(project, file)], { cwd: project })
   return stdout + stderr
 }
 
@@ -61,10 +66,14 @@ built('the package has a command', async (t) => {
 })
 
 built('the snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/forms.md', 'docs/observability.md']) {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md', 'docs/tls.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
-      const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
-      t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
+      const local = snippet!
+        .replaceAll('8080', "'127.0.0.1:0'")
+        .replaceAll('port: 8443', "host: '127.0.0.1', port: 0")
+        .replaceAll('/etc/letsencrypt/live/example.org/', '')
+      const told = await node('snippet.mjs', `${local}\nprocess.exit()`)
+      t.regex(told, /^(https?:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
     }
   }
 })
@@ -153,6 +162,7 @@ const form = await Request.create('POST', '/', { 'content-type': 'multipart/form
 console.log(form.get('a'))`
   t.is(await node('form.mjs', source), '1\n')
   t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White/)
+  for (const crate of ['aws-lc-sys', 'rustls', 'rustls-webpki', 'rcgen', 'x509-parser']) t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), new RegExp(`^  ${crate} \\d`, 'm'))
 })
 
 built('the package carries what it needs and no sources', async (t) => {

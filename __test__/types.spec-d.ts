@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream'
 import {
   Attribute,
   BusbarError,
+  CallableMiddleware,
+  CallableRequestHandler,
   Client,
   ClientException,
   CookieAttributes,
@@ -23,9 +25,11 @@ import {
   SocketAddress,
   serve,
   silentLogger,
+  stack,
   streamDriver,
 } from '../src/index.ts'
 import type {
+  AnyMiddleware,
   ErrorHandler,
   Fault,
   FieldName,
@@ -38,12 +42,16 @@ import type {
   Listen,
   LogContext,
   Logger,
+  Middleware,
+  MiddlewareFunction,
+  Next as NextHandler,
   OptionValues,
   RequestBody,
   RequestHandler,
   ServerObserver,
   ServerSettings,
   ServerState,
+  Stack,
   TlsInfo,
   UpgradeHandler,
   UpgradedSocket,
@@ -308,3 +316,31 @@ client.switchDriver(new Http1Driver(), 'bytes')
 // @ts-expect-error requests that it hands over are busbar's
 const wrongDriver: HttpDriver = { ...({} as HttpDriver), write: (request: string) => Promise.resolve(void request) }
 void wrongDriver
+
+// Middleware are functions or objects, and `next` is a handler.
+declare const middleware: Middleware
+declare const rest: NextHandler
+const asFunction: MiddlewareFunction = (given, following) => {
+  same<typeof given, Request>(true)
+  same<typeof following, NextHandler>(true)
+  return following(given)
+}
+const asHandler: Handler = rest
+same<ReturnType<NextHandler>, Response | Promise<Response>>(true)
+const hello: HandlerFunction = () => Response.text('hello')
+same<typeof hello, HandlerFunction>(true)
+// Without middleware it is the handler itself.
+const unstacked = stack(hello)
+same<typeof unstacked, HandlerFunction>(true)
+const stacked = stack(asHandler, middleware, asFunction, async (given, following) => {
+  same<typeof given, Request>(true)
+  return following(given)
+})
+same<typeof stacked, Stack>(true)
+new HttpServer(0, stacked, { observers: [stacked] })
+const eitherForm: AnyMiddleware[] = [middleware, asFunction, new CallableMiddleware(asFunction)]
+stack(new CallableRequestHandler(hello), ...eitherForm)
+// @ts-expect-error a middleware gives a Response
+stack(hello, () => 'Hello')
+// @ts-expect-error next needs the request
+stack(hello, (_, following) => following())

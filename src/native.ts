@@ -84,6 +84,13 @@ export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, F
 /** Flags of a response. */
 export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32 } as const
 
+/** Writes which request an answer is for. */
+export function addressAnswer(words: Uint32Array, slot: number, requestId: number): void {
+  words[ANSWER_WORDS + Answer.Slot] = slot
+  words[ANSWER_WORDS + Answer.RequestIdLow] = requestId
+  words[ANSWER_WORDS + Answer.RequestIdHigh] = requestId / 2 ** 32
+}
+
 /** Writes the numbers of an answer but for its request; a length of -1 is unknown. */
 export function writeAnswer(words: Uint32Array, status: number, flags: number, length: number): void {
   words[ANSWER_WORDS + Answer.Status] = status

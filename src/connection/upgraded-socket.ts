@@ -3,7 +3,6 @@
  *
  * Loaded on first use: loading Node's streams takes longer than loading busbar.
  */
-import { Duplex } from 'node:stream'
 import { StateError } from '../core/errors.ts'
 import { findCause } from '../core/causes.ts'
 import { HandoverSignal, Hook } from '../core/handover.ts'
@@ -11,6 +10,7 @@ import { ClientException, clientExceptionIn } from './client-exception.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
+import { CLEAR_TIMERS, NodeSocket, TOUCH } from './node-socket.ts'
 import { HIGH_WATER } from './raw-connection.ts'
 import type { RawConnection } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -18,8 +18,6 @@ import type { TlsInfo } from '../tls/tls-info.ts'
 
 /** Milliseconds that `destroySoon` waits for the peer to end its side. */
 const LINGER = 1000
-/** The longest time that a timer takes, in milliseconds. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 type Done = (error?: Error | null) => void
 type StopHook = Hook<[UpgradedSocket]>
@@ -47,7 +45,7 @@ export interface SocketSettings {
  *
  * @example new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
  */
-export class UpgradedSocket extends Duplex {
+export class UpgradedSocket extends NodeSocket {
   readonly #raw: RawConnection
   readonly #logger: Logger
   /** Completes the write that waits until the unsent bytes are sent. */
@@ -60,9 +58,7 @@ export class UpgradedSocket extends Duplex {
   #hasStopped = false
   #stopHooks: StopHook[] = []
   #signal: HandoverSignal | null = null
-  #idleTimer: NodeJS.Timeout | null = null
   #lingerTimer: NodeJS.Timeout | null = null
-  #reference: NodeJS.Timeout | null = null
   #isReading = false
 
   /** @internal */
@@ -112,7 +108,7 @@ export class UpgradedSocket extends Duplex {
   }
 
   #receive(bytes: Buffer): void {
-    this.#idleTimer?.refresh()
+    this[TOUCH]()
     this.push(bytes)
   }
 
@@ -124,13 +120,13 @@ export class UpgradedSocket extends Duplex {
 
   /** @internal */
   override _write(chunk: string | Uint8Array, encoding: BufferEncoding, done: Done): void {
-    this.#idleTimer?.refresh()
+    this[TOUCH]()
     this.#afterWrite(this.#raw.write(asSent(chunk, encoding)), done)
   }
 
   /** @internal */
   override _writev(chunks: { chunk: string | Uint8Array; encoding: BufferEncoding }[], done: Done): void {
-    this.#idleTimer?.refresh()
+    this[TOUCH]()
     this.#writeFrom(chunks, 0, done)
   }
 
@@ -203,10 +199,9 @@ export class UpgradedSocket extends Duplex {
 
   /** Clears timers, hooks and the signal. */
   #settle(): void {
-    for (const timer of [this.#idleTimer, this.#lingerTimer, this.#reference]) if (timer !== null) clearTimeout(timer)
-    this.#idleTimer = null
+    this[CLEAR_TIMERS]()
+    if (this.#lingerTimer !== null) clearTimeout(this.#lingerTimer)
     this.#lingerTimer = null
-    this.#reference = null
     for (const hook of this.#stopHooks) hook.drop()
     this.#stopHooks = []
     this.#signal?.abort()
@@ -284,7 +279,7 @@ export class UpgradedSocket extends Duplex {
    *
    * @example if (!socket.isClosed()) socket.write('still there?')
    */
-  isClosed(): boolean {
+  override isClosed(): boolean {
     return this.destroyed || this.#raw.client.isClosed()
   }
 
@@ -293,7 +288,7 @@ export class UpgradedSocket extends Duplex {
    *
    * @example socket.getClient().onClose(() => room.leave(socket))
    */
-  getClient(): Client {
+  override getClient(): Client {
     return this.#raw.client
   }
 
@@ -302,7 +297,7 @@ export class UpgradedSocket extends Duplex {
    *
    * @example socket.getLocalAddress().getPort()
    */
-  getLocalAddress(): SocketAddress {
+  override getLocalAddress(): SocketAddress {
     return this.#raw.client.getLocalAddress()
   }
 
@@ -311,7 +306,7 @@ export class UpgradedSocket extends Duplex {
    *
    * @example socket.getRemoteAddress().toString()
    */
-  getRemoteAddress(): SocketAddress {
+  override getRemoteAddress(): SocketAddress {
     return this.#raw.client.getRemoteAddress()
   }
 
@@ -386,112 +381,11 @@ export class UpgradedSocket extends Duplex {
     return Buffer.concat(pieces)
   }
 
-  /**
-   * Keeps the process alive while the socket is open, even if its server doesn't (`server.unref()`).
-   *
-   * @example socket.ref()
-   */
-  ref(): this {
-    if (!this.isClosed()) this.#reference ??= setInterval(() => {}, LONGEST_TIMER)
-    return this
-  }
-
-  /**
-   * Undoes `ref`; a started server still keeps the process alive.
-   *
-   * @example socket.unref()
-   */
-  unref(): this {
-    if (this.#reference !== null) clearInterval(this.#reference)
-    this.#reference = null
-    return this
-  }
-
-  /** The same as `ref`. @example socket.reference() */
-  reference(): void {
-    this.ref()
-  }
-
-  /** The same as `unref`. @example socket.unreference() */
-  unreference(): void {
-    this.unref()
-  }
-
-  /**
-   * Emits 'timeout' when nothing was received or written for `millis` milliseconds; 0 is never. As with Node's
-   * sockets, closing is up to the listeners.
-   *
-   * @example socket.setTimeout(30_000, () => socket.destroy())
-   */
-  setTimeout(millis: number, callback?: () => void): this {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
-    this.#idleTimer = null
-    if (millis > 0 && !this.isClosed()) {
-      this.#idleTimer = setTimeout(() => this.emit('timeout'), Math.min(millis, LONGEST_TIMER)).unref()
-    }
-    if (callback !== undefined && millis > 0) this.once('timeout', callback)
-    else if (callback !== undefined) this.off('timeout', callback)
-    return this
-  }
-
-  /**
-   * Does nothing: small writes are always sent at once. For code that is written for Node's sockets.
-   *
-   * @example socket.setNoDelay(true)
-   */
-  setNoDelay(_isOn?: boolean): this {
-    return this
-  }
-
-  /**
-   * Does nothing: the system probes each connection once a minute. For code that is written for Node's sockets.
-   *
-   * @example socket.setKeepAlive(true, 60_000)
-   */
-  setKeepAlive(_isOn?: boolean, _initialDelay?: number): this {
-    return this
-  }
-
-  /** The peer's IP address; undefined for a unix socket. @example socket.remoteAddress // '192.0.2.1' */
-  get remoteAddress(): string | undefined {
-    return hostOf(this.getRemoteAddress())
-  }
-
-  /** The peer's port; undefined for a unix socket. @example socket.remotePort */
-  get remotePort(): number | undefined {
-    return this.getRemoteAddress().getPort() ?? undefined
-  }
-
-  /** `'IPv4'` or `'IPv6'`; undefined for a unix socket. @example socket.remoteFamily */
-  get remoteFamily(): string | undefined {
-    const version = this.getRemoteAddress().getVersion()
-    return version === null ? undefined : `IPv${version}`
-  }
-
-  /** The IP address the connection arrived on; undefined for a unix socket. @example socket.localAddress */
-  get localAddress(): string | undefined {
-    return hostOf(this.getLocalAddress())
-  }
-
-  /** The port the connection arrived on; undefined for a unix socket. @example socket.localPort */
-  get localPort(): number | undefined {
-    return this.getLocalAddress().getPort() ?? undefined
-  }
-
-  /** Whether the connection is encrypted. @example socket.encrypted */
-  get encrypted(): boolean {
-    return this.#raw.client.isEncrypted()
-  }
-
   static {
     notifyStop = (socket) => socket.#stop()
     releaseSocket = (socket) => socket.#release()
     isClientGone = (socket, error) => socket.#isClientGone(error)
   }
-}
-
-function hostOf(address: SocketAddress): string | undefined {
-  return address.getType() === 'unix' ? undefined : address.getHost()
 }
 
 /** What the engine sends: it encodes strings as UTF-8 itself. */

@@ -1,11 +1,7 @@
 /**
- * Responses whose body is written in pieces: streams, files, long content, and responses with trailers.
+ * Responses whose body is written in pieces: streams, files, long content, and responses with trailers. Their states
+ * are in stream-states.ts.
  *
- * ```text
- *   answer  HELD ──► OPEN ──► FINISHED                 source  IDLE ◄──► READING
- *             │        └────► SENDING_FILE ──► FINISHED            └──┬──┘
- *             └──► FINISHED, with an error page                     OVER
- * ```
  * The head is held until the first bytes, so that both leave in one write, for 100 ms at most. Pieces shorter than
  * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. While
  * more than the high-water mark is unsent the source isn't asked for more. A source that fails while the head is
@@ -16,18 +12,22 @@ import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
 import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
+import { FINISHED, HELD, IDLE, OPEN, OVER, READING, SENDING_FILE } from './stream-states.ts'
+import type { AnswerState, SourceState } from './stream-states.ts'
+import { resumeLater, tickAtPause } from './stream-turns.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { HotFunctions } from '../native.ts'
-import { withoutContext } from '../core/no-context.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Framing } from '../message/response-extras.ts'
-import type { Extras, Response } from '../message/response.ts'
+import type { Extras } from '../message/response-delivery.ts'
+import type { Response } from '../message/response.ts'
 import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { isBodiless } from '../http/status.ts'
 import { trailerLines } from '../http/trailers.ts'
+import type { Trailers } from '../http/trailers.ts'
 
 /** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
@@ -46,24 +46,6 @@ const UNSUPPORTED = 2
  * disconnected, which only a write would show.
  */
 const SILENCE = 1000
-
-/** What was handed to the engine: nothing yet. */
-const HELD = 0
-/** The head, and what was written since. */
-const OPEN = 1
-/** Everything: the engine sends a file, and until its last byte is sent the response can still be aborted. */
-const SENDING_FILE = 2
-/** Everything, or the response was given up: nothing more is written. */
-const FINISHED = 3
-type AnswerState = typeof HELD | typeof OPEN | typeof SENDING_FILE | typeof FINISHED
-
-/** The source has given a piece, or wasn't asked yet. */
-const IDLE = 0
-/** It was asked for a piece. */
-const READING = 1
-/** It has ended, failed or was cancelled. */
-const OVER = 2
-type SourceState = typeof IDLE | typeof READING | typeof OVER
 
 /** What a stream needs of its server. */
 export interface StreamOwner {
@@ -301,22 +283,15 @@ export class ResponseStream {
     this.#turnPieces = 0
     if (this.#isBlocked) return
     this.#isBlocked = true
-    setImmediate(resume, this)
+    resumeLater(this)
   }
 
   /** Hands over the head unless that is done; false when nothing more can be written. */
   #open(): boolean {
     if (this.#answer !== HELD) return this.#answer === OPEN
     this.#answer = OPEN
-    const { trailers } = this.#extras
-    let length = Number(this.#response.getHeader('content-length') ?? -1)
-    let lines = ''
-    if (trailers !== null && this.#exchange.version() !== '1.0') {
-      length = -1
-      const names = trailers.getFields().join(', ')
-      if (names !== '' && !this.#response.hasHeader('trailer')) lines = `trailer: ${names}\r\n`
-    }
-    if (this.#owner.openStream(this.#exchange, this.#response, { length, lines }) === 0) return true
+    const framing = framingOf(this.#exchange, this.#response, this.#extras.trailers)
+    if (this.#owner.openStream(this.#exchange, this.#response, framing) === 0) return true
     // No notice follows: the client had disconnected, or the request was answered.
     this.#exchange.setStream(null)
     this.#leave()
@@ -332,7 +307,7 @@ export class ResponseStream {
   #scheduleFlush(): void {
     if (this.#isTickPlanned) return
     this.#isTickPlanned = true
-    if (pausing.push(this) === 1) withoutContext(scheduleFlush)
+    tickAtPause(this)
   }
 
   /** The source pauses. */
@@ -490,23 +465,15 @@ export class ResponseStream {
   }
 }
 
-/** Streams whose source may have paused. One tick serves all of them. */
-let pausing: ResponseStream[] = []
-
-function resume(stream: ResponseStream): void {
-  stream.onDrained()
-}
-
-function scheduleFlush(): void {
-  process.nextTick(tick)
-}
-
-function tick(): void {
-  const streams = pausing
-  pausing = []
-  for (const stream of streams) stream.onTick()
-}
-
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
+
+/** The framing of a response. With trailers its body is chunked; clients of HTTP/1.0 know no trailers. */
+function framingOf(exchange: Exchange, response: Response, trailers: Trailers | null): Framing {
+  if (trailers === null || exchange.version() === '1.0') {
+    return { length: Number(response.getHeader('content-length') ?? -1), lines: '' }
+  }
+  const names = trailers.getFields().join(', ')
+  return { length: -1, lines: names === '' || response.hasHeader('trailer') ? '' : `trailer: ${names}\r\n` }
 }

@@ -6,7 +6,8 @@ import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import { StateError } from '../core/errors.ts'
 import { HandoverSignal } from '../core/handover.ts'
-import { Fields } from '../http/fields.ts'
+import { Fields, eachField, nameOf } from '../http/fields.ts'
+import type { FieldValue, FieldsInit } from '../http/fields.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
 import type { Forwarded } from '../net/forwarded.ts'
@@ -120,6 +121,21 @@ export class CreatedRequestSource implements RequestSource {
 
   /** The body is complete already. */
   setRate(): void {}
+}
+
+/** The fields of a created request: those that are given, with `host` and the length of the body if they are missing. */
+export function createdFields(headers: FieldsInit, host: string, body: CreatedRequest['body']): Fields {
+  const fields = new Fields()
+  fields.add('host', host)
+  let hasHost = false
+  eachField(headers, (name, value) => {
+    if (nameOf(name).lower === 'host' && !hasHost) fields.delete('host')
+    hasHost ||= nameOf(name).lower === 'host'
+    fields.add(name, value as FieldValue)
+  })
+  const length = lengthOf(body)
+  if (body !== null && length >= 0 && !fields.has('content-length')) fields.add('content-length', length)
+  return fields
 }
 
 /** Length of a body in bytes; -1 when it is unknown. */

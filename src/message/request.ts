@@ -3,22 +3,20 @@
  */
 import { keyName } from './attribute.ts'
 import type { Attribute, AttributeKey } from './attribute.ts'
-import { CreatedRequestSource, lengthOf } from './created-request.ts'
+import { CreatedRequestSource, createdFields, lengthOf } from './created-request.ts'
 import { requestParts } from './request-settings.ts'
 import type { RequestParts, RequestSettings } from './request-settings.ts'
 import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import { MissingAttributeError, OptionError, StateError } from '../core/errors.ts'
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
-import type { FieldName, FieldValue, FieldsInit } from '../http/fields.ts'
+import type { FieldName, FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
-import { handled } from '../core/outcome.ts'
-import { formDataOf, partsOf } from '../body/form.ts'
-import type { FormLimits, FormPart } from '../body/form.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
-import { RequestHead, SET_QUERY } from './request-head.ts'
+import { RequestContent } from './request-content.ts'
+import { SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
 import { uriOf, withQuery } from '../http/target.ts'
 import { TOKEN } from '../http/token.ts'
@@ -46,7 +44,7 @@ const UNKNOWN: InjectedConnection = { remoteAddress: null, isEncrypted: false }
  *
  * @example (request) => Response.text(`You asked for ${request.getPath()}`)
  */
-export class Request extends RequestHead {
+export class Request extends RequestContent {
   readonly #source: RequestSource
   #method: string | null = null
   #target: string | null = null
@@ -82,16 +80,7 @@ export class Request extends RequestHead {
     const { headers, body, protocol, trailers, connection } = requestParts(given, rest)
     const path = typeof uri === 'string' && /^(\/|\*$)/.test(uri) ? uri.replace(/#.*/, '') : null
     const url = path === null ? new URL(uri, 'http://localhost') : null
-    const fields = new Fields()
-    fields.add('host', url?.host ?? 'localhost')
-    let hasHost = false
-    eachField(headers, (name, value) => {
-      if (nameOf(name).lower === 'host' && !hasHost) fields.delete('host')
-      hasHost ||= nameOf(name).lower === 'host'
-      fields.add(name, value as FieldValue)
-    })
-    const length = lengthOf(body)
-    if (body !== null && length >= 0 && !fields.has('content-length')) fields.add('content-length', length)
+    const fields = createdFields(headers, url?.host ?? 'localhost', body)
     const source = new CreatedRequestSource({ method, target: path ?? '/', version: protocol, fields, body, trailers, connection })
     const request = new Request(source)
     if (url !== null) request.setUri(url)
@@ -230,7 +219,7 @@ export class Request extends RequestHead {
    *
    * @example for await (const piece of request.getBody()) hash.update(piece)
    */
-  getBody(): RequestBody {
+  override getBody(): RequestBody {
     return (this.#body ??= this.#source.body())
   }
 
@@ -275,53 +264,6 @@ export class Request extends RequestHead {
    */
   removeTrailers(): void {
     this.#trailers = null
-  }
-
-  /**
-   * The whole body as bytes; at most 128 KiB unless `bodySizeLimit` is changed.
-   *
-   * @example const bytes = await request.buffer()
-   */
-  buffer(): Promise<Uint8Array> {
-    return this.getBody().buffer()
-  }
-
-  /**
-   * The whole body as text.
-   *
-   * @example const text = await request.text()
-   */
-  text(): Promise<string> {
-    return this.getBody().text()
-  }
-
-  /**
-   * The whole body as JSON.
-   *
-   * @example const order = await request.json<Order>()
-   */
-  json<T = unknown>(): Promise<T> {
-    return this.getBody().json<T>()
-  }
-
-  /**
-   * The whole body as a form, `multipart/form-data` or `application/x-www-form-urlencoded`. Rejects with an
-   * `HttpErrorException` of 413 when the form is larger than a limit, of 400 when it can't be parsed, and of 415 when
-   * the body is no form. Files are kept in memory: for large ones use `parts`.
-   *
-   * @example const title = (await request.formData()).get('title')
-   */
-  formData(limits?: FormLimits): Promise<FormData> {
-    return handled(formDataOf(this.getBody(), this.getHeader('content-type'), limits))
-  }
-
-  /**
-   * The fields and files of such a form, in the order in which they arrive, while they arrive.
-   *
-   * @example for await (const part of request.parts({ files: 1 })) if (part.isFile()) await writeFile(target, part)
-   */
-  parts(limits?: FormLimits): AsyncGenerator<FormPart, void, undefined> {
-    return partsOf(this.getBody(), this.getHeader('content-type'), limits)
   }
 
   /**

@@ -14,20 +14,19 @@ import { AnswerFlag, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import { checkLength } from './content-length.ts'
 import type { RequestSource } from './request-source.ts'
+import { EXTRAS, IS_SENT, OWN_EXTRAS, ResponseDelivery, SET_TAKEOVER } from './response-delivery.ts'
+import type { Extras } from './response-delivery.ts'
 import { ResponseExtras } from './response-extras.ts'
 import type { Framing } from './response-extras.ts'
-import { CONTENT_LENGTH, ResponseHead, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } from './response-head.ts'
+import { CONTENT_LENGTH, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } from './response-head.ts'
 import { takeoverOf } from './takeover.ts'
-import type { DetachSettings, Takeover, UpgradeHandler } from './takeover.ts'
+import type { DetachSettings, UpgradeHandler } from './takeover.ts'
 import { collected, isStreamed, sourceOf } from '../body/source.ts'
 import type { Body, Content } from '../body/source.ts'
 import { hasElement } from '../http/lists.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
-
-/** The rarer parts of a response. */
-export type Extras = ResponseExtras<Takeover>
 
 /**
  * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it. Throws
@@ -67,7 +66,7 @@ const JSON_TYPE = 'content-type: application/json\r\n'
  *
  * @example new Response(200, { 'content-type': 'text/plain' }, 'Hello')
  */
-export class Response extends ResponseHead {
+export class Response extends ResponseDelivery {
   #status: number
   #reason: string | undefined = undefined
   /** Checked fields as they are sent; out of date once `#fields` exists. */
@@ -195,7 +194,7 @@ export class Response extends ResponseHead {
    *
    * @example response.setStatus(404)
    */
-  setStatus(status: number, reason: string | null = null): void {
+  override setStatus(status: number, reason: string | null = null): void {
     this.#status = checkStatus(status)
     if (status !== 101 && this.#extras !== null) this.#extras.takeover = null
     this.#reason = reason === null ? undefined : valueOf('reason phrase', reason)
@@ -271,83 +270,6 @@ export class Response extends ResponseHead {
   }
 
   /**
-   * The trailers behind the body; null when there are none.
-   *
-   * @example response.getTrailers()?.getFields()
-   */
-  getTrailers(): Trailers | null {
-    return this.#extras?.trailers ?? null
-  }
-
-  /**
-   * Sends trailers behind the body. HTTP/1.0 and responses without a body have none: there they are ignored. They are
-   * announced in a `trailer` field unless one is set.
-   *
-   * @example response.setTrailers(new Trailers(() => ({ 'x-rows': rows }), ['x-rows']))
-   */
-  setTrailers(trailers: Trailers): void {
-    if (!(trailers instanceof Trailers)) throw new HandlerError(`setTrailers takes Trailers; got ${show(trailers)}`)
-    this.#ownExtras().trailers = trailers
-  }
-
-  /**
-   * Removes the trailers.
-   *
-   * @example response.removeTrailers()
-   */
-  removeTrailers(): void {
-    if (this.#extras !== null) this.#extras.trailers = null
-  }
-
-  /**
-   * Aborts the response: the client sees that it is incomplete. Nothing is logged. True when anything was left to
-   * send.
-   *
-   * @example if (quota.isUsedUp()) response.abort()
-   */
-  abort(): boolean {
-    const extras = this.#ownExtras()
-    if (this.#isSent) return extras.sender?.cut() ?? false
-    extras.isCut = true
-    return true
-  }
-
-  /**
-   * Sets how many seconds the client may take nothing of this response, in place of `writeTimeout`; `Infinity` for
-   * no limit. It holds for the responses behind it, too, until the connection is idle.
-   *
-   * @example response.setWriteTimeout(600)
-   */
-  setWriteTimeout(seconds: number): void {
-    if (!(seconds > 0)) throw new OptionError('the write timeout', seconds, 'a number of seconds above 0')
-    if (this.#isSent) throw new StateError('setWriteTimeout comes before the response is sent')
-    this.#ownExtras().writeTimeout = seconds
-  }
-
-  /**
-   * Runs a function when the response is over: sent, failed, replaced, or dropped because the client left.
-   *
-   * @example response.onDispose(() => lock.release())
-   */
-  onDispose(callback: () => unknown): void {
-    if (typeof callback !== 'function') throw new OptionError('callback', callback, 'a function')
-    this.#ownExtras().onDispose(callback)
-  }
-
-  /**
-   * Switches protocols: after all earlier responses, sends the headers with a 101 and calls a function with the
-   * connection. Name the protocol in the header `upgrade`; `connection` is added. A client that hasn't asked for that
-   * protocol gets a 426 of the error handler. An unread body is read and dropped first. A CONNECT is answered with a
-   * 200 instead. The function isn't called when the client leaves before.
-   *
-   * @example (request) => new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
-   */
-  upgrade(callback: UpgradeHandler): this {
-    this.#setTakeover(takeoverOf(callback, null))
-    return this
-  }
-
-  /**
    * Calls a function with the connection after all earlier responses, without writing anything: for libraries that
    * write the response themselves. The request must be a CONNECT, or ask for an upgrade: to `protocol`, if that is
    * given. Other clients get a 426 of the error handler that names `protocol`, else `websocket`.
@@ -356,33 +278,8 @@ export class Response extends ResponseHead {
    */
   static detach(callback: UpgradeHandler, settings: DetachSettings = {}): Response {
     const response = new Response(101)
-    response.#setTakeover(takeoverOf(callback, settings))
+    response[SET_TAKEOVER](takeoverOf(callback, settings))
     return response
-  }
-
-  #setTakeover(takeover: Takeover): void {
-    this.setStatus(101)
-    const extras = this.#ownExtras()
-    extras.takeover = takeover
-    extras.trailers = null
-  }
-
-  /**
-   * Whether the response takes the connection over, by `upgrade` or `detach`.
-   *
-   * @example response.isUpgraded()
-   */
-  isUpgraded(): boolean {
-    return this.getUpgradeHandler() !== null
-  }
-
-  /**
-   * The function that is called with the connection; null when there is none.
-   *
-   * @example response.getUpgradeHandler()
-   */
-  getUpgradeHandler(): UpgradeHandler | null {
-    return this.#extras?.takeover?.handler ?? null
   }
 
   #setLines(headers: FieldsInit): void {
@@ -450,6 +347,21 @@ export class Response extends ResponseHead {
     const extras = this.#ownExtras()
     extras.isStreamed = true
     if (isOfApplication(body)) extras.bodyContext ??= new Handover()
+  }
+
+  /** @internal */
+  override [EXTRAS](): Extras | null {
+    return this.#extras
+  }
+
+  /** @internal */
+  override [OWN_EXTRAS](): Extras {
+    return this.#ownExtras()
+  }
+
+  /** @internal */
+  override [IS_SENT](): boolean {
+    return this.#isSent
   }
 
   #ownExtras(): Extras {

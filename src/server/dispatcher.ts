@@ -11,57 +11,34 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { addCounts, refusalMessage, rejectionKind, rejectionMessage } from './refusals.ts'
-import type { RefusalCode } from './refusals.ts'
-import { debugPage } from '../pages/debug-page.ts'
+import { addCounts, rejectionKind, rejectionMessage } from './refusals.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
-import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
-import type { PageSubject } from '../handler/error-page.ts'
-import { HttpErrorException } from '../http/http-error.ts'
-import { clientExceptionIn } from '../connection/client-exception.ts'
-import { upgrade } from '../exchange/upgrade.ts'
 import { closing } from './draining.ts'
 import { notAResponse } from '../handler/handler.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
 import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
+import { FailedRequests } from './failed-requests.ts'
+import { CALL, LOG, LOOK, methodRules } from './method-rules.ts'
+import { SpecialResponses } from './special-responses.ts'
+import { WAIT_SECONDS, WaitingRequests, shareAddress } from './waiting-requests.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
 import { refusalOf } from '../http/methods.ts'
-import { ANSWER_WORDS, Answer, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
-import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
-import { settleKnownFile } from '../message/file-response.ts'
 import { Request } from '../message/request.ts'
-import { ResponseStream } from '../exchange/response-stream.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import { RunningHandlers } from '../handler/running-handlers.ts'
-import { Response, markSent, discardResponse, openResponse, extrasOf, sendResponse } from '../message/response.ts'
-import type { Framing } from '../message/response-extras.ts'
-import { checkLength } from '../message/content-length.ts'
-import type { Extras } from '../message/response.ts'
-import type { Takeover } from '../message/takeover.ts'
-import { unaskedProtocol } from '../message/upgrade-request.ts'
+import { Response, extrasOf, sendResponse } from '../message/response.ts'
 
 const HIGH = 2 ** 32
-
-/** The method isn't allowed: the request is refused. */
-const REFUSE = 0
-/** The handler is called. */
-const CALL = 1
-/** OPTIONS: the handler is called unless the target is `*`. */
-const LOOK = 2
-/** The request is logged, and the handler called. */
-const LOG = 3
-
-/** Seconds for which a request waits for its handler. */
-const WAIT_SECONDS = 5
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
 const UNTRACKED = { requireManualDestroy: true }
@@ -104,16 +81,14 @@ export class Dispatcher implements ClientOwner {
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly hasTls: boolean
-  readonly #running: RunningHandlers<Exchange>
-  /** Requests that wait for their handler. */
-  readonly #waits = new HandlerTimeout(WAIT_SECONDS)
-  /** Networks whose addresses have no share of the handlers. */
-  readonly #exempt: Networks
+  readonly running: RunningHandlers<Exchange>
   #handler: HandlerFunction
   /** Each response closes its connection. */
   isDraining = false
-  readonly #errorHandler: ErrorHandler
   readonly #onIdle: () => void
+  readonly #failed: FailedRequests
+  readonly #special: SpecialResponses
+  readonly #waiting: WaitingRequests
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
   readonly #words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
   /** REFUSE, CALL, LOOK or LOG by method number. */
@@ -125,8 +100,6 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
-  /** Requests that were refused here, by the code of the reason. The engine counts its own. */
-  readonly #refusals: Record<string, number> = {}
   readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   readonly #observer: Observer
   readonly #runObserved: (request: Request, exchange: Exchange) => void
@@ -142,7 +115,6 @@ export class Dispatcher implements ClientOwner {
     this.hasTls = settings.hasTls === true
     this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
-    this.#errorHandler = settings.errorHandler
     this.#onIdle = settings.onIdle
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
@@ -152,22 +124,23 @@ export class Dispatcher implements ClientOwner {
     this.hot = { ...this.engine.hot() }
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
-    this.#exempt = new Networks([...LOCAL_NETWORKS, ...this.options.get('proxies')])
-    this.#running = new RunningHandlers({
+    this.running = new RunningHandlers({
       limit: this.options.get('requestLimit'),
       pauseRequests: (isPaused) => this.engine.pauseRequests(isPaused),
-      addressOf: (exchange) => this.#addressOf(exchange),
+      addressOf: shareAddress(this.options.get('proxies')),
     })
     this.fieldNumbers = new FieldNumbers(this.hot)
     this.methods = Engine.methods()
     const allowed = this.options.get('allowedMethods')
     this.#logsRequests = settings.logsRequests === true
-    const call = this.#logsRequests ? LOG : CALL
-    this.#allowed = Uint8Array.from(this.methods, (method) => (allowed.includes(method) ? call : REFUSE))
-    if (allowed.includes('OPTIONS')) this.#allowed[this.methods.indexOf('OPTIONS')] = LOOK
+    this.#allowed = methodRules(this.methods, allowed, this.#logsRequests)
     this.#allow = allowed.join(', ')
     const timeout = this.options.get('handlerTimeout')
     this.#timeout = timeout === 0 ? null : new HandlerTimeout(timeout)
+    const send = (request: Request, exchange: Exchange, response: Response): void => this.#send(request, exchange, response)
+    this.#failed = new FailedRequests(this, settings.errorHandler, send)
+    this.#special = new SpecialResponses(this, this.#failed, this.#timeout, this.#words)
+    this.#waiting = new WaitingRequests(this)
     this.#selector = settings.makeSelector?.(this) ?? null
     if (this.#selector !== null) this.engine.announceAccepted()
     this.#run = (request, exchange) => this.#handle(request, exchange)
@@ -195,45 +168,12 @@ export class Dispatcher implements ClientOwner {
     if (this.#isObserved) this.#observer.observe(request, exchange)
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
-    this.#timeout?.add(requestId, () => this.#expire(request, exchange))
+    this.#timeout?.add(requestId, () => this.#failed.expire(request, exchange))
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
-    if (this.#running.mustWait(exchange)) return this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
+    if (this.running.mustWait(exchange)) return this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
     resource.runInAsyncScope(exchange.observation === null ? this.#run : this.#runObserved, undefined, request, exchange)
     resource.emitDestroy()
-  }
-
-  /** The request waits: the limit of running handlers is reached. One that has waited in the kernel is refused. */
-  #wait(resource: AsyncResource, request: Request, exchange: Exchange, hasWaited: boolean): void {
-    if (hasWaited) return this.#refuseWaiting(request, exchange)
-    this.open.add(exchange)
-    if (exchange.isHttp2()) exchange.listen()
-    this.#waits.add(exchange.requestId, () => {
-      this.#running.giveUp(exchange)
-      this.#refuseWaiting(request, exchange)
-      resource.emitDestroy()
-    })
-    const run = exchange.observation === null ? this.#run : this.#runObserved
-    this.#running.wait(exchange, () => {
-      this.#waits.delete(exchange.requestId)
-      if (exchange.isGone()) this.hot.abort(exchange.slot, exchange.requestId)
-      else if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(run, undefined, request, exchange)
-      resource.emitDestroy()
-    })
-  }
-
-  /** No handler was free for too long. */
-  #refuseWaiting(request: Request, exchange: Exchange): void {
-    this.#timeout?.delete(exchange.requestId)
-    if (exchange.isAnswered || exchange.client().isClosed()) return
-    const headers = [['retry-after', String(WAIT_SECONDS)]] as const
-    this.#refuse(request, exchange, { status: 503, headers }, 'BUSBAR_REQUEST_LIMIT', false)
-  }
-
-  /** The address whose share of the handlers a request counts for; null for local ones and proxies. */
-  #addressOf(exchange: Exchange): string | null {
-    const address = exchange.client().getRemoteAddress()
-    return address.getType() === 'unix' || this.#exempt.has(address) ? null : address.getHost()
   }
 
   #handle(request: Request, exchange: Exchange): void {
@@ -241,7 +181,7 @@ export class Dispatcher implements ClientOwner {
     try {
       result = this.#handler(request)
     } catch (error) {
-      return this.fail(request, exchange, error)
+      return this.#failed.fail(request, exchange, error)
     }
     if (result instanceof Response) return this.#answer(request, exchange, result)
     this.#settleLater(request, exchange, result)
@@ -252,34 +192,34 @@ export class Dispatcher implements ClientOwner {
     let isRunning = false
     try {
       if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') {
-        return this.fail(request, exchange, notAResponse(result))
+        return this.#failed.fail(request, exchange, notAResponse(result))
       }
       this.open.add(exchange)
       // Unlike a connection, a stream can't be asked later whether it has ended.
       if (exchange.isHttp2()) exchange.listen()
-      this.#running.enter(exchange)
+      this.running.enter(exchange)
       isRunning = true
       ;(result as PromiseLike<unknown>).then(
         (response) => {
           if (exchange.isExpired()) this.#takeLate(request, response)
           else if (response instanceof Response) this.#answer(request, exchange, response)
-          else this.fail(request, exchange, notAResponse(response))
+          else this.#failed.fail(request, exchange, notAResponse(response))
           isRunning = this.#leave(isRunning, exchange)
         },
         (error: unknown) => {
-          if (!exchange.isExpired()) this.fail(request, exchange, error)
-          else if (!exchange.isClientGone(error)) this.logFailure('a handler failed after its time limit', request, error)
+          if (!exchange.isExpired()) this.#failed.fail(request, exchange, error)
+          else if (!exchange.isClientGone(error)) this.#failed.log('a handler failed after its time limit', request, error)
           isRunning = this.#leave(isRunning, exchange)
         },
       )
     } catch (error) {
-      this.fail(request, exchange, error)
+      this.#failed.fail(request, exchange, error)
       isRunning = this.#leave(isRunning, exchange)
     }
   }
 
   #leave(isRunning: boolean, exchange: Exchange): false {
-    if (isRunning) this.#running.leave(exchange)
+    if (isRunning) this.running.leave(exchange)
     return false
   }
 
@@ -287,159 +227,45 @@ export class Dispatcher implements ClientOwner {
     try {
       this.#send(request, exchange, response)
     } catch (error) {
-      this.#discard(request, response)
-      this.fail(request, exchange, error)
+      this.#failed.discard(request, response)
+      this.#failed.fail(request, exchange, error)
     }
   }
 
   #send(request: Request, exchange: Exchange, response: Response): void {
     const extras = extrasOf(response)
     if (exchange.isOverLimit && response.getStatus() < 400 && exchange.isUnread()) {
-      return this.#refuseBody(request, exchange, response)
+      return this.#failed.refuseBody(request, exchange, response)
     }
-    if (extras !== null) return this.#sendWithExtras(request, exchange, response, extras)
-    this.#sendWhole(request, exchange, response)
-  }
-
-  #sendWhole(request: Request, exchange: Exchange, response: Response): void {
+    if (extras !== null && this.#special.send(request, exchange, response, extras)) return
     const { observation } = exchange
     if (observation !== null) noteAnswer(exchange, observation, response)
-    this.#address(exchange)
+    addressAnswer(this.#words, exchange.slot, exchange.requestId)
     sendResponse(response, this.#words, this.hot, exchange, observation !== null)
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     if (exchange.isListening) exchange.settle(null)
   }
 
-  /** Writes the slot and the id of the request whose response follows. */
-  #address(exchange: Exchange): void {
-    const words = this.#words
-    words[ANSWER_WORDS + Answer.Slot] = exchange.slot
-    words[ANSWER_WORDS + Answer.RequestIdLow] = exchange.requestId
-    words[ANSWER_WORDS + Answer.RequestIdHigh] = exchange.requestId / HIGH
-  }
-
-  /** Rare responses: upgrades, streams, trailers, and those with dispose hooks. */
-  #sendWithExtras(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
-    if (extras.writeTimeout !== null) this.hot.setWriteTimeout(exchange.slot, exchange.requestId, extras.writeTimeout)
-    if (extras.takeover !== null) return this.#takeOver(request, exchange, response, extras, extras.takeover)
-    if (extras.isStreamed) settleKnownFile(request, response)
-    if (extras.isStreamed || extras.trailers !== null || extras.isCut) return this.#stream(request, exchange, response, extras)
-    if (extras.disposers.length === 0) return this.#sendWhole(request, exchange, response)
-    if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
-    this.#address(exchange)
-    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === 0
-    exchange.markAnswered()
-    this.#timeout?.delete(exchange.requestId)
-    const dispose = (): void => this.#dispose(extras)
-    exchange.settle(isTaken ? dispose : null)
-    if (!isTaken) dispose()
-  }
-
-  #dispose(extras: Extras): void {
-    extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
-  }
-
-  /** Takes the connection over for the application. */
-  #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
-    // A stream of HTTP/2 is reset by the engine, with a code that has the client try HTTP/1.1.
-    const unasked = exchange.isHttp2() ? null : unaskedProtocol(exchange, response, takeover)
-    if (unasked !== null) {
-      this.#discard(request, response)
-      return this.#answerError(request, exchange, { status: 426, headers: [['upgrade', unasked]] })
-    }
-    markSent(response)
-    exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
-    this.#timeout?.delete(exchange.requestId)
-    try {
-      upgrade(this, request, exchange, response, takeover, () => this.#dispose(extras))
-    } catch (error) {
-      this.#dispose(extras)
-      throw error
-    }
-  }
-
-  /** Disposes of a response that isn't sent. */
-  #discard(request: Request, response: Response): void {
-    discardResponse(response, (error) => this.logFailure('a response that was not sent could not be disposed of', request, error))
-  }
-
-  /** Answers with a 413: the body is over its limit, and the handler has ignored it. */
-  #refuseBody(request: Request, exchange: Exchange, response: Response): void {
-    this.#discard(request, response)
-    // The page is sent with any status, also below 400.
-    exchange.isOverLimit = false
-    this.#refuse(request, exchange, { status: 413 }, 'BUSBAR_BODY_TOO_LARGE')
-  }
-
-  #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
-    // With trailers the body is chunked, and its length isn't sent.
-    if (extras.trailers === null) checkLength(response, exchange.method())
-    markSent(response)
-    this.#timeout?.delete(exchange.requestId)
-    // The stream may be long: its head must not keep a whole slab.
-    this.open.add(exchange)
-    new ResponseStream(this, request, exchange, response, extras).begin()
-  }
-
-  /** Begins a streamed response; 1 when its request is no longer open. */
-  openStream(exchange: Exchange, response: Response, framing: Framing): number {
-    exchange.observation?.answer(response.getStatus(), 0)
-    this.#address(exchange)
-    return openResponse(response, this.#words, this.hot, framing)
-  }
-
   /** Disposes of the response of a handler whose time was over. */
   #takeLate(request: Request, response: unknown): void {
-    if (response instanceof Response) this.#discard(request, response)
+    if (response instanceof Response) this.#failed.discard(request, response)
   }
 
-  /** Answers a request whose handler has failed. */
-  fail(request: Request, exchange: Exchange, error: unknown): void {
-    try {
-      this.#failFor(request, exchange, error)
-    } catch (exception) {
-      // Looking at the thrown value has thrown as well.
-      this.logFailure('a handler failed', request, exception)
-      this.#answerError(request, exchange, { status: 500, error })
-    }
+  /** The limit of running handlers is reached. A request that has waited in the kernel already is refused. */
+  #wait(resource: AsyncResource, request: Request, exchange: Exchange, hasWaited: boolean): void {
+    if (hasWaited) return this.#refuseWaiting(request, exchange)
+    const run = exchange.observation === null ? this.#run : this.#runObserved
+    const refuse = (): void => this.#refuseWaiting(request, exchange)
+    this.#waiting.add(exchange, resource, () => run(request, exchange), refuse)
   }
 
-  #failFor(request: Request, exchange: Exchange, error: unknown): void {
-    if (error instanceof HttpErrorException) return this.#answerError(request, exchange, subjectOf(error))
-    const atFault = clientExceptionIn(error)
-    if (atFault?.getCode() === 413) return this.#refuse(request, exchange, { status: 413, error }, 'BUSBAR_BODY_TOO_LARGE')
-    if (atFault !== undefined || exchange.isClientGone(error)) {
-      // The client is at fault or has disconnected, and the handler has nothing more to send.
-      if (exchange.isAnswered) return
-      if (exchange.isHttp2()) return this.#endStream(request, exchange, error)
-      void exchange.client().stop(1000).catch(() => {})
-      return
-    }
-    exchange.observation?.fail(error)
-    this.logFailure('a handler failed', request, error)
-    const page = this.options.get('debug') ? debugPage(error, request, exchange.client()) : null
-    if (page === null) this.#answerError(request, exchange, { status: 500, error })
-    else this.#answer(request, exchange, page)
-  }
-
-  /** Ends a stream of HTTP/2 for an error of its client; the connection lives on. */
-  #endStream(request: Request, exchange: Exchange, error: unknown): void {
-    const status = clientExceptionIn(error)?.status
-    if (status !== undefined) return this.#answerError(request, exchange, { status, error })
-    exchange.markAnswered()
-    this.hot.abort(exchange.slot, exchange.requestId)
-  }
-
-  /** The time of a handler is over. A later response of it is dropped. */
-  #expire(request: Request, exchange: Exchange): void {
-    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    const code = 'BUSBAR_HANDLER_TIMEOUT'
-    this.logger.warning(`a handler has not answered within ${this.options.get('handlerTimeout')} s (handlerTimeout): ${target}`, { code })
-    exchange.observation?.mark('timeout')
-    exchange.expire()
-    this.#countRefusal(code)
-    this.#answerError(request, exchange, { status: 503 })
+  /** No handler was free for too long. */
+  #refuseWaiting(request: Request, exchange: Exchange): void {
+    this.#timeout?.delete(exchange.requestId)
+    if (exchange.isAnswered || exchange.client().isClosed()) return
+    const headers = [['retry-after', String(WAIT_SECONDS)]] as const
+    this.#failed.refuse(request, exchange, { status: 503, headers }, 'BUSBAR_REQUEST_LIMIT', false)
   }
 
   /** From now on each response closes its connection. */
@@ -451,7 +277,7 @@ export class Dispatcher implements ClientOwner {
 
   /** How many requests were refused, by the code of the reason. */
   refusals(): Record<string, number> {
-    return addCounts(this.engine.refusals(), this.#refusals)
+    return addCounts(this.engine.refusals(), this.#failed.refusals())
   }
 
   /** Whether the server has begun to stop. */
@@ -468,44 +294,9 @@ export class Dispatcher implements ClientOwner {
   /** The engine is about to close: no more notices come. */
   close(): void {
     this.#timeout?.close()
-    this.#waits.close()
+    this.#waiting.close()
     this.#selector?.close()
     this.pending.close()
-  }
-
-  /** Logs an error about one request. */
-  logFailure(message: string, request: Request, exception: unknown): void {
-    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    const context = this.options.get('requestLogContext') ? { exception, request } : { exception }
-    this.logger.error(`${message}: ${target}`, context)
-  }
-
-  #countRefusal(code: RefusalCode): void {
-    this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
-  }
-
-  /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
-  #refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
-    this.#countRefusal(code)
-    if (this.options.get('debug')) {
-      this.logger.debug(refusalMessage(code, exchange.client().getRemoteAddress(), this.options))
-    }
-    this.#answerError(request, exchange, subject, closes)
-  }
-
-  /** Answers with the page of the error handler, or with the default page when that fails. */
-  #answerError(request: Request, exchange: Exchange, subject: PageSubject, closes = false): void {
-    const send = (response: Response): void => {
-      if (this.isDraining || (closes && !exchange.isHttp2())) response.setHeader('connection', 'close')
-      this.#send(request, exchange, response)
-    }
-    giveErrorPage({
-      ...subject,
-      errorHandler: this.#errorHandler,
-      request,
-      send,
-      onFailure: (error) => this.logFailure('the error handler failed', request, error),
-    })
   }
 
   /** Answers `OPTIONS *`, which concerns the server (RFC 9110 §9.3.7), and methods that aren't allowed. */
@@ -518,7 +309,7 @@ export class Dispatcher implements ClientOwner {
       return true
     }
     const status = refusalOf(request.getMethod())
-    this.#refuse(request, exchange, { status, headers: [['allow', this.#allow]] }, 'BUSBAR_METHOD_NOT_ALLOWED', false)
+    this.#failed.refuse(request, exchange, { status, headers: [['allow', this.#allow]] }, 'BUSBAR_METHOD_NOT_ALLOWED', false)
     return true
   }
 
@@ -539,7 +330,7 @@ export class Dispatcher implements ClientOwner {
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
     // Whether the client sends the body is unknown, so the bytes behind the head can't be read as a request.
-    this.#refuse(request, exchange, { status: 417 }, 'BUSBAR_EXPECTATION')
+    this.#failed.refuse(request, exchange, { status: 417 }, 'BUSBAR_EXPECTATION')
     return true
   }
 
@@ -595,7 +386,7 @@ export class Dispatcher implements ClientOwner {
 
   /** Counts of this start of the server. */
   statistics(): Omit<ServerStatistics, 'refusals'> {
-    const { running, waiting } = this.#running.counts()
+    const { running, waiting } = this.running.counts()
     return {
       connections: this.engine.clientCount(),
       upgradedConnections: this.rawConnections.size,

@@ -4,41 +4,35 @@
 import type { DriverSelector } from '../driver/driver-selector.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
-import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
-import type { ErrorHandler } from '../handler/error-handler.ts'
-import { ListenError, OptionError, StateError } from '../core/errors.ts'
+import { ListenError, StateError } from '../core/errors.ts'
 import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
-import { toFunction } from '../handler/handler.ts'
-import type { Handler, HandlerFunction } from '../handler/handler.ts'
+import type { Handler } from '../handler/handler.ts'
 import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
-import type { IoThreads } from './io-threads.ts'
-import { bind, planListening, planOne, urlOf } from './listen.ts'
-import type { Bound, Listen, ListenPlan } from './listen.ts'
-import { announce, isClusterWorker, shared } from './cluster.ts'
+import type { Listen } from './listen.ts'
+import { isClusterWorker } from './cluster.ts'
+import { cutOffMessage, toMilliseconds } from './stop-settings.ts'
+import type { StopResult, StopSettings } from './stop-settings.ts'
 import { silence } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import { Observer } from './observer.ts'
 import { guarded } from '../core/stderr-logger.ts'
+import { ServerParts, ONLY_STOPPED, PARTS } from './server-parts.ts'
 import { addCounts } from './refusals.ts'
-import { checkObserver, isObserver, notifyObservers } from './observers.ts'
-import type { ServerObserver } from './observers.ts'
+import { notifyObservers } from '../core/observing.ts'
 import { DEFAULTS } from '../options/option-table.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
-import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Certificate } from '../tls/certificate.ts'
-import type { ListenerTls } from '../tls/listener-tls.ts'
-import { reloadTls } from './reload.ts'
-import type { ReloadOptions, SecuredListener } from './reload.ts'
+import type { ReloadOptions } from './reload.ts'
 
 /** From now on each response of a server closes its connection. */
 export let beginDrain: (server: HttpServer) => void
@@ -57,44 +51,12 @@ const STARTING = 1
 const STARTED = 2
 const STOPPING = 3
 
-/** Settings of a stop. */
-export interface StopSettings {
-  /** Seconds for which requests may finish; the option `stopTimeout` when it is left out. */
-  readonly timeout?: number | undefined
-}
-
-/** What a stop has done. */
-export interface StopResult {
-  /** Requests without a complete response, and upgraded sockets, that were closed at the end of the time. */
-  readonly cutOff: number
-}
-
-/** The time of a stop in milliseconds: `{ timeout }` is in seconds, a number in milliseconds. */
-function toMilliseconds(timeout: unknown, stopTimeout: number): number {
-  if (typeof timeout === 'number' && timeout >= 0) return timeout
-  if (typeof timeout !== 'object' || timeout === null) {
-    throw new OptionError('timeoutMs', timeout, 'a number of milliseconds, at least 0, or { timeout } in seconds')
-  }
-  for (const name of Object.keys(timeout)) {
-    if (name !== 'timeout') throw new OptionError('stop', name, 'an object with the key timeout')
-  }
-  const { timeout: seconds = stopTimeout } = timeout as StopSettings
-  if (typeof seconds !== 'number' || !(seconds >= 0)) throw new OptionError('timeout', seconds, 'a number of seconds, at least 0')
-  return seconds * 1000
-}
-
-/** The warning about requests that were cut off. */
-function cutOffMessage(count: number, timeoutMs: number): string {
-  const requests = count === 1 ? '1 request or upgraded socket was' : `${count} requests or upgraded sockets were`
-  return `the stop has cut off connections: ${requests} not finished after ${timeoutMs / 1000} s`
-}
-
 /**
  * An HTTP server.
  *
  * @example const server = new HttpServer(8080, () => Response.text('Hello')); await server.start()
  */
-export class HttpServer {
+export class HttpServer extends ServerParts {
   /** State numbers by name. */
   static readonly STOPPED = STOPPED
   static readonly STARTING = STARTING
@@ -105,25 +67,13 @@ export class HttpServer {
   /** Default of the option `stopTimeout`, in milliseconds. */
   static readonly DEFAULT_SHUTDOWN_TIMEOUT = 3000
 
-  readonly #plans: ListenPlan[]
-  readonly #handler: HandlerFunction
-  readonly #options: Options
-  readonly #logger: Logger
-  /** The same logger, whose errors are caught. */
+  /** The logger, whose errors are caught. */
   readonly #log: Logger
-  readonly #observers: Set<ServerObserver>
   readonly #observer: Observer
-  readonly #ioThreads: IoThreads | undefined
-  #errorHandler: ErrorHandler
-  #driverFactory: HttpDriverFactory | null
-  #clientFactory: ClientFactory | null
   /** Loaded when the server has a factory. */
   #selectorClass: typeof DriverSelector | null = null
   #state: ServerState = STOPPED
   #dispatcher: Dispatcher | null = null
-  #bound: readonly Bound[] = []
-  /** The TLS of the plans that have it. */
-  #tls: ReadonlyMap<ListenPlan, ListenerTls> = new Map()
   /** The current or last start or stop; never rejects. */
   #underWay: Promise<unknown> = Promise.resolve()
   #isReferenced = true
@@ -141,19 +91,10 @@ export class HttpServer {
    * @example new HttpServer('localhost:0', handler, { http1Timeout: 30 })
    */
   constructor(listen: Listen | readonly Listen[], handler: Handler, settings: Options | ServerSettings = {}) {
-    this.#plans = planListening(listen)
-    this.#handler = toFunction(handler)
-    const checked = checkSettings(settings)
-    this.#options = checked.options
-    this.#logger = checked.logger
-    this.#log = guarded(this.#logger)
-    this.#errorHandler = checked.errorHandler
-    this.#driverFactory = checked.driverFactory
-    this.#clientFactory = checked.clientFactory
-    this.#ioThreads = checked.ioThreads
-    this.#observers = checked.observers
-    this.#observer = new Observer(checked.responseHooks, this.#log)
-    if (isObserver(handler)) this.#observers.add(handler)
+    super(listen, handler, settings)
+    const { logger, responseHooks } = this[PARTS]
+    this.#log = guarded(logger)
+    this.#observer = new Observer(responseHooks, this.#log)
   }
 
   /**
@@ -175,9 +116,14 @@ export class HttpServer {
     this.#log.debug('starting')
     this.#state = STARTING
     try {
-      const isDriven = this.#driverFactory !== null || this.#clientFactory !== null
+      const { options, driverFactory, clientFactory, listeners } = this[PARTS]
+      const isDriven = driverFactory !== null || clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
-      this.#tls = await this.#readTls()
+      await listeners.readTls({
+        logger: this.#log,
+        timeout: options.get('tlsSetupTimeout'),
+        protocols: () => (driverFactory ?? new DefaultHttpDriverFactory(options.get('http2'))).getApplicationLayerProtocols(),
+      })
       this.#open()
     } catch (error) {
       this.#shutDown()
@@ -193,32 +139,17 @@ export class HttpServer {
     this.#state = STARTED
     this.#log.debug('started')
     if (isClusterWorker()) this.#joinCluster()
-    for (const url of this.#urls()) this.#log.info(`listening on ${url}`)
-    if (this.#options.get('debug') && !this.getServers().every(isLoopback)) {
+    for (const url of this[PARTS].listeners.urls()) this.#log.info(`listening on ${url}`)
+    if (this[PARTS].options.get('debug') && !this.getServers().every(isLoopback)) {
       this.#log.warning('debug mode is on, and other machines can reach the server')
     }
   }
 
-  async #readTls(): Promise<ReadonlyMap<ListenPlan, ListenerTls>> {
-    const plans = this.#plans.filter((plan) => plan.tls !== null)
-    if (plans.length === 0) return new Map()
-    const { ListenerTls } = await import('../tls/listener-tls.ts')
-    const protocols = (this.#driverFactory ?? new DefaultHttpDriverFactory(this.#options.get('http2'))).getApplicationLayerProtocols()
-    const owner = { logger: this.#log, protocols, timeout: this.#options.get('tlsSetupTimeout') }
-    const opened = plans.map(async (plan) => [plan, await ListenerTls.open(plan.tls!, owner)] as const)
-    return new Map(await Promise.all(opened))
-  }
-
   #open(): void {
-    const plans = isClusterWorker() ? shared(this.#plans) : this.#plans
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
       this.#dispatcher = dispatcher
-      this.#bound = this.#plans.map((plan, at) => {
-        const { addresses } = bind(dispatcher.engine, plans[at]!, this.#tls.get(plan)?.context ?? null)
-        return { plan, addresses }
-      })
-      if (this.#bound.every(({ addresses }) => addresses.length > 0)) return
+      if (this[PARTS].listeners.bind(dispatcher.engine)) return
       this.#release()
     }
     throw new ListenError('no port is free for both IPv4 and IPv6 of localhost (EADDRINUSE)', 'EADDRINUSE')
@@ -226,43 +157,31 @@ export class HttpServer {
 
   /** The primary process knows that this worker listens. When it disconnects the worker, the server stops. */
   #joinCluster(): void {
-    announce(this.#bound)
+    this[PARTS].listeners.announce()
     const dispatcher = this.#dispatcher
     process.once('disconnect', () => {
       if (this.#state === STARTED && this.#dispatcher === dispatcher) this.stop().catch(() => {})
     })
   }
 
-  /** The TLS of the listening socket with this number: they are counted in the order in which they were bound. */
-  #tlsOf(listener: number): ListenerTls | null {
-    const plans = this.#bound.flatMap(({ plan, addresses }) => addresses.map(() => plan))
-    const plan = plans[listener]
-    return (plan && this.#tls.get(plan)) ?? null
-  }
-
   #makeDispatcher(): Dispatcher {
     const SelectorClass = this.#selectorClass
-    const answering = {
-      handler: this.#handler,
-      options: this.#options,
-      logger: this.#log,
-      errorHandler: this.#errorHandler,
+    const { handler, options, logger, errorHandler, listeners, driverFactory, clientFactory } = this[PARTS]
+    const answering = { handler, options, logger: this.#log, errorHandler }
+    const factories = {
+      driverFactory: driverFactory ?? new DefaultHttpDriverFactory(),
+      clientFactory: clientFactory ?? new DefaultClientFactory(),
     }
-    const driverFactory = this.#driverFactory ?? new DefaultHttpDriverFactory()
-    const clientFactory = this.#clientFactory ?? new DefaultClientFactory()
     return new Dispatcher({
       ...answering,
       observer: this.#observer,
-      limits: engineLimits(this.#options),
-      hasTls: this.#tls.size > 0,
-      tlsOf: (listener) => this.#tlsOf(listener),
-      logsRequests: this.#logger.debug !== silence,
-      ioThreads: ioThreads(this.#ioThreads),
+      limits: engineLimits(options),
+      hasTls: listeners.hasTls(),
+      tlsOf: (listener) => listeners.tlsOf(listener),
+      logsRequests: logger.debug !== silence,
+      ioThreads: ioThreads(this[PARTS].ioThreads),
       onIdle: () => this.#onIdle?.(),
-      makeSelector:
-        SelectorClass === null
-          ? undefined
-          : (host) => new SelectorClass(host, { ...answering, driverFactory, clientFactory }),
+      makeSelector: SelectorClass === null ? undefined : (host) => new SelectorClass(host, { ...answering, ...factories }),
     })
   }
 
@@ -278,7 +197,7 @@ export class HttpServer {
    * @example const { cutOff } = await server.stop({ timeout: 30 })
    */
   async stop(timeout: number | StopSettings = {}): Promise<StopResult> {
-    const timeoutMs = toMilliseconds(timeout, this.#options.get('stopTimeout'))
+    const timeoutMs = toMilliseconds(timeout, this[PARTS].options.get('stopTimeout'))
     if (this.#state === STOPPED) return { cutOff: 0 }
     if (this.#state !== STARTED) {
       throw new StateError(`the server can't be stopped: it is ${HttpServer.STATES[this.#state]}`)
@@ -324,7 +243,7 @@ export class HttpServer {
 
   #shutDown(): void {
     this.#release()
-    for (const tls of this.#tls.values()) tls.close()
+    this[PARTS].listeners.closeTls()
     this.#state = STOPPED
   }
 
@@ -334,12 +253,12 @@ export class HttpServer {
     this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
-    this.#bound = []
+    this[PARTS].listeners.release()
   }
 
-#notify(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
-    const parts = [...this.#observers, this.#errorHandler, this.#driverFactory, this.#clientFactory]
-    return notifyObservers(parts, moment, this)
+  #notify(moment: 'onStart' | 'onStop'): Promise<unknown[]> {
+    const { observers, errorHandler, driverFactory, clientFactory } = this[PARTS]
+    return notifyObservers([...observers, errorHandler, driverFactory, clientFactory], moment, this)
   }
 
   /**
@@ -368,7 +287,7 @@ export class HttpServer {
    */
   getServers(): SocketAddress[] {
     if (this.#dispatcher === null) throw new StateError('the server is not started')
-    return this.#bound.flatMap((each) => each.addresses)
+    return this[PARTS].listeners.addresses()
   }
 
   /**
@@ -378,11 +297,7 @@ export class HttpServer {
    */
   get url(): string {
     if (this.#dispatcher === null) throw new StateError('the server is not started; it has no URL yet')
-    return this.#urls()[0] ?? ''
-  }
-
-  #urls(): string[] {
-    return this.#bound.map(urlOf)
+    return this[PARTS].listeners.urls()[0] ?? ''
   }
 
   /**
@@ -407,13 +322,7 @@ export class HttpServer {
    */
   async reload(changes: ReloadOptions = {}): Promise<void> {
     if (this.#state !== STARTED) throw new StateError('reload is for a started server')
-    await reloadTls(this.#secured(), changes)
-  }
-
-  /** The listeners that speak TLS. */
-  #secured(): SecuredListener[] {
-    const all = this.#bound.map((bound, index) => ({ index, address: urlOf(bound), tls: this.#tls.get(bound.plan) }))
-    return all.filter((listener): listener is SecuredListener => listener.tls !== undefined)
+    await this[PARTS].listeners.reload(changes)
   }
 
   /**
@@ -422,7 +331,7 @@ export class HttpServer {
    * @example Math.min(...server.getCertificates().map((certificate) => certificate.getDaysLeft()))
    */
   getCertificates(): Certificate[] {
-    return this.#secured().flatMap(({ tls }) => tls.certificates())
+    return this[PARTS].listeners.certificates()
   }
 
   /**
@@ -436,108 +345,8 @@ export class HttpServer {
     return { ...now, requests: this.#requests + requests, refusals }
   }
 
-  /**
-   * The options.
-   *
-   * @example server.getOptions().getBodySizeLimit()
-   */
-  getOptions(): Options {
-    return this.#options
-  }
-
-  /**
-   * The logger.
-   *
-   * @example server.getLogger().info('hello')
-   */
-  getLogger(): Logger {
-    return this.#logger
-  }
-
-  /**
-   * The error handler.
-   *
-   * @example server.getErrorHandler().handleError(404, null, request)
-   */
-  getErrorHandler(): ErrorHandler {
-    return this.#errorHandler
-  }
-
-  /**
-   * Replaces the error handler; only while the server is stopped.
-   *
-   * @example server.setErrorHandler({ handleError: (status) => Response.json({ status }, status) })
-   */
-  setErrorHandler(errorHandler: ErrorHandler): void {
-    this.#onlyStopped('setErrorHandler')
-    this.#errorHandler = checkErrorHandler(errorHandler)
-  }
-
-  /**
-   * Replaces the driver factory; only while the server is stopped.
-   *
-   * @example server.setDriverFactory({ selectDriver: () => new LineDriver(), getApplicationLayerProtocols: () => [] })
-   */
-  setDriverFactory(factory: HttpDriverFactory): void {
-    this.#onlyStopped('setDriverFactory')
-    this.#driverFactory = checkDriverFactory(factory)
-  }
-
-  /**
-   * Replaces the client factory; only while the server is stopped.
-   *
-   * @example server.setClientFactory({ createClient: (socket) => (isBanned(socket) ? null : inner.createClient(socket)) })
-   */
-  setClientFactory(factory: ClientFactory): void {
-    this.#onlyStopped('setClientFactory')
-    this.#clientFactory = checkClientFactory(factory)
-  }
-
-  /**
-   * Adds an observer; only while the server is stopped. An observer that is added twice is called once.
-   *
-   * @example server.attach({ onStop: () => database.end() })
-   */
-  attach(observer: ServerObserver): void {
-    this.#onlyStopped('attach')
-    this.#observers.add(checkObserver(observer))
-  }
-
-  /**
-   * Adds a listen address; only while the server is stopped. Throws for an address that was added before.
-   *
-   * @example server.expose('unix:/run/app.sock')
-   */
-  expose(listen: Listen): void {
-    this.#onlyStopped('expose')
-    const plan = planOne(listen)
-    if (this.#plans.some((each) => each.shown === plan.shown)) {
-      throw new OptionError('listen', listen, 'an address that the server does not listen on yet')
-    }
-    this.#plans.push(plan)
-  }
-
-  /**
-   * Calls a function at each start, when the sockets are bound and no connection is accepted yet. Can be added only
-   * while the server is stopped.
-   *
-   * @example server.onStart(() => database.connect())
-   */
-  onStart(callback: (server: HttpServer) => void | Promise<void>): void {
-    this.attach({ onStart: callback })
-  }
-
-  /**
-   * Calls a function at each stop, when no more connections are accepted and clients are still connected. Can be
-   * added only while the server is stopped.
-   *
-   * @example server.onStop(() => database.end())
-   */
-  onStop(callback: (server: HttpServer) => void | Promise<void>): void {
-    this.attach({ onStop: callback })
-  }
-
-  #onlyStopped(method: string): void {
+  /** @internal */
+  override [ONLY_STOPPED](method: string): void {
     if (this.#state !== STOPPED) {
       throw new StateError(`${method} needs a stopped server; this one is ${HttpServer.STATES[this.#state]}`)
     }
@@ -571,11 +380,11 @@ export class HttpServer {
    * @example console.log(server)
    */
   toJSON(): Record<string, unknown> {
-    const options = Object.entries(this.#options.toObject())
+    const options = Object.entries(this[PARTS].options.toObject())
     const changed = options.filter(([name, value]) => String(value) !== String(DEFAULTS[name as OptionName]))
     return {
       state: HttpServer.STATES[this.#state],
-      listen: this.#bound.length > 0 ? this.#urls() : this.#plans.map((plan) => plan.shown),
+      listen: this[PARTS].listeners.shown(),
       options: Object.fromEntries(changed),
       refusals: this.getRefusals(),
     }
@@ -594,8 +403,8 @@ export class HttpServer {
    */
   inject(request: Request): Promise<Response> {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
-    const answering = { handler: this.#handler, errorHandler: this.#errorHandler, options: this.#options, logger: this.#log }
-    return injectAsClient(request, answering, local)
+    const { handler, errorHandler, options } = this[PARTS]
+    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log }, local)
   }
 
   static {

@@ -50,7 +50,7 @@ impl TlsCertificate {
         CertificateSettings {
             chain: self.cert.to_source(),
             key: self.key.to_source(),
-            passphrase: self.passphrase.clone(),
+            passphrase: self.passphrase.clone().map(Into::into),
             server_names: self.server_names.clone(),
             ocsp: self.ocsp.as_ref().map(TlsSource::to_source),
         }

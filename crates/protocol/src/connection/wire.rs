@@ -1,0 +1,186 @@
+//! The wire: what comes from the socket and the clock, and what is to be done with them next.
+
+use super::other::Other;
+use super::undecided::First;
+use super::{Connection, Protocol};
+use crate::answer::Finish;
+use crate::context::Context;
+use crate::event::{Event, RequestId, Step};
+use crate::timestamp::Timestamp;
+use crate::{http1, http2};
+
+/// What has come.
+impl Connection {
+    /// Takes bytes from the peer; gives at most one event. To be called with the rest until none is taken and no
+    /// event given: that rest is to be offered again once `wants_input`.
+    #[inline]
+    pub fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        match self.protocol {
+            Protocol::Http1(ref mut http1) => http1.handle_input(cx, input),
+            Protocol::Other(_) => self.handle_other_input(cx, input),
+        }
+    }
+
+    #[cold]
+    fn handle_other_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        let taken = self.decide(cx, input);
+        if taken > 0 {
+            return Step::none(taken);
+        }
+        match &mut self.protocol {
+            Protocol::Other(Other::Http2(http2)) => http2.handle_input(cx, input),
+            Protocol::Other(Other::Raw(raw)) => raw.handle_input(input),
+            Protocol::Other(Other::Tls(tls)) => tls.inner.handle_input(cx, input),
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_)) => Step::none(0),
+        }
+    }
+
+    /// Decides by the first bytes what is spoken, and gives it those that came before `input`. Returns how many bytes
+    /// were taken: all while more are needed; one by HTTP/1, which is given the others by the next call; none by
+    /// HTTP/2.
+    fn decide(&mut self, cx: &mut Context, input: &[u8]) -> usize {
+        let Protocol::Other(Other::Undecided(undecided)) = &mut self.protocol else { return 0 };
+        let (way, kept) = (undecided.way, undecided.kept());
+        let http2 = match undecided.look_at(cx, input) {
+            First::Open => return input.len(),
+            First::Http1 => None,
+            // Without memory for a session the parser of HTTP/1 refuses the preface.
+            First::Http2 => http2::Connection::new(cx, way),
+        };
+        let Some(mut http2) = http2 else {
+            let first = &input[..input.len().min(1)];
+            let mut http1 = http1::Connection::begun(cx, &[kept, first].concat());
+            if way.is_exempt {
+                http1.serve_https();
+                http1.set_local(cx);
+            }
+            self.protocol = Protocol::Http1(http1);
+            return first.len();
+        };
+        // A part of the preface gives no event.
+        drop(http2.handle_input(cx, kept));
+        self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
+        0
+    }
+
+    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
+    /// follows brings no bytes of its own, but may be the body's last.
+    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
+        self.http1_mut().ok()?.handle_direct(cx, bytes)
+    }
+
+    /// The peer has closed its sending side.
+    pub fn handle_eof(&mut self, cx: &mut Context) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_eof(cx),
+            Protocol::Other(other) => other.handle_eof(cx),
+        }
+    }
+
+    /// `count` bytes of `poll_transmit` are with the kernel.
+    #[inline]
+    pub fn handle_sent(&mut self, cx: &mut Context, count: usize) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_sent(cx, count),
+            Protocol::Other(other) => other.handle_sent(cx, count),
+        }
+    }
+
+    /// The peer has acknowledged more of what was sent before: it does read, and its time starts again.
+    pub fn handle_acknowledged(&mut self, cx: &Context) {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_acknowledged(cx);
+        } else if let Ok(http1) = self.http1_mut() {
+            http1.handle_acknowledged(cx);
+        }
+    }
+
+    /// `count` bytes of the file that `poll_file` names are with the kernel.
+    pub fn handle_file_sent(&mut self, cx: &mut Context, count: u64) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_file_sent(cx, count);
+            self.switch_if_taken_over();
+        }
+    }
+
+    /// That file has fewer bytes than it had, or can't be read: the answer is aborted.
+    pub fn handle_file_failed(&mut self, cx: &mut Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.handle_file_failed(cx);
+        }
+    }
+
+    /// The moment that `poll_timeout` gave has passed.
+    pub fn handle_timeout(&mut self, cx: &mut Context) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_timeout(cx),
+            Protocol::Other(other) => other.handle_timeout(cx),
+        }
+    }
+}
+
+/// What is to be done next.
+impl Connection {
+    /// An event other than in answer to input.
+    #[inline]
+    pub fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.poll_event(cx),
+            Protocol::Other(other) => other.poll_event(cx),
+        }
+    }
+
+    /// Bytes to be sent now. What a protocol gathers, to frame or to encrypt it together, it writes here.
+    #[inline]
+    pub fn poll_transmit(&mut self, cx: &mut Context) -> &[u8] {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.unsent(),
+            Protocol::Other(other) => other.poll_transmit(cx),
+        }
+    }
+
+    /// The request whose answer goes on with a file now, and how many bytes of that are missing.
+    pub fn poll_file(&self) -> Option<(RequestId, u64)> {
+        self.http1().and_then(http1::Connection::poll_file)
+    }
+
+    /// The request after which the connection has become raw, once everything before is sent.
+    pub fn poll_upgraded(&mut self) -> Option<RequestId> {
+        self.raw_mut().ok()?.poll_upgraded()
+    }
+
+    /// True once, when the sending side is to be closed and reading goes on.
+    pub fn poll_shutdown(&mut self) -> bool {
+        match &mut self.protocol {
+            Protocol::Http1(_) => false,
+            Protocol::Other(other) => other.poll_shutdown(),
+        }
+    }
+
+    /// When `handle_timeout` is due. The application may put that off to `floor`, but no longer than the limits
+    /// for a head, a slow body or an unread answer allow.
+    #[inline]
+    pub fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_timeout(floor),
+            Protocol::Other(other) => other.poll_timeout(floor),
+        }
+    }
+
+    /// Whether the connection ends as soon as everything is sent.
+    pub fn is_ending(&self) -> bool {
+        match &self.protocol {
+            Protocol::Other(Other::Tls(tls)) => tls.is_ending(),
+            _ => self.finish().is_some(),
+        }
+    }
+
+    /// How the connection is to be closed; None while it goes on or has something to send.
+    #[inline]
+    pub fn finish(&self) -> Option<Finish> {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.finish(),
+            Protocol::Other(other) => other.finish(),
+        }
+    }
+}

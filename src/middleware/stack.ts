@@ -1,0 +1,78 @@
+/**
+ * A handler with middleware around it.
+ *
+ * ```text
+ *   request ──► first ──► second ──► handler
+ *   response ◄── first ◄── second ◄──┘
+ * ```
+ * The links are made once, so a request pays a call for each of them. A link whose middleware answers synchronously is
+ * synchronous itself.
+ */
+import { HandlerError } from '../core/errors.ts'
+import { notifyObservers } from '../core/observing.ts'
+import type { Observing } from '../core/observing.ts'
+import { notAResponse, toFunction } from '../handler/handler.ts'
+import type { Handler, HandlerFunction } from '../handler/handler.ts'
+import { Response } from '../message/response.ts'
+import { middlewareFunction } from './middleware.ts'
+import type { AnyMiddleware, MiddlewareFunction, Next } from './middleware.ts'
+
+/** A handler with its middleware: a function, a `RequestHandler`, and an observer of servers. */
+export interface Stack extends Next, Observing<unknown> {
+  onStart(server: unknown): Promise<void>
+  onStop(server: unknown): Promise<void>
+}
+
+/**
+ * A handler with middleware around it. The first middleware is the outermost: it sees the request first and the
+ * response last. Without middleware it is the handler itself. Those of them that have `onStart` or `onStop` are called
+ * when the server starts and stops; if one fails, the start or stop fails.
+ *
+ * @example new HttpServer(8080, stack(handler, new CorsMiddleware(), async (request, next) => tagged(await next(request))))
+ */
+export function stack<H extends Handler>(handler: H): H
+export function stack(handler: Handler, ...middleware: AnyMiddleware[]): Stack
+export function stack(handler: Handler, ...middleware: AnyMiddleware[]): Handler {
+  const innermost = toFunction(handler)
+  if (middleware.length === 0) return handler
+  const links = middleware.map(middlewareFunction)
+  const outermost = links.reduceRight<Next>((next, link) => linkOf(link, next), nextOf(innermost))
+  const parts = [...middleware, handler]
+  return Object.assign(outermost, {
+    onStart: (server: unknown) => notify(parts, 'onStart', server),
+    onStop: (server: unknown) => notify(parts, 'onStop', server),
+  })
+}
+
+/** The handler as the innermost `next`. */
+function nextOf(handler: HandlerFunction): Next {
+  const call: HandlerFunction = (request) => {
+    // A middleware of another framework may call it without the request.
+    if (request === undefined) throw new HandlerError('a middleware must pass the request on: next(request)')
+    return checked(handler(request))
+  }
+  return Object.assign(call, { handleRequest: call })
+}
+
+function linkOf(middleware: MiddlewareFunction, next: Next): Next {
+  const call: HandlerFunction = (request) => checked(middleware(request, next))
+  return Object.assign(call, { handleRequest: call })
+}
+
+/** What a handler or middleware has returned, if it is a response or a promise of one. */
+function checked(result: unknown): Response | Promise<Response> {
+  if (result instanceof Response) return result
+  if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw notAResponse(result)
+  return Promise.resolve(result).then(checkedResponse)
+}
+
+function checkedResponse(response: unknown): Response {
+  if (response instanceof Response) return response
+  throw notAResponse(response)
+}
+
+async function notify(parts: readonly unknown[], moment: 'onStart' | 'onStop', server: unknown): Promise<void> {
+  const failures = await notifyObservers(parts, moment, server)
+  if (failures.length === 1) throw failures[0]
+  if (failures.length > 1) throw new AggregateError(failures, `middleware failed in ${moment}`)
+}

@@ -1,0 +1,135 @@
+/**
+ * The responses that the hot path leaves: upgrades, streams, trailers, and those with dispose hooks.
+ */
+import type { RawConnections } from '../connection/raw-connection.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { OpenExchanges } from '../exchange/open-exchanges.ts'
+import { ResponseStream } from '../exchange/response-stream.ts'
+import type { StreamOwner } from '../exchange/response-stream.ts'
+import { upgrade } from '../exchange/upgrade.ts'
+import type { UpgradeOwner } from '../exchange/upgrade.ts'
+import type { HandlerTimeout } from '../handler/handler-timeout.ts'
+import { checkLength } from '../message/content-length.ts'
+import { settleKnownFile } from '../message/file-response.ts'
+import type { Request } from '../message/request.ts'
+import type { Framing } from '../message/response-extras.ts'
+import { markSent, openResponse, sendResponse } from '../message/response.ts'
+import type { Extras } from '../message/response-delivery.ts'
+import type { Response } from '../message/response.ts'
+import type { Takeover } from '../message/takeover.ts'
+import { unaskedProtocol } from '../message/upgrade-request.ts'
+import { addressAnswer } from '../native.ts'
+import type { HotFunctions } from '../native.ts'
+import type { Options } from '../options/options.ts'
+import type { FailedRequests } from './failed-requests.ts'
+import { noteAnswer } from './observer.ts'
+
+/** What such responses need of their server. */
+export interface SpecialOwner {
+  readonly hot: HotFunctions
+  readonly options: Options
+  readonly logger: Logger
+  readonly open: OpenExchanges
+  readonly rawConnections: RawConnections
+}
+
+/** The special responses of one server. */
+export class SpecialResponses implements StreamOwner, UpgradeOwner {
+  readonly hot: HotFunctions
+  readonly options: Options
+  readonly logger: Logger
+  readonly rawConnections: RawConnections
+  readonly #open: OpenExchanges
+  readonly #failed: FailedRequests
+  /** Null without a `handlerTimeout`. */
+  readonly #timeout: HandlerTimeout | null
+  /** The words of a response, which the engine reads. */
+  readonly #words: Uint32Array
+
+  constructor(owner: SpecialOwner, failed: FailedRequests, timeout: HandlerTimeout | null, words: Uint32Array) {
+    this.hot = owner.hot
+    this.options = owner.options
+    this.logger = owner.logger
+    this.rawConnections = owner.rawConnections
+    this.#open = owner.open
+    this.#failed = failed
+    this.#timeout = timeout
+    this.#words = words
+  }
+
+  /** Sends a response; false when it can be sent as one that has nothing special. */
+  send(request: Request, exchange: Exchange, response: Response, extras: Extras): boolean {
+    if (extras.writeTimeout !== null) this.hot.setWriteTimeout(exchange.slot, exchange.requestId, extras.writeTimeout)
+    if (extras.takeover !== null) {
+      this.#takeOver(request, exchange, response, extras, extras.takeover)
+      return true
+    }
+    if (extras.isStreamed) settleKnownFile(request, response)
+    if (extras.isStreamed || extras.trailers !== null || extras.isCut) {
+      this.#stream(request, exchange, response, extras)
+      return true
+    }
+    if (extras.disposers.length === 0) return false
+    this.#sendWithHooks(exchange, response, extras)
+    return true
+  }
+
+  #sendWithHooks(exchange: Exchange, response: Response, extras: Extras): void {
+    if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
+    addressAnswer(this.#words, exchange.slot, exchange.requestId)
+    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === 0
+    exchange.markAnswered()
+    this.#timeout?.delete(exchange.requestId)
+    const dispose = (): void => this.#dispose(extras)
+    exchange.settle(isTaken ? dispose : null)
+    if (!isTaken) dispose()
+  }
+
+  #dispose(extras: Extras): void {
+    extras.dispose((exception) => this.logger.error('a dispose hook of a response failed', { exception }))
+  }
+
+  /** Takes the connection over for the application. */
+  #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
+    // A stream of HTTP/2 is reset by the engine, with a code that has the client try HTTP/1.1.
+    const unasked = exchange.isHttp2() ? null : unaskedProtocol(exchange, response, takeover)
+    if (unasked !== null) {
+      this.#failed.discard(request, response)
+      return this.#failed.answer(request, exchange, { status: 426, headers: [['upgrade', unasked]] })
+    }
+    markSent(response)
+    exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
+    this.#timeout?.delete(exchange.requestId)
+    try {
+      upgrade(this, request, exchange, response, takeover, () => this.#dispose(extras))
+    } catch (error) {
+      this.#dispose(extras)
+      throw error
+    }
+  }
+
+  #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {
+    // With trailers the body is chunked, and its length isn't sent.
+    if (extras.trailers === null) checkLength(response, exchange.method())
+    markSent(response)
+    this.#timeout?.delete(exchange.requestId)
+    // The stream may be long: its head must not keep a whole slab.
+    this.#open.add(exchange)
+    new ResponseStream(this, request, exchange, response, extras).begin()
+  }
+
+  openStream(exchange: Exchange, response: Response, framing: Framing): number {
+    exchange.observation?.answer(response.getStatus(), 0)
+    addressAnswer(this.#words, exchange.slot, exchange.requestId)
+    return openResponse(response, this.#words, this.hot, framing)
+  }
+
+  fail(request: Request, exchange: Exchange, error: unknown): void {
+    this.#failed.fail(request, exchange, error)
+  }
+
+  logFailure(message: string, request: Request, error: unknown): void {
+    this.#failed.log(message, request, error)
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Requests that wait for their handler, because `requestLimit` handlers are running.
+ */
+import type { AsyncResource } from 'node:async_hooks'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { OpenExchanges } from '../exchange/open-exchanges.ts'
+import { HandlerTimeout } from '../handler/handler-timeout.ts'
+import type { RunningHandlers } from '../handler/running-handlers.ts'
+import type { HotFunctions } from '../native.ts'
+import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
+
+/** Seconds for which a request waits for its handler. */
+export const WAIT_SECONDS = 5
+
+/** What waiting requests need of their server. */
+export interface WaitOwner {
+  readonly hot: HotFunctions
+  readonly open: OpenExchanges
+  readonly running: RunningHandlers<Exchange>
+}
+
+/** The waiting requests of one server. */
+export class WaitingRequests {
+  readonly #owner: WaitOwner
+  readonly #timeout = new HandlerTimeout(WAIT_SECONDS)
+
+  constructor(owner: WaitOwner) {
+    this.#owner = owner
+  }
+
+  /** A request waits: `begin` runs in its resource when a handler is free, or `refuse` when none was free for too long. */
+  add(exchange: Exchange, resource: AsyncResource, begin: () => void, refuse: () => void): void {
+    const { hot, open, running } = this.#owner
+    const { requestId } = exchange
+    open.add(exchange)
+    if (exchange.isHttp2()) exchange.listen()
+    this.#timeout.add(requestId, () => {
+      running.giveUp(exchange)
+      refuse()
+      resource.emitDestroy()
+    })
+    running.wait(exchange, () => {
+      this.#timeout.delete(requestId)
+      if (exchange.isGone()) hot.abort(exchange.slot, requestId)
+      else if (!exchange.isAnswered && !exchange.client().isClosed()) resource.runInAsyncScope(begin)
+      resource.emitDestroy()
+    })
+  }
+
+  /** No more requests wait. */
+  close(): void {
+    this.#timeout.close()
+  }
+}
+
+/** Gives the address whose share of the handlers a request counts for; null for local ones and proxies. */
+export function shareAddress(proxies: readonly string[]): (exchange: Exchange) => string | null {
+  const exempt = new Networks([...LOCAL_NETWORKS, ...proxies])
+  return (exchange) => {
+    const address = exchange.client().getRemoteAddress()
+    return address.getType() === 'unix' || exempt.has(address) ? null : address.getHost()
+  }
+}
