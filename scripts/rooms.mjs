@@ -140,9 +140,23 @@ function* eagerImports() {
   }
 }
 
+/** The most lines of a file, without its tests. */
+const LONGEST = 500
+
+/** Files that are too long to be read at a sitting. */
+function* longFiles() {
+  const listed = (folder) => readdirSync(new URL(folder, root), { recursive: true }).map((file) => `${folder}/${file}`)
+  const crates = readdirSync(new URL('crates', root)).map((crate) => `crates/${crate}/src`)
+  const folders = ['src', ...crates.filter((folder) => existsSync(new URL(folder, root)))]
+  for (const path of folders.flatMap(listed).filter((file) => /\.(ts|rs)$/.test(file))) {
+    const lines = read(path).split(/^#\[cfg\(test\)\]$/m, 1)[0].split('\n').length - 1
+    if (lines > LONGEST) yield `${path} has ${lines} lines, more than ${LONGEST}; split it by duty`
+  }
+}
+
 const OUTPUTS = { '.oxlintrc.json': () => lintConfig(), 'CONTRIBUTING.md': () => withMap(read('CONTRIBUTING.md')) }
 const isWriting = process.argv[2] === '--write'
-const found = [...faults(), ...eagerImports()]
+const found = [...faults(), ...eagerImports(), ...longFiles()]
 for (const [path, text] of Object.entries(OUTPUTS)) {
   if (isWriting) writeFileSync(new URL(path, root), text())
   else if (!existsSync(new URL(path, root)) || read(path) !== text()) found.push(`${path} is out of date; run node scripts/rooms.mjs --write`)
