@@ -79,8 +79,12 @@ export class CreatedRequestSource implements RequestSource {
     return trailers ?? (body === null ? null : new Trailers({}))
   }
 
+  isEncrypted(): boolean {
+    return this.connection().isEncrypted
+  }
+
   base(): string {
-    return `${this.connection().isEncrypted ? 'https' : 'http'}://localhost`
+    return `${this.isEncrypted() ? 'https' : 'http'}://localhost`
   }
 
   forwarded(): Forwarded | null {
