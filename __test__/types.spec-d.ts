@@ -143,6 +143,21 @@ const observer: ServerObserver = { onStart: (server) => same<typeof server, Http
 const settings: ServerSettings = { http1Timeout: 30, bodySizeLimit: Infinity, logger, errorHandler, observers: [observer] }
 export const configured = new HttpServer(8080, atOnce, settings)
 export const optioned = new HttpServer(8080, atOnce, Options.from().withHttp1Timeout(30).withoutCompression())
+// The parameters of methods in a literal have the types of `Logger`.
+export const whole = new HttpServer(8080, atOnce, {
+  logger: { ...silentLogger, error: (message, context) => console.error(message.length, context?.['exception']) },
+})
+export const some = new HttpServer(8080, atOnce, {
+  logger: {
+    warn: (message, context) => console.warn(message.length, context?.['code']),
+    info: async (message) => console.info(message.length),
+  },
+})
+export const elsewhere = serve(8080, atOnce, { logger: console })
+// @ts-expect-error a message is a string
+export const numbers = new HttpServer(8080, atOnce, { logger: { ...silentLogger, error: (message) => message.toFixed() } })
+// @ts-expect-error a level is a function
+export const flags = new HttpServer(8080, atOnce, { logger: { info: true } })
 export const silent = new HttpServer(8080, atOnce, { logger: null })
 // @ts-expect-error no such option
 export const unknownOption = new HttpServer(8080, atOnce, { httpTimeout: 30 })

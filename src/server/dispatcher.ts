@@ -208,7 +208,7 @@ export class Dispatcher implements ClientOwner {
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.#failed.fail(request, exchange, error)
-          else if (!exchange.isClientGone(error)) this.#failed.log('a handler failed after its time limit', request, error)
+          else this.#failed.failLate(request, exchange, error)
           isRunning = this.#leave(isRunning, exchange)
         },
       )

@@ -28,6 +28,7 @@ import { addCounts } from './refusals.ts'
 import { notifyObservers } from '../core/observing.ts'
 import { DEFAULTS } from '../options/option-table.ts'
 import type { OptionName } from '../options/option-table.ts'
+import { debugPage } from '../pages/debug-page.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
@@ -176,7 +177,7 @@ export class HttpServer extends ServerParts {
   #makeDispatcher(): Dispatcher {
     const SelectorClass = this.#selectorClass
     const { handler, options, logger, errorHandler, listeners, driverFactory, clientFactory } = this[PARTS]
-    const answering = { handler, options, logger: this.#log, errorHandler }
+    const answering = { handler, options, logger: this.#log, errorHandler, debugPage }
     const factories = {
       driverFactory: driverFactory ?? new DefaultHttpDriverFactory(),
       clientFactory: clientFactory ?? new DefaultClientFactory(),
@@ -416,7 +417,7 @@ export class HttpServer extends ServerParts {
   inject(request: Request): Promise<Response> {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
     const { handler, errorHandler, options } = this[PARTS]
-    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log }, local)
+    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log, debugPage }, local)
   }
 
   static {
