@@ -41,8 +41,8 @@ export interface ExchangeOwner {
   readonly clients: ClientRegistry
   /** Whether the server has begun to stop. */
   readonly isStopping: boolean
-  /** A listener speaks TLS. */
-  readonly hasTls: boolean
+  /** Clients may use TLS: to a listener, or to a proxy that announces it. */
+  readonly mayBeEncrypted: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -178,15 +178,18 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return this.isHttp2() && (this.#flags & Flag.Upgrade) !== 0 && this.method() !== 'CONNECT'
   }
 
-  /** Whether the connection is encrypted. */
+  /** Whether the connection has TLS. */
+  isSecured(): boolean {
+    return this.#owner.mayBeEncrypted && this.openFacts().isSecured()
+  }
+
   isEncrypted(): boolean {
-    return this.#owner.hasTls && this.openFacts().isSecured()
+    return this.isSecured() || (this.#owner.mayBeEncrypted && this.openFacts().isEncryptedToProxy())
   }
 
   base(): string {
-    const facts = this.openFacts()
-    const address = toAddress(facts.localAddress())
-    return `${facts.isSecured() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const address = toAddress(this.openFacts().localAddress())
+    return `${this.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

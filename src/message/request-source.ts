@@ -23,7 +23,7 @@ export interface RequestSource {
   body(): RequestBody
   /** The trailers behind the body; null for a request without a body. */
   trailers(): Trailers | null
-  /** Whether the connection has TLS. */
+  /** Whether the client has used TLS: on the connection, or to a proxy that announces it. */
   isEncrypted(): boolean
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string

@@ -100,8 +100,8 @@ export class Request extends RequestContent {
   }
 
   /**
-   * The address of the one who asked: what trusted `proxies` forwarded, else the address of the connection. Its port is
-   * 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
+   * The address of the one who asked: what trusted `proxies` forwarded or announced, else the address of the connection.
+   * Its port is 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
    *
    * @example request.getRemoteAddress().getHost() // '203.0.113.9'
    */
@@ -148,7 +148,8 @@ export class Request extends RequestContent {
 
   /**
    * Scheme, authority and target put together; the same object each time. The target isn't resolved:
-   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used.
+   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used, as
+   * forwarded fields or a PROXY header tell.
    *
    * @example request.getUri().searchParams.get('q')
    */

@@ -42,6 +42,8 @@ export interface OptionValues {
   compression: boolean
   /** Log lines of errors contain the request. */
   requestLogContext: boolean
+  /** Duration of the PROXY header of a connection that must begin with one. */
+  proxyHeaderTimeout: number
   /** Duration of one header section, from its first byte. */
   headerTimeout: number
   /** Time that a body may stay without progress. */
@@ -68,7 +70,7 @@ export interface OptionValues {
   requestLimit: number
   /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
-  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
+  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they tell of their clients is believed: forwarded fields and PROXY headers. */
   proxies: readonly string[]
   /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
   forwardedHeaders: ForwardedHeaders
@@ -171,6 +173,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   streamThreshold: COUNT,
   allowedMethods: METHODS,
   requestLogContext: SWITCH,
+  proxyHeaderTimeout: FRACTION,
   headerTimeout: FRACTION,
   bodyTimeout: FRACTION,
   minimumBodyRate: RATE,
@@ -212,6 +215,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   push: false,
   compression: false,
   requestLogContext: false,
+  proxyHeaderTimeout: 5,
   headerTimeout: 15,
   bodyTimeout: 15,
   minimumBodyRate: 240,

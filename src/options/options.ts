@@ -188,8 +188,8 @@ export class Options extends Http2Options {
   }
 
   /**
-   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and
-   * what they forward of their clients is believed.
+   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they
+   * tell of their clients is believed: forwarded fields and PROXY headers.
    *
    * @example options.getProxies()
    */

@@ -36,6 +36,7 @@ export abstract class ServerParts {
     const listeners = new Listeners(listen)
     const answers = toFunction(handler)
     const checked = checkSettings(settings)
+    listeners.trust(checked.options.get('proxies'))
     if (isObserver(handler)) checked.observers.add(handler)
     this[PARTS] = { ...checked, listeners, handler: answers }
   }

@@ -186,7 +186,7 @@ export class HttpServer extends ServerParts {
       ...answering,
       observer: this.#observer,
       limits: engineLimits(options),
-      hasTls: listeners.hasTls(),
+      mayBeEncrypted: listeners.mayBeEncrypted(),
       tlsOf: (listener) => listeners.tlsOf(listener),
       logsRequests: logger.debug !== silence,
       ioThreads: ioThreads(this[PARTS].ioThreads),

@@ -23,7 +23,7 @@ use std::fs;
 use std::path::Path;
 
 use pair::{Habit, Pair};
-use protocol::{Answer, Credit, Limits, Payload};
+use protocol::{Answer, Connection, Credit, Limits, Payload, Way};
 
 #[derive(Default)]
 struct Trace {
@@ -151,7 +151,7 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool, is_secured: bool) -> Vec<
         pair.ciphertext_step = 1;
     }
     if is_exempt && !is_secured {
-        pair.connection.serve_https();
+        pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });
     }
     for step in &trace.steps {
         match step {
