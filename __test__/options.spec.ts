@@ -109,7 +109,6 @@ test('an unknown option throws and names the nearest', (t) => {
 })
 
 const WITHOUT_EFFECT: readonly (readonly [keyof OptionValues, unknown, unknown])[] = [
-  ['compression', false, true],
   ['push', false, true],
   ['http2Upgrade', false, true],
   ['memoryLimit', Infinity, 1 << 30],

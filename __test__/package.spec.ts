@@ -30,6 +30,8 @@ test.before(async () => {
   tarballs = stdout.trim().split('\n')
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
   await run(npm, ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs], { cwd: project })
+  // What applications install themselves.
+  for (const peer of ['hono', 'ws']) symlinkSync(join(root, 'node_modules', peer), join(project, 'node_modules', peer))
   // For the snippets about TLS.
   const { cert, key } = new Authority().issue({ names: ['example.org', '*.example.org'] })
   for (const name of ['cert.pem', 'fullchain.pem']) writeFileSync(join(project, name), cert)
@@ -73,7 +75,7 @@ built('the package has a command', async (t) => {
 })
 
 built('the snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/fetch.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md', 'docs/tls.md']) {
+  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/fetch.md', 'docs/router.md', 'docs/websockets.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md', 'docs/compression.md', 'docs/tls.md']) {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       const local = snippet!
         .replaceAll('port: 8080', 'port: 0')
@@ -89,6 +91,7 @@ built('the snippets of the documentation run unchanged', async (t) => {
 const USER = `import { Attribute, HttpServer, Response, serve } from 'busbar'
 import type { Handler, Request } from 'busbar'
 import { serve as serveFetch } from 'busbar/fetch'
+import { Router } from 'busbar/router'
 const User = new Attribute<{ name: string }>('user')
 const handler: Handler = async (request: Request) => {
   request.setAttribute(User, { name: 'ada' })
@@ -99,6 +102,9 @@ export async function main(): Promise<HttpServer> {
   return server
 }
 export const web = (): Promise<HttpServer> => serveFetch({ fetch: (request, { remoteAddress }) => new globalThis.Response(request.url + remoteAddress.port) })
+export const routes = new Router().route('GET', '/notes/:id', (request, { id }) => Response.text(request.getPath() + id.length))
+// @ts-expect-error the pattern has no such parameter
+routes.route('GET', '/tags/:tag', (_request, { id }) => Response.text(id))
 // @ts-expect-error a handler gives a Response
 export const wrong = new HttpServer(8080, () => 'Hello')
 `
@@ -190,7 +196,7 @@ const body = '--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\
 const form = await Request.create('POST', '/', { 'content-type': 'multipart/form-data; boundary=b' }, body).formData()
 console.log(form.get('a'))`
   t.is(await node('form.mjs', source), '1\n')
-  t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White/)
+  t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White[^]*find-my-way[^]*Tomas Della Vedova/)
   for (const crate of ['aws-lc-sys', 'rustls', 'rustls-webpki', 'rcgen', 'x509-parser']) t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), new RegExp(`^  ${crate} \\d`, 'm'))
 })
 

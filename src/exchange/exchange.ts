@@ -20,7 +20,8 @@ import { HandoverSignal } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
-import type { Observation } from './observation.ts'
+import { NO_LISTENER, Observation } from './observation.ts'
+import type { ResponseEnd } from '../message/response-end.ts'
 import type { OpenExchanges, SlabUser } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import type { BodyListener, NoticeListener, PendingExchanges } from './pending-exchanges.ts'
@@ -287,6 +288,13 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   observe(observation: Observation): void {
     this.#ownState().observation = observation
     this.listen()
+  }
+
+  onEnd(call: (end: ResponseEnd) => void): boolean {
+    if (this.isAnswered || this.isGone()) return false
+    if (this.observation === null) this.observe(new Observation(NO_LISTENER))
+    this.observation?.onEnd(call)
+    return true
   }
 
   /** The response is handed to the engine; `onWritten` is called when it is sent, or can't be. */

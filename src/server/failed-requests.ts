@@ -2,6 +2,7 @@
  * Requests whose handler has failed, and requests that are refused by a rule or a limit: their error pages, their log
  * lines and their counts.
  */
+import type { Client } from '../connection/client.ts'
 import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from '../exchange/exchange.ts'
@@ -10,6 +11,7 @@ import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
 import type { PageSubject } from '../handler/error-page.ts'
 import { logExpiry, logFailure, logLateFailure } from '../handler/log-failure.ts'
 import { HttpErrorException } from '../http/http-error.ts'
+import { dropResponse } from '../message/given-response.ts'
 import type { Request } from '../message/request.ts'
 import { discardResponse } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -53,6 +55,7 @@ export class FailedRequests {
 
   /** Answers a request whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     try {
       this.#failFor(request, exchange, error)
     } catch (exception) {
@@ -60,6 +63,11 @@ export class FailedRequests {
       this.log('a handler failed', request, exception)
       this.answer(request, exchange, { status: 500, error })
     }
+  }
+
+  /** Disposes of what was given behind middleware and isn't sent. */
+  drop(request: Request): void {
+    dropResponse(request, (error) => this.log('a response that was not sent could not be disposed of', request, error))
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
@@ -102,25 +110,27 @@ export class FailedRequests {
     logExpiry(this.#owner, request)
     exchange.observation?.mark('timeout')
     exchange.expire()
-    this.#countRefusal('BUSBAR_HANDLER_TIMEOUT')
+    this.count('BUSBAR_HANDLER_TIMEOUT', exchange.client())
     this.answer(request, exchange, { status: 503 })
   }
 
-  #countRefusal(code: RefusalCode): void {
+  /** Counts a refusal. In debug mode it is logged with its reason. */
+  count(code: RefusalCode, client: Client): void {
     this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
+    const { options, logger } = this.#owner
+    if (options.get('debug')) logger.debug(refusalMessage(code, client.getRemoteAddress(), options))
   }
 
   /** A handler has failed after its time was over. */
   failLate(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     const isGone = (): boolean => clientExceptionIn(error) !== undefined || exchange.isClientGone(error)
     logLateFailure(this.#owner, request, error, isGone)
   }
 
   /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
   refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
-    this.#countRefusal(code)
-    const { options, logger } = this.#owner
-    if (options.get('debug')) logger.debug(refusalMessage(code, exchange.client().getRemoteAddress(), options))
+    this.count(code, exchange.client())
     this.answer(request, exchange, subject, closes)
   }
 
