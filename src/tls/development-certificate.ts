@@ -83,8 +83,11 @@ async function replace(parent: string, folder: string): Promise<void> {
     const pair = TlsContext.makeDevelopmentCertificate()
     await writeFile(join(made, 'cert.pem'), pair.cert, { mode: 0o644 })
     await writeFile(join(made, 'key.pem'), pair.key, { mode: 0o600 })
-    await ignoring(['ENOENT'], rename(folder, old))
-    await ignoring(['ENOTEMPTY', 'EEXIST', 'EPERM'], rename(made, folder))
+    // A pair that can't be used makes way. One that another process has just made there goes back.
+    const isThere = await stat(folder).then(() => true, () => false)
+    if (isThere) await ignoring(['ENOENT'], rename(folder, old))
+    const isGood = isThere && (await read(old)) !== null
+    await ignoring(['ENOTEMPTY', 'EEXIST', 'EPERM'], rename(isGood ? old : made, folder))
   } finally {
     await Promise.all([made, old].map((path) => rm(path, { recursive: true, force: true })))
   }
