@@ -70,7 +70,8 @@ plainTest('when all connections are busy a further one gets a 503, and the log h
   for (let at = 0; at < 5; at++) t.regex(await (await connect()).end(), /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n/)
   t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT: 5 })
   await until(() => warnings.length > 0)
-  t.deepEqual(warnings, ['1 connection was refused: 2 are open and none of them is idle (connectionLimit)'])
+  // The others are told of together, after a while.
+  t.is(warnings[0], '1 connection was refused: 2 are open and none of them is idle (connectionLimit)')
   held.forEach(({ answer }) => answer(Response.text('still served')))
   for (const wire of busy) await wire.until((text) => text.endsWith('still served'))
   // They are idle now.

@@ -197,7 +197,12 @@ const form = await Request.create('POST', '/', { 'content-type': 'multipart/form
 console.log(form.get('a'))`
   t.is(await node('form.mjs', source), '1\n')
   t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White[^]*find-my-way[^]*Tomas Della Vedova/)
-  for (const crate of ['aws-lc-sys', 'rustls', 'rustls-webpki', 'rcgen', 'x509-parser']) t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), new RegExp(`^  ${crate} \\d`, 'm'))
+})
+
+built('the package with the binary has the licences of all crates in it', (t) => {
+  const [folder] = readdirSync(join(project, 'node_modules/@busbar'))
+  const notice = readFileSync(join(project, 'node_modules/@busbar', folder!, 'NOTICE'), 'utf8')
+  for (const crate of ['aws-lc-sys', 'rustls', 'rustls-webpki', 'rcgen', 'x509-parser']) t.regex(notice, new RegExp(`^  ${crate} \\d`, 'm'))
 })
 
 built('the main package has JavaScript alone, and names the packages with binaries by their exact version', (t) => {

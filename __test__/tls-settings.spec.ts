@@ -87,7 +87,7 @@ function pair({ cert: certificate, key: privateKey }: { cert: string; key: strin
 test('an expired certificate warns, and the server starts', async (t) => {
   const warnings: string[] = []
   const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) }
-  const started = server(pair(authority.issue({ from: -20, to: -3 })), logger)
+  const started = server(pair(authority.issue({ from: -20, to: -2.5 })), logger)
   await started.start()
   await started.stop(0)
   t.is(warnings.length, 1)

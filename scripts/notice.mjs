@@ -1,14 +1,15 @@
 /**
- * Checks that NOTICE has the licences of all crates that are linked into the addon; with --write it writes them.
+ * Checks that crates/NOTICE has the licences of all crates that are linked into the addon; with --write it writes them.
+ * The packages with binaries have it at the end of their NOTICE.
  *
  * Equal texts stand there once, with the copyright lines of all crates that have them.
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const root = new URL('..', import.meta.url)
-const notice = new URL('NOTICE', root)
+const notice = new URL('crates/NOTICE', root)
 const HEAD = "The crates below are linked into busbar's native addon. Each list is followed by the licence of its crates.\n"
 
 function cargo(...args) {
@@ -63,11 +64,10 @@ function written() {
   return `${HEAD}\n${sections.join('\n')}`
 }
 
-const present = readFileSync(notice, 'utf8')
-const own = present.includes(HEAD) ? present.slice(0, present.indexOf(HEAD)) : `${present.trimEnd()}\n\n`
-const wanted = own + written()
+const present = existsSync(notice) ? readFileSync(notice, 'utf8') : ''
+const wanted = written()
 if (process.argv.includes('--write')) writeFileSync(notice, wanted)
 else if (wanted !== present) {
-  process.stderr.write('NOTICE lacks licences of crates: node scripts/notice.mjs --write\n')
+  process.stderr.write('crates/NOTICE lacks licences of crates: node scripts/notice.mjs --write\n')
   process.exit(1)
 }
