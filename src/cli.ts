@@ -11,7 +11,7 @@ import { isFetchApplication } from './handler/fetch-application.ts'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
-import type { ServerSettings } from './index.ts'
+import type { ServerSettings, TlsOptions } from './index.ts'
 import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
@@ -23,9 +23,15 @@ as an application of Hono. TypeScript needs Node 22.18 or newer.
 
 Options:
   --port PORT             port to listen on; 0 lets the system choose (PORT in the
-                          environment, else port beside fetch, else 8080)
+                          environment, else port beside fetch, else 8080, with TLS
+                          8443)
   --host HOST             IP address or localhost (hostname beside fetch, else all
                           interfaces)
+  --tls                   HTTPS, with a certificate for localhost that is made at the
+                          first time and kept in your cache folder
+  --cert FILE             HTTPS, with this certificate in PEM and its intermediates
+  --key FILE              the key of that certificate; both are read again when they
+                          change
   --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
   --drain-delay SECONDS   how long the server still serves before that, with
                           Connection: close, so that a balancer stops using it (0)
@@ -36,8 +42,9 @@ Options:
 SIGINT and SIGTERM stop the server and end the command with exit code 0; a second
 signal ends it at once with exit code 1.
 
-Example:
+Examples:
   busbar serve examples/hello.mjs --port 3000
+  busbar serve examples/hello.mjs --tls
 `
 
 /** An error of use: one line for the user, and the exit code. */
@@ -61,13 +68,42 @@ async function main(args: string[]): Promise<void> {
   }
   const timeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
   const drain = seconds('--drain-delay', values['drain-delay'] ?? '0')
+  const isTls = wantsTls(values)
   const given = values.port ?? process.env['PORT']
   if (given !== undefined) port(given)
   if (values.watch === true) return watch(args)
   const { handler, settings } = module === undefined ? { handler: welcome, settings: {} } : await load(module)
   const own = addressOf(handler)
-  const listen = { host: values.host ?? own.host, port: port(given ?? own.port ?? '8080') }
-  await run(new HttpServer(listen, handler, settings), { timeout, drain })
+  const listen = { host: values.host ?? own.host, port: port(given ?? own.port ?? (isTls ? '8443' : '8080')) }
+  const { tls, hints } = isTls ? await secure(values) : PLAIN
+  const server = new HttpServer(tls === null ? listen : { ...listen, tls }, handler, settings)
+  await run(server, { timeout, drain })
+  for (const hint of hints(server.url)) process.stdout.write(`${hint}\n`)
+}
+
+/** How the server speaks TLS, and what the user is told once its URL is known. */
+interface Secured {
+  readonly tls: TlsOptions | null
+  readonly hints: (url: string) => readonly string[]
+}
+
+const PLAIN: Secured = { tls: null, hints: () => [] }
+
+function wantsTls({ tls, cert, key }: Values): boolean {
+  if ((cert === undefined) === (key === undefined)) return tls === true || cert !== undefined
+  const [given, missing] = cert === undefined ? ['--key', '--cert'] : ['--cert', '--key']
+  throw new CommandError(`${given} needs ${missing}; see busbar --help`, 2)
+}
+
+async function secure({ cert, key }: Values): Promise<Secured> {
+  if (cert !== undefined && key !== undefined) return { tls: { cert, key, watch: true }, hints: () => [] }
+  const { developmentCertificate, howToTrust } = await import('./tls/development-certificate.ts')
+  const made = await developmentCertificate()
+  const hints = (url: string): string[] => [
+    `its certificate is ${made.cert}, for this machine alone, until ${made.validTo.toISOString().slice(0, 10)}; to trust it:`,
+    ...howToTrust(made.cert, url).map((line) => `  ${line}`),
+  ]
+  return { tls: { cert: made.cert, key: made.key, watch: true }, hints }
 }
 
 /** Where a module for Bun says that it listens: `export default { port, hostname, fetch }`. */
@@ -99,6 +135,9 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       options: {
         port: { type: 'string' },
         host: { type: 'string' },
+        tls: { type: 'boolean' },
+        cert: { type: 'string' },
+        key: { type: 'string' },
         'stop-timeout': { type: 'string' },
         'drain-delay': { type: 'string' },
         watch: { type: 'boolean' },
@@ -115,6 +154,9 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
 interface Values {
   readonly port?: string | undefined
   readonly host?: string | undefined
+  readonly tls?: boolean | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
   readonly 'stop-timeout'?: string | undefined
   readonly 'drain-delay'?: string | undefined
   readonly watch?: boolean | undefined
