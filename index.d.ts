@@ -80,8 +80,9 @@ export interface HotFunctions {
    * Makes the connection of a request a raw one, behind all earlier answers. `fields` (lines `name: value\r\n`)
    * go ahead as a 101 answer; with `null` nothing is sent. An `Upgraded` notice follows, or `Aborted`. The result
    * is 2, and nothing has changed, when further requests came behind this one, its body hasn't come completely, or
-   * a 101 is to be sent to HTTP/1.0. A stream of HTTP/2 is reset in place of that, so that the client repeats the
-   * request by HTTP/1.1, and no notice follows.
+   * a 101 is to be sent to HTTP/1.0. Of HTTP/2 the stream of an extended CONNECT is taken over, behind a 200: the result
+   * is 3, `awaitBody`, `receiveBody`, `write`, `end` and `abort` serve it, and `Written` follows once its end is sent.
+   * Any other stream is reset, so that the client repeats the request by HTTP/1.1, and the result is 1.
    */
   upgrade(slot: number, requestId: number, fields: string | null): number
   /**
@@ -335,6 +336,8 @@ export interface EngineLimits {
   http2WindowLimit: number | null
   /** Whether HTTP/2 is spoken without TLS to clients that begin with its preface. */
   http2Cleartext: boolean | null
+  /** Whether extended CONNECT is taken over HTTP/2. RFC 8441. */
+  extendedConnect: boolean | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
   /** Connections of the server. */

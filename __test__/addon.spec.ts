@@ -10,8 +10,10 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { rolldown } from 'rolldown'
-import { failure } from '../src/core/addon-failure.ts'
+import { targetsFor } from '../src/addon.ts'
+import { failure, libcOf } from '../src/core/addon-failure.ts'
 import type { FailureFacts } from '../src/core/addon-failure.ts'
+import { releasedTargets } from './released.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -124,7 +126,11 @@ built('without the permission for addons the error names the flag', async (t) =>
 
 built('a binary that was not installed is named', async (t) => {
   const told = await output(join(project(t, 'nowhere'), 'app.mjs'))
-  t.true(told.startsWith(`the binary of busbar for ${process.platform} ${process.arch} isn't installed: install @busbar/${target}, `), told)
+  const { platform, arch } = process
+  const libc = libcOf(platform)
+  const system = `${platform} ${arch}${libc === null ? '' : ` with ${libc}`}`
+  t.true(told.startsWith(`the binary of busbar for ${system} isn't installed: it is in the package @busbar/${target}, an optional dependency. `), told)
+  t.regex(told, /Install busbar again on this system without --omit=optional or --no-optional/)
 })
 
 built('binaries of another system were copied along with node_modules', async (t) => {
@@ -133,30 +139,59 @@ built('binaries of another system were copied along with node_modules', async (t
   writeFileSync(join(path, 'node_modules/busbar/busbar.freebsd-x64.node'), '')
   t.regex(
     await output(join(path, 'app.mjs')),
-    /^the binary of busbar is for freebsd-x64, win32-x64-msvc and this is \w+ \w+: node_modules was copied from another system; install again here\n/,
+    /^the binary of busbar is for freebsd-x64, win32-x64-msvc and this is \w+ \w+(?: with \w+)?: node_modules was copied from another system; install again here\n/,
   )
 })
 
 built('a damaged binary has an error of its own', async (t) => {
   const path = project(t, 'nowhere')
   writeFileSync(join(path, 'node_modules/busbar', binary), 'no binary')
-  t.regex(await output(join(path, 'app.mjs')), /^the binary of busbar is damaged, or isn't one for \w+ \w+: install busbar again/)
+  t.regex(await output(join(path, 'app.mjs')), /^the binary of busbar is damaged, or isn't one for \w+ \w+(?: with \w+)?: install busbar again/)
 })
 
-const FACTS: FailureFacts = { platform: 'linux', arch: 'x64', targets: ['linux-x64-gnu'], attempts: [], named: '', directory: root }
+const FACTS: FailureFacts = {
+  platform: 'linux', arch: 'x64', libc: 'glibc', targets: targetsFor('linux', 'x64'), attempts: [], named: '', directory: root,
+}
 
-for (const text of [
-  "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /a/busbar.node)",
-  'Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /a/busbar.node)',
-  'Error relocating /a/busbar.node: __res_init: symbol not found',
-  'libc.musl-x86_64.so.1: cannot open shared object file: No such file or directory',
-]) {
-  test(`a binary for another libc: ${text}`, (t) => {
-    const error = failure({ ...FACTS, attempts: [{ path: '/a/busbar.node', error: new Error(text), exists: true }] })
-    t.regex(error.message, /^busbar has no binary for the C library of this Linux x64: it needs glibc.* node:22-slim in place of node:22-alpine/)
-    t.true(error.message.includes(text))
-    t.is((error.cause as Error).message, text)
-    t.is((error as NodeJS.ErrnoException).code, 'BUSBAR_NATIVE')
+/** The error for a binary that is there and can't be loaded. */
+function refused(text: string, facts: Partial<FailureFacts> = {}): Error {
+  return failure({ ...FACTS, ...facts, attempts: [{ path: '/a/busbar.node', error: new Error(text), exists: true }] })
+}
+
+test('an error has a code, each attempt, and the first error as its cause', (t) => {
+  const error = refused('it broke')
+  t.is(error.message, 'the binary of busbar could not be loaded on linux x64 with glibc\n  /a/busbar.node: it broke')
+  t.is((error.cause as Error).message, 'it broke')
+  t.is((error as NodeJS.ErrnoException).code, 'BUSBAR_NATIVE')
+})
+
+test('a binary that needs a newer glibc', (t) => {
+  const { message } = refused("/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /a/busbar.node)")
+  t.regex(message, /^the binary of busbar needs glibc 2\.38, and that of this linux x64 with glibc is older: use a newer Linux, or build it from source/)
+})
+
+for (const [libc, text] of [
+  ['musl', 'Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /a/busbar.node)'],
+  ['musl', 'Error relocating /a/busbar.node: __res_init: symbol not found'],
+  ['musl', "version `GLIBC_2.17' not found (required by /a/busbar.node)"],
+  ['glibc', 'libc.musl-x86_64.so.1: cannot open shared object file: No such file or directory'],
+] as const) {
+  test(`a binary for another libc than ${libc}: ${text}`, (t) => {
+    const { message } = refused(text, { libc })
+    t.true(message.startsWith(`the binary of busbar is for another C library than this linux x64 with ${libc} has: install busbar again on this system, `))
+    t.true(message.includes(`which brings @busbar/linux-x64-${libc === 'musl' ? 'musl' : 'gnu'}; `), message)
+  })
+}
+
+for (const released of releasedTargets()) {
+  test(`the error for a missing binary names the system and the package: ${released.name}`, (t) => {
+    const { os: platform, cpu: arch, libc } = released
+    const directory = mkdtempSync(join(tmpdir(), 'busbar-addon-'))
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    writeFileSync(join(directory, 'package.json'), '{ "name": "busbar" }')
+    const { message } = failure({ ...FACTS, platform, arch, libc, targets: targetsFor(platform, arch), directory })
+    const system = `${platform} ${arch}${libc === null ? '' : ` with ${libc}`}`
+    t.true(message.startsWith(`the binary of busbar for ${system} isn't installed: it is in the package @busbar/${released.name}, `), message)
   })
 }
 
@@ -168,8 +203,8 @@ for (const name of ['NotCapable', 'PermissionDenied']) {
 }
 
 test('the error for a system without a binary lists the systems that have one', (t) => {
-  const told = failure({ ...FACTS, platform: 'sunos', arch: 'x64', targets: ['sunos-x64'] }).message
-  t.regex(told, /^busbar has no binary for sunos x64: there are binaries for Linux with glibc and for macOS/)
+  const told = failure({ ...FACTS, platform: 'sunos', arch: 'x64', libc: null, targets: ['sunos-x64'] }).message
+  t.regex(told, /^busbar has no binary for sunos x64: there are binaries for Linux, macOS and Windows, on x64 and arm64; elsewhere build it from source/)
 })
 
 built('the package can be loaded where modules know their URL alone, as in Jest', async (t) => {
@@ -207,10 +242,7 @@ built('the forms by which bundlers and tracers see the binaries stay in what is 
   t.true(source.includes('new URL(`../busbar.${target}.node`, import.meta.url)'), 'webpack, tracers: the binary in the package')
   t.true(source.includes('new URL(`../../@busbar/${target}/busbar.${target}.node`, import.meta.url)'), 'webpack, tracers: a package beside')
   t.true(source.includes('= module.createRequire(import.meta.url)'), 'tracers: a binding of createRequire')
-  const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { napi: { targets: string[] } }
-  for (const released of napi.targets) {
-    const [processor, , system, abi] = released.split('-')
-    const name = [system, processor === 'x86_64' ? 'x64' : 'arm64', ...(abi === undefined ? [] : [abi])].join('-')
+  for (const { name } of releasedTargets()) {
     for (const form of [`require("../busbar.${name}.node")`, `require("@busbar/${name}")`, `required("@busbar/${name}")`]) {
       t.true(source.includes(form), form)
     }

@@ -5,8 +5,7 @@ import { HttpErrorException, Request, Response, Trailers } from '../src/index.ts
 import type { Streamed } from '../src/index.ts'
 import { choosing, parser } from './drivers.ts'
 import { CHUNKED_POST, GET, LAST_GET, hold, open, until } from './support.ts'
-
-const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'
+import { UPGRADE } from './takeover.ts'
 
 type Seen = (place: string) => void
 

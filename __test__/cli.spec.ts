@@ -67,6 +67,20 @@ test('serve prints its URL and start time, and serves the module', async (t) => 
   t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\n`, stderr: '' })
 })
 
+test('serve serves an application of Hono', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/hono.mjs'), '--port', '0', '--host', '127.0.0.1'])
+  t.is((await ask(`${await urlOf(command)}a`)).body, 'hono a')
+})
+
+test('serve listens where a module for Bun says, unless the command says otherwise', async (t) => {
+  const command = busbar(t, ['serve', pathOf('fixtures/web.mjs')])
+  const url = await urlOf(command)
+  t.regex(url, /^http:\/\/127\.0\.0\.1:\d+\/$/)
+  t.is((await ask(`${url}a`)).body, 'web /a')
+  const elsewhere = busbar(t, ['serve', pathOf('fixtures/web.mjs'), '--host', 'localhost'], { PORT: '0' })
+  t.regex(await urlOf(elsewhere), /^http:\/\/localhost:\d+\/$/)
+})
+
 test('serve without a module shows a page with the request', async (t) => {
   const command = busbar(t, ['serve', '--port=0'])
   const url = await urlOf(command)
@@ -228,7 +242,7 @@ const MODULES: readonly (readonly [string, string, RegExp])[] = [
   ['has no handler', 'no-handler.mjs', /no-handler\.mjs has no handler as its default export/],
   ['throws', 'broken.mjs', /broken\.mjs can't be loaded: this module is broken \(.*broken\.mjs:\d+\)/],
   ["doesn't exist", 'missing.mjs', /missing\.mjs can't be loaded: there is no file \/.*missing\.mjs\n$/],
-  ['exports an application of another server', 'foreign.mjs', /foreign\.mjs: handler must be .*this has a web-standard fetch/],
+  ['exports an application of another server', 'foreign.mjs', /foreign\.mjs: handler must be .*this is an Express or Connect application/],
   ['exports settings that are no object', 'wrong-settings.mjs', /wrong-settings\.mjs exports settings that are no object/],
   ['is a directory', '', /can't be loaded: \/.*fixtures is a directory\n$/],
 ]

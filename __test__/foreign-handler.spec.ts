@@ -21,7 +21,6 @@ const FOREIGN: readonly (readonly [string, () => unknown, RegExp])[] = [
   ['a Fastify application', fastify, /this is a Fastify application: start it with its own listen/],
   ['a listener of node:http', () => (_request: unknown, _response: unknown) => {}, /has 2 parameters, as \(request, response\) of node:http/],
   ['a middleware', () => ({ handleRequest: (_request: unknown, _next: unknown) => {} }), /has further parameters, as that of a middleware/],
-  ['an object with fetch', () => ({ fetch: () => new Response(204) }), /web-standard fetch\(request\), which can't be served yet/],
   ['a class', () => Koa, /this is a class: pass an instance/],
   ['a server', () => createServer(), /this is a server/],
 ]

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as openSession } from 'node:http2'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Agent, fetch } from 'undici'
+import { WebSocket } from 'ws'
 import { Http1Driver, Http2Driver, Response } from '../src/index.ts'
-import type { ServerSettings } from '../src/index.ts'
+import type { ServerSettings, UpgradedSocket } from '../src/index.ts'
 import { choosing } from './drivers.ts'
 import { send } from './http2.ts'
 import { collected } from './support.ts'
@@ -56,4 +58,24 @@ test('undici speaks HTTP/2 over TLS', async (t) => {
   t.teardown(() => dispatcher.destroy())
   const response = await fetch(`https://localhost:${port}/`, { dispatcher, method: 'POST', body: 'hello' })
   t.is(await response.text(), '2 https: hello')
+})
+
+test('unmodified ws agrees on HTTP/1.1 on a listener that offers HTTP/2', async (t) => {
+  const echo = (socket: UpgradedSocket) => void socket.pipe(socket)
+  const { port, infos } = await openTls(
+    t,
+    {},
+    (request) => {
+      t.deepEqual(request.getUpgrade(), ['websocket'])
+      const key = `${request.getHeader('sec-websocket-key')}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+      const accept = createHash('sha1').update(key).digest('base64')
+      return new Response(101, { upgrade: 'websocket', 'sec-websocket-accept': accept }).upgrade(echo)
+    },
+    { extendedConnect: true },
+  )
+  const webSocket = new WebSocket(`wss://localhost:${port}/`, { ca: authority.cert })
+  webSocket.on('error', () => {})
+  t.teardown(() => webSocket.terminate())
+  await once(webSocket, 'open')
+  t.is(infos[0]?.getApplicationLayerProtocol() ?? 'http/1.1', 'http/1.1')
 })

@@ -1,32 +1,39 @@
 import { execFile, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { libcOf } from '../src/core/addon-failure.ts'
+import { releasedTargets } from './released.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 const isBuilt = existsSync(join(root, 'dist/index.js'))
 
-/** A user's project with the package installed as if from a registry. */
+/** A user's project with the published packages, installed from their tarballs with scripts off. */
 const project = mkdtempSync(join(tmpdir(), 'busbar-user-'))
 const installed = join(project, 'node_modules/busbar')
+const packed = mkdtempSync(join(tmpdir(), 'busbar-packed-'))
+/** The main package and the one with the binary for this system. */
+let tarballs: readonly string[] = []
 
 const built = isBuilt ? test.serial : test.serial.skip
 
 test.before(async () => {
   if (!isBuilt) return
-  await run(npm, ['pack', '--ignore-scripts', '--pack-destination', project], { cwd: root })
+  const { stdout } = await run(process.execPath, [join(root, 'scripts/release.mjs'), '--pack', packed])
+  tarballs = stdout.trim().split('\n')
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
-  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
-  await run(npm, ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`], { cwd: project })
+  await run(npm, ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs], { cwd: project })
 })
 
-test.after.always(() => rmSync(project, { recursive: true }))
+test.after.always(() => {
+  for (const directory of [project, packed]) rmSync(directory, { recursive: true })
+})
 
 async function node(file: string, source: string): Promise<string> {
   writeFileSync(join(project, file), source)
@@ -65,7 +72,7 @@ built('the complete snippets of the documentation run unchanged', async (t) => {
     for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       // A part of a program, which docs.spec parses.
       if (!snippet!.startsWith('import ')) continue
-      const told = await node('snippet.mjs', `${snippet!.replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
+      const told = await node('snippet.mjs', `${snippet!.replaceAll('port: 8080', 'port: 0').replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
       t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
     }
   }
@@ -73,6 +80,7 @@ built('the complete snippets of the documentation run unchanged', async (t) => {
 
 const USER = `import { Attribute, HttpServer, Response, serve } from 'busbar'
 import type { Handler, Request } from 'busbar'
+import { serve as serveFetch } from 'busbar/fetch'
 const User = new Attribute<{ name: string }>('user')
 const handler: Handler = async (request: Request) => {
   request.setAttribute(User, { name: 'ada' })
@@ -82,6 +90,7 @@ export async function main(): Promise<HttpServer> {
   await using server = await serve([8080, 'unix:/run/app.sock'], handler, { http1Timeout: 30 })
   return server
 }
+export const web = (): Promise<HttpServer> => serveFetch({ fetch: (request, { remoteAddress }) => new globalThis.Response(request.url + remoteAddress.port) })
 // @ts-expect-error a handler gives a Response
 export const wrong = new HttpServer(8080, () => 'Hello')
 `
@@ -111,15 +120,25 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
   })
 }
 
-/** Runs the build script of a package without a toolchain. */
+/** pnpm where it was installed beside the other runtimes; it needs a newer Node than the oldest that busbar runs on. */
+const pnpm = join(process.env['BUSBAR_RUNTIMES'] ?? '', 'node_modules/pnpm/bin/pnpm.mjs')
+const byPnpm = isBuilt && existsSync(pnpm) && Number(process.versions.node.split('.')[0]) >= 22 ? test.serial : test.serial.skip
+
+byPnpm('the package can be installed by pnpm, with scripts off, and be used', async (t) => {
+  const directory = mkdtempSync(join(packed, 'pnpm-'))
+  writeFileSync(join(directory, 'package.json'), '{ "name": "user", "private": true }')
+  await run(process.execPath, [resolve(pnpm), 'add', '--offline', '--ignore-scripts', '--store-dir', join(directory, 'store'), ...tarballs], { cwd: directory })
+  const apps = { 'esm.mjs': `import { serve, Response } from 'busbar'\n${SERVE}`, 'cjs.cjs': `const { serve, Response } = require('busbar')\n${SERVE}` }
+  for (const [file, source] of Object.entries(apps)) {
+    writeFileSync(join(directory, file), source)
+    t.is((await run(process.execPath, [join(directory, file)])).stdout, 'served\n', file)
+  }
+})
+
+/** Runs the build script without a toolchain. */
 function build(directory: string): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [join(directory, 'scripts/build.mjs')], { encoding: 'utf8', env: { PATH: '' } })
 }
-
-built('an installed package has nothing to build and needs no toolchain', (t) => {
-  const { status, stdout, stderr } = build(installed)
-  t.deepEqual([status, stdout, stderr], [0, '', ''])
-})
 
 test.serial('the build of a clone without Rust says in one line what to install', (t) => {
   const { status, stdout, stderr } = build(root)
@@ -129,7 +148,8 @@ test.serial('the build of a clone without Rust says in one line what to install'
 
 /** The error message on a system without a binary. */
 async function refusal(platform: string, arch: string): Promise<string> {
-  const directory = mkdtempSync(join(project, 'no-binary-'))
+  // Outside of the project, where Node's own search would find the binary.
+  const directory = mkdtempSync(join(packed, 'no-binary-'))
   cpSync(join(installed, 'dist'), join(directory, 'dist'), { recursive: true })
   cpSync(join(installed, 'package.json'), join(directory, 'package.json'))
   const pretend = `Object.defineProperties(process, { platform: { value: '${platform}' }, arch: { value: '${arch}' } })`
@@ -148,6 +168,14 @@ built('a system without a binary gets an error that names the missing file', asy
   )
 })
 
+for (const { name, os, cpu } of releasedTargets()) {
+  built(`where the package for the system is missing, the error names it: ${name}`, async (t) => {
+    const told = await refusal(os, cpu)
+    t.regex(told, new RegExp(`^the binary of busbar for ${os} ${cpu}`))
+    t.true(told.includes(`/busbar.${name}.node: `), told)
+  })
+}
+
 built('forms are read by a library that the package carries, with its licence', async (t) => {
   const source = `import { Request } from 'busbar'
 const body = '--b\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\\n--b--\\r\\n'
@@ -157,20 +185,30 @@ console.log(form.get('a'))`
   t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White/)
 })
 
-built('the package carries what it needs and no sources', async (t) => {
-  const { files, napi } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
-    files: string[]
-    napi: { binaryName: string; targets: string[] }
-  }
-  for (const file of ['LICENSE', 'NOTICE', 'README.md', 'index.d.ts']) t.true(existsSync(join(installed, file)), file)
-  for (const directory of ['src', 'crates', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
-  t.true(files.includes('*.node'))
+built('the main package has JavaScript alone, and names the packages with binaries by their exact version', (t) => {
+  const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, unknown>
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  t.deepEqual(manifest['optionalDependencies'], Object.fromEntries(releasedTargets().map(({ name }) => [`@busbar/${name}`, version])))
+  for (const field of ['scripts', 'dependencies', 'devDependencies', 'private', 'files']) t.false(field in manifest, field)
+  for (const field of ['repository', 'homepage', 'bugs', 'keywords', 'engines', 'license']) t.true(field in manifest, field)
+  t.deepEqual(readdirSync(installed, { recursive: true }).filter((path) => String(path).endsWith('.node')), [])
+  t.true(statSync(tarballs.at(-1)!).size < 250_000, String(statSync(tarballs.at(-1)!).size))
+})
+
+built('the package with the binary says where it fits', (t) => {
+  const { platform, arch } = process
+  const released = releasedTargets().find(({ os, cpu, libc }) => os === platform && cpu === arch && libc === libcOf(platform))!
+  const directory = join(project, 'node_modules/@busbar', released.name)
+  const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as Record<string, unknown>
+  t.deepEqual([manifest['os'], manifest['cpu'], manifest['libc']], [[platform], [arch], released.libc === null ? undefined : [released.libc]])
+  t.false('scripts' in manifest)
+  t.true(statSync(join(directory, `busbar.${released.name}.node`)).size < 6_000_000)
+})
+
+built('the package carries what it needs, no sources, and only the declarations of its entry points', (t) => {
+  for (const file of ['LICENSE', 'NOTICE', 'README.md', 'dist/index.d.ts']) t.true(existsSync(join(installed, file)), file)
+  for (const directory of ['src', 'crates', 'scripts', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
   const readme = readFileSync(join(installed, 'README.md'), 'utf8')
   for (const [, link] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.true(existsSync(join(installed, link!)), link)
-  for (const target of napi.targets) {
-    const [processor, , system, abi] = target.split('-')
-    const arch = processor === 'x86_64' ? 'x64' : 'arm64'
-    const platform = [system, arch, ...(abi === undefined ? [] : [abi])].join('-')
-    t.true((await refusal(system!, arch)).includes(`/${napi.binaryName}.${platform}.node: `), target)
-  }
+  t.false(existsSync(join(installed, 'dist/server/dispatcher.d.ts')))
 })

@@ -94,7 +94,7 @@ test('a handler whose client has disconnected counts until it has finished', asy
   const [wire] = await ask(connect, 1)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.is(arrived.length, 0)
-  first.answer(Response.text('to nobody'))
+  first.answer(Response.text('to a client that has left'))
   ;(await next()).answer(Response.text('served'))
   await wire!.until((text) => text.endsWith('served'))
 })

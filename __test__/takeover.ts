@@ -9,7 +9,12 @@ import { open } from './support.ts'
 /** A request for an upgrade. */
 export const UPGRADE = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'
 
-/** The whole response to it. */
+/** The head of an upgrade whose body has so many bytes. */
+export function upgradeWithBody(length: number): string {
+  return `POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: ${length}\r\n\r\n`
+}
+
+/** The whole response to an upgrade. */
 export const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n'
 
 /** More bytes than the kernel buffers for a peer that doesn't read. */

@@ -18,7 +18,7 @@ function open(t: ExecutionContext, clientAuth: ClientAuth, more: TlsOptions = {}
   return openTls(t, { clientAuth, ca: clients.cert, ...more }, (request) => {
     const info = request.getClient().getTlsInfo()!
     const [first] = info.getPeerCertificates()
-    return Response.text(`${first?.getSubject() ?? 'nobody'}: ${info.getPeerVerificationError() ?? 'verified'}`)
+    return Response.text(`${first?.getSubject() ?? 'no certificate'}: ${info.getPeerVerificationError() ?? 'verified'}`)
   })
 }
 
@@ -44,7 +44,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
   test(`request, ${version}: no certificate is served, a bad one refused`, async (t) => {
     const { port } = await open(t, 'request')
-    t.regex(await ask(t, port, limits), /nobody: the client has sent no certificate$/)
+    t.regex(await ask(t, port, limits), /no certificate: the client has sent no certificate$/)
     t.regex(await ask(t, port, { ...limits, ...pair(alice) }), /CN=alice: verified$/)
     await t.throwsAsync(ask(t, port, { ...limits, ...pair(stranger) }))
   })

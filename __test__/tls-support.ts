@@ -6,7 +6,7 @@ import { connect } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import type { ExecutionContext } from 'ava'
 import { Response } from '../src/index.ts'
-import type { Handler, HttpServer, ServerSettings, TlsInfo, TlsOptions } from '../src/index.ts'
+import type { HandlerFunction, HttpServer, ServerSettings, TlsInfo, TlsOptions } from '../src/index.ts'
 import { Authority } from './authority.ts'
 import { LAST_GET, open } from './support.ts'
 
@@ -27,17 +27,16 @@ export interface Secured {
 export async function openTls(
   t: ExecutionContext,
   tls: TlsOptions = {},
-  handler: Handler = () => Response.text('done'),
+  handler: HandlerFunction = () => Response.text('done'),
   settings: ServerSettings = {},
 ): Promise<Secured> {
   const infos: (TlsInfo | null)[] = []
   const own: TlsOptions = tls.cert === undefined && tls.certificates === undefined ? { cert: leaf.cert, key: leaf.key } : {}
-  const call = typeof handler === 'function' ? handler : handler.handleRequest.bind(handler)
   const opened = await open(
     t,
     (request) => {
       infos.push(request.getClient().getTlsInfo())
-      return call(request)
+      return handler(request)
     },
     settings,
     { host: '127.0.0.1', port: 0, tls: { ...own, ...tls } },

@@ -2,6 +2,9 @@
  * What the types say, checked by `tsc -p __test__` and never run. A line below `@ts-expect-error` must not
  * compile; everything else must. Nothing may come out as `any`.
  */
+import { H3 } from 'h3'
+import { Hono } from 'hono'
+import { fromFetch, serve as serveFetch } from '../src/fetch/index.ts'
 import type { Duplex } from 'node:stream'
 import {
   Attribute,
@@ -32,6 +35,7 @@ import type {
   AnyMiddleware,
   ErrorHandler,
   Fault,
+  FetchContext,
   FieldName,
   FieldsInit,
   Handler,
@@ -344,3 +348,23 @@ stack(new CallableRequestHandler(hello), ...eitherForm)
 stack(hello, () => 'Hello')
 // @ts-expect-error next needs the request
 stack(hello, (_, following) => following())
+
+// Web-standard applications are handlers; the context is typed without a name.
+export const application: Handler = {
+  fetch(given, context) {
+    same<typeof given, globalThis.Request>(true)
+    same<typeof context, FetchContext>(true)
+    same<typeof context.remoteAddress.family, 'IPv4' | 'IPv6' | 'unix'>(true)
+    return new globalThis.Response(given.url)
+  },
+}
+export const hono: Handler = new Hono()
+export const h3: Handler = new H3()
+export const fromFunction: HandlerFunction = fromFetch(async (given, { client: peer }) => {
+  same<typeof peer, Client>(true)
+  return globalThis.Response.json({ url: given.url })
+})
+// @ts-expect-error an application gives a Response
+export const noResponse: Handler = { fetch: () => 'Hello' }
+// @ts-expect-error fetch is needed
+serveFetch({ port: 8080 })

@@ -3,7 +3,7 @@ import test from 'ava'
 import { Request, Response, StateError } from '../src/index.ts'
 import type { UpgradedSocket } from '../src/index.ts'
 import { GET, count, holdOne, keepErrors, open, until } from './support.ts'
-import { SWITCHED, UPGRADE, readAll, takeover, upgraded } from './takeover.ts'
+import { SWITCHED, UPGRADE, readAll, takeover, upgradeWithBody, upgraded } from './takeover.ts'
 
 test('an upgrade is answered with a 101, and the callback gets the bytes behind it', async (t) => {
   const { wire, socket, request, response } = await upgraded(t)
@@ -102,7 +102,7 @@ test('a client that the engine serves is not exported and can not switch its dri
 test('a body that was not read is drained before an upgrade', async (t) => {
   const { connect, next } = await takeover(t)
   const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 8\r\n\r\nbody')
+  wire.send(`${upgradeWithBody(8)}body`)
   await new Promise((resolve) => setImmediate(resolve))
   wire.send('bodyraw')
   const { socket } = await next()
@@ -120,7 +120,7 @@ test('a body that was read in part, or closed, is drained before an upgrade', as
     return new Response(101, { upgrade: 'echo' }).upgrade((socket) => void sockets.push(socket))
   })
   const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 4\r\n\r\nbo')
+  wire.send(`${upgradeWithBody(4)}bo`)
   await until(() => isRead)
   wire.send('dyraw')
   await wire.until((text) => text === SWITCHED)
@@ -131,7 +131,7 @@ test('a body that was read in part, or closed, is drained before an upgrade', as
 test('a body over its limit is a 413 and no upgrade', async (t) => {
   const { connect } = await takeover(t, { bodySizeLimit: 4 })
   const wire = await connect()
-  wire.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 8\r\n\r\nbodybody')
+  wire.send(`${upgradeWithBody(8)}bodybody`)
   t.regex(await wire.end(), /^HTTP\/1\.1 413 /)
 })
 

@@ -4,10 +4,9 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuTime } from './cpu.mjs'
 import { output } from './load.mjs'
-import { HTTP2_PEERS, start } from './peers.mjs'
-import { summary } from './table.mjs'
+import { HTTP2_PEERS } from './peers.mjs'
+import { inRounds } from './rounds.mjs'
 
 const WORKS = [
   { name: 'h2: hello, 64 x 10', handler: 'hello', connections: 64, streams: 10 },
@@ -19,7 +18,7 @@ const WORKS = [
 /** Whether the load can be made here. */
 export const hasH2load = spawnSync('h2load', ['--version']).error === undefined
 
-async function load({ connections, streams, body }, port, { seconds, scratch }) {
+async function load({ connections, streams, body }, { port }, { seconds, scratch }) {
   const args = ['-c', connections, '-m', streams, '-D', seconds, `http://127.0.0.1:${port}/`].map(String)
   if (body !== undefined) {
     const file = join(scratch, `body-${body}`)
@@ -35,27 +34,5 @@ async function load({ connections, streams, body }, port, { seconds, scratch }) 
 /** Measures each work for all servers that are installed; rows by the name of the work. */
 export async function http2Works(settings, report) {
   const installed = HTTP2_PEERS.filter((peer) => peer.version(settings) !== null)
-  for (const work of WORKS) {
-    const able = installed.filter(({ handlers = [work.handler] }) => handlers.includes(work.handler))
-    const running = []
-    for (const peer of able) running.push(await start(peer, { ...settings, handler: work.handler }))
-    const results = new Map(able.map(({ name }) => [name, []]))
-    try {
-      // The first round warms up and isn't counted.
-      for (let round = 0; round <= settings.rounds; round++) {
-        for (const server of running) {
-          const before = cpuTime(server.pid)
-          const { requests, rate, errors } = await load(work, server.port, settings)
-          const after = cpuTime(server.pid)
-          const perRequest = (time) => time / 1000 / requests
-          const cpu = perRequest(after.all - before.all)
-          const main = perRequest(after.main - before.main)
-          if (round > 0) results.get(server.peer.name).push({ cpu, main, rate, errors: errors + (requests === 0 ? 1 : 0) })
-        }
-      }
-    } finally {
-      for (const server of running) await server.stop()
-    }
-    report(work, summary(results))
-  }
+  for (const work of WORKS) report(work, await inRounds(work, installed, settings, load))
 }

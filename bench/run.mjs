@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { cpuTime } from './cpu.mjs'
 import { check, load, tool } from './load.mjs'
-import { COMPILER, LOAD_CORE, PEERS, Running, pinThis, start } from './peers.mjs'
+import { COMPILER, LOAD_CORE, PEERS, Running, pinThis } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
 import { hasH2load, http2Works } from './http2.mjs'
+import { inRounds } from './rounds.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { missing, overTls } from './tls.mjs'
-import { summary, table, workTable } from './table.mjs'
+import { table, workTable } from './table.mjs'
 import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
@@ -69,31 +69,11 @@ const versions = new Map(PEERS.map((peer) => [peer.name, peer.version(settings)]
 const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && versions.get(name) !== null)
 const says = (text) => void (values.json || process.stdout.write(`${text}\n`))
 
-async function measure(work) {
-  const able = peers.filter(
-    ({ name, handlers = [work.handler] }) => handlers.includes(work.handler) && (work.servers ?? [name]).includes(name),
-  )
-  const running = []
-  for (const peer of able) running.push(await start(peer, { ...shared, handler: work.handler }))
-  const results = new Map(able.map(({ name }) => [name, []]))
-  try {
-    for (const server of running) await check(work, server)
-    // The first round warms up and isn't counted.
-    for (let round = values.smoke ? 1 : 0; round <= rounds; round++) {
-      for (const server of running) {
-        const before = cpuTime(server.pid)
-        const { requests, rate, errors } = await load(work, server.port, shared)
-        const after = cpuTime(server.pid)
-        const perRequest = (time) => time / 1000 / requests
-        const cpu = perRequest(after.all - before.all)
-        const main = perRequest(after.main - before.main)
-        if (round > 0) results.get(server.peer.name).push({ cpu, main, rate, errors: errors + (requests === 0 ? 1 : 0) })
-      }
-    }
-  } finally {
-    for (const server of running) await server.stop()
-  }
-  return summary(results)
+/** CPU per request of each server that the work is for. */
+function measure(work) {
+  const wanted = peers.filter(({ name }) => (work.servers ?? [name]).includes(name))
+  const send = (each, server, way) => load(each, server.port, way)
+  return inRounds(work, wanted, { ...shared, isCold: values.smoke }, send, check)
 }
 
 says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))

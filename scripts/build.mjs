@@ -1,6 +1,6 @@
 // Builds the addon and the TypeScript. Run by `npm install` in a clone (prepare), and by `npm run build`.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
@@ -28,8 +28,6 @@ function checkRust() {
   }
 }
 
-// A package from the registry is built already and has no sources.
-if (!existsSync(new URL('crates', root))) process.exit(0)
 checkRust()
 const { build } = await import('rolldown')
 const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
@@ -41,10 +39,20 @@ run(process.execPath, [
 ])
 rmSync(new URL('dist', root), { recursive: true, force: true })
 run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname, '-p', '.'])
-// One file loads several times faster than many.
+
+/** What index.ts loads at start; known once it is parsed. */
+let atStart = null
+function isLoadedAtStart(id, bundle) {
+  if (atStart === null) {
+    atStart = new Set([fileURLToPath(new URL('src/index.ts', root))])
+    for (const each of atStart) for (const imported of bundle.getModuleInfo(each)?.importedIds ?? []) atStart.add(imported)
+  }
+  return atStart.has(id)
+}
+
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts' },
+  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts' },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',
@@ -56,8 +64,9 @@ await build({
     comments: false,
     polyfillRequire: false,
     paths: Object.fromEntries(Object.entries(LIBRARIES).map(([name, file]) => [name, `./${file}`])),
-    // Modules that are loaded on demand are files of their own.
-    chunkFileNames: (chunk) => (chunk.name === 'src' ? 'busbar.js' : '[name].js'),
+    // One file loads several times faster than many. Modules that are loaded on demand are files of their own.
+    codeSplitting: { groups: [{ name: (id, bundle) => (isLoadedAtStart(id, bundle) ? 'busbar' : null), debugName: 'busbar' }] },
+    chunkFileNames: '[name].js',
   },
 })
 for (const [name, file] of Object.entries(LIBRARIES)) {

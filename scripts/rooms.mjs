@@ -9,6 +9,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
  * - `never`: rooms before it that it must not import.
  * - `isNative`: may import native.ts, the door to the addon.
  * - `isEntry`: is an entry point of the package, so it has an index.ts.
+ * - `isLazy`: all its files are `lazy`. Those of entry points are, too.
  * - `lazy`: files that only `import()` loads, because a server that doesn't need them shouldn't read them at start.
  */
 const ROOMS = [
@@ -33,19 +34,26 @@ const ROOMS = [
   { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
   { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },
   {
+    name: 'web',
+    purpose: "the web's `Request` and `Response` over those of a server, and the handlers of applications that take them",
+    never: ['pages', 'options', 'tls'],
+    isLazy: true,
+  },
+  {
     name: 'middleware',
     purpose: 'what stands around handlers, made of what users can import: `stack`, compression, CORS and the like',
     never: ['pages', 'options', 'tls'],
   },
-  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'middleware'], isNative: true },
+  { name: 'exchange', purpose: 'one request and its answer on the engine', never: ['handler', 'pages', 'web', 'middleware'], isNative: true },
   {
     name: 'driver',
     purpose: 'drivers written in JavaScript, loaded where a server has a factory',
-    never: ['pages', 'middleware', 'exchange'],
+    never: ['pages', 'web', 'middleware', 'exchange'],
     isNative: true,
     lazy: ['driver-selector.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
   },
   { name: 'server', purpose: '`HttpServer`: listening, dispatching, settings, observers', isNative: true },
+  { name: 'fetch', purpose: "`busbar/fetch`: servers of web-standard applications", isEntry: true },
 ]
 
 /** Files outside the rooms: they find the package by `..`, which must be right in src/ and in dist/. */
@@ -130,7 +138,8 @@ function* faults() {
 
 /** Static imports of lazy files; those of types cost nothing. */
 function* eagerImports() {
-  const lazy = new Set(ROOMS.flatMap((room) => (room.lazy ?? []).map((file) => `src/${room.name}/${file}`)))
+  const filesOf = ({ name, lazy = [], isLazy = false, isEntry = false }) => (isLazy || isEntry ? readdirSync(new URL(`src/${name}`, root)) : lazy)
+  const lazy = new Set(ROOMS.flatMap((room) => filesOf(room).map((file) => `src/${room.name}/${file}`)))
   const files = readdirSync(new URL('src', root), { recursive: true }).map((file) => `src/${file}`)
   for (const path of files.filter((file) => file.endsWith('.ts') && !lazy.has(file))) {
     for (const [, target] of read(path).matchAll(/^(?:import|export) (?!type\b)[^'"]*from '(\.[^']+)'/gm)) {
@@ -140,9 +149,23 @@ function* eagerImports() {
   }
 }
 
+/** The most lines of a file, without its tests. */
+const LONGEST = 500
+
+/** Files that are too long to be read at a sitting. */
+function* longFiles() {
+  const listed = (folder) => readdirSync(new URL(folder, root), { recursive: true }).map((file) => `${folder}/${file}`)
+  const crates = readdirSync(new URL('crates', root)).map((crate) => `crates/${crate}/src`)
+  const folders = ['src', ...crates.filter((folder) => existsSync(new URL(folder, root)))]
+  for (const path of folders.flatMap(listed).filter((file) => /\.(ts|rs)$/.test(file))) {
+    const lines = read(path).split(/^#\[cfg\(test\)\]$/m, 1)[0].split('\n').length - 1
+    if (lines > LONGEST) yield `${path} has ${lines} lines, more than ${LONGEST}; split it by duty`
+  }
+}
+
 const OUTPUTS = { '.oxlintrc.json': () => lintConfig(), 'CONTRIBUTING.md': () => withMap(read('CONTRIBUTING.md')) }
 const isWriting = process.argv[2] === '--write'
-const found = [...faults(), ...eagerImports()]
+const found = [...faults(), ...eagerImports(), ...longFiles()]
 for (const [path, text] of Object.entries(OUTPUTS)) {
   if (isWriting) writeFileSync(new URL(path, root), text())
   else if (!existsSync(new URL(path, root)) || read(path) !== text()) found.push(`${path} is out of date; run node scripts/rooms.mjs --write`)

@@ -13,7 +13,7 @@
  * Out of scope: the message for a failed load (addon-failure).
  */
 import type * as Addon from '../index.js'
-import { failure, refusedPermission } from './core/addon-failure.ts'
+import { failure, libcOf, refusedPermission } from './core/addon-failure.ts'
 import type { Attempt } from './core/addon-failure.ts'
 
 const { existsSync } = process.getBuiltinModule('node:fs')
@@ -22,7 +22,7 @@ const module = process.getBuiltinModule('node:module')
 const { resolve } = process.getBuiltinModule('node:path')
 const { fileURLToPath } = process.getBuiltinModule('node:url')
 
-/** Names of the binaries for a system, as in `busbar.NAME.node`. Of two, the dynamic loader refuses the one for the other libc. */
+/** Names of the binaries for a system, as in `busbar.NAME.node`. Of two, the dynamic loader refuses that for the other libc. */
 export function targetsFor(platform: string, arch: string): string[] {
   const abis: Readonly<Record<string, readonly string[]>> = { linux: ['-gnu', '-musl'], win32: ['-msvc'] }
   return (abis[platform] ?? ['']).map((abi) => `${platform}-${arch}${abi}`)
@@ -67,10 +67,18 @@ function ofBundler(target: string): string | typeof Addon | null {
         return require('../busbar.linux-x64-gnu.node')
       case 'linux-arm64-gnu':
         return require('../busbar.linux-arm64-gnu.node')
+      case 'linux-x64-musl':
+        return require('../busbar.linux-x64-musl.node')
+      case 'linux-arm64-musl':
+        return require('../busbar.linux-arm64-musl.node')
       case 'darwin-x64':
         return require('../busbar.darwin-x64.node')
       case 'darwin-arm64':
         return require('../busbar.darwin-arm64.node')
+      case 'win32-x64-msvc':
+        return require('../busbar.win32-x64-msvc.node')
+      case 'win32-arm64-msvc':
+        return require('../busbar.win32-arm64-msvc.node')
     }
   } catch (error) {
     return copied(error)
@@ -86,10 +94,18 @@ function ofBundledPackage(target: string): string | typeof Addon | null {
         return require('@busbar/linux-x64-gnu')
       case 'linux-arm64-gnu':
         return require('@busbar/linux-arm64-gnu')
+      case 'linux-x64-musl':
+        return require('@busbar/linux-x64-musl')
+      case 'linux-arm64-musl':
+        return require('@busbar/linux-arm64-musl')
       case 'darwin-x64':
         return require('@busbar/darwin-x64')
       case 'darwin-arm64':
         return require('@busbar/darwin-arm64')
+      case 'win32-x64-msvc':
+        return require('@busbar/win32-x64-msvc')
+      case 'win32-arm64-msvc':
+        return require('@busbar/win32-arm64-msvc')
     }
   } catch (error) {
     return copied(error)
@@ -115,10 +131,18 @@ function ofSearch(target: string): typeof Addon | null {
         return required('@busbar/linux-x64-gnu')
       case 'linux-arm64-gnu':
         return required('@busbar/linux-arm64-gnu')
+      case 'linux-x64-musl':
+        return required('@busbar/linux-x64-musl')
+      case 'linux-arm64-musl':
+        return required('@busbar/linux-arm64-musl')
       case 'darwin-x64':
         return required('@busbar/darwin-x64')
       case 'darwin-arm64':
         return required('@busbar/darwin-arm64')
+      case 'win32-x64-msvc':
+        return required('@busbar/win32-x64-msvc')
+      case 'win32-arm64-msvc':
+        return required('@busbar/win32-arm64-msvc')
     }
   } catch {
     // It isn't installed.
@@ -145,7 +169,7 @@ export function loadAddon(): typeof Addon {
   const targets = targetsFor(platform, arch)
   const found = named === '' ? search(targets, attempts) : load(resolve(named), attempts)
   if (found !== null) return found
-  throw failure({ platform, arch, targets, attempts, named, directory: besideThis('..') })
+  throw failure({ platform, arch, libc: libcOf(platform), targets, attempts, named, directory: besideThis('..') })
 }
 
 function nativePath(): string {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { isFetchApplication } from './handler/fetch-application.ts'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
@@ -17,11 +18,14 @@ const HELP = `Usage: busbar serve [module] [options]
 
 Serves the handler that a module exports by default, with the settings that it
 exports by the name settings; without a module, a page that shows the request and
-its client.
+its client. A handler is a function, or an object with handleRequest or fetch, such
+as an application of Hono. TypeScript needs Node 22.18 or newer.
 
 Options:
-  --port PORT             port to listen on; 0 lets the system choose (PORT, else 8080)
-  --host HOST             IP address or localhost; all interfaces when left out
+  --port PORT             port to listen on; 0 lets the system choose (PORT in the
+                          environment, else port beside fetch, else 8080)
+  --host HOST             IP address or localhost (hostname beside fetch, else all
+                          interfaces)
   --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
   --drain-delay SECONDS   how long the server still serves before that, with
                           Connection: close, so that a balancer stops using it (0)
@@ -57,10 +61,21 @@ async function main(args: string[]): Promise<void> {
   }
   const timeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
   const drain = seconds('--drain-delay', values['drain-delay'] ?? '0')
-  const listen = { host: values.host, port: port(values.port ?? process.env['PORT'] ?? '8080') }
+  const given = values.port ?? process.env['PORT']
+  if (given !== undefined) port(given)
   if (values.watch === true) return watch(args)
   const { handler, settings } = module === undefined ? { handler: welcome, settings: {} } : await load(module)
+  const own = addressOf(handler)
+  const listen = { host: values.host ?? own.host, port: port(given ?? own.port ?? '8080') }
   await run(new HttpServer(listen, handler, settings), { timeout, drain })
+}
+
+/** Where a module for Bun says that it listens: `export default { port, hostname, fetch }`. */
+function addressOf(handler: Handler): { host?: string | undefined; port?: string | undefined } {
+  if (!isFetchApplication(handler)) return {}
+  const { port, hostname } = handler as { port?: unknown; hostname?: unknown }
+  const isPort = typeof port === 'number' || typeof port === 'string'
+  return { host: typeof hostname === 'string' ? hostname : undefined, port: isPort ? String(port) : undefined }
 }
 
 /** Runs the command without `--watch` in a process that the runtime starts again when a file changes. */
@@ -174,7 +189,8 @@ function loadReason(error: unknown, path: string): string {
     if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') return `${path} is a directory`
   }
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION') {
-    return `${reason(error)}; TypeScript needs Node 22.18 or newer, this is ${process.version}`
+    const loader = 'with the package tsx installed, NODE_OPTIONS=--import=tsx loads it on this one'
+    return `${reason(error)}; TypeScript needs Node 22.18 or newer, this is ${process.version}: ${loader}`
   }
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   const place = /(?:file:\/\/|[\s(])(\/[^\s():]+:\d+)/.exec(stack)?.[1]

@@ -8,8 +8,9 @@ import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException } from '../connection/client-exception.ts'
 import { Hook } from '../core/handover.ts'
 import { attempt, handled } from '../core/outcome.ts'
-import { bytesOf, isStreamed, sourceOf } from './source.ts'
-import type { PieceSource, Streamed } from './source.ts'
+import { ApplicationSource, rethrow } from './application-source.ts'
+import { WholeSource, isStreamed, sourceOf } from './source.ts'
+import type { Body, Streamed } from './source.ts'
 import { webStream } from './web-stream.ts'
 
 /** The source of a body's bytes. */
@@ -317,10 +318,16 @@ const NOTHING: BodySource = { ...contentSource(''), onDropped: (callback) => cal
 
 /** A body for `Request.create` or `request.setBody`. */
 export function bodyOf(body: string | Uint8Array | Streamed | null): RequestBody {
-  if (isStreamed(body)) return new RequestBody(new StreamedSource(sourceOf(body)))
+  if (isStreamed(body)) return new RequestBody(new ApplicationSource(sourceOf(body)))
   if (body === null) return new RequestBody(null)
   if (typeof body === 'string' || body instanceof Uint8Array) return new RequestBody(contentSource(body))
   throw new HandlerError(`a body must be a string, a Uint8Array, a stream of them, or null; got ${show(body)}`)
+}
+
+/** The body of a client's request without a socket: it can't be read beyond `limit` bytes, unless the limit is raised. */
+export function limitedBody(body: Body | null, limit: number, client: Client): RequestBody {
+  if (body === null || (!isStreamed(body) && Buffer.byteLength(body) <= limit)) return bodyOf(body)
+  return new RequestBody(new ApplicationSource(isStreamed(body) ? sourceOf(body) : new WholeSource(body), limit, client))
 }
 
 function contentSource(content: string | Uint8Array): BodySource {
@@ -334,74 +341,6 @@ function contentSource(content: string | Uint8Array): BodySource {
     client: () => null,
     onDropped: () => {},
     report: rethrow,
-  }
-}
-
-/** Bodies of the application have no logger: the error is thrown as an uncaught one. */
-function rethrow(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
-}
-
-/** A stream of the application as the source of a body. */
-class StreamedSource implements BodySource {
-  readonly #source: PieceSource
-  #hasEnded = false
-
-  constructor(source: PieceSource) {
-    this.#source = source
-  }
-
-  whole(): null {
-    return null
-  }
-
-  text(): null {
-    return null
-  }
-
-  async read(): Promise<Uint8Array | null> {
-    while (!this.#hasEnded) {
-      const item = await this.#next()
-      if (item.done === true) this.#hasEnded = true
-      else if (bytesOf(item.value).length > 0) return bytesOf(item.value)
-    }
-    return null
-  }
-
-  async #next(): Promise<IteratorResult<unknown>> {
-    try {
-      return await this.#source.next()
-    } catch (error) {
-      this.#hasEnded = true
-      throw error
-    }
-  }
-
-  async rest(): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = []
-    for (let piece; (piece = await this.read()) !== null; ) pieces.push(piece)
-    return Buffer.concat(pieces)
-  }
-
-  raise(): void {}
-
-  client(): null {
-    return null
-  }
-
-  onDropped(): void {}
-
-  report(error: unknown): void {
-    rethrow(error)
-  }
-
-  close(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    // A failure of the clean-up is the application's own.
-    this.#source.cancel(() => {})
   }
 }
 

@@ -4,7 +4,7 @@
  * Each read (`askRaw`) gets one piece. So bytes are on their way only while a read is open; at other times a
  * connection can be handed to another driver without a loss.
  */
-import { stopActiveDriver } from './client.ts'
+import { setActiveDriver, stopActiveDriver } from './client.ts'
 import { StopSignals } from './stop-signals.ts'
 import type { Client } from './client.ts'
 import type { Logger } from '../core/logger.ts'
@@ -28,10 +28,43 @@ export interface RawReceiver {
   onClosed(): void
 }
 
+/** Bytes both ways that belong to the application: a raw connection, or one stream of an HTTP/2 connection. */
+export interface SocketTransport {
+  /** The peer has closed its sending side. */
+  readonly hasEnded: boolean
+  /** The client of its connection. */
+  getClient(): Client
+  /** Whether its server stops. */
+  isStopping(): boolean
+  /** Whether it is closed. */
+  isClosed(): boolean
+  /** Replaces what takes the events, the bytes of an open read included. */
+  setReceiver(receiver: RawReceiver): void
+  /** Sets what is called when the server begins to stop. */
+  setStop(stop: () => void): void
+  /** Reads one piece, unless a read is open. */
+  read(): void
+  /** Writes bytes. Returns the number of unsent bytes; -1 when no more are taken. */
+  write(chunk: string | Uint8Array): number
+  /** Ends our sending side after the written bytes; `onDrained` follows, and `onClosed` when both sides have ended. */
+  end(): boolean
+  /** Closes it at once; unsent bytes are dropped. */
+  close(): void
+}
+
 const nothing = (): void => {}
 
 /** Ignores all events. */
-const IGNORE: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothing, onClosed: nothing }
+export const IGNORE: RawReceiver = { onBytes: nothing, onEnd: nothing, onDrained: nothing, onClosed: nothing }
+
+/** A connection whose requests and deadlines are no longer the server's. */
+const EXPORTED = {
+  pendingRequests: () => 0,
+  pendingResponses: () => 0,
+  isWaitingOnResponse: () => false,
+  expiration: () => 0,
+  extendExpiration: () => {},
+}
 
 /** The raw connections of a server by client id, by which notices name them. */
 export class RawConnections extends Map<number, RawConnection> {
@@ -39,11 +72,19 @@ export class RawConnections extends Map<number, RawConnection> {
   isStopping = false
   /** Of requests that drivers in JavaScript have parsed. */
   readonly stops = new StopSignals()
+  readonly #streams = new Set<() => void>()
+
+  /** Calls a function when the server begins to stop, until the result is called. For streams of HTTP/2. */
+  onStop(callback: () => void): () => void {
+    this.#streams.add(callback)
+    return () => this.#streams.delete(callback)
+  }
 
   /** Notifies upgraded sockets, and requests of drivers in JavaScript, that the server stops. */
   notifySockets(): void {
     this.isStopping = true
     this.stops.fire()
+    for (const stop of this.#streams) stop()
     for (const { client } of this.values()) if (client.isExported()) void stopActiveDriver(client)
   }
 
@@ -60,9 +101,8 @@ export class RawConnections extends Map<number, RawConnection> {
 }
 
 /** One raw connection. */
-export class RawConnection {
+export class RawConnection implements SocketTransport {
   readonly client: Client
-  /** The peer has closed its sending side. */
   hasEnded = false
   readonly #slot: number
   readonly #hot: HotFunctions
@@ -83,7 +123,10 @@ export class RawConnection {
     })
   }
 
-  /** Whether its server stops. */
+  getClient(): Client {
+    return this.client
+  }
+
   isStopping(): boolean {
     return this.#registry.isStopping
   }
@@ -93,26 +136,34 @@ export class RawConnection {
     return this.#registry.stops
   }
 
-  /** Replaces what takes the events, the bytes of an open read included. */
+  isClosed(): boolean {
+    return this.client.isClosed()
+  }
+
   setReceiver(receiver: RawReceiver): void {
     this.#receiver = receiver
   }
 
-  /** Reads one piece, unless a read is open. */
+  setStop(stop: () => void): void {
+    setActiveDriver(this.client, { ...EXPORTED, stop })
+  }
+
   read(): void {
     if (this.#isAsked || this.hasEnded) return
     this.#isAsked = true
     this.#hot.askRaw(this.#slot, this.client.getId(), PIECE)
   }
 
-  /** Writes bytes. Returns the number of unsent bytes; -1 when the connection takes no more. */
   write(chunk: string | Uint8Array): number {
     return this.#hot.writeRaw(this.#slot, this.client.getId(), chunk)
   }
 
-  /** Ends our sending side after the written bytes; `onDrained` follows. The connection closes when both sides have ended. */
   end(): boolean {
     return this.#hot.endRaw(this.#slot, this.client.getId()) === 0
+  }
+
+  close(): void {
+    this.client.close()
   }
 
   /** Hands the connection to the engine's HTTP, which takes `unread` first; `onServed` is called then. */

@@ -12,7 +12,7 @@ import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { CLEAR_TIMERS, NodeSocket, TOUCH } from './node-socket.ts'
 import { HIGH_WATER } from './raw-connection.ts'
-import type { RawConnection } from './raw-connection.ts'
+import type { SocketTransport } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../tls/tls-info.ts'
 
@@ -46,7 +46,7 @@ export interface SocketSettings {
  * @example new Response(101, { upgrade: 'echo' }).upgrade((socket) => void socket.pipe(socket))
  */
 export class UpgradedSocket extends NodeSocket {
-  readonly #raw: RawConnection
+  readonly #raw: SocketTransport
   readonly #logger: Logger
   /** Completes the write that waits until the unsent bytes are sent. */
   #written: Done | null = null
@@ -62,7 +62,7 @@ export class UpgradedSocket extends NodeSocket {
   #isReading = false
 
   /** @internal */
-  constructor(raw: RawConnection, { logger, unread = null }: SocketSettings) {
+  constructor(raw: SocketTransport, { logger, unread = null }: SocketSettings) {
     super({
       allowHalfOpen: false,
       // The socket closes with its connection: when the last byte is sent, later than when it is written.
@@ -90,7 +90,7 @@ export class UpgradedSocket extends NodeSocket {
   }
 
   #id(): number {
-    return this.#raw.client.getId()
+    return this.#raw.getClient().getId()
   }
 
   /** @internal */
@@ -187,7 +187,7 @@ export class UpgradedSocket extends NodeSocket {
   /** @internal */
   override _destroy(error: Error | null, done: Done): void {
     this.#settle()
-    if (!this.#isReleased) this.#raw.client.close()
+    if (!this.#isReleased) this.#raw.close()
     const written = this.#written
     const ended = this.#ended
     this.#written = null
@@ -208,7 +208,7 @@ export class UpgradedSocket extends NodeSocket {
   }
 
   #gone(): ClientException {
-    return new ClientException(this.#raw.client, 'the client disconnected', 408)
+    return new ClientException(this.#raw.getClient(), 'the client disconnected', 408)
   }
 
   /**
@@ -280,7 +280,7 @@ export class UpgradedSocket extends NodeSocket {
    * @example if (!socket.isClosed()) socket.write('still there?')
    */
   override isClosed(): boolean {
-    return this.destroyed || this.#raw.client.isClosed()
+    return this.destroyed || this.#raw.isClosed()
   }
 
   /**
@@ -289,7 +289,7 @@ export class UpgradedSocket extends NodeSocket {
    * @example socket.getClient().onClose(() => room.leave(socket))
    */
   override getClient(): Client {
-    return this.#raw.client
+    return this.#raw.getClient()
   }
 
   /**
@@ -298,7 +298,7 @@ export class UpgradedSocket extends NodeSocket {
    * @example socket.getLocalAddress().getPort()
    */
   override getLocalAddress(): SocketAddress {
-    return this.#raw.client.getLocalAddress()
+    return this.#raw.getClient().getLocalAddress()
   }
 
   /**
@@ -307,7 +307,7 @@ export class UpgradedSocket extends NodeSocket {
    * @example socket.getRemoteAddress().toString()
    */
   override getRemoteAddress(): SocketAddress {
-    return this.#raw.client.getRemoteAddress()
+    return this.#raw.getClient().getRemoteAddress()
   }
 
   /**
@@ -316,7 +316,7 @@ export class UpgradedSocket extends NodeSocket {
    * @example socket.getTlsInfo()?.getVersion()
    */
   getTlsInfo(): TlsInfo | null {
-    return this.#raw.client.getTlsInfo()
+    return this.#raw.getClient().getTlsInfo()
   }
 
   /**
@@ -363,7 +363,7 @@ export class UpgradedSocket extends NodeSocket {
   }
 
   #isClientGone(error: unknown): boolean {
-    if (clientExceptionIn(error) !== undefined) return this.#raw.client.isClosed()
+    if (clientExceptionIn(error) !== undefined) return this.#raw.isClosed()
     // Errors of Node's streams after a close, and of operations that take the socket's signal.
     const isLoss = (each: unknown): each is Error =>
       each instanceof Error && (each.name === 'AbortError' || (each as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE')

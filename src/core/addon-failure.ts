@@ -13,6 +13,8 @@ export interface Attempt {
 export interface FailureFacts {
   readonly platform: string
   readonly arch: string
+  /** The C library of a Linux; null elsewhere. */
+  readonly libc: 'glibc' | 'musl' | null
   /** Names of the binaries that the system could load. */
   readonly targets: readonly string[]
   readonly attempts: readonly Attempt[]
@@ -23,12 +25,14 @@ export interface FailureFacts {
 }
 
 /** Systems that there are binaries for. */
-const RELEASED: ReadonlySet<string> = new Set(['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'])
-const RELEASED_TEXT = 'there are binaries for Linux with glibc and for macOS, on x64 and arm64'
+const RELEASED: ReadonlySet<string> = new Set(['linux', 'darwin', 'win32'].flatMap((system) => [`${system}-x64`, `${system}-arm64`]))
+const RELEASED_TEXT = 'there are binaries for Linux, macOS and Windows, on x64 and arm64'
 const FROM_SOURCE = 'build it from source (Rust and a C compiler; see CONTRIBUTING.md)'
 
-/** Messages of dynamic loaders for a binary that needs another libc, or a newer one. */
-const OTHER_LIBC = /GLIBC_|GLIBCXX_|ld-linux|ld-musl|libc\.musl|libc\.so|Error relocating|symbol not found/
+/** Messages of dynamic loaders for a binary that needs a newer glibc; the group is its version. */
+const NEWER_GLIBC = /GLIBC_(\d[\d.]*\d)/
+/** Messages of dynamic loaders for a binary of another libc. */
+const OTHER_LIBC = /GLIBCXX_|ld-linux|ld-musl|libc\.musl|libc\.so|Error relocating|symbol not found/
 /** Messages for a binary of another system, or a damaged one. */
 const OTHER_SYSTEM = /ELF|wrong architecture|incompatible architecture|mach-o|file too short|not a valid Win32|unknown file type/i
 
@@ -47,30 +51,41 @@ function reasonFor(facts: FailureFacts): string {
   if (named !== '') return `BUSBAR_NATIVE_PATH is ${JSON.stringify(named)}, which can't be loaded; it has to be the path of a busbar.*.node file`
   const present = attempts.filter(({ exists }) => exists)
   if (present.length > 0) return reasonForPresent(facts, present)
-  const system = `${platform} ${arch}`
-  if (!RELEASED.has(`${platform}-${arch}`)) return `busbar has no binary for ${system}: ${RELEASED_TEXT}; elsewhere ${FROM_SOURCE}`
-  if (hasOtherLibc(platform)) return otherLibc(facts)
-  return reasonForMissing(facts, system)
+  if (!RELEASED.has(`${platform}-${arch}`)) return `busbar has no binary for ${systemOf(facts)}: ${RELEASED_TEXT}; elsewhere ${FROM_SOURCE}`
+  return reasonForMissing(facts)
+}
+
+/** The system as messages name it, such as `linux x64 with musl`. */
+function systemOf({ platform, arch, libc }: FailureFacts): string {
+  return `${platform} ${arch}${libc === null ? '' : ` with ${libc}`}`
+}
+
+/** The one binary for the system, and for its libc. */
+function targetOf({ targets, libc }: FailureFacts): string {
+  return targets.find((target) => target.endsWith('-musl') === (libc === 'musl')) ?? targets[0]!
 }
 
 function reasonForPresent(facts: FailureFacts, present: readonly Attempt[]): string {
-  const texts = present.map(({ error }) => textOf(error))
-  if (texts.some((text) => OTHER_LIBC.test(text))) return otherLibc(facts)
-  const system = `${facts.platform} ${facts.arch}`
-  if (texts.some((text) => OTHER_SYSTEM.test(text))) {
-    return `the binary of busbar is damaged, or isn't one for ${system}: install busbar again on this system`
+  const text = present.map(({ error }) => textOf(error)).join('\n')
+  const system = systemOf(facts)
+  const glibc = NEWER_GLIBC.exec(text)?.[1]
+  if (glibc !== undefined && facts.libc === 'glibc') {
+    return `the binary of busbar needs glibc ${glibc}, and that of this ${system} is older: use a newer Linux, or ${FROM_SOURCE}`
   }
+  if (glibc !== undefined || OTHER_LIBC.test(text)) {
+    return (
+      `the binary of busbar is for another C library than this ${system} has: install busbar again on this system, ` +
+      `which brings @busbar/${targetOf(facts)}; node_modules can't be copied from one to the other`
+    )
+  }
+  if (OTHER_SYSTEM.test(text)) return `the binary of busbar is damaged, or isn't one for ${system}: install busbar again on this system`
   return `the binary of busbar could not be loaded on ${system}`
 }
 
-function otherLibc({ arch }: FailureFacts): string {
-  return (
-    `busbar has no binary for the C library of this Linux ${arch}: it needs glibc, and one as new as that it was built with. ` +
-    `Use an image with glibc, such as node:22-slim in place of node:22-alpine, or ${FROM_SOURCE}`
-  )
-}
-
-function reasonForMissing({ directory, targets }: FailureFacts, system: string): string {
+function reasonForMissing(facts: FailureFacts): string {
+  const { directory } = facts
+  const system = systemOf(facts)
+  const target = targetOf(facts)
   const fs = process.getBuiltinModule('node:fs')
   const names = (path: string): string[] => {
     try {
@@ -84,7 +99,7 @@ function reasonForMissing({ directory, targets }: FailureFacts, system: string):
       'the binary of busbar is missing: busbar was bundled, or its files were moved. Leave it out of the bundle ' +
       "(esbuild --external:busbar, external: ['busbar'] in rolldown, externals in webpack, serverExternalPackages in Next), " +
       'or have the binary copied (--loader:.node=file in esbuild, moduleTypes .node: copy in rolldown), ' +
-      `or put busbar.${targets[0]}.node beside the bundle, or set BUSBAR_NATIVE_PATH to its path`
+      `or put busbar.${target}.node beside the bundle, or set BUSBAR_NATIVE_PATH to its path`
     )
   }
   const others = [...names(directory), ...names(`${directory}/../@busbar`)]
@@ -94,8 +109,8 @@ function reasonForMissing({ directory, targets }: FailureFacts, system: string):
     return `the binary of busbar is for ${others.join(', ')} and this is ${system}: node_modules was copied from another system; install again here`
   }
   return (
-    `the binary of busbar for ${system} isn't installed: install @busbar/${targets[0]}, which \`npm install --omit=optional\` leaves out; ` +
-    'in a clone run `npm run build`'
+    `the binary of busbar for ${system} isn't installed: it is in the package @busbar/${target}, an optional dependency. Install busbar again ` +
+    "on this system without --omit=optional or --no-optional, and without a lock file that leaves the package out; in a clone run `npm run build`"
   )
 
   function nameIn(path: string): unknown {
@@ -107,14 +122,14 @@ function reasonForMissing({ directory, targets }: FailureFacts, system: string):
   }
 }
 
-/** Whether this Linux has a libc other than glibc, by the report of the process. */
-function hasOtherLibc(platform: string): boolean {
-  if (platform !== 'linux') return false
+/** The C library of this process, by its report: null where a system has but one. */
+export function libcOf(platform: string): FailureFacts['libc'] {
+  if (platform !== 'linux') return null
   try {
     const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
-    return header.glibcVersionRuntime === undefined
+    return header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'
   } catch {
-    return false
+    return 'glibc'
   }
 }
 

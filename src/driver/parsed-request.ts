@@ -73,9 +73,13 @@ export class ParsedRequestSource implements RequestSource {
     return this.#request.getTrailers()
   }
 
+  isEncrypted(): boolean {
+    return this.#client.isEncrypted()
+  }
+
   base(): string {
     const address = this.#client.getLocalAddress()
-    return `${this.#client.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    return `${this.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {

@@ -173,6 +173,11 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return protocolsOf(this.fields().all('upgrade'))
   }
 
+  /** Whether it is a stream that can be taken over: an extended CONNECT. RFC 8441. */
+  isExtendedConnect(): boolean {
+    return this.isHttp2() && (this.#flags & Flag.Upgrade) !== 0 && this.method() !== 'CONNECT'
+  }
+
   /** Whether the connection is encrypted. */
   isEncrypted(): boolean {
     return this.#owner.hasTls && this.openFacts().isSecured()

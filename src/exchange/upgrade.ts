@@ -1,8 +1,9 @@
 /**
- * Takes a connection over for the application: upgrades, CONNECT, and detached connections.
+ * Takes a connection over for the application: upgrades, CONNECT, and detached connections. Of HTTP/2 a stream.
  *
  * ```text
- *   the response ──► its body is read ──► earlier answers are sent, then the 101 ──► the callback
+ *   HTTP/1: the response ──► its body is read ──► earlier answers are sent, then the 101 ──► the callback
+ *   HTTP/2: the response ──► a 200 is sent ──► the callback
  * ```
  */
 import { markExported } from '../connection/client.ts'
@@ -11,6 +12,8 @@ import { FIELDS } from '../http/http-message.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HotFunctions } from '../native.ts'
+import { Tunnel } from './tunnel.ts'
+import type { TunnelOwner } from './tunnel.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
 import { runUpgrade } from '../connection/run-upgrade.ts'
@@ -22,9 +25,10 @@ import type { Takeover } from '../message/takeover.ts'
 /** What `hot.upgrade` answers. */
 const TAKEN = 0
 const OCCUPIED = 2
+const STREAM = 3
 
 /** What a takeover needs of its server. */
-export interface UpgradeOwner {
+export interface UpgradeOwner extends TunnelOwner {
   readonly hot: HotFunctions
   readonly rawConnections: RawConnections
   readonly logger: Logger
@@ -38,15 +42,11 @@ export function upgrade(
   request: Request,
   exchange: Exchange,
   response: Response,
-  { handler, context, isDetached }: Takeover,
+  takeover: Takeover,
   onDone: () => void,
 ): void {
-  if (exchange.isHttp2()) {
-    // The engine resets the stream: the client repeats the request by HTTP/1.1. RFC 9113 §8.6.
-    owner.hot.upgrade(exchange.slot, exchange.requestId, null)
-    exchange.markAnswered()
-    return onDone()
-  }
+  if (exchange.isHttp2()) return takeStream(owner, request, exchange, response, takeover, onDone)
+  const { handler, context, isDetached } = takeover
   // A successful response to CONNECT is an ordinary head, after which the tunnel begins. RFC 9110 §9.3.6.
   const isTunnel = exchange.method() === 'CONNECT' && !isDetached
   const lines = isDetached || isTunnel ? null : upgradeLines(response)
@@ -70,6 +70,27 @@ export function upgrade(
     onDone()
     owner.fail(request, exchange, error)
   })
+}
+
+/**
+ * Takes the stream of an extended CONNECT over. The engine resets any other: the client repeats the request by
+ * HTTP/1.1. RFC 9113 §8.6.
+ */
+function takeStream(
+  owner: UpgradeOwner,
+  request: Request,
+  exchange: Exchange,
+  response: Response,
+  { handler, context }: Takeover,
+  onDone: () => void,
+): void {
+  exchange.ownHead()
+  const result = owner.hot.upgrade(exchange.slot, exchange.requestId, linesOf(response))
+  exchange.markAnswered()
+  onDone()
+  if (result !== STREAM) return
+  exchange.onUpgraded()
+  void runUpgrade(new Tunnel(owner, exchange), null, (socket) => handler(socket, request, response), context, owner.logger)
 }
 
 /** The fields of a 101. RFC 9110 §7.8. */

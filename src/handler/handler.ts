@@ -2,6 +2,8 @@
  * Handlers: functions and objects that answer requests.
  */
 import { HandlerError, OptionError, show } from '../core/errors.ts'
+import { fetchHandler, isFetchApplication } from './fetch-application.ts'
+import type { FetchApplication } from './fetch-application.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
 
@@ -17,21 +19,25 @@ export interface RequestHandler {
   handleRequest(request: Request): Response | Promise<Response>
 }
 
-/** A handler in either form. */
-export type Handler = RequestHandler | HandlerFunction
+/** A handler in any form: a function, an object, or an application of the web's `fetch`. */
+export type Handler = RequestHandler | HandlerFunction | FetchApplication
 
-const ALLOWED = 'a function (request) => Response, or an object with handleRequest(request)'
+const ALLOWED = 'a function (request) => Response, or an object with handleRequest(request) or fetch(request)'
 const FOR_NODE_HTTP = 'serve it with createServer of node:http, or write a handler for busbar'
 
 /** A handler as a plain function, as the hot path calls it. Throws for anything else, also for applications of other servers. */
 export function toFunction(handler: Handler): HandlerFunction {
   const foreign = foreignHandler(handler)
   if (foreign !== null) throw new OptionError('handler', handler, `${ALLOWED}; ${foreign}`)
+  if (isRequestHandler(handler)) return typeof handler === 'function' ? handler : (request) => handler.handleRequest(request)
+  if (isFetchApplication(handler)) return fetchHandler(handler)
   if (typeof handler === 'function') return handler
-  if (typeof handler === 'object' && handler !== null && typeof handler.handleRequest === 'function') {
-    return (request) => handler.handleRequest(request)
-  }
   throw new OptionError('handler', handler, ALLOWED)
+}
+
+function isRequestHandler(handler: unknown): handler is RequestHandler {
+  const isObject = (typeof handler === 'object' || typeof handler === 'function') && handler !== null
+  return isObject && typeof (handler as { handleRequest?: unknown }).handleRequest === 'function'
 }
 
 /** What a value is that answers requests of another server, and what to do with it; null for others. */
@@ -42,9 +48,7 @@ function foreignHandler(handler: unknown): string | null {
   if (has('use', 'callback') && Array.isArray(members['middleware'])) return `this is a Koa application: ${FOR_NODE_HTTP}`
   if (has('use', 'handle')) return `this is an Express or Connect application: ${FOR_NODE_HTTP}`
   if (has('inject', 'register', 'listen')) return 'this is a Fastify application: start it with its own listen method, or write a handler for busbar'
-  if (has('fetch') && !has('handleRequest')) {
-    return "this has a web-standard fetch(request), which can't be served yet: write a function that returns a Response of busbar"
-  }
+  if (has('fetch')) return null
   if (has('listen', 'address') || has('listen', 'close')) return 'this is a server: pass the function that answers its requests'
   if (typeof handler === 'function') return foreignFunction(handler)
   const { handleRequest } = members
@@ -62,7 +66,7 @@ function foreignFunction(handler: object & { readonly length: number }): string 
 /** The error for a handler that returned another value. */
 export function notAResponse(value: unknown): HandlerError {
   if (typeof globalThis.Response === 'function' && value instanceof globalThis.Response) {
-    return new HandlerError("this is the web Response; import { Response } from 'busbar'")
+    return new HandlerError("this is the web Response; import { Response } from 'busbar', or pass { fetch } as the handler")
   }
   let shown = 'a value that can not be shown'
   try {

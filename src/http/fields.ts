@@ -285,6 +285,12 @@ export class Fields {
     for (const item of values) this.#push(name, lower, item)
   }
 
+  /** Adds a line whose name and value are checked already. */
+  append(lower: string, value: string): void {
+    this.#settleHost(lower)
+    this.#push(lower, lower, value)
+  }
+
   set(name: string, value: FieldValue): void {
     const values = (Array.isArray(value) ? value : [value]).map((item) => valueOf(name, item))
     const { lower } = nameOf(name)

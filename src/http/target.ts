@@ -57,6 +57,28 @@ export function uriOf(scheme: string, authority: string, target: string): URL {
   return new URL(`${scheme}://${target === '*' ? authority : target}`)
 }
 
+/** What a target has that `URL` writes in the same way, unless dot segments are in it. */
+const PLAIN_TARGET = /^\/[\w~!$&()*+,;=:@%/?.-]*$/
+
+/** By `scheme://authority`, whether `URL` writes it in the same way. Few are in use at a time. */
+const origins = new Map<string, boolean>()
+const ORIGINS_KEPT = 256
+
+/** Scheme, authority and target put together where that is what `URL` would write; else null. */
+export function plainUrl(scheme: string, authority: string, target: string): string | null {
+  if (!PLAIN_TARGET.test(target)) return null
+  if ((target.includes('.') || target.includes('%')) && DOT_SEGMENT.test(target)) return null
+  const origin = `${scheme}://${authority}`
+  return (origins.get(origin) ?? learnOrigin(origin)) ? origin + target : null
+}
+
+function learnOrigin(origin: string): boolean {
+  const isPlain = URL.canParse(origin) && new URL(origin).href === `${origin}/`
+  if (origins.size >= ORIGINS_KEPT) origins.clear()
+  origins.set(origin, isPlain)
+  return isPlain
+}
+
 /** Characters to percent-encode in a URI; existing escapes stay. RFC 3986 §2. */
 const NOT_IN_A_LOCATION = /[^!#-;=?-[\]_a-z~]+/g
 

@@ -1,14 +1,13 @@
 /**
  * The source of a request that `Request.create` has made, for tests and `server.inject`.
  */
-import { limitedBody } from '../body/limited-body.ts'
 import type { InjectedConnection } from '../connection/injected-client.ts'
 import type { Client } from '../connection/client.ts'
 import { StateError } from '../core/errors.ts'
 import { HandoverSignal } from '../core/handover.ts'
 import { Fields, eachField, nameOf } from '../http/fields.ts'
 import type { FieldValue, FieldsInit } from '../http/fields.ts'
-import { RequestBody, bodyOf } from '../body/request-body.ts'
+import { RequestBody, bodyOf, limitedBody } from '../body/request-body.ts'
 import type { Streamed } from '../body/source.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import { forwardedOf } from './forwarded.ts'
@@ -80,8 +79,12 @@ export class CreatedRequestSource implements RequestSource {
     return trailers ?? (body === null ? null : new Trailers({}))
   }
 
+  isEncrypted(): boolean {
+    return this.connection().isEncrypted
+  }
+
   base(): string {
-    return `${this.connection().isEncrypted ? 'https' : 'http'}://localhost`
+    return `${this.isEncrypted() ? 'https' : 'http'}://localhost`
   }
 
   forwarded(): Forwarded | null {

@@ -23,6 +23,8 @@ export interface RequestSource {
   body(): RequestBody
   /** The trailers behind the body; null for a request without a body. */
   trailers(): Trailers | null
+  /** Whether the connection has TLS. */
+  isEncrypted(): boolean
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string
   /** What trusted proxies tell of the client; null when it isn't one of them. */

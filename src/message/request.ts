@@ -18,8 +18,8 @@ import type { Streamed } from '../body/source.ts'
 import { RequestContent } from './request-content.ts'
 import { SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
-import { uriOf, withQuery } from '../http/target.ts'
-import { TOKEN } from '../http/token.ts'
+import { plainUrl, uriOf, withQuery } from '../http/target.ts'
+import { checkMethod } from '../http/methods.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /**
@@ -27,6 +27,8 @@ import { Trailers } from '../http/trailers.ts'
  * changes to the copy don't reach the driver.
  */
 export let adoptRequest: (request: Request, source: RequestSource) => Request
+/** The URI of a request as text, as `URL` writes it. */
+export let hrefOf: (request: Request) => string
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
@@ -174,6 +176,15 @@ export class Request extends RequestContent {
     const forwarded = this.#source.forwarded()
     const authority = forwarded?.host ?? (this.getHeader('host') || own)
     return uriOf(forwarded?.scheme ?? scheme, authority, this.getTarget())
+  }
+
+  /** Most URIs are written as `URL` would write them, and don't need one. */
+  #href(): string {
+    const forwarded = this.#uri === null ? this.#source.forwarded() : null
+    const authority = forwarded?.host ?? this.getHeader('host')
+    if (this.#uri !== null || authority === null) return this.getUri().href
+    const scheme = forwarded?.scheme ?? (this.#source.isEncrypted() ? 'https' : 'http')
+    return plainUrl(scheme, authority, this.getTarget()) ?? this.getUri().href
   }
 
   /**
@@ -412,6 +423,7 @@ export class Request extends RequestContent {
       copy.#attributes = request.#attributes === null ? null : new Map(request.#attributes)
       return copy
     }
+    hrefOf = (request) => request.#href()
     abortRequest = (request) => request.#source.abort?.()
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
@@ -426,12 +438,4 @@ function clientOf(source: RequestSource): Client | null {
   } catch {
     return null
   }
-}
-
-/** The method, if it is a token. RFC 9110 §9.1. */
-function checkMethod(method: string): string {
-  if (typeof method !== 'string' || !TOKEN.test(method)) {
-    throw new OptionError('method', method, 'a token such as GET')
-  }
-  return method
 }

@@ -32,6 +32,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     concurrentStreamLimit: options.get('concurrentStreamLimit'),
     http2WindowLimit: options.get('http2WindowLimit'),
     http2Cleartext: options.get('http2Cleartext'),
+    extendedConnect: options.get('extendedConnect'),
     tlsSetupTimeout: options.get('tlsSetupTimeout'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),

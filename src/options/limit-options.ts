@@ -190,18 +190,4 @@ export abstract class LimitOptions extends TimeOptions {
   withMemoryLimit(value: number): this {
     return this.with({ memoryLimit: value })
   }
-
-  /**
-   * Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up.
-   *
-   * @example options.getHttp2WindowLimit()
-   */
-  getHttp2WindowLimit(): number {
-    return this.get('http2WindowLimit')
-  }
-
-  /** @example options.withHttp2WindowLimit(1 << 20) */
-  withHttp2WindowLimit(value: number): this {
-    return this.with({ http2WindowLimit: value })
-  }
 }

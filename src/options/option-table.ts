@@ -76,6 +76,8 @@ export interface OptionValues {
   http2: boolean
   /** HTTP/2 without TLS is accepted, from clients that begin with its preface. */
   http2Cleartext: boolean
+  /** A client may open WebSockets on streams of an HTTP/2 connection (extended CONNECT, RFC 8441). */
+  extendedConnect: boolean
   /** Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up, from 64 KiB. */
   http2WindowLimit: number
   /** Time that `stop` waits unless it is given one. */
@@ -185,6 +187,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   forwardedHeaders: FORWARDED,
   http2: SWITCH,
   http2Cleartext: SWITCH,
+  extendedConnect: SWITCH,
   http2WindowLimit: WINDOW,
   stopTimeout: FRACTION_OR_OFF,
   ...WITHOUT_EFFECT,
@@ -226,6 +229,7 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   forwardedHeaders: 'x-forwarded',
   http2: true,
   http2Cleartext: false,
+  extendedConnect: false,
   http2WindowLimit: 4_194_304,
   stopTimeout: 3,
 })

@@ -7,7 +7,7 @@ import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { DEFAULTS, checkOption, isOption } from './option-table.ts'
 import type { OptionName, OptionValues } from './option-table.ts'
-import { LimitOptions } from './limit-options.ts'
+import { Http2Options } from './http2-options.ts'
 import { unknownOption } from './unknown-option.ts'
 
 /**
@@ -15,7 +15,7 @@ import { unknownOption } from './unknown-option.ts'
  *
  * @example new HttpServer(8080, handler, Options.from().withHttp1Timeout(30).withDebugMode())
  */
-export class Options extends LimitOptions {
+export class Options extends Http2Options {
   readonly #values: Readonly<OptionValues>
 
   /**
@@ -109,29 +109,6 @@ export class Options extends LimitOptions {
   /** @example options.withAllowedMethods(['GET', 'HEAD', 'POST']) */
   withAllowedMethods(value: readonly string[]): this {
     return this.with({ allowedMethods: value })
-  }
-
-  /**
-   * Always false: HTTP/2 has no upgrade from HTTP/1.1 any more (RFC 9113). `http2Cleartext` allows it without TLS.
-   *
-   * @example options.isHttp2UpgradeAllowed()
-   */
-  isHttp2UpgradeAllowed(): boolean {
-    return this.get('http2Upgrade')
-  }
-
-  /**
-   * Throws an `OptionError` unless it is given false; see `withHttp2Cleartext`.
-   *
-   * @example options.withHttp2Upgrade(false)
-   */
-  withHttp2Upgrade(enabled = true): this {
-    return this.with({ http2Upgrade: enabled })
-  }
-
-  /** @example options.withoutHttp2Upgrade() */
-  withoutHttp2Upgrade(): this {
-    return this.with({ http2Upgrade: false })
   }
 
   /**
@@ -238,44 +215,6 @@ export class Options extends LimitOptions {
   /** @example options.withForwardedHeaders('forwarded') */
   withForwardedHeaders(value: ForwardedHeaders): this {
     return this.with({ forwardedHeaders: value })
-  }
-
-  /**
-   * Whether HTTP/2 is offered over TLS.
-   *
-   * @example options.isHttp2Enabled()
-   */
-  isHttp2Enabled(): boolean {
-    return this.get('http2')
-  }
-
-  /** @example options.withHttp2() */
-  withHttp2(enabled = true): this {
-    return this.with({ http2: enabled })
-  }
-
-  /** @example options.withoutHttp2() */
-  withoutHttp2(): this {
-    return this.with({ http2: false })
-  }
-
-  /**
-   * Whether HTTP/2 without TLS is accepted, from clients that begin with its preface.
-   *
-   * @example options.isHttp2CleartextAllowed()
-   */
-  isHttp2CleartextAllowed(): boolean {
-    return this.get('http2Cleartext')
-  }
-
-  /** @example options.withHttp2Cleartext() */
-  withHttp2Cleartext(enabled = true): this {
-    return this.with({ http2Cleartext: enabled })
-  }
-
-  /** @example options.withoutHttp2Cleartext() */
-  withoutHttp2Cleartext(): this {
-    return this.with({ http2Cleartext: false })
   }
 }
 

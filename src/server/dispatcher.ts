@@ -21,7 +21,7 @@ import type { Logger } from '../core/logger.ts'
 import { hasLibuv } from './io-threads.ts'
 import { FailedRequests } from './failed-requests.ts'
 import { CALL, LOG, LOOK, methodRules } from './method-rules.ts'
-import { SpecialResponses } from './special-responses.ts'
+import { SpecialResponses, isSwitch } from './special-responses.ts'
 import { WAIT_SECONDS, WaitingRequests, shareAddress } from './waiting-requests.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
@@ -228,7 +228,8 @@ export class Dispatcher implements ClientOwner {
       this.#send(request, exchange, response)
     } catch (error) {
       this.#failed.discard(request, response)
-      this.#failed.fail(request, exchange, error)
+      if (isSwitch(exchange, response)) this.#special.refuseSwitch(exchange)
+      else this.#failed.fail(request, exchange, error)
     }
   }
 

@@ -53,5 +53,6 @@ function isIoThreads(given: unknown): given is IoThreads {
 }
 
 function mustHaveLoop(name: string): void {
-  if (!hasLibuv()) throw new OptionError(name, 0, `at least 1 on ${runtime()}, whose event loop can't serve busbar's sockets`)
+  const place = !hasLibuv() ? runtime() : process.platform === 'win32' ? 'Windows' : null
+  if (place !== null) throw new OptionError(name, 0, `at least 1 on ${place}, whose event loop can't serve busbar's sockets`)
 }

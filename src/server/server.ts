@@ -6,9 +6,12 @@ import { Dispatcher } from './dispatcher.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
 import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
+import { makeBackground } from '../core/background.ts'
+import type { Background } from '../core/background.ts'
 import { ListenError, StateError } from '../core/errors.ts'
 import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
+import { fetchLoaded, provideFetch } from '../handler/fetch-application.ts'
 import type { Handler } from '../handler/handler.ts'
 import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
@@ -33,6 +36,8 @@ import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Certificate } from '../tls/certificate.ts'
 import type { ReloadOptions } from './reload.ts'
+
+provideFetch(async () => (await import('../web/fetch-handler.ts')).handlerOf)
 
 /** From now on each response of a server closes its connection. */
 export let beginDrain: (server: HttpServer) => void
@@ -82,6 +87,8 @@ export class HttpServer extends ServerParts {
   /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
+  /** Work behind responses, for which a stop waits. */
+  readonly #background: Background
 
   /**
    * @param listen a port, `'localhost:8080'`, `'unix:/run/app.sock'`, `{ host, port, path }`, or an array of them
@@ -95,6 +102,7 @@ export class HttpServer extends ServerParts {
     const { logger, responseHooks } = this[PARTS]
     this.#log = guarded(logger)
     this.#observer = new Observer(responseHooks, this.#log)
+    this.#background = makeBackground(this[PARTS].options, (exception) => this.#log.error('work behind a response failed', { exception }))
   }
 
   /**
@@ -119,6 +127,7 @@ export class HttpServer extends ServerParts {
       const { options, driverFactory, clientFactory, listeners } = this[PARTS]
       const isDriven = driverFactory !== null || clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
+      await fetchLoaded()
       await listeners.readTls({
         logger: this.#log,
         timeout: options.get('tlsSetupTimeout'),
@@ -215,8 +224,11 @@ export class HttpServer extends ServerParts {
     this.#dispatcher?.engine.stopListening()
     this.#dispatcher?.beginStop()
     const failures = await this.#notify('onStop')
+    const deadline = performance.now() + timeoutMs
     const cutOff = await this.#drain(timeoutMs)
+    const unfinished = await this.#background.settle(deadline - performance.now())
     this.#shutDown()
+    if (unfinished > 0) this.#log.warning(`the stop has not waited longer for work behind responses: ${unfinished} not finished after ${timeoutMs / 1000} s`)
     if (cutOff > 0) this.#log.warning(cutOffMessage(cutOff, timeoutMs))
     this.#log.debug('stopped')
     return { failures, cutOff }

@@ -4,6 +4,7 @@
 import type { RawConnections } from '../connection/raw-connection.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import type { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import type { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import type { StreamOwner } from '../exchange/response-stream.ts'
@@ -32,6 +33,12 @@ export interface SpecialOwner {
   readonly logger: Logger
   readonly open: OpenExchanges
   readonly rawConnections: RawConnections
+  readonly pending: PendingExchanges
+}
+
+/** Whether a response switches the protocol of a stream that has none to switch to. */
+export function isSwitch(exchange: Exchange, response: Response): boolean {
+  return exchange.isHttp2() && response.getStatus() === 101 && !exchange.isAnswered && !exchange.isExtendedConnect()
 }
 
 /** The special responses of one server. */
@@ -40,6 +47,7 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
   readonly options: Options
   readonly logger: Logger
   readonly rawConnections: RawConnections
+  readonly pending: PendingExchanges
   readonly #open: OpenExchanges
   readonly #failed: FailedRequests
   /** Null without a `handlerTimeout`. */
@@ -52,6 +60,7 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
     this.options = owner.options
     this.logger = owner.logger
     this.rawConnections = owner.rawConnections
+    this.pending = owner.pending
     this.#open = owner.open
     this.#failed = failed
     this.#timeout = timeout
@@ -92,14 +101,16 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
 
   /** Takes the connection over for the application. */
   #takeOver(request: Request, exchange: Exchange, response: Response, extras: Extras, takeover: Takeover): void {
-    // A stream of HTTP/2 is reset by the engine, with a code that has the client try HTTP/1.1.
-    const unasked = exchange.isHttp2() ? null : unaskedProtocol(exchange, response, takeover)
+    const isStream = exchange.isExtendedConnect()
+    // Any other stream of HTTP/2 is reset by the engine, with a code that has the client try HTTP/1.1.
+    const unasked = exchange.isHttp2() && !isStream ? null : unaskedProtocol(exchange, response, takeover)
     if (unasked !== null) {
       this.#failed.discard(request, response)
       return this.#failed.answer(request, exchange, { status: 426, headers: [['upgrade', unasked]] })
     }
     markSent(response)
-    exchange.observation?.answer(exchange.method() === 'CONNECT' && !takeover.isDetached ? 200 : response.getStatus(), 0)
+    const isTunnel = isStream || (exchange.method() === 'CONNECT' && !takeover.isDetached)
+    exchange.observation?.answer(isTunnel ? 200 : response.getStatus(), 0)
     this.#timeout?.delete(exchange.requestId)
     try {
       upgrade(this, request, exchange, response, takeover, () => this.#dispose(extras))
@@ -107,6 +118,14 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
       this.#dispose(extras)
       throw error
     }
+  }
+
+  /** Has the client repeat the request by HTTP/1.1: the engine resets its stream. RFC 9113 §8.6. */
+  refuseSwitch(exchange: Exchange): void {
+    this.hot.upgrade(exchange.slot, exchange.requestId, null)
+    this.#timeout?.delete(exchange.requestId)
+    exchange.markAnswered()
+    exchange.settle(null)
   }
 
   #stream(request: Request, exchange: Exchange, response: Response, extras: Extras): void {

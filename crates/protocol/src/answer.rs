@@ -58,6 +58,17 @@ pub enum AnswerError {
     Occupied,
 }
 
+/// What an upgrade has given to the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The connection: it is raw once all earlier answers are sent.
+    Connection,
+    /// One stream of it, for which the commands of bodies and streamed answers go on.
+    Stream,
+    /// Nothing: the stream is one that can't be taken, and was reset.
+    Nothing,
+}
+
 /// How much of a body the application is ready to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credit {

@@ -34,7 +34,7 @@ mod raw;
 mod timestamp;
 pub mod tls;
 
-pub use answer::{Answer, AnswerError, Credit, Finish, Payload};
+pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, RequestError};

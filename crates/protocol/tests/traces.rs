@@ -209,9 +209,9 @@ fn obey(pair: &mut Pair, command: &str) {
         }
         "upgrade" => {
             let fields = bytes_of(second);
-            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)));
+            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(&fields)).map(drop));
         }
-        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
+        "detach" => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None).map(drop)),
         "take-raw" => pair.command(|connection, _| connection.handle_take_raw()),
         "serve" => pair.serve(&bytes_of(first.unwrap_or(""))),
         "raw-read" => pair.read_raw(number as u64),

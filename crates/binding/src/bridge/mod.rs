@@ -47,7 +47,8 @@ impl Bridge {
         words: sys::napi_value,
         on_notices: sys::napi_value,
     ) -> Result<Rc<Bridge>, String> {
-        let descriptor = in_loop.descriptor().ok_or("the reactor was released")?;
+        let descriptor =
+            in_loop.descriptor().ok_or("the event loop can't watch sockets here; set ioThreads to 1")?;
         // SAFETY: by contract.
         let bridge = unsafe { Bridge::new(env, Mode::InLoop(in_loop), words, on_notices)? };
         // SAFETY: as above.

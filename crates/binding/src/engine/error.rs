@@ -2,6 +2,8 @@
 //!
 //! TypeScript takes that name off the message and makes it the `code` of its error class.
 
+use std::io;
+
 use napi::{Error, Status};
 use reactor::ListenError;
 
@@ -12,31 +14,59 @@ pub(crate) fn listen_error(error: &ListenError) -> Error {
 }
 
 /// The system lacks a resource; `what` names it.
-pub(crate) fn system_error(what: &str, error: &std::io::Error) -> Error {
+pub(crate) fn system_error(what: &str, error: &io::Error) -> Error {
     Error::new(Status::GenericFailure, format!("{} {what}: {error}", system_code(error)))
 }
 
 /// The name of an error in C and in Node.
-fn system_code(error: &std::io::Error) -> &'static str {
-    match error.raw_os_error() {
-        Some(libc::EADDRINUSE) => "EADDRINUSE",
-        Some(libc::EADDRNOTAVAIL) => "EADDRNOTAVAIL",
-        Some(libc::EACCES) => "EACCES",
-        Some(libc::EPERM) => "EPERM",
-        Some(libc::ENOENT) => "ENOENT",
-        Some(libc::ENOTDIR) => "ENOTDIR",
-        Some(libc::EINVAL) => "EINVAL",
-        Some(libc::EMFILE) => "EMFILE",
-        Some(libc::ENFILE) => "ENFILE",
-        Some(libc::ENOMEM) => "ENOMEM",
-        Some(libc::EAFNOSUPPORT) => "EAFNOSUPPORT",
-        Some(libc::ENAMETOOLONG) => "ENAMETOOLONG",
-        Some(libc::EROFS) => "EROFS",
-        Some(libc::ELOOP) => "ELOOP",
-        Some(libc::EISDIR) => "EISDIR",
-        Some(libc::EBADF) => "EBADF",
-        Some(libc::ENOTSOCK) => "ENOTSOCK",
-        None if error.kind() == std::io::ErrorKind::InvalidInput => "EINVAL",
-        _ => "EIO",
+fn system_code(error: &io::Error) -> &'static str {
+    let number = error.raw_os_error();
+    match NAMES.iter().find(|(known, _)| number == Some(*known)) {
+        Some((_, name)) => name,
+        None if number.is_some() => "EIO",
+        None => match error.kind() {
+            io::ErrorKind::InvalidInput => "EINVAL",
+            io::ErrorKind::Unsupported => "ENOTSUP",
+            _ => "EIO",
+        },
     }
 }
+
+#[cfg(unix)]
+const NAMES: [(i32, &str); 17] = [
+    (libc::EADDRINUSE, "EADDRINUSE"),
+    (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
+    (libc::EACCES, "EACCES"),
+    (libc::EPERM, "EPERM"),
+    (libc::ENOENT, "ENOENT"),
+    (libc::ENOTDIR, "ENOTDIR"),
+    (libc::EINVAL, "EINVAL"),
+    (libc::EMFILE, "EMFILE"),
+    (libc::ENFILE, "ENFILE"),
+    (libc::ENOMEM, "ENOMEM"),
+    (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+    (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+    (libc::EROFS, "EROFS"),
+    (libc::ELOOP, "ELOOP"),
+    (libc::EISDIR, "EISDIR"),
+    (libc::EBADF, "EBADF"),
+    (libc::ENOTSOCK, "ENOTSOCK"),
+];
+
+/// The numbers of Winsock, and of the system for files and memory.
+#[cfg(windows)]
+const NAMES: [(i32, &str); 13] = [
+    (2, "ENOENT"),
+    (3, "ENOENT"),
+    (5, "EACCES"),
+    (8, "ENOMEM"),
+    (14, "ENOMEM"),
+    (10013, "EACCES"),
+    (10022, "EINVAL"),
+    (10024, "EMFILE"),
+    (10038, "ENOTSOCK"),
+    (10047, "EAFNOSUPPORT"),
+    (10048, "EADDRINUSE"),
+    (10049, "EADDRNOTAVAIL"),
+    (10055, "ENOMEM"),
+];

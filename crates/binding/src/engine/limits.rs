@@ -45,6 +45,8 @@ pub struct EngineLimits {
     pub http2_window_limit: Option<f64>,
     /// Whether HTTP/2 is spoken without TLS to clients that begin with its preface.
     pub http2_cleartext: Option<bool>,
+    /// Whether extended CONNECT is taken over HTTP/2. RFC 8441.
+    pub extended_connect: Option<bool>,
     /// How long a TLS handshake may take, from its first byte.
     pub tls_setup_timeout: Option<f64>,
     /// Connections of the server.
@@ -97,6 +99,9 @@ impl EngineLimits {
         }
         if let Some(allowed) = self.http2_cleartext {
             limits.http2_cleartext = allowed;
+        }
+        if let Some(allowed) = self.extended_connect {
+            limits.extended_connect = allowed;
         }
         limits
     }

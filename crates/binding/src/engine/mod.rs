@@ -7,10 +7,8 @@ mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, JsValue, Unknown};
 use napi::{Error, Result, Status};
@@ -70,13 +68,20 @@ impl ListenOptions {
 }
 
 /// A copy of a descriptor that the process was given.
+#[cfg(unix)]
 fn inherited(fd: i32) -> std::io::Result<Bind> {
     if fd < 0 {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the descriptor isn't -1. It is copied at once, and if it isn't open the copy fails with EBADF.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    Ok(Bind::Inherited(Arc::new(borrowed.try_clone_to_owned()?)))
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    Ok(Bind::Inherited(std::sync::Arc::new(borrowed.try_clone_to_owned()?)))
+}
+
+/// Descriptors are a matter of unix.
+#[cfg(not(unix))]
+fn inherited(_: i32) -> std::io::Result<Bind> {
+    Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this system gives no sockets by descriptor"))
 }
 
 /// The native half of one `HttpServer`.

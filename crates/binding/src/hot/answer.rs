@@ -1,10 +1,10 @@
 //! The functions that answer a request.
 
 use napi::sys;
-use protocol::{Answer, Payload, RequestId};
+use protocol::{Answer, Payload, RequestId, Taken};
 use reactor::{Stale, UpgradeError};
 
-use super::{Arguments, Hot, STALE, TAKEN, chunk, outcome, request_id};
+use super::{Arguments, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
 
 /// Flags of an answer, in its words.
 mod flag {
@@ -130,8 +130,9 @@ pub(super) fn upgrade(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let has_fields = call.kind(2) == sys::ValueType::napi_string;
     call.latin1(2, &mut fields);
     call.integer(match hot.bridge.upgrade(slot, request_id, has_fields.then_some(&fields[..])) {
-        Ok(()) => TAKEN,
-        Err(UpgradeError::Stale) => STALE,
+        Ok(Taken::Connection) => TAKEN,
+        Ok(Taken::Stream) => STREAM,
+        Ok(Taken::Nothing) | Err(UpgradeError::Stale) => STALE,
         Err(UpgradeError::Occupied) => OCCUPIED,
     })
 }

@@ -38,6 +38,8 @@ use crate::node::Call;
 const TAKEN: u32 = 0;
 /// Result of a command that came too late: its request or client isn't open any more.
 const STALE: u32 = 1;
+/// Result of an upgrade that has taken over one stream of its connection.
+const STREAM: u32 = 3;
 /// Arguments of the function that has most.
 const ARGUMENTS: usize = 5;
 

@@ -43,8 +43,15 @@ impl InLoop {
     }
 
     /// The descriptor that becomes readable when there is work; None once it was released.
+    #[cfg(unix)]
     pub(crate) fn descriptor(&self) -> Option<i32> {
         self.reactor.borrow().poller_fd()
+    }
+
+    /// None: the poller here has no descriptor that a loop could watch.
+    #[cfg(not(unix))]
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        None
     }
 
     /// The reactor, for a command.

@@ -2,8 +2,14 @@
 //!
 //! The reactor is free of unsafe code, so it is given this function.
 
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd};
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+use std::os::fd::AsRawFd;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
+#[cfg(windows)]
+use std::os::windows::io::BorrowedSocket as BorrowedFd;
 
 /// Bytes in the socket's send queue: not sent yet, or not acknowledged. None where the system doesn't tell.
 #[cfg(target_os = "linux")]
@@ -25,4 +31,10 @@ pub(crate) fn unacknowledged(socket: BorrowedFd<'_>) -> Option<u32> {
         libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NWRITE, count, &mut size)
     };
     (result == 0).then(|| u32::try_from(count).ok()).flatten()
+}
+
+/// None: the system doesn't tell.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+pub(crate) fn unacknowledged(_: BorrowedFd<'_>) -> Option<u32> {
+    None
 }

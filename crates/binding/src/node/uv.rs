@@ -5,7 +5,9 @@
 //! this file uses no struct of libuv.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ffi::{c_int, c_void};
+#[cfg(windows)]
+use std::ffi::c_char;
+use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -45,6 +47,25 @@ struct Functions {
     prepare_stop: unsafe extern "C" fn(RawHandle) -> c_int,
 }
 
+/// The address of a function that the process exports; null where it has none of this name.
+#[cfg(unix)]
+fn find_symbol(name: &CStr) -> *mut c_void {
+    // SAFETY: the name is a C string; the default scope can always be searched.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+}
+
+/// The address of a function that the executable exports; null where it has none of this name.
+#[cfg(windows)]
+fn find_symbol(name: &CStr) -> *mut c_void {
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GetModuleHandleW(name: *const u16) -> *mut c_void;
+        fn GetProcAddress(module: *mut c_void, name: *const c_char) -> *mut c_void;
+    }
+    // SAFETY: null stands for the executable, which is never unloaded; the name is a C string.
+    unsafe { GetProcAddress(GetModuleHandleW(std::ptr::null()), name.as_ptr()) }
+}
+
 static FUNCTIONS: OnceLock<Option<Functions>> = OnceLock::new();
 
 fn functions() -> Option<&'static Functions> {
@@ -55,9 +76,7 @@ fn look_up() -> Option<Functions> {
     /// Finds one function. The field that takes it must have the type of the C declaration.
     macro_rules! find {
         ($name:literal) => {{
-            // SAFETY: the name is a C string; the default scope can always be searched.
-            let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
-            let symbol = NonNull::new(symbol)?;
+            let symbol = NonNull::new(find_symbol($name))?;
             // SAFETY: the fields of `Functions` repeat the declarations in uv.h, which are the same in
             // all of libuv 1.x; function pointers and data pointers have one size on these systems.
             unsafe { std::mem::transmute_copy(&symbol.as_ptr()) }

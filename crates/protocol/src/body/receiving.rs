@@ -87,6 +87,12 @@ impl Receiving {
         }
     }
 
+    /// Bytes of a stream that is no message: there is no limit for all of them together. With `has_ended` there are none.
+    pub(crate) fn of_tunnel(cx: &Context, request_id: RequestId, has_ended: bool) -> Receiving {
+        let receiving = Receiving::new(cx, request_id, None, false);
+        Receiving { limit: u64::MAX, complete_by: Timestamp(u64::MAX), is_complete: has_ended, ..receiving }
+    }
+
     /// The request's first byte came at `begun`.
     pub(crate) fn begin_at(&mut self, cx: &Context, begun: Timestamp) {
         self.complete_by = cx.limits.request_deadline(begun);

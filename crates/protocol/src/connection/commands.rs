@@ -4,7 +4,7 @@ use super::other::Other;
 use super::{Connection, Protocol};
 use nghttp2::ErrorCode;
 
-use crate::answer::{Answer, AnswerError, Credit};
+use crate::answer::{Answer, AnswerError, Credit, Taken};
 use crate::context::Context;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
@@ -226,7 +226,8 @@ impl Connection {
 /// About the connection as a stream of bytes.
 impl Connection {
     /// Makes the connection raw after a request, once all earlier answers are sent. With `fields` a 101 goes
-    /// ahead. A stream of HTTP/2 can't be taken over: it is reset, so that the client repeats the request by HTTP/1.1.
+    /// ahead. Of HTTP/2 the stream of an extended CONNECT is taken over, behind a 200; any other is reset, so that the
+    /// client repeats the request by HTTP/1.1.
     ///
     /// # Errors
     /// `Stale` when the request isn't open or its answer has begun; `Occupied` when the connection isn't
@@ -236,13 +237,13 @@ impl Connection {
         cx: &mut Context,
         request_id: RequestId,
         fields: Option<&[u8]>,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<Taken, AnswerError> {
         if let Some(http2) = self.http2_mut() {
-            return http2.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED);
+            return http2.handle_upgrade(cx, request_id, fields.unwrap_or(&[]));
         }
         self.http1_mut()?.handle_upgrade(cx, request_id, fields)?;
         self.switch_if_taken_over();
-        Ok(())
+        Ok(Taken::Connection)
     }
 
     /// Makes a connection raw on which no request is under way.

@@ -2,13 +2,16 @@
 
 use nghttp2::{Content, ErrorCode, StreamId};
 
-use crate::answer::{Answer, AnswerError, Payload};
+use crate::answer::{Answer, AnswerError, Payload, Taken};
 use crate::context::Context;
 use crate::error::RequestError;
 use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::fields::{self, Numbers};
 use crate::http2::stream::Answering;
+
+/// 501: an extended CONNECT for a protocol that isn't spoken. RFC 9220 §3.
+const NOT_IMPLEMENTED: u16 = 501;
 
 impl Connection {
     /// Answers a request.
@@ -31,6 +34,9 @@ impl Connection {
             self.drop_stream(id);
             return Err(AnswerError::Stale);
         }
+        if stream.checked.is_extended {
+            return self.decline(cx, id, answer);
+        }
         let is_head = stream.checked.method == llhttp::Method::HEAD;
         if let Some(receiving) = &mut stream.receiving {
             if receiving.exceeds_limit() && receiving.is_unasked() && answer.status < 400 {
@@ -47,6 +53,16 @@ impl Connection {
                 self.discard_body(id);
             }
         }
+        self.submit(cx, id, answer, is_head)
+    }
+
+    fn submit(
+        &mut self,
+        cx: &Context,
+        id: StreamId,
+        answer: Answer<'_>,
+        is_head: bool,
+    ) -> Result<(), AnswerError> {
         let is_silent = is_head || matches!(answer.status, 204 | 304);
         let (content, answering, is_cut) = plan(&answer.payload, is_silent);
         let mut numbers = Numbers::default();
@@ -63,6 +79,65 @@ impl Connection {
             self.announce_end();
         }
         Ok(())
+    }
+
+    /// An ordinary answer to an extended CONNECT: the stream isn't taken over. One that tells of success would have the
+    /// client speak a protocol that nobody answers; with HTTP/1 the same answer is one without an upgrade.
+    #[cold]
+    fn decline(&mut self, cx: &Context, id: StreamId, answer: Answer<'_>) -> Result<(), AnswerError> {
+        self.discard_body(id);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(AnswerError::Stale) };
+        let has_ended = stream.has_ended;
+        if (200..300).contains(&answer.status) {
+            stream.answering = Answering::Given;
+            self.refuse(
+                cx,
+                id,
+                NOT_IMPLEMENTED,
+                "the protocol that was asked for isn't spoken here",
+                has_ended,
+            );
+            return Ok(());
+        }
+        self.submit(cx, id, answer, false)?;
+        self.drop_rest(id);
+        Ok(())
+    }
+
+    /// Nobody reads what still comes on the stream of an extended CONNECT that was answered.
+    fn drop_rest(&mut self, id: StreamId) {
+        let stream = self.streams.get_mut(id);
+        if stream.is_some_and(|stream| {
+            stream.checked.is_extended && stream.answering == Answering::Given && !stream.has_ended
+        }) {
+            self.leftover.push(id);
+        }
+    }
+
+    /// Gives the stream of an extended CONNECT to the application, behind the head of a 200. RFC 8441 §5. Any other
+    /// stream is reset, so that the client repeats the request by HTTP/1.1.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open or its answer has begun.
+    pub fn handle_upgrade(
+        &mut self,
+        cx: &Context,
+        request_id: RequestId,
+        fields: &[u8],
+    ) -> Result<Taken, AnswerError> {
+        let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
+        if stream.answering != Answering::Owed || stream.head.is_some() {
+            return Err(AnswerError::Stale);
+        }
+        if !stream.checked.is_extended || stream.is_closed {
+            self.handle_abort(request_id, ErrorCode::HTTP_1_1_REQUIRED)?;
+            return Ok(Taken::Nothing);
+        }
+        let id = stream.id;
+        stream.is_taken = true;
+        let payload = Payload::Stream { length: None };
+        self.submit(cx, id, Answer { status: 200, reason: None, fields, payload, close: false }, false)?;
+        Ok(Taken::Stream)
     }
 
     /// What still comes of a body is dropped, and gives its window back.
@@ -142,11 +217,16 @@ impl Connection {
         };
         let id = stream.id;
         stream.answering = Answering::Given;
+        if stream.is_taken {
+            // The other direction goes on.
+            return self.session.finish(id).map_err(|_| AnswerError::Stale);
+        }
         if stream.is_closed {
             self.drop_stream(id);
             return Ok(());
         }
         self.discard_body(id);
+        self.drop_rest(id);
         if missing.is_some_and(|missing| missing > 0) && !is_silent {
             self.session.reset(id, ErrorCode::INTERNAL_ERROR);
             return Ok(());
@@ -187,6 +267,8 @@ impl Connection {
         let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
         let id = stream.id;
         let is_closed = stream.is_closed;
+        // What TCP has a reset for. RFC 8441 §5.
+        let code = if stream.is_taken { ErrorCode::CANCEL } else { code };
         // The application knows.
         stream.answering = Answering::Given;
         if is_closed {

@@ -192,6 +192,10 @@ impl Connection {
         let least = timeout.saturating_mul(cx.limits.minimum_body_rate) / 1000;
         for stream in self.streams.iter_mut() {
             let Some((since, sent)) = &mut stream.sending else { continue };
+            if stream.is_taken {
+                // As with a raw connection, the application decides how long the peer may be silent.
+                continue;
+            }
             if cx.now < since.after_millis(timeout) {
                 continue;
             }

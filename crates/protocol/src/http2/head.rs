@@ -43,6 +43,8 @@ pub(super) struct Checked {
     pub(super) content_length: Option<u64>,
     /// CONNECT, plain or extended: what follows isn't content.
     pub(super) is_connect: bool,
+    /// An extended CONNECT, which the application may take over. RFC 8441.
+    pub(super) is_extended: bool,
     /// A conversation, whose silence is meant: an extended CONNECT, or gRPC.
     pub(super) is_conversation: bool,
     pub(super) priority: Option<Priority>,
@@ -140,8 +142,9 @@ pub(super) fn check(
         Some(_) => Expectation::Other,
     };
     let Facts { content_length, priority, .. } = facts;
+    let is_extended = pseudo.protocol.is_some();
     let is_conversation = is_connect || facts.is_grpc;
-    Ok(Checked { method, expectation, content_length, is_connect, is_conversation, priority })
+    Ok(Checked { method, expectation, content_length, is_connect, is_extended, is_conversation, priority })
 }
 
 fn is_pseudo(field: &nghttp2::Field, bytes: &[u8]) -> bool {

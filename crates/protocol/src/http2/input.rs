@@ -131,10 +131,14 @@ impl Connection {
             self.session.set_priority(id, priority);
         }
         let request_id = cx.next_request_id();
-        let receiving = (!end).then(|| {
-            let awaits_continue = checked.expectation == Expectation::Continue;
-            Box::new(Receiving::new(cx, request_id, checked.content_length, awaits_continue))
-        });
+        let receiving = if checked.is_extended {
+            Some(Box::new(Receiving::of_tunnel(cx, request_id, end)))
+        } else {
+            (!end).then(|| {
+                let awaits_continue = checked.expectation == Expectation::Continue;
+                Box::new(Receiving::new(cx, request_id, checked.content_length, awaits_continue))
+            })
+        };
         if self.streams.is_empty() {
             self.look_at = cx.now.after_millis(STEP_MILLIS);
         }
@@ -150,6 +154,7 @@ impl Connection {
             read_since: 0,
             answering: Answering::Owed,
             sending: None,
+            is_taken: false,
             has_ended: end,
             is_closed: false,
         });
@@ -167,6 +172,8 @@ impl Connection {
             let (checked, request_id) = (stream.checked, stream.request_id);
             let body = match &stream.receiving {
                 None => Body::None,
+                // What comes is for those who take the stream over.
+                Some(_) if checked.is_extended => Body::None,
                 Some(receiving) => Body::Arriving { is_over: receiving.exceeds_limit() },
             };
             let head = self.current.as_ref()?;
@@ -192,7 +199,7 @@ impl Connection {
             self.drop_stream(id);
             return;
         }
-        if stream.is_incomplete() {
+        if stream.is_incomplete() || stream.is_taken {
             self.reset.push_back((stream.request_id, code));
         }
         self.lose(id);

@@ -274,11 +274,15 @@ impl Connection {
 
     /// Streams whose answers are sent and whose requests go on: RFC 9113 §8.1 has them reset without an error.
     fn reset_leftover(&mut self) {
-        for stream in std::mem::take(&mut self.leftover) {
-            if self.session.is_open(stream) {
-                self.session.reset(stream, ErrorCode::NO_ERROR);
+        let session = &mut self.session;
+        self.leftover.retain(|&stream| {
+            // Content that waits for the peer's window is sent first.
+            let waits = session.queued(stream) > 0;
+            if !waits && session.is_open(stream) {
+                session.reset(stream, ErrorCode::NO_ERROR);
             }
-        }
+            waits
+        });
     }
 
     /// Bytes to be sent now.

@@ -11,3 +11,4 @@ mod heads;
 mod script;
 mod server;
 mod splits;
+mod tunnels;

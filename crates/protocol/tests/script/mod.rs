@@ -100,10 +100,10 @@ fn obey(pair: &mut Pair, command: u8) {
         0x18 => pair.command(|connection, cx| connection.handle_credit(cx, request_id, Credit::Bytes(5))),
         0x19 => pair.command(|connection, cx| connection.handle_raise(cx, request_id, 1000)),
         0x1a => pair.advance([1, 999, 5001, 15_000][usize::from(command & 3)]),
-        0x1b => {
-            pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, Some(b"upgrade: x\r\n")))
-        }
-        0x1c => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None)),
+        0x1b => pair.command(|connection, cx| {
+            connection.handle_upgrade(cx, request_id, Some(b"upgrade: x\r\n")).map(drop)
+        }),
+        0x1c => pair.command(|connection, cx| connection.handle_upgrade(cx, request_id, None).map(drop)),
         0x1d if command & 1 == 0 => pair.read_raw(7),
         0x1d => pair.command(|connection, cx| connection.handle_raw_write(cx, BODY)),
         0x1e if command & 3 == 0 => pair.client_ends(),

@@ -1,6 +1,6 @@
 //! Whether a peer still reads, by what it has acknowledged.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 
 use super::Client;
 

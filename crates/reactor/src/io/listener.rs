@@ -1,14 +1,21 @@
-//! Listening sockets: binding, with errors that name the address, and accepting.
+//! Listening sockets: binding, with errors that name the address, and accepting. What unix alone has, unix sockets
+//! and inherited descriptors, is in the child module.
+
+#[cfg(unix)]
+mod unix;
 
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mio::net::{TcpListener, UnixListener};
+use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, TcpKeepalive, Type};
 
@@ -38,7 +45,7 @@ pub enum Bind {
         /// As above.
         reuse_port: bool,
     },
-    /// A unix socket. A file that no server listens on any more is replaced.
+    /// A unix socket. A file that no server listens on any more is replaced. Windows has none.
     Unix {
         /// Path of the socket file.
         path: PathBuf,
@@ -47,6 +54,7 @@ pub enum Bind {
     },
     /// A socket that listens already, given by the process that has started this one. A copy of the descriptor is
     /// taken, and a unix socket's file stays when the listener is closed.
+    #[cfg(unix)]
     Inherited(Arc<OwnedFd>),
 }
 
@@ -56,6 +64,7 @@ impl fmt::Display for Bind {
             Bind::Internet { address, .. } => address.fmt(f),
             Bind::Everywhere { port, .. } => write!(f, "*:{port}"),
             Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            #[cfg(unix)]
             Bind::Inherited(descriptor) => write!(f, "descriptor {}", descriptor.as_raw_fd()),
         }
     }
@@ -132,6 +141,7 @@ impl std::error::Error for ListenError {
 
 enum Kind {
     Tcp(TcpListener),
+    #[cfg(unix)]
     Unix(UnixListener),
 }
 
@@ -160,8 +170,14 @@ impl Listener {
                 bind_tcp(*address, *ipv6_only, *reuse_port, backlog, index)
             }
             Bind::Everywhere { port, reuse_port } => bind_everywhere(*port, *reuse_port, backlog, index),
-            Bind::Unix { path, mode } => bind_unix(path, *mode, backlog, index),
-            Bind::Inherited(descriptor) => inherit(descriptor, index),
+            #[cfg(unix)]
+            Bind::Unix { path, mode } => unix::bind(path, *mode, backlog, index),
+            #[cfg(not(unix))]
+            Bind::Unix { .. } => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets"))
+            }
+            #[cfg(unix)]
+            Bind::Inherited(descriptor) => unix::inherit(descriptor, backlog, index),
         };
         result.map_err(|source| ListenError { address: bind.to_string(), source })
     }
@@ -169,6 +185,7 @@ impl Listener {
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.kind {
             Kind::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            #[cfg(unix)]
             Kind::Unix(listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
@@ -180,6 +197,7 @@ impl Listener {
                 let (stream, peer) = listener.accept()?;
                 (Socket::Tcp(stream), Some(unmapped(peer)))
             }
+            #[cfg(unix)]
             Kind::Unix(listener) => (Socket::Unix(listener.accept()?.0), None),
         };
         Ok(Accepted { socket, peer, listener: self.facts.clone() })
@@ -199,8 +217,11 @@ impl Drop for Listener {
 
 #[cfg(target_os = "linux")]
 const EAFNOSUPPORT: i32 = 97;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 const EAFNOSUPPORT: i32 = 47;
+/// WSAEAFNOSUPPORT.
+#[cfg(windows)]
+const EAFNOSUPPORT: i32 = 10047;
 
 /// Binds a dual-stack socket, or an IPv4 one where the system has no IPv6.
 fn bind_everywhere(port: u16, reuse_port: bool, backlog: i32, index: u32) -> io::Result<Listener> {
@@ -219,6 +240,17 @@ fn is_without_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
+#[cfg(unix)]
+fn share_port(socket: &RawSocket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// What comes nearest here lets any process take over the port.
+#[cfg(not(unix))]
+fn share_port(_: &RawSocket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "sockets can't share a port on this system (reusePort)"))
+}
+
 fn bind_tcp(
     address: SocketAddr,
     ipv6_only: bool,
@@ -235,12 +267,9 @@ fn bind_tcp(
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     if reuse_port {
-        #[cfg(unix)]
-        socket.set_reuse_port(true)?;
+        share_port(&socket)?;
     }
-    // Accepted sockets inherit both, which saves two system calls per connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    set_inherited(&socket)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(backlog)?;
     let listener = TcpListener::from_std(socket.into());
@@ -253,87 +282,8 @@ fn bind_tcp(
     })
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32, index: u32) -> io::Result<Listener> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-
-    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
-    let address = SockAddr::unix(path)?;
-    if let Err(error) = socket.bind(&address) {
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-        if error.kind() != io::ErrorKind::AddrInUse || !is_socket || has_listening_server(&address) {
-            return Err(error);
-        }
-        std::fs::remove_file(path)?;
-        socket.bind(&address)?;
-    }
-    if let Some(mode) = mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.listen(backlog)?;
-    let facts = Arc::new(ListenerFacts::new(Address::Unix(path.to_owned()), index));
-    let kind = Kind::Unix(UnixListener::from_std(socket.into()));
-    Ok(Listener { kind, facts, owns_file: true, is_ready: true })
-}
-
-/// Takes a socket that listens already.
-fn inherit(descriptor: &OwnedFd, index: u32) -> io::Result<Listener> {
-    let socket = RawSocket::from(descriptor.try_clone()?);
-    if !socket.is_listener()? {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket doesn't listen"));
-    }
-    socket.set_nonblocking(true)?;
-    let address = socket.local_addr()?;
-    let (kind, address) = match address.as_socket() {
-        Some(internet) => {
-            socket.set_tcp_nodelay(true)?;
-            socket.set_tcp_keepalive(
-                &TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4),
-            )?;
-            (Kind::Tcp(TcpListener::from_std(socket.into())), Address::Internet(internet))
-        }
-        None => {
-            let path = address.as_pathname().map(Path::to_owned).unwrap_or_default();
-            (Kind::Unix(UnixListener::from_std(socket.into())), Address::Unix(path))
-        }
-    };
-    let facts = Arc::new(ListenerFacts::new(address, index));
-    Ok(Listener { kind, facts, owns_file: false, is_ready: true })
-}
-
-/// Whether a server listens on this unix socket; the file alone may be left over from a crash. The check
-/// doesn't block: a server whose backlog is full counts as listening.
-fn has_listening_server(address: &SockAddr) -> bool {
-    let probe = RawSocket::new(Domain::UNIX, Type::STREAM, None);
-    let result = probe.and_then(|probe| {
-        probe.set_nonblocking(true)?;
-        probe.connect(address)
-    });
-    result.map_or_else(|error| error.kind() != io::ErrorKind::ConnectionRefused, |()| true)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-    use std::sync::mpsc::channel;
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn a_unix_socket_whose_backlog_is_full_is_in_use_and_binding_does_not_block() {
-        let path = std::env::temp_dir().join(format!("busbar-busy-{}", std::process::id()));
-        let bind = Bind::Unix { path: path.clone(), mode: None };
-        let busy = Listener::bind(&bind, 0, 0).unwrap();
-        // Linux lets one more connection wait than the backlog says.
-        let waiting = UnixStream::connect(&path).unwrap();
-        let (sender, receiver) = channel();
-        let another = bind.clone();
-        thread::spawn(move || {
-            sender.send(Listener::bind(&another, 0, 0).err().map(|error| error.source.kind()))
-        });
-        assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(Some(io::ErrorKind::AddrInUse)));
-        assert!(path.exists());
-        drop((busy, waiting));
-    }
+/// Sets what accepted sockets inherit, which saves two system calls per connection.
+fn set_inherited(socket: &RawSocket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))
 }

@@ -1,41 +1,28 @@
 //! A connected stream socket, internet or unix.
 //!
-//! Bytes are received and sent by rustix's system calls. On Linux these are made directly: libc's are
-//! cancellation points of threads, which costs two atomic operations a call, and no thread here is ever
-//! cancelled.
+//! Its bytes are received and sent by the child module for the system.
 
-use std::io::{self, IoSlice};
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
-use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
-
-/// A send to a closed connection returns an error, without SIGPIPE.
-#[cfg(not(target_vendor = "apple"))]
-const WITHOUT_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
-/// These systems have no such flag; Rust's runtime and Node ignore the signal.
-#[cfg(target_vendor = "apple")]
-const WITHOUT_SIGNAL: SendFlags = SendFlags::empty();
 
 /// One connected socket.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
+    #[cfg(unix)]
     Unix(UnixStream),
-}
-
-impl AsFd for Socket {
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Socket::Tcp(stream) => stream.as_fd(),
-            Socket::Unix(stream) => stream.as_fd(),
-        }
-    }
 }
 
 impl Socket {
@@ -44,35 +31,9 @@ impl Socket {
         let both = Interest::READABLE | Interest::WRITABLE;
         match self {
             Socket::Tcp(stream) => stream.register(registry, token, both),
+            #[cfg(unix)]
             Socket::Unix(stream) => stream.register(registry, token, both),
         }
-    }
-
-    /// Receives into `buffer`; returns how many bytes, 0 at the end.
-    ///
-    /// # Errors
-    /// Those of recv(2).
-    #[inline]
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (received, _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
-        Ok(received)
-    }
-
-    /// Sends as much of `bytes` as the kernel takes; returns how much.
-    ///
-    /// # Errors
-    /// Those of send(2).
-    #[inline]
-    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(self, bytes, WITHOUT_SIGNAL)?)
-    }
-
-    /// The same with several parts.
-    ///
-    /// # Errors
-    /// Those of writev(2).
-    pub(crate) fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(rustix::io::writev(self, parts)?)
     }
 
     /// Bytes that can be read at once; 0 also when the system can't say.
@@ -85,6 +46,7 @@ impl Socket {
         // It fails only when the connection has ended, which the next read reports.
         let _ = match self {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
     }
@@ -100,6 +62,7 @@ impl Socket {
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Socket::Tcp(stream) => stream.local_addr().ok().map(unmapped),
+            #[cfg(unix)]
             Socket::Unix(_) => None,
         }
     }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 
-use protocol::{Answer, Payload, RequestId};
+use protocol::{Answer, Payload, RequestId, Taken};
 use reactor::{Reactor, Stale, UpgradeError};
 
 use crate::bridge::Bridge;
@@ -157,16 +157,21 @@ impl Bridge {
         })
     }
 
-    /// Takes the connection over behind a request.
+    /// Takes the connection over behind a request, or its stream.
     pub(crate) fn upgrade(
         &self,
         slot: u32,
         request_id: RequestId,
         fields: Option<&[u8]>,
-    ) -> Result<(), UpgradeError> {
+    ) -> Result<Taken, UpgradeError> {
         let fields = fields.map(<[u8]>::to_vec);
-        self.ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
-            .unwrap_or(Err(UpgradeError::Stale))
+        let taken = self
+            .ask_of(slot, move |reactor, slot| reactor.upgrade(slot, request_id, fields.as_deref()))
+            .unwrap_or(Err(UpgradeError::Stale))?;
+        if let (Taken::Stream, Mode::Threaded(mode)) = (taken, &self.mode) {
+            mode.unsent().open_stream(request_id);
+        }
+        Ok(taken)
     }
 
     /// Aborts the connection of a request whose answer can't be completed.

@@ -46,22 +46,25 @@ impl Reactor {
 
     /// A command that answers a request, after which its handler is no longer counted as running.
     #[inline]
-    fn answer_command(
+    fn answer_command<R>(
         &mut self,
         slot: u32,
-        run: impl FnOnce(&mut Connection, &mut Context) -> Result<(), AnswerError>,
-    ) -> Result<(), AnswerError> {
+        run: impl FnOnce(&mut Connection, &mut Context) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
         self.clients.command(slot, |client| {
-            if let Err(error) = run(&mut client.connection, &mut self.cx) {
-                // The place of a stream that was reset is free although the answer isn't taken.
-                client.publish_streams();
-                return Err(error);
-            }
+            let result = match run(&mut client.connection, &mut self.cx) {
+                Ok(result) => result,
+                Err(error) => {
+                    // The place of a stream that was reset is free although the answer isn't taken.
+                    client.publish_streams();
+                    return Err(error);
+                }
+            };
             client.facts.on_returned();
             if client.connection.is_http2() {
                 client.publish_streams();
             }
-            Ok(())
+            Ok(result)
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! They are named by their client's id, since they have no request.
 
-use protocol::{AnswerError, Connection, Context, RequestId};
+use protocol::{AnswerError, Connection, Context, RequestId, Taken};
 
 use super::Stale;
 use crate::client::{Phase, When};
@@ -19,7 +19,8 @@ pub enum UpgradeError {
 
 impl Reactor {
     /// Makes the connection raw after a request, once all earlier answers are sent; with `fields`
-    /// (`name: value\r\n` lines) a 101 is sent first. `Upgraded` follows, or `Aborted`.
+    /// (`name: value\r\n` lines) a 101 is sent first. `Upgraded` follows, or `Aborted`. Of HTTP/2 the stream of an
+    /// extended CONNECT is taken over at once, behind a 200; `Written` follows when the application has ended it.
     ///
     /// # Errors
     /// Nothing has changed then.
@@ -28,13 +29,17 @@ impl Reactor {
         slot: u32,
         request_id: RequestId,
         fields: Option<&[u8]>,
-    ) -> Result<(), UpgradeError> {
-        self.answer_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields)).map_err(
-            |error| match error {
-                AnswerError::Occupied => UpgradeError::Occupied,
-                AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
-            },
-        )
+    ) -> Result<Taken, UpgradeError> {
+        let upgraded =
+            self.answer_command(slot, |connection, cx| connection.handle_upgrade(cx, request_id, fields));
+        let taken = upgraded.map_err(|error| match error {
+            AnswerError::Occupied => UpgradeError::Occupied,
+            AnswerError::Stale | AnswerError::TooLong => UpgradeError::Stale,
+        })?;
+        if taken == Taken::Stream {
+            self.notify_written(slot, request_id);
+        }
+        Ok(taken)
     }
 
     /// Makes a connection without a driver raw.

@@ -1,28 +1,22 @@
 /**
- * A body of the application that has a limit, as the bodies of clients have: for requests that are answered without
- * a socket.
+ * A stream of the application as the source of a body, with a limit where it stands for the body of a client.
  */
 import type { Client } from '../connection/client.ts'
 import { ClientException } from '../connection/client-exception.ts'
-import { RequestBody, bodyOf } from './request-body.ts'
 import type { BodySource } from './request-body.ts'
-import { WholeSource, bytesOf, isStreamed, sourceOf } from './source.ts'
-import type { Body, PieceSource } from './source.ts'
+import { bytesOf } from './source.ts'
+import type { PieceSource } from './source.ts'
 
-/** A body that can't be read beyond `limit` bytes, unless the limit is raised. */
-export function limitedBody(body: Body | null, limit: number, client: Client): RequestBody {
-  if (body === null || (!isStreamed(body) && Buffer.byteLength(body) <= limit)) return bodyOf(body)
-  return new RequestBody(new LimitedSource(isStreamed(body) ? sourceOf(body) : new WholeSource(body), limit, client))
-}
-
-class LimitedSource implements BodySource {
+/** A source whose pieces a stream of the application gives. */
+export class ApplicationSource implements BodySource {
   readonly #source: PieceSource
-  readonly #client: Client
+  readonly #client: Client | null
   #limit: number
   #received = 0
   #hasEnded = false
 
-  constructor(source: PieceSource, limit: number, client: Client) {
+  /** The limit is in bytes. */
+  constructor(source: PieceSource, limit = Infinity, client: Client | null = null) {
     this.#source = source
     this.#limit = limit
     this.#client = client
@@ -71,21 +65,27 @@ class LimitedSource implements BodySource {
     this.#limit = Math.max(this.#limit, limit)
   }
 
-  client(): Client {
+  client(): Client | null {
     return this.#client
   }
 
   onDropped(): void {}
 
   report(error: unknown): void {
-    queueMicrotask(() => {
-      throw error
-    })
+    rethrow(error)
   }
 
   close(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    // A failure of the clean-up is the application's own.
     this.#source.cancel(() => {})
   }
+}
+
+/** Bodies of the application have no logger: the error is thrown as an uncaught one. */
+export function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
