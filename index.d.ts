@@ -131,8 +131,12 @@ export interface HotFunctions {
 export declare class ClientFacts {
   /** Its number, from 1, unique in the process. */
   id(): number
-  /** The peer's address. */
+  /** The client's address: what a PROXY header announces, or else the peer's. */
   remoteAddress(): BoundAddress
+  /** The address of the proxy that has sent a PROXY header; `null` without one. */
+  proxyAddress(): BoundAddress | null
+  /** Whether the client has reached its proxy by TLS, as the PROXY header tells. */
+  isEncryptedToProxy(): boolean
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
   /** Whether its listener speaks TLS. */
@@ -304,6 +308,8 @@ export interface EngineLimits {
   http1Timeout: number | null
   /** The same for peers that are local or proxies. */
   localHttp1Timeout: number | null
+  /** How long a PROXY header may take, from the moment the connection was accepted. */
+  proxyHeaderTimeout: number | null
   /** How long a header section may take, from its first byte. */
   headerTimeout: number | null
   /** How long a request's body may make no progress. */
@@ -344,7 +350,10 @@ export interface EngineLimits {
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */
   connectionsPerIpLimit: number | null
-  /** Networks to which that limit doesn't apply, as CIDR blocks; local ones never count. */
+  /**
+   * Networks of proxies, as CIDR blocks, and `unix`. That limit doesn't apply to them, and their PROXY headers are
+   * believed. Local networks aren't counted either.
+   */
   proxies: Array<string> | null
 }
 
@@ -366,6 +375,8 @@ export interface ListenOptions {
   ipv6Only: boolean
   /** Permission bits of the unix socket's file; `null` leaves them to the umask. */
   mode: number | null
+  /** Whether each connection begins with a PROXY header. */
+  proxyProtocol: boolean
 }
 
 /** One certificate chain with its key. */

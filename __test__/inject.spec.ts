@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpErrorException, HttpServer, OptionError, Request, Response, SocketAddress, Trailers, silentLogger } from '../src/index.ts'
-import type { Handler, ServerSettings } from '../src/index.ts'
+import type { Handler, LogContext, Logger, ServerSettings } from '../src/index.ts'
 import { open, temporaryDirectory } from './support.ts'
 
 /** What a client sees. Fields of the connection itself are left out. */
@@ -12,6 +12,17 @@ interface Answer {
   readonly reason: string
   readonly fields: readonly string[]
   readonly body: string
+  /** What was logged, by level and message. */
+  readonly lines: readonly string[]
+}
+
+/** A logger that keeps what is logged from `warning` up. */
+function keeper(): { readonly lines: string[]; readonly logger: Logger } {
+  const lines: string[] = []
+  const keep = (level: string) => (message: string, context?: LogContext) => {
+    lines.push([level, message, ...Object.keys(context ?? {})].join(' '))
+  }
+  return { lines, logger: { ...silentLogger, warning: keep('warning'), error: keep('error'), critical: keep('critical') } }
 }
 
 const OF_THE_CONNECTION = ['date', 'connection', 'keep-alive', 'transfer-encoding']
@@ -26,11 +37,12 @@ interface Sent {
 
 async function overSocket(t: ExecutionContext, handler: Handler, settings: ServerSettings, sent: Sent): Promise<Answer> {
   const { method = 'GET', target = '/', fields = [['host', 'a']], body = '', protocol = '1.1' } = sent
-  const { connect } = await open(t, handler, settings)
+  const { lines, logger } = keeper()
+  const { connect } = await open(t, handler, { logger, ...settings })
   const length: [string, string][] = body === '' ? [] : [['content-length', String(Buffer.byteLength(body))]]
-  const lines = [...fields, ...length, ['connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = [...fields, ...length, ['connection', 'close']].map(([name, value]) => `${name}: ${value}\r\n`)
   const wire = await connect()
-  wire.socket.write(`${method} ${target} HTTP/${protocol}\r\n${lines.join('')}\r\n${body}`)
+  wire.socket.write(`${method} ${target} HTTP/${protocol}\r\n${head.join('')}\r\n${body}`)
   const text = await wire.end()
   const end = text.indexOf('\r\n\r\n')
   const [first = '', ...rest] = text.slice(0, end).split('\r\n')
@@ -41,6 +53,7 @@ async function overSocket(t: ExecutionContext, handler: Handler, settings: Serve
     reason: first.split(' ').slice(2).join(' '),
     fields: own.sort(),
     body: rest.includes('transfer-encoding: chunked') ? unchunked(content) : content,
+    lines,
   }
 }
 
@@ -57,7 +70,8 @@ function unchunked(text: string): string {
 
 async function byInject(handler: Handler, settings: ServerSettings, sent: Sent): Promise<Answer> {
   const { method = 'GET', target = '/', fields = [['host', 'a']], body, protocol = '1.1' } = sent
-  const server = new HttpServer(0, handler, { logger: silentLogger, ...settings })
+  const { lines, logger } = keeper()
+  const server = new HttpServer(0, handler, { logger, ...settings })
   const request = Request.create(method, target, fields, body ?? null, protocol)
   if (!fields.some(([name]) => name === 'host')) request.removeHeader('host')
   const response = await server.inject(request)
@@ -70,6 +84,7 @@ async function byInject(handler: Handler, settings: ServerSettings, sent: Sent):
       .map(([name, value]) => `${name}: ${value}`)
       .sort(),
     body: Buffer.from(await response.buffer()).toString('latin1'),
+    lines,
   }
 }
 
@@ -80,6 +95,7 @@ async function* pieces(...list: string[]): AsyncGenerator<string> {
 const text: Handler = () => Response.text('hellö')
 const echo: Handler = async (request) => Response.text(await request.text())
 const streamed: Handler = () => new Response(200, { 'x-a': '1' }, pieces('hello', 'world'))
+const MINE = new Error('mine')
 const LARGE = 'x'.repeat(200_000)
 
 const CASES: Record<string, [handler: Handler, sent?: Sent, settings?: ServerSettings]> = {
@@ -149,6 +165,27 @@ const CASES: Record<string, [handler: Handler, sent?: Sent, settings?: ServerSet
       return Response.json([client.getPendingRequestCount(), client.getStatus(), client.isEncrypted(), client.isUnix()])
     },
   ],
+  'a handler that fails in debug mode': [() => Promise.reject(MINE), {}, { debug: true }],
+  'a handler that fails in debug mode, for JSON': [
+    () => Promise.reject(MINE),
+    { fields: [['host', 'a'], ['accept', 'application/json']] },
+    { debug: true },
+  ],
+  'a handler that fails with a value that can not be looked at': [
+    () => Promise.reject(new Proxy(MINE, { get: () => { throw new Error('no') } })),
+    {},
+    { debug: true },
+  ],
+  'an error of HTTP in debug mode': [() => Promise.reject(new HttpErrorException(418)), {}, { debug: true }],
+  'a body that is too large in debug mode': [echo, { method: 'POST', body: LARGE }, { debug: true }],
+  'a handler that fails, with the request in the log': [() => Promise.reject(MINE), {}, { requestLogContext: true }],
+  'an error handler that fails': [
+    () => Promise.reject(MINE),
+    {},
+    { errorHandler: { handleError: () => Promise.reject(new Error('also mine')) } },
+  ],
+  'an upgrade that was not asked for': [() => new Response(101, { upgrade: 'echo' }).upgrade(() => {})],
+  'a wrong length': [() => new Response(200, { 'content-length': '4' }, 'x')],
   'a page of the error handler': [
     () => Promise.reject(new Error('mine')),
     {},

@@ -254,7 +254,9 @@ function engine(handler: HandlerFunction, path: string | null) {
     onIdle: () => void news.emit('idle'),
   })
   const host = path === null ? '127.0.0.1' : null
-  const wish = { host, port: 0, path, fd: null, backlog: 511, reusePort: false, ipv6Only: false, mode: null }
+  const wish = {
+    host, port: 0, path, fd: null, backlog: 511, reusePort: false, ipv6Only: false, mode: null, proxyProtocol: false,
+  }
   const { port } = dispatcher.engine.listen(wish)
   dispatcher.engine.start()
   return { dispatcher, idle: once(news, 'idle'), target: path === null ? { host: '127.0.0.1', port } : { path } }

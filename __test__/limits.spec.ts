@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import test from 'ava'
-import { Response } from '../src/index.ts'
+import { ClientException, Request, Response } from '../src/index.ts'
 import type { Handler, ServerSettings } from '../src/index.ts'
-import { GET, LAST_GET, closed, count, hold, holdOne, open, until } from './support.ts'
+import { GET, LAST_GET, closed, count, hold, holdOne, keepErrors, open, until } from './support.ts'
 
 const read: Handler = async (request) => Response.text(String((await request.buffer()).length))
 const post = (...lines: string[]): string => `POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines.join('\r\n')}`
@@ -136,6 +136,32 @@ test('handlerTimeout: a handler that ends by its signal gets the page and keeps 
   const received = await (await connect()).send(GET).until((text) => text.endsWith('the page'))
   t.notRegex(received, /connection: close/)
 })
+
+const unreadable = new Proxy(new Error('mine'), {
+  get: () => {
+    throw new Error('no')
+  },
+})
+
+for (const [what, error, count] of [
+  ['an error', new Error('mine'), 1],
+  ['an error that can not be looked at', unreadable, 1],
+  ['an error that says the client has left', new Error('upstream', { cause: new ClientException(null, 'gone') }), 0],
+] as const) {
+  test(`handlerTimeout: a handler that fails late with ${what} is logged ${count} times, over a socket and by inject`, async (t) => {
+    const { logger, errors } = keepErrors()
+    const fail: (() => void)[] = []
+    const handler: Handler = () => new Promise((_, reject) => fail.push(() => reject(error)))
+    const { server, connect } = await open(t, handler, { handlerTimeout: 0.05, logger })
+    t.regex(await (await connect()).send(LAST_GET).end(), /^HTTP\/1\.1 503 /)
+    t.is((await server.inject(Request.create('GET', '/'))).getStatus(), 503)
+    t.is(errors.length, 0)
+    for (const failLate of fail) failLate()
+    await new Promise((resolve) => setImmediate(resolve))
+    t.is(errors.length, 2 * count)
+    for (const { message } of errors) t.is(message, 'a handler failed after its time limit: GET /')
+  })
+}
 
 test('http1Timeout: an idle connection is closed, and Keep-Alive has the time', async (t) => {
   const { connect } = await open(t, () => new Response(204), { http1Timeout: 1 })

@@ -2,8 +2,13 @@
  * What the types say, checked by `tsc -p __test__` and never run. A line below `@ts-expect-error` must not
  * compile; everything else must. Nothing may come out as `any`.
  */
+import type { WebSocket } from 'ws'
 import { H3 } from 'h3'
 import { Hono } from 'hono'
+import { webSocket } from '../src/websocket/index.ts'
+import { DocumentRoot } from '../src/static/index.ts'
+import { MatchedRoute, Router } from '../src/router/index.ts'
+import type { PathParameters } from '../src/router/index.ts'
 import { fromFetch, serve as serveFetch } from '../src/fetch/index.ts'
 import type { Duplex } from 'node:stream'
 import {
@@ -143,6 +148,21 @@ const observer: ServerObserver = { onStart: (server) => same<typeof server, Http
 const settings: ServerSettings = { http1Timeout: 30, bodySizeLimit: Infinity, logger, errorHandler, observers: [observer] }
 export const configured = new HttpServer(8080, atOnce, settings)
 export const optioned = new HttpServer(8080, atOnce, Options.from().withHttp1Timeout(30).withoutCompression())
+// The parameters of methods in a literal have the types of `Logger`.
+export const whole = new HttpServer(8080, atOnce, {
+  logger: { ...silentLogger, error: (message, context) => console.error(message.length, context?.['exception']) },
+})
+export const some = new HttpServer(8080, atOnce, {
+  logger: {
+    warn: (message, context) => console.warn(message.length, context?.['code']),
+    info: async (message) => console.info(message.length),
+  },
+})
+export const elsewhere = serve(8080, atOnce, { logger: console })
+// @ts-expect-error a message is a string
+export const numbers = new HttpServer(8080, atOnce, { logger: { ...silentLogger, error: (message) => message.toFixed() } })
+// @ts-expect-error a level is a function
+export const flags = new HttpServer(8080, atOnce, { logger: { info: true } })
 export const silent = new HttpServer(8080, atOnce, { logger: null })
 // @ts-expect-error no such option
 export const unknownOption = new HttpServer(8080, atOnce, { httpTimeout: 30 })
@@ -368,3 +388,39 @@ export const fromFunction: HandlerFunction = fromFetch(async (given, { client: p
 export const noResponse: Handler = { fetch: () => 'Hello' }
 // @ts-expect-error fetch is needed
 serveFetch({ port: 8080 })
+
+// Parameters have the names in the pattern.
+same<PathParameters<'/'>, {}>(true)
+same<PathParameters<'/notes/:id'>, { readonly id: string }>(true)
+same<PathParameters<'/:from-:to/x/:name.:ext'>, { readonly from: string; readonly to: string; readonly name: string; readonly ext: string }>(true)
+same<PathParameters<'/:id(^\\d+)/:rest?'>, { readonly id: string; readonly rest?: string }>(true)
+same<PathParameters<'/:h(^(?:\\d){2})h'>, { readonly h: string }>(true)
+same<PathParameters<'/files/*'>, { readonly '*': string }>(true)
+same<PathParameters<'/a/:b/*'>, { readonly b: string; readonly '*': string }>(true)
+same<PathParameters<'/a::b'>, {}>(true)
+same<PathParameters<'/a/?'>, {}>(true)
+same<PathParameters<string>, Readonly<Record<string, string | undefined>>>(true)
+export const routed: Handler = new Router()
+  .route('GET', '/notes/:id', (given, { id }) => {
+    same<typeof given, Request>(true)
+    same<typeof id, string>(true)
+    const { pattern } = given.getAttribute(MatchedRoute)
+    same<typeof pattern, string>(true)
+    return Response.text(id)
+  })
+  .route(['PUT', 'PATCH'], '/notes/:id', { handleRequest: () => new Response(204) })
+  .route('GET', '/web/*', new Hono())
+  .mount('/app', new H3())
+// @ts-expect-error no such parameter
+new Router().route('GET', '/notes/:id', (_given, { name }) => Response.text(name))
+
+// Files and WebSockets are handlers.
+export const staticFiles: Handler = new DocumentRoot('public', { index: ['index.html'], maxAge: 60, fallback: 'index.html' })
+export const chat: Handler = webSocket((socket, given) => {
+  same<typeof socket, WebSocket>(true)
+  same<typeof given, Request>(true)
+})
+// @ts-expect-error no such setting
+new DocumentRoot('public', { maxage: 60 })
+// @ts-expect-error no such setting
+webSocket(() => {}, { maxpayload: 1 })

@@ -5,7 +5,11 @@ import { fileURLToPath } from 'node:url'
 
 const RUST = [1, 88]
 /** Libraries that the package carries, each in a file that is loaded when it is needed. Their licences are in NOTICE. */
-const LIBRARIES = { '@fastify/busboy': 'busboy.js' }
+const LIBRARIES = { '@fastify/busboy': 'busboy.js', 'find-my-way': 'find-my-way.js' }
+/** Rooms that are entry points of the package, as in `exports` of package.json. */
+const ENTRY_POINTS = ['fetch', 'hono', 'router', 'static', 'websocket']
+/** Packages that applications install themselves. */
+const PEERS = [/^ws$/, /^hono(\/|$)/]
 const root = new URL('..', import.meta.url)
 
 function run(command, args) {
@@ -52,9 +56,13 @@ function isLoadedAtStart(id, bundle) {
 
 await build({
   cwd: fileURLToPath(root),
-  input: { index: 'src/index.ts', cli: 'src/cli.ts', fetch: 'src/fetch/index.ts' },
+  input: {
+    index: 'src/index.ts',
+    cli: 'src/cli.ts',
+    ...Object.fromEntries(ENTRY_POINTS.map((name) => [name, `src/${name}/index.ts`])),
+  },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
-  external: [/^node:/, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
+  external: [/^node:/, ...PEERS, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],
   platform: 'node',
   logLevel: 'warn',
   output: {
@@ -75,6 +83,6 @@ for (const [name, file] of Object.entries(LIBRARIES)) {
     input: name,
     platform: 'node',
     logLevel: 'warn',
-    output: { file: `dist/${file}`, format: 'esm', comments: false },
+    output: { file: `dist/${file}`, format: 'esm', comments: false, minify: true },
   })
 }

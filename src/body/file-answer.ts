@@ -16,6 +16,7 @@ import { mediaTypeOf } from '../http/media-type.ts'
 import { isRangeCurrent, judge } from '../http/preconditions.ts'
 import type { ConditionalRequest, Validators } from '../http/preconditions.ts'
 import { contentRange, parseRange } from '../http/range.ts'
+import { addVary } from '../http/vary.ts'
 import type { ByteRange } from '../http/range.ts'
 import type { FileBody, FilePart } from './file-body.ts'
 import { ENCODINGS, recall } from './file-facts.ts'
@@ -47,16 +48,18 @@ const NO_CODING: readonly (Encoding | null)[] = [null]
 const OF_THE_CONTENT = ['content-type', 'content-length', 'content-encoding', 'content-language', 'content-range', 'accept-ranges']
 
 /**
- * Opens the file and sets status, fields and parts of the response. Throws an `HttpErrorException` of 404, 405, 412
- * or 416.
+ * Opens the file and sets status, fields and parts of the response, once. Throws an `HttpErrorException` of 404, 405,
+ * 412 or 416.
  */
 export async function answerWithFile(request: FileRequest, response: FileResponse, body: FileBody): Promise<void> {
+  if (body.isAnswered) return
   const { rules } = body
   const method = request.getMethod()
   const isRead = method === 'GET' || method === 'HEAD'
   if (rules.getOnly && !isRead) throw new HttpErrorException(405, { headers: { allow: 'GET, HEAD' } })
   const now = Date.now()
   const facts = await body.open(codingsFor(request, response, rules))
+  body.isAnswered = true
   describe(response, facts, rules, now)
   if (response.getStatus() !== 200 || !isRead) return
   const current = validatorsOf(response)
@@ -95,13 +98,17 @@ function recallFacts(request: FileRequest, response: FileResponse | null, body: 
 }
 
 /** Codings that the client accepts, best first; null stands for no coding. */
-function codingsFor(request: FileRequest, response: FileResponse | null, rules: FileRules): readonly (Encoding | null)[] {
+export function codingsFor(
+  request: Pick<FileRequest, 'getHeaderLine'>,
+  response: FileResponse | null,
+  rules: Pick<FileRules, 'precompressed'>,
+): readonly (Encoding | null)[] {
   if (!rules.precompressed || response?.hasHeader('content-encoding') === true) return NO_CODING
   return preferredEncodings(request.getHeaderLine('accept-encoding'), ENCODINGS)
 }
 
 /** Sets the fields that describe the file, unless the application has set them. */
-function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
+export function describe(response: FileResponse, facts: FileFacts, rules: FileRules, now: number): void {
   const { size, etag, lastModified, encoding } = facts
   // Without an index, `Response.file` has set the type.
   if (rules.index.length > 0 && !response.hasHeader('content-type')) response.setHeader('content-type', mediaTypeOf(facts.plainPath))
@@ -113,7 +120,7 @@ function describe(response: FileResponse, facts: FileFacts, rules: FileRules, no
   validate(response, etag, lastModified, now)
   const line = cacheControlOf(rules)
   if (line !== null && !response.hasHeader('cache-control')) response.setHeader('cache-control', line)
-  if (rules.precompressed) vary(response)
+  if (rules.precompressed) addVary(response, 'accept-encoding')
 }
 
 function validate(response: FileResponse, etag: string | null, lastModified: number | null, now: number): void {
@@ -128,13 +135,6 @@ function cacheControlOf({ maxAge }: FileRules): string | null {
   return maxAge === NO_MAX_AGE ? null : `max-age=${maxAge}`
 }
 
-/** The response depends on `accept-encoding`, whichever coding it has. */
-function vary(response: FileResponse): void {
-  const line = response.getHeaderLine('vary')
-  const names = (line ?? '').split(',').map((name) => name.trim().toLowerCase())
-  if (!names.includes('accept-encoding') && !names.includes('*')) response.addHeader('vary', 'accept-encoding')
-}
-
 function validatorsOf(response: FileResponse): Validators {
   const date = response.getHeader('last-modified')
   return { etag: response.getHeader('etag'), lastModified: date === null ? null : parseHttpDate(date) }
@@ -145,7 +145,7 @@ export function describeNotModified(response: FileResponse, { etag, lastModified
   validate(response, etag, lastModified, Date.now())
   const line = cacheControlOf(rules)
   if (line !== null && !response.hasHeader('cache-control')) response.setHeader('cache-control', line)
-  if (rules.precompressed) vary(response)
+  if (rules.precompressed) addVary(response, 'accept-encoding')
   makeNotModified(response)
 }
 

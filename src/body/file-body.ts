@@ -38,6 +38,8 @@ const MISSING: ReadonlySet<string | undefined> = new Set([
 /** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   readonly rules: FileRules
+  /** Status and fields of its response are set. */
+  isAnswered = false
   readonly #given: string | URL
   #descriptor = -1
   /** The facts of the file that was opened. */
@@ -240,6 +242,12 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
     if (!this.#isReading) this.#close()
   }
 
+  /** Closes the file of an iteration that hasn't begun. */
+  return(): Promise<IteratorResult<Uint8Array>> {
+    this.cancel()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
   /** The content for `response.buffer()` and injected requests; each piece has memory of its own. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     const encoding = this.#facts?.encoding ?? null
@@ -259,7 +267,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   }
 }
 
-function directoryOf(root: string | URL): string {
+/** The directory of a root, as an absolute path. */
+export function directoryOf(root: string | URL): string {
   return resolve(root instanceof URL ? fileURLToPath(root) : root)
 }
 

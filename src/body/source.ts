@@ -20,6 +20,9 @@ export interface PieceSource {
   cancel(report: (error: unknown) => void): void
 }
 
+/** Key of the method by which a body of ours gives its source. */
+export const PIECES: unique symbol = Symbol('pieces')
+
 /** The members of a Node stream that are used. */
 interface NodeStream extends AsyncIterable<unknown> {
   readonly readableEnded: boolean
@@ -40,6 +43,7 @@ export function sourceOf(body: Streamed): PieceSource {
   if (body instanceof Blob) return new WebSource(body.stream())
   if (isWebStream(body)) return new WebSource(body)
   if (isNodeStream(body)) return new NodeSource(body)
+  if (PIECES in body) return (body as { [PIECES](): PieceSource })[PIECES]()
   return new IteratorSource(body)
 }
 

@@ -52,6 +52,8 @@ export let markEnded: (client: Client) => void
 export let markExported: (client: Client) => void
 /** Replaces what serves the connection; null is the engine's HTTP. */
 export let setActiveDriver: (client: Client, activeDriver: ActiveDriver | null) => void
+/** The scheme of URIs on a connection. Behind a PROXY header it is the one that the client has used to the proxy. */
+export let hasUsedTls: (client: Client) => boolean
 /** Stops what serves the connection, because the server stops. */
 export let stopActiveDriver: (client: Client) => void | Promise<void>
 
@@ -186,12 +188,24 @@ export class Client {
   }
 
   /**
-   * The peer's address. The peer of a unix socket has none: then it is the path of the socket.
+   * The address at the other end. The peer of a unix socket has none: then it is the path of the socket. Where the
+   * connection began with a PROXY header it is the client's address, as that header announces it.
    *
    * @example client.getRemoteAddress().getHost()
    */
   getRemoteAddress(): SocketAddress {
     return toAddress(this.#facts.remoteAddress())
+  }
+
+  /**
+   * The address of the proxy that has sent a PROXY header; null on a connection without one. It equals
+   * `getRemoteAddress()` when the proxy announces no other address, as in its health checks.
+   *
+   * @example client.getProxyAddress()?.getHost()
+   */
+  getProxyAddress(): SocketAddress | null {
+    const address = this.#facts.proxyAddress()
+    return address === null ? null : toAddress(address)
   }
 
   /**
@@ -209,7 +223,7 @@ export class Client {
    * @example client.isUnix()
    */
   isUnix(): boolean {
-    return this.getRemoteAddress().getType() === 'unix'
+    return (this.getProxyAddress() ?? this.getRemoteAddress()).getType() === 'unix'
   }
 
   /**
@@ -384,6 +398,7 @@ export class Client {
     setActiveDriver = (client, activeDriver) => {
       client.#activeDriver = activeDriver ?? client.#facts
     }
+    hasUsedTls = (client) => client.isEncrypted() || client.#facts.isEncryptedToProxy()
     stopActiveDriver = (client) => client.#activeDriver.stop()
   }
 }

@@ -49,6 +49,14 @@ class InjectedFacts implements ClientFacts {
     return this.#remote
   }
 
+  proxyAddress(): null {
+    return null
+  }
+
+  isEncryptedToProxy(): boolean {
+    return false
+  }
+
   localAddress(): BoundAddress {
     return this.#local
   }

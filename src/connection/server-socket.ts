@@ -13,8 +13,10 @@ import type { TlsInfo } from '../tls/tls-info.ts'
 export interface ServerSocketHandle {
   /** The id that its client will have. */
   getId(): number
-  /** The peer's address. */
+  /** The address at the other end, or the one that a PROXY header announces. */
   getRemoteAddress(): SocketAddress
+  /** The address of the proxy that has sent a PROXY header; null without one. */
+  getProxyAddress(): SocketAddress | null
   /** The address the connection arrived on. */
   getLocalAddress(): SocketAddress
   /** What TLS has negotiated; null on plaintext, and while the client factory is called: the handshake follows. */
@@ -45,6 +47,11 @@ export class ServerSocket implements ServerSocketHandle {
 
   getRemoteAddress(): SocketAddress {
     return toAddress(this.#facts.remoteAddress())
+  }
+
+  getProxyAddress(): SocketAddress | null {
+    const address = this.#facts.proxyAddress()
+    return address === null ? null : toAddress(address)
   }
 
   getLocalAddress(): SocketAddress {

@@ -5,7 +5,8 @@ import { OptionError } from './errors.ts'
 import { LEVELS, silence } from './logger.ts'
 import type { LogLevel, Logger } from './logger.ts'
 
-type Method = (...values: never[]) => unknown
+/** A method of any logger. `CallableFunction` has no signature, so methods in a literal take their parameters from `Logger`. */
+type Method = Logger[LogLevel] | CallableFunction
 
 /**
  * An object with some methods for log lines: a `Logger`, `console`, a pino logger. A level without a method of its own
@@ -29,7 +30,7 @@ const ACCEPTED = `an object with the methods ${LEVELS.join(', ')} or some of the
 
 /** A logger for any object with methods for log lines. An object with all methods is returned as it is; throws for others. */
 export function toLogger(given: AnyLogger): Logger {
-  const methods = given as Readonly<Record<string, Method | undefined>> | null
+  const methods = given as Readonly<Record<string, unknown>> | null
   if (typeof methods !== 'object' && typeof methods !== 'function') throw new OptionError('logger', given, ACCEPTED)
   if (methods === null) throw new OptionError('logger', given, ACCEPTED)
   const has = (name: string): boolean => typeof methods[name] === 'function'

@@ -44,9 +44,7 @@ export function backgroundOf(options: object): Background | undefined {
   return known.get(options)
 }
 
-/** Makes the place for the work of a server. */
-export function makeBackground(options: object, report: (error: unknown) => void): Background {
-  const background = new Background(report)
+/** The clients of a server know these options. */
+export function keepBackground(options: object, background: Background): void {
   known.set(options, background)
-  return background
 }

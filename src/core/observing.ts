@@ -28,3 +28,14 @@ export async function notifyObservers<Server>(
   const results = await Promise.allSettled(calls)
   return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
 }
+
+/** Key of the method by which a part says that it takes over streams of HTTP/2, so that the server offers it. RFC 8441. */
+export const TAKES_STREAMS: unique symbol = Symbol('takesStreams')
+
+/** Whether any of these parts takes over streams of HTTP/2. */
+export function takesStreams(parts: Iterable<unknown>): boolean {
+  return [...parts].some((part) => {
+    if ((typeof part !== 'object' && typeof part !== 'function') || part === null) return false
+    return (part as { [TAKES_STREAMS]?: () => boolean })[TAKES_STREAMS]?.() === true
+  })
+}

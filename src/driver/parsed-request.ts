@@ -1,6 +1,7 @@
 /**
  * The source of a request that a driver in JavaScript has parsed.
  */
+import { hasUsedTls } from '../connection/client.ts'
 import type { Client } from '../connection/client.ts'
 import type { HandoverSignal } from '../core/handover.ts'
 import type { Fields } from '../http/fields.ts'
@@ -74,7 +75,7 @@ export class ParsedRequestSource implements RequestSource {
   }
 
   isEncrypted(): boolean {
-    return this.#client.isEncrypted()
+    return hasUsedTls(this.#client)
   }
 
   base(): string {

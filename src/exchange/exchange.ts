@@ -20,7 +20,8 @@ import { HandoverSignal } from '../core/handover.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Options } from '../options/options.ts'
 import type { FieldNumbers } from './field-numbers.ts'
-import type { Observation } from './observation.ts'
+import { NO_LISTENER, Observation } from './observation.ts'
+import type { ResponseEnd } from '../message/response-end.ts'
 import type { OpenExchanges, SlabUser } from './open-exchanges.ts'
 import type { Trailers } from '../http/trailers.ts'
 import type { BodyListener, NoticeListener, PendingExchanges } from './pending-exchanges.ts'
@@ -41,8 +42,8 @@ export interface ExchangeOwner {
   readonly clients: ClientRegistry
   /** Whether the server has begun to stop. */
   readonly isStopping: boolean
-  /** A listener speaks TLS. */
-  readonly hasTls: boolean
+  /** Clients may use TLS: to a listener, or to a proxy that announces it. */
+  readonly mayBeEncrypted: boolean
 }
 
 /** Takes the notices about a streamed response. */
@@ -178,15 +179,18 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
     return this.isHttp2() && (this.#flags & Flag.Upgrade) !== 0 && this.method() !== 'CONNECT'
   }
 
-  /** Whether the connection is encrypted. */
+  /** Whether the connection has TLS. */
+  isSecured(): boolean {
+    return this.#owner.mayBeEncrypted && this.openFacts().isSecured()
+  }
+
   isEncrypted(): boolean {
-    return this.#owner.hasTls && this.openFacts().isSecured()
+    return this.isSecured() || (this.#owner.mayBeEncrypted && this.openFacts().isEncryptedToProxy())
   }
 
   base(): string {
-    const facts = this.openFacts()
-    const address = toAddress(facts.localAddress())
-    return `${facts.isSecured() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const address = toAddress(this.openFacts().localAddress())
+    return `${this.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
   }
 
   forwarded(): Forwarded | null {
@@ -284,6 +288,13 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   observe(observation: Observation): void {
     this.#ownState().observation = observation
     this.listen()
+  }
+
+  onEnd(call: (end: ResponseEnd) => void): boolean {
+    if (this.isAnswered || this.isGone()) return false
+    if (this.observation === null) this.observe(new Observation(NO_LISTENER))
+    this.observation?.onEnd(call)
+    return true
   }
 
   /** The response is handed to the engine; `onWritten` is called when it is sent, or can't be. */

@@ -7,11 +7,7 @@
  * ```
  */
 
-/**
- * How an answer ended: `sent` to the kernel; `aborted` because the client left; `failed` because the application or
- * the engine cut it off; `timeout` because of a time limit; `upgraded` to another protocol.
- */
-export type Outcome = 'sent' | 'aborted' | 'failed' | 'timeout' | 'upgraded'
+import type { Outcome, ResponseEnd } from '../message/response-end.ts'
 
 /** Is called at the end of an observed answer, and when its handler has failed. */
 export interface ObservationListener {
@@ -21,8 +17,15 @@ export interface ObservationListener {
   onError(observation: Observation, error: unknown): void
 }
 
+/** For a request that nothing but middleware observes. */
+export const NO_LISTENER: ObservationListener = {
+  run: (handle) => handle(),
+  onEnd: () => {},
+  onError: () => {},
+}
+
 /** The record of one request. */
-export class Observation {
+export class Observation implements ResponseEnd {
   readonly #listener: ObservationListener
   readonly #began = performance.now()
   #status: number | null = null
@@ -31,6 +34,8 @@ export class Observation {
   #marked: Outcome | null = null
   #outcome: Outcome | null = null
   #duration = 0
+  /** Further functions that are called at the end. */
+  #onEnd: ((end: ResponseEnd) => void)[] | null = null
 
   constructor(listener: ObservationListener) {
     this.#listener = listener
@@ -89,6 +94,11 @@ export class Observation {
     if (this.#outcome === null) this.#listener.onError(this, error)
   }
 
+  /** Calls a function at the end, too. */
+  onEnd(call: (end: ResponseEnd) => void): void {
+    ;(this.#onEnd ??= []).push(call)
+  }
+
   /** The answer is over, with `unsent` bytes that were handed to the engine and not sent. */
   end(outcome: Outcome, unsent = 0): void {
     if (this.#outcome !== null) return
@@ -96,5 +106,6 @@ export class Observation {
     this.#unsent = unsent
     this.#duration = performance.now() - this.#began
     this.#listener.onEnd(this)
+    for (const call of this.#onEnd ?? []) call(this)
   }
 }

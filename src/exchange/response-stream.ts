@@ -170,7 +170,7 @@ export class ResponseStream {
     const part = file.wholePart()
     if (part === null || part.size !== this.#missing || this.#extras.trailers !== null) return false
     // The kernel can neither encrypt what it sends nor put it into frames.
-    if (this.#exchange.isHttp2() || this.#exchange.isEncrypted()) return false
+    if (this.#exchange.isHttp2() || this.#exchange.isSecured()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)

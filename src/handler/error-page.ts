@@ -31,6 +31,16 @@ export interface Failure extends PageSubject {
   onFailure(error: unknown): void
 }
 
+/** The page of an error handler as a promise. */
+export function errorPage(
+  subject: PageSubject,
+  errorHandler: ErrorHandler,
+  request: Request,
+  onFailure: (error: unknown) => void,
+): Promise<Response> {
+  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
+}
+
 /** The page that a handler has asked for by an exception. */
 export function subjectOf(error: HttpErrorException): PageSubject {
   return { status: error.status, reason: error.reason, headers: error.headers, error }

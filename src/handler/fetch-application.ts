@@ -45,8 +45,11 @@ export interface FetchContext {
   waitUntil(work: PromiseLike<unknown>): void
   /** Does nothing: an exception is always answered with an error page. For applications written for workers. */
   passThroughOnException(): void
-  /** Hands the connection over after this request, as `Response.detach` does it. What the application answers is ignored. */
-  detach(callback: UpgradeHandler, protocol?: string): void
+  /**
+   * Hands the connection over after this request, as `Response.detach` does it; the headers open a stream of HTTP/2. What the
+   * application answers is ignored.
+   */
+  detach(callback: UpgradeHandler, protocol?: string, headers?: FieldsInit): void
 }
 
 /** What an application answers; a `Response` of busbar is sent as it is. */

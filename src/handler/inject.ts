@@ -7,14 +7,16 @@ import { HttpErrorException } from '../http/http-error.ts'
 import { ClientException, clientExceptionIn, isAbortedBy } from '../connection/client-exception.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
-import { giveErrorPage, subjectOf } from './error-page.ts'
+import { errorPage, subjectOf } from './error-page.ts'
 import type { PageSubject } from './error-page.ts'
 import { notAResponse } from './handler.ts'
 import type { HandlerFunction } from './handler.ts'
-import { escapeLine } from '../core/logger.ts'
+import { logExpiry, logFailure, logLateFailure } from './log-failure.ts'
+import type { Client } from '../connection/client.ts'
 import type { Logger } from '../core/logger.ts'
 import { refusalOf } from '../http/methods.ts'
 import type { Options } from '../options/options.ts'
+import { dropResponse } from '../message/given-response.ts'
 import { Request, abortRequest } from '../message/request.ts'
 import { checkLength } from '../message/content-length.ts'
 import { Response, discardResponse, extrasOf } from '../message/response.ts'
@@ -27,12 +29,14 @@ export interface InjectSettings {
   readonly errorHandler: ErrorHandler
   readonly options: Options
   readonly logger: Logger
+  /** The page of debug mode for an error that a handler has thrown; null for that of the error handler. */
+  readonly debugPage: (error: unknown, request: Request, client: Client) => Response | null
 }
 
 /** Makes the response by the same rules as for a client on a socket. */
 export async function inject(request: Request, settings: InjectSettings): Promise<Response> {
   if (!(request instanceof Request)) throw new StateError('server.inject takes a Request; see Request.create')
-  const { options, logger } = settings
+  const { options } = settings
   const allowed = options.get('allowedMethods')
   const allow = allowed.join(', ')
   const method = request.getMethod()
@@ -46,7 +50,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     const takeover = extrasOf(response)?.takeover ?? null
     const unasked = takeover === null ? null : unaskedProtocol(asked, response, takeover)
     if (unasked !== null) {
-      discard(response, logger)
+      discard(request, response, settings)
       return page(request, settings, { status: 426, headers: [['upgrade', unasked], ['connection', 'upgrade']] })
     }
     checkLength(response, method)
@@ -56,23 +60,45 @@ export async function inject(request: Request, settings: InjectSettings): Promis
     }
     return response
   } catch (exception) {
-    if (exception instanceof HttpErrorException) return page(request, settings, subjectOf(exception))
-    const atFault = clientExceptionIn(exception)
-    if (atFault?.getCode() === 413) return page(request, settings, { status: 413, error: exception })
-    // On a socket the client would be gone.
-    if (atFault !== undefined || isAbortedBy(request.getSignal(), exception)) throw atFault ?? gone()
-    logger.error(`a handler failed: ${method} ${escapeLine(request.getTarget())}`, { exception })
-    return page(request, settings, { status: 500, error: exception })
+    dropResponse(request, (error) => logFailure(settings, 'a response that was not sent could not be disposed of', request, error))
+    return failed(request, settings, exception)
   }
 }
 
-async function answer(request: Request, { handler, options, logger }: InjectSettings): Promise<Response> {
+/** The answer for a handler that has failed. Rejects with a `ClientException` where the client would be gone. */
+async function failed(request: Request, settings: InjectSettings, exception: unknown): Promise<Response> {
+  let subject: PageSubject | Response | ClientException
+  try {
+    subject = subjectFor(request, settings, exception)
+  } catch (failure) {
+    // Looking at the thrown value has thrown as well.
+    logFailure(settings, 'a handler failed', request, failure)
+    subject = { status: 500, error: exception }
+  }
+  if (subject instanceof ClientException) throw subject
+  return subject instanceof Response ? subject : page(request, settings, subject)
+}
+
+/** What to answer with after an error. */
+function subjectFor(request: Request, settings: InjectSettings, exception: unknown): PageSubject | Response | ClientException {
+  if (exception instanceof HttpErrorException) return subjectOf(exception)
+  const atFault = clientExceptionIn(exception)
+  if (atFault?.getCode() === 413) return { status: 413, error: exception }
+  // On a socket the client would be gone.
+  if (atFault !== undefined || isAbortedBy(request.getSignal(), exception)) return atFault ?? gone()
+  logFailure(settings, 'a handler failed', request, exception)
+  const shown = settings.options.get('debug') ? settings.debugPage(exception, request, request.getClient()) : null
+  return shown ?? { status: 500, error: exception }
+}
+
+async function answer(request: Request, settings: InjectSettings): Promise<Response> {
+  const { handler, options } = settings
   const seconds = options.get('handlerTimeout')
   let isExpired = false
   const answered = Promise.resolve(handler(request)).then(async (response: unknown) => {
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
-    if (isExpired) discard(response, logger)
+    if (isExpired) discard(request, response, settings)
     else if (body instanceof FileBody) await answerWithFile(request, response, body).finally(() => body.release())
     return response
   })
@@ -81,7 +107,10 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   const expired = new Promise<never>((_, reject) => {
     const expire = (): void => {
       isExpired = true
+      logExpiry(settings, request)
       abortRequest(request)
+      const isGone = (error: unknown): boolean => clientExceptionIn(error) !== undefined || isAbortedBy(request.getSignal(), error)
+      answered.catch((error: unknown) => logLateFailure(settings, request, error, () => isGone(error)))
       reject(new HttpErrorException(503))
     }
     timer = setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1))
@@ -93,15 +122,16 @@ async function answer(request: Request, { handler, options, logger }: InjectSett
   }
 }
 
-function page(request: Request, { errorHandler, logger }: InjectSettings, subject: PageSubject): Promise<Response> {
-  const onFailure = (exception: unknown): void => logger.error('the error handler failed', { exception })
-  return new Promise((send) => giveErrorPage({ ...subject, errorHandler, request, send, onFailure }))
+function page(request: Request, settings: InjectSettings, subject: PageSubject): Promise<Response> {
+  const { errorHandler } = settings
+  const onFailure = (exception: unknown): void => logFailure(settings, 'the error handler failed', request, exception)
+  return errorPage(subject, errorHandler, request, onFailure)
 }
 
 function gone(): ClientException {
   return new ClientException(null, 'the client disconnected', 408)
 }
 
-function discard(response: Response, logger: Logger): void {
-  discardResponse(response, (exception) => logger.error('a response that was not sent could not be disposed of', { exception }))
+function discard(request: Request, response: Response, settings: InjectSettings): void {
+  discardResponse(response, (error) => logFailure(settings, 'a response that was not sent could not be disposed of', request, error))
 }

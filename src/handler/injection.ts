@@ -75,6 +75,7 @@ function received(method: string, response: Response, settings: InjectSettings, 
   const extras = extrasOf(response)
   const report = (exception: unknown): void => settings.logger.error('a dispose hook of a response failed', { exception })
   const fields = response.getRawHeaders().filter(([name]) => !(status === 204 && name.toLowerCase() === 'content-length'))
+  for (const link of extras?.links() ?? []) fields.push(['link', link])
   const hasLength = fields.some(([name]) => name.toLowerCase() === 'content-length')
   const isWhole = extras?.isStreamed !== true
   if (!hasLength && isWhole && !BODILESS.includes(status)) fields.push(['content-length', '0'])

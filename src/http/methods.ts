@@ -25,6 +25,9 @@ export function refusalOf(method: string): 405 | 501 {
   return STANDARD_METHODS.has(method) ? 405 : 501
 }
 
+/** The methods that reach handlers by default, in the order of the `allow` field. */
+export const DEFAULT_METHODS: readonly string[] = Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE'])
+
 /** The method, if it is a token. RFC 9110 §9.1. */
 export function checkMethod(method: string): string {
   if (typeof method !== 'string' || !TOKEN.test(method)) {

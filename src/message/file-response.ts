@@ -1,7 +1,7 @@
 /**
- * Responses of files that are a 304 by the cached facts of the file.
+ * Responses of files, before they are sent: a 304 by the cached facts of the file, or what the opened file makes of them.
  */
-import { describeNotModified, knownUnmodified, notModifiedLines } from '../body/file-answer.ts'
+import { answerWithFile, describeNotModified, knownUnmodified, notModifiedLines } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import type { Request } from './request.ts'
 import { hasOwnFields, replaceLines } from './response.ts'
@@ -17,4 +17,19 @@ export function settleKnownFile(request: Request, response: Response): boolean {
   if (isOwn) describeNotModified(response, facts, body.rules)
   else replaceLines(response, 304, notModifiedLines(facts, body.rules))
   return true
+}
+
+/**
+ * Opens the file of a response and sets its status and fields, as it is done otherwise when the response is sent. Rejects
+ * with an `HttpErrorException` when the file is missing or a condition fails. Null when there is nothing to open.
+ */
+export function settleFile(request: Request, response: Response): Promise<void> | null {
+  const body = response.getBody()
+  if (!(body instanceof FileBody) || body.isAnswered || settleKnownFile(request, response)) return null
+  // Whatever replaces the body or the response: the file is closed when the response is over.
+  response.onDispose(() => body.cancel())
+  return answerWithFile(request, response, body).catch((error: unknown) => {
+    body.cancel()
+    throw error
+  })
 }

@@ -6,6 +6,7 @@ import type { Client } from '../connection/client.ts'
 import type { Fields } from '../http/fields.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestBody } from '../body/request-body.ts'
+import type { ResponseEnd } from './response-end.ts'
 import type { Trailers } from '../http/trailers.ts'
 
 /** What a request reads from its source, each value when it is first asked for. */
@@ -23,7 +24,7 @@ export interface RequestSource {
   body(): RequestBody
   /** The trailers behind the body; null for a request without a body. */
   trailers(): Trailers | null
-  /** Whether the connection has TLS. */
+  /** Whether the client has used TLS: on the connection, or to a proxy that announces it. */
   isEncrypted(): boolean
   /** `scheme://authority` of the server as the connection sees it, for requests without Host. */
   base(): string
@@ -40,6 +41,8 @@ export interface RequestSource {
   connection?(): InjectedConnection
   /** Whether the body wasn't asked for; true where that is unknown. */
   isBodyUnread?(): boolean
+  /** Calls a function at the true end of the response. False, without a call, where that isn't known. */
+  onEnd?(call: (end: ResponseEnd) => void): boolean
   /** Sends an informational response. */
   inform(status: number, lines: string): void
   /** Seconds without progress and bytes a second that the body may take; null keeps the present value. */

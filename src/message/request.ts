@@ -12,14 +12,16 @@ import { MissingAttributeError, OptionError, StateError } from '../core/errors.t
 import { Fields, Role, eachField, nameOf, valueOf } from '../http/fields.ts'
 import type { FieldName, FieldsInit } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
+import { checkMethod } from '../http/methods.ts'
 import { RequestBody, bodyOf } from '../body/request-body.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { Streamed } from '../body/source.ts'
 import { RequestContent } from './request-content.ts'
 import { SET_QUERY } from './request-head.ts'
 import type { RequestSource } from './request-source.ts'
+import type { ResponseEnd } from './response-end.ts'
+import type { Response } from './response.ts'
 import { plainUrl, uriOf, withQuery } from '../http/target.ts'
-import { checkMethod } from '../http/methods.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /**
@@ -29,9 +31,15 @@ import { Trailers } from '../http/trailers.ts'
 export let adoptRequest: (request: Request, source: RequestSource) => Request
 /** The URI of a request as text, as `URL` writes it. */
 export let hrefOf: (request: Request) => string
+/** Changes the target as it is written, and returns the one before. */
+export let retarget: (request: Request, target: string) => string
 /** Fires the signal of a request whose source is in JavaScript. */
 export let abortRequest: (request: Request) => void
 
+/** Keeps the response that a handler or middleware has given for a request, or null; returns the one that was kept. */
+export let keepResponse: (request: Request, response: Response | null) => Response | null
+/** Calls a function at the true end of the response. False, without a call, where that isn't known. */
+export let onResponseEnd: (request: Request, call: (end: ResponseEnd) => void) => boolean
 /** Gives a request of `Request.create` a client. */
 export let connectRequest: (request: Request, client: Client) => void
 /** What a test has said about the connection of a request. */
@@ -56,6 +64,8 @@ export class Request extends RequestContent {
   #body: RequestBody | null = null
   #trailers: Trailers | null | undefined = undefined
   #attributes: Map<AttributeKey, unknown> | null = null
+  /** The response that was given last, behind middleware. */
+  #response: Response | null = null
 
   /** @internal The server makes the requests of clients; see `Request.create` for your own. */
   constructor(source: RequestSource) {
@@ -100,8 +110,8 @@ export class Request extends RequestContent {
   }
 
   /**
-   * The address of the one who asked: what trusted `proxies` forwarded, else the address of the connection. Its port is
-   * 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
+   * The address of the one who asked: what trusted `proxies` forwarded or announced, else the address of the connection.
+   * Its port is 0 when no proxy told it. Throws a `StateError` for a request of `Request.create`.
    *
    * @example request.getRemoteAddress().getHost() // '203.0.113.9'
    */
@@ -148,7 +158,8 @@ export class Request extends RequestContent {
 
   /**
    * Scheme, authority and target put together; the same object each time. The target isn't resolved:
-   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used.
+   * `//evil.example/x` is a path. Behind trusted `proxies` scheme and authority are those that the client used, as
+   * forwarded fields or a PROXY header tell.
    *
    * @example request.getUri().searchParams.get('q')
    */
@@ -424,7 +435,19 @@ export class Request extends RequestContent {
       return copy
     }
     hrefOf = (request) => request.#href()
+    retarget = (request, target) => {
+      const before = request.getTarget()
+      request.#target = target
+      request.#uri = null
+      return before
+    }
     abortRequest = (request) => request.#source.abort?.()
+    onResponseEnd = (request, call) => request.#source.onEnd?.(call) === true
+    keepResponse = (request, response) => {
+      const kept = request.#response
+      request.#response = response
+      return kept
+    }
     connectRequest = (request, client) => request.#source.connect?.(client)
     connectionOf = (request) => request.#source.connection?.() ?? UNKNOWN
     isBodyUnread = (request) => request.#source.isBodyUnread?.() !== false

@@ -2,7 +2,9 @@
  * What a response has beside its head and its body: trailers, an upgrade, a time limit, and functions that run at its end.
  */
 import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
+import type { FieldsInit } from '../http/fields.ts'
 import { Trailers } from '../http/trailers.ts'
+import { Push } from './push.ts'
 import type { ResponseExtras } from './response-extras.ts'
 import { ResponseHead } from './response-head.ts'
 import { takeoverOf } from './takeover.ts'
@@ -59,6 +61,38 @@ export abstract class ResponseDelivery extends ResponseHead {
   removeTrailers(): void {
     const extras = this[EXTRAS]()
     if (extras !== null) extras.trailers = null
+  }
+
+  /**
+   * Has the client load another resource, which it will need: a `link` field with `rel=preload` is sent, and `as` for
+   * the types of files that browsers load. A relative URL is relative to that of the request. A second call with the same
+   * URL replaces the first.
+   *
+   * @example response.push('/style.css')
+   */
+  push(url: string | URL, headers: FieldsInit = {}): void {
+    const push = new Push(url, headers)
+    const extras = this[OWN_EXTRAS]()
+    ;(extras.pushes ??= new Map()).set(push.getUri(), push)
+  }
+
+  /**
+   * The pushes, by their URL.
+   *
+   * @example response.getPushes().has('/style.css')
+   */
+  getPushes(): ReadonlyMap<string, Push> {
+    return new Map(this[EXTRAS]()?.pushes)
+  }
+
+  /**
+   * Whether `CompressionMiddleware` and the option `compression` may compress this response. Say false for a page that
+   * has a secret, such as a token, and repeats what a request says: its compressed length could tell the secret.
+   *
+   * @example response.setCompression(false)
+   */
+  setCompression(enabled: boolean): void {
+    this[OWN_EXTRAS]().isCompressible = enabled
   }
 
   /**

@@ -22,7 +22,7 @@ import { CONTENT_LENGTH, SET_SPECIAL, lengthFrom, ownOptions, upgradeOption } fr
 import { takeoverOf } from './takeover.ts'
 import type { DetachSettings, UpgradeHandler } from './takeover.ts'
 import { collected, isStreamed, sourceOf } from '../body/source.ts'
-import type { Body, Content } from '../body/source.ts'
+import type { Body, Content, Streamed } from '../body/source.ts'
 import { hasElement } from '../http/lists.ts'
 import { checkStatus, reasonPhrase } from '../http/status.ts'
 import { encodeLocation } from '../http/target.ts'
@@ -45,6 +45,10 @@ export let markSent: (response: Response) => void
 export let openResponse: (response: Response, words: Uint32Array, hot: HotFunctions, framing: Framing) => number
 /** Cancels the body of a response that won't be sent and runs its hooks. Ignored if it was sent. */
 export let discardResponse: (response: Response, report: (error: unknown) => void) => void
+/** A response is given in place of another one, which is discarded when it is over. */
+export let replaceResponse: (response: Response, replaced: Response) => void
+/** Replaces the body by one that gives the same in a coding. It runs where the old one was handed over. */
+export let recodeBody: (response: Response, body: Streamed) => void
 /** Whether the fields of a response were read or changed after its constructor. */
 export let hasOwnFields: (response: Response) => boolean
 /** Replaces status and all fields of a response, and removes its body. */
@@ -386,7 +390,12 @@ export class Response extends ResponseDelivery {
     if (this.#reason !== undefined) flags |= AnswerFlag.Reason
     writeAnswer(words, this.#status, flags, length)
     const lines = this.#fields === null ? this.#lines : this.#fields.toLines()
-    return this.#extras?.namesProtocol === true ? lines + upgradeOption(this[FIELDS]()) : lines
+    return this.#extras === null ? lines : lines + this.#extraLines(this.#extras)
+  }
+
+  #extraLines(extras: Extras): string {
+    const links = extras.links().map((link) => `link: ${link}\r\n`)
+    return (extras.namesProtocol ? upgradeOption(this[FIELDS]()) : '') + links.join('')
   }
 
   #markSent(): void {
@@ -429,6 +438,15 @@ export class Response extends ResponseDelivery {
     // A proxy passes `instanceof` but has no private fields; skip it.
     discardResponse = (response, report) => {
       if (#isSent in response) response.#discard(report)
+    }
+    replaceResponse = (response, replaced) => {
+      if (replaced.#extras === null) return
+      ;(response.#ownExtras().replaced ??= []).push({ discard: (report) => replaced.#discard(report) })
+    }
+    recodeBody = (response, body) => {
+      response.#declaredLength = -1
+      response.#ownExtras().isStreamed = true
+      response.#body = body
     }
     hasOwnFields = (response) => response.#fields !== null
     replaceLines = (response, status, lines) => {

@@ -6,13 +6,15 @@
  *   response ◄── first ◄── second ◄──┘
  * ```
  * The links are made once, so a request pays a call for each of them. A link whose middleware answers synchronously is
- * synchronous itself.
+ * synchronous itself. A response that a middleware replaces is discarded when its replacement is over.
  */
 import { HandlerError } from '../core/errors.ts'
-import { notifyObservers } from '../core/observing.ts'
+import { TAKES_STREAMS, notifyObservers, takesStreams } from '../core/observing.ts'
 import type { Observing } from '../core/observing.ts'
 import { notAResponse, toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
+import { noteResponse } from '../message/given-response.ts'
+import type { Request } from '../message/request.ts'
 import { Response } from '../message/response.ts'
 import { middlewareFunction } from './middleware.ts'
 import type { AnyMiddleware, MiddlewareFunction, Next } from './middleware.ts'
@@ -41,6 +43,7 @@ export function stack(handler: Handler, ...middleware: AnyMiddleware[]): Handler
   return Object.assign(outermost, {
     onStart: (server: unknown) => notify(parts, 'onStart', server),
     onStop: (server: unknown) => notify(parts, 'onStop', server),
+    [TAKES_STREAMS]: () => takesStreams(parts),
   })
 }
 
@@ -49,26 +52,28 @@ function nextOf(handler: HandlerFunction): Next {
   const call: HandlerFunction = (request) => {
     // A middleware of another framework may call it without the request.
     if (request === undefined) throw new HandlerError('a middleware must pass the request on: next(request)')
-    return checked(handler(request))
+    return given(request, handler(request))
   }
   return Object.assign(call, { handleRequest: call })
 }
 
 function linkOf(middleware: MiddlewareFunction, next: Next): Next {
-  const call: HandlerFunction = (request) => checked(middleware(request, next))
+  const call: HandlerFunction = (request) => given(request, middleware(request, next))
   return Object.assign(call, { handleRequest: call })
 }
 
 /** What a handler or middleware has returned, if it is a response or a promise of one. */
-function checked(result: unknown): Response | Promise<Response> {
-  if (result instanceof Response) return result
+function given(request: Request, result: unknown): Response | Promise<Response> {
+  if (result instanceof Response) {
+    noteResponse(request, result)
+    return result
+  }
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw notAResponse(result)
-  return Promise.resolve(result).then(checkedResponse)
-}
-
-function checkedResponse(response: unknown): Response {
-  if (response instanceof Response) return response
-  throw notAResponse(response)
+  return Promise.resolve(result).then((response) => {
+    if (!(response instanceof Response)) throw notAResponse(response)
+    noteResponse(request, response)
+    return response
+  })
 }
 
 async function notify(parts: readonly unknown[], moment: 'onStart' | 'onStop', server: unknown): Promise<void> {

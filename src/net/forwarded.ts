@@ -74,7 +74,7 @@ interface Hops {
 
 function xForwardedHops(lineOf: (name: string) => string | null): Hops {
   const list = (name: string): string[] => splitList(lineOf(name) ?? '')
-  const addresses = list('x-forwarded-for').map(parseNode)
+  const addresses = list('x-forwarded-for').map((node) => parseNode(node, true))
   // A list as long as that of the addresses has one value for each; of any other the rightmost counts, which was
   // added by the proxy that is nearest.
   const pick = (values: readonly string[], at: number): string | null =>
@@ -121,14 +121,17 @@ function unquote(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value
 }
 
-/** An address as `ip`, `ip:port`, `[v6]` or `[v6]:port`; null for anything else, such as `unknown`. RFC 7239 §6. */
-function parseNode(node: string): SocketAddress | null {
+/**
+ * An address as `ip`, `ip:port`, `[v6]` or `[v6]:port`; null for anything else, such as `unknown`. RFC 7239 §6. In the
+ * X fields IPv6 may come without brackets.
+ */
+function parseNode(node: string, isBare = false): SocketAddress | null {
   const found = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(node)
   const [, bracketed, plain, port = '0'] = found ?? []
   const host = found === null ? node : (bracketed ?? plain ?? '')
   const version = ipVersion(host)
   // Bare IPv6 has no port: its last group can't be told from one.
-  const isRight = bracketed === undefined ? (found === null ? version === 6 : version === 4) : version === 6
+  const isRight = bracketed === undefined ? (found === null ? isBare && version === 6 : version === 4) : version === 6
   return isRight && Number(port) <= 65535 ? new SocketAddress(host, Number(port)) : null
 }
 

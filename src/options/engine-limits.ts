@@ -16,6 +16,7 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
   return {
     http1Timeout: override ?? options.get('http1Timeout'),
     localHttp1Timeout: override ?? options.get('localHttp1Timeout'),
+    proxyHeaderTimeout: options.get('proxyHeaderTimeout'),
     headerTimeout: options.get('headerTimeout'),
     bodyTimeout: options.get('bodyTimeout'),
     minimumBodyRate: options.get('minimumBodyRate'),
@@ -36,7 +37,6 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     tlsSetupTimeout: options.get('tlsSetupTimeout'),
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
-    // Peers of unix sockets have no address by which the engine could count them.
-    proxies: options.get('proxies').filter((network) => network !== 'unix'),
+    proxies: [...options.get('proxies')],
   }
 }

@@ -2,6 +2,7 @@
  * All options with their defaults and allowed values.
  */
 import { OptionError } from '../core/errors.ts'
+import { DEFAULT_METHODS } from '../http/methods.ts'
 import type { ForwardedHeaders } from '../net/forwarded.ts'
 import { isNetwork } from '../net/ip.ts'
 import { Engine } from '../native.ts'
@@ -36,12 +37,14 @@ export interface OptionValues {
   allowedMethods: readonly string[]
   /** The obsolete upgrade to h2c. Only `false` is accepted: RFC 9113 has removed it. */
   http2Upgrade: boolean
-  /** Pushes are sent as `link` fields. Only `false` is accepted: this release has no pushes. */
+  /** HTTP/2's own pushes. Only `false` is accepted: browsers have given them up, and `response.push` sends `link` fields. */
   push: boolean
-  /** Responses are compressed. Only `false` is accepted: this release doesn't compress. */
+  /** Responses are compressed, as by a `CompressionMiddleware` outside of all others. */
   compression: boolean
   /** Log lines of errors contain the request. */
   requestLogContext: boolean
+  /** Duration of the PROXY header of a connection that must begin with one. */
+  proxyHeaderTimeout: number
   /** Duration of one header section, from its first byte. */
   headerTimeout: number
   /** Time that a body may stay without progress. */
@@ -68,7 +71,7 @@ export interface OptionValues {
   requestLimit: number
   /** Memory for heads, bodies and unsent bytes together. Only `Infinity` is accepted: this release has no such limit. */
   memoryLimit: number
-  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they forward of their clients is believed. */
+  /** Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they tell of their clients is believed: forwarded fields and PROXY headers. */
   proxies: readonly string[]
   /** The fields that `proxies` set: `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`. Those of the other kind are ignored. */
   forwardedHeaders: ForwardedHeaders
@@ -97,6 +100,10 @@ interface Rule {
 const isInteger = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least
 
 const COUNT: Rule = { allowed: 'an integer of at least 1', accepts: (value) => isInteger(value, 1) }
+const COUNT_OR_INFINITY: Rule = {
+  allowed: 'an integer of at least 1, or Infinity',
+  accepts: (value) => value === Infinity || isInteger(value, 1),
+}
 const SECONDS: Rule = { allowed: 'a whole number of seconds, at least 1', accepts: (value) => isInteger(value, 1) }
 const FRACTION: Rule = {
   allowed: 'a number of seconds above 0, or Infinity',
@@ -146,8 +153,7 @@ function only<Value>(today: Value, why: string): Rule {
 /** Options without effect. They have no line in docs/options.md. */
 const WITHOUT_EFFECT = {
   http2Upgrade: only(false, 'the upgrade to h2c is obsolete (RFC 9113); see http2Cleartext'),
-  push: only(false, 'this release has no pushes'),
-  compression: only(false, 'this release does not compress responses'),
+  push: only(false, 'browsers have given up the pushes of HTTP/2; response.push sends link fields'),
   memoryLimit: only(Infinity, 'this release has no limit for all memory together'),
 } satisfies Partial<Record<OptionName, Rule>>
 
@@ -158,8 +164,8 @@ const FORWARDED: Rule = {
 
 const RULES: Readonly<Record<OptionName, Rule>> = {
   debug: SWITCH,
-  connectionLimit: COUNT,
-  connectionsPerIpLimit: COUNT,
+  connectionLimit: COUNT_OR_INFINITY,
+  connectionsPerIpLimit: COUNT_OR_INFINITY,
   http1Timeout: SECONDS,
   localHttp1Timeout: SECONDS,
   http2Timeout: SECONDS,
@@ -170,7 +176,9 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   chunkSize: COUNT,
   streamThreshold: COUNT,
   allowedMethods: METHODS,
+  compression: SWITCH,
   requestLogContext: SWITCH,
+  proxyHeaderTimeout: FRACTION,
   headerTimeout: FRACTION,
   bodyTimeout: FRACTION,
   minimumBodyRate: RATE,
@@ -207,11 +215,12 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   concurrentStreamLimit: 100,
   chunkSize: 8192,
   streamThreshold: 8192,
-  allowedMethods: Object.freeze(['GET', 'POST', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'DELETE']),
+  allowedMethods: DEFAULT_METHODS,
   http2Upgrade: false,
   push: false,
   compression: false,
   requestLogContext: false,
+  proxyHeaderTimeout: 5,
   headerTimeout: 15,
   bodyTimeout: 15,
   minimumBodyRate: 240,

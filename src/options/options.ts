@@ -112,7 +112,7 @@ export class Options extends Http2Options {
   }
 
   /**
-   * Whether pushes are sent as `link` fields. Takes effect with pushes, in a later release.
+   * Whether HTTP/2's own pushes are used. They never are: `response.push` sends `link` fields.
    *
    * @example options.isPushEnabled()
    */
@@ -120,7 +120,7 @@ export class Options extends Http2Options {
     return this.get('push')
   }
 
-  /** Throws: this release has no pushes. @example options.withPush(false) */
+  /** Throws for true: see `isPushEnabled`. @example options.withPush(false) */
   withPush(enabled = true): this {
     return this.with({ push: enabled })
   }
@@ -131,7 +131,7 @@ export class Options extends Http2Options {
   }
 
   /**
-   * Whether responses are compressed. This release doesn't compress.
+   * Whether responses are compressed.
    *
    * @example options.isCompressionEnabled()
    */
@@ -139,7 +139,7 @@ export class Options extends Http2Options {
     return this.get('compression')
   }
 
-  /** Throws: this release doesn't compress. @example options.withCompression(false) */
+  /** @example options.withCompression() */
   withCompression(enabled = true): this {
     return this.with({ compression: enabled })
   }
@@ -188,8 +188,8 @@ export class Options extends Http2Options {
   }
 
   /**
-   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and
-   * what they forward of their clients is believed.
+   * Networks of proxies, and `'unix'` for unix sockets. Their connections aren't counted by address, and what they
+   * tell of their clients is believed: forwarded fields and PROXY headers.
    *
    * @example options.getProxies()
    */

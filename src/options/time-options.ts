@@ -71,6 +71,20 @@ export abstract class TimeOptions {
   }
 
   /**
+   * Duration of the PROXY header of a connection that must begin with one; `proxyProtocol` of `listen` says so.
+   *
+   * @example options.getProxyHeaderTimeout()
+   */
+  getProxyHeaderTimeout(): number {
+    return this.get('proxyHeaderTimeout')
+  }
+
+  /** @example options.withProxyHeaderTimeout(2) */
+  withProxyHeaderTimeout(value: number): this {
+    return this.with({ proxyHeaderTimeout: value })
+  }
+
+  /**
    * Duration of one header section, from its first byte.
    *
    * @example options.getHeaderTimeout()

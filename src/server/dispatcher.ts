@@ -56,8 +56,8 @@ export interface DispatchSettings {
   readonly errorHandler: ErrorHandler
   readonly observer: Observer
   readonly limits: EngineLimits
-  /** A listener speaks TLS. */
-  readonly hasTls?: boolean
+  /** Clients may use TLS: to a listener, or to a proxy that announces it. */
+  readonly mayBeEncrypted?: boolean
   /** The TLS of a listening socket, by its number. */
   readonly tlsOf?: (listener: number) => CertificateSource | null
   /** The logger takes debug lines about requests and clients. */
@@ -80,7 +80,7 @@ export class Dispatcher implements ClientOwner {
   readonly clients: ClientRegistry
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
-  readonly hasTls: boolean
+  readonly mayBeEncrypted: boolean
   readonly running: RunningHandlers<Exchange>
   #handler: HandlerFunction
   /** Each response closes its connection. */
@@ -112,7 +112,7 @@ export class Dispatcher implements ClientOwner {
   constructor(settings: DispatchSettings) {
     this.options = settings.options
     this.logger = settings.logger
-    this.hasTls = settings.hasTls === true
+    this.mayBeEncrypted = settings.mayBeEncrypted === true
     this.#tlsOf = settings.tlsOf
     this.#handler = settings.handler
     this.#onIdle = settings.onIdle
@@ -208,7 +208,7 @@ export class Dispatcher implements ClientOwner {
         },
         (error: unknown) => {
           if (!exchange.isExpired()) this.#failed.fail(request, exchange, error)
-          else if (!exchange.isClientGone(error)) this.#failed.log('a handler failed after its time limit', request, error)
+          else this.#failed.failLate(request, exchange, error)
           isRunning = this.#leave(isRunning, exchange)
         },
       )

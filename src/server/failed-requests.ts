@@ -3,13 +3,14 @@
  * lines and their counts.
  */
 import { clientExceptionIn } from '../connection/client-exception.ts'
-import { escapeLine } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { giveErrorPage, subjectOf } from '../handler/error-page.ts'
 import type { PageSubject } from '../handler/error-page.ts'
+import { logExpiry, logFailure, logLateFailure } from '../handler/log-failure.ts'
 import { HttpErrorException } from '../http/http-error.ts'
+import { dropResponse } from '../message/given-response.ts'
 import type { Request } from '../message/request.ts'
 import { discardResponse } from '../message/response.ts'
 import type { Response } from '../message/response.ts'
@@ -53,6 +54,7 @@ export class FailedRequests {
 
   /** Answers a request whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
     try {
       this.#failFor(request, exchange, error)
     } catch (exception) {
@@ -60,6 +62,11 @@ export class FailedRequests {
       this.log('a handler failed', request, exception)
       this.answer(request, exchange, { status: 500, error })
     }
+  }
+
+  /** Disposes of what was given behind middleware and isn't sent. */
+  drop(request: Request): void {
+    dropResponse(request, (error) => this.log('a response that was not sent could not be disposed of', request, error))
   }
 
   #failFor(request: Request, exchange: Exchange, error: unknown): void {
@@ -99,18 +106,22 @@ export class FailedRequests {
 
   /** The time of a handler is over. A later response of it is dropped. */
   expire(request: Request, exchange: Exchange): void {
-    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    const code = 'BUSBAR_HANDLER_TIMEOUT'
-    const { options, logger } = this.#owner
-    logger.warning(`a handler has not answered within ${options.get('handlerTimeout')} s (handlerTimeout): ${target}`, { code })
+    logExpiry(this.#owner, request)
     exchange.observation?.mark('timeout')
     exchange.expire()
-    this.#countRefusal(code)
+    this.#countRefusal('BUSBAR_HANDLER_TIMEOUT')
     this.answer(request, exchange, { status: 503 })
   }
 
   #countRefusal(code: RefusalCode): void {
     this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
+  }
+
+  /** A handler has failed after its time was over. */
+  failLate(request: Request, exchange: Exchange, error: unknown): void {
+    this.drop(request)
+    const isGone = (): boolean => clientExceptionIn(error) !== undefined || exchange.isClientGone(error)
+    logLateFailure(this.#owner, request, error, isGone)
   }
 
   /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
@@ -151,9 +162,6 @@ export class FailedRequests {
 
   /** Logs an error about one request. */
   log(message: string, request: Request, exception: unknown): void {
-    const target = `${request.getMethod()} ${escapeLine(request.getTarget())}`
-    const { options, logger } = this.#owner
-    const context = options.get('requestLogContext') ? { exception, request } : { exception }
-    logger.error(`${message}: ${target}`, context)
+    logFailure(this.#owner, message, request, exception)
   }
 }

@@ -29,6 +29,8 @@ export interface ListenObject {
   readonly ipv6Only?: boolean
   /** Permissions of the unix socket's file. */
   readonly mode?: number
+  /** Each connection begins with a PROXY header, version 1 or 2; only the option `proxies` may connect then. */
+  readonly proxyProtocol?: boolean
   /** HTTPS: at least a certificate and its key, as PEM text, bytes or paths of files. */
   readonly tls?: TlsOptions
 }
@@ -57,7 +59,9 @@ export interface Bound {
 }
 
 const FORMS = "a port, 'host:port', '[ipv6]:port', 'unix:/path', { host, port, path, tls }, { fd }, or 'systemd'"
-const KEYS = new Set(['host', 'port', 'path', 'fd', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'tls'])
+const KEYS = new Set(['host', 'port', 'path', 'fd', 'backlog', 'reusePort', 'ipv6Only', 'mode', 'proxyProtocol', 'tls'])
+/** What may be given for a socket that listens already. */
+const BESIDE_FD = new Set(['fd', 'proxyProtocol', 'tls'])
 const BACKLOG = 511
 /** The first of the descriptors that systemd passes. */
 const FIRST_DESCRIPTOR = 3
@@ -80,15 +84,15 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
 export function planOne(listen: Listen): ListenPlan {
   const wish = typeof listen === 'object' && listen !== null ? checkObject(listen) : parse(listen)
   if (typeof wish === 'string') return planSystemd(wish)
-  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null } = wish
+  const { backlog = BACKLOG, reusePort = false, ipv6Only = false, mode = null, proxyProtocol = false } = wish
   checkInteger('backlog', backlog, 1, 2 ** 31 - 1)
   if (mode !== null) checkInteger('mode', mode, 0, 0o7777)
-  for (const [name, value] of Object.entries({ reusePort, ipv6Only })) {
+  for (const [name, value] of Object.entries({ reusePort, ipv6Only, proxyProtocol })) {
     if (typeof value !== 'boolean') throw new OptionError(name, value, 'true or false')
   }
   const tls = wish.tls === undefined ? null : checkTls(wish.tls)
-  if (wish.fd !== undefined) return planDescriptors(`descriptor ${wish.fd}`, [wish.fd], tls)
-  const shared = { backlog, reusePort, ipv6Only, mode, fd: null }
+  if (wish.fd !== undefined) return planDescriptors(`descriptor ${wish.fd}`, [wish.fd], tls, proxyProtocol)
+  const shared = { backlog, reusePort, ipv6Only, mode, fd: null, proxyProtocol }
   if (wish.path !== undefined) {
     const { path } = wish
     return { shown: `unix:${path}`, host: path, sockets: [{ ...shared, host: null, port: 0, path }], tls }
@@ -109,9 +113,28 @@ export function planOne(listen: Listen): ListenPlan {
   return { shown: `${shown}:${port}`, host: shown, sockets: [socket(host)], tls }
 }
 
+/**
+ * Throws when a plan expects PROXY headers and no proxy could connect. Without trusted proxies every connection would
+ * be closed.
+ */
+export function checkProxies({ shown, sockets }: ListenPlan, proxies: readonly string[]): void {
+  for (const { proxyProtocol, path, fd } of sockets) {
+    // What kind of socket a descriptor is isn't known yet.
+    const canConnect = (network: string): boolean => fd !== null || (network === 'unix') === (path !== null)
+    if (!proxyProtocol || proxies.some(canConnect)) continue
+    const whom = path === null ? "the proxy's address" : "'unix'"
+    throw new OptionError('proxyProtocol', true, `false for ${shown} unless the option proxies holds ${whom}`)
+  }
+}
+
 /** The plan for sockets that listen already. */
-function planDescriptors(shown: string, descriptors: readonly number[], tls: TlsOptions | null): ListenPlan {
-  const rest = { host: null, port: 0, path: null, backlog: BACKLOG, reusePort: false, ipv6Only: false, mode: null }
+function planDescriptors(
+  shown: string,
+  descriptors: readonly number[],
+  tls: TlsOptions | null,
+  proxyProtocol = false,
+): ListenPlan {
+  const rest = { host: null, port: 0, path: null, backlog: BACKLOG, reusePort: false, ipv6Only: false, mode: null, proxyProtocol }
   return { shown, host: null, sockets: descriptors.map((fd) => ({ ...rest, fd })), tls }
 }
 
@@ -151,8 +174,8 @@ function checkObject(listen: ListenObject): ListenObject {
   const { path, host, port, fd } = listen
   if (fd !== undefined) {
     checkInteger('fd', fd, 0, 2 ** 31 - 1)
-    if (Object.keys(listen).some((key) => key !== 'fd' && key !== 'tls')) {
-      throw new OptionError('listen', listen, 'an fd, perhaps with tls: the socket listens already')
+    if (Object.keys(listen).some((key) => !BESIDE_FD.has(key))) {
+      throw new OptionError('listen', listen, 'an fd, perhaps with tls and proxyProtocol: the socket listens already')
     }
   }
   if (path === undefined) return listen

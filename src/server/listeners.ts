@@ -8,7 +8,7 @@ import type { SocketAddress } from '../net/socket-address.ts'
 import type { Certificate } from '../tls/certificate.ts'
 import type { ListenerTls } from '../tls/listener-tls.ts'
 import { announce, isClusterWorker, shared } from './cluster.ts'
-import { bind, planListening, planOne, urlOf } from './listen.ts'
+import { bind, checkProxies, planListening, planOne, urlOf } from './listen.ts'
 import type { Bound, Listen, ListenPlan } from './listen.ts'
 import { reloadTls } from './reload.ts'
 import type { ReloadOptions, SecuredListener } from './reload.ts'
@@ -27,17 +27,26 @@ export class Listeners {
   #bound: readonly Bound[] = []
   /** The TLS of the plans that have it. */
   #tls: ReadonlyMap<ListenPlan, ListenerTls> = new Map()
+  /** The option of this name. */
+  #proxies: readonly string[] = []
 
   constructor(listen: Listen | readonly Listen[]) {
     this.#plans = planListening(listen)
   }
 
-  /** Adds an address. Throws for one that was added before. */
+  /** Says who is believed. Throws when an address expects PROXY headers and no proxy could connect there. */
+  trust(proxies: readonly string[]): void {
+    for (const plan of this.#plans) checkProxies(plan, proxies)
+    this.#proxies = proxies
+  }
+
+  /** Adds an address. Throws for one that was added before, and as `trust` does. */
   add(listen: Listen): void {
     const plan = planOne(listen)
     if (this.#plans.some((each) => each.shown === plan.shown)) {
       throw new OptionError('listen', listen, 'an address that the server does not listen on yet')
     }
+    checkProxies(plan, this.#proxies)
     this.#plans.push(plan)
   }
 
@@ -54,9 +63,9 @@ export class Listeners {
     this.#tls = new Map(await Promise.all(opened))
   }
 
-  /** Whether a listener speaks TLS. */
-  hasTls(): boolean {
-    return this.#tls.size > 0
+  /** Whether clients may use TLS: to a listener, or to a proxy that announces it. */
+  mayBeEncrypted(): boolean {
+    return this.#tls.size > 0 || this.#plans.some(({ sockets }) => sockets.some(({ proxyProtocol }) => proxyProtocol))
   }
 
   /** Binds all sockets; false when the port that the system has chosen for one isn't free for the next. */

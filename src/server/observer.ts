@@ -8,12 +8,13 @@ import type { Logger } from '../core/logger.ts'
 import { attempt } from '../core/outcome.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Observation } from '../exchange/observation.ts'
-import type { ObservationListener, Outcome } from '../exchange/observation.ts'
+import type { ObservationListener } from '../exchange/observation.ts'
+import type { FinishedResponse } from '../middleware/access-log.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
+import type { Outcome } from '../message/response-end.ts'
 import type { BoundAddress } from '../native.ts'
 import { toAddress } from '../net/socket-address.ts'
-import type { SocketAddress } from '../net/socket-address.ts'
 
 const { tracingChannel } = process.getBuiltinModule('node:diagnostics_channel')
 
@@ -52,22 +53,6 @@ export interface RequestTrace {
   outcome: Outcome | null
   /** What the handler or the body has failed with. */
   error?: unknown
-}
-
-/** A finished answer, as `onResponse` is given it. */
-export interface FinishedResponse {
-  /** The request; null when what the client sent wasn't one. */
-  readonly request: Request | null
-  /** The client's address; null when it is unknown, as after a close. */
-  readonly remoteAddress: SocketAddress | null
-  /** The status that was sent; null when the client got no answer. */
-  readonly status: number | null
-  /** Bytes of the body that were sent, without their framing. */
-  readonly bytesSent: number
-  /** Milliseconds from the dispatch of the request to the end of its answer. */
-  readonly duration: number
-  /** How it ended. */
-  readonly outcome: Outcome
 }
 
 /** Called at the true end of each answer. */

@@ -31,27 +31,70 @@ export function addCounts(one: Readonly<Record<string, number>>, other: Readonly
   return total
 }
 
-/** A name for what a limit has led to: the default logger shows one line of a kind a second. */
-export function rejectionKind(consequence: number): string {
-  const limit = (consequence & PER_IP) === 0 ? 'BUSBAR_CONNECTION_LIMIT' : 'BUSBAR_CONNECTIONS_PER_IP_LIMIT'
-  return (consequence & EVICTED) === 0 ? limit : `${limit}_EVICTED`
+/** What has happened to connections that can't all be served. */
+interface ConnectionEvent {
+  /** A name: the default logger shows one line of a kind a second. */
+  readonly kind: string
+  /** The log line about `count` connections; `address` is that of the last one, or the peer of a unix socket. */
+  message(count: number, address: string, options: Options): string
 }
 
-/** What a limit has led to, as the engine counts it: the bits of a number. */
-const PER_IP = 1
-const EVICTED = 2
+/** A connection was refused for this reason. */
+function refused(kind: string, reason: (address: string, options: Options) => string): ConnectionEvent {
+  return {
+    kind,
+    message: (count, address, options) =>
+      `${count === 1 ? '1 connection was refused' : `${count} connections were refused`}: ${reason(address, options)}`,
+  }
+}
+
+/** An idle connection was closed for a new one, for this reason. */
+function evicted(kind: string, reason: (address: string, options: Options) => string): ConnectionEvent {
+  return {
+    kind,
+    message: (count, address, options) => {
+      const [connections, others] = count === 1 ? ['1 idle connection was', 'a new one'] : [`${count} idle connections were`, 'new ones']
+      return `${connections} closed for ${others}: ${reason(address, options)}`
+    },
+  }
+}
+
+const IS_PROXY = 'If it is a proxy, name it in the option proxies'
+
+/** By the number that the engine gives; see `Consequence` there. */
+const CONNECTION_EVENTS: readonly ConnectionEvent[] = [
+  refused('BUSBAR_CONNECTION_LIMIT', (_, options) =>
+    `${options.get('connectionLimit')} are open and none of them is idle (connectionLimit)`),
+  refused('BUSBAR_CONNECTIONS_PER_IP_LIMIT', (address, options) =>
+    `${address} has ${options.get('connectionsPerIpLimit')} already (connectionsPerIpLimit). ${IS_PROXY}`),
+  evicted('BUSBAR_CONNECTION_LIMIT_EVICTED', (_, options) =>
+    `${options.get('connectionLimit')} were open (connectionLimit)`),
+  evicted('BUSBAR_CONNECTIONS_PER_IP_LIMIT_EVICTED', (address, options) =>
+    `${address} had ${options.get('connectionsPerIpLimit')} (connectionsPerIpLimit). ${IS_PROXY}`),
+  refused('BUSBAR_PROXY_UNTRUSTED', (address) =>
+    `PROXY headers are expected (proxyProtocol), and ${address} isn't one of the option proxies. If it is a proxy, name it there`),
+  refused('BUSBAR_PROXY_HEADER_MISSING', (address) =>
+    `${address} sends no PROXY header (proxyProtocol). Let it send one, or listen without`),
+  refused('BUSBAR_PROXY_HEADER_TIMEOUT', (address, options) =>
+    `${address} has sent no complete PROXY header within ${options.get('proxyHeaderTimeout')} s (proxyHeaderTimeout)`),
+  refused('BUSBAR_PROXY_HEADER_V1', (address) => `${address} sends a PROXY line that breaks the grammar (proxyProtocol)`),
+  refused('BUSBAR_PROXY_HEADER_V2', (address) =>
+    `${address} sends a PROXY header of version 2 that is malformed (proxyProtocol)`),
+  refused('BUSBAR_PROXY_HEADER_TOO_LARGE', (address) => `${address} sends a PROXY header that is too large (proxyProtocol)`),
+  refused('BUSBAR_PROXY_HEADER_CHECKSUM', (address) =>
+    `${address} sends a PROXY header with a wrong checksum (proxyProtocol)`),
+]
+
+function eventOf(number: number): ConnectionEvent {
+  return CONNECTION_EVENTS[number] ?? refused(`BUSBAR_CONNECTION_${number}`, () => `reason ${number}`)
+}
+
+/** A name for what has happened to connections: the default logger shows one line of a kind a second. */
+export function rejectionKind(consequence: number): string {
+  return eventOf(consequence).kind
+}
 
 /** One line for `count` connections; `address` is the peer of the last new one, empty for a unix socket. */
 export function rejectionMessage(consequence: number, count: number, address: string, options: Options): string {
-  const option = (consequence & PER_IP) === 0 ? 'connectionLimit' : 'connectionsPerIpLimit'
-  const most = options.get(option)
-  const isProxy = option === 'connectionsPerIpLimit' ? '. If it is a proxy, name it in the option proxies' : ''
-  if ((consequence & EVICTED) !== 0) {
-    const connections = count === 1 ? '1 idle connection was' : `${count} idle connections were`
-    const reason = option === 'connectionLimit' ? `${most} were open` : `${address} had ${most}`
-    return `${connections} closed for ${count === 1 ? 'a new one' : 'new ones'}: ${reason} (${option})${isProxy}`
-  }
-  const connections = count === 1 ? '1 connection was refused' : `${count} connections were refused`
-  const reason = option === 'connectionLimit' ? `${most} are open and none of them is idle` : `${address} has ${most} already`
-  return `${connections}: ${reason} (${option})${isProxy}`
+  return eventOf(consequence).message(count, address === '' ? 'the peer of a unix socket' : address, options)
 }

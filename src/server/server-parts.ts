@@ -6,12 +6,15 @@ import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
+import { CompressionMiddleware } from '../middleware/compression.ts'
+import { stack } from '../middleware/stack.ts'
 import type { Options } from '../options/options.ts'
 import type { Listen } from './listen.ts'
 import { Listeners } from './listeners.ts'
 import { isObserver } from '../core/observing.ts'
 import { checkObserver } from './observers.ts'
 import type { ServerObserver } from './observers.ts'
+import { hasCompression } from './presets.ts'
 import { checkClientFactory, checkDriverFactory, checkErrorHandler, checkSettings } from './server-settings.ts'
 import type { CheckedSettings, ServerSettings } from './server-settings.ts'
 import type { HttpServer } from './server.ts'
@@ -25,6 +28,8 @@ export const ONLY_STOPPED: unique symbol = Symbol('onlyStopped')
 type Parts = { -readonly [Name in keyof CheckedSettings]: CheckedSettings[Name] } & {
   readonly listeners: Listeners
   readonly handler: HandlerFunction
+  /** As it was given. */
+  readonly givenHandler: Handler
 }
 
 /** The half of `HttpServer` that holds its parts. */
@@ -36,8 +41,12 @@ export abstract class ServerParts {
     const listeners = new Listeners(listen)
     const answers = toFunction(handler)
     const checked = checkSettings(settings)
-    if (isObserver(handler)) checked.observers.add(handler)
-    this[PARTS] = { ...checked, listeners, handler: answers }
+    listeners.trust(checked.options.get('proxies'))
+    const { middleware, options, observers } = checked
+    const compresses = options.get('compression') && !hasCompression(middleware)
+    const links = compresses ? [new CompressionMiddleware(), ...middleware] : middleware
+    for (const part of [handler, ...middleware]) if (isObserver(part)) observers.add(part)
+    this[PARTS] = { ...checked, listeners, handler: links.length === 0 ? answers : stack(answers, ...links), givenHandler: handler }
   }
 
   /** @internal Throws an error that names the method. */

@@ -1,8 +1,8 @@
 /**
  * The settings of a server: their types, checks and defaults.
  */
-import { accessLogHook } from './access-log.ts'
-import type { AccessLog } from './access-log.ts'
+import { accessLogHook } from '../middleware/access-log.ts'
+import type { AccessLog } from '../middleware/access-log.ts'
 import type { ClientFactory, HttpDriverFactory } from '../driver/driver.ts'
 import { DefaultErrorHandler } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -13,6 +13,7 @@ import { toLogger } from '../core/any-logger.ts'
 import type { AnyLogger } from '../core/any-logger.ts'
 import { silentLogger } from '../core/logger.ts'
 import type { Logger } from '../core/logger.ts'
+import type { AnyMiddleware } from '../middleware/middleware.ts'
 import type { ResponseHook } from './observer.ts'
 import { stderrLogger } from '../core/stderr-logger.ts'
 import { checkObserver } from './observers.ts'
@@ -28,6 +29,8 @@ export interface ServerSettings extends Partial<OptionValues> {
   readonly logger?: AnyLogger | null
   /** Makes error pages. */
   readonly errorHandler?: ErrorHandler
+  /** Middleware around the handler, the first outermost; inside of the compression that the option `compression` switches on. */
+  readonly middleware?: readonly AnyMiddleware[]
   /** Selects the driver of each connection; by default that is the engine's HTTP. */
   readonly driverFactory?: HttpDriverFactory
   /** Makes the client of each connection, or refuses the connection. */
@@ -54,6 +57,7 @@ export interface CheckedSettings {
   readonly logger: Logger
   readonly errorHandler: ErrorHandler
   readonly observers: Set<ServerObserver>
+  readonly middleware: readonly AnyMiddleware[]
   readonly responseHooks: readonly ResponseHook[]
   readonly driverFactory: HttpDriverFactory | null
   readonly clientFactory: ClientFactory | null
@@ -67,7 +71,8 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
   }
   const given: ServerSettings = settings instanceof Options ? { options: settings } : settings
   const { options = Options.from(), logger, errorHandler, observers = [], ...others } = given
-  const { driverFactory, clientFactory, ioThreads, onResponse, accessLog, ...values } = others
+  const { driverFactory, clientFactory, ioThreads, onResponse, accessLog, middleware = [], ...values } = others
+  if (!Array.isArray(middleware)) throw new OptionError('middleware', middleware, 'a list of middleware')
   if (!(options instanceof Options)) throw new OptionError('options', options, 'made by Options.from')
   if (ioThreads !== undefined) checkIoThreads(ioThreads)
   return {
@@ -75,6 +80,7 @@ export function checkSettings(settings: Options | ServerSettings): CheckedSettin
     logger: logger === null ? silentLogger : toLogger(logger ?? stderrLogger),
     errorHandler: checkErrorHandler(errorHandler ?? new DefaultErrorHandler()),
     observers: new Set([...observers].map(checkObserver)),
+    middleware,
     ioThreads,
     responseHooks: responseHooks(onResponse, accessLog),
     driverFactory: driverFactory === undefined ? null : checkDriverFactory(driverFactory),

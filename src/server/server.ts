@@ -6,8 +6,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { DefaultClientFactory, DefaultHttpDriverFactory } from '../driver/driver.ts'
 import { isLoopback } from '../net/socket-address.ts'
 import { engineLimits } from '../options/engine-limits.ts'
-import { makeBackground } from '../core/background.ts'
-import type { Background } from '../core/background.ts'
+import { Background, keepBackground } from '../core/background.ts'
 import { ListenError, StateError } from '../core/errors.ts'
 import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
@@ -25,12 +24,15 @@ import { Observer } from './observer.ts'
 import { guarded } from '../core/stderr-logger.ts'
 import { ServerParts, ONLY_STOPPED, PARTS } from './server-parts.ts'
 import { addCounts } from './refusals.ts'
-import { notifyObservers } from '../core/observing.ts'
+import { notifyObservers, takesStreams } from '../core/observing.ts'
 import { DEFAULTS } from '../options/option-table.ts'
 import type { OptionName } from '../options/option-table.ts'
+import { debugPage } from '../pages/debug-page.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
+import { behindProxy, directAccess } from './presets.ts'
+import type { BehindProxySettings, DirectAccessSettings } from './presets.ts'
 import type { ServerSettings } from './server-settings.ts'
 import type { ServerStatistics } from './statistics.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
@@ -102,7 +104,28 @@ export class HttpServer extends ServerParts {
     const { logger, responseHooks } = this[PARTS]
     this.#log = guarded(logger)
     this.#observer = new Observer(responseHooks, this.#log)
-    this.#background = makeBackground(this[PARTS].options, (exception) => this.#log.error('work behind a response failed', { exception }))
+    this.#background = new Background((exception) => this.#log.error('work behind a response failed', { exception }))
+    keepBackground(this[PARTS].options, this.#background)
+  }
+
+  /**
+   * A server that clients reach directly: it compresses responses, runs at most 1000 handlers at once
+   * (`concurrencyLimit`), and makes pages of thrown `HttpErrorException`s that its `middleware` see as responses.
+   *
+   * @example const server = HttpServer.createForDirectAccess(443, handler, { middleware: [new CorsMiddleware()] })
+   */
+  static createForDirectAccess(listen: Listen | readonly Listen[], handler: Handler, settings: DirectAccessSettings = {}): HttpServer {
+    return new HttpServer(listen, handler, directAccess(settings))
+  }
+
+  /**
+   * The same for a server that proxies reach: what they forward of their clients is believed, and is also in the attribute
+   * `Forwarded.ATTRIBUTE`. The number of connections isn't limited.
+   *
+   * @example const server = HttpServer.createForBehindProxy('unix:/run/app.sock', handler, { proxies: ['unix'] })
+   */
+  static createForBehindProxy(listen: Listen | readonly Listen[], handler: Handler, settings: BehindProxySettings): HttpServer {
+    return new HttpServer(listen, handler, behindProxy(settings))
   }
 
   /**
@@ -124,6 +147,7 @@ export class HttpServer extends ServerParts {
     this.#log.debug('starting')
     this.#state = STARTING
     try {
+      this.#completeOptions()
       const { options, driverFactory, clientFactory, listeners } = this[PARTS]
       const isDriven = driverFactory !== null || clientFactory !== null
       this.#selectorClass = isDriven ? (await import('../driver/driver-selector.ts')).DriverSelector : null
@@ -154,6 +178,14 @@ export class HttpServer extends ServerParts {
     }
   }
 
+  /** Switches on what the handler needs; its routes are complete now. */
+  #completeOptions(): void {
+    const parts = this[PARTS]
+    if (parts.options.get('extendedConnect') || !takesStreams([parts.givenHandler])) return
+    parts.options = parts.options.with({ extendedConnect: true })
+    keepBackground(parts.options, this.#background)
+  }
+
   #open(): void {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const dispatcher = this.#makeDispatcher()
@@ -176,7 +208,7 @@ export class HttpServer extends ServerParts {
   #makeDispatcher(): Dispatcher {
     const SelectorClass = this.#selectorClass
     const { handler, options, logger, errorHandler, listeners, driverFactory, clientFactory } = this[PARTS]
-    const answering = { handler, options, logger: this.#log, errorHandler }
+    const answering = { handler, options, logger: this.#log, errorHandler, debugPage }
     const factories = {
       driverFactory: driverFactory ?? new DefaultHttpDriverFactory(),
       clientFactory: clientFactory ?? new DefaultClientFactory(),
@@ -185,7 +217,7 @@ export class HttpServer extends ServerParts {
       ...answering,
       observer: this.#observer,
       limits: engineLimits(options),
-      hasTls: listeners.hasTls(),
+      mayBeEncrypted: listeners.mayBeEncrypted(),
       tlsOf: (listener) => listeners.tlsOf(listener),
       logsRequests: logger.debug !== silence,
       ioThreads: ioThreads(this[PARTS].ioThreads),
@@ -416,7 +448,7 @@ export class HttpServer extends ServerParts {
   inject(request: Request): Promise<Response> {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
     const { handler, errorHandler, options } = this[PARTS]
-    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log }, local)
+    return injectAsClient(request, { handler, errorHandler, options, logger: this.#log, debugPage }, local)
   }
 
   static {

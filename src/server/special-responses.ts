@@ -79,7 +79,7 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
       this.#stream(request, exchange, response, extras)
       return true
     }
-    if (extras.disposers.length === 0) return false
+    if (!extras.hasDisposers()) return false
     this.#sendWithHooks(exchange, response, extras)
     return true
   }

@@ -104,9 +104,10 @@ export class RequestContext implements FetchContext {
 
   passThroughOnException(): void {}
 
-  detach(callback: UpgradeHandler, protocol?: string): void {
+  detach(callback: UpgradeHandler, protocol?: string, headers: FieldsInit = {}): void {
     if (this.#takeover !== null) throw new StateError('the connection of this request is handed over already')
     this.#takeover = Response.detach(callback, { protocol: protocol ?? null })
+    this.#takeover.setHeaders(headers)
   }
 
   /** What is sent: the response, unless the connection is handed over. */

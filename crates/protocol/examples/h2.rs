@@ -7,7 +7,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use protocol::http2::{Connection, Way};
+use protocol::Way;
+use protocol::http2::Connection;
 use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, RequestId};
 
 #[expect(clippy::disallowed_methods, reason = "a server for judges has a socket of its own")]

@@ -28,6 +28,7 @@ use crate::answer::AnswerError;
 use crate::context::Context;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
+use crate::way::Way;
 use crate::{http1, http2, raw, tls};
 use other::Other;
 use secured::Secured;
@@ -93,38 +94,28 @@ impl Connection {
     }
 
     /// One that has just been accepted, without TLS. Where that is allowed its first bytes decide between HTTP/1 and
-    /// HTTP/2. `is_exempt` says that the peer may be a proxy which has ended TLS.
-    pub fn cleartext(cx: &Context, is_exempt: bool) -> Connection {
-        if !cx.limits.http2_cleartext {
-            return Connection::new(cx);
+    /// HTTP/2.
+    pub fn cleartext(cx: &Context, way: Way) -> Connection {
+        if cx.limits.http2_cleartext {
+            return Connection {
+                protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))),
+            };
         }
-        let way = http2::Way { is_encrypted: false, is_exempt };
-        Connection { protocol: Protocol::Other(Other::Undecided(Box::new(Undecided::new(cx, way)))) }
+        Connection::http1_by(cx, way)
     }
 
-    /// Gives a connection that has just been accepted the idle time of peers that are local or proxies.
-    pub fn set_local(&mut self, cx: &Context) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.set_local(cx);
-        }
+    fn http1_by(cx: &Context, way: Way) -> Connection {
+        Connection { protocol: Protocol::Http1(http1::Connection::by_way(cx, way)) }
     }
 
-    /// Has requests for `https:` served although they come over plaintext: the peer belongs to the server's operator,
-    /// so it is a proxy that has ended TLS. To be called before the first input.
-    pub fn serve_https(&mut self) {
-        if let Ok(http1) = self.http1_mut() {
-            http1.serve_https();
-        }
-    }
-
-    /// The same under TLS: what is received goes to [`Connection::decrypt`] first.
+    /// The same under TLS: what is received goes to [`Connection::decrypt`] first. `is_exempt` is that of a `Way`.
     pub fn secured(cx: &Context, config: Arc<tls::Config>, is_exempt: bool) -> Connection {
         Connection { protocol: Protocol::Other(Other::Tls(Box::new(Secured::new(cx, config, is_exempt)))) }
     }
 
     /// One on which HTTP/2 is spoken, as was agreed on below. None when there is no memory for a session.
     fn http2_over_tls(cx: &Context, is_exempt: bool) -> Option<Connection> {
-        let http2 = http2::Connection::new(cx, http2::Way { is_encrypted: true, is_exempt })?;
+        let http2 = http2::Connection::new(cx, Way { is_encrypted: true, is_exempt })?;
         Some(Connection { protocol: Protocol::Other(Other::Http2(Box::new(http2))) })
     }
 

@@ -12,7 +12,7 @@
 //!   connection ──► tls, http1, raw ──► handoff, body ──► answer ──► output ──► context
 //!     ──► event, limits ──► http ──► error, timestamp
 //! ```
-//! Modules use only those to their right.
+//! Modules use only those to their right. `proxy` stands alone: its header comes ahead of a connection.
 //!
 //! Out of scope: reading and writing (`reactor`), names and checks of options (TypeScript).
 
@@ -30,9 +30,11 @@ mod http1;
 pub mod http2;
 mod limits;
 mod output;
+pub mod proxy;
 mod raw;
 mod timestamp;
 pub mod tls;
+mod way;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
 pub use connection::{Connection, SecurityEvent};
@@ -49,3 +51,4 @@ pub use llhttp::{Field, Method, Span};
 pub use nghttp2::ErrorCode;
 pub use output::{Send, is_large};
 pub use timestamp::Timestamp;
+pub use way::Way;

@@ -12,6 +12,8 @@ pub struct Limits {
     pub http1_timeout: u64,
     /// The same for peers that are local or proxies: their own idle time must be shorter than ours.
     pub local_http1_timeout: u64,
+    /// The PROXY header of a connection that must begin with one, from the moment it was accepted.
+    pub proxy_header_timeout: u64,
     /// The header section, from its first byte.
     pub header_timeout: u64,
     /// A body of which no byte comes.
@@ -55,6 +57,7 @@ impl Default for Limits {
         Limits {
             http1_timeout: 15_000,
             local_http1_timeout: 75_000,
+            proxy_header_timeout: 5_000,
             header_timeout: 15_000,
             body_timeout: 15_000,
             minimum_body_rate: 240,

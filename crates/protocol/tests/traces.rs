@@ -22,7 +22,7 @@ use std::fs;
 use std::path::Path;
 
 use pair::{Habit, Pair};
-use protocol::{Answer, Credit, Limits, Payload};
+use protocol::{Answer, Connection, Credit, Limits, Payload, Way};
 
 #[derive(Default)]
 struct Trace {
@@ -135,7 +135,7 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
     let mut pair = Pair::new(limits, habit);
     pair.is_direct = is_direct;
     if is_exempt {
-        pair.connection.serve_https();
+        pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });
     }
     for step in &trace.steps {
         match step {

@@ -16,7 +16,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// An application with these limits, which counts loopback addresses like any others.
 fn app_for(total: usize, per_address: usize) -> App {
     let mut app = App::new(Limits::default());
-    app.reactor.admit_by(Admission::new(ConnectionLimits { total, per_address, exempt: Vec::new() }));
+    let limits = ConnectionLimits { total, per_address, exempt: Vec::new(), ..ConnectionLimits::default() };
+    app.reactor.admit_by(Admission::new(limits));
     app
 }
 
@@ -116,7 +117,7 @@ fn a_new_connection_is_answered_503_when_none_is_idle() {
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     let rejected = app.next(Kind::Rejected);
-    assert_eq!((rejected.detail, rejected.count), (Consequence::RejectedInAll as u32, 1));
+    assert_eq!((rejected.detail, rejected.count), (Consequence::RejectedInAll.number(), 1));
     assert_eq!(rejected.bytes, b"127.0.0.1");
     assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_CONNECTION_LIMIT", 1)));
     for (request, peer) in requests.iter().zip(&mut busy) {
@@ -169,7 +170,7 @@ fn a_new_connection_is_answered_503_when_all_of_its_address_are_busy() {
     let rejected = app.next(Kind::Rejected);
     assert_eq!(
         (rejected.detail, rejected.bytes),
-        (Consequence::RejectedOfAddress as u32, b"127.0.0.1".to_vec())
+        (Consequence::RejectedOfAddress.number(), b"127.0.0.1".to_vec())
     );
     // Other addresses are still served.
     connect_from(&mut app, "127.0.0.2");
@@ -274,13 +275,13 @@ fn connections_closed_for_new_ones_are_counted_and_announced() {
     let _idle = connect(&mut app);
     let _next = connect(&mut app);
     let evicted = app.next(Kind::Rejected);
-    assert_eq!((evicted.detail, evicted.count), (Consequence::EvictedInAll as u32, 1));
+    assert_eq!((evicted.detail, evicted.count), (Consequence::EvictedInAll.number(), 1));
     assert_eq!(refusals(&app, "BUSBAR_CONNECTION_LIMIT_EVICTED"), 1);
 
     let mut app = app_for(100, 1);
     let _idle = connect(&mut app);
     let _next = connect(&mut app);
-    assert_eq!(app.next(Kind::Rejected).detail, Consequence::EvictedOfAddress as u32);
+    assert_eq!(app.next(Kind::Rejected).detail, Consequence::EvictedOfAddress.number());
     assert_eq!(refusals(&app, "BUSBAR_CONNECTIONS_PER_IP_LIMIT_EVICTED"), 1);
 }
 

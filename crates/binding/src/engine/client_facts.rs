@@ -59,10 +59,22 @@ impl ClientFacts {
         self.facts.id() as f64
     }
 
-    /// The peer's address.
+    /// The client's address: what a PROXY header announces, or else the peer's.
     #[napi]
     pub fn remote_address(&self) -> BoundAddress {
         BoundAddress::of(&self.facts.remote())
+    }
+
+    /// The address of the proxy that has sent a PROXY header; `null` without one.
+    #[napi]
+    pub fn proxy_address(&self) -> Option<BoundAddress> {
+        self.facts.proxy().map(|address| BoundAddress::of(&address))
+    }
+
+    /// Whether the client has reached its proxy by TLS, as the PROXY header tells.
+    #[napi]
+    pub fn is_encrypted_to_proxy(&self) -> bool {
+        self.facts.is_encrypted_to_proxy()
     }
 
     /// The address the connection arrived on.

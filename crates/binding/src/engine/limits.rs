@@ -13,6 +13,8 @@ pub struct EngineLimits {
     pub http1_timeout: Option<f64>,
     /// The same for peers that are local or proxies.
     pub local_http1_timeout: Option<f64>,
+    /// How long a PROXY header may take, from the moment the connection was accepted.
+    pub proxy_header_timeout: Option<f64>,
     /// How long a header section may take, from its first byte.
     pub header_timeout: Option<f64>,
     /// How long a request's body may make no progress.
@@ -53,7 +55,8 @@ pub struct EngineLimits {
     pub connection_limit: Option<f64>,
     /// Connections of one IPv4 address, or one IPv6 /56.
     pub connections_per_ip_limit: Option<f64>,
-    /// Networks to which that limit doesn't apply, as CIDR blocks; local ones never count.
+    /// Networks of proxies, as CIDR blocks, and `unix`. That limit doesn't apply to them, and their PROXY headers are
+    /// believed. Local networks aren't counted either.
     pub proxies: Option<Vec<String>>,
 }
 
@@ -69,6 +72,7 @@ impl EngineLimits {
         };
         millis(&mut limits.http1_timeout, self.http1_timeout);
         millis(&mut limits.local_http1_timeout, self.local_http1_timeout);
+        millis(&mut limits.proxy_header_timeout, self.proxy_header_timeout);
         millis(&mut limits.header_timeout, self.header_timeout);
         millis(&mut limits.body_timeout, self.body_timeout);
         millis(&mut limits.request_timeout, self.request_timeout);
@@ -120,8 +124,12 @@ impl EngineLimits {
         count(&mut limits.total, self.connection_limit);
         count(&mut limits.per_address, self.connections_per_ip_limit);
         for text in self.proxies.iter().flatten() {
+            if text == "unix" {
+                limits.trusts_unix = true;
+                continue;
+            }
             let network = text.parse().map_err(|error| Error::new(Status::InvalidArg, format!("{error}")));
-            limits.exempt.push(network?);
+            limits.proxies.push(network?);
         }
         Ok(limits)
     }

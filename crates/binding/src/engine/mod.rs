@@ -43,6 +43,8 @@ pub struct ListenOptions {
     pub ipv6_only: bool,
     /// Permission bits of the unix socket's file; `null` leaves them to the umask.
     pub mode: Option<u32>,
+    /// Whether each connection begins with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 impl ListenOptions {
@@ -162,6 +164,9 @@ impl Engine {
         let bound = self.bridge.listen(&bind, options.backlog);
         let closed = || Error::new(Status::GenericFailure, "the engine is closed".to_owned());
         let facts = bound.ok_or_else(closed)?.map_err(|error| listen_error(&error))?;
+        if options.proxy_protocol {
+            facts.expect_proxy_header();
+        }
         if let Some(tls) = tls {
             facts.secure(tls.setup().clone());
         }

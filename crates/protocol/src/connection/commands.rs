@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::output::Send;
+use crate::way::Way;
 use crate::{http1, http2};
 
 /// About requests.
@@ -263,13 +264,9 @@ impl Connection {
     ///
     /// # Errors
     /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
-    pub fn handle_choose_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<(), AnswerError> {
-        self.choose_http2(cx, http2::Way { is_encrypted: false, is_exempt })
-    }
-
-    fn choose_http2(&mut self, cx: &Context, way: http2::Way) -> Result<(), AnswerError> {
+    pub fn handle_choose_http2(&mut self, cx: &Context, way: Way) -> Result<(), AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.choose_http2(cx, http2::Way { is_encrypted: true, ..way });
+            return tls.inner.handle_choose_http2(cx, Way { is_encrypted: true, ..way });
         }
         if self.http2().is_some() {
             // TLS has agreed on it.
@@ -292,24 +289,15 @@ impl Connection {
     ///
     /// # Errors
     /// As `handle_serve`, and `Stale` when there is no memory for a session.
-    pub fn handle_serve_http2(&mut self, cx: &Context, is_exempt: bool) -> Result<Vec<u8>, AnswerError> {
-        self.serve_http2(cx, http2::Way { is_encrypted: false, is_exempt })
-    }
-
-    fn serve_http2(&mut self, cx: &Context, way: http2::Way) -> Result<Vec<u8>, AnswerError> {
+    pub fn handle_serve_http2(&mut self, cx: &Context, way: Way) -> Result<Vec<u8>, AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.serve_http2(cx, http2::Way { is_encrypted: true, ..way });
+            return tls.inner.handle_serve_http2(cx, Way { is_encrypted: true, ..way });
         }
         let handoff = self.raw_mut()?.hand_off()?;
         self.become_http2(cx, way, handoff)
     }
 
-    fn become_http2(
-        &mut self,
-        cx: &Context,
-        way: http2::Way,
-        handoff: Handoff,
-    ) -> Result<Vec<u8>, AnswerError> {
+    fn become_http2(&mut self, cx: &Context, way: Way, handoff: Handoff) -> Result<Vec<u8>, AnswerError> {
         let (http2, unread) = http2::Connection::resume(cx, way, handoff).ok_or(AnswerError::Stale)?;
         self.protocol = Protocol::Other(Other::Http2(Box::new(http2)));
         Ok(unread)

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::output::Output;
 use crate::timestamp::Timestamp;
 use crate::tls::{self, Answer, Config, Failure, Session, UnixTime};
+use crate::way::Way;
 
 /// Plaintext that is encrypted at once: four full records.
 const PORTION: usize = 64 * 1024;
@@ -65,12 +66,7 @@ pub(super) struct Secured {
 impl Secured {
     /// What speaks HTTP/1 under TLS.
     fn http1(cx: &Context, is_exempt: bool) -> Connection {
-        let mut inner = Connection::new(cx);
-        inner.serve_https();
-        if is_exempt {
-            inner.set_local(cx);
-        }
-        inner
+        Connection::http1_by(cx, Way { is_encrypted: true, is_exempt })
     }
 
     pub(super) fn new(cx: &Context, config: Arc<Config>, is_exempt: bool) -> Secured {

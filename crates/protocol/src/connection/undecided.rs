@@ -6,9 +6,9 @@ use crate::answer::Finish;
 use crate::context::Context;
 use crate::error::CloseReason;
 use crate::handoff::Handoff;
-use crate::http2::Way;
 use crate::output::Output;
 use crate::timestamp::Timestamp;
+use crate::way::Way;
 
 /// What a client of HTTP/2 sends first. RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -49,11 +49,7 @@ impl Connection {
         };
         let Some(mut http2) = http2 else {
             let first = &input[..input.len().min(1)];
-            let mut http1 = http1::Connection::begun(cx, &[kept, first].concat());
-            if way.is_exempt {
-                http1.serve_https();
-                http1.set_local(cx);
-            }
+            let http1 = http1::Connection::begun(cx, way, &[kept, first].concat());
             self.protocol = Protocol::Http1(http1);
             return first.len();
         };

@@ -40,6 +40,7 @@ use crate::http1::deadline::Deadline;
 use crate::http1::pipeline::Pipeline;
 use crate::output::Output;
 use crate::timestamp::Timestamp;
+use crate::way::Way;
 
 /// Where the request side stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,9 +147,21 @@ impl Connection {
         }
     }
 
-    /// A connection whose first bytes were looked at, and kept, before it was known to be one.
-    pub(crate) fn begun(cx: &Context, kept: &[u8]) -> Connection {
+    /// One whose bytes come by `way`.
+    pub(crate) fn by_way(cx: &Context, way: Way) -> Connection {
         let mut connection = Connection::new(cx);
+        connection.serves_https = way.is_encrypted || way.is_exempt;
+        if way.is_exempt {
+            connection.is_local = true;
+            connection.idle_time = cx.keep_alive(true).idle_time;
+            connection.deadline = Deadline::idle(cx, connection.idle_time);
+        }
+        connection
+    }
+
+    /// A connection whose first bytes were looked at, and kept, before it was known to be one.
+    pub(crate) fn begun(cx: &Context, way: Way, kept: &[u8]) -> Connection {
+        let mut connection = Connection::by_way(cx, way);
         // Empty lines ahead of a request mean nothing. RFC 9112 §2.2.
         if !matches!(kept, [] | [b'\r' | b'\n', ..]) {
             connection.keep_undecided(cx, kept);
@@ -165,17 +178,6 @@ impl Connection {
             Connection { output, has_peer_ended, serves_https, is_last, is_local, idle_time, ..fresh };
         connection.rearm(cx);
         (connection, unread)
-    }
-
-    pub(crate) fn serve_https(&mut self) {
-        self.serves_https = true;
-    }
-
-    /// Gives a connection that has just been accepted the idle time of local peers.
-    pub(crate) fn set_local(&mut self, cx: &Context) {
-        self.is_local = true;
-        self.idle_time = cx.keep_alive(true).idle_time;
-        self.deadline = Deadline::idle(cx, self.idle_time);
     }
 
     pub(crate) fn wants_input(&self) -> bool {

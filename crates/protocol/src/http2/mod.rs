@@ -46,6 +46,7 @@ use crate::http2::head::{HeadBytes, Served};
 use crate::http2::stream::{Answering, Stream, Streams};
 use crate::output::Output;
 use crate::timestamp::Timestamp;
+use crate::way::Way;
 
 /// The receive window that a stream begins with: as much as may lie unread of a body that nobody asks for.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -75,15 +76,6 @@ impl Scratch {
             self.heads.push(head);
         }
     }
-}
-
-/// What a connection is told of the way it has come.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Way {
-    /// TLS is spoken below.
-    pub is_encrypted: bool,
-    /// The peer is one that a proxy in front may be: `:scheme` https over cleartext is believed.
-    pub is_exempt: bool,
 }
 
 /// How many requests of a connection, of those that were handed over, are in a state.

@@ -1,7 +1,6 @@
 //! What a header list must be.
 
-use protocol::Limits;
-use protocol::http2::Way;
+use protocol::{Limits, Way};
 
 use crate::server::Server;
 use crate::wire::*;

@@ -11,7 +11,8 @@
 
 use std::collections::VecDeque;
 
-use protocol::http2::{Connection, Way};
+use protocol::Way;
+use protocol::http2::Connection;
 use protocol::{Answer, Context, Credit, ErrorCode, Event, Limits, Payload, RequestId};
 
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";

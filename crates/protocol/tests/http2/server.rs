@@ -1,6 +1,7 @@
 //! The server's side, driven as the reactor does it. The application notes what it is told, one line each.
 
-use protocol::http2::{Connection, Way};
+use protocol::Way;
+use protocol::http2::Connection;
 use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, RequestId, Timestamp};
 
 use crate::wire::*;

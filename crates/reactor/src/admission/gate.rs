@@ -50,6 +50,11 @@ impl Gate {
         self.admission.is_full()
     }
 
+    /// Whether the PROXY header of a peer is believed.
+    pub(crate) fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        self.admission.trusts(peer)
+    }
+
     /// Whether a connection from `peer` is taken as far as its address is concerned; an idle one of the same
     /// address is closed at its limit.
     pub(crate) fn check_address(&self, peer: Option<SocketAddr>, clients: &Clients, cx: &Context) -> Verdict {
@@ -93,7 +98,7 @@ impl Gate {
 
     /// A client has ended.
     pub(crate) fn leave(&self, facts: &Facts) {
-        self.admission.leave(facts.peer(), Location { reactor: self.reactor, slot: facts.slot() });
+        self.admission.leave(facts.client_address(), Location { reactor: self.reactor, slot: facts.slot() });
     }
 
     /// Whether a rejected connection may linger. It is counted then.

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::Timestamp;
+use protocol::proxy::ProxyError;
 
 pub(crate) use gate::{Gate, Verdict};
 pub use network::{Network, NotANetwork};
@@ -38,11 +39,21 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// Networks whose addresses aren't counted. Peers of unix sockets have no address.
     pub exempt: Vec<Network>,
+    /// Networks of proxies: they aren't counted either, and their PROXY headers are believed.
+    pub proxies: Vec<Network>,
+    /// PROXY headers that come by unix sockets are believed.
+    pub trusts_unix: bool,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
-        ConnectionLimits { total: 10_000, per_address: 1_000, exempt: Network::local() }
+        ConnectionLimits {
+            total: 10_000,
+            per_address: 1_000,
+            exempt: Network::local(),
+            proxies: Vec::new(),
+            trusts_unix: false,
+        }
     }
 }
 
@@ -55,21 +66,44 @@ pub(crate) enum Limit {
     PerAddress,
 }
 
-/// What a limit has led to; the number that notices carry.
+/// What has happened to connections that can't all be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Consequence {
     /// A new connection was rejected: the server is full.
-    RejectedInAll = 0,
+    RejectedInAll,
     /// A new connection was rejected: its address has its share.
-    RejectedOfAddress = 1,
+    RejectedOfAddress,
     /// An idle connection was closed for a new one: the server is full.
-    EvictedInAll = 2,
+    EvictedInAll,
     /// An idle connection was closed for a new one of its address.
-    EvictedOfAddress = 3,
+    EvictedOfAddress,
+    /// A new connection was rejected: it must begin with a PROXY header, and its peer is no proxy.
+    RejectedNoProxy,
+    /// A connection was rejected: it has no PROXY header that can be accepted.
+    RejectedProxyHeader(ProxyError),
 }
 
+/// How many consequences there are.
+const CONSEQUENCES: usize = 11;
+
 impl Consequence {
+    /// The number that notices carry, below [`CONSEQUENCES`].
+    pub fn number(self) -> u32 {
+        match self {
+            Consequence::RejectedInAll => 0,
+            Consequence::RejectedOfAddress => 1,
+            Consequence::EvictedInAll => 2,
+            Consequence::EvictedOfAddress => 3,
+            Consequence::RejectedNoProxy => 4,
+            Consequence::RejectedProxyHeader(ProxyError::Missing) => 5,
+            Consequence::RejectedProxyHeader(ProxyError::Timeout) => 6,
+            Consequence::RejectedProxyHeader(ProxyError::Version1) => 7,
+            Consequence::RejectedProxyHeader(ProxyError::Version2) => 8,
+            Consequence::RejectedProxyHeader(ProxyError::TooLarge) => 9,
+            Consequence::RejectedProxyHeader(ProxyError::Checksum) => 10,
+        }
+    }
+
     /// A stable name, for counters.
     pub(crate) fn code(self) -> &'static str {
         match self {
@@ -77,6 +111,8 @@ impl Consequence {
             Consequence::RejectedOfAddress => "BUSBAR_CONNECTIONS_PER_IP_LIMIT",
             Consequence::EvictedInAll => "BUSBAR_CONNECTION_LIMIT_EVICTED",
             Consequence::EvictedOfAddress => "BUSBAR_CONNECTIONS_PER_IP_LIMIT_EVICTED",
+            Consequence::RejectedNoProxy => "BUSBAR_PROXY_UNTRUSTED",
+            Consequence::RejectedProxyHeader(error) => error.code(),
         }
     }
 }
@@ -108,9 +144,9 @@ pub struct Admission {
     /// Rejected connections that linger.
     lingering: AtomicUsize,
     /// By [`Consequence`]: how many since the last notice.
-    unannounced: [AtomicU32; 4],
+    unannounced: [AtomicU32; CONSEQUENCES],
     /// By [`Consequence`]: when the next notice may be sent, in milliseconds.
-    notice_at: [AtomicU64; 4],
+    notice_at: [AtomicU64; CONSEQUENCES],
 }
 
 /// Where a connection is: its reactor, and its slot there.
@@ -138,10 +174,18 @@ impl Admission {
         self.count.load(Relaxed) >= self.limits.total
     }
 
+    /// Whether the PROXY header of a peer is believed; None is the peer of a unix socket.
+    fn trusts(&self, peer: Option<SocketAddr>) -> bool {
+        match peer {
+            Some(peer) => contains(&self.limits.proxies, peer.ip()),
+            None => self.limits.trusts_unix,
+        }
+    }
+
     /// The key under which an address is counted; None when it isn't.
     fn key_of(&self, peer: Option<SocketAddr>) -> Option<u64> {
         let ip = peer?.ip();
-        let is_exempt = self.limits.exempt.iter().any(|network| network.contains(ip));
+        let is_exempt = contains(&self.limits.exempt, ip) || contains(&self.limits.proxies, ip);
         (!is_exempt).then(|| match ip {
             IpAddr::V4(v4) => u64::from(v4.to_bits()),
             IpAddr::V6(v6) => 1 << 63 | (v6.to_bits() >> 72) as u64,
@@ -204,7 +248,7 @@ impl Admission {
     /// Counts a consequence; returns how many there were when a notice is due. The clocks of a server's
     /// reactors started together.
     fn count(&self, consequence: Consequence, now: Timestamp) -> Option<u32> {
-        let at = consequence as usize;
+        let at = consequence.number() as usize;
         self.unannounced[at].fetch_add(1, Relaxed);
         let due = self.notice_at[at].load(Relaxed);
         let next = now.after_millis(NOTICE_MILLIS).0;
@@ -216,6 +260,10 @@ impl Admission {
         // No change under this lock can panic half-way, so a poisoned map is complete.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn contains(networks: &[Network], ip: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(ip))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `life` | both, by compare-and-swap |
 //! | `status`, `dispatched`, `returned`, `written`, `receiving`, `waiting`, `phase`, `local` | the reactor |
-//! | `security` | the reactor, once |
+//! | `announced`, `security` | the reactor, once |
 //! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
 //! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on
@@ -21,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use protocol::Timestamp;
 use protocol::http2::StreamCounts;
+use protocol::proxy::{Announced, Source};
 
 use super::security::Security;
 use crate::io::{Address, ListenerFacts};
@@ -49,7 +50,10 @@ pub struct Facts {
     life: AtomicU8,
     status: AtomicU8,
     clock: Clock,
-    remote: Option<SocketAddr>,
+    /// The other end of the socket; None for a unix socket, which has no name there.
+    peer: Option<SocketAddr>,
+    /// What its PROXY header announces; empty until that has come, and for ever without one.
+    announced: OnceLock<Box<Announced>>,
     local: OnceLock<SocketAddr>,
     listener: Arc<ListenerFacts>,
     security: OnceLock<Box<Security>>,
@@ -67,7 +71,7 @@ impl Facts {
     pub(crate) fn new(
         id: u64,
         slot: u32,
-        remote: Option<SocketAddr>,
+        peer: Option<SocketAddr>,
         listener: Arc<ListenerFacts>,
         clock: Clock,
     ) -> Facts {
@@ -77,7 +81,8 @@ impl Facts {
             life: AtomicU8::new(OPEN),
             status: AtomicU8::new(0),
             clock,
-            remote,
+            peer,
+            announced: OnceLock::new(),
             local: OnceLock::new(),
             listener,
             security: OnceLock::new(),
@@ -95,10 +100,14 @@ impl Facts {
     pub(super) fn closed(
         id: u64,
         slot: u32,
-        remote: Option<SocketAddr>,
+        peer: Option<SocketAddr>,
+        announced: Option<Announced>,
         listener: Arc<ListenerFacts>,
     ) -> Facts {
-        let facts = Facts::new(id, slot, remote, listener, Clock::start());
+        let facts = Facts::new(id, slot, peer, listener, Clock::start());
+        if let Some(announced) = announced {
+            facts.announce(announced);
+        }
         facts.close();
         facts
     }
@@ -113,13 +122,43 @@ impl Facts {
         self.slot
     }
 
+    /// The client's address: what a PROXY header announces, or else the peer's.
+    pub fn remote(&self) -> Address {
+        match self.announced().and_then(|announced| announced.source.as_ref()) {
+            Some(Source::Internet(address)) => Address::Internet(*address),
+            Some(Source::Unix(path)) => Address::Unix(path.into()),
+            None => self.peer_address(),
+        }
+    }
+
+    /// The address of the proxy that has sent a PROXY header; None without one.
+    pub fn proxy(&self) -> Option<Address> {
+        self.announced().map(|_| self.peer_address())
+    }
+
     /// The peer's address, IPv4-mapped ones as IPv4; for a unix socket, whose peer has no name, the
     /// listener's path.
-    pub fn remote(&self) -> Address {
-        match self.remote {
+    fn peer_address(&self) -> Address {
+        match self.peer {
             Some(address) => Address::Internet(address),
             None => self.listener.address.clone(),
         }
+    }
+
+    /// Whether the client has reached its proxy by TLS, as a PROXY header tells.
+    pub fn is_encrypted_to_proxy(&self) -> bool {
+        self.announced().is_some_and(|announced| announced.is_encrypted)
+    }
+
+    /// What the PROXY header announces; None before it has come, and without one.
+    #[inline]
+    pub(crate) fn announced(&self) -> Option<&Announced> {
+        self.announced.get().map(Box::as_ref)
+    }
+
+    pub(crate) fn announce(&self, announced: Announced) {
+        // There is one header.
+        let _ = self.announced.set(Box::new(announced));
     }
 
     /// The address at which the connection was accepted: the socket's where it is known, else the listener's.
@@ -130,9 +169,18 @@ impl Facts {
         }
     }
 
-    /// The peer's address; None for a unix socket's unnamed peer.
+    /// The client's internet address, by which it is counted; None for a unix socket.
+    pub(crate) fn client_address(&self) -> Option<SocketAddr> {
+        match self.announced().and_then(|announced| announced.source.as_ref()) {
+            None => self.peer,
+            Some(Source::Internet(address)) => Some(*address),
+            Some(Source::Unix(_)) => None,
+        }
+    }
+
+    /// The other end of the socket; None for a unix socket, which has no name there.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.remote
+        self.peer
     }
 
     /// Number of the listener that accepted it.

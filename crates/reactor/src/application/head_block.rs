@@ -5,19 +5,27 @@
 //!
 //! ```text
 //!  0  length of the block     16  start of the target    32  listener
-//!  4  client id, low           20  length of the target   36  peer's port | family << 16
-//!  8  client id, high          24  length of the head     40  peer's address, 16 bytes
+//!  4  client id, low           20  length of the target   36  client's port | family << 16
+//!  8  client id, high          24  length of the head     40  client's address, 16 bytes
 //! 12  start of the head        28  number of fields       56  fields, 16 bytes each: name start,
 //!                                                             name length, value start, value length
 //!                                                         …   the head's bytes, as received
+//!                                                         …   behind a proxy, what a PROXY header announces
 //! ```
 //! All are unsigned 32-bit words in native byte order; starts of parts count from the head's first
-//! byte. The peer's address is included so that it is known after the client has closed.
+//! byte. The client's address is included so that it is known after the client has closed. With a PROXY header it
+//! is the announced one, and the last part of the block has the rest that the header tells:
+//!
+//! ```text
+//!  0  ANNOUNCED | ENCRYPTED      4  proxy's port | family << 16      8  proxy's address, 16 bytes
+//! 24  announced path of a unix socket
+//! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use protocol::proxy::{Announced, Source};
 use protocol::{Head, authority_of};
 
 use super::facts::Facts;
@@ -28,16 +36,29 @@ const FAMILY_V4: u32 = 4;
 const FAMILY_V6: u32 = 6;
 const FIELD: usize = 16;
 
+/// Bytes of the last part ahead of the path.
+const PROXY_PREFIX: usize = 24;
+/// The client's internet address is an announced one.
+const ANNOUNCED: u32 = 1;
+/// The client has reached its proxy by TLS.
+const ENCRYPTED: u32 = 2;
+
 /// Bytes that the block of `head` takes.
-pub(crate) fn encoded_len(head: &Head<'_>) -> usize {
-    PREFIX + head.fields.len() * FIELD + head.bytes.len()
+pub(crate) fn encoded_len(head: &Head<'_>, facts: &Facts) -> usize {
+    let len = PREFIX + head.fields.len() * FIELD + head.bytes.len();
+    facts.announced().map_or(len, |announced| len + announced_len(announced))
+}
+
+#[cold]
+fn announced_len(announced: &Announced) -> usize {
+    PROXY_PREFIX + path_of(announced).len()
 }
 
 /// Writes the block into `out`, whose length is [`encoded_len`].
 pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
     let client_id = facts.id();
     let bytes_at = PREFIX + head.fields.len() * FIELD;
-    let (origin, address) = encode_peer(facts.peer());
+    let (origin, address) = encode_address(facts.peer());
     let prefix = [
         out.len() as u32,
         client_id as u32,
@@ -62,13 +83,41 @@ pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
         place[8..12].copy_from_slice(&field.value.start.to_ne_bytes());
         place[12..16].copy_from_slice(&(field.value.end - field.value.start).to_ne_bytes());
     }
-    bytes.copy_from_slice(head.bytes);
+    bytes[..head.bytes.len()].copy_from_slice(head.bytes);
+    if let Some(announced) = facts.announced() {
+        encode_announced(announced, facts, bytes_at + head.bytes.len(), out);
+    }
 }
 
-/// The peer's port and family as one word, and its address; all zero for a unix socket's unnamed peer.
-fn encode_peer(peer: Option<SocketAddr>) -> (u32, [u8; 16]) {
+/// Writes the client's address once more, and the last part of the block, which begins at byte `at`.
+#[cold]
+fn encode_announced(announced: &Announced, facts: &Facts, at: usize, out: &mut [u8]) {
+    let (front, last) = out.split_at_mut(at);
+    let (origin, address) = encode_address(facts.client_address());
+    front[36..40].copy_from_slice(&origin.to_ne_bytes());
+    front[40..PREFIX].copy_from_slice(&address);
+    let is_announced = matches!(announced.source, Some(Source::Internet(_)));
+    let flags = if is_announced { ANNOUNCED } else { 0 } | if announced.is_encrypted { ENCRYPTED } else { 0 };
+    let (origin, address) = encode_address(facts.peer());
+    let (prefix, path) = last.split_at_mut(PROXY_PREFIX);
+    prefix[..4].copy_from_slice(&flags.to_ne_bytes());
+    prefix[4..8].copy_from_slice(&origin.to_ne_bytes());
+    prefix[8..].copy_from_slice(&address);
+    path.copy_from_slice(path_of(announced).as_bytes());
+}
+
+/// The announced path of a unix socket; empty without one.
+fn path_of(announced: &Announced) -> &str {
+    match &announced.source {
+        Some(Source::Unix(path)) => path,
+        _ => "",
+    }
+}
+
+/// Port and family as one word, and the address; all zero for a unix socket, which has none.
+fn encode_address(address: Option<SocketAddr>) -> (u32, [u8; 16]) {
+    let Some(peer) = address else { return (0, [0; 16]) };
     let mut address = [0; 16];
-    let Some(peer) = peer else { return (0, address) };
     let family = match peer.ip() {
         IpAddr::V4(ip) => {
             address[..4].copy_from_slice(&ip.octets());
@@ -122,20 +171,30 @@ impl<'a> HeadBlock<'a> {
     pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
         let unknown = || Arc::new(ListenerFacts::new(Address::Unix(PathBuf::new()), self.listener()));
         let listener = listener.unwrap_or_else(unknown);
-        Arc::new(Facts::closed(self.client_id(), slot, self.remote(), listener))
+        let (peer, announced) = match self.announced() {
+            Some((proxy, announced)) => (proxy, Some(announced)),
+            None => (self.remote(), None),
+        };
+        Arc::new(Facts::closed(self.client_id(), slot, peer, announced, listener))
     }
 
-    /// The peer's address; None for a unix socket's unnamed peer.
+    /// The client's internet address; None for a unix socket.
     pub fn remote(&self) -> Option<SocketAddr> {
-        let origin = word(self.block, 36)?;
-        let address: [u8; 16] = self.block.get(40..PREFIX)?.try_into().ok()?;
-        let [a, b, c, d, ..] = address;
-        let ip = match origin >> 16 {
-            FAMILY_V4 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            FAMILY_V6 => IpAddr::V6(Ipv6Addr::from(address)),
-            _ => return None,
+        decode_address(self.block, 36)
+    }
+
+    /// The proxy's address, and what its PROXY header announces; None without one.
+    fn announced(&self) -> Option<(Option<SocketAddr>, Announced)> {
+        let at = word(self.block, 12)?.checked_add(word(self.block, 24)?)?;
+        let part = self.block.get(at as usize..)?;
+        let flags = word(part, 0)?;
+        let path = part.get(PROXY_PREFIX..)?;
+        let source = match self.remote() {
+            Some(address) if flags & ANNOUNCED != 0 => Some(Source::Internet(address)),
+            _ if path.is_empty() => None,
+            _ => Some(Source::Unix(String::from_utf8_lossy(path).into_owned())),
         };
-        Some(SocketAddr::new(ip, origin as u16))
+        Some((decode_address(part, 4), Announced { source, is_encrypted: flags & ENCRYPTED != 0 }))
     }
 
     /// The request target exactly as received.
@@ -205,6 +264,19 @@ pub(crate) fn lines<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> V
     lines
 }
 
+/// Port and family in the word at `at`, and the address behind it; None for a unix socket.
+fn decode_address(bytes: &[u8], at: usize) -> Option<SocketAddr> {
+    let origin = word(bytes, at)?;
+    let address: [u8; 16] = *bytes.get(at + 4..)?.first_chunk()?;
+    let [a, b, c, d, ..] = address;
+    let ip = match origin >> 16 {
+        FAMILY_V4 => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        FAMILY_V6 => IpAddr::V6(Ipv6Addr::from(address)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, origin as u16))
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
@@ -234,7 +306,7 @@ mod tests {
             Field { name: span(36, 39), value: span(41, 42) },
         ];
         let head = Head { bytes, target: span(4, 8), fields: &fields };
-        let mut memory = vec![0xaa; 5 + encoded_len(&head)];
+        let mut memory = vec![0xaa; 5 + encoded_len(&head, &facts())];
         encode(&head, &facts(), &mut memory[5..]);
         memory
     }
@@ -261,7 +333,7 @@ mod tests {
             let bytes = [line, b"\r\nHost: b"].concat();
             let fields = [Field { name: span(at + 2, at + 6), value: span(at + 8, at + 9) }];
             let head = Head { bytes: &bytes, target: span(4, target_end), fields: &fields };
-            let mut memory = vec![0; encoded_len(&head)];
+            let mut memory = vec![0; encoded_len(&head, &facts())];
             encode(&head, &facts(), &mut memory);
             let block = HeadBlock::at(&memory, 0).unwrap();
             assert_eq!(block.fields().next(), Some((&b"Host"[..], &b"b"[..])), "the pairs stay as received");

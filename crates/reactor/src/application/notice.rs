@@ -98,8 +98,8 @@ pub enum Kind {
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
-    /// Limits of connections have had consequences: [4] which, by `Consequence`, [5, 6] the address of the
-    /// last new connection, [7] how many.
+    /// Connections were rejected, or idle ones closed for new ones: [4] why (`Consequence::number`), [5, 6] the
+    /// address of the last new connection, [7] how many.
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
     Reset = 26,
@@ -232,7 +232,7 @@ impl<'a> Batch<'a> {
             Expectation::Other => flags |= flag::EXPECTS_OTHER,
         }
         let head = {
-            let len = head_block::encoded_len(&request.head);
+            let len = head_block::encoded_len(&request.head, facts);
             match self.reserve(len) {
                 Some((at, place)) => {
                     head_block::encode(&request.head, facts, place);

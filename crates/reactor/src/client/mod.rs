@@ -7,7 +7,7 @@ mod unacknowledged;
 
 use std::sync::Arc;
 
-use protocol::{Connection, Context, Event, RequestId, Timestamp};
+use protocol::{Connection, Context, Event, RequestId, Timestamp, proxy};
 
 use crate::application::{Facts, Kind, Notice, Outbox};
 use crate::io::Socket;
@@ -30,6 +30,8 @@ const OLD_HANDSHAKE_MILLIS: u64 = 2000;
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// The PROXY header has to come first.
+    AwaitingProxy { until: Timestamp },
     /// The TLS handshake isn't done.
     Handshaking,
     /// The application has to assign a driver first; nothing is read.
@@ -45,6 +47,8 @@ pub(crate) struct Client {
     pub(crate) socket: Socket,
     pub(crate) connection: Connection,
     pub(crate) facts: Arc<Facts>,
+    /// Its PROXY header, as long as it is awaited.
+    pub(crate) proxy_header: Option<Box<proxy::Header>>,
     /// Input that the connection has not taken yet.
     pub(crate) unread: Vec<u8>,
     /// Bodies on their way to the application.
@@ -116,11 +120,12 @@ pub(crate) enum When {
 
 impl Client {
     pub(crate) fn new(socket: Socket, connection: Connection, facts: Arc<Facts>) -> Client {
-        let phase = if connection.is_secured() { Phase::Handshaking } else { Phase::Serving };
+        let phase = Client::first_phase(&connection);
         Client {
             socket,
             connection,
             facts,
+            proxy_header: None,
             unread: Vec::new(),
             bodies: BodyDeliveries::default(),
             files: Vec::new(),
@@ -142,6 +147,23 @@ impl Client {
         }
     }
 
+    fn first_phase(connection: &Connection) -> Phase {
+        if connection.is_secured() { Phase::Handshaking } else { Phase::Serving }
+    }
+
+    /// Begins with `connection`, in place of the one it has, which has seen no byte.
+    pub(crate) fn begin(&mut self, connection: Connection) {
+        self.phase = Client::first_phase(&connection);
+        self.connection = connection;
+    }
+
+    /// Has the application assign a driver first, or behind the TLS handshake.
+    pub(crate) fn leave_unassigned(&mut self) {
+        if self.phase == Phase::Serving {
+            self.phase = Phase::Unassigned;
+        }
+    }
+
     /// Whether reading it now would make progress.
     pub(crate) fn can_read(&self) -> bool {
         match self.phase {
@@ -150,7 +172,7 @@ impl Client {
                 step => self.can_read_beside_body(&step),
             },
             Phase::Unassigned => false,
-            Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
+            Phase::AwaitingProxy { .. } | Phase::Handshaking | Phase::Lingering { .. } => self.is_readable,
         }
     }
 
@@ -167,12 +189,17 @@ impl Client {
         self.is_readable || !self.unread.is_empty() || self.connection.has_ready_requests()
     }
 
+    /// Whether its PROXY header isn't complete.
+    pub(crate) fn awaits_proxy(&self) -> bool {
+        matches!(self.phase, Phase::AwaitingProxy { .. })
+    }
+
     /// When it needs attention next.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Serving | Phase::Handshaking => self.connection.poll_timeout(self.facts.floor()),
             Phase::Unassigned => None,
-            Phase::Lingering { until } => Some(until),
+            Phase::AwaitingProxy { until } | Phase::Lingering { until } => Some(until),
         }
     }
 
@@ -218,7 +245,10 @@ impl Client {
         match self.phase {
             Phase::Serving if self.connection.is_raw() => 1,
             Phase::Serving => self.connection.unsent_answers(),
-            Phase::Handshaking | Phase::Unassigned | Phase::Lingering { .. } => 0,
+            Phase::AwaitingProxy { .. }
+            | Phase::Handshaking
+            | Phase::Unassigned
+            | Phase::Lingering { .. } => 0,
         }
     }
 

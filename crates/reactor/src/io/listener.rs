@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -95,12 +96,23 @@ pub struct ListenerFacts {
     pub address: Address,
     /// Its number, counted from 0 in the order of `listen` calls.
     pub index: u32,
+    has_proxy_header: AtomicBool,
     tls: OnceLock<Arc<TlsSetup>>,
 }
 
 impl ListenerFacts {
     pub(crate) fn new(address: Address, index: u32) -> ListenerFacts {
-        ListenerFacts { address, index, tls: OnceLock::new() }
+        ListenerFacts { address, index, has_proxy_header: AtomicBool::new(false), tls: OnceLock::new() }
+    }
+
+    /// Each connection begins with a PROXY header from now on. To be called before connections are accepted.
+    pub fn expect_proxy_header(&self) {
+        self.has_proxy_header.store(true, Relaxed);
+    }
+
+    /// Whether each connection begins with a PROXY header.
+    pub(crate) fn has_proxy_header(&self) -> bool {
+        self.has_proxy_header.load(Relaxed)
     }
 
     /// Has the connections accepted from now on speak TLS. Of several calls the first counts.

@@ -1,15 +1,16 @@
 //! New connections: accepted, admitted or rejected, and registered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use protocol::{Connection, RequestError};
+use protocol::{Connection, RequestError, Way};
 
 use super::Reactor;
 use crate::admission::{Consequence, Limit, Verdict};
 use crate::application::{Facts, Kind, Notice};
-use crate::client::{Client, Phase};
-use crate::io::Accepted;
+use crate::client::Client;
+use crate::io::{Accepted, ListenerFacts};
 
 /// Connections accepted in one turn, so that a burst of new ones doesn't delay those being served.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -49,8 +50,8 @@ impl Reactor {
 
     /// Takes a connection that was just accepted, by this reactor or a sibling.
     pub(crate) fn add_client(&mut self, accepted: Accepted) {
-        if let Err(limit) = self.admit(&accepted) {
-            self.reject(accepted, limit);
+        if let Err(consequence) = self.admit(&accepted) {
+            self.reject(accepted, consequence);
             return self.notify_not_taken();
         }
         let peer = accepted.peer;
@@ -63,10 +64,10 @@ impl Reactor {
             client.learn_local_address();
             siblings.taken(&client.facts);
         }
-        if self.announces_accepted {
-            if client.phase == Phase::Serving {
-                client.phase = Phase::Unassigned;
-            }
+        if client.facts.listener().has_proxy_header() {
+            client.await_proxy(&self.cx);
+        } else if self.announces_accepted {
+            client.leave_unassigned();
             self.outbox.notify(Kind::Accepted, slot, id);
         }
         client.schedule(&mut self.timers);
@@ -81,58 +82,69 @@ impl Reactor {
         let Accepted { socket, peer, listener } = accepted;
         let id = NEXT_CLIENT_ID.fetch_add(1, Ordering::Relaxed);
         let facts = Arc::new(Facts::new(id, slot, peer, listener, self.clock));
-        let is_exempt = self.gate.is_exempt(peer);
-        let mut connection = match facts.listener().tls() {
-            None => Connection::cleartext(&self.cx, is_exempt),
-            Some(tls) => Connection::secured(&self.cx, tls.config(), is_exempt),
-        };
-        if is_exempt {
-            connection.serve_https();
-            connection.set_local(&self.cx);
-        }
+        let connection = self.connection_of(&facts);
         Some(Box::new(Client::new(socket, connection, facts)))
     }
 
-    /// Counts a connection in, after an idle one was closed for it where a limit is reached.
-    fn admit(&mut self, accepted: &Accepted) -> Result<(), Limit> {
-        match self.gate.check_address(accepted.peer, &self.clients, &self.cx) {
-            Verdict::Admit => {}
-            Verdict::Evict(slot, limit) => self.evict(slot, limit, accepted),
-            Verdict::Reject(limit) => return Err(limit),
+    /// What is spoken on a connection from now on: behind its PROXY header, where it has one.
+    pub(super) fn connection_of(&self, facts: &Facts) -> Connection {
+        let way = self.way_of(facts);
+        match facts.listener().tls() {
+            None => Connection::cleartext(&self.cx, way),
+            Some(tls) => Connection::secured(&self.cx, tls.config(), way.is_exempt),
         }
+    }
+
+    /// How a client's bytes come, as far as its address and its PROXY header tell.
+    pub(super) fn way_of(&self, facts: &Facts) -> Way {
+        Way {
+            is_encrypted: facts.is_encrypted_to_proxy(),
+            is_exempt: self.gate.is_exempt(facts.client_address()),
+        }
+    }
+
+    /// Counts a connection in, after an idle one was closed for it where a limit is reached.
+    fn admit(&mut self, accepted: &Accepted) -> Result<(), Consequence> {
+        if accepted.listener.has_proxy_header() && !self.gate.trusts(accepted.peer) {
+            return Err(Consequence::RejectedNoProxy);
+        }
+        // Proxies aren't counted by their addresses, but their clients are, once they are announced.
+        self.admit_address(accepted.peer)?;
         let mut verdict = self.gate.admit(&self.clients, &self.cx);
         if let Verdict::Evict(slot, limit) = verdict {
-            self.evict(slot, limit, accepted);
+            self.evict(slot, limit, accepted.peer);
             verdict = self.gate.admit(&self.clients, &self.cx);
         }
         match verdict {
             Verdict::Admit => Ok(()),
             // A sibling was faster.
-            Verdict::Evict(_, limit) | Verdict::Reject(limit) => Err(limit),
+            Verdict::Evict(_, limit) | Verdict::Reject(limit) => Err(limit.rejected()),
         }
     }
 
-    /// Closes an idle client for a new connection.
+    /// Makes room for a connection of this address where that has as many as it may have.
+    pub(super) fn admit_address(&mut self, address: Option<SocketAddr>) -> Result<(), Consequence> {
+        match self.gate.check_address(address, &self.clients, &self.cx) {
+            Verdict::Admit => {}
+            Verdict::Evict(slot, limit) => self.evict(slot, limit, address),
+            Verdict::Reject(limit) => return Err(limit.rejected()),
+        }
+        Ok(())
+    }
+
+    /// Closes an idle client for a new connection of this address.
     #[cold]
-    fn evict(&mut self, slot: u32, limit: Limit, accepted: &Accepted) {
+    fn evict(&mut self, slot: u32, limit: Limit, address: Option<SocketAddr>) {
         self.close_client(slot);
-        self.count_consequence(limit.evicted(), accepted);
+        self.count_consequence(limit.evicted(), address);
     }
 
-    /// Answers a connection that isn't taken. It lingers for a moment, unless too many do: unread bytes would
-    /// turn the close into a reset, which can destroy the answer.
+    /// Ends a connection that isn't taken, with an answer if a limit is the reason. It lingers then for a moment, unless
+    /// too many do: unread bytes would turn the close into a reset, which can destroy the answer.
     #[cold]
-    fn reject(&mut self, accepted: Accepted, limit: Limit) {
-        self.count_consequence(limit.rejected(), &accepted);
-        if accepted.listener.tls().is_some() {
-            // A handshake would have to come before an answer.
-            return;
-        }
-        let error = match limit {
-            Limit::Total => RequestError::ServerFull,
-            Limit::PerAddress => RequestError::AddressFull,
-        };
-        let answer = protocol::error_answer(&self.cx, &error, false);
+    fn reject(&mut self, accepted: Accepted, consequence: Consequence) {
+        self.count_consequence(consequence, accepted.peer);
+        let Some(answer) = self.rejection(consequence, &accepted.listener) else { return };
         // The send buffer is empty, so an answer that isn't sent whole has no connection to be sent on.
         let _ = accepted.socket.write(&answer);
         if self.is_stopping || !self.gate.try_linger() {
@@ -146,14 +158,26 @@ impl Reactor {
         self.linger(slot);
     }
 
-    /// Counts what a limit has led to for a new connection, and announces it once a second.
+    /// What a connection is answered that isn't taken; None when it is closed without a byte. Under TLS a handshake
+    /// would have to come before an answer.
+    pub(super) fn rejection(&self, consequence: Consequence, listener: &ListenerFacts) -> Option<Vec<u8>> {
+        let error = match consequence {
+            Consequence::RejectedInAll => RequestError::ServerFull,
+            Consequence::RejectedOfAddress => RequestError::AddressFull,
+            _ => return None,
+        };
+        listener.tls().is_none().then(|| protocol::error_answer(&self.cx, &error, false))
+    }
+
+    /// Counts what has happened to connections, one of which is new and has this address, and announces it once a
+    /// second.
     #[cold]
-    fn count_consequence(&mut self, consequence: Consequence, accepted: &Accepted) {
+    pub(super) fn count_consequence(&mut self, consequence: Consequence, address: Option<SocketAddr>) {
         self.outbox.count_refusal(consequence.code());
         let Some(count) = self.gate.count(consequence, &self.cx) else { return };
-        let address = accepted.peer.map_or(String::new(), |peer| peer.ip().to_string());
+        let body = address.map_or(String::new(), |address| address.ip().to_string()).into_bytes();
         let notice = Notice::of(Kind::Rejected, 0, 0);
-        self.outbox.push(Notice { detail: consequence as u32, count, body: address.into_bytes(), ..notice });
+        self.outbox.push(Notice { detail: consequence.number(), count, body, ..notice });
     }
 
     fn notify_not_taken(&self) {

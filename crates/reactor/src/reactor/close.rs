@@ -3,8 +3,8 @@
 use protocol::{CloseReason, Finish};
 
 use super::Reactor;
-use crate::application::Kind;
-use crate::client::{Phase, When};
+use crate::application::{Facts, Kind};
+use crate::client::{Client, Phase, When};
 
 /// Time for which input is still read and discarded after the last answer was sent: unread bytes would turn
 /// the close into a reset, and a reset can destroy the answer before the peer reads it. RFC 9112 §9.6.
@@ -37,6 +37,9 @@ impl Reactor {
     /// Ends a client as soon as it owes nothing: requests that have reached the kernel are served, and a head that
     /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {
+        if self.clients.get(slot).is_some_and(Client::awaits_proxy) {
+            return self.stop_awaiting_proxy(slot);
+        }
         let Some(client) = self.clients.get_mut(slot) else { return };
         if client.phase == Phase::Unassigned && client.socket.waiting() == 0 {
             return self.close_client(slot);
@@ -110,10 +113,7 @@ impl Reactor {
             self.gate.end_lingering();
             return self.announce_idle();
         }
-        self.gate.leave(&client.facts);
-        if let Some(siblings) = &self.siblings {
-            siblings.ended(slot);
-        }
+        self.uncount(&client.facts);
         for request_id in client.connection.unanswered().chain(client.connection.upgrading()) {
             self.outbox.abort(&client.connection, slot, request_id);
         }
@@ -127,6 +127,14 @@ impl Reactor {
             self.outbox.notify(Kind::Closed, slot, client.facts.id());
         }
         self.announce_idle();
+    }
+
+    /// A client isn't counted any more.
+    pub(super) fn uncount(&self, facts: &Facts) {
+        self.gate.leave(facts);
+        if let Some(siblings) = &self.siblings {
+            siblings.ended(facts.slot());
+        }
     }
 
     fn announce_idle(&mut self) {

@@ -1,8 +1,10 @@
 //! Clients whose deadline has passed.
 
+use protocol::proxy::ProxyError;
+
 use super::Reactor;
 use crate::application::Batch;
-use crate::client::Phase;
+use crate::client::{Client, Phase};
 
 impl Reactor {
     /// Ends the clients whose deadline has passed; requests that are read meanwhile go to `batch`.
@@ -25,8 +27,10 @@ impl Reactor {
         if !client.has_expired(now) {
             return client.schedule(&mut self.timers);
         }
-        if matches!(client.phase, Phase::Lingering { .. } | Phase::Unassigned) {
-            return self.close_client(slot);
+        match client.phase {
+            Phase::Serving | Phase::Handshaking => {}
+            Phase::AwaitingProxy { .. } => return self.expire_proxy_header(slot),
+            Phase::Unassigned | Phase::Lingering { .. } => return self.close_client(slot),
         }
         self.current = Some(slot);
         if client.connection.is_idle() {
@@ -45,6 +49,17 @@ impl Reactor {
             None => {}
         }
         self.current = None;
+    }
+
+    /// A PROXY header may have arrived since the poller was asked.
+    #[cold]
+    fn expire_proxy_header(&mut self, slot: u32) {
+        self.current = Some(slot);
+        self.look_for_proxy_header(slot);
+        self.current = None;
+        if self.clients.get(slot).is_some_and(Client::awaits_proxy) {
+            self.refuse_proxy_header(slot, ProxyError::Timeout);
+        }
     }
 
     /// A request may have arrived since the poller was asked. This is the last chance to serve it.

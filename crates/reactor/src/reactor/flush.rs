@@ -39,7 +39,7 @@ impl Reactor {
     /// and has it read on.
     pub(super) fn service(&mut self, slot: u32) {
         let Some(client) = self.clients.get_mut(slot) else { return };
-        if matches!(client.phase, Phase::Lingering { .. }) {
+        if matches!(client.phase, Phase::Lingering { .. } | Phase::AwaitingProxy { .. }) {
             return;
         }
         let sending = client.send(&mut self.cx, &mut self.outbox);

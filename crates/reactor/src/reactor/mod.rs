@@ -1,13 +1,14 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `accept`, `expire` and `close` begin and end
-//! clients, `commands` are what the application calls between turns.
+//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `accept`, `proxy`, `expire` and
+//! `close` begin and end clients, `commands` are what the application calls between turns.
 
 mod accept;
 mod close;
 mod commands;
 mod expire;
 mod flush;
+mod proxy;
 mod secure;
 mod siblings;
 mod turn;

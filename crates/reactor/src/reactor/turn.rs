@@ -282,8 +282,8 @@ impl Reactor {
         }
     }
 
-    /// Reads a connection on which nothing is served. One that lingers: input is discarded, and its end closes
-    /// the connection. One without a driver is left as it is.
+    /// Reads a connection on which nothing is served. One that awaits its PROXY header: that is taken. One that lingers:
+    /// input is discarded, and its end closes the connection. One without a driver is left as it is.
     #[cold]
     fn read_unserved(&mut self, slot: u32, buffer: &mut [u8], batch: &mut Batch<'_>) -> usize {
         let Some(client) = self.clients.get_mut(slot) else { return 0 };
@@ -294,8 +294,13 @@ impl Reactor {
             self.close_client(slot);
             return 0;
         }
-        if client.phase == Phase::Unassigned {
-            return 0;
+        match client.phase {
+            Phase::Unassigned => return 0,
+            Phase::AwaitingProxy { .. } => {
+                self.read_proxy_header(slot, buffer);
+                return 0;
+            }
+            Phase::Serving | Phase::Handshaking | Phase::Lingering { .. } => {}
         }
         match client.socket.read(buffer) {
             Ok(count) if count > 0 => {

@@ -38,6 +38,15 @@ impl Socket {
         Ok(received)
     }
 
+    /// Like [`Socket::read`], but the bytes stay in the kernel.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (received, _) = rustix::net::recv(self, buffer, RecvFlags::PEEK)?;
+        Ok(received)
+    }
+
     /// Sends as much of `bytes` as the kernel takes; returns how much.
     ///
     /// # Errors

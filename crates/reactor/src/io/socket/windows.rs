@@ -27,6 +27,15 @@ impl Socket {
         stream.read(buffer)
     }
 
+    /// Like [`Socket::read`], but the bytes stay in the system.
+    ///
+    /// # Errors
+    /// Those of recv.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Socket::Tcp(stream) = self;
+        stream.peek(buffer)
+    }
+
     /// Sends as much of `bytes` as the system takes; returns how much.
     ///
     /// # Errors

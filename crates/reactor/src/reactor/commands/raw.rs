@@ -57,15 +57,14 @@ impl Reactor {
     /// # Errors
     /// [`Stale`] when it is closed, is served as HTTP already, or its sending side was ended.
     pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8], is_http2: bool) -> Result<(), Stale> {
-        let peer = self.clients.with_id(slot, id).ok_or(Stale)?.facts.peer();
-        let is_exempt = self.gate.is_exempt(peer);
+        let way = self.way_of(&self.clients.with_id(slot, id).ok_or(Stale)?.facts);
         if self.assign_driver(slot, id).is_ok() {
             if is_http2 {
-                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, is_exempt))?;
+                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, way))?;
             }
         } else {
             let rest = self.raw_command(slot, id, |connection, cx| match is_http2 {
-                true => connection.handle_serve_http2(cx, is_exempt),
+                true => connection.handle_serve_http2(cx, way),
                 false => connection.handle_serve(cx),
             })?;
             self.put_back(slot, &rest);

@@ -4,8 +4,25 @@
  */
 import { escapeLine } from '../core/logger.ts'
 import { withoutContext } from '../core/no-context.ts'
-import type { Outcome } from '../exchange/observation.ts'
-import type { FinishedResponse, ResponseHook } from './observer.ts'
+import type { Request } from '../message/request.ts'
+import type { Outcome } from '../message/response-end.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
+
+/** A finished answer, as `onResponse` is given it. */
+export interface FinishedResponse {
+  /** The request; null when what the client sent wasn't one. */
+  readonly request: Request | null
+  /** The client's address; null when it is unknown, as after a close. */
+  readonly remoteAddress: SocketAddress | null
+  /** The status that was sent; null when the client got no answer. */
+  readonly status: number | null
+  /** Bytes of the body that were sent, without their framing. */
+  readonly bytesSent: number
+  /** Milliseconds from the dispatch of the request to the end of its answer. */
+  readonly duration: number
+  /** How it ended. */
+  readonly outcome: Outcome
+}
 
 /** What the access log knows of one answer. */
 export interface AccessLogEntry {
@@ -46,7 +63,7 @@ const NO_ANSWER = 499
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 /** The hook that writes the access log. */
-export function accessLogHook(log: AccessLog): ResponseHook {
+export function accessLogHook(log: AccessLog): (response: FinishedResponse) => void {
   if (typeof log === 'function') return (response) => log(entryOf(response))
   const format = log === 'json' ? asJson : asCombined
   return (response) => output.add(format(entryOf(response)))
