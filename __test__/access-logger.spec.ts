@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
-import test from 'ava'
 import { AccessLoggerMiddleware, HttpErrorException, OptionError, Request, Response, silentLogger, stack } from '../src/index.ts'
-import type { AccessLogEntry, Handler, LogContext, Logger } from '../src/index.ts'
+import type { AccessLogEntry, AnyMiddleware, Handler, LogContext, Logger } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { GET, LAST_GET, open, until } from './support.ts'
+import { GET, LAST_GET, open, plainTest as test, until } from './support.ts'
 
 /** A logger that keeps lines with their level and context. */
 function kept(): { logger: Logger; lines: { level: string; message: string; context: LogContext }[] } {
@@ -70,6 +69,25 @@ test('a client that leaves gives a warning', async (t) => {
   t.is(lines[0]!.level, 'warning')
   t.regex(lines[0]!.message, /no answer.* 0 bytes .*, aborted$/)
   t.is(lines[0]!.context['status'], null)
+})
+
+test('a request whose client has left before it came here is logged as such', async (t) => {
+  const { logger, lines } = kept()
+  let arrived = false
+  const late: AnyMiddleware = async (request, next) => {
+    const left = new Promise((resolve) => request.getSignal().addEventListener('abort', resolve))
+    arrived = true
+    await left
+    return next(request)
+  }
+  const { connect } = await open(t, stack(handler, late, new AccessLoggerMiddleware(logger)))
+  const wire = (await connect()).send(GET)
+  await until(() => arrived)
+  // A reset: after a FIN the client might still read.
+  wire.socket.resetAndDestroy()
+  await until(() => lines.length === 1)
+  t.is(lines[0]!.level, 'warning')
+  t.is(lines[0]!.context['outcome'], 'aborted')
 })
 
 test('it logs beside onResponse, the access log of the server and another of its kind', async (t) => {

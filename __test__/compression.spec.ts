@@ -5,13 +5,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
-import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { request as ask } from 'undici'
-import { CompressionMiddleware, OptionError, Response, Trailers, stack } from '../src/index.ts'
+import { CompressionMiddleware, ErrorPagesMiddleware, OptionError, Response, Trailers, stack } from '../src/index.ts'
 import type { CompressionSettings, Handler, ServerSettings } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { keepErrors, open, temporaryDirectory, until } from './support.ts'
+import { keepErrors, open, plainTest as test, temporaryDirectory, until } from './support.ts'
 
 const TEXT = 'The quick brown fox jumps over the lazy dog. '.repeat(100)
 const HAS_ZSTD = 'zstdDecompressSync' in zlib
@@ -276,16 +275,30 @@ test('a client that takes nothing stops the source', async (t) => {
   await until(() => server.getStatistics().connections === 0)
 })
 
-test('a source that fails before the head gives an error page', async (t) => {
-  const { logger, errors } = keepErrors()
-  const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, (async function* () {
-    yield 'short'
-    throw new Error('no more')
-  })()), {}, { logger })
-  const page = await receive('gzip')
-  t.is(page.status, 500)
-  t.is(page.headers['content-encoding'], undefined)
-  t.is((errors[0]!.exception as Error).message, 'no more')
+test('a source that fails before the head gives an error page, and one line in the log', async (t) => {
+  const failing: (() => AsyncIterable<string> | ReadableStream<string>)[] = [
+    async function* () {
+      yield 'short'
+      throw new Error('no more')
+    },
+    () => {
+      let calls = 0
+      return new ReadableStream<string>({
+        pull(controller) {
+          if (calls++ === 0) controller.enqueue('short')
+          else controller.error(new Error('no more'))
+        },
+      })
+    },
+  ]
+  for (const make of failing) {
+    const { logger, errors } = keepErrors()
+    const { receive } = await served(t, () => new Response(200, { 'content-type': 'text/plain' }, make()), {}, { logger })
+    const page = await receive('gzip')
+    t.is(page.status, 500)
+    t.is(page.headers['content-encoding'], undefined)
+    t.deepEqual(errors.map(({ exception }) => (exception as Error).message), ['no more'])
+  }
 })
 
 test('a source that fails later never gives a response that looks complete', async (t) => {
@@ -344,6 +357,19 @@ test('files are compressed, but not their parts and not what is compressed besid
   const head = await at('/a.txt', {}, 'HEAD')
   t.is(head.headers['content-encoding'], 'gzip')
   t.is(head.headers['content-length'], undefined)
+})
+
+test('a file that another middleware has opened is compressed, too', async (t) => {
+  const root = await temporaryDirectory(t)
+  writeFileSync(join(root, 'a.txt'), TEXT)
+  const { receive } = await served(t, stack(() => Response.file('a.txt', { root }), new ErrorPagesMiddleware()))
+  for (let round = 0; round < 2; round++) {
+    const coded = await receive('gzip')
+    t.is(coded.headers['content-encoding'], 'gzip')
+    t.is(coded.text, TEXT)
+    t.is((await receive('gzip', { range: 'bytes=0-2' })).status, 206)
+    t.is((await receive('gzip', { 'if-none-match': String(coded.headers['etag']) })).status, 304)
+  }
 })
 
 test('trailers stay behind a compressed body', async (t) => {

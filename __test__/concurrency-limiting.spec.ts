@@ -1,8 +1,7 @@
-import test from 'ava'
 import { ConcurrencyLimitingMiddleware, OptionError, Response, stack } from '../src/index.ts'
 import type { Handler, Request } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { GET, open, until } from './support.ts'
+import { GET, open, plainTest as test, until } from './support.ts'
 
 /** A handler whose requests the test answers, in order of arrival. */
 function held(): { handler: Handler; arrived: { target: string; answer(response: Response): void; fail(error: Error): void }[] } {

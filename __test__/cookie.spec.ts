@@ -250,6 +250,22 @@ test('each cookie is sent in a line of its own', async (t) => {
   t.regex(received, /\r\nset-cookie: a=1; HttpOnly\r\nset-cookie: b=2\r\n[^]*\r\n\r\nabc$/)
 })
 
+test('each attribute can be read, set and removed, on a cookie and on attributes alone', (t) => {
+  const expiry = new Date('2030-01-01T00:00:00Z')
+  for (const bare of [new ResponseCookie('a', '1', CookieAttributes.empty()), CookieAttributes.empty()]) {
+    const full = bare.withExpiry(expiry).withMaxAge(60).withPath('/a').withDomain('example.org').withSecure().withHttpOnly().withSameSite('Lax')
+    t.deepEqual(full.getExpiry(), expiry)
+    t.deepEqual([full.getMaxAge(), full.getPath(), full.getDomain(), full.isSecure(), full.isHttpOnly(), full.getSameSite()], [60, '/a', 'example.org', true, true, 'Lax'])
+    const none = full.withoutExpiry().withoutMaxAge().withoutPath().withoutDomain().withoutSecure().withoutHttpOnly().withoutSameSite()
+    t.is(String(none), String(bare))
+    t.deepEqual([bare.getExpiry(), bare.getMaxAge(), bare.getDomain(), bare.isSecure(), bare.isHttpOnly(), bare.getSameSite()], [null, null, null, false, false, null])
+  }
+  const cookie = new ResponseCookie('a').withName('b').withValue('2').withAttributes(CookieAttributes.empty())
+  t.is(`${cookie.getName()} ${cookie.getValue()} ${cookie.getAttributes()}`, 'b 2 ')
+  const asked = new RequestCookie('a').withName('b').withValue('2')
+  t.is(`${asked.getName()} ${asked.getValue()} ${asked}`, 'b 2 b=2')
+})
+
 /** Pseudo-random whole numbers below a bound, the same in every run. */
 function generator(seed: number): (below: number) => number {
   let state = seed

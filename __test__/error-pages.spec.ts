@@ -1,10 +1,9 @@
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
 import { ErrorPagesMiddleware, HttpErrorException, Response, stack } from '../src/index.ts'
 import type { AnyMiddleware, ErrorHandler, Handler } from '../src/index.ts'
 import { answer, get } from './middleware-support.ts'
-import { open, temporaryDirectory, until } from './support.ts'
+import { open, plainTest as test, temporaryDirectory, until } from './support.ts'
 
 /** Whether the process has a file of this directory open; false where that can't be seen. */
 function isOpen(directory: string): boolean {

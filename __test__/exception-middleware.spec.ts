@@ -1,4 +1,3 @@
-import test from 'ava'
 import {
   ClientException,
   DefaultExceptionHandler,
@@ -11,7 +10,7 @@ import {
 } from '../src/index.ts'
 import type { AnyMiddleware, ErrorHandler, ServerSettings } from '../src/index.ts'
 import { answer, get, keepLines } from './middleware-support.ts'
-import { open } from './support.ts'
+import { open, plainTest as test } from './support.ts'
 
 const failing = (): never => {
   throw new Error('no <database>')

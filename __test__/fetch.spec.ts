@@ -1,9 +1,15 @@
 import { once } from 'node:events'
+import { request as sendRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { text } from 'node:stream/consumers'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { HttpErrorException, Request, Response as ServerResponse, serve } from '../src/index.ts'
+import { HttpErrorException, Request, Response as ServerResponse, serve, stack } from '../src/index.ts'
 import type { FetchContext, FetchFunction, ServerSettings } from '../src/index.ts'
 import { contextOf, fromFetch, serve as serveFetch } from '../src/fetch/index.ts'
+import { Router } from '../src/router/index.ts'
+import { Authority } from './authority.ts'
 import { keepErrors, open, plainTest, until } from './support.ts'
 
 /** The platform's own, before a server replaces it. */
@@ -327,6 +333,52 @@ test('the context has the names of WinterTC, over the client', async (t) => {
     return new Response()
   })
   t.is((await get('/')).status, 200)
+})
+
+test('over TLS the context has what was negotiated', async (t) => {
+  const { cert, key } = new Authority().issue()
+  const seen: unknown[] = []
+  const fetch: FetchFunction = (request, { encrypted, alpnProtocol, serverName }) => {
+    seen.push(encrypted, alpnProtocol, serverName, new URL(request.url).protocol)
+    return new Response('secure')
+  }
+  await using server = await serveFetch({ fetch, port: 0, hostname: '127.0.0.1', tls: { cert, key } })
+  const session = connectHttp2(server.url, { rejectUnauthorized: false, servername: 'localhost' })
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': '/a' })
+  t.is(await text(stream), 'secure')
+  t.deepEqual(seen, [true, 'h2', 'localhost', 'https:'])
+})
+
+plainTest('a body is sent back while it arrives', async (t) => {
+  const { port } = await app(t, (request) => new Response(request.body), { bodySizeLimit: Infinity })
+  const request = sendRequest({ port, host: '127.0.0.1', method: 'POST' })
+  t.teardown(() => request.destroy())
+  request.write('first')
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  const next = async (): Promise<string> => String((await once(response, 'data'))[0])
+  t.is(await next(), 'first')
+  const second = next()
+  request.write('second')
+  t.is(await second, 'second')
+  request.end()
+  await once(response.resume(), 'end')
+  t.pass()
+})
+
+test('an application in a stack, as a fallback and below a path answers, and middleware changes its response', async (t) => {
+  const application = { fetch: (request: globalThis.Request) => new Response(new URL(request.url).pathname, { headers: { 'x-own': 'yes' } }) }
+  const tagged = async (request: Request, next: (request: Request) => ServerResponse | Promise<ServerResponse>) => {
+    const response = await next(request)
+    response.setHeader('x-tag', `${response.getHeader('x-own')} ${response.getHeader('content-type')}`)
+    return response
+  }
+  const router = new Router().mount('/below', application).setFallback(application)
+  await using server = await serve('127.0.0.1:0', stack(router, tagged))
+  for (const [path, seen] of [['below/a', '/a'], ['other', '/other']] as const) {
+    const response = await fetch(server.url + path)
+    t.deepEqual([await response.text(), response.headers.get('x-tag')], [seen, 'yes text/plain;charset=UTF-8'])
+  }
 })
 
 test('sendInformational sends a 103 ahead of the response', async (t) => {

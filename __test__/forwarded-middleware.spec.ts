@@ -1,8 +1,7 @@
-import test from 'ava'
 import { Forwarded, ForwardedMiddleware, OptionError, Request, Response, SocketAddress, stack } from '../src/index.ts'
 import type { ForwardedHeaders } from '../src/index.ts'
 import { answer } from './middleware-support.ts'
-import { open } from './support.ts'
+import { open, plainTest as test } from './support.ts'
 
 /** What the handler finds in the attribute: `unset`, null, or what was told. */
 async function told(kind: ForwardedHeaders, headers: Record<string, string>, remoteAddress = '10.0.0.1'): Promise<unknown> {

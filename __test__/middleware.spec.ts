@@ -1,4 +1,3 @@
-import test from 'ava'
 import {
   CallableMiddleware,
   CallableRequestHandler,
@@ -13,7 +12,7 @@ import {
   stack,
 } from '../src/index.ts'
 import type { AnyMiddleware, Handler, Middleware, Next, RequestHandler } from '../src/index.ts'
-import { open } from './support.ts'
+import { open, plainTest as test } from './support.ts'
 
 const get = (): Request => Request.create('GET', '/')
 const hello = (): Response => Response.text('hello')

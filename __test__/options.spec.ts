@@ -194,3 +194,43 @@ test.serial('an invalid value in the environment throws when the server starts',
   await t.throwsAsync(server.start(), { message: /BUSBAR_KEEP_ALIVE_TIMEOUT in the environment must be .*"15s"/ })
   t.is(server.getState(), HttpServer.STOPPED)
 })
+
+/** Each option of the reference: its getter, its setter, and a value other than the default. */
+const ACCESSORS = [
+  ['isInDebugMode', 'withDebugMode', true],
+  ['getConnectionLimit', 'withConnectionLimit', 7],
+  ['getConnectionsPerIpLimit', 'withConnectionsPerIpLimit', 7],
+  ['getHttp1Timeout', 'withHttp1Timeout', 7],
+  ['getHttp2Timeout', 'withHttp2Timeout', 7],
+  ['getTlsSetupTimeout', 'withTlsSetupTimeout', 7],
+  ['getBodySizeLimit', 'withBodySizeLimit', 7],
+  ['getHeaderSizeLimit', 'withHeaderSizeLimit', 7],
+  ['getConcurrentStreamLimit', 'withConcurrentStreamLimit', 7],
+  ['getChunkSize', 'withChunkSize', 7],
+  ['getStreamThreshold', 'withStreamThreshold', 7],
+  ['isCompressionEnabled', 'withCompression', true],
+  ['isRequestLogContextEnabled', 'withRequestLogContext', true],
+  ['isHttp2UpgradeAllowed', 'withHttp2Upgrade', false],
+  ['isPushEnabled', 'withPush', false],
+] as const
+const SWITCHES = [
+  ['isInDebugMode', 'withDebugMode', 'withoutDebugMode'],
+  ['isCompressionEnabled', 'withCompression', 'withoutCompression'],
+  ['isRequestLogContextEnabled', 'withRequestLogContext', 'withoutRequestLogContext'],
+] as const
+
+test('each option of the reference has a getter and a copy with another value', (t) => {
+  const options = Options.from()
+  for (const [getter, setter, value] of ACCESSORS) {
+    const before = options[getter]()
+    t.is((options[setter] as (value: unknown) => Options)(value)[getter](), value, setter)
+    t.is(options[getter](), before, getter)
+  }
+  t.deepEqual(options.withAllowedMethods(['GET', 'HEAD', 'GET']).getAllowedMethods(), ['GET', 'HEAD'])
+  for (const [getter, on, off] of SWITCHES) {
+    t.true(options[on]()[getter](), on)
+    t.false(options[on]()[off]()[getter](), off)
+  }
+  t.false(options.withoutPush().isPushEnabled())
+  t.false(options.withoutHttp2Upgrade().isHttp2UpgradeAllowed())
+})

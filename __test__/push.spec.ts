@@ -1,7 +1,6 @@
-import test from 'ava'
 import { InvalidHeaderException, OptionError, Push, Response } from '../src/index.ts'
 import { answer } from './middleware-support.ts'
-import { open } from './support.ts'
+import { open, plainTest as test } from './support.ts'
 
 test('pushes are link fields of the response, beside those of the application', async (t) => {
   const handler = (): Response => {

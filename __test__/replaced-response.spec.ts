@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream'
-import test from 'ava'
 import { HttpErrorException, Response, stack } from '../src/index.ts'
 import type { AnyMiddleware } from '../src/index.ts'
 import { answer } from './middleware-support.ts'
-import { keepErrors, open, until } from './support.ts'
+import { keepErrors, open, plainTest as test, until } from './support.ts'
 
 /** A response whose end is noted, with a stream that notes when it is cancelled. */
 function watched(): { events: string[]; handler: () => Response } {

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Request, Response } from '../src/index.ts'
+import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Request, Response, Trailers } from '../src/index.ts'
 import type { FieldsInit } from '../src/index.ts'
 import { LAST_GET, keepErrors, open } from './support.ts'
 
@@ -295,4 +295,16 @@ test('all dispose hooks run after the response is sent, even if some throw', asy
   })
   await all
   t.deepEqual(seen, ['one', 'two'])
+})
+
+test('fields are replaced together, and trailers are removed', (t) => {
+  const response = new Response(200, { etag: '"1"', vary: 'accept' }, 'a', new Trailers({ 'x-sum': '1' }))
+  response.replaceHeaders({ etag: '"2"' })
+  t.is(response.getHeader('etag'), '"2"')
+  t.is(response.getHeader('vary'), 'accept')
+  t.not(response.getTrailers(), null)
+  response.removeTrailers()
+  t.is(response.getTrailers(), null)
+  response.setTrailers(new Trailers({ 'x-sum': '2' }))
+  t.not(response.getTrailers(), null)
 })

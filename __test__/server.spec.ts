@@ -358,6 +358,11 @@ test('a request can be answered without a socket, by the same rules', async (t) 
   const signal = late.getSignal()
   t.is(await statusOf(late), 503)
   t.true(signal.aborted)
-  t.deepEqual(lines, ['error a handler failed: GET /throws'])
+  t.deepEqual(lines, ['error a handler failed: GET /throws', 'warning a handler has not answered within 0.01 s (handlerTimeout): GET /never'])
   await t.throwsAsync(server.inject('GET /' as never), { instanceOf: StateError, message: /takes a Request/ })
+})
+
+test('the time of a stop is three seconds unless it is given', (t) => {
+  t.is(HttpServer.DEFAULT_SHUTDOWN_TIMEOUT, 3000)
+  t.is(Options.from().getStopTimeout() * 1000, HttpServer.DEFAULT_SHUTDOWN_TIMEOUT)
 })

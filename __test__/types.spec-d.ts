@@ -18,8 +18,12 @@ import {
   CallableRequestHandler,
   Client,
   ClientException,
+  CompressionMiddleware,
   CookieAttributes,
+  CorsMiddleware,
   DefaultClientFactory,
+  ExceptionMiddleware,
+  Forwarded,
   Http1Driver,
   HttpErrorException,
   HttpServer,
@@ -30,7 +34,10 @@ import {
   RequestCookie,
   Response,
   ResponseCookie,
+  SecurityHeadersMiddleware,
   SocketAddress,
+  UpgradedSocket,
+  redirectTo,
   serve,
   silentLogger,
   stack,
@@ -39,6 +46,7 @@ import {
 import type {
   AnyMiddleware,
   ErrorHandler,
+  ExceptionHandler,
   Fault,
   FetchContext,
   FieldName,
@@ -55,6 +63,7 @@ import type {
   MiddlewareFunction,
   Next as NextHandler,
   OptionValues,
+  Push,
   RequestBody,
   RequestHandler,
   ServerObserver,
@@ -63,7 +72,6 @@ import type {
   Stack,
   TlsInfo,
   UpgradeHandler,
-  UpgradedSocket,
 } from '../src/index.ts'
 
 /** True only for the very same type; `any` is the same as nothing but itself. */
@@ -424,3 +432,34 @@ export const chat: Handler = webSocket((socket, given) => {
 new DocumentRoot('public', { maxage: 60 })
 // @ts-expect-error no such setting
 webSocket(() => {}, { maxpayload: 1 })
+
+// Middleware and handlers of busbar.
+new CompressionMiddleware({ codings: ['br', 'gzip'], levels: { gzip: 6 }, types: /^text/ })
+// @ts-expect-error deflate isn't offered
+new CompressionMiddleware({ codings: ['deflate'] })
+new CorsMiddleware({ origin: (origin, asked) => same<typeof origin, string>(true) === undefined && same<typeof asked, Request>(true) === undefined })
+// @ts-expect-error a misspelt setting
+new CorsMiddleware({ origins: '*' })
+new SecurityHeadersMiddleware({ 'x-frame-options': null })
+// @ts-expect-error an unknown field
+new SecurityHeadersMiddleware({ 'x-frame': 'DENY' })
+const exceptionHandler: ExceptionHandler = {
+  handleException: (given, error) => {
+    same<typeof given, Request>(true)
+    same<typeof error, unknown>(true)
+    return new Response(500)
+  },
+}
+new ExceptionMiddleware(exceptionHandler)
+const forwarded = request.findAttribute(Forwarded.ATTRIBUTE)
+same<typeof forwarded, Forwarded | null | undefined>(true)
+const pushes = response.getPushes()
+same<typeof pushes, ReadonlyMap<string, Push>>(true)
+same<ReturnType<typeof redirectTo>, Response>(true)
+declare const duplex: Duplex
+if (duplex instanceof UpgradedSocket) same<ReturnType<typeof duplex.getClient>, Client>(true)
+const preset = HttpServer.createForDirectAccess(443, hello, { concurrencyLimit: null, allowedMethods: null, exceptionHandler, middleware: [asFunction] })
+same<typeof preset, HttpServer>(true)
+HttpServer.createForBehindProxy(8080, hello, { proxies: ['unix'], forwardedHeaders: 'forwarded' })
+// @ts-expect-error a server behind a proxy needs its proxies
+HttpServer.createForBehindProxy(8080, hello, {})

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import test from 'ava'
-import { Client, StateError } from '../src/index.ts'
+import { Client, StateError, UpgradedSocket } from '../src/index.ts'
 import { IS_TLS, keepErrors, until } from './support.ts'
 import { LARGE, SWITCHED, UPGRADE, takeover, upgraded } from './takeover.ts'
 
@@ -113,6 +113,12 @@ test('a socket has its addresses, and the methods of Node\'s sockets', async (t)
   t.is(socket.getTlsInfo() !== null, IS_TLS)
   t.is(socket.encrypted, IS_TLS)
   t.is(socket.setNoDelay(true).setKeepAlive(true, 1000).ref().unref(), socket)
+  socket.reference()
+  socket.unreference()
+  t.true(socket instanceof UpgradedSocket)
+  t.false(wire.socket instanceof UpgradedSocket)
+  t.is(UpgradedSocket.name, 'UpgradedSocket')
+  t.throws(() => new (UpgradedSocket as unknown as new () => unknown)(), { instanceOf: StateError })
   const timeouts: string[] = []
   socket.setTimeout(20, () => timeouts.push('idle'))
   await once(socket, 'timeout')

@@ -34,7 +34,7 @@ async function wrk(work, port, seconds, connections, scratch) {
   writeFileSync(lua, luaOf(work))
   // wrk accepts whole seconds only.
   const duration = Math.max(1, Math.round(seconds))
-  const args = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', lua, `http://127.0.0.1:${port}/`]
+  const args = ['-t1', `-c${connections}`, `-d${duration}s`, '-s', lua, `http://127.0.0.1:${port}${work.path ?? '/'}`]
   const printed = await output('wrk', args)
   const requests = Number(/(\d+) requests in/.exec(printed)?.[1] ?? 0)
   const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(printed)
@@ -77,7 +77,7 @@ async function autocannon(work, port, seconds, connections, scratch) {
     args.push('-i', file)
   }
   for (const [name, value] of Object.entries(work.headers ?? {})) args.push('-H', `${name}=${value}`)
-  const printed = await output(process.execPath, [...args, `http://127.0.0.1:${port}/`])
+  const printed = await output(process.execPath, [...args, `http://127.0.0.1:${port}${work.path ?? '/'}`])
   const result = JSON.parse(printed)
   return {
     requests: result.requests.total,
@@ -97,13 +97,13 @@ async function bulk({ method, sends, receives }, port, seconds, scratch) {
 /** Sends one request of a work and throws unless the response is right. */
 export async function check(work, { port, peer }) {
   if (work.bulk !== undefined) return checkBulk(work, port, peer)
-  const { method = 'GET', headers = {}, body = '', answer } = work
+  const { method = 'GET', path = '/', headers = {}, body = '', answer } = work
   const fields = Object.entries({ host: 'localhost', connection: 'close', ...headers })
   if (body !== '') fields.push(['content-length', String(Buffer.byteLength(body))])
   const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const socket = connect(port, '127.0.0.1')
   socket.setTimeout(5000, () => socket.destroy(new Error(`${peer.name} doesn't answer`)))
-  socket.write(`${method} / HTTP/1.1\r\n${head}\r\n${body}`)
+  socket.write(`${method} ${path} HTTP/1.1\r\n${head}\r\n${body}`)
   const received = await text(socket)
   const [start, content] = received.split('\r\n\r\n')
   const isRight = start.startsWith('HTTP/1.1 200 ') && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)

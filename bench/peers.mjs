@@ -75,9 +75,19 @@ export const PEERS = [
   {
     name: 'nginx',
     version: () => firstLine('nginx', ['-v'])?.split('/')[1] ?? null,
-    handlers: ['hello', 'json'],
+    handlers: ['hello', 'json', 'static'],
     needsPort: true,
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler), '-p', scratch]],
+  },
+  { name: 'busbar/fetch', version: BUSBAR, handlers: ['web'], command: script('web', 'fetch') },
+  { name: 'Hono on busbar', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono') },
+  { name: 'Hono on busbar (1 thread)', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono', '1') },
+  { name: 'Hono on node-server', version: () => versionOf('@hono/node-server'), handlers: ['web'], command: script('web', 'hono-node-server') },
+  {
+    name: 'Hono on Bun',
+    version: () => (existsSync(BUN) && versionOf('hono') !== null ? firstLine(BUN, ['--version']) : null),
+    handlers: ['web'],
+    command: () => [BUN, [here('servers/web.mjs'), 'web', 'hono-bun']],
   },
   {
     name: 'bare epoll',
@@ -116,8 +126,10 @@ export function compiled(name, scratch) {
 
 function nginxConfiguration(scratch, port, handler, protocol = '') {
   const answer =
-    handler === 'json'
-      ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
+    handler === 'static'
+      ? `default_type text/plain; root ${scratch};`
+      : handler === 'json'
+        ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
       : "default_type text/plain; return 200 'Hello, World!';"
   const path = join(scratch, `nginx-${port}.conf`)
   const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
@@ -157,6 +169,13 @@ function longFile(scratch) {
   return path
 }
 
+/** The file that `static` serves: made once in a run. */
+export const STATIC_FILE = { name: 'static.txt', content: 'x'.repeat(10 * 1024) }
+function staticFile(scratch) {
+  const path = join(scratch, STATIC_FILE.name)
+  if (!existsSync(path)) writeFileSync(path, STATIC_FILE.content)
+}
+
 /** A running peer; stopped by its process id. */
 export class Running {
   static #all = new Set()
@@ -189,7 +208,8 @@ export class Running {
 export async function start(peer, { node, handler, scratch }) {
   const port = peer.needsPort ? await freePort() : 0
   const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
-  const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '' }
+  if (handler === 'static') staticFile(scratch)
+  const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '', BENCH_ROOT: scratch }
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
   const running = new Running(peer, child, port)
   if (peer.needsPort) {

@@ -56,7 +56,7 @@ process.on('SIGINT', () => process.exit(130))
 pinThis(LOAD_CORE)
 
 /** For CI: a short run of the servers that are dependencies. */
-const SMOKE = { servers: 'busbar,node:http,uWebSockets.js,Fastify', rounds: '1', seconds: '1', connections: '8' }
+const SMOKE = { servers: 'busbar,node:http,uWebSockets.js,Fastify,busbar/fetch,Hono on busbar', rounds: '1', seconds: '1', connections: '8' }
 const settings = values.smoke ? { ...values, ...SMOKE, servers: values.servers ?? SMOKE.servers } : values
 const rounds = Number(settings.rounds)
 const seconds = Number(settings.seconds)
@@ -67,6 +67,8 @@ const shared = { node: settings.node, scratch, rounds, seconds, connections }
 const isNamed = (list, name) => list === undefined || `,${list},`.includes(`,${name},`)
 const versions = new Map(PEERS.map((peer) => [peer.name, peer.version(settings)]))
 const peers = PEERS.filter(({ name }) => isNamed(settings.servers, name) && versions.get(name) !== null)
+/** Those that have the other measurements. */
+const plain = peers.filter(({ handlers = ['hello'] }) => handlers.includes('hello'))
 const says = (text) => void (values.json || process.stdout.write(`${text}\n`))
 
 /** CPU per request of each server that the work is for. */
@@ -97,19 +99,19 @@ if (report.works['8 headers, unread'] !== undefined && report.works.hello !== un
   says(`\n8 unread headers cost busbar ${busbar.toFixed(2)} us, the bare loop ${bare.toFixed(2)} us`)
 }
 if (isAll || values.latency) {
-  report.latency = await latency(peers, shared)
+  report.latency = await latency(plain, shared)
   const rows = report.latency.map(({ name, share, rate, p50, p99, p999, errors }) => [
     `${name} at ${share * 100} % of node:http's most`, String(rate), String(p50), String(p99), String(p999), String(errors),
   ])
   says(`\n${table([['latency, us', 'req/s', 'p50', 'p99', 'p99.9', 'errors'], ...rows])}`)
 }
 if (isAll || values.idle) {
-  report.idle = await idleMemory(peers, shared)
+  report.idle = await idleMemory(plain, shared)
   const rows = report.idle.map(({ name, bytes }) => [name, (bytes / 1000).toFixed(2)])
   says(`\n${table([['idle connection', 'KB'], ...rows])}`)
 }
 if (isAll || values.start) {
-  const nodes = peers.filter(({ name }) => name !== 'bare epoll' && name !== 'nginx')
+  const nodes = plain.filter(({ name }) => name !== 'bare epoll' && name !== 'nginx')
   report.start = await startTime(nodes, shared)
   const rows = report.start.map(({ name, milliseconds }) => [name, milliseconds.toFixed(1)])
   says(`\n${table([['import and listen', 'ms over bare node'], ...rows])}`)
@@ -117,7 +119,7 @@ if (isAll || values.start) {
 for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets]]) {
   const isLeftOut = name === 'websockets' && COMPILER === null
   if ((!isAll && !values[name]) || isLeftOut) continue
-  report[name] = await measureAll(peers, shared)
+  report[name] = await measureAll(plain, shared)
   const node = report[name].find((row) => row.name === 'node:http')?.cpu ?? Number.NaN
   const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate)), (row.cpu / node).toFixed(2)])
   says(`\n${table([[name, `us/${unit}`, `${unit}s/s`, '/ node'], ...rows])}`)
@@ -125,7 +127,7 @@ for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['web
 const lacks = missing()
 if (values.tls && lacks !== null) says(`\n--tls needs ${lacks}`)
 if ((isAll || values.tls) && lacks === null) {
-  report.tls = await overTls(peers, shared)
+  report.tls = await overTls(plain, shared)
   for (const work of new Set(report.tls.map((row) => row.work))) {
     const rows = report.tls.filter((row) => row.work === work)
     const node = rows.find((row) => row.name === 'node:http')?.cpu ?? Number.NaN

@@ -37,6 +37,7 @@ const TWELVE = {
  * @property {string} name its name in the table
  * @property {string} handler the handler of the servers
  * @property {string} [method]
+ * @property {string} [path] its target; `/` when left out
  * @property {Record<string, string>} [headers]
  * @property {string} [body]
  * @property {number} [pipeline] requests under way on each connection
@@ -58,6 +59,8 @@ const BULK = [
   { name: 'download 1 GiB file', handler: 'file', bulk: DOWNLOAD, servers: FOR_BULK.filter((name) => name !== 'uWebSockets.js') },
 ].map((work) => ({ servers: FOR_BULK, bytes: work.bulk.sends + work.bulk.receives, ...work }))
 
+const WEB = ['busbar', 'busbar/fetch', 'Hono on busbar', 'Hono on busbar (1 thread)', 'Hono on node-server', 'Hono on Bun']
+
 /** @type {readonly Work[]} */
 export const WORKS = [
   { name: 'hello', handler: 'hello', answer: HELLO },
@@ -74,5 +77,7 @@ export const WORKS = [
   { name: 'download 1 MiB streamed', handler: 'stream', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'echo 1 MiB', handler: 'echo', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
   { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
+  { name: 'web: hello', handler: 'web', answer: HELLO, servers: WEB },
+  { name: 'static file of 10 KiB', handler: 'static', path: '/static.txt', answer: 'x'.repeat(10 * 1024), servers: ['busbar', 'nginx'] },
   ...BULK,
 ]

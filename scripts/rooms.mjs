@@ -54,7 +54,7 @@ const ROOMS = [
     purpose: 'drivers written in JavaScript, loaded where a server has a factory',
     never: ['pages', 'web', 'middleware', 'router', 'static', 'websocket', 'hono', 'exchange'],
     isNative: true,
-    lazy: ['driver-selector.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
+    lazy: ['driver-selector.ts', 'parsed-exchange.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
   },
   { name: 'server', purpose: '`HttpServer`: listening, dispatching, settings, observers', isNative: true },
   { name: 'fetch', purpose: "`busbar/fetch`: servers of web-standard applications", isEntry: true },

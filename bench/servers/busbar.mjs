@@ -1,4 +1,5 @@
 import { HttpServer, Response } from '../../dist/index.js'
+import { DocumentRoot } from '../../dist/static.js'
 
 const TEXT = { 'content-type': 'text/plain' }
 const LONG = Buffer.alloc(64 * 1024, 'x')
@@ -12,6 +13,12 @@ async function* pieces(count) {
 
 const handlers = {
   hello: () => new Response(200, { 'content-type': 'text/plain' }, 'Hello, World!'),
+  get web() {
+    return handlers.hello
+  },
+  get static() {
+    return new DocumentRoot(process.env.BENCH_ROOT)
+  },
   json: () => Response.json({ message: 'Hello, World!', id: 42, ok: true }),
   headers(request) {
     const isPlain = request.getHeader('accept') && request.getHeader('cookie') && request.getHeader('user-agent')

@@ -12,6 +12,7 @@ const rootPath = fileURLToPath(root)
 /** Fields of the clone's manifest that users of the package have a use for. */
 const FIELDS = [
   'name', 'version', 'description', 'keywords', 'homepage', 'bugs', 'repository', 'license', 'type', 'engines', 'main', 'types', 'exports', 'bin',
+  'peerDependencies', 'peerDependenciesMeta',
 ]
 const SHARED = ['version', 'homepage', 'bugs', 'repository', 'license', 'engines']
 

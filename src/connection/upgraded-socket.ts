@@ -12,6 +12,7 @@ import type { Logger } from '../core/logger.ts'
 import { attempt, handled } from '../core/outcome.ts'
 import { CLEAR_TIMERS, NodeSocket, TOUCH } from './node-socket.ts'
 import { HIGH_WATER } from './raw-connection.ts'
+import { provideSocketClass } from './upgraded-socket-class.ts'
 import type { SocketTransport } from './raw-connection.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 import type { TlsInfo } from '../tls/tls-info.ts'
@@ -382,6 +383,7 @@ export class UpgradedSocket extends NodeSocket {
   }
 
   static {
+    provideSocketClass(UpgradedSocket)
     notifyStop = (socket) => socket.#stop()
     releaseSocket = (socket) => socket.#release()
     isClientGone = (socket, error) => socket.#isClientGone(error)

@@ -9,6 +9,7 @@ import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 import type { Logger } from '../core/logger.ts'
 import type { InjectSettings } from '../handler/inject.ts'
 import type { Driver } from './driver.ts'
+import type { ParsedOwner } from './parsed-exchange.ts'
 
 /** What the sessions of drivers in JavaScript need. */
 export interface DriverHost {
@@ -16,6 +17,8 @@ export interface DriverHost {
   readonly logger: Logger
   /** What answers the requests that a driver has parsed. */
   readonly answering: InjectSettings
+  /** What counts and observes them. */
+  readonly requests: ParsedOwner
   /** Hands a raw connection to another driver, with the bytes that were read and belong to it. */
   drive(raw: RawConnection, driver: Driver, unread: Uint8Array | null): void
   /** Whether a driver has not been replaced. */

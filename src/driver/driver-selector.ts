@@ -16,6 +16,7 @@ import { runUpgrade } from '../connection/run-upgrade.ts'
 import type { InjectSettings } from '../handler/inject.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Engine, HotFunctions } from '../native.ts'
+import type { ParsedOwner } from './parsed-exchange.ts'
 import { ParserSession } from './parser-session.ts'
 import { RawConnection } from '../connection/raw-connection.ts'
 import type { RawConnections } from '../connection/raw-connection.ts'
@@ -24,7 +25,7 @@ import { StreamSession } from './stream-session.ts'
 import type { UpgradedSocket } from '../connection/upgraded-socket.ts'
 
 /** What the selector needs of its server. */
-export interface SelectorOwner extends ClientOwner {
+export interface SelectorOwner extends ClientOwner, ParsedOwner {
   readonly engine: Engine
   readonly hot: HotFunctions
   readonly rawConnections: RawConnections
@@ -42,6 +43,7 @@ export class DriverSelector implements DriverHost {
   readonly deadlines = new ClientDeadlines()
   /** What answers the requests that a driver has parsed. */
   readonly answering: InjectSettings
+  readonly requests: ParsedOwner
   readonly logger: Logger
   readonly #host: SelectorOwner
   readonly #settings: SelectorSettings
@@ -54,6 +56,7 @@ export class DriverSelector implements DriverHost {
     this.#host = host
     this.#settings = settings
     this.answering = settings
+    this.requests = host
     this.logger = settings.logger
   }
 

@@ -24,6 +24,7 @@ import { inject } from '../handler/inject.ts'
 import { handled } from '../core/outcome.ts'
 import { HIGH_WATER } from '../connection/raw-connection.ts'
 import type { RawConnection, RawReceiver } from '../connection/raw-connection.ts'
+import { ParsedExchange } from './parsed-exchange.ts'
 import { ParsedRequestSource } from './parsed-request.ts'
 import { Request, adoptRequest } from '../message/request.ts'
 import { markSent, discardResponse, extrasOf } from '../message/response.ts'
@@ -56,6 +57,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   #runningHandlers = 0
   /** The signals of unanswered requests. */
   readonly #signals = new Set<HandoverSignal>()
+  readonly #unanswered = new Set<ParsedExchange>()
   /** The longest piece for the parser, in bytes. */
   readonly #chunkSize: number
   /** Writes that wait until the unsent bytes are sent. */
@@ -184,6 +186,8 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     const drains = this.#drains
     this.#drains = []
     for (const drained of drains) drained()
+    for (const exchange of this.#unanswered) exchange.end('aborted')
+    this.#unanswered.clear()
     for (const signal of this.#signals) signal.abort()
     this.#signals.clear()
   }
@@ -219,6 +223,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
       throw new OptionError('data', data, 'a string or a Uint8Array')
     }
     const waiting = this.#isEnded || !this.#isOurs() ? -1 : this.#raw.write(data)
+    if (waiting >= 0) for (const exchange of this.#unanswered) exchange.wrote(data)
     if (waiting < 0) return Promise.reject(new ClientException(this.#client, 'the client takes no more bytes'))
     if (close) {
       this.#finish()
@@ -246,17 +251,20 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     const signal = new HandoverSignal()
     const copy = adoptRequest(request, new ParsedRequestSource(this.#client, signal, this.#raw.stops(), request))
     const resource = new AsyncResource('busbar.Request', { requireManualDestroy: true })
+    const exchange = new ParsedExchange(this.#selector.requests, this.#client, copy)
     this.#signals.add(signal)
+    this.#unanswered.add(exchange)
     this.#pendingResponses++
     this.#runningHandlers++
     const answered = resource.runInAsyncScope(async () => {
       try {
-        const response = await this.#ask(copy)
+        const response = await this.#ask(copy, exchange)
         this.#runningHandlers--
-        if (response === null) this.#answered(signal)
-        else this.#answer(request, response, leftover, signal)
+        if (response === null) this.#answered(signal, exchange, 'aborted')
+        else this.#answer(request, response, leftover, signal, exchange)
       } catch (error) {
-        this.#answered(signal)
+        exchange.endFailed(error)
+        this.#answered(signal, exchange, 'failed')
         throw error
       }
     })
@@ -265,8 +273,9 @@ export class ParserSession implements RawReceiver, ActiveDriver {
   }
 
   /** The handler's response; null when it can't be sent any more. */
-  async #ask(request: Request): Promise<Response | null> {
-    const { answering } = this.#selector
+  async #ask(request: Request, exchange: ParsedExchange): Promise<Response | null> {
+    const { handler, ...others } = this.#selector.answering
+    const answering = { ...others, watch: exchange, handler: (given: Request) => exchange.handle(handler, given) }
     try {
       const response = await inject(request, answering)
       if (!this.#isOurs() || this.#isEnded) {
@@ -287,21 +296,29 @@ export class ParserSession implements RawReceiver, ActiveDriver {
     }
   }
 
-  #answer(request: Request, response: Response, leftover: Uint8Array | null, signal: HandoverSignal): void {
+  #answer(
+    request: Request,
+    response: Response,
+    leftover: Uint8Array | null,
+    signal: HandoverSignal,
+    exchange: ParsedExchange,
+  ): void {
     const extras = extrasOf(response)
-    const done = (): void => {
+    const done = (outcome: 'sent' | 'upgraded' | 'aborted' | 'failed'): void => {
       extras?.dispose((exception) => this.#log('a dispose hook of a response failed', exception))
-      this.#answered(signal)
+      this.#answered(signal, exchange, outcome)
     }
-    if (!this.#isOurs() || this.#isEnded) return done()
+    if (!this.#isOurs() || this.#isEnded) return done('aborted')
     const takeover = extras?.takeover ?? null
     if (takeover !== null) markExported(this.#client)
+    const isTunnel = takeover?.isDetached === false && request.getMethod() === 'CONNECT'
+    exchange.begin(isTunnel ? 200 : response.getStatus(), request.getMethod(), response)
     const write = async (): Promise<void> => {
       if (takeover?.isDetached !== true) await this.#driver.write(request, response)
     }
     write().then(
       () => {
-        done()
+        done(takeover !== null ? 'upgraded' : this.#client.isClosed() ? 'aborted' : 'sent')
         if (takeover === null || !this.#isOurs()) return
         const rest = Buffer.concat([...(leftover === null ? [] : [leftover]), ...this.#unread])
         this.#leave()
@@ -309,14 +326,17 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         this.#selector.export(this.#raw, rest, (socket) => handler(socket, request, response), context)
       },
       (exception: unknown) => {
-        done()
+        exchange.endFailed(exception)
+        done('failed')
         if (clientExceptionIn(exception) === undefined) this.#log('a driver failed to write a response', exception)
         this.#client.close()
       },
     )
   }
 
-  #answered(signal: HandoverSignal): void {
+  #answered(signal: HandoverSignal, exchange: ParsedExchange, outcome: 'sent' | 'upgraded' | 'aborted' | 'failed'): void {
+    this.#unanswered.delete(exchange)
+    exchange.end(outcome)
     this.#pendingResponses--
     this.#signals.delete(signal)
     this.#raw.stops().delete(signal)

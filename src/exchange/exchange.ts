@@ -291,7 +291,11 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onEnd(call: (end: ResponseEnd) => void): boolean {
-    if (this.isAnswered || this.isGone()) return false
+    if (this.isAnswered || this.isGone()) {
+      // The handler runs on although its response won't be sent.
+      call({ status: null, bytesSent: 0, duration: 0, outcome: this.isExpired() ? 'timeout' : 'aborted' })
+      return true
+    }
     if (this.observation === null) this.observe(new Observation(NO_LISTENER))
     this.observation?.onEnd(call)
     return true

@@ -23,12 +23,24 @@ import { Response, discardResponse, extrasOf } from '../message/response.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
 import { isBodiless } from '../http/status.ts'
 
+/** The codes of refusals. */
+export type Refusal = 'BUSBAR_METHOD_NOT_ALLOWED' | 'BUSBAR_BODY_TOO_LARGE' | 'BUSBAR_HANDLER_TIMEOUT' | 'BUSBAR_REQUEST_LIMIT'
+
+/** Is notified of what happens to a request beside its answer. */
+export interface InjectWatch {
+  /** The handler has failed. */
+  onFailure(error: unknown): void
+  /** The request was refused by a rule or a limit. */
+  onRefusal(code: Refusal): void
+}
+
 /** The parts of a server that make a response. */
 export interface InjectSettings {
   readonly handler: HandlerFunction
   readonly errorHandler: ErrorHandler
   readonly options: Options
   readonly logger: Logger
+  readonly watch?: InjectWatch
   /** The page of debug mode for an error that a handler has thrown; null for that of the error handler. */
   readonly debugPage: (error: unknown, request: Request, client: Client) => Response | null
 }
@@ -41,6 +53,7 @@ export async function inject(request: Request, settings: InjectSettings): Promis
   const allow = allowed.join(', ')
   const method = request.getMethod()
   if (!allowed.includes(method)) {
+    settings.watch?.onRefusal('BUSBAR_METHOD_NOT_ALLOWED')
     return page(request, settings, { status: refusalOf(method), headers: [['allow', allow]] })
   }
   if (method === 'OPTIONS' && request.getTarget() === '*') return new Response(204, { allow })
@@ -83,9 +96,13 @@ async function failed(request: Request, settings: InjectSettings, exception: unk
 function subjectFor(request: Request, settings: InjectSettings, exception: unknown): PageSubject | Response | ClientException {
   if (exception instanceof HttpErrorException) return subjectOf(exception)
   const atFault = clientExceptionIn(exception)
-  if (atFault?.getCode() === 413) return { status: 413, error: exception }
+  if (atFault?.getCode() === 413) {
+    settings.watch?.onRefusal('BUSBAR_BODY_TOO_LARGE')
+    return { status: 413, error: exception }
+  }
   // On a socket the client would be gone.
   if (atFault !== undefined || isAbortedBy(request.getSignal(), exception)) return atFault ?? gone()
+  settings.watch?.onFailure(exception)
   logFailure(settings, 'a handler failed', request, exception)
   const shown = settings.options.get('debug') ? settings.debugPage(exception, request, request.getClient()) : null
   return shown ?? { status: 500, error: exception }
@@ -108,6 +125,7 @@ async function answer(request: Request, settings: InjectSettings): Promise<Respo
     const expire = (): void => {
       isExpired = true
       logExpiry(settings, request)
+      settings.watch?.onRefusal('BUSBAR_HANDLER_TIMEOUT')
       abortRequest(request)
       const isGone = (error: unknown): boolean => clientExceptionIn(error) !== undefined || isAbortedBy(request.getSignal(), error)
       answered.catch((error: unknown) => logLateFailure(settings, request, error, () => isGone(error)))

@@ -6,9 +6,14 @@
  * One address may hold a quarter of the limit, so that a single client doesn't take the server from all others. Below a
  * quarter of running handlers no address can hold more, so only then are addresses looked at.
  */
+import type { Client } from '../connection/client.ts'
+
+/** Seconds for which a request waits for its handler. */
+export const WAIT_SECONDS = 5
 
 /** A request whose handler runs or waits. */
 export interface RunningRequest {
+  client(): Client
   /** Its index in the list of running requests; -1 while it isn't listed. */
   runningAt: number
 }
@@ -34,7 +39,7 @@ class Share<Request> {
 const SHARE = 4
 
 /** The handlers of one server. */
-export class RunningHandlers<Request extends RunningRequest> {
+export class RunningHandlers<Request extends Pick<RunningRequest, 'runningAt'>> {
   readonly #limit: number
   readonly #share: number
   readonly #pauseRequests: (isPaused: boolean) => void

@@ -38,6 +38,10 @@ export let abortRequest: (request: Request) => void
 
 /** Keeps the response that a handler or middleware has given for a request, or null; returns the one that was kept. */
 export let keepResponse: (request: Request, response: Response | null) => Response | null
+/** Keeps the promise of such a response. */
+export let keepPromise: (request: Request, promise: Promise<Response>) => void
+/** Whether a promise is the one that was kept last. */
+export let isKept: (request: Request, promise: unknown) => boolean
 /** Calls a function at the true end of the response. False, without a call, where that isn't known. */
 export let onResponseEnd: (request: Request, call: (end: ResponseEnd) => void) => boolean
 /** Gives a request of `Request.create` a client. */
@@ -66,6 +70,7 @@ export class Request extends RequestContent {
   #attributes: Map<AttributeKey, unknown> | null = null
   /** The response that was given last, behind middleware. */
   #response: Response | null = null
+  #promise: Promise<Response> | null = null
 
   /** @internal The server makes the requests of clients; see `Request.create` for your own. */
   constructor(source: RequestSource) {
@@ -443,6 +448,8 @@ export class Request extends RequestContent {
     }
     abortRequest = (request) => request.#source.abort?.()
     onResponseEnd = (request, call) => request.#source.onEnd?.(call) === true
+    keepPromise = (request, promise) => void (request.#promise = promise)
+    isKept = (request, promise) => request.#promise === promise
     keepResponse = (request, response) => {
       const kept = request.#response
       request.#response = response

@@ -87,26 +87,61 @@ function entryOf({ request, remoteAddress, status, bytesSent, duration, outcome 
 
 /** A JSON object in ASCII. */
 export function asJson(entry: AccessLogEntry): string {
-  return JSON.stringify({ ...entry, duration: Math.round(entry.duration * 1000) / 1000 }).replace(
-    /[^ -~]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  const { time, remoteAddress, method, target, protocolVersion, referer, userAgent, status, bytesSent, duration, outcome } = entry
+  const client = `"remoteAddress":${jsonOf(remoteAddress)},"method":${jsonOf(method)},"target":${jsonOf(target)}`
+  const fields = `"protocolVersion":${jsonOf(protocolVersion)},"referer":${jsonOf(referer)},"userAgent":${jsonOf(userAgent)}`
+  const answer = `"status":${status},"bytesSent":${bytesSent},"duration":${Math.round(duration * 1000) / 1000},"outcome":"${outcome}"`
+  return `{"time":"${isoOf(time)}",${client},${fields},${answer}}`
+}
+
+const NOT_PLAIN_JSON = /[^ !#-[\]-~]/
+
+function jsonOf(text: string | null): string {
+  if (text === null) return 'null'
+  if (!NOT_PLAIN_JSON.test(text)) return `"${text}"`
+  return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** The format `combined`. */
 export function asCombined(entry: AccessLogEntry): string {
   const { method, target, protocolVersion, referer, userAgent, remoteAddress } = entry
-  const line = method === null ? '-' : `${escapeLine(method)} ${escapeLine(target ?? '')} HTTP/${protocolVersion}`
-  const shown = (value: string | null): string => (value === null ? '-' : escapeLine(value))
-  const host = remoteAddress === null || remoteAddress === '' ? '-' : escapeLine(remoteAddress).replaceAll(' ', '\\x20')
+  const line = method === null ? '-' : `${shown(method)} ${shown(target)} HTTP/${protocolVersion}`
+  const host = remoteAddress === null || remoteAddress === '' ? '-' : shown(remoteAddress)
   const answer = `${entry.status ?? NO_ANSWER} ${entry.bytesSent}`
-  return `${host} - - [${dateOf(entry.time)}] "${line}" ${answer} "${shown(referer)}" "${shown(userAgent)}"`
+  // The path of a unix socket may have a space, which would end the first column.
+  const column = host.includes(' ') ? host.replaceAll(' ', '\\x20') : host
+  return `${column} - - [${dateOf(entry.time)}] "${line}" ${answer} "${shown(referer)}" "${shown(userAgent)}"`
+}
+
+function shown(value: string | null): string {
+  if (value === null) return '-'
+  // Few values have anything to escape, and a replacement takes longer than a search.
+  return NOT_PLAIN_JSON.test(value) ? escapeLine(value) : value
+}
+
+/** The last second whose date was made, in both forms: it is that of many lines. */
+let second = Number.NaN
+let date = ''
+let iso = ''
+
+function takeSecond(time: Date): void {
+  const now = Math.floor(time.getTime() / 1000)
+  if (now === second) return
+  second = now
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const day = `${two(time.getUTCDate())}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}`
+  date = `${day}:${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} +0000`
+  iso = time.toISOString().slice(0, -4)
 }
 
 function dateOf(time: Date): string {
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const day = `${two(time.getUTCDate())}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}`
-  return `${day}:${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} +0000`
+  takeSecond(time)
+  return date
+}
+
+function isoOf(time: Date): string {
+  takeSecond(time)
+  return `${iso}${String(time.getTime() % 1000).padStart(3, '0')}Z`
 }
 
 /** Stdout, to which all servers of the process write. */

@@ -9,7 +9,7 @@
  * Out of scope: the codings (codings) and the compression of a stream (compressed-body).
  */
 import { FileBody } from '../body/file-body.ts'
-import { WholeSource, isStreamed, sourceOf } from '../body/source.ts'
+import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { preferredEncodings } from '../http/accept-encoding.ts'
 import { isStrong } from '../http/entity-tag.ts'
@@ -79,7 +79,9 @@ export class CompressionMiddleware implements Middleware {
     if (typeof body === 'string' && body.length < this.#rules.minimumLength && Buffer.byteLength(body) < this.#rules.minimumLength) return response
     if (!this.#isEligible(request, response)) return response
     if (!(body instanceof FileBody)) return this.#encode(request, response)
-    return settleFile(request, response)?.then(() => (this.#isEligible(request, response) ? this.#encode(request, response) : response)) ?? response
+    // The opened file may make it another response: a part, or a 304.
+    const encode = (): Response | Promise<Response> => (this.#isEligible(request, response) ? this.#encode(request, response) : response)
+    return settleFile(request, response)?.then(encode) ?? encode()
   }
 
   /** Whether a response is one that is compressed for clients that accept it. */
@@ -88,12 +90,13 @@ export class CompressionMiddleware implements Middleware {
     if (status < 200 || status === 204 || status === 205 || status === 206 || status === 304 || response.isUpgraded()) return false
     if (extrasOf(response)?.isCompressible === false || ABOUT_CONTENT.some((name) => response.hasHeader(name))) return false
     const type = response.getHeader('content-type')
+    const body = response.getBody()
     // The type of an index is known when it is opened, which is in vain unless the client accepts a coding.
-    if (type === null) return response.getBody() instanceof FileBody && !(response.getBody() as FileBody).isAnswered && this.#codingFor(request, '') !== null
+    if (type === null) return body instanceof FileBody && !body.isAnswered && this.#codingFor(request, '') !== null
     if (!this.#isType(type)) return false
     const length = response.getHeader('content-length')
     if (length !== null && Number(length) < this.#rules.minimumLength) return false
-    if (length === null && response.getBody() === null) return false
+    if (length === null && body === null) return false
     const control = response.getHeaderLine('cache-control')
     return control === null || !elementsOf(control).some((directive) => directive.toLowerCase() === 'no-transform')
   }
@@ -116,12 +119,13 @@ export class CompressionMiddleware implements Middleware {
     const coding = this.#codingFor(request, response.getHeader('content-type') ?? '')
     if (coding === null) return response
     const body = response.getBody()
-    if (request.getMethod() === 'HEAD') return this.#stream(response, coding, body instanceof FileBody || isStreamed(body) ? sourceIn(body) : new WholeSource(''))
-    if (body instanceof FileBody) return this.#stream(response, coding, body)
-    if (typeof body === 'string' || body instanceof Uint8Array) return this.#content(response, coding, body)
-    if (response.hasHeader('content-length')) return this.#stream(response, coding, sourceIn(body!))
-    if (isEvents(response.getHeader('content-type') ?? '')) return this.#stream(response, coding, sourceIn(body!))
-    return this.#unknown(response, coding, sourceIn(body!))
+    const isHead = request.getMethod() === 'HEAD'
+    if (body === null || typeof body === 'string' || body instanceof Uint8Array) {
+      return isHead ? this.#stream(response, coding, new WholeSource('')) : this.#content(response, coding, body ?? '')
+    }
+    const source = body instanceof FileBody ? body : sourceOf(body)
+    const isLongEnough = isHead || response.hasHeader('content-length') || isEvents(response.getHeader('content-type') ?? '')
+    return isLongEnough ? this.#stream(response, coding, source) : this.#unknown(response, coding, source)
   }
 
   #content(response: Response, coding: Coding, content: string | Uint8Array): Response | Promise<Response> {
@@ -142,7 +146,11 @@ export class CompressionMiddleware implements Middleware {
   async #unknown(response: Response, coding: Coding, source: PieceSource): Promise<Response> {
     const { minimumLength, bufferTimeout } = this.#rules
     const extras = extrasOf(response)
-    const begun = await readAhead(source, minimumLength - 1, bufferTimeout, (call) => extras?.inBodyContext(call) ?? call())
+    const begun = await readAhead(source, minimumLength - 1, bufferTimeout, (call) => extras?.inBodyContext(call) ?? call()).catch((error: unknown) => {
+      // It has ended by that: nothing is left to cancel.
+      response.setBody(null)
+      throw error
+    })
     if (!begun.hasEnded) return this.#stream(response, coding, source, begun)
     response.setBody(Buffer.concat(begun.pieces))
     return response
@@ -182,11 +190,6 @@ function kept<Value>(map: Map<string, Value>, text: string, make: () => Value): 
     map.set(text, value)
   }
   return value
-}
-
-function sourceIn(body: NonNullable<ReturnType<Response['getBody']>>): PieceSource {
-  if (body instanceof FileBody) return body
-  return typeof body === 'string' || body instanceof Uint8Array ? new WholeSource(body) : sourceOf(body)
 }
 
 function mediaType(type: string): string {

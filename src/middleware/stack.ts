@@ -14,6 +14,7 @@ import type { Observing } from '../core/observing.ts'
 import { notAResponse, toFunction } from '../handler/handler.ts'
 import type { Handler, HandlerFunction } from '../handler/handler.ts'
 import { noteResponse } from '../message/given-response.ts'
+import { isKept, keepPromise } from '../message/request.ts'
 import type { Request } from '../message/request.ts'
 import { Response } from '../message/response.ts'
 import { middlewareFunction } from './middleware.ts'
@@ -68,12 +69,19 @@ function given(request: Request, result: unknown): Response | Promise<Response> 
     noteResponse(request, result)
     return result
   }
+  // Most middleware return the promise of the next one, which is looked at already.
+  return isKept(request, result) ? (result as Promise<Response>) : givenLater(request, result)
+}
+
+function givenLater(request: Request, result: unknown): Promise<Response> {
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then !== 'function') throw notAResponse(result)
-  return Promise.resolve(result).then((response) => {
+  const promise = Promise.resolve(result).then((response) => {
     if (!(response instanceof Response)) throw notAResponse(response)
     noteResponse(request, response)
     return response
   })
+  keepPromise(request, promise)
+  return promise
 }
 
 async function notify(parts: readonly unknown[], moment: 'onStart' | 'onStop', server: unknown): Promise<void> {

@@ -78,7 +78,8 @@ export class RouteCheck {
 /** The routes of a router and of those that are mounted in it. */
 export class RouteTable {
   readonly #tree: Tree
-  readonly #methods = new Set<string>()
+  /** Methods that have routes, the usual ones first. */
+  readonly #methods: readonly string[]
 
   constructor(routes: readonly Route[], rules: MatchingRules) {
     this.#tree = makeTree(rules)
@@ -93,6 +94,8 @@ export class RouteTable {
     for (const { method, entry } of declared) {
       if (method === '*') for (const each of ANY_METHOD) this.#addUnlessDeclared(each, entry)
     }
+    const used = new Set(declared.flatMap(({ method }) => (method === '*' ? ANY_METHOD : method === 'GET' ? ['GET', 'HEAD'] : [method])))
+    this.#methods = [...ANY_METHOD.filter((method) => used.has(method)), ...[...used].filter((method) => !ANY_METHOD.includes(method))]
   }
 
   #add(method: string, entry: Entry): void {
@@ -101,14 +104,12 @@ export class RouteTable {
     } catch (cause) {
       throw new OptionError('each route', `${method} ${entry.pattern}`, `declared once (${(cause as Error).message})`)
     }
-    this.#methods.add(method)
   }
 
   /** The pattern is known to be valid, so an error says that there is a route. */
   #addUnlessDeclared(method: string, entry: Entry): void {
     try {
       this.#tree.on(method as 'GET', entry.pattern, nothing, entry)
-      this.#methods.add(method)
     } catch {
       // The route that was declared for this method counts.
     }
@@ -118,9 +119,9 @@ export class RouteTable {
     return this.#tree.find(method as 'GET', path) as Found | null
   }
 
-  /** The methods that have a route for a path, in the order of their declaration. */
+  /** The methods that have a route for a path. */
   methodsOf(path: string): string[] {
-    return [...this.#methods].filter((method) => (this.find(method, path)?.store ?? null) !== null)
+    return this.#methods.filter((method) => (this.find(method, path)?.store ?? null) !== null)
   }
 }
 

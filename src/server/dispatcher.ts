@@ -9,9 +9,10 @@ import { AsyncResource } from '../core/builtin.ts'
 import { FieldNumbers } from '../exchange/field-numbers.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
-import type { ClientOwner } from '../connection/client.ts'
+import type { Client, ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
 import { addCounts, rejectionKind, rejectionMessage } from './refusals.ts'
+import type { RefusalCode } from './refusals.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { closing } from './draining.ts'
 import { notAResponse } from '../handler/handler.ts'
@@ -22,7 +23,7 @@ import { hasLibuv } from './io-threads.ts'
 import { FailedRequests } from './failed-requests.ts'
 import { CALL, LOG, LOOK, methodRules } from './method-rules.ts'
 import { SpecialResponses, isSwitch } from './special-responses.ts'
-import { WAIT_SECONDS, WaitingRequests, shareAddress } from './waiting-requests.ts'
+import { WaitingRequests, shareAddress } from './waiting-requests.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
@@ -31,11 +32,13 @@ import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer } from 
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
+import type { Observation } from '../exchange/observation.ts'
 import { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { RawConnections } from '../connection/raw-connection.ts'
 import { Request } from '../message/request.ts'
 import { PendingExchanges } from '../exchange/pending-exchanges.ts'
-import { RunningHandlers } from '../handler/running-handlers.ts'
+import { RunningHandlers, WAIT_SECONDS } from '../handler/running-handlers.ts'
+import type { RunningRequest } from '../handler/running-handlers.ts'
 import { Response, extrasOf, sendResponse } from '../message/response.ts'
 
 const HIGH = 2 ** 32
@@ -81,7 +84,7 @@ export class Dispatcher implements ClientOwner {
   readonly rawConnections = new RawConnections()
   readonly open = new OpenExchanges()
   readonly mayBeEncrypted: boolean
-  readonly running: RunningHandlers<Exchange>
+  readonly running: RunningHandlers<RunningRequest>
   #handler: HandlerFunction
   /** Each response closes its connection. */
   isDraining = false
@@ -312,6 +315,18 @@ export class Dispatcher implements ClientOwner {
     const status = refusalOf(request.getMethod())
     this.#failed.refuse(request, exchange, { status, headers: [['allow', this.#allow]] }, 'BUSBAR_METHOD_NOT_ALLOWED', false)
     return true
+  }
+
+  /** A driver in JavaScript has parsed a request: gives its record when something observes requests. */
+  beginParsed(request: Request): Observation | null {
+    this.#requests++
+    if (this.#logsRequests) this.#logRequest(request)
+    return this.#observer.isActive() ? this.#observer.record(request) : null
+  }
+
+  /** Counts a request of such a driver that was refused. */
+  refused(code: RefusalCode, client: Client): void {
+    this.#failed.count(code, client)
   }
 
   /** Logs a request. With a silent logger it isn't called, so logging is off the hot path. */

@@ -2,6 +2,7 @@
  * Requests whose handler has failed, and requests that are refused by a rule or a limit: their error pages, their log
  * lines and their counts.
  */
+import type { Client } from '../connection/client.ts'
 import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from '../exchange/exchange.ts'
@@ -109,12 +110,15 @@ export class FailedRequests {
     logExpiry(this.#owner, request)
     exchange.observation?.mark('timeout')
     exchange.expire()
-    this.#countRefusal('BUSBAR_HANDLER_TIMEOUT')
+    this.count('BUSBAR_HANDLER_TIMEOUT', exchange.client())
     this.answer(request, exchange, { status: 503 })
   }
 
-  #countRefusal(code: RefusalCode): void {
+  /** Counts a refusal. In debug mode it is logged with its reason. */
+  count(code: RefusalCode, client: Client): void {
     this.#refusals[code] = (this.#refusals[code] ?? 0) + 1
+    const { options, logger } = this.#owner
+    if (options.get('debug')) logger.debug(refusalMessage(code, client.getRemoteAddress(), options))
   }
 
   /** A handler has failed after its time was over. */
@@ -126,9 +130,7 @@ export class FailedRequests {
 
   /** Refuses a request by a rule or a limit. After a body that isn't read, the connection closes. */
   refuse(request: Request, exchange: Exchange, subject: PageSubject, code: RefusalCode, closes = true): void {
-    this.#countRefusal(code)
-    const { options, logger } = this.#owner
-    if (options.get('debug')) logger.debug(refusalMessage(code, exchange.client().getRemoteAddress(), options))
+    this.count(code, exchange.client())
     this.answer(request, exchange, subject, closes)
   }
 

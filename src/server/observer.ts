@@ -83,7 +83,12 @@ export class Observer {
 
   /** Observes a request to the end of its answer. */
   observe(request: Request, exchange: Exchange): void {
-    exchange.observe(new Observation(new ObservedRequest(this, request)))
+    exchange.observe(this.record(request))
+  }
+
+  /** The record of a request, whose end is reported. */
+  record(request: Request): Observation {
+    return new Observation(new ObservedRequest(this, request))
   }
 
   /** Bytes that were no request were answered. */

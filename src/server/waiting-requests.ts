@@ -5,18 +5,16 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { OpenExchanges } from '../exchange/open-exchanges.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
-import type { RunningHandlers } from '../handler/running-handlers.ts'
+import { WAIT_SECONDS } from '../handler/running-handlers.ts'
+import type { RunningHandlers, RunningRequest } from '../handler/running-handlers.ts'
 import type { HotFunctions } from '../native.ts'
 import { LOCAL_NETWORKS, Networks } from '../net/networks.ts'
-
-/** Seconds for which a request waits for its handler. */
-export const WAIT_SECONDS = 5
 
 /** What waiting requests need of their server. */
 export interface WaitOwner {
   readonly hot: HotFunctions
   readonly open: OpenExchanges
-  readonly running: RunningHandlers<Exchange>
+  readonly running: RunningHandlers<RunningRequest>
 }
 
 /** The waiting requests of one server. */
@@ -54,10 +52,10 @@ export class WaitingRequests {
 }
 
 /** Gives the address whose share of the handlers a request counts for; null for local ones and proxies. */
-export function shareAddress(proxies: readonly string[]): (exchange: Exchange) => string | null {
+export function shareAddress(proxies: readonly string[]): (request: RunningRequest) => string | null {
   const exempt = new Networks([...LOCAL_NETWORKS, ...proxies])
-  return (exchange) => {
-    const address = exchange.client().getRemoteAddress()
+  return (request) => {
+    const address = request.client().getRemoteAddress()
     return address.getType() === 'unix' || exempt.has(address) ? null : address.getHost()
   }
 }
