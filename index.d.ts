@@ -17,7 +17,7 @@
  * The numbers of an answer stand in the last eight of the shared words: slot, request id (low, high), status,
  * flags, declared length (low, high), unused. The flags are 1: close the connection behind the answer, 2: send a
  * `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there is a reason phrase, 32: there is a
- * declared length.
+ * declared length, 64: no Date is added, because the fields have one or none is to be sent.
  */
 export interface HotFunctions {
   /**

@@ -62,6 +62,9 @@ await build({
     index: 'src/index.ts',
     cli: 'src/cli.ts',
     ...Object.fromEntries(ENTRY_POINTS.map((name) => [name, `src/${name}/index.ts`])),
+    http: 'src/node-http/index.ts',
+    https: 'src/node-http/https.ts',
+    register: 'src/node-http/register.ts',
   },
   // The literal requires of binaries in addon.ts are for the bundlers of applications.
   external: [/^node:/, ...PEERS, /\.node$/, /^@busbar\//, ...Object.keys(LIBRARIES)],

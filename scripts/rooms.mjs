@@ -57,6 +57,13 @@ const ROOMS = [
     lazy: ['driver-selector.ts', 'parsed-exchange.ts', 'parsed-request.ts', 'parser-session.ts', 'stream-session.ts'],
   },
   { name: 'server', purpose: '`HttpServer`: listening, dispatching, settings, observers', isNative: true },
+  {
+    name: 'node-http',
+    purpose: "`busbar/http`: servers with the API of node:http, on the engine; the hook that puts them in Node's place",
+    never: ['pages', 'exchange', 'driver'],
+    isNative: true,
+    isEntry: true,
+  },
   { name: 'fetch', purpose: "`busbar/fetch`: servers of web-standard applications", isEntry: true },
 ]
 

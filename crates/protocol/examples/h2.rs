@@ -115,6 +115,6 @@ fn respond(
     connection.handle_answer(
         cx,
         request_id,
-        Answer { status: 200, reason: None, fields, payload, close: false },
+        Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
     )
 }

@@ -9,13 +9,15 @@ pub struct Answer<'a> {
     pub status: u16,
     /// A phrase other than the standard one.
     pub reason: Option<&'a [u8]>,
-    /// `name: value\r\n` lines, checked by the caller. Without date, connection, keep-alive,
+    /// `name: value\r\n` lines, checked by the caller. Without date (but see below), connection, keep-alive,
     /// transfer-encoding and content-length, which are the connection's own.
     pub fields: &'a [u8],
     /// The body.
     pub payload: Payload<'a>,
     /// The connection ends after this answer.
     pub close: bool,
+    /// The application answers for Date: it is in `fields`, or isn't sent.
+    pub has_own_date: bool,
 }
 
 /// The body of an answer.

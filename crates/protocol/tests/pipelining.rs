@@ -52,7 +52,7 @@ fn early_answers_leave_in_order_however_many_they_are() {
 
 fn opens_stream() -> Answer<'static> {
     let payload = Payload::Stream { length: None };
-    Answer { status: 200, reason: None, fields: b"", payload, close: false }
+    Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false }
 }
 
 #[test]

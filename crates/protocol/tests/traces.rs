@@ -176,21 +176,28 @@ fn obey(pair: &mut Pair, command: &str) {
     let request_id = pair.request_id(number);
     let (second, third) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let status = second.parse().unwrap_or(200);
-    let whole = |payload, fields, close| Answer { status, reason: None, fields, payload, close };
+    let whole =
+        |payload, fields, close| Answer { status, reason: None, fields, payload, close, has_own_date: false };
     match verb {
         "respond" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", false)),
         "last" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", true)),
         "declare" => {
             // declare 1 5 abc: five bytes are declared, three are given.
             let payload = Payload::Declared { length: second.parse().unwrap(), bytes: third.as_bytes() };
-            pair.answer(number, Answer { status: 200, reason: None, fields: b"", payload, close: false });
+            pair.answer(
+                number,
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false },
+            );
         }
         "stream" => {
             // stream 1 5 205: of a declared length, or ?; the status is 200 unless it is given.
             let length = second.parse().ok();
             let status = third.parse().unwrap_or(200);
             let payload = Payload::Stream { length };
-            pair.answer(number, Answer { status, reason: None, fields: b"", payload, close: false });
+            pair.answer(
+                number,
+                Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false },
+            );
         }
         "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),
         "write" => pair.command(|connection, cx| connection.handle_write(cx, request_id, second.as_bytes())),

@@ -17,7 +17,7 @@ fn asked(cx: &mut Context, head: &[u8]) -> (Connection, RequestId) {
 }
 
 fn answer(payload: Payload<'_>) -> Answer<'_> {
-    Answer { status: 200, reason: None, fields: b"", payload, close: false }
+    Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false }
 }
 
 /// Takes `limit` bytes in all, into `wire`.

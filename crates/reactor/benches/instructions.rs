@@ -97,7 +97,14 @@ impl Bench {
                 }
                 let request_id = RequestId(u64::from(record[3]) << 32 | u64::from(record[2]));
                 let payload = Payload::Full(BODY);
-                let answer = Answer { status: 200, reason: None, fields: FIELDS, payload, close: false };
+                let answer = Answer {
+                    status: 200,
+                    reason: None,
+                    fields: FIELDS,
+                    payload,
+                    close: false,
+                    has_own_date: false,
+                };
                 self.reactor.respond(record[1], request_id, answer).expect("an open request");
                 answered += 1;
             }

@@ -10,7 +10,14 @@ use protocol::{Answer, Limits, Payload, RequestId};
 use reactor::{Kind, Stale};
 
 fn answer(body: &[u8]) -> Answer<'_> {
-    Answer { status: 200, reason: None, fields: b"", payload: Payload::Full(body), close: false }
+    Answer {
+        status: 200,
+        reason: None,
+        fields: b"",
+        payload: Payload::Full(body),
+        close: false,
+        has_own_date: false,
+    }
 }
 
 #[test]

@@ -122,7 +122,8 @@ impl App {
 
     fn respond(&mut self, slot: u32, request_id: u64, body: &[u8]) {
         let payload = Payload::Full(body);
-        let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+        let answer =
+            Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
         let (thread, slot) = ThreadHandle::split(slot);
         if let Some(handle) = self.handles.get_mut(thread) {
             handle.respond(slot, RequestId(request_id), &answer, false);

@@ -20,6 +20,8 @@ mod flag {
     pub(super) const REASON: u32 = 16;
     /// The words hold the declared length of the body.
     pub(super) const LENGTH: u32 = 32;
+    /// No Date is added: the application has set its own, or wants none.
+    pub(super) const OWN_DATE: u32 = 64;
 }
 
 /// Scratch memory above this size, which a long body needed, is freed.
@@ -88,6 +90,7 @@ fn answer(
         fields,
         payload,
         close: flags & flag::CLOSE != 0,
+        has_own_date: flags & flag::OWN_DATE != 0,
     };
     hot.bridge.respond(slot, request_id, answer, flags & flag::NOTIFY_WRITTEN != 0)
 }

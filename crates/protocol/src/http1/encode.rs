@@ -65,7 +65,7 @@ pub(super) fn put_head<'a>(
             && !matches!(answer.status, 204 | 304)
             && !flags.is_http10;
     out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
-    if answer.status == 200 && answer.reason.is_none() && !outcome.closes {
+    if answer.status == 200 && answer.reason.is_none() && !outcome.closes && !answer.has_own_date {
         out.extend_from_slice(&keep_alive.usual_opening);
     } else {
         put_opening(cx, keep_alive, answer, outcome.closes, out);
@@ -85,7 +85,9 @@ pub(super) fn put_head<'a>(
 /// Status line and the connection's own fields.
 fn put_opening(cx: &Context, keep_alive: &KeepAlive, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
     put_status_line(answer.status, answer.reason, out);
-    out.extend_from_slice(cx.date.line());
+    if !answer.has_own_date {
+        out.extend_from_slice(cx.date.line());
+    }
     if closes {
         out.extend_from_slice(b"connection: close\r\n");
     } else {

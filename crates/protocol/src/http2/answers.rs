@@ -136,7 +136,12 @@ impl Connection {
         let id = stream.id;
         stream.is_taken = true;
         let payload = Payload::Stream { length: None };
-        self.submit(cx, id, Answer { status: 200, reason: None, fields, payload, close: false }, false)?;
+        self.submit(
+            cx,
+            id,
+            Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
+            false,
+        )?;
         Ok(Taken::Stream)
     }
 
@@ -169,6 +174,7 @@ impl Connection {
             fields: b"content-type: text/plain; charset=utf-8\r\n",
             payload: Payload::Full(body.as_bytes()),
             close: false,
+            has_own_date: false,
         };
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);

@@ -45,10 +45,8 @@ pub(super) fn of_answer<'a>(
     };
     let status: &[u8] = numbers.status.format(answer.status).as_bytes();
     let length = length.map(|length| (&b"content-length"[..], numbers.length.format(length).as_bytes()));
-    [(&b":status"[..], status), (b"date", cx.date.value())]
-        .into_iter()
-        .chain(pairs(answer.fields))
-        .chain(length)
+    let date = (!answer.has_own_date).then(|| (&b"date"[..], cx.date.value()));
+    [(&b":status"[..], status)].into_iter().chain(date).chain(pairs(answer.fields)).chain(length)
 }
 
 #[cfg(test)]

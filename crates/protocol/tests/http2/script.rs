@@ -76,7 +76,8 @@ fn answer(
     request_id: Option<RequestId>,
     payload: Payload<'_>,
 ) -> bool {
-    let answer = Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false };
+    let answer =
+        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, has_own_date: false };
     request_id.is_some_and(|request_id| connection.handle_answer(cx, request_id, answer).is_ok())
 }
 

@@ -86,7 +86,7 @@ impl Server {
     }
 
     pub(crate) fn answers(&mut self, at: usize, status: u16, payload: Payload<'_>) -> bool {
-        let answer = Answer { status, reason: None, fields: b"", payload, close: false };
+        let answer = Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false };
         self.connection.handle_answer(&mut self.cx, self.request_ids[at], answer).is_ok()
     }
 

@@ -132,7 +132,10 @@ impl Pair {
     /// Answers with a status and a text.
     pub fn respond(&mut self, number: usize, status: u16, body: &str) {
         let payload = Payload::Full(body.as_bytes());
-        self.answer(number, Answer { status, reason: None, fields: b"", payload, close: false });
+        self.answer(
+            number,
+            Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false },
+        );
     }
 
     pub fn command(
@@ -353,7 +356,8 @@ impl Pair {
         if self.habit == Habit::Answer {
             let request_id = self.request_id(number);
             let payload = Payload::Full(b"ok");
-            let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+            let answer =
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
             let _ = self.connection.handle_answer(&mut self.cx, request_id, answer);
         }
     }

@@ -86,8 +86,14 @@ fn obey(pair: &mut Pair, command: u8) {
     let number = pair.requests().saturating_sub(usize::from(command & 7));
     let request_id = pair.request_id(number);
     let status = 200 + 51 * u16::from(command & 7);
-    let whole =
-        |payload| Answer { status, reason: None, fields: b"x: y\r\n", payload, close: command & 4 != 0 };
+    let whole = |payload| Answer {
+        status,
+        reason: None,
+        fields: b"x: y\r\n",
+        payload,
+        close: command & 4 != 0,
+        has_own_date: false,
+    };
     match command >> 3 {
         0x10 => pair.answer(number, whole(Payload::Full(BODY))),
         0x11 => pair.answer(number, whole(Payload::Stream { length: None })),

@@ -156,7 +156,8 @@ mod tests {
         fn answer_too_much(&mut self) {
             let (slot, request_id) = self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             let payload = Payload::Full(&[b'x'; 16 * 1024 * 1024]);
-            let answer = Answer { status: 200, reason: None, fields: b"", payload, close: false };
+            let answer =
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
             self.reactor.respond(slot, request_id, answer).unwrap();
             self.reactor.flush();
         }
@@ -224,7 +225,8 @@ mod tests {
         let mut fixture = Fixture::open();
         let (slot, request_id) = fixture.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let payload = Payload::Stream { length: None };
-        let answer = Answer { status: 200, reason: None, fields: b"", payload, close: true };
+        let answer =
+            Answer { status: 200, reason: None, fields: b"", payload, close: true, has_own_date: false };
         fixture.reactor.respond(slot, request_id, answer).unwrap();
         while fixture.reactor.write(slot, request_id, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
             fixture.reactor.flush();

@@ -34,6 +34,7 @@ struct Respond {
     request_id: RequestId,
     status: u16,
     close: bool,
+    has_own_date: bool,
     tells_written: bool,
     payload: Shape,
     has_reason: bool,
@@ -83,6 +84,7 @@ impl CommandBatch {
             request_id,
             status: answer.status,
             close: answer.close,
+            has_own_date: answer.has_own_date,
             tells_written,
             payload,
             has_reason: answer.reason.is_some(),
@@ -150,6 +152,7 @@ impl Respond {
                 Shape::Stream(length) => Payload::Stream { length },
             },
             close: self.close,
+            has_own_date: self.has_own_date,
         };
         let is_taken = reactor.respond(self.slot, self.request_id, answer).is_ok();
         if !is_taken {

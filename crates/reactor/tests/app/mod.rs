@@ -168,6 +168,7 @@ impl App {
             fields: b"",
             payload: Payload::Full(body.as_bytes()),
             close: false,
+            has_own_date: false,
         };
         self.reactor.respond(seen.slot, seen.request_id(), answer).unwrap();
     }

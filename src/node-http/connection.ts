@@ -1,0 +1,246 @@
+/**
+ * One connection of a server: its requests in their order, and its bytes once they belong to the application.
+ *
+ * ```text
+ *   HTTP ──(upgrade, CONNECT)──► AWAITED ──► RAW ──► closed
+ *     └──────────────────────────────────────────────►┘
+ * ```
+ * It is made with its first request. Its close is announced once its facts are opened, which happens when the
+ * application touches the socket.
+ */
+import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
+import { GIVEN, STREAMED } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import type { NodeSocket } from './node-socket.ts'
+
+/** Unsent bytes above which a writer should pause; the engine reports when they are sent. */
+export const HIGH_WATER = 64 * 1024
+/** The longest piece that is read at once, in bytes. */
+const PIECE = 64 * 1024
+/** What `hot.upgrade` answers when the request can't give its connection away. */
+const OCCUPIED = 2
+
+/** What a connection needs of its server. */
+export interface ConnectionOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  /** A socket has been without a sign of life for the time of its `setTimeout`. */
+  onTimeout(connection: Connection): void
+}
+
+/** Takes what happens to a raw connection. */
+export interface RawReceiver {
+  receive(bytes: Buffer): void
+  receiveEnd(): void
+  drained(): void
+}
+
+/** The engine's HTTP serves the connection. */
+const HTTP = 0
+/** It is taken over when the earlier responses are sent. */
+const AWAITED = 1
+/** Its bytes belong to the application. */
+const RAW = 2
+
+/** One connection. */
+export class Connection {
+  readonly owner: ConnectionOwner
+  readonly slot: number
+  readonly id: number
+  socket: NodeSocket = null as never
+  /** The oldest request whose response isn't wholly given. */
+  current: Exchange | null = null
+  /** Requests so far. */
+  requests = 0
+  isClosed = false
+  /** The peer has closed its sending side. */
+  hasPeerEnded = false
+  bytesWritten = 0
+  bytesRead = 0
+  #waiting: Exchange[] | null = null
+  #mode: typeof HTTP | typeof AWAITED | typeof RAW = HTTP
+  #facts: ClientFacts | null = null
+  #wasOpened = false
+  #hasGone = false
+  #isAsked = false
+  /** Bytes that came behind the request, until they are given with its event. */
+  #head: Buffer[] | null = null
+  /** The exchange whose response the application writes itself. */
+  taken: Exchange | null = null
+  #onRaw: (() => void) | null = null
+  #idleTimer: NodeJS.Timeout | null = null
+
+  constructor(owner: ConnectionOwner, slot: number, id: number) {
+    this.owner = owner
+    this.slot = slot
+    this.id = id
+  }
+
+  get isRaw(): boolean {
+    return this.#mode === RAW
+  }
+
+  get isHttp(): boolean {
+    return this.#mode === HTTP
+  }
+
+  /** A request has come. Returns whether its response is the next one on the connection. */
+  begin(exchange: Exchange): boolean {
+    this.requests++
+    this.#idleTimer?.refresh()
+    if (this.current === null) {
+      this.current = exchange
+      return true
+    }
+    ;(this.#waiting ??= []).push(exchange)
+    return exchange.isHttp2
+  }
+
+  /** The response is wholly given: the next one has its turn. */
+  given(exchange: Exchange): void {
+    if (this.current === exchange) this.#advance()
+  }
+
+  /** Nothing more happens to the response. */
+  settled(exchange: Exchange): void {
+    if (this.current === exchange) return this.#advance()
+    const at = this.#waiting?.indexOf(exchange) ?? -1
+    if (at >= 0) this.#waiting!.splice(at, 1)
+  }
+
+  #advance(): void {
+    for (;;) {
+      const next = this.#waiting?.shift() ?? null
+      this.current = next
+      if (next === null || this.isClosed) return
+      if (!next.isHttp2) next.response.haveTurn(this.socket)
+      if (next.stage < GIVEN) return
+      // It was given before its turn.
+      if (!next.isTold) next.owner.finishLater(next)
+    }
+  }
+
+  /** A sign of life, for the timeout of the socket. */
+  touch(): void {
+    this.#idleTimer?.refresh()
+  }
+
+  /** Calls `onTimeout` of the server after so many milliseconds without a sign of life; 0 is never. */
+  setTimeout(millis: number): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
+    this.#idleTimer = null
+    if (millis > 0 && !this.isClosed) this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
+  }
+
+  /** The engine's facts of the connection; null when it has closed before it was touched. */
+  facts(): ClientFacts | null {
+    if (!this.#wasOpened) {
+      this.#wasOpened = true
+      this.#facts = this.isClosed ? null : this.owner.engine.openAccepted(this.slot, this.id)
+      if (this.#facts === null) this.isClosed = true
+    }
+    return this.#facts
+  }
+
+  /** Whether the connection was touched, so that its close is announced. */
+  get isWatched(): boolean {
+    return this.#wasOpened
+  }
+
+  remoteAddress(): BoundAddress | null {
+    return this.facts()?.remoteAddress() ?? null
+  }
+
+  localAddress(): BoundAddress | null {
+    return this.facts()?.localAddress() ?? null
+  }
+
+  /** Closes the connection at once. */
+  close(): void {
+    const facts = this.isClosed ? null : this.facts()
+    if (facts === null) return
+    // What was written is sent when the running code has returned, and a client gets that of Node's servers.
+    if (this.current?.stage === STREAMED) setImmediate(() => facts.close())
+    else facts.close()
+  }
+
+  /** Closes the connection when its responses are sent. */
+  stop(): void {
+    if (!this.isClosed) this.facts()?.stop()
+  }
+
+  /** The connection has closed. False when that was known. */
+  closed(): boolean {
+    if (this.#hasGone) return false
+    this.#hasGone = true
+    this.isClosed = true
+    this.setTimeout(0)
+    return true
+  }
+
+  /**
+   * Takes the connection over behind all earlier responses; `onRaw` is called when its bytes are the application's.
+   * False when further requests or a rest of the body are in the way.
+   */
+  takeOver(exchange: Exchange, onRaw: () => void): boolean {
+    if (this.owner.hot.upgrade(this.slot, exchange.requestId, null) === OCCUPIED) return false
+    this.#mode = AWAITED
+    this.#onRaw = onRaw
+    return true
+  }
+
+  /** The bytes are the application's from now on. */
+  becomeRaw(): void {
+    this.#mode = RAW
+    const onRaw = this.#onRaw
+    this.#onRaw = null
+    onRaw?.()
+    // Reads ahead, and so notices the peer's end before the application reads.
+    if (this.#head === null) this.socket.read(0)
+  }
+
+  /** Reads what has come behind the request that has taken the connection over, without waiting for more. */
+  readHead(take: (head: Buffer) => void): void {
+    this.#head = []
+    this.ask()
+    setImmediate(() => {
+      const pieces = this.#head ?? []
+      this.#head = null
+      take(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
+      if (this.hasPeerEnded) this.socket.receiveEnd()
+      else this.socket.read(0)
+    })
+  }
+
+  /** Asks for one piece, unless one is asked for. */
+  ask(): void {
+    if (this.#isAsked || this.hasPeerEnded || this.#mode !== RAW || this.isClosed) return
+    this.#isAsked = true
+    this.owner.hot.askRaw(this.slot, this.id, PIECE)
+  }
+
+  /** Bytes, or the end of the peer's side, have arrived. */
+  received(bytes: Buffer, isEnd: boolean): void {
+    if (this.isClosed && bytes.length === 0) return
+    this.#isAsked = false
+    this.#idleTimer?.refresh()
+    this.bytesRead += bytes.length
+    if (isEnd) {
+      this.hasPeerEnded = true
+      if (this.#head === null) this.socket.receiveEnd()
+    } else if (this.#head === null) this.socket.receive(bytes)
+    else this.#head.push(bytes)
+  }
+
+  /** Writes bytes. Returns how many wait unsent; -1 when the connection takes no more. */
+  write(chunk: string | Uint8Array): number {
+    this.#idleTimer?.refresh()
+    this.bytesWritten += chunk.length
+    return this.owner.hot.writeRaw(this.slot, this.id, chunk)
+  }
+
+  /** Ends our sending side behind what was written. False when it is closed. */
+  end(): boolean {
+    return this.owner.hot.endRaw(this.slot, this.id) === 0
+  }
+}

@@ -1,0 +1,384 @@
+/**
+ * From the engine's notices to the `(req, res)` function, and from the responses back.
+ *
+ * Budget: 0.8 us a request beside the engine's part. Each request costs an exchange, a request, a response and an
+ * AsyncResource. The listener is called directly unless something looks at the server's events.
+ */
+import { AsyncResource } from '../core/builtin.ts'
+import { withoutContext } from '../core/no-context.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
+import type { EngineLimits, HotFunctions } from '../native.ts'
+import { hasLibuv } from '../server/io-threads.ts'
+import { adoptPrototypes } from './bridges.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionOwner } from './connection.ts'
+import { Exchange, GIVEN, OVER } from './exchange.ts'
+import type { ExchangeOwner } from './exchange.ts'
+import { NodeRequest } from './node-request.ts'
+import { NodeResponse } from './node-response.ts'
+import { NodeSocket } from './node-socket.ts'
+import { RequestBytes } from './request-bytes.ts'
+
+const HIGH = 2 ** 32
+const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsContinue | Flag.ExpectsOther | Flag.Upgrade
+const UNTRACKED = { requireManualDestroy: true }
+/** The number under which the engine knows `content-length`. */
+const LENGTH_FIELD = 0
+
+/** A refusal of bytes that are no request. */
+export interface Refusal {
+  readonly status: number
+  readonly text: string
+}
+
+/** What a front needs of its server. */
+export interface FrontOwner {
+  /** Makes the socket of a new connection. */
+  makeSocket(connection: Connection): NodeSocket
+  /** Makes the request of an exchange. */
+  makeRequest(exchange: Exchange, method: string, url: string, major: number, minor: number): NodeRequest
+  /** Makes the response of an exchange; its socket is null while earlier ones are due. */
+  makeResponse(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null): NodeResponse
+  /** Calls the application. */
+  handle(request: NodeRequest, response: NodeResponse): void
+  /** Takes a request with an Upgrade, an Expect or CONNECT; false when it is an ordinary one. */
+  handleSpecial(exchange: Exchange): boolean
+  /** The response is sent as far as the application is concerned. */
+  finished(response: NodeResponse): void
+  onAccepted(connection: Connection): void
+  onSecured(connection: Connection): void
+  onTimeout(connection: Connection): void
+  onRefused(connection: Connection | null, refusal: Refusal): void
+  onDropped(count: number): void
+  onServerName(slot: number, client: number, name: string): void
+  onIdle(): void
+  /** A client that has closed its sending side still gets its response. */
+  readonly isPatient: boolean
+  /** How many fields of a request are shown; 0 for all. */
+  readonly mostHeaders: number
+}
+
+/** The requests of one server. */
+export class Front implements ExchangeOwner, ConnectionOwner {
+  readonly engine: Engine
+  readonly hot: HotFunctions
+  readonly words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
+  readonly lengthField = LENGTH_FIELD
+  readonly #owner: FrontOwner
+  readonly #methods: readonly string[]
+  /** Connections by slot: each slot has one at a time. */
+  readonly #connections: (Connection | undefined)[] = []
+  /** Exchanges that expect notices, by request id. */
+  readonly #registered = new Map<number, Exchange>()
+  /** Exchanges that were registered since the slab has changed. */
+  #borrowers: Exchange[] = []
+  #finishing: Exchange[] = []
+  #slab: Buffer | null = null
+  #slabWords: Uint32Array | null = null
+
+  constructor(owner: FrontOwner, limits: EngineLimits, threads: number) {
+    this.#owner = owner
+    const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
+    this.engine = new Engine(limits, this.words, onNotices, threads, hasLibuv())
+    // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
+    this.hot = { ...this.engine.hot() }
+    this.hot.nameField(LENGTH_FIELD, 'content-length')
+    this.#methods = Engine.methods()
+  }
+
+  #onNotices(first: number, count: number, slab: Buffer): void {
+    if (slab !== this.#slab) this.#changeSlab(slab)
+    const { words } = this
+    for (let at = first * RECORD_WORDS, end = at + count * RECORD_WORDS; at < end; at += RECORD_WORDS) {
+      const kind = words[at]!
+      if ((kind & 0xff) === Notice.Request) this.#dispatch(at, kind, slab)
+      else this.#route(kind, at)
+    }
+  }
+
+  #dispatch(at: number, kind: number, slab: Buffer): void {
+    const { words } = this
+    const flags = kind >>> 16
+    let head = words[at + 4]!
+    let block = slab
+    let blockWords = this.#slabWords
+    if ((flags & Flag.Spilled) !== 0) {
+      block = this.hot.takeBytes(head)
+      blockWords = null
+      head = 0
+    }
+    const clientId = blockWords === null ? this.hot.clientId(block, head) : clientIdIn(blockWords, head)
+    const connection = this.#connectionOf(words[at + 1]!, clientId)
+    const requestId = words[at + 2]! + words[at + 3]! * HIGH
+    const exchange = new Exchange(this, connection, block, head, requestId, flags)
+    const isNext = connection.begin(exchange)
+    const method = this.#methods[(kind >>> 8) & 0xff]!
+    const major = (flags & Flag.Http2) !== 0 ? 2 : 1
+    const minor = (flags & (Flag.Http10 | Flag.Http2)) !== 0 ? 0 : 1
+    const { socket } = connection
+    const request = this.#owner.makeRequest(exchange, method, exchange.target(), major, minor)
+    exchange.request = request
+    const response = this.#owner.makeResponse(exchange, request, isNext ? socket : null)
+    exchange.response = response
+    if (method === 'HEAD') response._hasBody = false
+    if ((flags & Flag.KeepAlive) === 0 && major === 1) response.shouldKeepAlive = false
+    // The resource is Node's by name, which tools look for.
+    const resource = new AsyncResource('HTTPINCOMINGMESSAGE', UNTRACKED)
+    exchange.resource = resource
+    if ((flags & UNUSUAL) !== 0 || method === 'CONNECT') {
+      this.#takeBody(exchange, at, flags)
+      const isSpecial = (flags & (UNUSUAL & ~Flag.Body)) !== 0 || method === 'CONNECT'
+      if (isSpecial && resource.runInAsyncScope(this.#special, undefined, exchange)) return this.#returned(exchange)
+    }
+    resource.runInAsyncScope(this.#call, undefined, request, response)
+    this.#returned(exchange)
+  }
+
+  readonly #call = (request: NodeRequest, response: NodeResponse): void => {
+    try {
+      this.#owner.handle(request, response)
+    } catch (error) {
+      throwLater(error)
+    }
+  }
+
+  readonly #special = (exchange: Exchange): boolean => {
+    try {
+      return this.#owner.handleSpecial(exchange)
+    } catch (error) {
+      throwLater(error)
+      return true
+    }
+  }
+
+  /** Puts the methods of ours back that a prototype of the application's has hidden. */
+  #mend({ request, response }: Exchange): void {
+    if (request.handlerReturned === undefined || response.sent === undefined) adoptPrototypes(request, response)
+  }
+
+  #returned(exchange: Exchange): void {
+    this.#mend(exchange)
+    exchange.hasReturned = true
+    exchange.request.handlerReturned()
+    if (exchange.stage < GIVEN) exchange.register()
+  }
+
+  #takeBody(exchange: Exchange, at: number, flags: number): void {
+    const { words } = this
+    if ((flags & Flag.Body) === 0) return
+    if ((flags & Flag.Whole) === 0) exchange.body = RequestBytes.arriving(exchange)
+    else if ((flags & Flag.Large) !== 0) exchange.body = RequestBytes.whole(exchange, this.hot.takeBytes(words[at + 5]!))
+    else if ((flags & Flag.Spilled) !== 0) {
+      const start = words[at + 5]!
+      exchange.body = RequestBytes.whole(exchange, Buffer.from(this.#slab!.subarray(start, start + words[at + 6]!)))
+    } else exchange.setPlace(words[at + 5]!, words[at + 6]!)
+  }
+
+  #connectionOf(slot: number, id: number): Connection {
+    const known = this.#connections[slot]
+    return known !== undefined && known.id === id ? known : this.#addConnection(slot, id)
+  }
+
+  #addConnection(slot: number, id: number): Connection {
+    // The slot has a new connection: that of the former one has closed, unnoticed because nobody had asked.
+    this.#connections[slot]?.closed()
+    const connection = new Connection(this, slot, id)
+    this.#connections[slot] = connection
+    connection.socket = this.#owner.makeSocket(connection)
+    return connection
+  }
+
+  /** The connection with an id, if it is known. */
+  #known(slot: number, id: number): Connection | null {
+    const connection = this.#connections[slot]
+    return connection !== undefined && connection.id === id ? connection : null
+  }
+
+  /** Delivers a notice to its connection or its exchange. */
+  #route(kind: number, at: number): void {
+    const { words } = this
+    const slot = words[at + 1]!
+    const id = words[at + 2]! + words[at + 3]! * HIGH
+    const flags = kind >>> 16
+    switch (kind & 0xff) {
+      case Notice.Closed:
+        return this.#closed(this.#known(slot, id))
+      case Notice.PeerHalfClosed:
+        return
+      case Notice.Raw:
+        return this.#known(slot, id)?.received(this.#bytesAt(kind, at), (flags & Flag.End) !== 0)
+      case Notice.RawDrained:
+        return this.#known(slot, id)?.socket.drained()
+      case Notice.Accepted:
+        return this.#owner.onAccepted(this.#connectionOf(slot, id))
+      case Notice.Established:
+        return this.#owner.onSecured(this.#connectionOf(slot, id))
+      case Notice.ServerName:
+        return this.#owner.onServerName(slot, id, this.#bytesAt(kind, at).toString('latin1'))
+      case Notice.Idle:
+        return this.#owner.onIdle()
+      case Notice.Refused:
+        if ((flags & Flag.Unparsed) === 0) return
+        return this.#owner.onRefused(this.#known(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
+      case Notice.Rejected:
+        return this.#owner.onDropped(words[at + 7]!)
+    }
+    const exchange = this.#registered.get(id)
+    if (exchange !== undefined) exchange.resource.runInAsyncScope(this.#notify, undefined, exchange, kind, at)
+  }
+
+  readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
+    try {
+      this.#deliver(exchange, kind, at)
+    } catch (error) {
+      // A listener of the application has thrown.
+      throwLater(error)
+    }
+  }
+
+  #deliver(exchange: Exchange, kind: number, at: number): void {
+    this.#mend(exchange)
+    const { words } = this
+    const flags = kind >>> 16
+    switch (kind & 0xff) {
+      case Notice.Body: {
+        const trailers = (flags & Flag.Trailers) === 0 ? null : this.hot.takeBytes(words[at + 4]!).toString('latin1')
+        if (trailers !== null) exchange.request.rawTrailers = trailers.split('\n').slice(0, -1)
+        return exchange.body?.incoming().onPiece(words[at + 7]!, (flags & Flag.End) !== 0, trailers)
+      }
+      case Notice.BodyReady:
+        return exchange.body?.incoming().onReady(words[at + 7]!)
+      case Notice.Drained:
+        return exchange.drained()
+      case Notice.Written:
+        this.#unregister(exchange)
+        exchange.drained()
+        return this.#sent(exchange)
+      case Notice.BodyFailed:
+        // The engine answers itself, and closes the connection behind that.
+        return exchange.request.clientLeft()
+      case Notice.HalfClosed:
+        if (this.#owner.isPatient) return
+        exchange.connection.close()
+        exchange.connection.isClosed = true
+        return this.#left(exchange)
+      case Notice.Aborted:
+        if (!exchange.isHttp2) exchange.connection.isClosed = true
+        return this.#left(exchange)
+      case Notice.Reset:
+      case Notice.Late:
+        return this.#left(exchange)
+      case Notice.Upgraded:
+        this.#unregister(exchange)
+        return exchange.connection.becomeRaw()
+    }
+  }
+
+  #left(exchange: Exchange): void {
+    this.#unregister(exchange)
+    if (exchange.stage === OVER) exchange.request.clientLeft()
+    else exchange.response.clientLeft()
+    if (exchange.connection.isClosed && !exchange.connection.isWatched) this.#closed(exchange.connection)
+  }
+
+  #closed(connection: Connection | null): void {
+    if (connection === null || !connection.closed()) return
+    if (this.#connections[connection.slot] === connection) this.#connections[connection.slot] = undefined
+    try {
+      connection.taken?.response.clientLeft()
+      connection.socket.hasClosed()
+    } catch (error) {
+      throwLater(error)
+    }
+  }
+
+  mostHeaders(): number {
+    return this.#owner.mostHeaders
+  }
+
+  register(exchange: Exchange): void {
+    this.#registered.set(exchange.requestId, exchange)
+    this.#borrowers.push(exchange)
+  }
+
+  unregister(exchange: Exchange): void {
+    this.#registered.delete(exchange.requestId)
+  }
+
+  #unregister(exchange: Exchange): void {
+    if (exchange.isRegistered) exchange.unregister()
+  }
+
+  /** The response is handed to the system; its events follow when the running code has returned. */
+  finishLater(exchange: Exchange): void {
+    if (this.#finishing.push(exchange) === 1) withoutContext(this.#planFinish)
+  }
+
+  readonly #planFinish = (): void => process.nextTick(this.#finish)
+
+  readonly #finish = (): void => {
+    const exchanges = this.#finishing
+    this.#finishing = []
+    for (const exchange of exchanges) {
+      if ((exchange.response as { _events?: unknown })._events === undefined) this.#sent(exchange)
+      else exchange.resource.runInAsyncScope(this.#sent, undefined, exchange)
+    }
+  }
+
+  readonly #sent = (exchange: Exchange): void => {
+    if (exchange.stage === OVER) return
+    this.#mend(exchange)
+    try {
+      this.#owner.finished(exchange.response)
+      exchange.response.sent()
+    } catch (error) {
+      throwLater(error)
+    }
+    exchange.resource.emitDestroy()
+  }
+
+  onTimeout(connection: Connection): void {
+    this.#owner.onTimeout(connection)
+  }
+
+  /** All known connections. */
+  *connections(): Iterable<Connection> {
+    for (const connection of this.#connections) if (connection !== undefined && !connection.isClosed) yield connection
+  }
+
+  /** A copy of the bytes that came with a notice. */
+  #bytesAt(kind: number, at: number): Buffer {
+    const start = this.words[at + 5]!
+    if (((kind >>> 16) & Flag.Large) !== 0) return this.hot.takeBytes(start)
+    return Buffer.from(this.#slab!.subarray(start, start + this.words[at + 6]!))
+  }
+
+  /** Exchanges that go on leave the old slab: one of them would keep all of it. */
+  #changeSlab(slab: Buffer): void {
+    const borrowers = this.#borrowers
+    this.#borrowers = []
+    for (const exchange of borrowers) if (exchange.isRegistered) exchange.leaveSlab()
+    this.#slab = slab
+    this.#slabWords = wordsOf(slab)
+  }
+}
+
+/** The slab as words; null when it isn't aligned for them. */
+function wordsOf(slab: Buffer): Uint32Array | null {
+  return (slab.byteOffset & 3) === 0 ? new Uint32Array(slab.buffer, slab.byteOffset, slab.byteLength >>> 2) : null
+}
+
+/** The client's id, which is the second and the third word of a head block: without a call to the engine. */
+function clientIdIn(words: Uint32Array, head: number): number {
+  const at = head >>> 2
+  return words[at + 1]! + words[at + 2]! * HIGH
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}
+
+/** Makes an error of the application an uncaught exception, in its context, without losing the other notices. */
+function throwLater(error: unknown): void {
+  process.nextTick(rethrow, error)
+}

@@ -1,0 +1,49 @@
+/**
+ * What the options of a server of Node's mean for the engine.
+ */
+import { maxHeaderSize } from 'node:http'
+import { engineLimits } from '../options/engine-limits.ts'
+import { Options } from '../options/options.ts'
+import type { EngineLimits } from '../native.ts'
+
+/** The properties of a server of Node's that are limits; times in milliseconds. */
+export interface NodeLimits {
+  readonly headersTimeout: number
+  readonly requestTimeout: number
+  readonly keepAliveTimeout: number
+  readonly maxConnections?: number | undefined
+  readonly maxHeaderSize?: number | undefined
+  readonly httpAllowHalfOpen?: boolean
+}
+
+/** Fields of a header section, as Node allows. */
+const FIELDS = 2000
+/** Seconds for which a client may take nothing of a response. */
+const WRITE_TIMEOUT = 60
+
+/** A time as the engine takes it, in seconds; 0 milliseconds is none. */
+function seconds(millis: number): number {
+  return millis > 0 ? millis / 1000 : Infinity
+}
+
+/**
+ * The limits of the engine. Those that Node hasn't are lifted, but for the ones that protect the process: connections,
+ * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.
+ */
+export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): EngineLimits {
+  const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: FIELDS, minimumBodyRate: 0 }))
+  const idle = hasKeepAliveTimeout ? seconds(node.keepAliveTimeout) : null
+  return {
+    ...limits,
+    http1Timeout: idle ?? limits.http1Timeout,
+    localHttp1Timeout: idle ?? limits.localHttp1Timeout,
+    headerTimeout: Math.min(seconds(node.headersTimeout), seconds(node.requestTimeout)),
+    requestTimeout: node.requestTimeout > 0 ? node.requestTimeout / 1000 : 0,
+    bodyTimeout: Infinity,
+    bodySizeLimit: Infinity,
+    headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
+    requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
+    allowHalfClose: node.httpAllowHalfOpen === true,
+    connectionLimit: node.maxConnections ?? limits.connectionLimit,
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * A server of ours that listens: what the engine's front asks of it, as Node's server would do it.
+ */
+import { channel } from 'node:diagnostics_channel'
+import { EventEmitter } from 'node:events'
+import type { Server } from 'node:http'
+import { Flag } from '../native.ts'
+import type { EngineLimits } from '../native.ts'
+import { adoptApplication } from './bridges.ts'
+import type { Connection } from './connection.ts'
+import { OVER } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { Front } from './front.ts'
+import type { FrontOwner, Refusal } from './front.ts'
+import { NodeRequest } from './node-request.ts'
+import { NodeResponse } from './node-response.ts'
+import type { NodeSocket } from './node-socket.ts'
+import type { Secured } from './secured.ts'
+import { EXCHANGE, UNIQUE_HEADERS } from './symbols.ts'
+
+const requestStart = channel('http.server.request.start')
+const responseCreated = channel('http.server.response.created')
+const responseFinish = channel('http.server.response.finish')
+const serverSocket = channel('net.server.socket')
+
+const { emit } = EventEmitter.prototype
+
+/** What is read of a server of Node's beside its public members. */
+export interface ServerParts extends Server {
+  readonly _events: Record<string, unknown>
+  readonly httpAllowHalfOpen: boolean
+  readonly joinDuplicateHeaders?: boolean
+  readonly shouldUpgradeCallback?: (request: NodeRequest) => boolean
+  readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
+}
+
+/** Constructors whose prototypes are those of an application. */
+interface Born {
+  readonly Request: () => void
+  readonly Response: () => void
+}
+
+/** The constructors for the only listener, when that is an application such as Express; null for others. */
+function bornWith([listener, ...others]: readonly unknown[]): Born | null {
+  const prototypes = adoptApplication(listener)
+  if (prototypes === null || others.length > 0) return null
+  const made = (prototype: object): (() => void) => Object.assign(function () {}, { prototype })
+  return { Request: made(prototypes.request), Response: made(prototypes.response) }
+}
+
+/** A started engine, and the server whose requests it serves. */
+export class Listening implements FrontOwner {
+  readonly front: Front
+  readonly isPatient: boolean
+  readonly #server: ServerParts
+  readonly #Socket: typeof NodeSocket
+  readonly #secured: Secured | null
+  readonly #joins: boolean
+  readonly #unique: ReadonlySet<string> | null
+  /** The application gives requests and responses prototypes of its own: they are made with them. */
+  readonly #born: Born | null
+  /** Called when the last connection has closed. */
+  whenIdle: (() => void) | null = null
+
+  constructor(server: ServerParts, limits: EngineLimits, threads: number, Socket: typeof NodeSocket, secured: Secured | null) {
+    this.#server = server
+    this.#Socket = Socket
+    this.#born = bornWith(server.listeners('request'))
+    this.#secured = secured
+    this.isPatient = server.httpAllowHalfOpen
+    this.#joins = server.joinDuplicateHeaders === true
+    this.#unique = server[UNIQUE_HEADERS] ?? null
+    this.front = new Front(this, limits, threads)
+  }
+
+  get mostHeaders(): number {
+    return this.#server.maxHeadersCount ?? 0
+  }
+
+  makeSocket(connection: Connection): NodeSocket {
+    const socket = new this.#Socket(connection, this.#server)
+    if (this.#server.timeout > 0) socket.setTimeout(this.#server.timeout)
+    if (serverSocket.hasSubscribers) serverSocket.publish({ socket })
+    return socket
+  }
+
+  makeRequest(exchange: Exchange, method: string, url: string, major: number, minor: number): NodeRequest {
+    const { socket } = exchange.connection
+    const request =
+      this.#born === null
+        ? new NodeRequest(exchange, socket, method, url, major, minor)
+        : (Reflect.construct(NodeRequest, [exchange, socket, method, url, major, minor], this.#born.Request) as NodeRequest)
+    if (this.#joins) request.joinDuplicateHeaders = true
+    return request
+  }
+
+  makeResponse(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null): NodeResponse {
+    const response =
+      this.#born === null
+        ? new NodeResponse(exchange, request, socket)
+        : (Reflect.construct(NodeResponse, [exchange, request, socket], this.#born.Response) as NodeResponse)
+    if (this.#unique !== null) response[UNIQUE_HEADERS] = this.#unique
+    if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
+    return response
+  }
+
+  handle(request: NodeRequest, response: NodeResponse): void {
+    const server = this.#server
+    const most = server.maxRequestsPerSocket ?? 0
+    if (most > 0 && !this.#countRequest(request, response, most)) return
+    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: request.socket, server })
+    const listener = server._events['request']
+    // Tools for tracing replace `emit`, which then has to be called.
+    if (typeof listener === 'function' && server.emit === emit) listener.call(server, request, response)
+    else server.emit('request', request as never, response as never)
+  }
+
+  /** False when the connection has had its requests. */
+  #countRequest(request: NodeRequest, response: NodeResponse, most: number): boolean {
+    const { requests, socket } = request[EXCHANGE].connection
+    response.maxRequestsOnConnectionReached = requests >= most
+    if (requests <= most) return true
+    this.#server.emit('dropRequest', request as never, socket as never)
+    response.writeHead(503)
+    response.end()
+    return false
+  }
+
+  handleSpecial(exchange: Exchange): boolean {
+    const { request, response, flags } = exchange
+    const server = this.#server
+    if (request.method === 'CONNECT') return this.#connect(exchange)
+    if ((flags & Flag.Upgrade) !== 0 && !exchange.isHttp2 && this.#mayUpgrade(request)) {
+      this.#takeOver(exchange, 'upgrade')
+      return true
+    }
+    if ((flags & Flag.ExpectsContinue) !== 0) {
+      if (server.listenerCount('checkContinue') === 0) {
+        exchange.body?.read()
+        response._sent100 = true
+        return false
+      }
+      if (exchange.body !== null) exchange.body.isHeld = true
+      response._expect_continue = true
+      server.emit('checkContinue', request as never, response as never)
+      return true
+    }
+    if ((flags & Flag.ExpectsOther) === 0) return false
+    if (server.listenerCount('checkExpectation') > 0) server.emit('checkExpectation', request as never, response as never)
+    else {
+      response.writeHead(417)
+      response.end()
+    }
+    return true
+  }
+
+  #mayUpgrade(request: NodeRequest): boolean {
+    const { shouldUpgradeCallback } = this.#server
+    if (shouldUpgradeCallback !== undefined) return shouldUpgradeCallback.call(this.#server, request)
+    return this.#server.listenerCount('upgrade') > 0
+  }
+
+  #connect(exchange: Exchange): true {
+    if (exchange.isHttp2) {
+      exchange.response.writeHead(405)
+      exchange.response.end()
+    } else if (this.#server.listenerCount('connect') > 0) this.#takeOver(exchange, 'connect')
+    else exchange.connection.socket.destroy()
+    return true
+  }
+
+  /** Gives the connection to the application, behind the earlier responses. */
+  #takeOver(exchange: Exchange, event: 'upgrade' | 'connect'): void {
+    const { request, connection, body } = exchange
+    request.upgrade = true
+    connection.facts()
+    const pieces: Buffer[] = []
+    const give = (): void => {
+      exchange.stage = OVER
+      connection.settled(exchange)
+      connection.readHead((head) => {
+        const { socket } = connection
+        if (!this.#server.emit(event, request, socket, Buffer.concat([...pieces, head]))) socket.destroy()
+      })
+    }
+    exchange.register()
+    if (body === null || !body.isArriving()) {
+      const bytes = body?.take() ?? null
+      if (bytes !== null) pieces.push(bytes)
+      if (!connection.takeOver(exchange, give)) connection.socket.destroy()
+      return
+    }
+    request.on('data', (piece: Buffer) => pieces.push(piece))
+    request.on('end', () => {
+      if (!connection.takeOver(exchange, give)) connection.socket.destroy()
+    })
+  }
+
+  finished(response: NodeResponse): void {
+    if (!responseFinish.hasSubscribers) return
+    const { req } = response
+    responseFinish.publish({ request: req, response, socket: req.socket, server: this.#server })
+  }
+
+  onAccepted(connection: Connection): void {
+    connection.facts()
+    try {
+      this.#server.emit('connection', connection.socket as never)
+    } finally {
+      this.front.hot.serve(connection.slot, connection.id, null, 0)
+    }
+  }
+
+  onSecured(connection: Connection): void {
+    this.#server.emit('secureConnection', connection.socket)
+  }
+
+  onTimeout(connection: Connection): void {
+    const { socket, current } = connection
+    if (connection.isRaw) {
+      socket.emit('timeout')
+      return
+    }
+    const isHeard = [
+      current !== null && !current.request.complete && current.request.emit('timeout', socket),
+      current !== null && current.response.emit('timeout', socket),
+      this.#server.emit('timeout', socket as never),
+    ].includes(true)
+    socket.emit('timeout')
+    if (!isHeard) socket.destroy()
+  }
+
+  onRefused(_connection: Connection | null, _refusal: Refusal): void {}
+
+  onDropped(_count: number): void {
+    this.#server.emit('drop')
+  }
+
+  onServerName(slot: number, client: number, name: string): void {
+    this.#secured?.ask(this.front.engine, slot, client, name)
+  }
+
+  /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */
+  closeConnections(onlyIdle: boolean): void {
+    for (const connection of this.front.connections()) {
+      if (connection.isHttp && (!onlyIdle || connection.current === null)) connection.close()
+    }
+  }
+
+  onIdle(): void {
+    const { whenIdle } = this
+    this.whenIdle = null
+    whenIdle?.()
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Errors as Node's own modules throw them: applications and libraries look at their codes.
+ */
+import { getSystemErrorMap } from 'node:util'
+
+type ErrorClass = new (message: string) => Error
+
+const MESSAGES = {
+  ERR_HTTP_HEADERS_SENT: (what: string) => `Cannot ${what} headers after they are sent to the client`,
+  ERR_HTTP_INVALID_STATUS_CODE: (code: string) => `Invalid status code: ${code}`,
+  ERR_HTTP_TRAILER_INVALID: () => 'Trailers are invalid with this transfer encoding',
+  ERR_HTTP_BODY_NOT_ALLOWED: () => 'Adding content for this request method or response status is not allowed.',
+  ERR_HTTP_SOCKET_ASSIGNED: () => 'ServerResponse has an already assigned socket',
+  ERR_INVALID_CHAR: (where: string) => `Invalid character in ${where}`,
+  ERR_SERVER_ALREADY_LISTEN: () => 'Listen method has been called more than once without closing.',
+  ERR_SERVER_NOT_RUNNING: () => 'Server is not running.',
+  ERR_STREAM_ALREADY_FINISHED: (what: string) => `Cannot call ${what} after a stream was finished`,
+  ERR_STREAM_DESTROYED: (what: string) => `Cannot call ${what} after a stream was destroyed`,
+  ERR_STREAM_NULL_VALUES: () => 'May not write null values to stream',
+  ERR_STREAM_WRITE_AFTER_END: () => 'write after end',
+} as const
+
+const CLASSES: Partial<Record<keyof typeof MESSAGES, ErrorClass>> = {
+  ERR_HTTP_INVALID_STATUS_CODE: RangeError,
+  ERR_INVALID_CHAR: TypeError,
+  ERR_STREAM_NULL_VALUES: TypeError,
+}
+
+/** Node's error with a code. `detail` is the part of its message that varies. */
+export function nodeError(code: keyof typeof MESSAGES, detail = ''): NodeJS.ErrnoException {
+  const Class = CLASSES[code] ?? Error
+  return withCode(new Class(MESSAGES[code](detail)), code)
+}
+
+/** The error for a chunk that is neither text nor bytes. */
+export function invalidChunk(chunk: unknown): NodeJS.ErrnoException {
+  const shown = chunk === null || chunk === undefined ? String(chunk) : `type ${typeof chunk} (${String(chunk)})`
+  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${shown}`
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+}
+
+/** The error for a body that isn't as long as its content-length. */
+export function lengthMismatch(bytes: number, length: number): NodeJS.ErrnoException {
+  const message = `Response body's content-length of ${bytes} byte(s) does not match the content-length of ${length} byte(s) set in header`
+  return withCode(new Error(message), 'ERR_HTTP_CONTENT_LENGTH_MISMATCH')
+}
+
+/** The error of a request whose client has disconnected. */
+export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
+  return withCode(new Error(message), 'ECONNRESET')
+}
+
+/** The error of a failed `listen`, by the system's name of the error. */
+export function listenFailure(code: string, address: string, port: number | null): NodeJS.ErrnoException {
+  const [errno, text] = systemError(code)
+  const place = port === null ? address : `${address}:${port}`
+  const error = withCode(new Error(`listen ${code}: ${text} ${place}`), code)
+  Object.assign(error, { errno, syscall: 'listen', address }, port === null ? {} : { port })
+  return error
+}
+
+function systemError(code: string): [number, string] {
+  for (const [errno, [name, text]] of getSystemErrorMap()) if (name === code) return [errno, text]
+  return [-1, 'unknown error']
+}
+
+function withCode(error: Error, code: string): NodeJS.ErrnoException {
+  const coded: NodeJS.ErrnoException = error
+  coded.code = code
+  // As with Node's own, the first line of the stack has the code, which the message hasn't.
+  if (code.startsWith('ERR_')) error.stack = error.stack?.replace(error.name, `${error.name} [${code}]`) ?? ''
+  return coded
+}

@@ -1,0 +1,402 @@
+/**
+ * Responses as `(req, res)` functions get them: an `http.ServerResponse` whose head and body go to the engine.
+ *
+ * Fields are kept where Node keeps them, so Node's own methods for fields work on it. A response that is ended at once
+ * is one command to the engine. The head is decided by `writeHead`, which libraries replace on the response, so it is
+ * always called by its name there.
+ */
+import { ServerResponse } from 'node:http'
+import { GIVEN, OPEN, OVER } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { HIGH_WATER } from './connection.ts'
+import { invalidChunk, lengthMismatch, nodeError } from './node-errors.ts'
+import type { NodeRequest } from './node-request.ts'
+import type { NodeSocket } from './node-socket.ts'
+import { headOfGiven, headOfKept } from './response-head.ts'
+import type { HeadOwner, KeptFields } from './response-head.ts'
+import { BYTES_WRITTEN, ERRORED, EXCHANGE, NEED_DRAIN, OUT_HEADERS, REJECTS_BODY } from './symbols.ts'
+
+type Chunk = string | Uint8Array
+type Callback = (error?: Error | null) => void
+
+const nodeWriteHead = ServerResponse.prototype.writeHead
+const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
+
+/** What it has of Node's by its prototype, as far as it is used here. */
+type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
+
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface NodeResponse extends Inherited, HeadOwner {
+  statusCode: number
+  statusMessage: string
+  _header: string | null
+  _headerSent: boolean
+  _trailer: string
+  _closed: boolean
+  _sent100: boolean
+  _expect_continue: boolean
+  _hasBody: boolean
+  [ERRORED]: Error | null | undefined
+  [NEED_DRAIN]: boolean
+  [BYTES_WRITTEN]: number
+  [REJECTS_BODY]: boolean
+  _implicitHeader(): void
+}
+
+/** A response. */
+export class NodeResponse {
+  [EXCHANGE]: Exchange;
+  [OUT_HEADERS]: KeptFields | null
+  req: NodeRequest
+  // A field, not an assignment: Node's prototype has a setter of that name.
+  socket: NodeSocket | null = null
+  _header: string | null
+  finished: boolean
+  destroyed: boolean
+
+  constructor(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null) {
+    this[EXCHANGE] = exchange
+    this[OUT_HEADERS] = null
+    this.req = request
+    this.socket = socket
+    this._header = null
+    this.finished = false
+    this.destroyed = false
+  }
+
+  get connection(): NodeSocket | null {
+    return this.socket
+  }
+
+  set connection(socket: NodeSocket | null) {
+    this.socket = socket
+  }
+
+  get closed(): boolean {
+    return this._closed
+  }
+
+  get errored(): Error | null {
+    return this[ERRORED] ?? null
+  }
+
+  get writableFinished(): boolean {
+    return this.finished && this[EXCHANGE].stage === OVER && this._wasSent
+  }
+
+  get writableLength(): number {
+    return this._unsent
+  }
+
+  get writableHighWaterMark(): number {
+    return HIGH_WATER
+  }
+
+  get writableCorked(): number {
+    return this._corks
+  }
+
+  cork(): void {
+    this._corks++
+  }
+
+  uncork(): void {
+    if (this._corks > 0) this._corks--
+  }
+
+  /** Decides the head. Called by Node's `writeHead`, which has merged and checked what it was given. */
+  _storeHeader(firstLine: string, fields: unknown): void {
+    const exchange = this[EXCHANGE]
+    if (fields !== null && fields === this[OUT_HEADERS]) {
+      exchange.head = headOfKept(this, this[OUT_HEADERS], exchange.isHttp2)
+    } else exchange.head = headOfGiven(this, fields, exchange.isHttp2)
+    this._header = `${firstLine}${exchange.head.lines}\r\n`
+  }
+
+  /** The head of a response whose `writeHead` nobody has replaced: without the detour. */
+  _decideHead(): void {
+    const usual = this.writeHead === nodeWriteHead && this._implicitHeader === nodeImplicitHeader
+    const { statusCode } = this
+    if (!usual || this._expect_continue || typeof this.statusMessage === 'string' || !(statusCode >= 200 && statusCode <= 999)) {
+      this._implicitHeader()
+      return
+    }
+    this.statusCode = statusCode | 0
+    if (statusCode === 204 || statusCode === 304) this._hasBody = false
+    const exchange = this[EXCHANGE]
+    exchange.head = headOfKept(this, this[OUT_HEADERS], exchange.isHttp2)
+    this._header = `HTTP/1.1 ${statusCode}\r\n${exchange.head.lines}\r\n`
+  }
+
+  flushHeaders(): void {
+    if (this._header === null) this._decideHead()
+    if (this[EXCHANGE].stage === OPEN && !this.destroyed) this[EXCHANGE].start()
+    this._headerSent = true
+  }
+
+  write(chunk: Chunk, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
+    if (typeof encoding === 'function') return this.write(chunk, null, encoding)
+    if (chunk === null) throw nodeError('ERR_STREAM_NULL_VALUES')
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) throw invalidChunk(chunk)
+    const isWritten = this._writeChunk(chunk, encoding ?? null, callback)
+    if (!isWritten) this[NEED_DRAIN] = true
+    return isWritten
+  }
+
+  _writeChunk(chunk: Chunk, encoding: BufferEncoding | null, callback: Callback | undefined): boolean {
+    const why = this.finished ? 'ERR_STREAM_WRITE_AFTER_END' : this.destroyed ? 'ERR_STREAM_DESTROYED' : null
+    if (why !== null) return this._refuse(nodeError(why, 'write'), callback)
+    const bytes = asSent(chunk, encoding)
+    this._count(bytes)
+    const exchange = this[EXCHANGE]
+    if (this._header === null) this._decideHead()
+    if (exchange.stage === OPEN) this.flushHeaders()
+    if (!this._hasBody) {
+      if (this[REJECTS_BODY]) throw nodeError('ERR_HTTP_BODY_NOT_ALLOWED')
+      if (typeof callback === 'function') process.nextTick(callback)
+      return true
+    }
+    // The close of a destroyed connection lets out what was written before, and no more.
+    if (exchange.connection.isClosed) return false
+    exchange.connection.touch()
+    const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
+    return this._written(waiting, callback)
+  }
+
+  /** So many bytes wait unsent. Returns whether the writer may go on. */
+  _written(waiting: number, callback: Callback | undefined): boolean {
+    const isFull = waiting > HIGH_WATER
+    if (isFull && this._unsent === 0) this[EXCHANGE].onDrain(() => this._drained())
+    this._unsent = isFull ? waiting : 0
+    if (typeof callback === 'function') {
+      if (isFull) this[EXCHANGE].onDrain(callback)
+      else process.nextTick(callback)
+    }
+    return !isFull
+  }
+
+  _drained(): void {
+    this._unsent = 0
+    if (!this[NEED_DRAIN] || this.destroyed || this.finished) return
+    this[NEED_DRAIN] = false
+    this.emit('drain')
+  }
+
+  /** Counts the bytes of a body whose length is checked. */
+  _count(bytes: Chunk): void {
+    if (!this.strictContentLength) return
+    this[BYTES_WRITTEN] += typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
+    this._checkLength(this[BYTES_WRITTEN], (written, length) => written > length)
+  }
+
+  _checkLength(written: number, isWrong: (written: number, length: number) => boolean): void {
+    const declared = this._contentLength ?? Number(this[OUT_HEADERS]?.['content-length']?.[1] ?? Number.NaN)
+    if (this._hasBody && !this.chunkedEncoding && isWrong(written, declared)) throw lengthMismatch(written, declared)
+  }
+
+  /** A write that comes too late. */
+  _refuse(error: Error, callback: Callback | undefined): false {
+    process.nextTick(() => {
+      callback?.(error)
+      if (!this.destroyed || this.finished) this.emit('error', error)
+    })
+    return false
+  }
+
+  end(chunk?: Chunk | Callback | null, encoding?: BufferEncoding | Callback | null, callback?: Callback): this {
+    if (typeof chunk === 'function') return this.end(null, null, chunk)
+    if (typeof encoding === 'function') return this.end(chunk, null, encoding)
+    const body = chunk === undefined || chunk === null || chunk === '' ? undefined : chunk
+    if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
+    if (this.finished) return this._endAgain(body, callback)
+    const bytes = body === undefined ? undefined : asSent(body, encoding ?? null)
+    if (bytes !== undefined) this._count(bytes)
+    if (this._header === null) {
+      this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
+      this._decideHead()
+    }
+    if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
+    if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], (written, length) => written !== length && length >= 0)
+    this.finished = true
+    if (!this.destroyed) this._give(bytes)
+    if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
+    return this
+  }
+
+  /** Hands the end of the response to the engine. */
+  _give(bytes: Chunk | undefined): void {
+    const exchange = this[EXCHANGE]
+    if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding
+    if (isWhole && exchange.body?.isOpen() !== true) {
+      this._headerSent = true
+      return exchange.respond(bytes)
+    }
+    if (isWhole && exchange.head!.length < 0 && this._hasBody) exchange.head = { ...exchange.head!, length: this._contentLength ?? 0 }
+    if (exchange.stage === OPEN) this.flushHeaders()
+    if (bytes !== undefined && this._hasBody) this._unsent = Math.max(0, exchange.write(bytes))
+    exchange.end(this.chunkedEncoding ? this._trailer : '')
+  }
+
+  _endAgain(body: Chunk | undefined, callback: Callback | undefined): this {
+    if (body !== undefined) {
+      this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
+    } else if (typeof callback === 'function') {
+      if (this.writableFinished) process.nextTick(callback, nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
+      else (this._endCallbacks ??= []).push(callback)
+    }
+    return this
+  }
+
+  /** Informational responses come here as text, from Node's own methods for them. */
+  _writeRaw(text: string, _encoding?: unknown, callback?: Callback): boolean {
+    const [, status, lines] = /^HTTP\/1\.1 (1\d\d) [^\r]*\r\n([^]*)\r\n$/.exec(text) ?? []
+    const exchange = this[EXCHANGE]
+    if (status === '100' && exchange.body !== null) {
+      // The engine sends the 100 when the body is asked for.
+      exchange.body.isHeld = false
+      exchange.body.read()
+    }
+    else if (status !== undefined) exchange.inform(Number(status), lines!)
+    if (typeof callback === 'function') process.nextTick(callback)
+    return true
+  }
+
+  _send(data: Chunk, encoding?: BufferEncoding | null, callback?: Callback): boolean {
+    this.flushHeaders()
+    return data.length === 0 || this._writeChunk(data, encoding ?? null, callback)
+  }
+
+  destroy(error?: Error): this {
+    if (this.destroyed) return this
+    this.destroyed = true
+    this[ERRORED] = error
+    const exchange = this[EXCHANGE]
+    if (!exchange.isHttp2 && this.socket !== null) this.socket.destroy(error)
+    else if (exchange.stage < GIVEN) exchange.abort()
+    process.nextTick(leave, this)
+    return this
+  }
+
+  /** The earlier responses of the connection are given: this one is the next. */
+  haveTurn(socket: NodeSocket): void {
+    if (this.socket !== null) return
+    this.socket = socket
+    if ((this as { _events?: unknown })._events !== undefined) this.emit('socket', socket)
+  }
+
+  assignSocket(socket: NodeSocket): void {
+    if (this.socket !== null && this.socket !== socket) throw nodeError('ERR_HTTP_SOCKET_ASSIGNED')
+    this.haveTurn(socket)
+  }
+
+  detachSocket(): void {
+    this.socket = null
+  }
+
+  /** The response is sent, or handed to the system: its events follow. */
+  sent(): void {
+    const exchange = this[EXCHANGE]
+    const isHeard = (this as { _events?: unknown })._events !== undefined
+    this._wasSent = true
+    exchange.settle()
+    this._callBack(null)
+    if (isHeard) this.emit('finish')
+    this.req.responseFinished()
+    this.socket = null
+    if (isHeard) process.nextTick(close, this)
+    else this.destroyed = this._closed = true
+  }
+
+  /** Calls what `end` was given. */
+  _callBack(error: Error | null): void {
+    const callbacks = this._endCallbacks
+    if (callbacks === null) return
+    this._endCallbacks = null
+    for (const callback of callbacks) {
+      if (error === null) callback()
+      else callback(error)
+    }
+  }
+
+  setTimeout(millis: number, callback?: () => void): this {
+    if (callback !== undefined) this.on('timeout', callback)
+    if (this.socket !== null) this.socket.setTimeout(millis)
+    else this.once('socket', (socket: NodeSocket) => void socket.setTimeout(millis))
+    return this
+  }
+
+  /** The client has left before the response was sent. */
+  clientLeft(): void {
+    const exchange = this[EXCHANGE]
+    if (exchange.stage === OVER) return
+    exchange.settle()
+    this.req.clientLeft()
+    close(this)
+    exchange.drained()
+    this._callBack(this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end'))
+  }
+}
+
+// What is declared here is Node's, and comes by the prototype.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface NodeResponse {
+  /** Bytes that wait unsent, while they are too many. */
+  _unsent: number
+  _corks: number
+  _wasSent: boolean
+  _endCallbacks: Callback[] | null
+}
+
+/** Defaults that few responses change; on the prototype they cost nothing. */
+Object.assign(NodeResponse.prototype, {
+  writable: true,
+  sendDate: true,
+  shouldKeepAlive: true,
+  maxRequestsOnConnectionReached: false,
+  chunkedEncoding: false,
+  useChunkedEncodingByDefault: true,
+  strictContentLength: false,
+  outputSize: 0,
+  outputData: [],
+  _last: false,
+  _defaultKeepAlive: true,
+  _removedConnection: false,
+  _removedContLen: false,
+  _removedTE: false,
+  _contentLength: null,
+  _hasBody: true,
+  _headerSent: false,
+  _trailer: '',
+  _closed: false,
+  _sent100: false,
+  _expect_continue: false,
+  _unsent: 0,
+  _corks: 0,
+  _wasSent: false,
+  _endCallbacks: null,
+  [NEED_DRAIN]: false,
+  [BYTES_WRITTEN]: 0,
+  [REJECTS_BODY]: false,
+})
+
+function close(response: NodeResponse): void {
+  if (response._closed) return
+  response.destroyed = true
+  response._closed = true
+  response.emit('close')
+}
+
+/** A destroyed response whose connection has no more to say. */
+function leave(response: NodeResponse): void {
+  response.clientLeft()
+}
+
+/** What the engine is given: it encodes text as UTF-8 itself. */
+function asSent(chunk: Chunk, encoding: BufferEncoding | null): Chunk {
+  const isText = typeof chunk === 'string' && encoding !== null && encoding !== 'utf8' && encoding !== 'utf-8'
+  return isText ? Buffer.from(chunk, encoding) : chunk
+}
+
+Object.setPrototypeOf(NodeResponse.prototype, ServerResponse.prototype)

@@ -1,0 +1,307 @@
+/**
+ * Servers: Node's own, whose listening and connections are the engine's.
+ *
+ * Each is made by Node's constructor, so options, properties and events are Node's, and it can be served by Node where
+ * the engine can't: `listen` decides. Sockets that the application brings by `emit('connection', socket)` are always
+ * served by Node.
+ */
+import { lookup } from 'node:dns'
+import { channel } from 'node:diagnostics_channel'
+import { isIP } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { Server as NodeServer } from 'node:http'
+import { debuglog } from 'node:util'
+import { announce, isClusterWorker } from '../server/cluster.ts'
+import { ioThreads } from '../server/io-threads.ts'
+import type { BoundAddress, ListenOptions } from '../native.ts'
+import { planOne } from '../server/listen.ts'
+import { toAddress } from '../net/socket-address.ts'
+import { Listening } from './listening.ts'
+import type { ServerParts } from './listening.ts'
+import { limitsOf } from './limits.ts'
+import { readListen } from './listen-arguments.ts'
+import type { ListenWish } from './listen-arguments.ts'
+import { listenFailure, nodeError } from './node-errors.ts'
+import { installBridges } from './bridges.ts'
+import type { NodeSocket } from './node-socket.ts'
+import type { Secured } from './secured.ts'
+import { CONNECTION } from './symbols.ts'
+import { warnOnce } from './warnings.ts'
+
+const STATE: unique symbol = Symbol('busbar.server')
+
+/** What a kind of server adds: TLS, or nothing. */
+export interface ServerKind {
+  /** Why Node has to serve it; null when the engine can. */
+  obstacle(server: NodeServer, options: object): string | null
+  /** The TLS of a server; null for none. */
+  secure(server: NodeServer, options: object): Secured | null
+  /** The class of its sockets. */
+  readonly Socket: typeof NodeSocket
+}
+
+interface State {
+  readonly kind: ServerKind
+  readonly options: Readonly<Record<string, unknown>>
+  readonly secured: Secured | null
+  /** The time that Node gives a connection without a request, unless the application sets another. */
+  readonly usualKeepAlive: number | null
+  /** Null while the server doesn't listen, or Node serves it. */
+  listening: Listening | null
+  bound: BoundAddress | null
+  isReferenced: boolean
+  /** A close is under way. */
+  isClosing: boolean
+  /** A name is being looked up. */
+  isStarting: boolean
+}
+
+type Ours = ServerParts & { [STATE]: State }
+
+const log = debuglog('busbar')
+const decided = channel('busbar.server')
+const counts = { busbar: 0, node: 0 }
+
+/** Counts a server that begins to listen, for those who ask who serves it. */
+function count(server: NodeServer, servedBy: 'busbar' | 'node', reason: string | null): void {
+  counts[servedBy]++
+  log('%d servers are served by busbar, %d by node:http%s', counts.busbar, counts.node, reason === null ? '' : `: ${reason}`)
+  if (decided.hasSubscribers) decided.publish({ server, servedBy, reason })
+}
+
+/** Takes over a server that Node's constructor has made. */
+export function adopt(server: NodeServer, kind: ServerKind, options: object): void {
+  const given = options as Record<string, unknown>
+  const usualKeepAlive = given['keepAliveTimeout'] === undefined ? server.keepAliveTimeout : null
+  Object.defineProperty(server, STATE, {
+    value: { kind, options: given, secured: kind.secure(server, options), usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+  })
+  for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
+  server.on('newListener', (event: string) => {
+    const listening = (server as Ours)[STATE].listening
+    if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
+    else if (event === 'clientError') listening?.front.engine.explainRefusals()
+  })
+}
+
+/** Node's own listeners ignore the sockets of ours. */
+function guardListeners(server: NodeServer, event: string): void {
+  for (const listener of server.listeners(event) as ((socket: unknown) => void)[]) {
+    server.removeListener(event, listener)
+    server.on(event, function (this: NodeServer, socket: unknown) {
+      if (!isOurs(socket)) Reflect.apply(listener, this, [socket])
+    })
+  }
+}
+
+function isOurs(socket: unknown): boolean {
+  return typeof socket === 'object' && socket !== null && CONNECTION in socket
+}
+
+/** The TLS of a server of ours. */
+export function securedOf(server: object): Secured | null {
+  return (server as Partial<Ours>)[STATE]?.secured ?? null
+}
+
+/** The members of servers that differ from Node's; `base` are Node's. */
+export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisType<Ours> {
+  const members = {
+    listen(this: Ours, ...given: unknown[]): Ours {
+      const state = this[STATE]
+      const { wish, callback } = readListen(given)
+      if (state === undefined) return base.listen.apply(this, given as never) as Ours
+      if (state.listening !== null || state.isStarting || this.listening) throw nodeError('ERR_SERVER_ALREADY_LISTEN')
+      const why = wish === null ? '' : (obstacleOf(wish) ?? state.kind.obstacle(this, state.options))
+      if (wish === null || why !== null) {
+        count(this, 'node', why)
+        if (why !== '') warnOnce(`a server is served by node:http: ${why}`)
+        return base.listen.apply(this, given as never) as Ours
+      }
+      if (callback !== undefined) this.once('listening', callback)
+      start(this, wish)
+      return this
+    },
+
+    close(this: Ours, callback?: (error?: Error) => void): Ours {
+      const state = this[STATE]
+      if (state?.listening == null) return base.close.call(this, callback) as Ours
+      if (typeof callback === 'function') {
+        if (state.isClosing) {
+          this.once('close', () => callback(nodeError('ERR_SERVER_NOT_RUNNING')))
+          return this
+        }
+        this.once('close', () => callback())
+      }
+      stop(this, state)
+      return this
+    },
+
+    address(this: Ours): AddressInfo | string | null {
+      const bound = this[STATE]?.bound ?? null
+      if (bound === null) return base.address.call(this)
+      if (bound.family === 'unix') return bound.host
+      return { address: bound.host, family: bound.family, port: bound.port }
+    },
+
+    getConnections(this: Ours, callback: (error: Error | null, count: number) => void): Ours {
+      const listening = this[STATE]?.listening ?? null
+      if (listening === null) return base.getConnections.call(this, callback) as Ours
+      process.nextTick(callback, null, listening.front.engine.clientCount())
+      return this
+    },
+
+    closeAllConnections(this: Ours): void {
+      this[STATE]?.listening?.closeConnections(false)
+      base.closeAllConnections.call(this)
+    },
+
+    closeIdleConnections(this: Ours): void {
+      this[STATE]?.listening?.closeConnections(true)
+      base.closeIdleConnections.call(this)
+    },
+
+    ref(this: Ours): Ours {
+      const state = this[STATE]
+      if (state !== undefined) state.isReferenced = true
+      state?.listening?.front.engine.ref()
+      return base.ref.call(this) as Ours
+    },
+
+    unref(this: Ours): Ours {
+      const state = this[STATE]
+      if (state !== undefined) state.isReferenced = false
+      state?.listening?.front.engine.unref()
+      return base.unref.call(this) as Ours
+    },
+  }
+  return {
+    ...Object.getOwnPropertyDescriptors(members),
+    listening: {
+      configurable: true,
+      enumerable: true,
+      get() {
+        const state = this[STATE]
+        return (state?.listening != null && !state.isClosing) || Reflect.get(base, 'listening', this) === true
+      },
+    },
+    listensByIpv6: {
+      get() {
+        return this[STATE].bound?.family === 'IPv6'
+      },
+    },
+  }
+}
+
+/** Why the engine can't listen there; null when it can. */
+function obstacleOf(wish: ListenWish): string | null {
+  if (!isClusterWorker()) return null
+  if (wish.path !== undefined) return 'the workers of a cluster share a unix socket through their primary process'
+  if (wish.port === 0) return 'the workers of a cluster share port 0 through their primary process'
+  return process.platform === 'linux' ? null : `${process.platform} doesn't share connections out among processes`
+}
+
+function start(server: Ours, wish: ListenWish): void {
+  const state = server[STATE]
+  const { signal, host } = wish
+  if (signal?.aborted === true) return void process.nextTick(() => server.close())
+  signal?.addEventListener('abort', () => server.close(), { once: true })
+  if (host === undefined || host === '' || isIP(host) !== 0) return bindNow(server, state, wish, host)
+  state.isStarting = true
+  lookup(host, (error, address) => {
+    state.isStarting = false
+    if (error !== null) server.emit('error', error)
+    else bindNow(server, state, wish, address)
+  })
+}
+
+function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
+  const limits = limitsOf(server, server.keepAliveTimeout !== state.usualKeepAlive)
+  const isHttp2 = state.options['http2'] === true
+  const listening = new Listening(server, { ...limits, http2Cleartext: isHttp2 }, ioThreads(undefined), state.kind.Socket, state.secured)
+  const { engine } = listening.front
+  try {
+    state.bound = engine.listen(optionsOf(wish, host), state.secured?.context() ?? null)
+  } catch (error) {
+    engine.dispose()
+    process.nextTick(failListen, server, asNodes(error, wish, host))
+    return
+  }
+  installBridges()
+  state.listening = listening
+  state.isClosing = false
+  count(server, 'busbar', null)
+  // Announced one by one only where something listens: that costs each connection a round.
+  if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
+  if (server.listenerCount('clientError') > 0) engine.explainRefusals()
+  engine.start()
+  if (!state.isReferenced) engine.unref()
+  if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])
+  process.nextTick(emitListening, server, listening)
+}
+
+function failListen(server: Ours, error: Error): void {
+  server.emit('error', error)
+}
+
+function emitListening(server: Ours, listening: Listening): void {
+  // It may have been closed meanwhile.
+  if (server[STATE].listening === listening) server.emit('listening')
+}
+
+function optionsOf(wish: ListenWish, host: string | undefined): ListenOptions {
+  const { port, path = null, fd = null, backlog = 511, ipv6Only } = wish
+  const reusePort = wish.reusePort || isClusterWorker()
+  const isAny = host === undefined || host === ''
+  const place = fd !== null || path !== null ? { host: null, port: 0 } : { host: isAny ? (ipv6Only ? '::' : null) : host, port }
+  return { ...place, path: fd === null ? path : null, fd, backlog, reusePort, ipv6Only, mode: null, proxyProtocol: false }
+}
+
+/** The engine's error as Node's. */
+function asNodes(error: unknown, wish: ListenWish, host: string | undefined): Error {
+  const code = error instanceof Error ? /^E[A-Z]+/.exec(error.message)?.[0] : undefined
+  if (code === undefined) return error as Error
+  if (wish.path !== undefined) return listenFailure(code, wish.path, null)
+  return listenFailure(code, host ?? '::', wish.port)
+}
+
+function stop(server: Ours, state: State): void {
+  const { listening } = state
+  if (listening === null || state.isClosing) return
+  state.isClosing = true
+  const { engine } = listening.front
+  engine.stopListening()
+  listening.whenIdle = () => {
+    state.listening = null
+    state.bound = null
+    process.nextTick(() => {
+      engine.dispose()
+      server.emit('close')
+    })
+  }
+  if (!state.isReferenced) engine.unref()
+  engine.stopGracefully()
+}
+
+/** Makes a class of servers: Node's constructor, then ours. It can be called without `new`, and extended. */
+export function serverClass<Class extends { new (...given: never[]): NodeServer; prototype: object }>(
+  Base: Class,
+  kind: ServerKind,
+  more: PropertyDescriptorMap = {},
+): Class {
+  function Server(this: unknown, ...given: unknown[]): unknown {
+    // Under `extends` and `Server.call(this)` there is an object already.
+    const target = this instanceof Server ? this : (Object.create(Server.prototype) as NodeServer)
+    Reflect.apply(Base as unknown as (...given: unknown[]) => void, target, given)
+    const [options] = given
+    adopt(target as NodeServer, kind, typeof options === 'object' && options !== null ? options : {})
+    return target
+  }
+  Object.setPrototypeOf(Server, Base)
+  const prototype: object = Object.create(Base.prototype, {
+    constructor: { value: Server, writable: true, configurable: true },
+    ...serverMembers(Base.prototype as NodeServer),
+    ...more,
+  }) as object
+  Server.prototype = prototype as never
+  return Server as unknown as Class
+}
