@@ -246,6 +246,12 @@ export declare class Engine {
   openClient(slot: number, slab: Buffer, head: number): ClientFacts
 }
 
+/** Settings that were checked and aren't in force yet. */
+export declare class PreparedTls {
+  /** What works and is probably not meant so. */
+  warnings(): Array<string>
+}
+
 /** The answer to a `ServerName` notice. */
 export declare class TlsAnswer {}
 
@@ -255,11 +261,10 @@ export declare class TlsContext {
   constructor(settings: TlsSettings)
   /** What works and is probably not meant so. */
   warnings(): Array<string>
-  /**
-   * New connections are accepted by these settings. Throws as the constructor does; then the present ones stay
-   * in force. The result are warnings.
-   */
-  replace(settings: TlsSettings): Array<string>
+  /** Checks settings that are to replace the present ones, by `replace`. Throws as the constructor does. */
+  prepare(settings: TlsSettings): PreparedTls
+  /** New connections are accepted by prepared settings, which can be used once. This can't fail. */
+  replace(prepared: PreparedTls): void
   /** A warning that is due only after a while; `null` for none. */
   overdue(): string | null
   /**
@@ -269,6 +274,8 @@ export declare class TlsContext {
   makeCertificate(certificate: TlsCertificate, keptFor?: number | undefined | null): TlsAnswer
   /** The answer that a name has no certificate of its own. */
   withoutCertificate(): TlsAnswer
+  /** A new certificate for `localhost`, `127.0.0.1` and `::1` that signs itself, valid for 396 days from now. */
+  static makeDevelopmentCertificate(): CertificateWithKey
   /** The certificates in force, in the order of the settings. */
   certificates(): Array<CertificateDetails>
 }
@@ -307,6 +314,14 @@ export interface CertificateDetails {
   der: Buffer
 }
 
+/** A certificate for one's own machine, with its key. */
+export interface CertificateWithKey {
+  /** The certificate as PEM text. */
+  cert: string
+  /** The key as PEM text. */
+  key: string
+}
+
 /** Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default. */
 export interface EngineLimits {
   /** How long a connection may be idle between requests. */
@@ -341,6 +356,12 @@ export interface EngineLimits {
   pipelineLimit: number | null
   /** How long an HTTP/2 connection may be without a stream. */
   http2Timeout: number | null
+  /** The same for peers that are local or proxies. */
+  localHttp2Timeout: number | null
+  /** Silence of an HTTP/2 client after which it is sent a PING; 0 for none. */
+  http2PingInterval: number | null
+  /** Origins that a client may use an HTTP/2 connection for. */
+  origins: Array<string> | null
   /** Streams of one HTTP/2 connection that may run at the same time. */
   concurrentStreamLimit: number | null
   /** Bytes to which the receive window of an HTTP/2 stream may grow. */
@@ -349,6 +370,12 @@ export interface EngineLimits {
   http2Cleartext: boolean | null
   /** Whether extended CONNECT is taken over HTTP/2. RFC 8441. */
   extendedConnect: boolean | null
+  /** Requests of one connection; 0 for no limit. */
+  requestsPerConnection: number | null
+  /** How long a connection takes requests; 0 for no limit. */
+  connectionAge: number | null
+  /** How long its requests may then take; 0 for no limit. */
+  connectionAgeGrace: number | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
   /** Connections of the server. */
@@ -360,6 +387,18 @@ export interface EngineLimits {
    * believed. Local networks aren't counted either.
    */
   proxies: Array<string> | null
+}
+
+/** The versions of the libraries that are linked in. */
+export declare function linkedVersions(): LinkedVersions
+
+/** The libraries that are linked in, with their versions. */
+export interface LinkedVersions {
+  llhttp: string
+  nghttp2: string
+  rustls: string
+  /** Name and version. */
+  crypto: string
 }
 
 /** Where to listen: at `path` for a unix socket, else at `host` and `port`. */

@@ -6,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { OptionError, Options, Response, silentLogger } from '../src/index.ts'
 import type { Listen, Logger, ServerSettings } from '../src/index.ts'
-import { GET, count, dial, hold, open, postHead, temporaryDirectory, until } from './support.ts'
+import { GET, count, dial, hold, open, plainTest, postHead, temporaryDirectory, until } from './support.ts'
 
 const ADDRESS = '203.0.113.7'
 
@@ -78,7 +78,7 @@ test('at the connection limit the connection that has been idle longest is close
   t.deepEqual(warnings, ['1 idle connection was closed for a new one: 3 were open (connectionLimit)'])
 })
 
-test('when all connections are busy a further one gets a 503, and the log has the reason', async (t) => {
+plainTest('when all connections are busy a further one gets a 503, and the log has the reason', async (t) => {
   const { logger, warnings } = keepWarnings()
   const { connect, server, next } = await hold(t, { connectionLimit: 2, logger })
   const busy = [await connect(), await connect()]
@@ -101,7 +101,7 @@ test('when all connections are busy a further one gets a 503, and the log has th
 })
 
 for (const ioThreads of [0, 2]) {
-  test(`a burst above the limit closes no connection without an answer: ${ioThreads} threads`, async (t) => {
+  plainTest(`a burst above the limit closes no connection without an answer: ${ioThreads} threads`, async (t) => {
     const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 30, ioThreads })
     const wires = await Promise.all(Array.from({ length: 60 }, connect))
     const answers = await Promise.all(
@@ -116,7 +116,7 @@ for (const ioThreads of [0, 2]) {
   })
 }
 
-test('a connection that is refused while it sends a large body receives the 503', async (t) => {
+plainTest('a connection that is refused while it sends a large body receives the 503', async (t) => {
   const { connect, next } = await hold(t, { connectionLimit: 1 })
   const busy = (await connect()).send(GET)
   const { answer } = await next()
@@ -178,7 +178,7 @@ away('an address of a proxy may hold all of requestLimit', async (t) => {
   t.is((await share('203.0.113.7')).most, 6)
 })
 
-test('connections of unix sockets count for connectionLimit', async (t) => {
+plainTest('connections of unix sockets count for connectionLimit', async (t) => {
   const path = join(await temporaryDirectory(t), 'socket')
   const { next, server } = await hold(t, { connectionLimit: 1 }, `unix:${path}`)
   const busy = (await dial(t, { path })).send(GET)

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { libcOf } from '../src/core/addon-failure.ts'
+import { Authority } from './authority.ts'
 import { releasedTargets } from './released.ts'
 
 const run = promisify(execFile)
@@ -30,7 +31,11 @@ test.before(async () => {
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
   await run(npm, ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs], { cwd: project })
   // What applications install themselves.
-  for (const peer of ['hono', 'ws']) symlinkSync(join(root, 'node_modules', peer), join(project, 'node_modules', peer))
+  for (const peer of ['express', 'hono', 'ws']) symlinkSync(join(root, 'node_modules', peer), join(project, 'node_modules', peer))
+  // For the snippets about TLS.
+  const { cert, key } = new Authority().issue({ names: ['example.org', '*.example.org'] })
+  for (const name of ['cert.pem', 'fullchain.pem']) writeFileSync(join(project, name), cert)
+  for (const name of ['key.pem', 'privkey.pem']) writeFileSync(join(project, name), key)
 })
 
 test.after.always(() => {
@@ -39,7 +44,7 @@ test.after.always(() => {
 
 async function node(file: string, source: string): Promise<string> {
   writeFileSync(join(project, file), source)
-  const { stdout, stderr } = await run(process.execPath, [join(project, file)])
+  const { stdout, stderr } = await run(process.execPath, [join(project, file)], { cwd: project })
   return stdout + stderr
 }
 
@@ -69,11 +74,18 @@ built('the package has a command', async (t) => {
   t.is(stdout, `${version}\n`)
 })
 
-built('the snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', 'docs/sockets.md', 'docs/threads.md', 'docs/options.md', 'docs/bundling.md', 'docs/files.md', 'docs/fetch.md', 'docs/router.md', 'docs/websockets.md', 'docs/forms.md', 'docs/observability.md', 'docs/middleware.md', 'docs/compression.md']) {
-    for (const [, snippet] of readFileSync(join(installed, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
-      const told = await node('snippet.mjs', `${snippet!.replaceAll('port: 8080', 'port: 0').replaceAll('8080', "'127.0.0.1:0'")}\nprocess.exit()`)
-      t.regex(told, /^(http:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
+built('the complete snippets of the documentation run unchanged', async (t) => {
+  for (const file of ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]) {
+    for (const [, snippet] of readFileSync(join(root, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
+      // A part of a program, which docs.spec parses.
+      if (!snippet!.startsWith('import ')) continue
+      const local = snippet!
+        .replaceAll('port: 8080', 'port: 0')
+        .replaceAll('8080', "'127.0.0.1:0'")
+        .replaceAll('port: 8443', "host: '127.0.0.1', port: 0")
+        .replaceAll('/etc/letsencrypt/live/example.org/', '')
+      const told = await node('snippet.mjs', `${local}\nprocess.exit()`)
+      t.regex(told, /^(https?:\/\/127\.0\.0\.1:\d+\/\n)?$/, `${file}\n${snippet}`)
     }
   }
 })
@@ -124,9 +136,9 @@ for (const [module, resolution] of [['nodenext', 'nodenext'], ['esnext', 'bundle
   })
 }
 
-/** pnpm where it was installed beside the other runtimes; it needs a newer Node than the oldest that busbar runs on. */
-const pnpm = join(process.env['BUSBAR_RUNTIMES'] ?? '', 'node_modules/pnpm/bin/pnpm.mjs')
-const byPnpm = isBuilt && existsSync(pnpm) && Number(process.versions.node.split('.')[0]) >= 22 ? test.serial : test.serial.skip
+/** pnpm, where it was installed beside the other runtimes. */
+const pnpm = join(process.env['BUSBAR_RUNTIMES'] ?? '', 'node_modules/pnpm/bin/pnpm.cjs')
+const byPnpm = isBuilt && existsSync(pnpm) ? test.serial : test.serial.skip
 
 byPnpm('the package can be installed by pnpm, with scripts off, and be used', async (t) => {
   const directory = mkdtempSync(join(packed, 'pnpm-'))
@@ -189,6 +201,12 @@ console.log(form.get('a'))`
   t.regex(readFileSync(join(installed, 'NOTICE'), 'utf8'), /@fastify\/busboy[^]*Brian White[^]*find-my-way[^]*Tomas Della Vedova/)
 })
 
+built('the package with the binary has the licences of all crates in it', (t) => {
+  const [folder] = readdirSync(join(project, 'node_modules/@busbar'))
+  const notice = readFileSync(join(project, 'node_modules/@busbar', folder!, 'NOTICE'), 'utf8')
+  for (const crate of ['aws-lc-sys', 'rustls', 'rustls-webpki', 'rcgen', 'x509-parser']) t.regex(notice, new RegExp(`^  ${crate} \\d`, 'm'))
+})
+
 built('the main package has JavaScript alone, and names the packages with binaries by their exact version', (t) => {
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Record<string, unknown>
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
@@ -211,8 +229,9 @@ built('the package with the binary says where it fits', (t) => {
 
 built('the package carries what it needs, no sources, and only the declarations of its entry points', (t) => {
   for (const file of ['LICENSE', 'NOTICE', 'README.md', 'dist/index.d.ts']) t.true(existsSync(join(installed, file)), file)
-  for (const directory of ['src', 'crates', 'scripts', '__test__', 'bench']) t.false(existsSync(join(installed, directory)), directory)
+  for (const directory of ['src', 'crates', 'scripts', '__test__', 'bench', 'docs', 'examples']) t.false(existsSync(join(installed, directory)), directory)
   const readme = readFileSync(join(installed, 'README.md'), 'utf8')
-  for (const [, link] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.true(existsSync(join(installed, link!)), link)
+  // Registries show these links as ones into the repository.
+  for (const [, link] of readme.matchAll(/\]\((?!https?:)([^)#]+)/g)) t.true(existsSync(join(root, link!)), link)
   t.false(existsSync(join(installed, 'dist/server/dispatcher.d.ts')))
 })

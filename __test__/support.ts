@@ -14,19 +14,32 @@ import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
 import { Authority } from './authority.ts'
+import { Http2Wire } from './http2-wire.ts'
 
 /** With `BUSBAR_TEST_TLS=1` the servers and connections of the specs speak TLS. */
 export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
+
+/** With `BUSBAR_TEST_HTTP2=1` they speak HTTP/2: what a spec writes as HTTP/1 is sent as streams. */
+export const IS_HTTP2 = process.env['BUSBAR_TEST_HTTP2'] === '1'
+
+/** For tests of what HTTP/1 alone has. */
+export const http1Test = (IS_HTTP2 ? test.skip : test) as typeof test
 
 /** The certificate of the servers in such a run. */
 const TLS = IS_TLS ? new Authority().issue() : null
 // Clients other than `dial` take it as well.
 if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
 
-/** For tests whose clients open plain sockets of their own. */
-export const plainTest = (IS_TLS ? test.skip : test) as typeof test
+/** What URLs of these servers begin with. */
+export const SCHEME = IS_TLS ? 'https' : 'http'
 
-function secured(listen: Listen): Listen {
+/** What curl is told besides: its HTTP/2 is another matter. */
+export const CURL: readonly string[] = IS_TLS ? ['--insecure', '--http1.1'] : []
+
+/** For tests of what there is on plaintext alone, and of clients that can't be told to speak TLS or HTTP/2. */
+export const plainTest = (IS_TLS || IS_HTTP2 ? test.skip : test) as typeof test
+
+function withTls(listen: Listen): Listen {
   if (TLS === null) return listen
   const tls = { cert: TLS.cert, key: TLS.key }
   if (typeof listen === 'object') return { ...listen, tls: listen.tls ?? tls }
@@ -82,17 +95,35 @@ export class Wire {
 
 /** A connection to an address, closed at the end of the test. */
 export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
+  const socket = await connectTo({ ...target, allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  return new Wire(IS_HTTP2 ? (new Http2Wire(socket) as unknown as Socket) : socket)
+}
+
+/** The same to a server that was not opened here, and speaks plaintext. */
+export async function dialPlain(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
-  return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
+  return new Wire(socket)
 }
 
-async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
-  const secure = openTls({ socket, rejectUnauthorized: false })
-  t.teardown(() => secure.destroy())
+/** A socket for the bytes of HTTP, whose errors are ignored. ALPN is for TLS. */
+export async function connectTo(target: NetConnectOpts, ALPNProtocols: string[] = []): Promise<Socket> {
+  const socket = openSocket(target)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return IS_TLS ? secured(socket, ALPNProtocols) : socket
+}
+
+async function secured(socket: Socket, ALPNProtocols: string[]): Promise<Socket> {
+  const secure = openTls({ socket, rejectUnauthorized: false, ALPNProtocols })
+  secure.on('error', () => {})
   // Behind the handshake come the tickets. Unread bytes would turn a hang-up into a reset.
-  await once(secure, 'session')
+  await once(secure, 'session').catch((error: Error) => {
+    socket.destroy()
+    throw error
+  })
   // Node sends nothing of what is written inside that event.
   await new Promise((resolve) => setImmediate(resolve))
   const destroy = secure.destroy.bind(secure)
@@ -106,6 +137,11 @@ async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
   })
 }
 
+/** Settings of a server to which such connections may speak. */
+function withHttp2(settings: ServerSettings): ServerSettings {
+  return IS_HTTP2 ? { http2Cleartext: true, ...settings } : settings
+}
+
 /** A started server, stopped at the end of the test. */
 export async function open(
   t: ExecutionContext,
@@ -113,7 +149,7 @@ export async function open(
   settings: ServerSettings = {},
   listen: Listen = 'localhost:0',
 ): Promise<{ server: HttpServer; port: number; connect: () => Promise<Wire> }> {
-  const server = new HttpServer(secured(listen), handler, { logger: silentLogger, ...settings })
+  const server = new HttpServer(withTls(listen), handler, { logger: silentLogger, ...withHttp2(settings) })
   await server.start()
   t.teardown(async () => {
     if (server.getState() === HttpServer.STARTED) await server.stop(0)
@@ -164,7 +200,7 @@ export function closed(client: Client): Promise<void> {
 
 /** How a client can disconnect. A hang-up sends a reset when bytes are unread, otherwise a FIN. */
 export const WAYS_TO_LEAVE = {
-  'a FIN': (socket: Socket): unknown => socket.end(),
+  'a FIN': (socket: Socket): unknown => ((socket as unknown) instanceof Http2Wire ? (socket as unknown as Http2Wire).leave() : socket.end()),
   'a reset': (socket: Socket): unknown => socket.resetAndDestroy(),
   'a hang-up': (socket: Socket): unknown => socket.destroy(),
 }

@@ -65,6 +65,7 @@ const ROOMS = [
     isEntry: true,
   },
   { name: 'fetch', purpose: "`busbar/fetch`: servers of web-standard applications", isEntry: true },
+  { name: 'cli', purpose: 'parts of the command that few of its calls need: a new project', isLazy: true, never: ['tls', 'options', 'server'] },
 ]
 
 /** Files outside the rooms: they find the package by `..`, which must be right in src/ and in dist/. */

@@ -16,7 +16,7 @@ export type {
   TlsSettings,
   TlsSource,
 } from '../index.js'
-export const { ClientFacts, Engine, TlsContext } = loadAddon()
+export const { ClientFacts, Engine, TlsContext, linkedVersions } = loadAddon()
 export type ClientFacts = Addon.ClientFacts
 export type Engine = Addon.Engine
 export type TlsContext = Addon.TlsContext
@@ -66,6 +66,8 @@ export const Flag = {
   Large: 64,
   Spilled: 128,
   End: 256,
+  /** Of a request, with the bit of `End`: it is for `https:` although it came in cleartext. */
+  ClaimsHttps: 256,
   Trailers: 512,
   Over: 2048,
   ExpectsOther: 1024,

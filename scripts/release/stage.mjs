@@ -24,7 +24,8 @@ function pick(from, names) {
 export function mainManifest() {
   const source = manifest()
   const optionalDependencies = Object.fromEntries(targets().map((target) => [target.package, source.version]))
-  return { ...pick(source, FIELDS), optionalDependencies }
+  // Under Yarn's Plug'n'Play, `require` of an ES module can't read from its zip files.
+  return { ...pick(source, FIELDS), optionalDependencies, preferUnplugged: true }
 }
 
 /** The manifest of the package with the binary for one target. */
@@ -95,7 +96,9 @@ export function stagePlatform(target, binary, directory) {
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   cpSync(binary, join(directory, target.file))
-  for (const file of ['LICENSE', 'NOTICE']) cpSync(join(rootPath, file), join(directory, file))
+  cpSync(join(rootPath, 'LICENSE'), join(directory, 'LICENSE'))
+  const notices = ['NOTICE', 'crates/NOTICE'].map((file) => readFileSync(join(rootPath, file), 'utf8'))
+  writeFileSync(join(directory, 'NOTICE'), notices.join('\n'))
   writeFileSync(
     join(directory, 'README.md'),
     `# ${target.package}\n\nThe binary of [busbar](${manifest().homepage}) for ${target.triple}. Installing \`busbar\` installs it where it fits.\n`,

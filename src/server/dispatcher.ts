@@ -107,6 +107,8 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  /** Clients of which it was logged what TLS has negotiated. */
+  readonly #negotiated = new WeakSet<Client>()
   readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   readonly #observer: Observer
   readonly #runObserved: (request: Request, exchange: Exchange) => void
@@ -343,8 +345,17 @@ export class Dispatcher implements ClientOwner {
   /** Logs a request. With a silent logger it isn't called, so logging is off the hot path. */
   #logRequest(request: Request): void {
     const client = request.getClient()
+    if (this.mayBeEncrypted) this.#logNegotiated(client)
     const line = `${request.getMethod()} ${escapeLine(request.getTarget())} HTTP/${request.getProtocolVersion()}`
     this.logger.debug(`client ${client.getId()} at ${client.getRemoteAddress()} requests ${line}`)
+  }
+
+  /** Logs what TLS has negotiated, ahead of the first request. */
+  #logNegotiated(client: Client): void {
+    const info = client.getTlsInfo()
+    if (info === null || this.#negotiated.has(client)) return
+    this.#negotiated.add(client)
+    this.logger.debug(`client ${client.getId()} has negotiated ${info}`)
   }
 
   /** Bodies, spilled heads and unknown expectations; true when the request is answered by that. */
