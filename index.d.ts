@@ -220,6 +220,11 @@ export declare class Engine {
   clientCount(): number
   /** Pauses or resumes beginning further requests. Requests that have begun go on. */
   pauseRequests(isPaused: boolean): void
+  /**
+   * Has JavaScript asked by `Unparsed` notices for the pages of what is no request, as far as a turn's budget goes.
+   * `respond` gives one within a second; otherwise a short text is sent.
+   */
+  askForPages(): void
   /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**

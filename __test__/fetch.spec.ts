@@ -55,7 +55,10 @@ for (const [target, seen] of [
 
 test('headers of a request have the methods of the web', async (t) => {
   const { get } = await app(t, ({ headers }) => {
+    t.is(headers.get('user-agent'), 'first')
     t.is(headers.get('x-two'), '1, 2')
+    t.is(headers.get('User-Agent'), 'first')
+    t.true(headers.has('user-agent'))
     t.is(headers.get('none'), null)
     t.true(headers.has('X-TWO'))
     t.throws(() => headers.get('no name'), { instanceOf: TypeError })
@@ -76,7 +79,7 @@ test('headers of a request have the methods of the web', async (t) => {
     t.true(each.join().includes('x-two,3, 4,true'))
     return new Response()
   })
-  t.is((await get('/', { headers: [['x-two', '1'], ['x-two', '2']] })).status, 200)
+  t.is((await get('/', { headers: [['user-agent', 'first'], ['x-two', '1'], ['x-two', '2']] })).status, 200)
 })
 
 test('the body is read as text, JSON, bytes, a blob, a form, or a stream, once', async (t) => {

@@ -9,7 +9,10 @@
 import { Request, Response, stack } from '../src/index.ts'
 import { accessLogHook } from '../src/middleware/access-log.ts'
 import { CompressionMiddleware } from '../src/middleware/compression.ts'
+import { ConcurrencyLimitingMiddleware } from '../src/middleware/concurrency-limiting.ts'
 import { CorsMiddleware } from '../src/middleware/cors.ts'
+import { ErrorPagesMiddleware } from '../src/middleware/error-pages.ts'
+import { SecurityHeadersMiddleware } from '../src/middleware/security-headers.ts'
 
 const REQUESTS = 4000
 const ROUNDS = 150
@@ -49,6 +52,10 @@ show('an async handler alone', aloneLater)
 show('five no-op middleware before an async handler', (await measured(stack(later, ...five(pass)))) - aloneLater)
 show('five async middleware, an async handler', (await measured(stack(later, ...five(wait)))) - aloneLater)
 show('CompressionMiddleware, short response', (await measured(stack(hello, new CompressionMiddleware()))) - alone)
+const preset = [new ConcurrencyLimitingMiddleware(1000), new CompressionMiddleware(), new ErrorPagesMiddleware()]
+show('the three of a preset, short response', (await measured(stack(hello, ...preset))) - alone)
+show('the three of a preset, an async handler', (await measured(stack(later, ...preset))) - aloneLater)
+show('SecurityHeadersMiddleware', (await measured(stack(hello, new SecurityHeadersMiddleware()))) - alone)
 show('CorsMiddleware, all origins', (await measured(stack(hello, new CorsMiddleware()))) - alone)
 
 const remoteAddress = { getHost: () => '192.0.2.1' }

@@ -52,6 +52,7 @@ export const Notice = {
   Established: 24,
   ServerName: 25,
   Reset: 26,
+  Unparsed: 27,
 } as const
 
 /** Flags of a notice, from bit 16 of the first word of its record. */

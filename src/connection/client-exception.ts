@@ -27,7 +27,7 @@ export class ClientException extends BusbarError {
   }
 
   /**
-   * The client; null for a request of `Request.create`.
+   * The client; null for a request of `Request.create`, and for one that could not be parsed.
    *
    * @example error.getClient()?.getRemoteAddress()
    */

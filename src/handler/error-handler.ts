@@ -15,10 +15,16 @@ import { isReasonPhrase, reasonPhrase } from '../http/status.ts'
  */
 export interface ErrorHandler {
   /**
-   * `reason` replaces the standard phrase; `request` is null when it could not be parsed. `error` is what a handler has
-   * thrown, or the error of the client; undefined when there is none.
+   * `reason` replaces the standard phrase; `request` is null when it could not be parsed: the page must come within a
+   * second then, or a short text is sent. `error` is what a handler has thrown, or the error of the client, such as a
+   * `ClientException` that says why it could not be parsed; undefined when there is none.
    */
   handleError(status: number, reason: string | null, request: Request | null, error?: unknown): Response | Promise<Response>
+}
+
+/** Whether the pages of an error handler are other than those of busbar. */
+export function isCustom(errorHandler: ErrorHandler): boolean {
+  return errorHandler.constructor !== DefaultErrorHandler
 }
 
 /**

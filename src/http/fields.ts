@@ -269,6 +269,13 @@ export class Fields {
     return at < 0 ? null : this.#values[at]!
   }
 
+  /** All values joined; null without any. */
+  joined(lower: string, separator: string): string | null {
+    const first = this.get(lower)
+    if (first === null || this.#lower.indexOf(lower, this.#lower.indexOf(lower) + 1) < 0) return first
+    return this.all(lower).join(separator)
+  }
+
   all(lower: string): string[] {
     if (lower === 'host' && this.#host !== null) return [this.#host]
     return this.#values.filter((_, at) => this.#lower[at] === lower)

@@ -66,7 +66,7 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 export function accessLogHook(log: AccessLog): (response: FinishedResponse) => void {
   if (typeof log === 'function') return (response) => log(entryOf(response))
   const format = log === 'json' ? asJson : asCombined
-  return (response) => output.add(format(entryOf(response)))
+  return (response) => output.add(format(response, Date.now()))
 }
 
 function entryOf({ request, remoteAddress, status, bytesSent, duration, outcome }: FinishedResponse): AccessLogEntry {
@@ -85,38 +85,41 @@ function entryOf({ request, remoteAddress, status, bytesSent, duration, outcome 
   }
 }
 
-/** A JSON object in ASCII. */
-export function asJson(entry: AccessLogEntry): string {
-  const { time, remoteAddress, method, target, protocolVersion, referer, userAgent, status, bytesSent, duration, outcome } = entry
-  const client = `"remoteAddress":${jsonOf(remoteAddress)},"method":${jsonOf(method)},"target":${jsonOf(target)}`
-  const fields = `"protocolVersion":${jsonOf(protocolVersion)},"referer":${jsonOf(referer)},"userAgent":${jsonOf(userAgent)}`
+/** A JSON object in ASCII, with the members of an entry. `now` is Unix time in milliseconds. */
+function asJson({ request, remoteAddress, status, bytesSent, duration, outcome }: FinishedResponse, now: number): string {
+  const client = `"remoteAddress":${jsonOf(remoteAddress?.getHost())},"method":${jsonOf(request?.getMethod())},"target":${jsonOf(request?.getTarget())}`
+  const version = `"protocolVersion":${jsonOf(request?.getProtocolVersion())}`
+  const fields = `"referer":${jsonOf(request?.getHeader('referer'))},"userAgent":${jsonOf(request?.getHeader('user-agent'))}`
   const answer = `"status":${status},"bytesSent":${bytesSent},"duration":${Math.round(duration * 1000) / 1000},"outcome":"${outcome}"`
-  return `{"time":"${isoOf(time)}",${client},${fields},${answer}}`
+  takeSecond(now)
+  const time = `${iso}${String(now % 1000).padStart(3, '0')}Z`
+  return `{"time":"${time}",${client},${version},${fields},${answer}}`
 }
 
-const NOT_PLAIN_JSON = /[^ !#-[\]-~]/
+const NOT_PLAIN = /[^ !#-[\]-~]/
 
-function jsonOf(text: string | null): string {
-  if (text === null) return 'null'
-  if (!NOT_PLAIN_JSON.test(text)) return `"${text}"`
+function jsonOf(text: string | null | undefined): string {
+  if (text === null || text === undefined) return 'null'
+  if (!NOT_PLAIN.test(text)) return `"${text}"`
   return JSON.stringify(text).replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** The format `combined`. */
-export function asCombined(entry: AccessLogEntry): string {
-  const { method, target, protocolVersion, referer, userAgent, remoteAddress } = entry
-  const line = method === null ? '-' : `${shown(method)} ${shown(target)} HTTP/${protocolVersion}`
-  const host = remoteAddress === null || remoteAddress === '' ? '-' : shown(remoteAddress)
-  const answer = `${entry.status ?? NO_ANSWER} ${entry.bytesSent}`
+/** The format `combined`. `now` is Unix time in milliseconds. */
+function asCombined({ request, remoteAddress, status, bytesSent }: FinishedResponse, now: number): string {
+  const line = request === null ? '-' : `${shown(request.getMethod())} ${shown(request.getTarget())} HTTP/${request.getProtocolVersion()}`
+  const referer = request === null ? '-' : shown(request.getHeader('referer'))
+  const userAgent = request === null ? '-' : shown(request.getHeader('user-agent'))
+  const host = shown(remoteAddress?.getHost() || null)
   // The path of a unix socket may have a space, which would end the first column.
   const column = host.includes(' ') ? host.replaceAll(' ', '\\x20') : host
-  return `${column} - - [${dateOf(entry.time)}] "${line}" ${answer} "${shown(referer)}" "${shown(userAgent)}"`
+  takeSecond(now)
+  return `${column} - - [${date}] "${line}" ${status ?? NO_ANSWER} ${bytesSent} "${referer}" "${userAgent}"`
 }
 
 function shown(value: string | null): string {
   if (value === null) return '-'
   // Few values have anything to escape, and a replacement takes longer than a search.
-  return NOT_PLAIN_JSON.test(value) ? escapeLine(value) : value
+  return NOT_PLAIN.test(value) ? escapeLine(value) : value
 }
 
 /** The last second whose date was made, in both forms: it is that of many lines. */
@@ -124,30 +127,20 @@ let second = Number.NaN
 let date = ''
 let iso = ''
 
-function takeSecond(time: Date): void {
-  const now = Math.floor(time.getTime() / 1000)
-  if (now === second) return
-  second = now
+function takeSecond(now: number): void {
+  const current = Math.floor(now / 1000)
+  if (current === second) return
+  second = current
+  const time = new Date(now)
   const two = (value: number): string => String(value).padStart(2, '0')
   const day = `${two(time.getUTCDate())}/${MONTHS[time.getUTCMonth()]}/${time.getUTCFullYear()}`
   date = `${day}:${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())} +0000`
   iso = time.toISOString().slice(0, -4)
 }
 
-function dateOf(time: Date): string {
-  takeSecond(time)
-  return date
-}
-
-function isoOf(time: Date): string {
-  takeSecond(time)
-  return `${iso}${String(time.getTime() % 1000).padStart(3, '0')}Z`
-}
-
 /** Stdout, to which all servers of the process write. */
 class Output {
-  #lines: string[] = []
-  #length = 0
+  #lines = ''
   #dropped = 0
   #timer: NodeJS.Timeout | null = null
   #isWatchingExit = false
@@ -157,9 +150,8 @@ class Output {
       this.#dropped++
       return
     }
-    this.#lines.push(line)
-    this.#length += line.length
-    if (this.#length >= BATCH) return this.flush()
+    this.#lines += `${line}\n`
+    if (this.#lines.length >= BATCH) return this.flush()
     // An exit in the meantime writes what is left.
     if (!this.#isWatchingExit) process.once('exit', () => this.flush())
     this.#isWatchingExit = true
@@ -170,13 +162,12 @@ class Output {
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    if (this.#lines.length === 0) return
     const lines = this.#lines
-    this.#lines = []
-    this.#length = 0
+    if (lines === '') return
+    this.#lines = ''
     if (this.#dropped > 0) process.stderr.write(`busbar warning: ${this.#dropped} lines of the access log were dropped: stdout isn't read fast enough\n`)
     this.#dropped = 0
-    process.stdout.write(`${lines.join('\n')}\n`)
+    process.stdout.write(lines)
   }
 }
 

@@ -58,11 +58,11 @@ export class SecurityHeadersMiddleware implements Middleware {
   }
 
   #secure(request: Request, response: Response): Response {
-    for (const [name, value] of this.#fields) if (!response.hasHeader(name)) response.setHeader(name, value)
+    for (const [name, value] of this.#fields) if (!response.hasHeader(name)) response.addHeader(name, value)
     const transport = this.#transport
     // RFC 6797 §7.2: never on a connection that isn't secure.
     if (transport !== null && !response.hasHeader('strict-transport-security') && request.getUri().protocol === 'https:') {
-      response.setHeader('strict-transport-security', transport)
+      response.addHeader('strict-transport-security', transport)
     }
     return response
   }

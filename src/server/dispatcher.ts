@@ -11,8 +11,9 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { Client, ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { addCounts, rejectionKind, rejectionMessage } from './refusals.ts'
+import { addCounts, parseRefusal, rejectionKind, rejectionMessage } from './refusals.ts'
 import type { RefusalCode } from './refusals.ts'
+import { isCustom } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
 import { closing } from './draining.ts'
 import { notAResponse } from '../handler/handler.ts'
@@ -27,6 +28,7 @@ import { WaitingRequests, shareAddress } from './waiting-requests.ts'
 import { noteAnswer } from './observer.ts'
 import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
+import { UnparsedRequests } from './unparsed-requests.ts'
 import { refusalOf } from '../http/methods.ts'
 import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
@@ -113,6 +115,8 @@ export class Dispatcher implements ClientOwner {
   /** Requests dispatched. */
   #requests = 0
   #slab: Buffer | null = null
+  /** Null unless the application has an error handler of its own. */
+  readonly #unparsed: UnparsedRequests | null = null
 
   constructor(settings: DispatchSettings) {
     this.options = settings.options
@@ -146,6 +150,10 @@ export class Dispatcher implements ClientOwner {
     this.#failed = new FailedRequests(this, settings.errorHandler, send)
     this.#special = new SpecialResponses(this, this.#failed, this.#timeout, this.#words)
     this.#waiting = new WaitingRequests(this)
+    if (isCustom(settings.errorHandler)) {
+      this.#unparsed = new UnparsedRequests(this, settings.errorHandler, this.#words)
+      this.engine.askForPages()
+    }
     this.#selector = settings.makeSelector?.(this) ?? null
     if (this.#selector !== null) this.engine.announceAccepted()
     this.#run = (request, exchange) => this.#handle(request, exchange)
@@ -383,8 +391,10 @@ export class Dispatcher implements ClientOwner {
         return this.#askCertificate(words[at + 1]!, id, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#onIdle()
+      case Notice.Unparsed:
+        return this.#unparsed?.answer(words[at + 1]!, id, words[at + 4]!, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Refused:
-        return this.#takeRefusal(kind, at, id)
+        return this.#takeRefusal(kind, at)
       case Notice.Rejected:
         return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
     }
@@ -403,12 +413,11 @@ export class Dispatcher implements ClientOwner {
   }
 
   /** A request was refused by the engine. The end of one that was dispatched is observed with its exchange. */
-  #takeRefusal(kind: number, at: number, clientId: number): void {
+  #takeRefusal(kind: number, at: number): void {
     const words = this.#words
-    if (this.options.get('debug')) this.logger.debug(this.#bytesAt(kind, at).toString('latin1'))
-    if (((kind >>> 16) & Flag.Unparsed) === 0 || !this.#observer.hasHooks()) return
-    const facts = this.engine.openAccepted(words[at + 1]!, clientId)
-    this.#observer.refuse(words[at + 4]!, words[at + 7]!, facts?.remoteAddress() ?? null)
+    const { address, text } = parseRefusal(this.#bytesAt(kind, at).toString())
+    if (this.options.get('debug')) this.logger.debug(text)
+    if (((kind >>> 16) & Flag.Unparsed) !== 0) this.#observer.refuse(words[at + 4]!, words[at + 7]!, address)
   }
 
   /** Counts of this start of the server. */

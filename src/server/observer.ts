@@ -13,8 +13,7 @@ import type { FinishedResponse } from '../middleware/access-log.ts'
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
 import type { Outcome } from '../message/response-end.ts'
-import type { BoundAddress } from '../native.ts'
-import { toAddress } from '../net/socket-address.ts'
+import type { SocketAddress } from '../net/socket-address.ts'
 
 const { tracingChannel } = process.getBuiltinModule('node:diagnostics_channel')
 
@@ -91,11 +90,11 @@ export class Observer {
     return new Observation(new ObservedRequest(this, request))
   }
 
-  /** Bytes that were no request were answered. */
-  refuse(status: number, bytesSent: number, address: BoundAddress | null): void {
-    const remoteAddress = address === null ? null : toAddress(address)
-    const outcome = status === 408 ? 'timeout' : 'sent'
-    this.finish({ request: null, remoteAddress, status, bytesSent, duration: 0, outcome })
+  /** What was no request was answered, with this status; 0: the client has left before. */
+  refuse(status: number, bytesSent: number, remoteAddress: SocketAddress): void {
+    if (this.#hooks.length === 0) return
+    const outcome = status === 0 ? 'aborted' : status === 408 ? 'timeout' : 'sent'
+    this.finish({ request: null, remoteAddress, status: status === 0 ? null : status, bytesSent, duration: 0, outcome })
   }
 
   /** Calls the hooks. */

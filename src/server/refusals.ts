@@ -1,7 +1,7 @@
 /**
  * Refused requests and connections: how many there were, and the log lines about them.
  */
-import type { SocketAddress } from '../net/socket-address.ts'
+import { SocketAddress } from '../net/socket-address.ts'
 import type { OptionName } from '../options/option-table.ts'
 import type { Options } from '../options/options.ts'
 
@@ -22,6 +22,14 @@ export function refusalMessage(code: RefusalCode, peer: SocketAddress, options: 
   const [reason, option] = REASONS[code]
   const limit = option === null ? '' : `; ${option} is ${String(options.get(option))}`
   return `a request of ${peer} was refused: ${reason} (${code}${limit})`
+}
+
+/** The engine's text about a refusal: the client's address, as host and port or as a path, and a log line behind it. */
+export function parseRefusal(lines: string): { readonly address: SocketAddress; readonly text: string } {
+  const [where = '', text = ''] = lines.split('\n')
+  const [, host, port] = /^(\S+) (\d+)$/.exec(where) ?? []
+  const address = host === undefined ? new SocketAddress(where) : new SocketAddress(host, Number(port))
+  return { address, text }
 }
 
 /** The sums of two counts. */

@@ -3,6 +3,7 @@
  */
 import { INSPECT } from '../core/inspection.ts'
 import { Fields, Role, nameOf } from '../http/fields.ts'
+import { FIELDS } from '../http/http-message.ts'
 import { encodeLocation } from '../http/target.ts'
 import { NativeHeaders, standsIn } from './platform.ts'
 
@@ -89,32 +90,50 @@ class Lines implements FieldLines {
   }
 }
 
+/** Fields with one line; of more the first counts, as with node:http. The engine finds it without the others. */
+const SINGLE = new Set(
+  'age authorization content-length content-type from host if-modified-since if-unmodified-since max-forwards proxy-authorization referer user-agent'.split(' '),
+)
+
+/** The fields of a message of the server. */
+interface FieldSource {
+  getHeader(name: string): string | null
+  [FIELDS](): Fields
+}
+
 /** `Headers` over fields: those of a request, or those of a response before it is sent. */
 export class FetchHeaders {
-  #fields: Fields | null = null
-  readonly #make: () => Fields
+  /** The request of the server whose fields these are, until one is changed. */
+  #source: FieldSource | null
+  #fields: Fields | null
 
-  constructor(make: () => Fields) {
-    this.#make = make
+  constructor(of: FieldSource | Fields) {
+    this.#source = of instanceof Fields ? null : of
+    this.#fields = of instanceof Fields ? of : null
   }
 
   /** The fields, with all changes. */
   fields(): Fields {
-    return (this.#fields ??= this.#make())
+    return (this.#fields ??= this.#source![FIELDS]())
+  }
+
+  /** The fields, to change them. */
+  #own(): Fields {
+    if (this.#source !== null) this.#fields = this.fields().copy()
+    this.#source = null
+    return this.fields()
   }
 
   get(name: string): string | null {
     const lower = lowerName(name)
-    const fields = this.fields()
-    const first = fields.get(lower)
-    if (first === null) return null
-    const values = fields.all(lower)
+    if (this.#fields === null && SINGLE.has(lower)) return this.#source!.getHeader(lower)
     // HTTP/2 may split cookies (RFC 9113 §8.2.3).
-    return values.length === 1 ? first : values.join(lower === 'cookie' ? '; ' : ', ')
+    return this.fields().joined(lower, lower === 'cookie' ? '; ' : ', ')
   }
 
   has(name: string): boolean {
-    return this.fields().has(lowerName(name))
+    const lower = lowerName(name)
+    return this.#fields === null ? this.#source!.getHeader(lower) !== null : this.#fields.has(lower)
   }
 
   getSetCookie(): string[] {
@@ -123,18 +142,19 @@ export class FetchHeaders {
 
   append(name: string, value: string): void {
     const lower = lowerName(name)
-    this.fields().append(lower, valueText(name, value))
+    const text = valueText(name, value)
+    this.#own().append(lower, text)
   }
 
   set(name: string, value: string): void {
     const lower = lowerName(name)
     const text = valueText(name, value)
-    this.fields().delete(lower)
-    this.fields().append(lower, text)
+    this.#own().delete(lower)
+    this.#own().append(lower, text)
   }
 
   delete(name: string): void {
-    this.fields().delete(lowerName(name))
+    this.#own().delete(lowerName(name))
   }
 
   forEach(callback: (value: string, name: string, headers: Headers) => void, receiver?: unknown): void {

@@ -6,7 +6,6 @@
 import { INSPECT } from '../core/inspection.ts'
 import type { Request as ServerRequest } from '../message/request.ts'
 import { hrefOf } from '../message/request.ts'
-import { FIELDS } from '../http/http-message.ts'
 import { bodyErrors } from './body-errors.ts'
 import { isDisturbed } from './disturbed.ts'
 import type { RequestContext } from './fetch-context.ts'
@@ -47,7 +46,7 @@ export class FetchRequest {
   }
 
   get headers(): FetchHeaders {
-    return (this.#headers ??= new FetchHeaders(() => this.#request[FIELDS]().copy()))
+    return (this.#headers ??= new FetchHeaders(this.#request))
   }
 
   get signal(): AbortSignal {

@@ -126,7 +126,7 @@ export class FetchResponse {
   }
 
   get headers(): FetchHeaders {
-    return (this.#headers ??= new FetchHeaders(() => Fields.fromLines(this.#lines)))
+    return (this.#headers ??= new FetchHeaders(Fields.fromLines(this.#lines)))
   }
 
   get type(): ResponseType {

@@ -52,6 +52,9 @@ pub struct Context {
     next_request_id: u64,
     request_id_step: u64,
     buffers: Vec<Vec<u8>>,
+    /// Pages for what is no request that the application makes in one turn; 0 without such pages.
+    pages_per_turn: u32,
+    pages_left: u32,
 }
 
 impl Context {
@@ -72,6 +75,8 @@ impl Context {
             next_request_id: 1,
             request_id_step: 1,
             buffers: Vec::new(),
+            pages_per_turn: 0,
+            pages_left: 0,
         };
         cx.set_date(0);
         cx
@@ -87,6 +92,25 @@ impl Context {
             usual_opening.extend_from_slice(self.date.line());
             usual_opening.extend_from_slice(lines);
         }
+    }
+
+    /// Has the application asked for the pages of what is no request, so many between two calls of `renew_pages`.
+    pub fn ask_for_pages(&mut self, per_turn: u32) {
+        self.pages_per_turn = per_turn;
+        self.renew_pages();
+    }
+
+    /// A turn begins: the application can be asked for as many pages again.
+    #[inline]
+    pub fn renew_pages(&mut self) {
+        self.pages_left = self.pages_per_turn;
+    }
+
+    /// Whether the application is to be asked for one more page; it is counted.
+    pub(crate) fn take_page(&mut self) -> bool {
+        let is_left = self.pages_left > 0;
+        self.pages_left -= u32::from(is_left);
+        is_left
     }
 
     /// How connections of a peer are kept open.

@@ -17,6 +17,10 @@ pub enum RequestError {
         /// Where.
         offset: usize,
     },
+    /// The first bytes are those of TLS.
+    Tls,
+    /// The first bytes are a PROXY header, which isn't expected.
+    ProxyHeader,
     /// The method is a token, but none that is known.
     UnknownMethod,
     /// A version other than 1.0 and 1.1.
@@ -92,6 +96,14 @@ impl RequestError {
     fn reason(&self) -> Reason {
         match self {
             RequestError::Syntax { kind, .. } => reason(400, syntax_code(*kind), kind.reason()),
+            RequestError::Tls => {
+                reason(400, "BUSBAR_TLS_ON_PLAIN_PORT", "this is TLS; the port speaks plain HTTP")
+            }
+            RequestError::ProxyHeader => reason(
+                400,
+                "BUSBAR_PROXY_HEADER_UNEXPECTED",
+                "this is a PROXY header; the listener has no proxyProtocol",
+            ),
             RequestError::UnknownMethod => reason(501, "BUSBAR_UNKNOWN_METHOD", "unknown method"),
             RequestError::Version => {
                 reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are supported")
@@ -186,6 +198,16 @@ impl RequestError {
             RequestError::RequestTimeout => ("requestTimeout", seconds(limits.request_timeout)),
             _ => return None,
         })
+    }
+
+    /// Whether the client speaks another protocol than HTTP/1, so that a page is of no use to it.
+    pub fn is_other_protocol(&self) -> bool {
+        matches!(
+            self,
+            RequestError::Tls
+                | RequestError::ProxyHeader
+                | RequestError::Syntax { kind: ErrorKind::Http2Preface, .. }
+        )
     }
 
     /// The status owed to the client.

@@ -57,6 +57,14 @@ pub enum Event<'a> {
         /// Why.
         error: RequestError,
     },
+    /// What came is no request. The application may answer it with a page, for a second: then, or when its connection has
+    /// been given up, a short text is sent in the page's place. Only where `Context::ask_for_pages` was called.
+    Unparsed {
+        /// The identity under which it is answered.
+        request_id: RequestId,
+        /// Why it is refused.
+        error: RequestError,
+    },
     /// The stream of a request was reset before all of its answer was sent: with HTTP/2 a request ends without its
     /// connection. It counts against the limits until the application has answered or aborted it.
     Reset {

@@ -136,12 +136,14 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool, is_secured: bool) -> Vec<
     let mut limits = Limits::default();
     let mut habit = Habit::Answer;
     let mut is_exempt = false;
+    let mut asks_for_pages = false;
     for setting in &trace.settings {
         match setting.as_str() {
             "hold" => habit = Habit::Hold,
             "ignore" => habit = Habit::Ignore,
             "whole" | "plaintext" => {}
             "exempt" => is_exempt = true,
+            "pages" => asks_for_pages = true,
             other => set(&mut limits, other),
         }
     }
@@ -149,6 +151,10 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool, is_secured: bool) -> Vec<
     pair.is_direct = is_direct;
     if is_secured && is_split {
         pair.ciphertext_step = 1;
+    }
+    if asks_for_pages {
+        // A budget of two.
+        pair.cx.ask_for_pages(2);
     }
     if is_exempt && !is_secured {
         pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });

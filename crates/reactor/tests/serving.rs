@@ -418,3 +418,33 @@ fn an_answer_queued_after_the_last_one_is_aborted_and_not_written() {
     app.round();
     assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
 }
+
+#[test]
+fn a_turn_asks_for_a_limited_number_of_pages() {
+    let mut app = App::new(Limits::default());
+    app.reactor.ask_for_pages();
+    let mut peers: Vec<_> = (0..40).map(|_| app.connect()).collect();
+    app.until("all connections", |app| (app.reactor.client_count() == 40).then_some(()));
+    peers.iter_mut().for_each(|peer| peer.sends("GET / HTTP/1.1\r\n\r\n"));
+    app.round();
+    let in_one_turn = app.inbox.iter().filter(|seen| seen.is(Kind::Unparsed)).count();
+    assert!((1..=32).contains(&in_one_turn), "{in_one_turn} pages");
+    let mut given = 0;
+    for peer in &mut peers {
+        app.until("an answer", |app| {
+            while let Some(at) = app.inbox.iter().position(|seen| seen.is(Kind::Unparsed)) {
+                let wanted = app.inbox.remove(at).unwrap();
+                assert_eq!(wanted.detail, 400);
+                app.respond(&wanted, "page");
+                given += 1;
+            }
+            peer.read();
+            peer.has_ended.then_some(())
+        });
+        let answer = String::from_utf8_lossy(&peer.received);
+        assert!(answer.ends_with("page") || answer.ends_with("requires a Host field\n"), "{answer}");
+    }
+    let pages = peers.iter().filter(|peer| peer.received.ends_with(b"page")).count();
+    assert!(pages == given && pages < 40, "{pages} of {given} pages were sent");
+    assert!(app.reactor.refusals().any(|refusal| refusal == ("BUSBAR_HOST_MISSING", 40)));
+}

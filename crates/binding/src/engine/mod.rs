@@ -240,6 +240,13 @@ impl Engine {
         self.bridge.pause_requests(is_paused);
     }
 
+    /// Has JavaScript asked by `Unparsed` notices for the pages of what is no request, as far as a turn's budget goes.
+    /// `respond` gives one within a second; otherwise a short text is sent.
+    #[napi(catch_unwind)]
+    pub fn ask_for_pages(&self) {
+        self.bridge.ask_for_pages();
+    }
+
     /// Has each refused request announced by a `Refused` notice.
     #[napi(catch_unwind)]
     pub fn explain_refusals(&self) {

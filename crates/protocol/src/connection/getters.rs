@@ -3,7 +3,7 @@
 use super::other::Other;
 use super::{Connection, Protocol};
 use crate::context::Context;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, RequestError};
 use crate::event::RequestId;
 use crate::timestamp::Timestamp;
 use crate::{http1, http2, raw};
@@ -213,9 +213,15 @@ impl Connection {
         self.http1().map_or(0, |http1| http1.unsent_of(request_id))
     }
 
-    /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
-    pub fn refusal_length(&self) -> Option<u32> {
-        self.http1().and_then(http1::Connection::refusal_length)
+    /// Whether the application is asked for a page.
+    pub fn awaits_page(&self) -> bool {
+        self.refusal().is_some_and(|(_, answer)| answer.is_none())
+    }
+
+    /// Why what came was no request, and the answer to that, if this is how the connection ends. No answer: the
+    /// application is asked for a page.
+    pub fn refusal(&self) -> Option<(RequestError, Option<http1::Refused>)> {
+        self.http1().and_then(http1::Connection::refusal)
     }
 
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.

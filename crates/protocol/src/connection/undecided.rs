@@ -37,7 +37,7 @@ pub(super) struct Undecided {
 
 impl Undecided {
     pub(super) fn new(cx: &Context, way: Way) -> Undecided {
-        let deadline = cx.now.after_millis(cx.limits.http1_timeout);
+        let deadline = cx.now.after_millis(idle_time(cx, way));
         Undecided { way, matched: 0, deadline, ending: None, has_peer_ended: false }
     }
 
@@ -78,7 +78,7 @@ impl Undecided {
 
     /// Since when nothing has come.
     pub(super) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
-        self.is_idle().then(|| Timestamp(self.deadline.0.saturating_sub(cx.limits.http1_timeout)))
+        self.is_idle().then(|| Timestamp(self.deadline.0.saturating_sub(idle_time(cx, self.way))))
     }
 
     pub(super) fn handle_eof(&mut self) {
@@ -124,5 +124,26 @@ impl Undecided {
             is_last: false,
             is_local: self.way.is_exempt,
         })
+    }
+}
+
+/// That of a connection of HTTP/1.
+fn idle_time(cx: &Context, way: Way) -> u64 {
+    cx.keep_alive(way.is_exempt).idle_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn it_may_be_idle_for_as_long_as_a_connection_of_http1() {
+        let cx = Context::new(Limits::default());
+        for (is_exempt, expected) in [(false, 16_000), (true, 76_000)] {
+            let undecided = Undecided::new(&cx, Way { is_encrypted: false, is_exempt });
+            assert_eq!(undecided.poll_timeout(Timestamp(0)), Some(Timestamp(expected)));
+            assert_eq!(undecided.idle_since(&cx), Some(Timestamp(0)));
+        }
     }
 }

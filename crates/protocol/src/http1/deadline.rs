@@ -21,6 +21,8 @@ enum Kind {
     Body,
     /// A handler, or room in its pipeline: the client isn't late.
     Running,
+    /// The application's page for what was no request.
+    Page,
     /// The peer to take what is sent.
     Write,
 }
@@ -46,7 +48,7 @@ impl Connection {
         let at = match self.deadline.kind {
             Kind::Idle | Kind::Running => self.deadline.at.max(floor),
             Kind::Body => self.deadline.at.max(floor).min(self.slow_body_deadline()),
-            Kind::Head | Kind::Write => self.deadline.at,
+            Kind::Head | Kind::Write | Kind::Page => self.deadline.at,
         };
         (at.0 != u64::MAX).then_some(at)
     }
@@ -89,6 +91,7 @@ impl Connection {
                 self.reason = CloseReason::IdleTimeout;
                 self.ending = Some(Finish::Linger);
             }
+            Kind::Page => self.give_up_page(cx),
             Kind::Head => self.refuse(cx, self.late_head(cx)),
             Kind::Body => self.fail_body(cx, self.late_body(cx)),
             Kind::Write => {
@@ -114,6 +117,7 @@ impl Connection {
                 // While reading is paused, or a body waits to be read by the application, the client isn't late.
                 Reading::Head if !self.is_paused && self.incoming.is_none() => return self.rearm_head(cx),
                 Reading::Body => return self.rearm_body(cx),
+                Reading::Closed if self.refusal.is_some() => return self.rearm_page(cx),
                 Reading::Idle if self.pipeline.is_empty() => {
                     self.write_timeout = cx.limits.write_timeout;
                     (Kind::Idle, self.idle_time)
@@ -140,6 +144,15 @@ impl Connection {
             self.deadline.at = cx.now.after_millis(millis);
         }
         Ok(())
+    }
+
+    /// After a refusal: for the page, or for the answers that are owed before it.
+    #[cold]
+    fn rearm_page(&mut self, cx: &Context) {
+        self.deadline = match self.page_deadline() {
+            Some(at) => Deadline { at, kind: Kind::Page },
+            None => Deadline { at: cx.now.after_millis(self.idle_time), kind: Kind::Running },
+        };
     }
 
     #[cold]

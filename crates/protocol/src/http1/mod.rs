@@ -22,6 +22,7 @@ mod file;
 mod head;
 mod pipeline;
 mod reading;
+mod refusal;
 mod upgrade;
 mod vectored;
 mod writing;
@@ -32,12 +33,14 @@ use llhttp::{ParseError, Parser, Record};
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::{Context, HIGH_WATER};
-use crate::error::{CloseReason, RequestError};
+use crate::error::CloseReason;
 use crate::event::{Event, RequestId};
 use crate::handoff::Handoff;
 use crate::http1::body::Incoming;
 use crate::http1::deadline::Deadline;
 use crate::http1::pipeline::Pipeline;
+use crate::http1::refusal::Refusal;
+pub use crate::http1::refusal::Refused;
 use crate::output::Output;
 use crate::timestamp::Timestamp;
 use crate::way::Way;
@@ -96,8 +99,8 @@ pub(crate) struct Connection {
     reason: CloseReason,
     /// Bytes that were unsent when the client left.
     lost: usize,
-    /// The body's length of the answer that refused bytes which were no request.
-    refusal_length: Option<u32>,
+    /// What came was no request.
+    refusal: Option<Box<Refusal>>,
     /// Milliseconds that unsent bytes may take; an answer may set its own until the connection is idle.
     write_timeout: u64,
     /// The next request waits, unparsed, for an answer to begin, or to be complete.
@@ -134,7 +137,7 @@ impl Connection {
             ending: None,
             reason: CloseReason::Open,
             lost: 0,
-            refusal_length: None,
+            refusal: None,
             write_timeout: cx.limits.write_timeout,
             is_paused: false,
             is_last: false,
@@ -195,6 +198,9 @@ impl Connection {
     pub(crate) fn poll_event(&mut self, cx: &mut Context) -> Option<Event<'static>> {
         if std::mem::take(&mut self.has_half_closed) {
             return Some(Event::HalfClosed);
+        }
+        if let Some(event) = self.take_unparsed() {
+            return Some(event);
         }
         let event = self.poll_body()?;
         // What was delivered has made room for more.
@@ -352,11 +358,6 @@ impl Connection {
         file + bytes as u64
     }
 
-    /// The body's length of the answer to bytes that were no request, if that is how the connection ends.
-    pub(crate) fn refusal_length(&self) -> Option<u32> {
-        self.refusal_length
-    }
-
     /// The client has gone within a request: nothing more is sent.
     fn leave(&mut self, reason: CloseReason) {
         self.reading = Reading::Closed;
@@ -371,30 +372,6 @@ impl Connection {
         if self.ending.is_none() {
             self.reason = reason;
             self.ending = Some(finish);
-        }
-    }
-
-    /// Refuses a head that is arriving: a short answer after those owed, then the end.
-    #[cold]
-    fn refuse(&mut self, cx: &mut Context, error: RequestError) {
-        let is_head = self.partial.as_ref().is_some_and(|partial| reading::is_head(&partial.bytes));
-        self.refuse_to(cx, error, is_head);
-    }
-
-    /// The same; `is_head` when the request was HEAD, whose answer has no body.
-    #[cold]
-    fn refuse_to(&mut self, cx: &mut Context, error: RequestError, is_head: bool) {
-        self.reading = Reading::Closed;
-        self.partial = None;
-        self.is_last = true;
-        let answer = encode::error_answer(cx, &error, is_head);
-        self.refusal_length = u32::try_from(encode::body_length(&answer)).ok();
-        if self.pipeline.is_empty() {
-            self.output.put(cx, &answer);
-            self.reason = CloseReason::Refused(error);
-            self.ending = Some(Finish::Linger);
-        } else {
-            self.pipeline.push_refusal(answer, error);
         }
     }
 }

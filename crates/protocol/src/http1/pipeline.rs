@@ -26,6 +26,17 @@ pub(super) struct RequestFlags {
     pub(super) is_upgrade: bool,
 }
 
+impl RequestFlags {
+    /// For what is no request: nothing follows it.
+    pub(super) const LAST: RequestFlags = RequestFlags {
+        is_head: false,
+        is_http10: false,
+        wants_close: true,
+        is_safe: true,
+        is_upgrade: false,
+    };
+}
+
 /// One request.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -127,13 +138,7 @@ impl Pipeline {
     }
 
     pub(super) fn push_refusal(&mut self, early: Vec<u8>, refusal: RequestError) {
-        let flags = RequestFlags {
-            is_head: false,
-            is_http10: false,
-            wants_close: true,
-            is_safe: true,
-            is_upgrade: false,
-        };
+        let flags = RequestFlags::LAST;
         let state = PendingState {
             early,
             is_done: true,

@@ -12,6 +12,12 @@ use crate::http1::{Connection, Partial, Reading, Undecided};
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
 
+/// A record of TLS begins with its type and its version, whose first byte never changes. RFC 8446 §5.1.
+const HANDSHAKE: u8 = 22;
+const TLS_MAJOR: u8 = 3;
+/// How PROXY headers begin; the line ends ahead of that of version 2 mean nothing in HTTP.
+const PROXY_HEADERS: [&[u8]; 3] = [b"PROXY TCP", b"PROXY UNKNOWN", b"\0\r\nQUIT\n"];
+
 impl Connection {
     pub(crate) fn handle_input<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
         if input.is_empty() {
@@ -98,7 +104,7 @@ impl Connection {
             }
         }
         self.rearm(cx);
-        Step::none(input.len())
+        self.step_taking(input.len())
     }
 
     #[cold]
@@ -150,7 +156,7 @@ impl Connection {
             self.check_partial(cx);
         }
         self.rearm(cx);
-        Step::none(input.len())
+        self.step_taking(input.len())
     }
 
     /// More of a method that may still be a safe one.
@@ -176,7 +182,7 @@ impl Connection {
             }
         }
         self.rearm(cx);
-        Step::none(input.len())
+        self.step_taking(input.len())
     }
 
     /// Checks the limits while a head is arriving.
@@ -284,7 +290,7 @@ impl Connection {
         let is_head = self.parser.method() == Some(Method::HEAD);
         self.refuse_to(cx, error, is_head);
         self.rearm(cx);
-        Step::none(input.len())
+        self.step_taking(input.len())
     }
 }
 
@@ -349,6 +355,12 @@ fn request_line(bytes: &[u8]) -> &[u8] {
 /// all, which is 501, or else 400.
 #[cold]
 fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
+    if let [HANDSHAKE] | [HANDSHAKE, TLS_MAJOR, ..] = bytes {
+        return RequestError::Tls;
+    }
+    if PROXY_HEADERS.iter().any(|header| bytes.starts_with(header)) {
+        return RequestError::ProxyHeader;
+    }
     let mut parts = request_line(bytes).splitn(3, |&byte| byte == b' ');
     let (method, _, version) = (parts.next(), parts.next(), parts.next());
     match error.kind {

@@ -92,6 +92,7 @@ impl Connection {
         if outcome.closes {
             self.close_reading();
         }
+        self.note_page(0, answer, flags.is_head);
         if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
             first.state().begin(&outcome);
@@ -119,6 +120,7 @@ impl Connection {
         if outcome.closes {
             self.close_reading();
         }
+        self.note_page(at, answer, flags.is_head);
     }
 
     pub(crate) fn handle_write(

@@ -10,7 +10,7 @@ mod tunnel;
 
 use protocol::{
     Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
-    RequestId, SecurityEvent, Timestamp,
+    RequestError, RequestId, SecurityEvent, Timestamp,
 };
 
 pub use tunnel::Tunnel;
@@ -399,6 +399,10 @@ impl Pair {
                 };
                 self.has_whole(number, &whole);
             }
+            OwnedEvent::Unparsed { request_id, error } => {
+                self.request_ids.push(request_id);
+                self.log.push(format!("page wanted: {} {error}", error.status()));
+            }
             OwnedEvent::Other(line) => self.log.push(line),
         }
     }
@@ -433,6 +437,7 @@ enum OwnedEvent {
     Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
     Body { request_id: RequestId, bytes: Vec<u8>, trailers: Option<String> },
     Piece { kind: &'static str, bytes: Vec<u8> },
+    Unparsed { request_id: RequestId, error: RequestError },
     Other(String),
 }
 
@@ -474,6 +479,7 @@ impl OwnedEvent {
             Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
             Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
             Event::Reset { code, .. } => OwnedEvent::Other(format!("reset {code}")),
+            Event::Unparsed { request_id, error } => OwnedEvent::Unparsed { request_id, error },
             Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
         }
     }

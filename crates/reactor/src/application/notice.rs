@@ -83,8 +83,8 @@ pub enum Kind {
     PeerHalfClosed = 10,
     /// No client is left after a stop.
     Idle = 11,
-    /// A request was refused: [2, 3] the client's id, [4] status, [5, 6] a text that says why, [7] the length of
-    /// the body if the request was none that was announced.
+    /// A request was refused: [2, 3] the client's id, [4] status, [5, 6] the client's address and a text that says
+    /// why, a line each, [7] the length of the body if what came was no request; then [4] is 0 without an answer.
     Refused = 12,
     /// A new connection waits for its driver: [2, 3] the client's id, [7] listener.
     Accepted = 13,
@@ -103,6 +103,8 @@ pub enum Kind {
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
     Reset = 26,
+    /// What came is no request, and its page is asked for: [2, 3] request id, [4] status, [5, 6] why it is refused.
+    Unparsed = 27,
     /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
     Established = 24,
     /// A TLS handshake waits for the certificate of a name: [2, 3] the client's id, [5, 6] the name,

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use protocol::tls::Failure;
-use protocol::{CloseReason, Connection, Event, Limits, RequestError, RequestId};
+use protocol::{CloseReason, Connection, Event, Limits, Refused, RequestError, RequestId};
 
 use super::facts::Facts;
 use super::notice::{Batch, Kind, Notice, flag};
+use crate::io::Address;
 
 /// The reactor's notices for the application, in order.
 #[derive(Default)]
@@ -50,6 +51,11 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
+            Event::Unparsed { request_id, error } => Notice {
+                detail: u32::from(error.status()),
+                body: format!("{error} ({})", error.code()).into_bytes(),
+                ..Notice::of(Kind::Unparsed, slot, request_id.0)
+            },
             Event::Reset { request_id, code } => {
                 Notice { detail: code.0, ..Notice::of(Kind::Reset, slot, request_id.0) }
             }
@@ -90,15 +96,15 @@ impl Outbox {
         self.explains_refusals = true;
     }
 
-    /// Counts a request of this client that was refused; `unparsed` is the length of the answer's body when the bytes
-    /// were no request.
+    /// Counts a request of this client that was refused. What came may have been no request: `unparsed` is the answer to
+    /// it then, or None within where that couldn't be sent.
     #[cold]
     pub(crate) fn refuse(
         &mut self,
         facts: &Facts,
         error: RequestError,
         limits: &Limits,
-        unparsed: Option<u32>,
+        unparsed: Option<Option<Refused>>,
     ) {
         self.count_refusal(error.code());
         if self.explains_refusals {
@@ -106,11 +112,24 @@ impl Outbox {
             let limit = limit.unwrap_or_default();
             let (remote, code) = (facts.remote(), error.code());
             let text = format!("a request of {remote} was refused: {error} ({code}{limit})");
-            let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
-            let (detail, count) = (u32::from(error.status()), unparsed.unwrap_or(0));
-            let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };
-            self.push(Notice { body: text.into_bytes(), detail, count, flags, ..notice });
+            self.explain(facts, &text, u32::from(error.status()), unparsed);
         }
+    }
+
+    /// Announces a refusal: the client's address and the text, a line each.
+    fn explain(&mut self, facts: &Facts, text: &str, status: u32, unparsed: Option<Option<Refused>>) {
+        let address = match facts.remote() {
+            Address::Internet(address) => format!("{} {}", address.ip(), address.port()),
+            Address::Unix(path) => path.display().to_string().replace('\n', "\\n"),
+        };
+        let answer = unparsed.map(Option::unwrap_or_default);
+        self.push(Notice {
+            body: format!("{address}\n{text}").into_bytes(),
+            detail: answer.map_or(status, |answer| u32::from(answer.status)),
+            count: answer.map_or(0, |answer| answer.length),
+            flags: if unparsed.is_some() { flag::UNPARSED } else { 0 },
+            ..Notice::of(Kind::Refused, facts.slot(), facts.id())
+        });
     }
 
     /// Counts a connection of which TLS has failed.
@@ -120,8 +139,7 @@ impl Outbox {
         if self.explains_refusals {
             let what = if failure.is_handshake { "a TLS handshake" } else { "the TLS" };
             let text = format!("{what} of {} failed: {failure}", facts.remote());
-            let notice = Notice::of(Kind::Refused, facts.slot(), facts.id());
-            self.push(Notice { body: text.into_bytes(), ..notice });
+            self.explain(facts, &text, 0, None);
         }
     }
 

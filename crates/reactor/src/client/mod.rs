@@ -219,8 +219,10 @@ impl Client {
     /// Whether its deadline has passed. Input that arrived in time is read first; but input doesn't extend
     /// the deadline of a client that doesn't take its answers, or that is lingering.
     pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
-        let is_in_time =
-            self.is_queued_to_read() && self.phase == Phase::Serving && !self.connection.is_sending();
+        let is_in_time = self.is_queued_to_read()
+            && self.phase == Phase::Serving
+            && !self.connection.is_sending()
+            && !self.connection.awaits_page();
         !is_in_time && self.deadline().is_some_and(|at| now >= at)
     }
 
@@ -297,8 +299,16 @@ impl Client {
     /// Announces an event. Nothing more is expected of a request whose stream was reset.
     #[cold]
     pub(crate) fn push_event(&mut self, outbox: &mut Outbox, event: Event<'_>) {
-        if let Event::Reset { request_id, .. } = event {
-            self.sent_notices.retain(|notice| notice.request_id != request_id);
+        match event {
+            Event::Reset { request_id, .. } => {
+                self.sent_notices.retain(|notice| notice.request_id != request_id);
+            }
+            // It is counted like a request, since it is answered like one.
+            Event::Unparsed { .. } => {
+                self.requests = self.requests.wrapping_add(1);
+                self.facts.on_dispatched();
+            }
+            _ => {}
         }
         outbox.push_event(self.facts.slot(), self.facts.id(), event);
     }

@@ -82,7 +82,7 @@ impl Reactor {
             client.socket.reset_on_close();
         }
         if let CloseReason::Refused(error) = client.connection.close_reason() {
-            let unparsed = client.connection.refusal_length();
+            let unparsed = client.connection.refusal().map(|(_, answer)| answer);
             self.outbox.refuse(&client.facts, error, &self.cx.limits, unparsed);
         }
         match finish {
@@ -114,6 +114,13 @@ impl Reactor {
             return self.announce_idle();
         }
         self.uncount(&client.facts);
+        if client.phase == Phase::Serving
+            && !matches!(client.connection.close_reason(), CloseReason::Refused(_))
+            && let Some((error, _)) = client.connection.refusal()
+        {
+            // The client has left before it was answered.
+            self.outbox.refuse(&client.facts, error, &self.cx.limits, Some(None));
+        }
         for request_id in client.connection.unanswered().chain(client.connection.upgrading()) {
             self.outbox.abort(&client.connection, slot, request_id);
         }

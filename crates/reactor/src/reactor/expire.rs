@@ -40,7 +40,12 @@ impl Reactor {
         }
         match self.clients.get_mut(slot) {
             Some(client) if client.has_expired(now) => {
+                let awaits_page = client.connection.awaits_page();
                 client.connection.handle_timeout(&mut self.cx);
+                if awaits_page && !client.connection.awaits_page() {
+                    // A short text takes the page's place.
+                    client.facts.on_returned();
+                }
                 client.poll_events(&mut self.cx, &mut self.outbox);
                 self.take_security_events(slot);
                 self.service(slot);

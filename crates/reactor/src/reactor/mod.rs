@@ -33,6 +33,10 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 /// For so long a request may wait in the kernel while requests are paused; then it is read, to be refused.
 const WAITING_MILLIS: u64 = 5000;
 
+/// Pages for what is no request that the application makes in one turn; short texts take the place of more, so that
+/// clients can't keep it busy with nonsense.
+const PAGES_PER_TURN: u32 = 32;
+
 /// Owns the sockets of one server, or of one of its threads, and the state of their connections.
 pub struct Reactor {
     poller: Poller,
@@ -199,6 +203,11 @@ impl Reactor {
     /// From now on each refusal is announced as well, with a text that says why.
     pub fn explain_refusals(&mut self) {
         self.outbox.explain_refusals();
+    }
+
+    /// From now on the application is asked for the pages of what is no request, up to so many a turn.
+    pub fn ask_for_pages(&mut self) {
+        self.cx.ask_for_pages(PAGES_PER_TURN);
     }
 
     /// Sends the application a notice without detail about a request or a client: the outcome of a command

@@ -31,6 +31,7 @@ impl Reactor {
         self.clients.resume_unfinished();
         self.outbox.deliver(batch);
         self.renew_handshake_steps();
+        self.cx.renew_pages();
         self.expire_timers(batch);
         self.accept_waiting();
         if self.pauses_requests {
@@ -261,6 +262,9 @@ impl Reactor {
                 Some(Event::Reset { request_id, code }) => {
                     client.push_event(&mut self.outbox, Event::Reset { request_id, code });
                     client.poll_events(&mut self.cx, &mut self.outbox);
+                }
+                Some(Event::Unparsed { request_id, error }) => {
+                    client.push_event(&mut self.outbox, Event::Unparsed { request_id, error });
                 }
                 Some(event) => {
                     self.outbox.push_event(slot, client.facts.id(), event);

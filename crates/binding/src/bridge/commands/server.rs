@@ -98,6 +98,11 @@ impl Bridge {
         }
     }
 
+    /// Has JavaScript asked for the pages of what is no request.
+    pub(crate) fn ask_for_pages(&self) {
+        self.command_each(Reactor::ask_for_pages);
+    }
+
     /// Has each refused request announced.
     pub(crate) fn explain_refusals(&self) {
         self.command_each(Reactor::explain_refusals);
