@@ -4,17 +4,21 @@
  *
  *   <cache folder>/busbar/localhost/  cert.pem  key.pem
  *
- * The pair is made in a folder beside it, which is renamed as a whole: whoever reads never finds a certificate with
- * the key of another, however many processes start at the same time.
+ * The pair is made in a folder beside it, which is renamed as a whole, and by one process at a time: whoever reads
+ * never finds a certificate with the key of another, and all processes that start together have the same.
  */
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { BusbarError, TlsError } from '../core/errors.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { TlsError } from '../core/errors.ts'
 import { TlsContext } from '../native.ts'
 
 /** A certificate that is valid for less than this is replaced. */
 const RENEWED_BEFORE = 30 * 86_400_000
+
+/** Milliseconds after which a lock is no longer that of a process that is at work. */
+const STALE = 10_000
 
 /** Permissions that others have on a file. */
 const OTHERS = 0o077
@@ -41,19 +45,36 @@ export async function developmentCertificate(): Promise<DevelopmentCertificate> 
   const parent = join(cacheFolder(), 'busbar')
   const folder = join(parent, 'localhost')
   try {
-    // Another process can be faster with replacing; then its pair is good.
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const kept = await read(folder)
-      if (kept !== null) return kept
-      await replace(parent, folder)
-    }
+    const kept = (await read(folder)) ?? (await alone(parent, () => renew(parent, folder)))
+    if (kept !== null) return kept
   } catch (error) {
-    if (error instanceof BusbarError) throw error
     const { code = 'EIO' } = error as NodeJS.ErrnoException
     const fix = 'make the folder writable, name another by XDG_CACHE_HOME, or give --cert and --key'
     throw new TlsError('BUSBAR_TLS_FILE', `the development certificate can't be kept in ${folder} (${code}); ${fix}`, error)
   }
-  throw new TlsError('BUSBAR_TLS_FILE', `the development certificate in ${folder} changes all the time; give --cert and --key`)
+  throw new TlsError('BUSBAR_TLS_FILE', `the development certificate in ${folder} can't be used; give --cert and --key`)
+}
+
+/** Runs a function while no other process does: the lock is a folder, which one of them alone can make. */
+async function alone<T>(parent: string, run: () => Promise<T>): Promise<T> {
+  await mkdir(parent, { recursive: true, mode: 0o700 })
+  const lock = join(parent, '.lock')
+  while (!(await mkdir(lock).then(() => true, isThere))) {
+    const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+    // Its process was killed.
+    if (Date.now() - mtimeMs > STALE) await rm(lock, { recursive: true, force: true })
+    await pause(20)
+  }
+  try {
+    return await run()
+  } finally {
+    await rm(lock, { recursive: true, force: true })
+  }
+}
+
+function isThere(error: NodeJS.ErrnoException): false {
+  if (error.code === 'EEXIST') return false
+  throw error
 }
 
 /** The pair in a folder; null when there is none, or none that should be used. */
@@ -75,28 +96,21 @@ async function read(folder: string): Promise<DevelopmentCertificate | null> {
   }
 }
 
-async function replace(parent: string, folder: string): Promise<void> {
-  await mkdir(parent, { recursive: true, mode: 0o700 })
+/** The pair that another process has made meanwhile, or a new one. */
+async function renew(parent: string, folder: string): Promise<DevelopmentCertificate | null> {
+  const kept = await read(folder)
+  if (kept !== null) return kept
   const made = await mkdtemp(join(parent, '.new-'))
-  const old = `${made}.old`
   try {
     const pair = TlsContext.makeDevelopmentCertificate()
     await writeFile(join(made, 'cert.pem'), pair.cert, { mode: 0o644 })
     await writeFile(join(made, 'key.pem'), pair.key, { mode: 0o600 })
-    // A pair that can't be used makes way. One that another process has just made there goes back.
-    const isThere = await stat(folder).then(() => true, () => false)
-    if (isThere) await ignoring(['ENOENT'], rename(folder, old))
-    const isGood = isThere && (await read(old)) !== null
-    await ignoring(['ENOTEMPTY', 'EEXIST', 'EPERM'], rename(isGood ? old : made, folder))
+    await rm(folder, { recursive: true, force: true })
+    await rename(made, folder)
   } finally {
-    await Promise.all([made, old].map((path) => rm(path, { recursive: true, force: true })))
+    await rm(made, { recursive: true, force: true })
   }
-}
-
-async function ignoring(codes: readonly string[], done: Promise<void>): Promise<void> {
-  await done.catch((error: NodeJS.ErrnoException) => {
-    if (!codes.includes(error.code ?? '')) throw error
-  })
+  return read(folder)
 }
 
 /** The lines that tell how to have a certificate trusted: by this system, and by single programs. */
