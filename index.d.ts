@@ -374,6 +374,18 @@ export interface EngineLimits {
   proxies: Array<string> | null
 }
 
+/** The versions of the libraries that are linked in. */
+export declare function linkedVersions(): LinkedVersions
+
+/** The libraries that are linked in, with their versions. */
+export interface LinkedVersions {
+  llhttp: string
+  nghttp2: string
+  rustls: string
+  /** Name and version. */
+  crypto: string
+}
+
 /** Where to listen: at `path` for a unix socket, else at `host` and `port`. */
 export interface ListenOptions {
   /** IP literal; `null` for all interfaces, by IPv4 and IPv6. */

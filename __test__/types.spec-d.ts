@@ -42,6 +42,7 @@ import {
   silentLogger,
   stack,
   streamDriver,
+  versions,
 } from '../src/index.ts'
 import type {
   AnyMiddleware,
@@ -72,6 +73,7 @@ import type {
   Stack,
   TlsInfo,
   UpgradeHandler,
+  Versions,
 } from '../src/index.ts'
 
 /** True only for the very same type; `any` is the same as nothing but itself. */
@@ -397,6 +399,9 @@ export const noResponse: Handler = { fetch: () => 'Hello' }
 // @ts-expect-error fetch is needed
 serveFetch({ port: 8080 })
 
+same<typeof versions, Versions>(true)
+// @ts-expect-error versions are fixed
+versions.llhttp = '0'
 // Parameters have the names in the pattern.
 same<PathParameters<'/'>, {}>(true)
 same<PathParameters<'/notes/:id'>, { readonly id: string }>(true)

@@ -9,6 +9,7 @@ import { check, load, tool } from './load.mjs'
 import { COMPILER, LOAD_CORE, PEERS, Running, pinThis } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
 import { hasH2load, http2Works } from './http2.mjs'
+import { writePlots } from './plot.mjs'
 import { inRounds } from './rounds.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
 import { missing, overTls } from './tls.mjs'
@@ -17,7 +18,7 @@ import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
        [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--events]
-       [--websockets] [--tls] [--h2] [--json] [--smoke]
+       [--websockets] [--tls] [--h2] [--json] [--smoke] [--plot]
 
 Without --works, --latency, --idle, --start, --events, --websockets, --tls and --h2 everything is measured.
 `
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     tls: { type: 'boolean', default: false },
     h2: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    plot: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -141,6 +143,7 @@ if ((isAll || values.h2) && hasH2load) {
     says(`\n${workTable(work, rows)}`)
   })
 }
+if (values.plot) says(`\n${writePlots(report).join(', ')}`)
 if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 
 const errors = Object.values(report.works).flat().filter((row) => row.errors > 0)

@@ -16,7 +16,7 @@ export type {
   TlsSettings,
   TlsSource,
 } from '../index.js'
-export const { ClientFacts, Engine, TlsContext } = loadAddon()
+export const { ClientFacts, Engine, TlsContext, linkedVersions } = loadAddon()
 export type ClientFacts = Addon.ClientFacts
 export type Engine = Addon.Engine
 export type TlsContext = Addon.TlsContext

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { root } from '../targets.mjs'
 
-/** The packed main package stays below this; it is JavaScript, declarations and documentation. */
+/** The packed main package stays below this; it is JavaScript and declarations; documentation is in the repository. */
 const MAIN_BYTES = 250_000
 /** A binary stays below this. */
 const BINARY_BYTES = 6_000_000

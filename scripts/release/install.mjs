@@ -37,7 +37,7 @@ const MANAGERS = {
 function yarnrc(nodeLinker, url, cache) {
   const settings = {
     nodeLinker, npmRegistryServer: url, unsafeHttpWhitelist: ['127.0.0.1'], enableScripts: false, enableTelemetry: false,
-    enableGlobalCache: false, cacheFolder: cache, npmMinimalAgeGate: 0, enableImmutableInstalls: false,
+    enableGlobalCache: false, cacheFolder: cache, globalFolder: `${cache}-global`, npmMinimalAgeGate: 0, enableImmutableInstalls: false,
   }
   return { '.yarnrc.yml': Object.entries(settings).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join(''), 'yarn.lock': '' }
 }
@@ -62,7 +62,7 @@ export function findTools(runtimes) {
     const found = modules('.bin', name)
     return found === undefined ? undefined : [found]
   }
-  return { nodes, pnpm: script('pnpm', 'bin/pnpm.mjs') ?? script('pnpm', 'bin/pnpm.cjs'), yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'), bun: program('bun'), deno: program('deno') }
+  return { nodes, pnpm: script('pnpm', 'bin/pnpm.cjs') ?? script('pnpm', 'bin/pnpm.mjs'), yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'), bun: program('bun'), deno: program('deno') }
 }
 
 /** The registry is served by this process, so nothing here may wait for a program in one piece. */

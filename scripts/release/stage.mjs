@@ -24,7 +24,8 @@ function pick(from, names) {
 export function mainManifest() {
   const source = manifest()
   const optionalDependencies = Object.fromEntries(targets().map((target) => [target.package, source.version]))
-  return { ...pick(source, FIELDS), optionalDependencies }
+  // Under Yarn's Plug'n'Play, `require` of an ES module can't read from its zip files.
+  return { ...pick(source, FIELDS), optionalDependencies, preferUnplugged: true }
 }
 
 /** The manifest of the package with the binary for one target. */

@@ -48,7 +48,7 @@ export interface FrontOwner {
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
-  onRefused(connection: Connection | null, refusal: Refusal): void
+  onRefused(connection: Connection, refusal: Refusal): void
   onDropped(count: number): void
   onServerName(slot: number, client: number, name: string): void
   onIdle(): void
@@ -219,7 +219,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#owner.onIdle()
       case Notice.Refused:
         if ((flags & Flag.Unparsed) === 0) return
-        return this.#owner.onRefused(this.#known(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
+        return this.#owner.onRefused(this.#connectionOf(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
       case Notice.Rejected:
         return this.#owner.onDropped(words[at + 7]!)
     }

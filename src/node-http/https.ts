@@ -36,14 +36,14 @@ export type Server = https.Server
  *
  * @example createServer({ cert, key, http2: true }, app).listen(8443)
  */
-export const createServer: typeof https.createServer = (...given: unknown[]) => new Server(...(given as ConstructorParameters<typeof https.Server>))
+export const createServer: typeof https.createServer & ((options: ServerOptions, listener?: RequestListener) => https.Server) = (...given: unknown[]) => new Server(...(given as ConstructorParameters<typeof https.Server>))
 
 /**
  * Starts an application with TLS. Resolves when the server listens.
  *
  * @example const server = await serve(app, 8443, { cert, key, http2: true })
  */
-export function serve(app: Application, listen: number | string | ListenOptions, options: ServerOptions): Promise<https.Server> {
+export async function serve(app: Application, listen: number | string | ListenOptions, options: ServerOptions): Promise<https.Server> {
   return listening(createServer(options, listenerOf(app)), listen)
 }
 
@@ -57,5 +57,5 @@ export function serverFactory(handler: RequestListener, options: FastifyServerOp
   return applyFastify(createServer({ ...options.https, http2: options.http2 === true } as ServerOptions, handler), options)
 }
 
-const module: typeof https = { ...https, Server, createServer }
+const module: typeof https & { createServer: typeof createServer } = { ...https, Server, createServer }
 export default module

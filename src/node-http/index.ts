@@ -35,14 +35,14 @@ function obstacle(_server: http.Server, options: { insecureHTTPParser?: unknown 
  *
  * @example createServer((req, res) => res.end('Hello')).listen(8080)
  */
-export const createServer: typeof http.createServer = (...given: unknown[]) => new Server(...(given as ConstructorParameters<typeof http.Server>))
+export const createServer: typeof http.createServer & ((options: ServerOptions, listener?: http.RequestListener) => http.Server) = (...given: unknown[]) => new Server(...(given as ConstructorParameters<typeof http.Server>))
 
 /**
  * Starts an Express, Koa or Connect application, or a function `(req, res)`. Resolves when the server listens.
  *
  * @example const server = await serve(app, 8080)
  */
-export function serve(app: Application, listen: number | string | ListenOptions, options: ServerOptions = {}): Promise<http.Server> {
+export async function serve(app: Application, listen: number | string | ListenOptions, options: ServerOptions = {}): Promise<http.Server> {
   return listening(createServer(options, listenerOf(app)), listen)
 }
 
@@ -57,5 +57,5 @@ export function serverFactory(handler: http.RequestListener, options: FastifySer
   return applyFastify(createServer({ ...options.http, http2: options.http2 === true } as ServerOptions, handler), options)
 }
 
-const module: typeof http = { ...http, Server, createServer }
+const module: typeof http & { createServer: typeof createServer } = { ...http, Server, createServer }
 export default module

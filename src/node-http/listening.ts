@@ -12,6 +12,7 @@ import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { Front } from './front.ts'
 import type { FrontOwner, Refusal } from './front.ts'
+import { parseError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { NodeSocket } from './node-socket.ts'
@@ -230,7 +231,9 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
-  onRefused(_connection: Connection | null, _refusal: Refusal): void {}
+  onRefused(connection: Connection, { status, text }: Refusal): void {
+    this.#server.emit('clientError', parseError(status, text), connection.socket as never)
+  }
 
   onDropped(_count: number): void {
     this.#server.emit('drop')

@@ -50,6 +50,25 @@ export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
   return withCode(new Error(message), 'ECONNRESET')
 }
 
+/** Codes of Node's parser for a refusal with a 400, by words of its reason. */
+const PARSE_CODES: readonly (readonly [RegExp, string])[] = [
+  [/content-length/i, 'HPE_INVALID_CONTENT_LENGTH'],
+  [/transfer-encoding|coding/i, 'HPE_INVALID_TRANSFER_ENCODING'],
+  [/chunk/i, 'HPE_INVALID_CHUNK_SIZE'],
+  [/method/i, 'HPE_INVALID_METHOD'],
+  [/version/i, 'HPE_INVALID_VERSION'],
+  [/target|fragment/i, 'HPE_INVALID_URL'],
+  [/header|field|host/i, 'HPE_INVALID_HEADER_TOKEN'],
+]
+
+/** The error of bytes that were refused with a status. */
+export function parseError(status: number, reason: string): NodeJS.ErrnoException {
+  if (status === 408) return withCode(new Error('Request timeout'), 'ERR_HTTP_REQUEST_TIMEOUT')
+  const isLong = status === 431 || status === 414
+  const code = isLong ? 'HPE_HEADER_OVERFLOW' : (PARSE_CODES.find(([words]) => words.test(reason))?.[1] ?? 'HPE_INVALID_CONSTANT')
+  return withCode(new Error(`Parse Error: ${reason}`), code)
+}
+
 /** The error of a failed `listen`, by the system's name of the error. */
 export function listenFailure(code: string, address: string, port: number | null): NodeJS.ErrnoException {
   const [errno, text] = systemError(code)

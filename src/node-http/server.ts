@@ -152,12 +152,13 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
 
     closeAllConnections(this: Ours): void {
       this[STATE]?.listening?.closeConnections(false)
-      base.closeAllConnections.call(this)
+      // Servers of node:http2 have none in old releases.
+      base.closeAllConnections?.call(this)
     },
 
     closeIdleConnections(this: Ours): void {
       this[STATE]?.listening?.closeConnections(true)
-      base.closeIdleConnections.call(this)
+      base.closeIdleConnections?.call(this)
     },
 
     ref(this: Ours): Ours {

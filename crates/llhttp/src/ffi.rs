@@ -95,15 +95,16 @@ unsafe extern "C" {
     pub(crate) fn llhttp_execute(parser: *mut llhttp_t, data: *const c_char, len: usize) -> c_int;
 }
 
+unsafe extern "C" {
+    /// Version, sizes and offsets as the C compiler sees them: layout.c.
+    pub(crate) static busbar_llhttp_layout: [usize; 27];
+}
+
 #[cfg(test)]
 mod tests {
     use std::mem::{offset_of, size_of};
 
     use super::*;
-
-    unsafe extern "C" {
-        static busbar_llhttp_layout: [usize; 27];
-    }
 
     #[test]
     fn structs_have_the_layout_of_the_c_compiler() {

@@ -17,3 +17,10 @@ pub use error::{ErrorKind, ParseError};
 pub use method::Method;
 pub use parser::{Parser, Progress, State};
 pub use record::{Field, Record, Span};
+
+/// The version of llhttp that is linked in, such as `9.2.1`.
+pub fn version() -> String {
+    // SAFETY: the array is a constant of layout.c with this many elements.
+    let [major, minor, patch, ..] = unsafe { ffi::busbar_llhttp_layout };
+    format!("{major}.{minor}.{patch}")
+}

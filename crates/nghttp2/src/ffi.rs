@@ -48,9 +48,11 @@ pub(crate) const WINDOW_UPDATE: u8 = libnghttp2_sys::NGHTTP2_WINDOW_UPDATE as u8
 pub(crate) const CONTINUATION: u8 = libnghttp2_sys::NGHTTP2_CONTINUATION as u8;
 pub(crate) const PRIORITY_UPDATE: u8 = libnghttp2_sys::NGHTTP2_PRIORITY_UPDATE as u8;
 
+pub(crate) use libnghttp2_sys::nghttp2_version;
+
 #[cfg(test)]
 mod tests {
-    use libnghttp2_sys::{nghttp2_info, nghttp2_version};
+    use super::nghttp2_version;
 
     /// nghttp2 before this one asserts on frames behind a terminated session.
     const LEAST_VERSION: i32 = 0x01_44_01;

@@ -22,7 +22,7 @@
 //! What a frame means is decided here and in nghttp2. What a message means, how many there may be and how
 //! many frames are a flood is the caller's: header lists are handed over unchecked, frames are counted.
 //!
-//! `unsafe` is in `callbacks`, `session`, `settings` and `priority`. nghttp2 is called with a session that is
+//! `unsafe` is in `callbacks`, `session`, `settings`, `priority` and `version`. nghttp2 is called with a session that is
 //! live, from one thread, and keeps no pointer to memory of ours behind a call.
 
 mod callbacks;
@@ -42,3 +42,11 @@ pub use priority::Priority;
 pub use received::{Counts, Event, Field, List, ListLimits, Overflow, Received, Span, StreamId};
 pub use session::{Content, Session};
 pub use settings::Settings;
+
+/// The version of nghttp2 that is linked in, such as `1.68.1`.
+pub fn version() -> String {
+    // SAFETY: with 0 the function returns a pointer to a static, whose text is a C string.
+    let text =
+        unsafe { ffi::nghttp2_version(0).as_ref().map(|info| std::ffi::CStr::from_ptr(info.version_str)) };
+    text.map_or(String::new(), |text| text.to_string_lossy().into_owned())
+}

@@ -34,6 +34,7 @@ pub mod proxy;
 mod raw;
 mod timestamp;
 pub mod tls;
+mod versions;
 mod way;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
@@ -51,4 +52,5 @@ pub use llhttp::{Field, Method, Span};
 pub use nghttp2::ErrorCode;
 pub use output::{Send, is_large};
 pub use timestamp::Timestamp;
+pub use versions::{Versions, versions};
 pub use way::Way;

@@ -4,6 +4,7 @@ mod client_facts;
 mod error;
 mod limits;
 mod tls;
+mod versions;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -2,7 +2,9 @@
 
 use napi::sys;
 
-use super::{Arguments, Hot, outcome, request_id};
+use super::{Arguments, Hot};
+#[cfg(target_os = "linux")]
+use super::{outcome, request_id};
 
 /// Result when JavaScript has to read the file by itself: the system has no descriptor left, or no call that
 /// this engine uses for it.

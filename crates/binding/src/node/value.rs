@@ -77,14 +77,14 @@ impl<const N: usize> Call<N> {
     /// Appends the string argument `at` to `out` as latin1.
     #[inline]
     pub(crate) fn latin1(&self, at: usize, out: &mut Vec<u8>) {
-        self.string(at, out, sys::napi_get_value_string_latin1, 1);
+        self.string(at, out, read_latin1, 1);
     }
 
     /// Appends the string argument `at` to `out` as UTF-8, with U+FFFD for lone surrogates.
     #[inline]
     pub(crate) fn utf8(&self, at: usize, out: &mut Vec<u8>) {
         // A string is cut between characters, so up to three bytes of room can stay unused.
-        self.string(at, out, sys::napi_get_value_string_utf8, 4);
+        self.string(at, out, read_utf8, 4);
     }
 
     #[inline]
@@ -202,13 +202,38 @@ impl<const N: usize> Call<N> {
     }
 }
 
-type ReadString = unsafe extern "C" fn(
-    sys::napi_env,
-    sys::napi_value,
-    *mut std::ffi::c_char,
-    usize,
-    *mut usize,
-) -> sys::napi_status;
+type ReadString =
+    unsafe fn(sys::napi_env, sys::napi_value, *mut std::ffi::c_char, usize, *mut usize) -> sys::napi_status;
+
+// Functions of our own: where Node-API is looked up at run time, its names stand for functions of another kind.
+
+/// # Safety
+/// As for the function of Node-API.
+#[inline]
+unsafe fn read_latin1(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    place: *mut std::ffi::c_char,
+    room: usize,
+    copied: *mut usize,
+) -> sys::napi_status {
+    // SAFETY: by contract.
+    unsafe { sys::napi_get_value_string_latin1(env, value, place, room, copied) }
+}
+
+/// # Safety
+/// As for the function of Node-API.
+#[inline]
+unsafe fn read_utf8(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    place: *mut std::ffi::c_char,
+    room: usize,
+    copied: *mut usize,
+) -> sys::napi_status {
+    // SAFETY: by contract.
+    unsafe { sys::napi_get_value_string_utf8(env, value, place, room, copied) }
+}
 
 /// Bytes of a typed array, empty when it is detached; None for anything else.
 ///

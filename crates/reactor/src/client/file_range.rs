@@ -8,6 +8,10 @@ use protocol::RequestId;
 use crate::io::Socket;
 
 /// Which bytes of a file are sent next, and for which answer.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "files are sent by the kernel on Linux alone")
+)]
 pub(crate) struct FileRange {
     pub(crate) request_id: RequestId,
     file: File,

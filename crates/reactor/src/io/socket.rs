@@ -53,9 +53,13 @@ impl Socket {
 
     /// Makes the coming close a reset, so that the peer can't mistake a truncated answer for a complete one.
     pub(crate) fn reset_on_close(&self) {
-        if let Socket::Tcp(stream) = self {
+        match self {
             // On an error the close is an ordinary one; nothing else depends on it.
-            let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            Socket::Tcp(stream) => {
+                let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            }
+            #[cfg(unix)]
+            Socket::Unix(_) => {}
         }
     }
 

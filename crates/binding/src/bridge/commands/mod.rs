@@ -125,6 +125,10 @@ impl Bridge {
     }
 
     /// Fills the next bytes of a streamed answer from a file.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "files are sent by the kernel on Linux alone")
+    )]
     pub(crate) fn send_file(
         &self,
         slot: u32,

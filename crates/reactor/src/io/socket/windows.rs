@@ -6,25 +6,30 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
+use mio::net::TcpStream;
+
 use super::Socket;
 
 impl AsSocket for Socket {
     #[inline]
     fn as_socket(&self) -> BorrowedSocket<'_> {
-        let Socket::Tcp(stream) = self;
-        stream.as_socket()
+        self.stream().as_socket()
     }
 }
 
 impl Socket {
+    fn stream(&self) -> &TcpStream {
+        let Socket::Tcp(stream) = self;
+        stream
+    }
+
     /// Receives into `buffer`; returns how many bytes, 0 at the end.
     ///
     /// # Errors
     /// Those of recv.
     #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Socket::Tcp(mut stream) = self;
-        stream.read(buffer)
+        self.stream().read(buffer)
     }
 
     /// Like [`Socket::read`], but the bytes stay in the system.
@@ -42,8 +47,7 @@ impl Socket {
     /// Those of send.
     #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let Socket::Tcp(mut stream) = self;
-        stream.write(bytes)
+        self.stream().write(bytes)
     }
 
     /// The same with several parts.
@@ -51,7 +55,6 @@ impl Socket {
     /// # Errors
     /// Those of WSASend.
     pub(crate) fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Socket::Tcp(mut stream) = self;
-        stream.write_vectored(parts)
+        self.stream().write_vectored(parts)
     }
 }

@@ -1,0 +1,48 @@
+// All tests that .ci/run has no time for. Usage: npm run test:full [-- STEP…]
+//
+// Each step is a command with a limit of time; the names of the steps are printed by `npm run test:full -- --list`.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const ava = 'node_modules/ava/entrypoints/cli.mjs'
+const nodes = [22, 24, 26].map((major) => [major, `target/runtimes/node-${major}/node_modules/node-${process.platform}-${process.arch}/bin/node`])
+
+/** Name, command with arguments, minutes, environment. */
+const STEPS = [
+  ['runtimes', ['scripts/install-runtimes.sh'], 15],
+  // The specs start Node by `process.execPath`, so all processes are of the one version.
+  ...nodes.map(([major, node]) => [`node-${major}`, [node, ava, '--concurrency', '2'], 45]),
+  ['bun-deno', ['npx', 'ava', '__test__/runtimes.spec.ts'], 15, { BUSBAR_RUNTIMES: 'target/runtimes' }],
+  ['packages', ['node', 'scripts/release.mjs', '--dry-run'], 30],
+  ['cross', ['node', 'scripts/cross.mjs'], 240],
+  ['emulators', ['node', 'scripts/cross.mjs', '--try'], 30],
+]
+
+const wanted = process.argv.slice(2)
+if (wanted.includes('--list')) {
+  for (const [name, command] of STEPS) console.log(`${name.padEnd(12)} ${command.join(' ')}`)
+  process.exit(0)
+}
+const unknown = wanted.filter((name) => !STEPS.some(([known]) => known === name))
+if (unknown.length > 0) {
+  console.error(`test:full: no step ${unknown.join(', ')}; the steps are ${STEPS.map(([name]) => name).join(', ')}`)
+  process.exit(1)
+}
+
+let failures = 0
+for (const [name, [command, ...args], minutes, env = {}] of STEPS) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  if (command.startsWith('target/') && !existsSync(`${root}${command}`)) {
+    console.log(`skip ${name}: ${command} isn't there; the step "runtimes" installs it`)
+    continue
+  }
+  const started = performance.now()
+  const path = command.includes('/') ? `${root}${command}` : command
+  const { status } = spawnSync(path, args, { cwd: root, stdio: 'inherit', timeout: minutes * 60_000, env: { ...process.env, ...env } })
+  const seconds = Math.round((performance.now() - started) / 1000)
+  console.log(`${status === 0 ? 'ok  ' : 'FAIL'} ${name}, ${seconds} s`)
+  if (status !== 0) failures += 1
+}
+process.exitCode = failures > 0 ? 1 : 0
