@@ -246,6 +246,12 @@ export declare class Engine {
   openClient(slot: number, slab: Buffer, head: number): ClientFacts
 }
 
+/** Settings that were checked and aren't in force yet. */
+export declare class PreparedTls {
+  /** What works and is probably not meant so. */
+  warnings(): Array<string>
+}
+
 /** The answer to a `ServerName` notice. */
 export declare class TlsAnswer {}
 
@@ -255,11 +261,10 @@ export declare class TlsContext {
   constructor(settings: TlsSettings)
   /** What works and is probably not meant so. */
   warnings(): Array<string>
-  /**
-   * New connections are accepted by these settings. Throws as the constructor does; then the present ones stay
-   * in force. The result are warnings.
-   */
-  replace(settings: TlsSettings): Array<string>
+  /** Checks settings that are to replace the present ones, by `replace`. Throws as the constructor does. */
+  prepare(settings: TlsSettings): PreparedTls
+  /** New connections are accepted by prepared settings, which can be used once. This can't fail. */
+  replace(prepared: PreparedTls): void
   /** A warning that is due only after a while; `null` for none. */
   overdue(): string | null
   /**
@@ -269,6 +274,8 @@ export declare class TlsContext {
   makeCertificate(certificate: TlsCertificate, keptFor?: number | undefined | null): TlsAnswer
   /** The answer that a name has no certificate of its own. */
   withoutCertificate(): TlsAnswer
+  /** A new certificate for `localhost`, `127.0.0.1` and `::1` that signs itself, valid for 396 days from now. */
+  static makeDevelopmentCertificate(): CertificateWithKey
   /** The certificates in force, in the order of the settings. */
   certificates(): Array<CertificateDetails>
 }
@@ -305,6 +312,14 @@ export interface CertificateDetails {
   names: Array<string>
   /** The certificate. */
   der: Buffer
+}
+
+/** A certificate for one's own machine, with its key. */
+export interface CertificateWithKey {
+  /** The certificate as PEM text. */
+  cert: string
+  /** The key as PEM text. */
+  key: string
 }
 
 /** Limits of one server. Times are in seconds, sizes in bytes; `Infinity` means no limit, `null` the default. */

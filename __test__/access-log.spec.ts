@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import test from 'ava'
-import { dial, until } from './support.ts'
+import { dialPlain, until } from './support.ts'
 
 const RUN = `
 import { serve, Response } from '${new URL('../src/index.ts', import.meta.url).href}'
@@ -12,7 +12,7 @@ process.stderr.write(String(server.getServers()[0].getPort()))
 `
 
 /** Sends each text on a connection of its own to a server in a process of its own; returns what it has logged. */
-async function logged(t: Parameters<typeof dial>[0], format: string, ...requests: string[]): Promise<string[]> {
+async function logged(t: Parameters<typeof dialPlain>[0], format: string, ...requests: string[]): Promise<string[]> {
   const child = spawn(process.execPath, ['--import=@oxc-node/core/register', '--input-type=module', '-e', RUN], {
     env: { ...process.env, FORMAT: format },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -23,7 +23,7 @@ async function logged(t: Parameters<typeof dial>[0], format: string, ...requests
   child.stderr.setEncoding('utf8').on('data', (text: string) => (port += text))
   await until(() => port !== '' || child.exitCode !== null)
   for (const request of requests) {
-    const wire = await dial(t, { port: Number(port), host: '127.0.0.1' })
+    const wire = await dialPlain(t, { port: Number(port), host: '127.0.0.1' })
     await wire.send(request).end()
   }
   await until(() => out.split('\n').length > requests.length || child.exitCode !== null)

@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { bitString, der, integer, oid, pem, sequence, time } from './der.ts'
 
 const DAY = 86_400_000
+const HOUR = 3_600_000
 
 /** A certificate with its key, as PEM. */
 export interface Leaf {
@@ -108,6 +109,20 @@ export class Authority {
       der(0xa0, sequence(extension('2.5.29.20', false, integer(Buffer.of(1))), extension('2.5.29.35', false, sequence(der(0x80, this.#keyId))))),
     )
     return pem('X509 CRL', this.#signed(body))
+  }
+
+  /** An OCSP response that calls a certificate good, for so many hours from an hour ago (RFC 6960 §4.2.1). */
+  vouch({ serial }: Leaf, hours: number): Buffer {
+    const at = (date: number): Buffer => der(0x18, Buffer.from(new Date(date).toISOString().replace(/\.\d+|[-:T]/g, '')))
+    const begun = Date.now() - HOUR
+    const sha1 = (bytes: Uint8Array): Buffer => der(0x04, createHash('sha1').update(bytes).digest())
+    const id = sequence(sequence(oid('1.3.14.3.2.26'), der(0x05)), sha1(this.#name), der(0x04, this.#keyId), integer(serial))
+    const single = sequence(id, der(0x80), at(begun), der(0xa0, at(begun + hours * HOUR)))
+    const data = sequence(der(0xa2, der(0x04, this.#keyId)), at(begun), sequence(single))
+    return sequence(
+      der(0x0a, Buffer.of(0)),
+      der(0xa0, sequence(oid('1.3.6.1.5.5.7.48.1.1'), der(0x04, this.#signed(data)))),
+    )
   }
 
   #certificate(subject: Buffer, key: KeyObject, serial: Buffer, from: number, to: number, extensions: readonly Buffer[]): string {

@@ -1,52 +1,14 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import type { ExecutionContext } from 'ava'
-
-const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
-const SOURCE = ['--import=@oxc-node/core/register', pathOf('../src/cli.ts')]
-const BUILT = [pathOf('../dist/cli.js')]
-
-/** A running command. */
-interface Command {
-  readonly child: ChildProcess
-  /** The next line of its standard output. */
-  line(): Promise<string>
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>
-}
-
-function busbar(t: ExecutionContext, args: string[], env: Record<string, string> = {}, command = SOURCE): Command {
-  const { PORT: _, ...inherited } = process.env
-  const child = spawn(process.execPath, [...command, ...args], {
-    env: { ...inherited, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const forLines = child.stdout.pipe(new PassThrough())
-  const lines = createInterface({ input: forLines })[Symbol.asyncIterator]()
-  const output = Promise.all([text(child.stdout), text(child.stderr)])
-  const ended = once(child, 'close').then(async ([code]) => {
-    const [stdout, stderr] = await output
-    return { code: code as number | null, stdout, stderr }
-  })
-  const line = async (): Promise<string> => {
-    const { value, done } = await lines.next()
-    if (done === true) throw new Error(`the command has ended: ${JSON.stringify(await ended)}`)
-    return value
-  }
-  return { child, line, ended }
-}
+import { BUILT, busbar, pathOf } from './command.ts'
+import type { Command } from './command.ts'
 
 async function urlOf({ line }: Command): Promise<string> {
   return /(http:\S+)/.exec(await line())?.[1] ?? ''
@@ -61,10 +23,10 @@ async function ask(url: string): Promise<{ body: string; headers: Record<string,
 test('serve prints its URL and start time, and serves the module', async (t) => {
   const command = busbar(t, ['serve', pathOf('fixtures/plain.mjs'), '--port', '0', '--host', '127.0.0.1'])
   const ready = await command.line()
-  t.regex(ready, /^busbar is ready on http:\/\/127\.0\.0\.1:\d+\/ after \d+ ms$/)
-  t.is((await ask(`${ready.split(' ')[4]}a`)).body, 'plain /a')
+  t.regex(ready, /^➜ http:\/\/127\.0\.0\.1:\d+\/ \(http\/1\.1\) · ready in \d+ ms$/)
+  t.is((await ask(`${ready.split(' ')[1]}a`)).body, 'plain /a')
   command.child.kill('SIGTERM')
-  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\n`, stderr: '' })
+  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\nstopped: 0 requests under way finished, 0 cut off\n`, stderr: '' })
 })
 
 test('serve serves an application of Hono', async (t) => {
@@ -175,6 +137,8 @@ const MISUSES: readonly (readonly [string, string[], Record<string, string>, Reg
   ['PORT that is no number', ['serve'], { PORT: 'http' }, /"http"/],
   ['a stop timeout that is no number', ['serve', '--stop-timeout=1s'], {}, /--stop-timeout must be .*"1s"/],
   ['a drain delay below 0', ['serve', '--drain-delay=-1'], {}, /--drain-delay must be .*"-1"/],
+  ['a certificate without its key', ['serve', '--cert=a.pem'], {}, /--cert needs --key/],
+  ['a key without its certificate', ['serve', '--tls', '--key=a.pem'], {}, /--key needs --cert/],
   ['a host that is a name', ['serve', '--port=0', '--host=example.org'], {}, /"example\.org"/],
 ]
 
@@ -190,7 +154,7 @@ for (const [misuse, args, env, message] of MISUSES) {
 test('--help shows every option, --version the version', async (t) => {
   const help = await busbar(t, ['--help']).ended
   t.deepEqual([help.code, help.stderr], [0, ''])
-  for (const part of ['Usage: busbar serve', '--port', '--host', '--stop-timeout', '--drain-delay', '--watch', '--help', '--version']) t.true(help.stdout.includes(part))
+  for (const part of ['Usage: busbar serve', '--port', '--host', '--stop-timeout', '--drain-delay', '--watch', '--tls', '--cert', '--key', '--help', '--version']) t.true(help.stdout.includes(part))
   const { version } = JSON.parse(readFileSync(pathOf('../package.json'), 'utf8')) as { version: string }
   t.deepEqual(await busbar(t, ['--version']).ended, { code: 0, stdout: `${version}\n`, stderr: '' })
 })
@@ -229,7 +193,7 @@ test('with --watch the module is served anew when it changes', async (t) => {
   write('first')
   const command = busbar(t, ['serve', module, '--watch', '--port=0', '--host=127.0.0.1'])
   const nextUrl = async (): Promise<string> => {
-    for (let line; ; ) if ((line = await command.line()).startsWith('busbar is ready')) return /(http:\S+)/.exec(line)![1]!
+    for (let line; ; ) if ((line = await command.line()).startsWith('➜')) return /(http:\S+)/.exec(line)![1]!
   }
   t.is((await ask(await nextUrl())).body, 'first')
   write('second')

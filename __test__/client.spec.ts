@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { Client, ClientException, OptionError, Response, StateError } from '../src/index.ts'
 import type { Request } from '../src/index.ts'
-import { GET, closed, dial, hold, holdOne, open, temporaryDirectory, until } from './support.ts'
+import { GET, closed, dial, hold, holdOne, open, plainTest, temporaryDirectory, until } from './support.ts'
 
 test('ids are counted up, one for each connection, and outlive it', async (t) => {
   const { connect, next } = await hold(t)
@@ -123,7 +123,7 @@ test('over a unix socket both addresses are its path', async (t) => {
   }
 })
 
-test('a plaintext client has the options of its server, is not encrypted and not exported', async (t) => {
+plainTest('a plaintext client has the options of its server, is not encrypted and not exported', async (t) => {
   const { server, client } = await holdOne(t)
   t.is(client.getOptions(), server.getOptions())
   t.deepEqual([client.isEncrypted(), client.getTlsInfo(), client.isExported()], [false, null, false])

@@ -14,7 +14,7 @@ import {
 import type { Client, Driver, LogContext } from '../src/index.ts'
 import { LineDriver, choosing, drive } from './drivers.ts'
 import { send, session } from './http2.ts'
-import { LAST_GET, open, until } from './support.ts'
+import { LAST_GET, open, plainTest, until } from './support.ts'
 
 test('Http1Driver leaves a connection to the engine from its first byte', async (t) => {
   const { connect, clients } = await drive(t, () => new Http1Driver(), (request) => {
@@ -51,7 +51,7 @@ test('a factory that fails, closes the client, or refuses it, closes the connect
   t.deepEqual(second.logged, [])
 })
 
-test('a client factory sees each socket and can refuse it', async (t) => {
+plainTest('a client factory sees each socket and can refuse it', async (t) => {
   const inner = new DefaultClientFactory()
   const seen: string[] = []
   let hooks = 0
@@ -86,7 +86,7 @@ test('a client factory sees each socket and can refuse it', async (t) => {
   t.deepEqual(new Set(seen), new Set(['true 127.0.0.1 null']))
 })
 
-test('a client factory that returns anything but a client is logged', async (t) => {
+plainTest('a client factory that returns anything but a client is logged', async (t) => {
   const logged: string[] = []
   const logger = { ...silentLogger, critical: (_: string, context?: LogContext) => void logged.push(String(context?.['exception'])) }
   const { connect } = await open(t, () => new Response(204), { logger, clientFactory: { createClient: () => ({}) as Client } })

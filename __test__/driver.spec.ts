@@ -3,7 +3,7 @@ import test from 'ava'
 import { Client, ClientException, Http1Driver, Request, Response } from '../src/index.ts'
 import type { OnMessage, Parser, UpgradedSocket, WriteBytes } from '../src/index.ts'
 import { LineDriver, choosing, drive, parser } from './drivers.ts'
-import { count, until } from './support.ts'
+import { SCHEME, count, until } from './support.ts'
 
 test('the handler answers the requests of a driver, and the driver writes the responses in order', async (t) => {
   const { connect, drivers } = await drive(t, () => new LineDriver())
@@ -136,7 +136,7 @@ test('the handler gets a copy with a client and a signal; its changes do not aff
   )
   const wire = await connect()
   wire.send('/path?q\n')
-  await wire.until((text) => text === 'http://localhost/path?q\n')
+  await wire.until((text) => text === `${SCHEME}://localhost/path?q\n`)
   t.is(originals[0]!.getMethod(), 'GET')
   t.false(originals[0]!.hasHeader('x-mine'))
   t.false(originals[0]!.hasAttribute('key'))

@@ -11,7 +11,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpErrorException, InvalidHeaderException, Request, Response } from '../src/index.ts'
 import type { FileSettings, Handler, HttpServer, ServerSettings } from '../src/index.ts'
-import { keepErrors, open } from './support.ts'
+import { CURL, SCHEME, keepErrors, open } from './support.ts'
 
 const run = promisify(execFile)
 
@@ -386,7 +386,7 @@ if (process.platform === 'linux') {
     const there = exists ? test : test.skip
     there(`a file without a size is whole: ${path}`, async (t) => {
       const { port } = await opened(t, () => Response.file(path))
-      const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { range: 'bytes=0-1' } })
+      const answer = await fetch(`${SCHEME}://127.0.0.1:${port}/`, { headers: { range: 'bytes=0-1' } })
       t.is(answer.status, 200)
       for (const name of ['content-length', 'etag', 'last-modified', 'accept-ranges']) t.is(answer.headers.get(name), null, name)
       const lines = (text: string): number => text.split('\n').length
@@ -411,7 +411,7 @@ test('curl continues a download, and takes a part', async (t) => {
   const { port } = await opened(t, () => Response.file('big.bin', { root }))
   const target = join(root, 'got.bin')
   const curl = async (...args: string[]): Promise<void> => {
-    await run('curl', ['-sSf', '--max-time', '20', '-o', target, ...args, `http://127.0.0.1:${port}/`])
+    await run('curl', ['-sSf', '--max-time', '20', ...CURL, '-o', target, ...args, `${SCHEME}://127.0.0.1:${port}/`])
   }
   writeFileSync(target, content.subarray(0, 123_456))
   await curl('-C', '-')

@@ -9,7 +9,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ClientException, HttpErrorException, OptionError, Request, Response, StateError } from '../src/index.ts'
 import type { FormLimits, Handler, ServerSettings } from '../src/index.ts'
-import { GET, hold, open, until } from './support.ts'
+import { GET, SCHEME, dialPlain, hold, open, until } from './support.ts'
 
 const BOUNDARY = 'x-boundary'
 const TYPE = `multipart/form-data; boundary=${BOUNDARY}`
@@ -47,7 +47,7 @@ async function seen(request: Request, limits?: FormLimits): Promise<Seen[]> {
 
 async function url(t: ExecutionContext, handler: Handler, settings: ServerSettings = {}): Promise<string> {
   const { port } = await open(t, handler, settings)
-  return `http://127.0.0.1:${port}/`
+  return `${SCHEME}://127.0.0.1:${port}/`
 }
 
 for (const settings of [{ ioThreads: 0 }, { ioThreads: 1 }]) {
@@ -312,8 +312,7 @@ test('getNodeHeaders gives what a request of Node gives', async (t) => {
     ours = request.getNodeHeaders()
     return new Response(204)
   })
-  const { dial } = await import('./support.ts')
-  const [wire, other] = [await connect(), await dial(t, { port, host: '127.0.0.1' })]
+    const [wire, other] = [await connect(), await dialPlain(t, { port, host: '127.0.0.1' })]
   wire.send(head)
   other.send(head)
   const [request, response] = await asked

@@ -2,7 +2,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Options, Request, Response } from '../src/index.ts'
 import type { HttpDriver, ServerSettings } from '../src/index.ts'
-import { open } from './support.ts'
+import { SCHEME, open } from './support.ts'
 import { Networks } from '../src/net/networks.ts'
 import { readForwarded } from '../src/net/forwarded.ts'
 import type { ForwardedHeaders } from '../src/net/forwarded.ts'
@@ -111,12 +111,12 @@ test('a request behind a trusted proxy has the address, scheme and host of its c
 
 test('several fields of one name are one list', async (t) => {
   const fields = 'X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-For: 127.0.0.1\r\n'
-  t.is(await ask(t, { proxies: ['127.0.0.1'] }, fields), 'http://inner.example 203.0.113.9')
+  t.is(await ask(t, { proxies: ['127.0.0.1'] }, fields), `${SCHEME}://inner.example 203.0.113.9`)
 })
 
 test('without trusted proxies nothing is believed', async (t) => {
-  t.regex(await ask(t, {}, ALL), /^http:\/\/inner\.example 127\.0\.0\.1:\d+$/)
-  t.regex(await ask(t, { proxies: ['10.0.0.0/8'] }, ALL), /^http:\/\/inner\.example 127\.0\.0\.1:\d+$/)
+  t.regex(await ask(t, {}, ALL), /^https?:\/\/inner\.example 127\.0\.0\.1:\d+$/)
+  t.regex(await ask(t, { proxies: ['10.0.0.0/8'] }, ALL), /^https?:\/\/inner\.example 127\.0\.0\.1:\d+$/)
 })
 
 test('forwardedHeaders chooses the kind of field that is read', async (t) => {

@@ -5,7 +5,7 @@ import { Agent, fetch } from 'undici'
 import { OptionError, Options, Response, Trailers } from '../src/index.ts'
 import type { Handler, Request } from '../src/index.ts'
 import { END_HEADERS, END_STREAM, Frame, begin, closed, dialFrames, frame, holdHttp2, openHttp2, receive, request as requestHead, send, session } from './http2.ts'
-import { LAST_GET, count, open, temporaryDirectory, until } from './support.ts'
+import { LAST_GET, SCHEME, count, open, temporaryDirectory, until } from './support.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -15,7 +15,7 @@ test('a request and its response are the same objects as with HTTP/1', async (t)
   const { client, port } = await openHttp2(t, (request) => {
     t.is(request.getProtocolVersion(), '2')
     t.is(request.getMethod(), 'GET')
-    t.is(request.getUri().href, `http://127.0.0.1:${port}/a?b=c`)
+    t.is(request.getUri().href, `${SCHEME}://127.0.0.1:${port}/a?b=c`)
     t.is(request.getHeader('Host'), `127.0.0.1:${port}`)
     t.is(request.getHeader('x-one'), '1')
     t.is(request.getClient().getRemoteAddress().getHost(), '127.0.0.1')

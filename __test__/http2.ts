@@ -4,11 +4,10 @@
 import { once } from 'node:events'
 import { connect as openSession, constants } from 'node:http2'
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
-import { connect as openSocket } from 'node:net'
 import type { Socket } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import type { Handler, ServerSettings } from '../src/index.ts'
-import { hold, open } from './support.ts'
+import { SCHEME, connectTo, hold, open } from './support.ts'
 
 /** A response as Node's client has received it. */
 export interface Received {
@@ -20,7 +19,7 @@ export interface Received {
 
 /** A session of Node's client, closed at the end of the test. */
 export async function session(t: ExecutionContext, port: number): Promise<ClientHttp2Session> {
-  const opened = openSession(`http://127.0.0.1:${port}`)
+  const opened = openSession(`${SCHEME}://127.0.0.1:${port}`)
   opened.on('error', () => {})
   t.teardown(() => opened.destroy())
   await once(opened, 'remoteSettings')
@@ -165,9 +164,8 @@ export class FrameWire {
 
 /** A connection for frames, which has exchanged settings; closed at the end of the test. */
 export async function dialFrames(t: ExecutionContext, port: number): Promise<FrameWire> {
-  const socket = openSocket({ port, host: '127.0.0.1' })
+  const socket = await connectTo({ port, host: '127.0.0.1' }, ['h2'])
   t.teardown(() => socket.destroy())
-  await once(socket, 'connect')
   const wire = new FrameWire(socket)
   wire.send(PREFACE, frame(Frame.Settings, 0, 0))
   await wire.until(({ type, flags }) => type === Frame.Settings && flags === 0)

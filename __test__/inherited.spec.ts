@@ -12,7 +12,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, ListenError, OptionError, Response } from '../src/index.ts'
 import type { Listen } from '../src/index.ts'
-import { LAST_GET, dial, open, temporaryDirectory } from './support.ts'
+import { LAST_GET, dialPlain, open, temporaryDirectory } from './support.ts'
 
 const FIXTURE = fileURLToPath(new URL('fixtures/inherited.ts', import.meta.url))
 
@@ -45,7 +45,7 @@ for (const listen of [{ fd: 3 }, 'systemd', 'systemd:web'] as const) {
     // This process gives its own copy up.
     given.close()
     const target: NetConnectOpts = { port, host: '127.0.0.1' }
-    t.true((await (await dial(t, target)).send(LAST_GET).end()).endsWith('served'))
+    t.true((await (await dialPlain(t, target)).send(LAST_GET).end()).endsWith('served'))
   })
 }
 

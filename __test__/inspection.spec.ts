@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import test from 'ava'
 import { CookieAttributes, HttpServer, Message, Options, Request, RequestCookie, Response, ResponseCookie, SocketAddress, Trailers } from '../src/index.ts'
-import { open } from './support.ts'
+import { IS_TLS, open } from './support.ts'
 
 const SECRETS = {
   authorization: 'Bearer s3cr3t-of-authorization',
@@ -49,7 +49,7 @@ test('a request of a client and its client show themselves, before and after the
   t.regex(text, /Request \{\n {2}method: 'GET',\n {2}target: '\/a',\n {2}version: '1\.1',/)
   t.true(text.includes('Client {') && text.includes(`127.0.0.1:${port}`))
   t.false(text.includes('s3cr3t'))
-  t.like(shown[0]!['client'], { state: 'open', localAddress: `127.0.0.1:${port}`, isEncrypted: false })
+  t.like(shown[0]!['client'], { state: 'open', localAddress: `127.0.0.1:${port}`, isEncrypted: IS_TLS })
   t.regex(inspect(client), /^Client \{\n {2}id: \d+,/)
 })
 

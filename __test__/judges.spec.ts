@@ -10,7 +10,7 @@ import autocannon from 'autocannon'
 import { Agent, Client, fetch, request } from 'undici'
 import { Response } from '../src/index.ts'
 import type { Handler } from '../src/index.ts'
-import { count, hold, open } from './support.ts'
+import { CURL, count, hold, open } from './support.ts'
 
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -38,7 +38,7 @@ const MEBIBYTE = 1024 * 1024
 const curlTest = spawnSync('curl', ['--version']).status === 0 ? test : test.skip
 
 async function curl(args: string[], input: Uint8Array | string = ''): Promise<{ code: number; out: string; log: string }> {
-  const child = spawn('curl', ['-sS', '--max-time', '20', ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('curl', ['-sS', '--max-time', '20', ...CURL, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [out, log, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import test from 'ava'
 import { HttpServer, OptionError, Response, silentLogger, stderrLogger } from '../src/index.ts'
 import type { AnyLogger, LogLevel, ServerSettings } from '../src/index.ts'
-import { GET, LAST_GET, count, dial, open, postHead, until } from './support.ts'
+import { GET, LAST_GET, count, dialPlain, open, postHead, until } from './support.ts'
 
 /** Collects what is written to standard error while `run` runs. */
 async function stderrOf(run: () => Promise<unknown> | void, isTerminal = false): Promise<string> {
@@ -29,7 +29,7 @@ test.serial('the default logger shows an error with its causes and the errors th
     const server = new HttpServer('127.0.0.1:0', broken)
     await server.start()
     t.teardown(() => server.stop(0))
-    await (await dial(t, { host: '127.0.0.1', port: server.getServers()[0]!.getPort()! })).send(LAST_GET).end()
+    await (await dialPlain(t, { host: '127.0.0.1', port: server.getServers()[0]!.getPort()! })).send(LAST_GET).end()
   })
   t.regex(written, /^busbar error: a handler failed: GET \/\nError: the answer failed\n {4}at /)
   for (const part of ['[cause]: AggregateError: all failed', 'TypeError: first', 'RangeError: second']) t.true(written.includes(part), part)
@@ -74,7 +74,7 @@ test.serial('the default logger shows the time limit that a handler has exceeded
     const server = new HttpServer('127.0.0.1:0', () => new Promise(() => {}), { handlerTimeout: 0.02 })
     await server.start()
     t.teardown(() => server.stop(0))
-    await (await dial(t, { host: '127.0.0.1', port: server.getServers()[0]!.getPort()! })).send(LAST_GET).end()
+    await (await dialPlain(t, { host: '127.0.0.1', port: server.getServers()[0]!.getPort()! })).send(LAST_GET).end()
     t.deepEqual(server.getRefusals(), { BUSBAR_HANDLER_TIMEOUT: 1 })
   })
   t.is(written, 'busbar warning: a handler has not answered within 0.02 s (handlerTimeout): GET /\n')

@@ -5,7 +5,7 @@ import test from 'ava'
 import { start as startTraced } from '../examples/opentelemetry.mjs'
 import { start as startLogged } from '../examples/pino.mjs'
 import { Response, silentLogger } from '../dist/index.js'
-import { dial, until } from './support.ts'
+import { dialPlain, until } from './support.ts'
 
 const GET = 'GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n'
 
@@ -28,7 +28,7 @@ test('the OpenTelemetry example ends a span with each answer', async (t) => {
   t.teardown(() => trace.disable())
   const server = await startTraced('127.0.0.1:0', () => Response.text('x'), { logger: silentLogger })
   t.teardown(() => server.stop(0))
-  await (await dial(t, { port: server.getServers()[0]!.getPort()!, host: '127.0.0.1' })).send(GET).end()
+  await (await dialPlain(t, { port: server.getServers()[0]!.getPort()!, host: '127.0.0.1' })).send(GET).end()
   await until(() => ended.length > 0)
   const attributes = { 'http.request.method': 'GET', 'url.path': '/a', 'http.response.status_code': 200 }
   t.deepEqual(ended, [{ name: 'GET', attributes }])
@@ -40,7 +40,7 @@ test('the pino example logs each answer with its trace', async (t) => {
   const log = pino({ base: null }, { write: (line: string) => void lines.push(line) })
   const server = await startLogged('127.0.0.1:0', () => Response.text('hello'), log, { logger: silentLogger })
   t.teardown(() => server.stop(0))
-  await (await dial(t, { port: server.getServers()[0]!.getPort()!, host: '127.0.0.1' })).send(GET).end()
+  await (await dialPlain(t, { port: server.getServers()[0]!.getPort()!, host: '127.0.0.1' })).send(GET).end()
   await until(() => lines.length > 0)
   t.like(JSON.parse(lines[0]!), {
     msg: 'answered',

@@ -15,7 +15,7 @@ import {
   stderrLogger,
 } from '../src/index.ts'
 import type { LogLevel, Logger, ServerSettings } from '../src/index.ts'
-import { GET, LAST_GET, count, hold, open, until } from './support.ts'
+import { GET, IS_TLS, LAST_GET, SCHEME, count, hold, open, until } from './support.ts'
 
 test('a handler answers over a real socket', async (t) => {
   const { connect } = await open(t, () => Response.text('Hello'))
@@ -42,15 +42,15 @@ test('IPv4 and IPv6 of localhost share one port', async (t) => {
   const { server, port } = await open(t, () => Response.text('ok'))
   const ports = server.getServers().map((address) => address.getPort())
   t.true(ports.every((each) => each === port))
-  t.is(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'ok')
-  t.is(server.url, `http://localhost:${port}/`)
+  t.is(await (await fetch(`${SCHEME}://127.0.0.1:${port}/`)).text(), 'ok')
+  t.is(server.url, `${SCHEME}://localhost:${port}/`)
 })
 
 test('undici works with keep-alive, bodies and HEAD', async (t) => {
   const { port } = await open(t, async (request) => Response.text(await request.text()))
   const dispatcher = new Agent({ connections: 1 })
   t.teardown(() => dispatcher.close())
-  const url = `http://127.0.0.1:${port}/`
+  const url = `${SCHEME}://127.0.0.1:${port}/`
   for (const body of ['', 'a', 'ü'.repeat(3000), 'x'.repeat(100_000)]) {
     const response = await fetch(url, { method: 'POST', body, dispatcher })
     t.is(await response.text(), body)
@@ -252,7 +252,7 @@ test('observers are called at the stop while clients are connected and no more a
     observers: [
       {
         async onStop() {
-          refused = await fetch(`http://127.0.0.1:${port}/`).catch((error: unknown) => error)
+          refused = await fetch(`${SCHEME}://127.0.0.1:${port}/`).catch((error: unknown) => error)
           t.false(client.isClosed())
           answer(Response.text('goodbye'))
         },
@@ -315,10 +315,14 @@ test('each change of state is logged', async (t) => {
   await until(() => lines.some((line) => line.endsWith('has closed')))
   await server.stop()
   const client = /client (\d+) at/.exec(lines[3]!)![1]
+  // It has the words of TLS alone; they are looked at in tls.spec.ts.
+  const negotiated = lines.findIndex((line) => line.includes(' has negotiated '))
+  t.is(negotiated >= 0, IS_TLS)
+  if (IS_TLS) lines.splice(negotiated, 1)
   t.deepEqual(lines, [
     'debug starting',
     'debug started',
-    `info listening on http://127.0.0.1:${port}/`,
+    `info listening on ${SCHEME}://127.0.0.1:${port}/`,
     `debug client ${client} at ${peer} requests OPTIONS * HTTP/1.1`,
     `debug client ${client} at ${peer} requests TRACE / HTTP/1.1`,
     `debug client ${client} at ${peer} requests GET /\\"\\\\ HTTP/1.1`,

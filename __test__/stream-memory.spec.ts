@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -7,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ClientException, Response } from '../src/index.ts'
 import type { Request } from '../src/index.ts'
-import { GET, count, hold, open, openDescriptors, postHead, until } from './support.ts'
+import { GET, connectTo, count, hold, open, openDescriptors, postHead, until } from './support.ts'
 import { SWITCHED, UPGRADE, takeover } from './takeover.ts'
 
 /** Bytes in one direction; BUSBAR_STREAM_BYTES sets more for longer runs. */
@@ -38,12 +37,7 @@ async function isBack(t: ExecutionContext, before: number, megabytes: number, me
   t.true(growth < megabytes, `${growth} MiB more`)
 }
 
-async function opened(port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1' })
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  return socket
-}
+const opened = (port: number): Promise<Socket> => connectTo({ port, host: '127.0.0.1' })
 
 /** Runs a function `count` times, several calls concurrently. */
 async function times(count: number, run: (at: number) => Promise<void>): Promise<void> {

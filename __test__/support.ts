@@ -30,10 +30,16 @@ const TLS = IS_TLS ? new Authority().issue() : null
 // Clients other than `dial` take it as well.
 if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
 
-/** For tests whose clients open plain sockets of their own. */
+/** What URLs of these servers begin with. */
+export const SCHEME = IS_TLS ? 'https' : 'http'
+
+/** What curl is told besides: its HTTP/2 is another matter. */
+export const CURL: readonly string[] = IS_TLS ? ['--insecure', '--http1.1'] : []
+
+/** For tests of what there is on plaintext alone, and of clients that can't be told to speak TLS or HTTP/2. */
 export const plainTest = (IS_TLS || IS_HTTP2 ? test.skip : test) as typeof test
 
-function secured(listen: Listen): Listen {
+function withTls(listen: Listen): Listen {
   if (TLS === null) return listen
   const tls = { cert: TLS.cert, key: TLS.key }
   if (typeof listen === 'object') return { ...listen, tls: listen.tls ?? tls }
@@ -89,18 +95,35 @@ export class Wire {
 
 /** A connection to an address, closed at the end of the test. */
 export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
+  const socket = await connectTo({ ...target, allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  return new Wire(IS_HTTP2 ? (new Http2Wire(socket) as unknown as Socket) : socket)
+}
+
+/** The same to a server that was not opened here, and speaks plaintext. */
+export async function dialPlain(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
   const socket = openSocket({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
-  if (IS_HTTP2) return new Wire(new Http2Wire(socket) as unknown as Socket)
-  return new Wire(IS_TLS ? await dialTls(t, socket) : socket)
+  return new Wire(socket)
 }
 
-async function dialTls(t: ExecutionContext, socket: Socket): Promise<Socket> {
-  const secure = openTls({ socket, rejectUnauthorized: false })
-  t.teardown(() => secure.destroy())
+/** A socket for the bytes of HTTP, whose errors are ignored. ALPN is for TLS. */
+export async function connectTo(target: NetConnectOpts, ALPNProtocols: string[] = []): Promise<Socket> {
+  const socket = openSocket(target)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return IS_TLS ? secured(socket, ALPNProtocols) : socket
+}
+
+async function secured(socket: Socket, ALPNProtocols: string[]): Promise<Socket> {
+  const secure = openTls({ socket, rejectUnauthorized: false, ALPNProtocols })
+  secure.on('error', () => {})
   // Behind the handshake come the tickets. Unread bytes would turn a hang-up into a reset.
-  await once(secure, 'session')
+  await once(secure, 'session').catch((error: Error) => {
+    socket.destroy()
+    throw error
+  })
   // Node sends nothing of what is written inside that event.
   await new Promise((resolve) => setImmediate(resolve))
   const destroy = secure.destroy.bind(secure)
@@ -126,7 +149,7 @@ export async function open(
   settings: ServerSettings = {},
   listen: Listen = 'localhost:0',
 ): Promise<{ server: HttpServer; port: number; connect: () => Promise<Wire> }> {
-  const server = new HttpServer(secured(listen), handler, { logger: silentLogger, ...withHttp2(settings) })
+  const server = new HttpServer(withTls(listen), handler, { logger: silentLogger, ...withHttp2(settings) })
   await server.start()
   t.teardown(async () => {
     if (server.getState() === HttpServer.STARTED) await server.stop(0)

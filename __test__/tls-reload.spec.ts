@@ -1,4 +1,4 @@
-import { renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
@@ -94,6 +94,27 @@ test('reload needs a listener with TLS, and a name where listeners differ', asyn
   await server.reload({ listener: second!.toString(), tls: named('newer') })
   await server.reload()
   t.deepEqual(server.getCertificates().map((certificate) => certificate.getSubject()), ['CN=one', 'CN=newer'])
+})
+
+test('a reload of several listeners is done for all of them or for none', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const [first, second] = ['first', 'second'].map((name) => {
+    mkdirSync(join(directory, name))
+    return write(join(directory, name), named(`old ${name}`))
+  }) as [ReturnType<typeof write>, ReturnType<typeof write>]
+  const listen = [first, second].map((tls, at) => ({ host: `127.0.0.${at + 1}`, port: 0, tls }))
+  const server = new HttpServer(listen, () => Response.text('done'), { logger: silentLogger })
+  await server.start()
+  t.teardown(() => server.stop(0))
+  const subjects = (): string[] => server.getCertificates().map((certificate) => certificate.getSubject())
+  write(join(directory, 'first'), named('new first'))
+  writeFileSync(second.cert, 'half of a')
+  await t.throwsAsync(server.reload(), { instanceOf: TlsError, message: /second\/cert\.pem/ })
+  t.deepEqual(subjects(), ['CN=old first', 'CN=old second'])
+  write(join(directory, 'second'), named('new second'))
+  await Promise.all([server.reload(), server.reload({ listener: 1 }), server.reload()])
+  t.deepEqual(subjects(), ['CN=new first', 'CN=new second'])
+  t.is(await shown(t, server.getServers()[0]!.getPort()!), 'new first')
 })
 
 test('a reload under load fails no request', async (t) => {

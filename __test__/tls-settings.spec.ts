@@ -1,9 +1,13 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { HttpServer, OptionError, Response, TlsError, silentLogger } from '../src/index.ts'
 import type { Logger, TlsOptions } from '../src/index.ts'
+import { TlsContext } from '../src/native.ts'
 import { Authority } from './authority.ts'
 import { temporaryDirectory } from './support.ts'
 import { ask, authority, dialTls, leaf, openTls, sessionOf } from './tls-support.ts'
@@ -39,6 +43,13 @@ for (const [name, tls, message] of [
     t.throws(() => server(tls), { instanceOf: OptionError, message })
   })
 }
+
+test('an address is given once, or with the same TLS', (t) => {
+  const listen = (...all: TlsOptions[]): HttpServer =>
+    new HttpServer(all.map((tls) => ({ host: '127.0.0.1', port: 0, tls })), () => Response.text('done'))
+  t.throws(() => listen({ cert, key }, { cert, key, minVersion: 'TLSv1.3' }), { instanceOf: OptionError, message: /127\.0\.0\.1:0/ })
+  t.notThrows(() => listen({ cert, key }, { cert, key }))
+})
 
 test('an error of the constructor never shows a key', (t) => {
   const error = t.throws(() => server({ cert, key: { secret: key } }), { instanceOf: OptionError })
@@ -76,7 +87,7 @@ function pair({ cert: certificate, key: privateKey }: { cert: string; key: strin
 test('an expired certificate warns, and the server starts', async (t) => {
   const warnings: string[] = []
   const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) }
-  const started = server(pair(authority.issue({ from: -20, to: -3 })), logger)
+  const started = server(pair(authority.issue({ from: -20, to: -2.5 })), logger)
   await started.start()
   await started.stop(0)
   t.is(warnings.length, 1)
@@ -137,6 +148,69 @@ test('servers with the same ticketKeys resume the sessions of each other', async
 test('an authority that has signed nothing is no authority of the client', async (t) => {
   const { port } = await openTls(t)
   await t.throwsAsync(dialTls(t, port, { ca: new Authority().cert }))
+})
+
+test('a ticket key that is given and seals for more than a day is warned of, once a day', async (t) => {
+  const HOUR = 3_600_000
+  const { mock } = await import('node:test')
+  mock.timers.enable({ apis: ['setInterval', 'Date'], now: Date.now() })
+  const real = TlsContext.prototype.overdue
+  let hours = 0
+  // The engine's own clock doesn't turn.
+  TlsContext.prototype.overdue = () => (hours > 24 ? 'overdue' : null)
+  t.teardown(() => {
+    TlsContext.prototype.overdue = real
+    mock.timers.reset()
+  })
+  const warnings: string[] = []
+  const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) }
+  const started = server({ cert, key, ticketKeys: [Buffer.alloc(32, 1)] }, logger)
+  await started.start()
+  for (hours = 1; hours <= 60; hours++) mock.timers.tick(HOUR)
+  await started.stop(0)
+  for (; hours <= 120; hours++) mock.timers.tick(HOUR)
+  t.deepEqual(warnings, ['overdue', 'overdue'])
+})
+
+test('keyLog has the secrets of each session in a file for its owner alone, and warns', async (t) => {
+  const keyLog = join(await temporaryDirectory(t), 'keys.log')
+  const warnings: string[] = []
+  const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) }
+  const { port } = await openTls(t, { keyLog }, undefined, { logger })
+  const told: string[] = []
+  for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+    const socket = connect({ host: '127.0.0.1', port, ca: authority.cert, servername: 'localhost', maxVersion })
+    socket.on('keylog', (line: Buffer) => void told.push(line.toString().trim()))
+    await once(socket, 'secureConnect')
+    socket.destroy()
+  }
+  const kept = readFileSync(keyLog, 'utf8').split('\n')
+  t.true(told.some((line) => line.startsWith('CLIENT_RANDOM ')) && told.some((line) => line.startsWith('SERVER_TRAFFIC_SECRET_0 ')))
+  for (const line of told) t.true(kept.includes(line), line)
+  t.is(statSync(keyLog).mode & 0o777, 0o600)
+  t.regex(warnings.join(), /keyLog/)
+})
+
+/** The OCSP response that a client is shown. */
+async function stapled(t: ExecutionContext, port: number): Promise<Buffer | null> {
+  const socket = connect({ host: '127.0.0.1', port, ca: authority.cert, servername: 'localhost', requestOCSP: true } as ConnectionOptions)
+  t.teardown(() => socket.destroy())
+  const [response] = (await once(socket, 'OCSPResponse')) as [Buffer | null]
+  return response
+}
+
+test('an OCSP response is stapled while it holds; one that is expired or damaged is not, with a warning', async (t) => {
+  const good = authority.vouch(leaf, 24)
+  t.deepEqual(await stapled(t, (await openTls(t, { cert, key, ocsp: good })).port), good)
+  for (const [ocsp, why] of [[authority.vouch(leaf, 0.5), /has expired/], [Buffer.from('none'), /not a successful OCSP response/]] as const) {
+    const warnings: string[] = []
+    const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) }
+    const { port, server: running } = await openTls(t, { cert, key, ocsp }, undefined, { logger })
+    t.is(await stapled(t, port), null)
+    t.regex(warnings.join(), why)
+    await running.reload({ tls: { ocsp: good } })
+    t.deepEqual(await stapled(t, port), good)
+  }
 })
 
 const isRoot = process.getuid?.() === 0

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setImmediate as nextRound } from 'node:timers/promises'
 import test from 'ava'
 import { HttpServer, Response, StateError, silentLogger } from '../src/index.ts'
-import type { Client, TlsInfo } from '../src/index.ts'
+import type { Client, Logger, TlsInfo } from '../src/index.ts'
 import { GET, LAST_GET, collected, postHead, temporaryDirectory, until } from './support.ts'
 import { ask, authority, dialTls, leaf, openTls, readAll, sessionOf } from './tls-support.ts'
 
@@ -39,6 +39,7 @@ test('TlsInfo tells what was negotiated, is one object, and stays after the clos
   t.is(info?.getServerName(), 'localhost')
   t.is(info?.getKeyExchangeGroup(), 'X25519')
   t.false(info?.isResumed())
+  t.is(String(info), `TLSv1.3 ${cipher} X25519 http/1.1`)
   t.throws(() => info?.getPeerCertificates(), { instanceOf: StateError, message: /clientAuth/ })
 })
 
@@ -144,6 +145,22 @@ test('a long body arrives whole in both directions, and so does a file', async (
     const text = await readAll(socket)
     t.true(text.endsWith(`\r\n\r\n${bytes.toString('latin1')}`))
   }
+})
+
+test('with debug, what was negotiated is logged once a connection', async (t) => {
+  const lines: string[] = []
+  const logger: Logger = { ...silentLogger, debug: (message) => void lines.push(message) }
+  const { port } = await openTls(t, {}, undefined, { logger, debug: true })
+  const socket = await dialTls(t, port)
+  let text = ''
+  socket.setEncoding('latin1').on('data', (piece: string) => (text += piece))
+  for (let requests = 1; requests <= 2; requests++) {
+    socket.write(GET)
+    await until(() => text.split('done').length > requests)
+  }
+  const told = lines.filter((line) => line.includes('negotiated'))
+  t.is(told.length, 1)
+  t.regex(told[0]!, /^client \d+ has negotiated TLSv1\.3 TLS_\w+ X25519$/)
 })
 
 test('close_notify of the client behind a request is its half-close: it is answered', async (t) => {

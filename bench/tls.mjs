@@ -10,7 +10,7 @@ import { output } from './load.mjs'
 import { start } from './peers.mjs'
 
 /** Servers that have TLS here. */
-const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'nginx']
+const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'Bun', 'nginx']
 
 const CIPHER = 'TLS_AES_128_GCM_SHA256'
 

@@ -11,21 +11,30 @@ import { isFetchApplication } from './handler/fetch-application.ts'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
-import type { ServerSettings } from './index.ts'
+import type { ServerSettings, StopReport, TlsOptions } from './index.ts'
 import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
+       busbar init [directory]
 
-Serves the handler that a module exports by default, with the settings that it
+serve serves the handler that a module exports by default, with the settings that it
 exports by the name settings; without a module, a page that shows the request and
 its client. A handler is a function, or an object with handleRequest or fetch, such
 as an application of Hono. TypeScript needs Node 22.18 or newer.
 
+init makes a small project in TypeScript, with routes, a test and a Dockerfile.
+
 Options:
   --port PORT             port to listen on; 0 lets the system choose (PORT in the
-                          environment, else port beside fetch, else 8080)
+                          environment, else port beside fetch, else 8080, with TLS
+                          8443)
   --host HOST             IP address or localhost (hostname beside fetch, else all
                           interfaces)
+  --tls                   HTTPS, with a certificate for localhost that is made at the
+                          first time and kept in your cache folder
+  --cert FILE             HTTPS, with this certificate in PEM and its intermediates
+  --key FILE              the key of that certificate; both are read again when they
+                          change
   --stop-timeout SECONDS  how long SIGINT and SIGTERM let requests finish (25)
   --drain-delay SECONDS   how long the server still serves before that, with
                           Connection: close, so that a balancer stops using it (0)
@@ -36,8 +45,12 @@ Options:
 SIGINT and SIGTERM stop the server and end the command with exit code 0; a second
 signal ends it at once with exit code 1.
 
-Example:
-  busbar serve examples/hello.mjs --port 3000
+Examples:
+  busbar init my-app                        a new project in my-app/
+  busbar serve src/app.ts --port 3000 --watch
+                                            started again after each change
+  busbar serve app.mjs --tls                HTTPS and HTTP/2 on localhost
+  busbar serve app.mjs --drain-delay 5      behind a balancer
 `
 
 /** An error of use: one line for the user, and the exit code. */
@@ -55,19 +68,59 @@ async function main(args: string[]): Promise<void> {
   if (values.help === true) return void process.stdout.write(HELP)
   if (values.version === true) return void process.stdout.write(`${version()}\n`)
   const [command, module, ...more] = positionals
+  if (command === 'init' && more.length === 0) return makeProject(module ?? '.')
   if (command !== 'serve' || more.length > 0) {
-    const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' ? more : [command]).join(' ')}`
+    const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' || command === 'init' ? more : [command]).join(' ')}`
     throw new CommandError(`${what}; see busbar --help`, 2)
   }
   const timeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
   const drain = seconds('--drain-delay', values['drain-delay'] ?? '0')
+  const isTls = wantsTls(values)
   const given = values.port ?? process.env['PORT']
   if (given !== undefined) port(given)
   if (values.watch === true) return watch(args)
   const { handler, settings } = module === undefined ? { handler: welcome, settings: {} } : await load(module)
   const own = addressOf(handler)
-  const listen = { host: values.host ?? own.host, port: port(given ?? own.port ?? '8080') }
-  await run(new HttpServer(listen, handler, settings), { timeout, drain })
+  const listen = { host: values.host ?? own.host, port: port(given ?? own.port ?? (isTls ? '8443' : '8080')) }
+  const { tls, hints } = isTls ? await secure(values) : PLAIN
+  const server = new HttpServer(tls === null ? listen : { ...listen, tls }, handler, settings)
+  await run(server, { timeout, drain })
+  for (const hint of hints(server.url)) process.stdout.write(`${hint}\n`)
+}
+
+async function makeProject(directory: string): Promise<void> {
+  const { InitError, init } = await import('./cli/init.ts')
+  try {
+    for (const line of await init(directory, version())) process.stdout.write(`${line}\n`)
+  } catch (error) {
+    if (!(error instanceof InitError)) throw error
+    throw new CommandError(error.message, 1)
+  }
+}
+
+/** How the server speaks TLS, and what the user is told once its URL is known. */
+interface Secured {
+  readonly tls: TlsOptions | null
+  readonly hints: (url: string) => readonly string[]
+}
+
+const PLAIN: Secured = { tls: null, hints: () => [] }
+
+function wantsTls({ tls, cert, key }: Values): boolean {
+  if ((cert === undefined) === (key === undefined)) return tls === true || cert !== undefined
+  const [given, missing] = cert === undefined ? ['--key', '--cert'] : ['--cert', '--key']
+  throw new CommandError(`${given} needs ${missing}; see busbar --help`, 2)
+}
+
+async function secure({ cert, key }: Values): Promise<Secured> {
+  if (cert !== undefined && key !== undefined) return { tls: { cert, key, watch: true }, hints: () => [] }
+  const { developmentCertificate, howToTrust } = await import('./tls/development-certificate.ts')
+  const made = await developmentCertificate()
+  const hints = (url: string): string[] => [
+    `its certificate is ${made.cert}, for this machine alone, until ${made.validTo.toISOString().slice(0, 10)}; to trust it:`,
+    ...howToTrust(made.cert, url).map((line) => `  ${line}`),
+  ]
+  return { tls: { cert: made.cert, key: made.key, watch: true }, hints }
 }
 
 /** Where a module for Bun says that it listens: `export default { port, hostname, fetch }`. */
@@ -99,6 +152,9 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
       options: {
         port: { type: 'string' },
         host: { type: 'string' },
+        tls: { type: 'boolean' },
+        cert: { type: 'string' },
+        key: { type: 'string' },
         'stop-timeout': { type: 'string' },
         'drain-delay': { type: 'string' },
         watch: { type: 'boolean' },
@@ -115,6 +171,9 @@ function parse(args: string[]): { values: Values; positionals: string[] } {
 interface Values {
   readonly port?: string | undefined
   readonly host?: string | undefined
+  readonly tls?: boolean | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
   readonly 'stop-timeout'?: string | undefined
   readonly 'drain-delay'?: string | undefined
   readonly watch?: boolean | undefined
@@ -168,8 +227,22 @@ async function load(module: string): Promise<Served> {
 
 async function run(server: HttpServer, stop: { timeout: number; drain: number }): Promise<void> {
   await server.start()
-  stopOnSignals(server, stop)
-  process.stdout.write(`busbar is ready on ${server.url} after ${Math.round(performance.now())} ms\n`)
+  stopOnSignals(server, { ...stop, onStopped })
+  const took = Math.round(performance.now())
+  process.stdout.write(`\u279c ${server.url} (${protocols(server)}) \u00b7 ready in ${took} ms\n`)
+}
+
+/** What clients can speak with the server, by the names of ALPN; h2c is HTTP/2 without TLS. */
+function protocols(server: HttpServer): string {
+  const options = server.getOptions()
+  const isTls = server.url.startsWith('https:')
+  if (options.get(isTls ? 'http2' : 'http2Cleartext')) return isTls ? 'h2, http/1.1' : 'h2c, http/1.1'
+  return 'http/1.1'
+}
+
+function onStopped(_server: HttpServer, { finished, cutOff }: StopReport): void {
+  const requests = (count: number): string => `${count} ${count === 1 ? 'request' : 'requests'}`
+  process.stdout.write(`stopped: ${requests(finished)} under way finished, ${cutOff} cut off\n`)
 }
 
 function version(): string {

@@ -27,5 +27,7 @@ const handlers = {
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response('Hello, World!', TEXT)))),
 }
 
-const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: handlers[process.argv[2]] })
+const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+const tls = cert === undefined ? {} : { tls: { cert: Bun.file(cert), key: Bun.file(key) } }
+const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: handlers[process.argv[2]], ...tls })
 console.log(server.port)

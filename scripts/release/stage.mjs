@@ -96,7 +96,9 @@ export function stagePlatform(target, binary, directory) {
   rmSync(directory, { recursive: true, force: true })
   mkdirSync(directory, { recursive: true })
   cpSync(binary, join(directory, target.file))
-  for (const file of ['LICENSE', 'NOTICE']) cpSync(join(rootPath, file), join(directory, file))
+  cpSync(join(rootPath, 'LICENSE'), join(directory, 'LICENSE'))
+  const notices = ['NOTICE', 'crates/NOTICE'].map((file) => readFileSync(join(rootPath, file), 'utf8'))
+  writeFileSync(join(directory, 'NOTICE'), notices.join('\n'))
   writeFileSync(
     join(directory, 'README.md'),
     `# ${target.package}\n\nThe binary of [busbar](${manifest().homepage}) for ${target.triple}. Installing \`busbar\` installs it where it fits.\n`,

@@ -27,6 +27,10 @@ interface Opened {
 /** Bytes per read. */
 const READ_SIZE = 64 * 1024
 
+/** Bytes per read, once so many bytes were read: each read costs a change of threads, which short files don't repay. */
+const LONG_READ_SIZE = 256 * 1024
+const LONG = 1024 * 1024
+
 /** Without O_NONBLOCK the opening of a pipe or a device would wait for its other side. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
@@ -53,6 +57,8 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
   #isCancelled = false
   #isReading = false
   #buffer: Buffer | null = null
+  /** Bytes that were read. */
+  #taken = 0
 
   /** With a root, `path` is relative to it, even if it begins with a slash. */
   constructor(path: string | URL, rules: FileRules) {
@@ -215,14 +221,16 @@ export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
       return { done: false, value: part }
     }
     const { start, end } = part
-    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start)))
-    const wanted = Math.min(buffer.length, end - start)
+    const wanted = Math.min(this.#taken < LONG ? READ_SIZE : LONG_READ_SIZE, end - start)
+    if (this.#buffer === null || this.#buffer.length < wanted) this.#buffer = Buffer.allocUnsafeSlow(wanted)
+    const buffer = this.#buffer
     this.#isReading = true
     try {
       const count = await promised<number>((done) => read(this.#descriptor, buffer, 0, wanted, start, done))
       if (count === 0 && end !== Infinity) {
         throw new HandlerError(`the file ended ${end - start} bytes early: it has shrunk while it was being sent`)
       }
+      this.#taken += count
       if (count === 0 || start + count === end) this.#parts.shift()
       else this.#parts[0] = { start: start + count, end }
       if (count > 0) return { done: false, value: buffer.subarray(0, count) }

@@ -32,7 +32,7 @@ export class Secured {
   /** New connections are accepted by other options, as `setSecureContext` says. */
   replace(options: TlsOptions): void {
     this.#options = { ...this.#options, ...options }
-    this.#context?.replace(settingsOf(this.#options, this.#named, this.#alpn))
+    this.#putInForce()
   }
 
   /** The certificate of a name, as `addContext` gives it. */
@@ -40,7 +40,12 @@ export class Secured {
     const options = optionsOfContext(context)
     if (options === null) throw new TypeError('this context was made before busbar was loaded; give addContext its options')
     this.#named.set(name, options)
-    this.#context?.replace(settingsOf(this.#options, this.#named, this.#alpn))
+    this.#putInForce()
+  }
+
+  #putInForce(): void {
+    if (this.#context === null) return
+    this.#context.replace(this.#context.prepare(settingsOf(this.#options, this.#named, this.#alpn)))
   }
 
   /** Asks the application for the certificate of a name, for a handshake that waits. */

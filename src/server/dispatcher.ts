@@ -11,7 +11,8 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { Client, ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { addCounts, parseRefusal, rejectionKind, rejectionMessage } from './refusals.ts'
+import { addCounts, parseRefusal } from './refusals.ts'
+import { RejectionLog } from './rejection-log.ts'
 import type { RefusalCode } from './refusals.ts'
 import { isCustom } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -94,6 +95,7 @@ export class Dispatcher implements ClientOwner {
   readonly #failed: FailedRequests
   readonly #special: SpecialResponses
   readonly #waiting: WaitingRequests
+  readonly #rejections = new RejectionLog(this)
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
   readonly #words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
   /** REFUSE, CALL, LOOK or LOG by method number. */
@@ -105,6 +107,8 @@ export class Dispatcher implements ClientOwner {
   /** Null unless the server has factories of its own. */
   readonly #selector: DriverSelector | null
   readonly #logsRequests: boolean
+  /** Clients of which it was logged what TLS has negotiated. */
+  readonly #negotiated = new WeakSet<Client>()
   readonly #tlsOf: ((listener: number) => CertificateSource | null) | undefined
   readonly #observer: Observer
   readonly #runObserved: (request: Request, exchange: Exchange) => void
@@ -307,6 +311,7 @@ export class Dispatcher implements ClientOwner {
   close(): void {
     this.#timeout?.close()
     this.#waiting.close()
+    this.#rejections.close()
     this.#selector?.close()
     this.pending.close()
   }
@@ -340,8 +345,17 @@ export class Dispatcher implements ClientOwner {
   /** Logs a request. With a silent logger it isn't called, so logging is off the hot path. */
   #logRequest(request: Request): void {
     const client = request.getClient()
+    if (this.mayBeEncrypted) this.#logNegotiated(client)
     const line = `${request.getMethod()} ${escapeLine(request.getTarget())} HTTP/${request.getProtocolVersion()}`
     this.logger.debug(`client ${client.getId()} at ${client.getRemoteAddress()} requests ${line}`)
+  }
+
+  /** Logs what TLS has negotiated, ahead of the first request. */
+  #logNegotiated(client: Client): void {
+    const info = client.getTlsInfo()
+    if (info === null || this.#negotiated.has(client)) return
+    this.#negotiated.add(client)
+    this.logger.debug(`client ${client.getId()} has negotiated ${info}`)
   }
 
   /** Bodies, spilled heads and unknown expectations; true when the request is answered by that. */
@@ -385,13 +399,9 @@ export class Dispatcher implements ClientOwner {
       case Notice.Refused:
         return this.#takeRefusal(kind, at)
       case Notice.Rejected:
-        return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#rejections.note(words[at + 4]!, this.#bytesAt(kind, at).toString('latin1'))
     }
     this.pending.notify(id, kind, words, at)
-  }
-
-  #logRejection(limit: number, count: number, address: string): void {
-    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionKind(limit) })
   }
 
   #askCertificate(slot: number, id: number, listener: number, name: string): void {

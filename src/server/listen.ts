@@ -7,7 +7,7 @@ import { ipVersion } from '../net/ip.ts'
 import { listenError } from './listen-error.ts'
 import type { Engine, ListenOptions, TlsContext } from '../native.ts'
 import { ownName } from '../options/unknown-option.ts'
-import { checkTls } from '../tls/tls-options.ts'
+import { areSame, checkTls } from '../tls/tls-options.ts'
 import type { TlsOptions } from '../tls/tls-options.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
@@ -75,7 +75,11 @@ export function planListening(listen: Listen | readonly Listen[]): ListenPlan[] 
     const planned = planOne(one)
     // With port 0, plaintext and TLS are two listeners.
     const key = `${planned.shown} ${planned.tls === null ? 'http' : 'https'}`
-    if (!plans.has(key)) plans.set(key, planned)
+    const same = plans.get(key)
+    if (same === undefined) plans.set(key, planned)
+    else if (!areSame(same.tls ?? {}, planned.tls ?? {})) {
+      throw new OptionError('listen', planned.shown, 'given once; its TLS is different the second time')
+    }
   }
   return [...plans.values()]
 }

@@ -34,7 +34,8 @@ export async function reloadTls(listeners: readonly SecuredListener[], changes: 
   if (listener === undefined && !isSame && Object.keys(tls).length > 0) {
     throw new OptionError('listener', listener, `given where the TLS of listeners differs: one of ${names}`)
   }
-  for (const one of chosen) await one.tls.replace(tls)
+  const { ListenerTls } = await import('../tls/listener-tls.ts')
+  await ListenerTls.replace(chosen.map((one) => one.tls), tls)
 }
 
 function isNamed({ index, address }: SecuredListener, name: number | string): boolean {

@@ -75,6 +75,8 @@ export class CertificateHook {
     const { maxAge, ...options } = given
     const label = `certificateFor(${JSON.stringify(name)})`
     const certificate = await readCertificate(label, checkFurther(label, options))
-    return checked(() => context.makeCertificate(certificate, maxAge ?? null))
+    const made = checked(() => context.makeCertificate(certificate, maxAge ?? null))
+    certificate.key.bytes.fill(0)
+    return made
   }
 }

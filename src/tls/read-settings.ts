@@ -38,6 +38,11 @@ export async function readSettings(tls: TlsOptions, protocols: readonly string[]
   }
 }
 
+/** Overwrites the secrets in settings of which the engine has made its own. They are copies of what was given. */
+export function wipe({ certificates, ticketKeys }: TlsSettings): void {
+  for (const { bytes } of [...certificates.map(({ key }) => key), ...ticketKeys]) bytes.fill(0)
+}
+
 /** One certificate with its key. */
 export async function readCertificate(name: string, options: TlsCertificateOptions): Promise<TlsCertificate> {
   const { cert, key, passphrase, serverNames = [], ocsp } = options

@@ -94,6 +94,16 @@ export class TlsInfo {
   }
 
   /**
+   * What was negotiated, as one line for logs.
+   *
+   * @example info.toString() // 'TLSv1.3 TLS_AES_128_GCM_SHA256 X25519MLKEM768 h2'
+   */
+  toString(): string {
+    const { version, cipherName, group, alpn, isResumed } = this.#details
+    return [version, cipherName, group, alpn, isResumed ? 'resumed' : null].filter((part) => part !== null).join(' ')
+  }
+
+  /**
    * The client's certificates, its own first; an empty list when it has sent none. Throws a `StateError` on a listener
    * that asks for none (`clientAuth`).
    *

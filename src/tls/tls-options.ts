@@ -201,6 +201,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Whether two listeners have the same options: the same values, not equal ones. */
+export function areSame(one: TlsOptions, other: TlsOptions): boolean {
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof TlsOptions>
+  return [...keys].every((key) => one[key] === other[key])
+}
+
 /** One or several, as a list. */
 export function listOf<T>(value: T | readonly T[] | undefined): readonly T[] {
   if (value === undefined) return []

@@ -10,4 +10,4 @@ mod pair;
 #[path = "../tests/script/mod.rs"]
 mod script;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| script::play(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| script::play(bytes, false));

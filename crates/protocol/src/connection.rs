@@ -17,6 +17,7 @@
 mod commands;
 mod getters;
 mod other;
+mod sealing;
 mod secured;
 mod security;
 mod undecided;

@@ -49,6 +49,8 @@ pub struct Context {
     /// The Host found valid last; nearly all clients of one server send the same.
     pub(crate) known_host: Vec<u8>,
     pub(crate) http2: Scratch,
+    /// Ciphertext on its way to the socket. It keeps its length, so that it is filled with zeros only once.
+    pub(crate) ciphertext: Vec<u8>,
     next_request_id: u64,
     request_id_step: u64,
     buffers: Vec<Vec<u8>>,
@@ -73,6 +75,7 @@ impl Context {
             head_bytes: Vec::new(),
             known_host: Vec::new(),
             http2: Scratch::default(),
+            ciphertext: Vec::new(),
             next_request_id: 1,
             request_id_step: 1,
             buffers: Vec::new(),

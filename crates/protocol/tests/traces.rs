@@ -5,13 +5,14 @@
 //! = header_timeout 1000         a limit
 //! = hold                        the application answers on command (ignore: and doesn't ask for bodies)
 //! = exempt                      the peer belongs to the server's operator
+//! = plaintext                   not over TLS
 //! = whole                       the bytes aren't split: the result depends on their coming together
 //! > GET / HTTP/1.1␍␊            bytes from the client; no line end but those shown
 //! ! respond 1 200 ok            the application, the clock, the end of the stream
 //! < request GET /               events, bytes to the client, how the connection ended
 //! ```
 //! Each trace runs with the bytes between two commands in one piece and byte by byte, each with and without bodies
-//! received straight into the application's memory. With `UPDATE_TRACES` in the environment the expectations are
+//! received straight into the application's memory, and over TLS. With `UPDATE_TRACES` in the environment the expectations are
 //! written from what happens; review the difference.
 
 #![allow(clippy::unwrap_used, reason = "a malformed trace fails the test")]
@@ -50,17 +51,29 @@ fn traces_come_out_as_written() {
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
         for trace in parse(&fs::read_to_string(&path).unwrap()) {
             count += 1;
-            let is_whole_only = trace.settings.iter().any(|setting| setting == "whole");
+            let has = |setting: &str| trace.settings.iter().any(|own| own == setting);
+            let is_whole_only = has("whole");
             for (is_split, is_direct) in [(false, false), (true, false), (false, true), (true, true)] {
                 if is_split && is_whole_only {
                     continue;
                 }
-                let log = run(&trace, is_split, is_direct);
+                let log = run(&trace, is_split, is_direct, false);
                 if log != trace.expected {
                     let how = if is_split { "byte by byte" } else { "whole" };
                     let how = if is_direct { format!("{how}, direct") } else { how.to_owned() };
                     let difference = difference(&trace.expected, &log);
                     failures.push(format!("{file}: {} ({how})\n{difference}", trace.title));
+                }
+            }
+            for is_split in [false, true] {
+                if has("plaintext") || is_split && is_whole_only {
+                    continue;
+                }
+                let log = run(&trace, is_split, false, true);
+                if log != trace.expected {
+                    let how = if is_split { "byte by byte" } else { "whole" };
+                    let difference = difference(&trace.expected, &log);
+                    failures.push(format!("{file}: {} (over TLS, {how})\n{difference}", trace.title));
                 }
             }
         }
@@ -119,7 +132,7 @@ fn bytes_of(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
+fn run(trace: &Trace, is_split: bool, is_direct: bool, is_secured: bool) -> Vec<String> {
     let mut limits = Limits::default();
     let mut habit = Habit::Answer;
     let mut is_exempt = false;
@@ -128,24 +141,29 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool) -> Vec<String> {
         match setting.as_str() {
             "hold" => habit = Habit::Hold,
             "ignore" => habit = Habit::Ignore,
-            "whole" => {}
+            "whole" | "plaintext" => {}
             "exempt" => is_exempt = true,
             "pages" => asks_for_pages = true,
             other => set(&mut limits, other),
         }
     }
-    let mut pair = Pair::new(limits, habit);
+    let mut pair = if is_secured { Pair::secured(limits, habit) } else { Pair::new(limits, habit) };
     pair.is_direct = is_direct;
     if asks_for_pages {
         // A budget of two.
         pair.cx.ask_for_pages(2);
     }
-    if is_exempt {
+    if is_secured && is_split {
+        pair.ciphertext_step = 1;
+    }
+    if is_exempt && !is_secured {
         pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });
     }
     for step in &trace.steps {
         match step {
-            Step::Sends(bytes) if is_split => bytes.chunks(1).for_each(|byte| pair.client_sends(byte)),
+            Step::Sends(bytes) if is_split && !is_secured => {
+                bytes.chunks(1).for_each(|byte| pair.client_sends(byte))
+            }
             Step::Sends(bytes) => pair.client_sends(bytes),
             Step::Command(command) => obey(&mut pair, command),
         }
@@ -255,7 +273,7 @@ fn obey(pair: &mut Pair, command: &str) {
 
 fn update(path: &Path) {
     let text = fs::read_to_string(path).unwrap();
-    let logs = parse(&text).into_iter().map(|trace| run(&trace, false, false)).collect::<Vec<_>>();
+    let logs = parse(&text).into_iter().map(|trace| run(&trace, false, false, false)).collect::<Vec<_>>();
     let mut sections = text.split("\n## ");
     let mut updated = sections.next().unwrap().trim_end().to_owned();
     for (section, log) in sections.zip(logs) {

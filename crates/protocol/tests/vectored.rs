@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "an unexpected result fails the test")]
 
+mod pair;
+
 use std::io::IoSlice;
 
+use pair::{Habit, Pair, Tunnel};
 use protocol::{Answer, Connection, Context, Event, Limits, Payload, RequestId, is_large};
 
 const BODY: &[u8] = &[b'x'; 20_000];
@@ -110,4 +113,103 @@ fn an_answer_that_must_wait_is_kept() {
     connection.handle_answer(&mut cx, first, answer(Payload::Full(b"one"))).unwrap();
     let wire = connection.poll_transmit(&mut cx).to_vec();
     assert!(wire.ends_with(BODY));
+}
+
+/// A connection under TLS with a request.
+fn asked_over_tls(cx: &mut Context) -> (Connection, RequestId, Tunnel) {
+    let (mut tunnel, config) = Tunnel::new();
+    let mut connection = Connection::secured(cx, config, false);
+    tunnel.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut plaintext = Vec::new();
+    while plaintext.is_empty() {
+        connection.decrypt(cx, &mut tunnel.outgoing(), &mut plaintext);
+        while connection.poll_security(cx).is_some() {}
+        let output = connection.poll_transmit(cx).to_vec();
+        connection.handle_sent(cx, output.len());
+        tunnel.incoming(&output);
+    }
+    let step = connection.handle_input(cx, &plaintext);
+    let Some(Event::Request(request)) = step.event else { panic!("no request") };
+    let request_id = request.request_id;
+    (connection, request_id, tunnel)
+}
+
+fn drain_all(cx: &mut Context, connection: &mut Connection, wire: &mut Vec<u8>) {
+    while !connection.is_all_sent() {
+        drain(cx, connection, wire);
+    }
+}
+
+/// Lengths of the records in `wire`.
+fn records(wire: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut rest = wire;
+    while let [_, _, _, high, low, behind @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length);
+        rest = &behind[length..];
+    }
+    lengths
+}
+
+#[test]
+fn over_tls_an_answer_and_its_pieces_are_the_same_wherever_the_socket_stops() {
+    let body = (0..150_000_u32).map(|at| at.to_be_bytes()[3]).collect::<Vec<_>>();
+    for length in [16 * 1024, 65_000, 65_536, 150_000] {
+        let body = &body[..length];
+        for stop in (0..500).step_by(99).chain((500..160_000).step_by(8191)).chain([usize::MAX]) {
+            for is_stream in [false, true] {
+                let mut cx = Context::new(Limits::default());
+                let (mut connection, request_id, mut tunnel) = asked_over_tls(&mut cx);
+                if is_stream {
+                    let begun = answer(Payload::Stream { length: None });
+                    connection.handle_answer(&mut cx, request_id, begun).unwrap();
+                }
+                assert!(connection.takes_vectored());
+                let mut wire = Vec::new();
+                let mut left = stop;
+                let mut send = |parts: &[IoSlice<'_>]| {
+                    let offered = parts.iter().flat_map(|part| part.iter().copied());
+                    let before = wire.len();
+                    wire.extend(offered.take(left));
+                    left -= wire.len() - before;
+                    wire.len() - before
+                };
+                if is_stream {
+                    connection.handle_write_vectored(&mut cx, request_id, body, &mut send).unwrap();
+                } else {
+                    let whole = answer(Payload::Full(body));
+                    connection.handle_answer_vectored(&mut cx, request_id, whole, &mut send).unwrap();
+                }
+                if stop == usize::MAX {
+                    let lengths = records(&wire);
+                    assert!(connection.is_all_sent(), "nothing is copied that the socket takes");
+                    assert_eq!(lengths.len(), length / (16 * 1024) + 1, "records are full: {lengths:?}");
+                }
+                drain_all(&mut cx, &mut connection, &mut wire);
+                if is_stream {
+                    connection.handle_end(&mut cx, request_id, b"").unwrap();
+                    drain_all(&mut cx, &mut connection, &mut wire);
+                }
+                let received = tunnel.incoming(&wire);
+                let end: &[u8] = if is_stream { b"\r\n0\r\n\r\n" } else { b"" };
+                let framed = received.strip_suffix(end).expect("the end of the answer");
+                assert!(framed.ends_with(body), "stopped at {stop}, {length} bytes, stream: {is_stream}");
+            }
+        }
+    }
+}
+
+#[test]
+fn over_tls_a_client_that_reads_late_gets_everything_in_order() {
+    let mut pair = Pair::secured(Limits::default(), Habit::Hold);
+    pair.client_sends(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    pair.is_client_stuck = true;
+    let body = "y".repeat(100_000);
+    pair.respond(1, 200, &body);
+    pair.respond(2, 200, "last");
+    assert!(pair.received.is_empty());
+    pair.client_reads_again();
+    let text = String::from_utf8(pair.received.clone()).unwrap();
+    assert!(text.contains(&body) && text.ends_with("last"));
 }

@@ -10,7 +10,8 @@ use napi::{Error, Result, Status};
 use napi_derive::napi;
 use protocol::tls::{
     AlternativeName, Answer, CertificateFacts, CertificateSettings, ClientAuthMode, ClientAuthSettings,
-    Config, ConfigError, CrlPolicy, Info, KeyLogSink, MinVersion, Settings, Source, UnixTime,
+    Config, ConfigError, CrlPolicy, DevelopmentCertificate, Info, KeyLogSink, MinVersion, Settings, Source,
+    UnixTime,
 };
 use reactor::TlsSetup;
 
@@ -49,7 +50,7 @@ impl TlsCertificate {
         CertificateSettings {
             chain: self.cert.to_source(),
             key: self.key.to_source(),
-            passphrase: self.passphrase.clone(),
+            passphrase: self.passphrase.clone().map(Into::into),
             server_names: self.server_names.clone(),
             ocsp: self.ocsp.as_ref().map(TlsSource::to_source),
         }
@@ -171,15 +172,22 @@ impl TlsContext {
         self.warnings.clone()
     }
 
-    /// New connections are accepted by these settings. Throws as the constructor does; then the present ones stay
-    /// in force. The result are warnings.
+    /// Checks settings that are to replace the present ones, by `replace`. Throws as the constructor does.
     #[napi(catch_unwind)]
-    pub fn replace(&self, settings: TlsSettings) -> Result<Vec<String>> {
+    pub fn prepare(&self, settings: TlsSettings) -> Result<PreparedTls> {
         let previous = self.setup.config();
         let made = Config::new(&settings.to_settings()?, now(), Some(&previous));
         let (config, warnings) = made.map_err(refusal)?;
-        self.setup.replace(config);
-        Ok(warnings.into_iter().map(|warning| warning.0).collect())
+        let warnings = warnings.into_iter().map(|warning| warning.0).collect();
+        Ok(PreparedTls { config: Some(config), warnings })
+    }
+
+    /// New connections are accepted by prepared settings, which can be used once. This can't fail.
+    #[napi(catch_unwind)]
+    pub fn replace(&self, prepared: &mut PreparedTls) {
+        if let Some(config) = prepared.config.take() {
+            self.setup.replace(config);
+        }
     }
 
     /// A warning that is due only after a while; `null` for none.
@@ -204,11 +212,35 @@ impl TlsContext {
         TlsAnswer { answer: Answer { certificate: None, kept: None } }
     }
 
+    /// A new certificate for `localhost`, `127.0.0.1` and `::1` that signs itself, valid for 396 days from now.
+    #[napi(catch_unwind)]
+    pub fn make_development_certificate() -> Result<CertificateWithKey> {
+        let made = DevelopmentCertificate::new(now());
+        let made = made.ok_or_else(|| Error::from_reason("the system gives no random bytes"))?;
+        Ok(CertificateWithKey { cert: made.certificate, key: made.key })
+    }
+
     /// The certificates in force, in the order of the settings.
     #[napi(catch_unwind)]
     pub fn certificates(&self) -> Vec<CertificateDetails> {
         let config = self.setup.config();
         config.certificates().iter().map(|one| CertificateDetails::of(one.facts(), one.leaf())).collect()
+    }
+}
+
+/// Settings that were checked and aren't in force yet.
+#[napi]
+pub struct PreparedTls {
+    config: Option<Config>,
+    warnings: Vec<String>,
+}
+
+#[napi]
+impl PreparedTls {
+    /// What works and is probably not meant so.
+    #[napi]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 }
 
@@ -228,6 +260,15 @@ impl TlsContext {
     pub(crate) fn setup(&self) -> &Arc<TlsSetup> {
         &self.setup
     }
+}
+
+/// A certificate for one's own machine, with its key.
+#[napi(object)]
+pub struct CertificateWithKey {
+    /// The certificate as PEM text.
+    pub cert: String,
+    /// The key as PEM text.
+    pub key: String,
 }
 
 /// What stands in a certificate.

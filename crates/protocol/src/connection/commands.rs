@@ -44,6 +44,11 @@ impl Connection {
         answer: Answer<'_>,
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(tls) = self.tls_mut() {
+            return tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_answer_vectored(cx, request_id, answer, send)
+            });
+        }
         self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
         self.switch_if_taken_over();
         Ok(())
@@ -77,6 +82,11 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(tls) = self.tls_mut() {
+            return tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_write_vectored(cx, request_id, bytes, send)
+            });
+        }
         self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
     }
 
@@ -365,6 +375,11 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(tls) = self.tls_mut() {
+            return tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_raw_write_vectored(cx, bytes, send)
+            });
+        }
         self.raw_mut()?.handle_write_vectored(cx, bytes, send)
     }
 

@@ -33,7 +33,8 @@ impl Connection {
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
-            Protocol::Other(Other::Http2(_) | Other::Tls(_)) => false,
+            Protocol::Other(Other::Tls(tls)) => tls.takes_vectored(),
+            Protocol::Other(Other::Http2(_)) => false,
         }
     }
 

@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Connection;
-use crate::answer::Finish;
+use super::sealing::Sealing;
+use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
 use crate::http2::Coverage;
-use crate::output::Output;
+use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
 use crate::tls::{self, Answer, Config, Failure, Session, UnixTime};
 use crate::way::Way;
 
 /// Plaintext that is encrypted at once: four full records.
-const PORTION: usize = 64 * 1024;
+pub(super) const PORTION: usize = 64 * 1024;
 
 /// Answer to plain HTTP on a port for TLS. It is sent in plain text, the only language that the client understands.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
@@ -211,6 +212,40 @@ impl Secured {
             self.session.close_notify(self.output.buffer(cx));
             self.output.release_unused(cx);
         }
+    }
+
+    /// Whether large bytes may be encrypted from where they are: nothing is under way that they would overtake.
+    pub(super) fn takes_vectored(&self) -> bool {
+        self.output.is_empty()
+            && self.ending.is_none()
+            && !self.is_closed
+            && !self.session.is_handshaking()
+            && self.inner.takes_vectored()
+    }
+
+    /// Runs a command of the inner connection that gives bytes to the socket at once.
+    pub(super) fn command_sending(
+        &mut self,
+        cx: &mut Context,
+        send: Send<'_>,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
+    ) -> Result<(), AnswerError> {
+        if !self.takes_vectored() {
+            return run(&mut self.inner, cx, &mut |_| 0);
+        }
+        let mut ciphertext = mem::take(&mut cx.ciphertext);
+        let mut sealing = Sealing::new(&mut self.session, &mut ciphertext, send);
+        let result = run(&mut self.inner, cx, &mut |parts| sealing.take(parts));
+        let Sealing { unsent, in_flight, has_failed, .. } = sealing;
+        if in_flight > 0 {
+            self.output.put(cx, ciphertext.get(unsent).unwrap_or_default());
+            self.in_flight = in_flight;
+        }
+        if has_failed {
+            self.ending = Some(Finish::Reset);
+        }
+        cx.ciphertext = ciphertext;
+        result
     }
 
     /// Whether the inner connection has ended its sending side in order, and the client doesn't know it yet.

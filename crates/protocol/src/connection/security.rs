@@ -21,7 +21,7 @@ impl Connection {
         }
     }
 
-    fn tls_mut(&mut self) -> Option<&mut Secured> {
+    pub(super) fn tls_mut(&mut self) -> Option<&mut Secured> {
         match &mut self.protocol {
             Protocol::Other(Other::Tls(tls)) => Some(tls),
             _ => None,

@@ -39,7 +39,8 @@ impl Certificate {
     ) -> Result<Certificate, ConfigError> {
         let label = &settings.chain.label;
         let chain = pem::certificates(&settings.chain)?;
-        let key = pem::private_key(&settings.key, settings.passphrase.as_deref())?;
+        let key =
+            pem::private_key(&settings.key, settings.passphrase.as_ref().map(|secret| secret.as_str()))?;
         let key = provider.key_provider.load_private_key(key).map_err(|error| {
             ConfigError::new(
                 ConfigErrorCode::File,

@@ -72,29 +72,40 @@ pub(super) fn write(
     plaintext: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mut room = plaintext.len() + plaintext.len().div_ceil(RECORD) * OVERHEAD + AHEAD;
+    let start = output.len();
+    let sealed = seal(connection, records, plaintext, output, start);
+    output.truncate(*sealed.as_ref().unwrap_or(&start));
+    sealed.map(|_| ())
+}
+
+/// Encrypts `plaintext` into `room`, from `start` on; `room` grows where it is too short, and is never shortened. Returns
+/// where the result ends.
+pub(super) fn seal(
+    connection: &mut UnbufferedServerConnection,
+    records: &mut [u8],
+    plaintext: &[u8],
+    room: &mut Vec<u8>,
+    start: usize,
+) -> Result<usize, Error> {
+    let mut end = start;
+    let mut needed = plaintext.len() + plaintext.len().div_ceil(RECORD) * OVERHEAD + AHEAD;
     loop {
+        if room.len() < end + needed {
+            room.resize(end + needed, 0);
+        }
+        let free = room.get_mut(end..).unwrap_or_default();
         match connection.process_tls_records(records).state? {
-            ConnectionState::EncodeTlsData(data) => encode(data, output),
+            ConnectionState::EncodeTlsData(mut data) => match data.encode(free) {
+                Ok(written) => end += written,
+                Err(EncodeError::InsufficientSize(size)) => needed = size.required_size.max(needed + 1),
+                Err(EncodeError::AlreadyEncoded) => return Err(Error::EncryptError),
+            },
             ConnectionState::TransmitTlsData(data) => data.done(),
-            ConnectionState::WriteTraffic(mut traffic) => {
-                let start = output.len();
-                output.resize(start + room, 0);
-                match traffic.encrypt(plaintext, output.get_mut(start..).unwrap_or_default()) {
-                    Ok(written) => {
-                        output.truncate(start + written);
-                        return Ok(());
-                    }
-                    Err(EncryptError::InsufficientSize(needed)) => {
-                        output.truncate(start);
-                        room = needed.required_size.max(room + 1);
-                    }
-                    Err(EncryptError::EncryptExhausted) => {
-                        output.truncate(start);
-                        return Err(Error::EncryptError);
-                    }
-                }
-            }
+            ConnectionState::WriteTraffic(mut traffic) => match traffic.encrypt(plaintext, free) {
+                Ok(written) => return Ok(end + written),
+                Err(EncryptError::InsufficientSize(size)) => needed = size.required_size.max(needed + 1),
+                Err(EncryptError::EncryptExhausted) => return Err(Error::EncryptError),
+            },
             ConnectionState::PeerClosed => {}
             _ => return Err(Error::HandshakeNotComplete),
         }

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
 use rustls::server::UnbufferedServerConnection;
+use rustls::{Error, HandshakeKind};
 
 use super::answers::Answer;
 use super::certificate::Certificate;
@@ -171,15 +171,28 @@ impl Session {
     /// Encrypts `plaintext` into `output`, in as few records as it fits. False: the handshake isn't done, or the
     /// session has ended, and nothing was written.
     pub fn write(&mut self, plaintext: &[u8], output: &mut Vec<u8>) -> bool {
-        let State::Established(connection) = &mut self.state else { return false };
+        self.encrypt(|connection, records| engine::write(connection, records, plaintext, output)).is_some()
+    }
+
+    /// The same into `room`, from `start` on, which costs no filling of memory ahead of the encryption: `room` grows
+    /// where it is too short, and is never shortened. Returns where the result ends.
+    pub fn write_into(&mut self, plaintext: &[u8], room: &mut Vec<u8>, start: usize) -> Option<usize> {
+        self.encrypt(|connection, records| engine::seal(connection, records, plaintext, room, start))
+    }
+
+    fn encrypt<T>(
+        &mut self,
+        run: impl FnOnce(&mut UnbufferedServerConnection, &mut [u8]) -> Result<T, Error>,
+    ) -> Option<T> {
+        let State::Established(connection) = &mut self.state else { return None };
         if self.has_closed {
-            return false;
+            return None;
         }
-        match engine::write(connection, self.pending.bytes(), plaintext, output) {
-            Ok(()) => true,
+        match run(connection, self.pending.bytes()) {
+            Ok(done) => Some(done),
             Err(error) => {
                 self.end(Failure::of_error(&error, false, false));
-                false
+                None
             }
         }
     }
@@ -391,7 +404,7 @@ impl Session {
     }
 
     /// rustls has given up. `sent` is where its alert begins in `output`, if there is one.
-    fn fail(&mut self, error: &rustls::Error, sent: usize, output: &mut Vec<u8>) {
+    fn fail(&mut self, error: &Error, sent: usize, output: &mut Vec<u8>) {
         if let State::Handshaking { handshake, .. } = &self.state
             && handshake.lacks_certificate()
         {

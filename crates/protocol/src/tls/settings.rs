@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::{Zeroize, Zeroizing};
+
 /// Bytes with the name under which messages speak of them: a file's path, or an option's name.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
@@ -9,6 +11,13 @@ pub struct Source {
     pub label: String,
     /// PEM or DER.
     pub bytes: Vec<u8>,
+}
+
+/// Most of them are secrets.
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 /// One certificate chain with its key.
@@ -19,7 +28,7 @@ pub struct CertificateSettings {
     /// PKCS#8, PKCS#1 or SEC1; PKCS#8 may be encrypted.
     pub key: Source,
     /// Decrypts `key`.
-    pub passphrase: Option<String>,
+    pub passphrase: Option<Zeroizing<String>>,
     /// Names it is used for: exact, or with a first label of `*`. Empty: the names in the certificate.
     pub server_names: Vec<String>,
     /// An OCSP response to staple, in DER.

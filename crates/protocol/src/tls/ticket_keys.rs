@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::SecureRandom;
 use rustls::pki_types::UnixTime;
+use zeroize::Zeroizing;
 
 use super::crypto::{digest_of, hkdf};
 use super::error::{ConfigError, ConfigErrorCode, Warning};
@@ -147,7 +148,7 @@ fn is_due(materials: &[Material], now: UnixTime) -> bool {
 }
 
 fn make(random: &dyn SecureRandom, since: u64) -> Option<Material> {
-    let mut bytes = [0; SHORTEST];
-    random.fill(&mut bytes).ok()?;
-    Some(Material::new(&bytes, since))
+    let mut bytes = Zeroizing::new([0; SHORTEST]);
+    random.fill(bytes.as_mut_slice()).ok()?;
+    Some(Material::new(bytes.as_slice(), since))
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::SecureRandom;
 use rustls::pki_types::UnixTime;
+use zeroize::Zeroizing;
 
 use super::crypto::{aead, hkdf};
 use super::ticket_keys::{Material, TicketKeys};
@@ -103,7 +104,7 @@ impl Tickets {
         let materials = self.keys.materials();
         let at = (0..materials.len()).find(|at| self.id_of(&materials, *at).is_some_and(|own| own == id))?;
         let key = self.key(materials.get(at)?, salt, server_name)?;
-        let mut sealed = sealed.to_vec();
+        let mut sealed = Zeroizing::new(sealed.to_vec());
         let opened = key.open_in_place(nonce(), aead::Aad::from(head), &mut sealed).ok()?;
         let (header, content) = opened.split_at_checked(HEADER)?;
         let (version, times) = header.split_first()?;

@@ -6,11 +6,14 @@
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
 
 mod promises;
+mod tunnel;
 
 use protocol::{
     Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
-    RequestError, RequestId, Timestamp,
+    RequestError, RequestId, SecurityEvent, Timestamp,
 };
+
+pub use tunnel::Tunnel;
 
 /// Bytes that the server reads at once.
 const RECEIVED_AT_ONCE: usize = 64 * 1024;
@@ -47,6 +50,9 @@ pub struct Pair {
     raw_wanted: u64,
     /// Bodies are received straight into the application's memory where the connection allows it.
     pub is_direct: bool,
+    /// The client's TLS, if they speak it, and how many bytes of ciphertext come to the server at once.
+    tunnel: Option<Tunnel>,
+    pub ciphertext_step: usize,
     /// The body that is asked for as a whole, and what has come of it.
     wanted: Option<(RequestId, Vec<u8>)>,
 }
@@ -68,12 +74,63 @@ impl Pair {
             is_over: false,
             raw_wanted: 0,
             is_direct: false,
+            tunnel: None,
+            ciphertext_step: usize::MAX,
             wanted: None,
         }
     }
 
+    /// The same over TLS, with the handshake done.
+    pub fn secured(limits: Limits, habit: Habit) -> Pair {
+        let (tunnel, config) = Tunnel::new();
+        let mut pair = Pair::new(limits, habit);
+        pair.connection = Connection::secured(&pair.cx, config, false);
+        pair.tunnel = Some(tunnel);
+        while pair.connection.is_handshaking() {
+            pair.deliver_ciphertext();
+            pair.transmit();
+        }
+        assert!(!pair.is_over && pair.log.is_empty(), "the handshake has failed: {:?}", pair.log);
+        pair
+    }
+
+    /// What the client has for the server goes through TLS.
+    fn deliver_ciphertext(&mut self) {
+        let mut ciphertext = self.tunnel.as_mut().map_or_else(Vec::new, Tunnel::outgoing);
+        for piece in ciphertext.chunks_mut(self.ciphertext_step) {
+            self.connection.decrypt(&mut self.cx, piece, &mut self.inbox);
+            self.poll_security();
+            if !self.connection.is_handshaking() {
+                self.pump();
+            }
+        }
+    }
+
+    /// The client sends bytes that its TLS knows nothing of.
+    pub fn client_sends_raw(&mut self, bytes: &[u8], step: usize) {
+        for piece in bytes.chunks(step.max(1)) {
+            self.connection.decrypt(&mut self.cx, &mut piece.to_vec(), &mut self.inbox);
+            self.poll_security();
+            self.pump();
+        }
+    }
+
+    fn poll_security(&mut self) {
+        while let Some(event) = self.connection.poll_security(&mut self.cx) {
+            if let SecurityEvent::Failed(failure) = event {
+                self.log.push(format!("TLS failed: {failure}"));
+            }
+        }
+    }
+
     pub fn client_sends(&mut self, bytes: &[u8]) {
-        self.inbox.extend_from_slice(bytes);
+        match &mut self.tunnel {
+            Some(tunnel) => {
+                tunnel.write(bytes);
+                self.deliver_ciphertext();
+            }
+            None => self.inbox.extend_from_slice(bytes),
+        }
         self.pump();
     }
 
@@ -102,6 +159,7 @@ impl Pair {
         {
             self.cx.now = self.cx.now.max(at);
             self.connection.handle_timeout(&mut self.cx);
+            self.poll_security();
             self.pump();
         }
         self.cx.now = end;
@@ -246,6 +304,7 @@ impl Pair {
         if self.has_ended && self.inbox.is_empty() && !self.is_over {
             self.has_ended = false;
             self.connection.handle_eof(&mut self.cx);
+            self.poll_security();
         }
     }
 
@@ -274,13 +333,19 @@ impl Pair {
     }
 
     fn transmit(&mut self) {
-        if self.is_client_stuck || self.connection.is_all_sent() {
-            return;
+        while !self.is_client_stuck && !self.connection.is_all_sent() {
+            let sent = self.connection.poll_transmit(&mut self.cx).to_vec();
+            let bytes = match &mut self.tunnel {
+                Some(tunnel) => tunnel.incoming(&sent),
+                None => sent.clone(),
+            };
+            self.received.extend_from_slice(&bytes);
+            self.log.extend(lines(&bytes));
+            self.connection.handle_sent(&mut self.cx, sent.len());
+            if sent.is_empty() || self.tunnel.is_none() {
+                break;
+            }
         }
-        let bytes = self.connection.poll_transmit(&mut self.cx).to_vec();
-        self.received.extend_from_slice(&bytes);
-        self.log.extend(lines(&bytes));
-        self.connection.handle_sent(&mut self.cx, bytes.len());
     }
 
     fn poll_raw(&mut self) {

@@ -14,17 +14,19 @@ use crate::pair::{Habit, Pair};
 const BODY: &[u8] = b"ok";
 
 /// Plays a script, and panics when a promise is broken. The pair checks the requests that the application gets; here
-/// the answers that the client gets are checked.
-pub fn play(script: &[u8]) {
+/// the answers that the client gets are checked. Over TLS it is the ciphertext that is cut.
+pub fn play(script: &[u8], is_secured: bool) {
     let Some((&settings, script)) = script.split_first() else { return };
-    let mut pair = Pair::new(limits(settings), habit(settings));
+    let open = if is_secured { Pair::secured } else { Pair::new };
+    let mut pair = open(limits(settings), habit(settings));
     let has_commands = run(&mut pair, script, script.len());
     check(&pair);
     if !has_commands && habit(settings) == Habit::Answer {
         // However the bytes are cut, the client gets the same answers, and is refused in both cases or in none. Which
         // of several reasons it gets may depend on what had come.
-        let mut split = Pair::new(limits(settings), Habit::Answer);
-        run(&mut split, script, 1);
+        let mut split = open(limits(settings), Habit::Answer);
+        split.ciphertext_step = 1;
+        run(&mut split, script, if is_secured { script.len() } else { 1 });
         check(&split);
         // A body above its limit waits for the application; an error after that may have come, or not.
         if [&pair, &split].iter().any(|pair| pair.log.iter().any(|line| line.starts_with("body over"))) {

@@ -56,7 +56,7 @@ fn keys_of_every_kind_work() {
     let works = |leaf: &Leaf, key: Vec<u8>, passphrase: Option<&str>| {
         let mut certificate = leaf.settings();
         certificate.key = source("key", key);
-        certificate.passphrase = passphrase.map(str::to_owned);
+        certificate.passphrase = passphrase.map(|text| text.to_owned().into());
         let config = config(&Settings { certificates: vec![certificate], ..Settings::default() });
         visit(&config, &client, "example.org", NOW);
     };
@@ -94,7 +94,7 @@ fn a_passphrase_that_is_missing_or_wrong_is_told_with_the_file() {
             message,
             "the key in key.pem is encrypted; give its passphrase by the option `passphrase`"
         );
-        certificate.passphrase = Some("wrong".into());
+        certificate.passphrase = Some("wrong".to_owned().into());
         let (code, message) = error(certificate);
         assert_eq!(code.as_str(), "BUSBAR_TLS_PASSPHRASE");
         assert!(
