@@ -356,6 +356,12 @@ export interface EngineLimits {
   pipelineLimit: number | null
   /** How long an HTTP/2 connection may be without a stream. */
   http2Timeout: number | null
+  /** The same for peers that are local or proxies. */
+  localHttp2Timeout: number | null
+  /** Silence of an HTTP/2 client after which it is sent a PING; 0 for none. */
+  http2PingInterval: number | null
+  /** Origins that a client may use an HTTP/2 connection for. */
+  origins: Array<string> | null
   /** Streams of one HTTP/2 connection that may run at the same time. */
   concurrentStreamLimit: number | null
   /** Bytes to which the receive window of an HTTP/2 stream may grow. */
@@ -364,6 +370,12 @@ export interface EngineLimits {
   http2Cleartext: boolean | null
   /** Whether extended CONNECT is taken over HTTP/2. RFC 8441. */
   extendedConnect: boolean | null
+  /** Requests of one connection; 0 for no limit. */
+  requestsPerConnection: number | null
+  /** How long a connection takes requests; 0 for no limit. */
+  connectionAge: number | null
+  /** How long its requests may then take; 0 for no limit. */
+  connectionAgeGrace: number | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
   /** Connections of the server. */

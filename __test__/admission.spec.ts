@@ -36,6 +36,26 @@ async function share(...proxies: string[]) {
   return JSON.parse(stdout) as { most: number; statuses: string[] }
 }
 
+/** The number of connections that the lines are about. */
+const counted = (lines: readonly string[]): number => lines.reduce((sum, line) => sum + Number.parseInt(line, 10), 0)
+
+test('the log lines about a burst count all refused connections, at the latest when the server stops', async (t) => {
+  for (const isStopped of [false, true]) {
+    const { logger, warnings } = keepWarnings()
+    const { connect, server, next } = await hold(t, { connectionLimit: 1, logger })
+    const busy = (await connect()).send(GET)
+    const { answer } = await next()
+    const refused = await Promise.all(Array.from({ length: 20 }, async () => (await connect()).end()))
+    for (const text of refused) t.regex(text, /^HTTP\/1\.1 503 /)
+    answer(Response.text('served'))
+    await busy.until((text) => text.endsWith('served'))
+    if (isStopped) await server.stop()
+    else await until(() => counted(warnings) === 20)
+    t.is(counted(warnings), 20)
+    t.true(warnings.length < 20)
+  }
+})
+
 test('at the connection limit the connection that has been idle longest is closed', async (t) => {
   const { logger, warnings } = keepWarnings()
   const { connect, server } = await open(t, () => Response.text('served'), { connectionLimit: 3, ioThreads: 0, logger })
@@ -69,9 +89,9 @@ plainTest('when all connections are busy a further one gets a 503, and the log h
   }
   for (let at = 0; at < 5; at++) t.regex(await (await connect()).end(), /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n/)
   t.deepEqual(server.getRefusals(), { BUSBAR_CONNECTION_LIMIT: 5 })
-  await until(() => warnings.length > 0)
-  // The others are told of together, after a while.
-  t.is(warnings[0], '1 connection was refused: 2 are open and none of them is idle (connectionLimit)')
+  // A line a second, with the number since the line before.
+  await until(() => counted(warnings) === 5)
+  for (const line of warnings) t.regex(line, /^(1 connection was|\d connections were) refused: 2 are open and none of them is idle \(connectionLimit\)$/)
   held.forEach(({ answer }) => answer(Response.text('still served')))
   for (const wire of busy) await wire.until((text) => text.endsWith('still served'))
   // They are idle now.

@@ -17,7 +17,7 @@ const PLAIN = ['serve', pathOf('fixtures/plain.mjs'), '--port=0', '--host=127.0.
 /** The command with a cache folder of its own. */
 async function developing(t: ExecutionContext, cache: string): Promise<Command & { readonly url: string; readonly told: string }> {
   const command = busbar(t, [...PLAIN, '--tls'], { XDG_CACHE_HOME: cache })
-  const url = /^busbar is ready on (https:\S+) after \d+ ms$/.exec(await command.line())?.[1] ?? ''
+  const url = /^➜ (https:\S+) \(h2, http\/1\.1\) · ready in \d+ ms$/.exec(await command.line())?.[1] ?? ''
   return { ...command, url, told: await command.line() }
 }
 

@@ -23,10 +23,10 @@ async function ask(url: string): Promise<{ body: string; headers: Record<string,
 test('serve prints its URL and start time, and serves the module', async (t) => {
   const command = busbar(t, ['serve', pathOf('fixtures/plain.mjs'), '--port', '0', '--host', '127.0.0.1'])
   const ready = await command.line()
-  t.regex(ready, /^busbar is ready on http:\/\/127\.0\.0\.1:\d+\/ after \d+ ms$/)
-  t.is((await ask(`${ready.split(' ')[4]}a`)).body, 'plain /a')
+  t.regex(ready, /^➜ http:\/\/127\.0\.0\.1:\d+\/ \(http\/1\.1\) · ready in \d+ ms$/)
+  t.is((await ask(`${ready.split(' ')[1]}a`)).body, 'plain /a')
   command.child.kill('SIGTERM')
-  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\n`, stderr: '' })
+  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\nstopped: 0 requests under way finished, 0 cut off\n`, stderr: '' })
 })
 
 test('serve serves an application of Hono', async (t) => {
@@ -193,7 +193,7 @@ test('with --watch the module is served anew when it changes', async (t) => {
   write('first')
   const command = busbar(t, ['serve', module, '--watch', '--port=0', '--host=127.0.0.1'])
   const nextUrl = async (): Promise<string> => {
-    for (let line; ; ) if ((line = await command.line()).startsWith('busbar is ready')) return /(http:\S+)/.exec(line)![1]!
+    for (let line; ; ) if ((line = await command.line()).startsWith('➜')) return /(http:\S+)/.exec(line)![1]!
   }
   t.is((await ask(await nextUrl())).body, 'first')
   write('second')

@@ -321,7 +321,7 @@ test('an HttpErrorException, and a body over its limit, are answered with their 
   t.is((await get('/', { method: 'POST', body: 'x'.repeat(11) })).status, 413)
 })
 
-test('the context has the names of WinterTC, over the client', async (t) => {
+plainTest('the context has the names of WinterTC, over the client', async (t) => {
   const { get, port } = await app(t, (request, context, execution) => {
     t.is(context, execution)
     t.is(contextOf(request), context)
@@ -382,6 +382,18 @@ test('an application in a stack, as a fallback and below a path answers, and mid
     const response = await fetch(server.url + path)
     t.deepEqual([await response.text(), response.headers.get('x-tag')], [seen, 'yes text/plain;charset=UTF-8'])
   }
+})
+
+plainTest('detach hands the connection over, and drops what the application answers', async (t) => {
+  let isCancelled = false
+  const { connect } = await app(t, (_, context) => {
+    context.detach((socket) => void socket.end('raw'), 'echo')
+    t.throws(() => context.detach(() => {}), { message: /handed over already/ })
+    return new Response(new ReadableStream({ cancel: () => void (isCancelled = true) }))
+  })
+  const wire = (await connect()).send('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  t.is(await wire.end(), 'raw')
+  t.true(isCancelled)
 })
 
 test('sendInformational sends a 103 ahead of the response', async (t) => {

@@ -10,7 +10,7 @@ import type { ServerSettings, UpgradedSocket } from '../src/index.ts'
 import { choosing } from './drivers.ts'
 import { send } from './http2.ts'
 import { collected } from './support.ts'
-import { ask, authority, dialTls, openTls } from './tls-support.ts'
+import { ask, authority, dialTls, leaf, openTls } from './tls-support.ts'
 
 const version = (t: ExecutionContext, settings: ServerSettings = {}) =>
   openTls(t, {}, async (request) => Response.text(`${request.getProtocolVersion()} ${request.getUri().protocol} ${await collected(request.getBody())}`), settings)
@@ -78,4 +78,25 @@ test('unmodified ws agrees on HTTP/1.1 on a listener that offers HTTP/2', async 
   t.teardown(() => webSocket.terminate())
   await once(webSocket, 'open')
   t.is(infos[0]?.getApplicationLayerProtocol() ?? 'http/1.1', 'http/1.1')
+})
+
+test('a request for a host of another certificate is misdirected', async (t) => {
+  const other = authority.issue({ names: ['other.test', '*.wild.test'] })
+  const { port } = await openTls(t, { cert: leaf.cert, key: leaf.key, certificates: [{ cert: other.cert, key: other.key }] })
+  const session = await secureSession(t, port)
+  const statusFor = async (host: string): Promise<number> => (await send(session, { ':authority': host })).status
+  t.is(await statusFor('localhost'), 200)
+  t.is(await statusFor(`localhost:${port}`), 200)
+  t.is(await statusFor('other.test'), 421)
+  t.is(await statusFor('OTHER.test:443'), 421)
+  t.is(await statusFor('a.wild.test'), 421)
+  t.is(await statusFor('a.b.wild.test'), 200)
+  t.is(await statusFor('unknown.test'), 200)
+  t.is(await statusFor('localhost'), 200)
+})
+
+test('with one certificate no request is misdirected', async (t) => {
+  const { port } = await openTls(t)
+  const session = await secureSession(t, port)
+  t.is((await send(session, { ':authority': 'other.test' })).status, 200)
 })

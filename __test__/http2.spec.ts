@@ -3,8 +3,8 @@ import { constants } from 'node:http2'
 import test from 'ava'
 import { Agent, fetch } from 'undici'
 import { OptionError, Options, Response, Trailers } from '../src/index.ts'
-import type { Request } from '../src/index.ts'
-import { begin, closed, holdHttp2, openHttp2, receive, send, session } from './http2.ts'
+import type { Handler, Request } from '../src/index.ts'
+import { END_HEADERS, END_STREAM, Frame, begin, closed, dialFrames, frame, holdHttp2, openHttp2, receive, request as requestHead, send, session } from './http2.ts'
 import { LAST_GET, SCHEME, count, open, temporaryDirectory, until } from './support.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -226,4 +226,43 @@ test('two sessions share nothing but the server', async (t) => {
   const [one, two] = [await send(client), await send(other)]
   t.not(one.text, two.text)
   t.is((await send(client)).text, one.text)
+})
+
+test('https over cleartext is believed from proxies', async (t) => {
+  for (const [proxies, scheme] of [[[], 'http:'], [['127.0.0.1'], 'https:']] as const) {
+    const { client } = await openHttp2(t, (request) => Response.text(request.getUri().protocol), { proxies })
+    t.is((await send(client, { ':scheme': 'https' })).text, scheme)
+    t.is((await send(client, { ':scheme': 'http' })).text, 'http:')
+  }
+})
+
+test('the window of an upload grows to its limit while the handler keeps up, and no further', async (t) => {
+  const handler: Handler = async (request) => {
+    let length = 0
+    for await (const piece of request.getBody()) length += piece.length
+    return Response.text(String(length))
+  }
+  const limit = 1_048_576
+  const { port } = await openHttp2(t, handler, { bodySizeLimit: Infinity, http2WindowLimit: limit })
+  const wire = await dialFrames(t, port)
+  wire.send(frame(Frame.Headers, END_HEADERS, 1, requestHead('POST')))
+  const sum = (stream: number): number => {
+    const updates = wire.frames.filter((each) => each.type === Frame.WindowUpdate && each.stream === stream)
+    return updates.reduce((total, { payload }) => total + payload.readUInt32BE(), 0)
+  }
+  let sent = 0
+  let largest = 0
+  const piece = Buffer.alloc(16_384)
+  while (sent < 20_000_000) {
+    const room = Math.min(65_536 + sum(1), 65_535 + sum(0)) - sent
+    largest = Math.max(largest, 65_536 + sum(1) - sent)
+    if (room < piece.length) await new Promise((resolve) => wire.socket.once('data', resolve))
+    else {
+      wire.send(frame(Frame.Data, 0, 1, piece))
+      sent += piece.length
+    }
+  }
+  wire.send(frame(Frame.Data, END_STREAM, 1))
+  await wire.until(({ type }) => type === Frame.Headers)
+  t.true(largest > limit && largest <= 2 * limit, String(largest))
 })

@@ -60,6 +60,36 @@ test('reads and iterators that are never awaited cause no rejection when the cli
     return null
   })
   t.is(other, null)
+  const parts = await lateReader(t, async (request) => {
+    request.setHeader('content-type', 'multipart/form-data; boundary=a')
+    void request.parts().next()
+    return null
+  })
+  t.is(parts, null)
+})
+
+test('a file of a form that is read and not awaited causes no rejection when the client leaves', async (t) => {
+  let isRead = false
+  const left = new Promise<void>((resolve) => {
+    void open(t, async (request) => {
+      request.getClient().onClose(() => resolve())
+      for await (const part of request.parts()) {
+        void part.text()
+        isRead = true
+        break
+      }
+      return Response.text('x')
+    }).then(async ({ connect }) => {
+      const file = '--a\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nhello'
+      const fields = 'Content-Type: multipart/form-data; boundary=a\r\nContent-Length: 1000\r\n'
+      const wire = (await connect()).send(`POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n${file}`)
+      await until(() => isRead)
+      wire.socket.resetAndDestroy()
+    })
+  })
+  await left
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.true(isRead)
 })
 
 test('the rejection for invalid JSON may be handled late', async (t) => {

@@ -3,7 +3,7 @@ import test from 'ava'
 import { ClientException, Request, Response, StateError, Trailers } from '../src/index.ts'
 import type { RequestBody } from '../src/index.ts'
 import { Disposals } from './sources.ts'
-import { CHUNKED_POST, GET, LAST_GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, keepErrors, open, postHead, until } from './support.ts'
+import { CHUNKED_POST, GET, LAST_GET, WAYS_TO_LEAVE, Wire, collected, hold, holdOne, http1Test, keepErrors, open, postHead, until } from './support.ts'
 import type { Held } from './support.ts'
 
 test('a closed body ends: a pending read resolves to null', async (t) => {
@@ -119,7 +119,7 @@ test('the limit can be raised until it is exceeded, also while the body arrives'
   t.throws(() => Request.create('POST', '/').getBody().increaseSizeLimit(-1))
 })
 
-test('an invalid chunk in the middle of a body rejects the read with 400', async (t) => {
+http1Test('an invalid chunk in the middle of a body rejects the read with 400', async (t) => {
   const { wire, request } = await holdOne(t, `${CHUNKED_POST}\r\n5\r\nhello\r\n`)
   const body = request.getBody()
   t.is(Buffer.from((await body.read())!).toString(), 'hello')
@@ -249,7 +249,7 @@ test('a streamed response to a body above its limit, refused by the engine, sett
   t.is(disposals.count, 1)
 })
 
-test('an invalid body that is never read aborts its request when the connection has ended', async (t) => {
+http1Test('an invalid body that is never read aborts its request when the connection has ended', async (t) => {
   let calls = 0
   const { connect, next } = await hold(t)
   const wire = (await connect()).send(`${CHUNKED_POST}\r\n`)

@@ -6,7 +6,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ClientException, HandlerError, Request, Response } from '../src/index.ts'
 import type { Handler, RequestBody, ServerSettings } from '../src/index.ts'
-import { CHUNKED_POST, collected, hold, holdOne, open, postHead } from './support.ts'
+import { CHUNKED_POST, collected, hold, holdOne, http1Test, open, postHead } from './support.ts'
 
 /** The answer of the handler to the bytes sent. */
 async function answered(t: ExecutionContext, handler: Handler, request: string, settings: ServerSettings = {}): Promise<string> {
@@ -120,7 +120,7 @@ test('a body may arrive one byte at a time', async (t) => {
   t.true((await wire.end()).endsWith('hello world'))
 })
 
-test('a paused reader stops the sender by back-pressure', async (t) => {
+http1Test('a paused reader stops the sender by back-pressure', async (t) => {
   const { connect, next } = await hold(t, { bodySizeLimit: Number.POSITIVE_INFINITY })
   const wire = await connect()
   const total = 64 * 1024 * 1024

@@ -14,9 +14,16 @@ import type { ExecutionContext } from 'ava'
 import { HttpServer, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
 import { Authority } from './authority.ts'
+import { Http2Wire } from './http2-wire.ts'
 
 /** With `BUSBAR_TEST_TLS=1` the servers and connections of the specs speak TLS. */
 export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
+
+/** With `BUSBAR_TEST_HTTP2=1` they speak HTTP/2: what a spec writes as HTTP/1 is sent as streams. */
+export const IS_HTTP2 = process.env['BUSBAR_TEST_HTTP2'] === '1'
+
+/** For tests of what HTTP/1 alone has. */
+export const http1Test = (IS_HTTP2 ? test.skip : test) as typeof test
 
 /** The certificate of the servers in such a run. */
 const TLS = IS_TLS ? new Authority().issue() : null
@@ -29,8 +36,8 @@ export const SCHEME = IS_TLS ? 'https' : 'http'
 /** What curl is told besides: its HTTP/2 is another matter. */
 export const CURL: readonly string[] = IS_TLS ? ['--insecure', '--http1.1'] : []
 
-/** For tests of what there is on plaintext alone, and of clients that can't be told to speak TLS. */
-export const plainTest = (IS_TLS ? test.skip : test) as typeof test
+/** For tests of what there is on plaintext alone, and of clients that can't be told to speak TLS or HTTP/2. */
+export const plainTest = (IS_TLS || IS_HTTP2 ? test.skip : test) as typeof test
 
 function withTls(listen: Listen): Listen {
   if (TLS === null) return listen
@@ -90,7 +97,7 @@ export class Wire {
 export async function dial(t: ExecutionContext, target: NetConnectOpts): Promise<Wire> {
   const socket = await connectTo({ ...target, allowHalfOpen: true })
   t.teardown(() => socket.destroy())
-  return new Wire(socket)
+  return new Wire(IS_HTTP2 ? (new Http2Wire(socket) as unknown as Socket) : socket)
 }
 
 /** The same to a server that was not opened here, and speaks plaintext. */
@@ -130,6 +137,11 @@ async function secured(socket: Socket, ALPNProtocols: string[]): Promise<Socket>
   })
 }
 
+/** Settings of a server to which such connections may speak. */
+function withHttp2(settings: ServerSettings): ServerSettings {
+  return IS_HTTP2 ? { http2Cleartext: true, ...settings } : settings
+}
+
 /** A started server, stopped at the end of the test. */
 export async function open(
   t: ExecutionContext,
@@ -137,7 +149,7 @@ export async function open(
   settings: ServerSettings = {},
   listen: Listen = 'localhost:0',
 ): Promise<{ server: HttpServer; port: number; connect: () => Promise<Wire> }> {
-  const server = new HttpServer(withTls(listen), handler, { logger: silentLogger, ...settings })
+  const server = new HttpServer(withTls(listen), handler, { logger: silentLogger, ...withHttp2(settings) })
   await server.start()
   t.teardown(async () => {
     if (server.getState() === HttpServer.STARTED) await server.stop(0)
@@ -188,7 +200,7 @@ export function closed(client: Client): Promise<void> {
 
 /** How a client can disconnect. A hang-up sends a reset when bytes are unread, otherwise a FIN. */
 export const WAYS_TO_LEAVE = {
-  'a FIN': (socket: Socket): unknown => socket.end(),
+  'a FIN': (socket: Socket): unknown => ((socket as unknown) instanceof Http2Wire ? (socket as unknown as Http2Wire).leave() : socket.end()),
   'a reset': (socket: Socket): unknown => socket.resetAndDestroy(),
   'a hang-up': (socket: Socket): unknown => socket.destroy(),
 }

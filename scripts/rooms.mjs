@@ -27,11 +27,11 @@ const ROOMS = [
     name: 'connection',
     purpose: '`Client`, and the connection whose bytes are the application\'s: raw, upgraded, driven in JavaScript',
     isNative: true,
-    lazy: ['node-socket.ts', 'upgraded-socket.ts'],
+    lazy: ['injected-client.ts', 'node-socket.ts', 'upgraded-socket.ts'],
   },
   { name: 'body', purpose: 'bodies in both directions: sources, files, forms, `RequestBody`, a body that is arriving', lazy: ['multipart.ts'] },
   { name: 'message', purpose: '`Request` and `Response`', isNative: true },
-  { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`' },
+  { name: 'handler', purpose: 'what answers: handlers, error pages, time limits, `inject`', lazy: ['inject.ts', 'injection.ts'] },
   { name: 'pages', purpose: 'HTML pages of our own: the debug page, the welcome page' },
   {
     name: 'web',
@@ -65,6 +65,7 @@ const ROOMS = [
     isEntry: true,
   },
   { name: 'fetch', purpose: "`busbar/fetch`: servers of web-standard applications", isEntry: true },
+  { name: 'cli', purpose: 'parts of the command that few of its calls need: a new project', isLazy: true, never: ['tls', 'options', 'server'] },
 ]
 
 /** Files outside the rooms: they find the package by `..`, which must be right in src/ and in dist/. */

@@ -11,15 +11,18 @@ import { isFetchApplication } from './handler/fetch-application.ts'
 import { toFunction } from './handler/handler.ts'
 import type { Handler } from './handler/handler.ts'
 import { BusbarError, HttpServer, ListenError, stopOnSignals } from './index.ts'
-import type { ServerSettings, TlsOptions } from './index.ts'
+import type { ServerSettings, StopReport, TlsOptions } from './index.ts'
 import { welcome } from './pages/welcome.ts'
 
 const HELP = `Usage: busbar serve [module] [options]
+       busbar init [directory]
 
-Serves the handler that a module exports by default, with the settings that it
+serve serves the handler that a module exports by default, with the settings that it
 exports by the name settings; without a module, a page that shows the request and
 its client. A handler is a function, or an object with handleRequest or fetch, such
 as an application of Hono. TypeScript needs Node 22.18 or newer.
+
+init makes a small project in TypeScript, with routes, a test and a Dockerfile.
 
 Options:
   --port PORT             port to listen on; 0 lets the system choose (PORT in the
@@ -43,8 +46,11 @@ SIGINT and SIGTERM stop the server and end the command with exit code 0; a secon
 signal ends it at once with exit code 1.
 
 Examples:
-  busbar serve examples/hello.mjs --port 3000
-  busbar serve examples/hello.mjs --tls
+  busbar init my-app                        a new project in my-app/
+  busbar serve src/app.ts --port 3000 --watch
+                                            started again after each change
+  busbar serve app.mjs --tls                HTTPS and HTTP/2 on localhost
+  busbar serve app.mjs --drain-delay 5      behind a balancer
 `
 
 /** An error of use: one line for the user, and the exit code. */
@@ -62,8 +68,9 @@ async function main(args: string[]): Promise<void> {
   if (values.help === true) return void process.stdout.write(HELP)
   if (values.version === true) return void process.stdout.write(`${version()}\n`)
   const [command, module, ...more] = positionals
+  if (command === 'init' && more.length === 0) return makeProject(module ?? '.')
   if (command !== 'serve' || more.length > 0) {
-    const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' ? more : [command]).join(' ')}`
+    const what = command === undefined ? 'a command is missing' : `unknown: ${(command === 'serve' || command === 'init' ? more : [command]).join(' ')}`
     throw new CommandError(`${what}; see busbar --help`, 2)
   }
   const timeout = seconds('--stop-timeout', values['stop-timeout'] ?? '25')
@@ -79,6 +86,16 @@ async function main(args: string[]): Promise<void> {
   const server = new HttpServer(tls === null ? listen : { ...listen, tls }, handler, settings)
   await run(server, { timeout, drain })
   for (const hint of hints(server.url)) process.stdout.write(`${hint}\n`)
+}
+
+async function makeProject(directory: string): Promise<void> {
+  const { InitError, init } = await import('./cli/init.ts')
+  try {
+    for (const line of await init(directory, version())) process.stdout.write(`${line}\n`)
+  } catch (error) {
+    if (!(error instanceof InitError)) throw error
+    throw new CommandError(error.message, 1)
+  }
 }
 
 /** How the server speaks TLS, and what the user is told once its URL is known. */
@@ -210,8 +227,22 @@ async function load(module: string): Promise<Served> {
 
 async function run(server: HttpServer, stop: { timeout: number; drain: number }): Promise<void> {
   await server.start()
-  stopOnSignals(server, stop)
-  process.stdout.write(`busbar is ready on ${server.url} after ${Math.round(performance.now())} ms\n`)
+  stopOnSignals(server, { ...stop, onStopped })
+  const took = Math.round(performance.now())
+  process.stdout.write(`\u279c ${server.url} (${protocols(server)}) \u00b7 ready in ${took} ms\n`)
+}
+
+/** What clients can speak with the server, by the names of ALPN; h2c is HTTP/2 without TLS. */
+function protocols(server: HttpServer): string {
+  const options = server.getOptions()
+  const isTls = server.url.startsWith('https:')
+  if (options.get(isTls ? 'http2' : 'http2Cleartext')) return isTls ? 'h2, http/1.1' : 'h2c, http/1.1'
+  return 'http/1.1'
+}
+
+function onStopped(_server: HttpServer, { finished, cutOff }: StopReport): void {
+  const requests = (count: number): string => `${count} ${count === 1 ? 'request' : 'requests'}`
+  process.stdout.write(`stopped: ${requests(finished)} under way finished, ${cutOff} cut off\n`)
 }
 
 function version(): string {

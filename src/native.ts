@@ -66,6 +66,8 @@ export const Flag = {
   Large: 64,
   Spilled: 128,
   End: 256,
+  /** Of a request, with the bit of `End`: it is for `https:` although it came in cleartext. */
+  ClaimsHttps: 256,
   Trailers: 512,
   Over: 2048,
   ExpectsOther: 1024,

@@ -8,6 +8,7 @@
  */
 import { ClientException } from '../connection/client-exception.ts'
 import { HandlerError, OptionError, StateError } from '../core/errors.ts'
+import { handled } from '../core/outcome.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import type { FormWords } from './multipart.ts'
 import type { RequestBody } from './request-body.ts'
@@ -84,7 +85,11 @@ export class FormPart implements AsyncIterable<Uint8Array> {
    *
    * @example const bytes = await part.buffer()
    */
-  async buffer(): Promise<Uint8Array> {
+  buffer(): Promise<Uint8Array> {
+    return handled(this.#read())
+  }
+
+  async #read(): Promise<Uint8Array> {
     const pieces: Uint8Array[] = []
     for await (const piece of this) pieces.push(piece)
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
@@ -95,11 +100,11 @@ export class FormPart implements AsyncIterable<Uint8Array> {
    *
    * @example const title = await part.text()
    */
-  async text(): Promise<string> {
+  text(): Promise<string> {
     const content = this.#content
-    if (typeof content !== 'string') return new TextDecoder().decode(await this.buffer())
+    if (typeof content !== 'string') return handled(this.#read().then((bytes) => new TextDecoder().decode(bytes)))
     this.#content = null
-    return content
+    return Promise.resolve(content)
   }
 
   /**

@@ -13,7 +13,7 @@ import type { RunningHandlers, RunningRequest } from '../handler/running-handler
 import type { Request } from '../message/request.ts'
 import type { Response } from '../message/response.ts'
 
-/** What observers are told of a request. */
+/** The record of a request that is observed. */
 export interface AnswerRecord {
   /** Calls the handler. */
   run(handle: () => void): void

@@ -14,6 +14,7 @@ import type { ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { RequestBody } from '../body/request-body.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
 import { forwardedOf } from '../message/forwarded.ts'
+import { networksOf } from '../net/networks.ts'
 import type { Forwarded } from '../net/forwarded.ts'
 import type { RequestSource } from '../message/request-source.ts'
 import { HandoverSignal } from '../core/handover.ts'
@@ -190,7 +191,14 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   base(): string {
     const address = toAddress(this.openFacts().localAddress())
-    return `${this.isEncrypted() ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+    const isSecured = this.isEncrypted() || this.#isSecuredByProxy()
+    return `${isSecured ? 'https' : 'http'}://${address.getType() === 'unix' ? 'localhost' : address.toString()}`
+  }
+
+  /** Whether a proxy that is trusted says by `:scheme` that it has ended TLS. */
+  #isSecuredByProxy(): boolean {
+    if ((this.#flags & Flag.ClaimsHttps) === 0) return false
+    return networksOf(this.#owner.options.get('proxies')).has(this.client().getRemoteAddress())
   }
 
   forwarded(): Forwarded | null {

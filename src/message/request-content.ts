@@ -55,6 +55,10 @@ export abstract class RequestContent extends RequestHead {
    * @example for await (const part of request.parts({ files: 1 })) if (part.isFile()) await writeFile(target, part)
    */
   parts(limits?: FormLimits): AsyncGenerator<FormPart, void, undefined> {
-    return partsOf(this.getBody(), this.getHeader('content-type'), limits)
+    const parts = partsOf(this.getBody(), this.getHeader('content-type'), limits)
+    const next = parts.next.bind(parts)
+    // The client may leave while a part isn't awaited any more.
+    parts.next = () => handled(next())
+    return parts
   }
 }

@@ -9,6 +9,7 @@ import { lookup } from 'node:dns'
 import { channel } from 'node:diagnostics_channel'
 import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NodeServer } from 'node:http'
 import { debuglog } from 'node:util'
 import { announce, isClusterWorker } from '../server/cluster.ts'
@@ -111,7 +112,7 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       const { wish, callback } = readListen(given)
       if (state === undefined) return base.listen.apply(this, given as never) as Ours
       if (state.listening !== null || state.isStarting || this.listening) throw nodeError('ERR_SERVER_ALREADY_LISTEN')
-      const why = wish === null ? '' : (obstacleOf(wish) ?? state.kind.obstacle(this, state.options))
+      const why = wish === null ? '' : (obstacleOf(wish) ?? classObstacle(state.options) ?? state.kind.obstacle(this, state.options))
       if (wish === null || why !== null) {
         count(this, 'node', why)
         if (why !== '') warnOnce(`a server is served by node:http: ${why}`)
@@ -191,6 +192,13 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       },
     },
   }
+}
+
+/** Requests and responses are made without the constructors of Node, so those of others wouldn't run. */
+function classObstacle({ IncomingMessage: Request, ServerResponse: Response }: State['options']): string | null {
+  if (Request !== undefined && Request !== IncomingMessage) return 'the option IncomingMessage: its constructor would not run'
+  if (Response !== undefined && Response !== ServerResponse) return 'the option ServerResponse: its constructor would not run'
+  return null
 }
 
 /** Why the engine can't listen there; null when it can. */

@@ -44,7 +44,8 @@ export abstract class Http2Options extends LimitOptions {
   }
 
   /**
-   * Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up.
+   * Bytes of an HTTP/2 upload that may always be under way while its handler keeps up, from 64 KiB on. The receive
+   * window is up to twice as large.
    *
    * @example options.getHttp2WindowLimit()
    */
@@ -55,6 +56,36 @@ export abstract class Http2Options extends LimitOptions {
   /** @example options.withHttp2WindowLimit(1 << 20) */
   withHttp2WindowLimit(value: number): this {
     return this.with({ http2WindowLimit: value })
+  }
+
+  /**
+   * Seconds of silence after which an HTTP/2 client is sent a PING. When it stays silent for as long again, its
+   * connection is closed. 0 is never.
+   *
+   * @example options.getHttp2PingInterval()
+   */
+  getHttp2PingInterval(): number {
+    return this.get('http2PingInterval')
+  }
+
+  /** @example options.withHttp2PingInterval(30) */
+  withHttp2PingInterval(value: number): this {
+    return this.with({ http2PingInterval: value })
+  }
+
+  /**
+   * Origins that a client may use an HTTP/2 connection over TLS for, if the certificate names them (ORIGIN frame,
+   * RFC 8336).
+   *
+   * @example options.getOrigins() // ['https://example.org']
+   */
+  getOrigins(): readonly string[] {
+    return this.get('origins')
+  }
+
+  /** @example options.withOrigins(['https://example.org', 'https://static.example.org']) */
+  withOrigins(value: readonly string[]): this {
+    return this.with({ origins: value })
   }
 
   /**

@@ -178,6 +178,21 @@ export abstract class LimitOptions extends TimeOptions {
   }
 
   /**
+   * Requests of one connection; 0 for no limit. The last one is announced by `connection: close`, or by the GOAWAY of
+   * HTTP/2, behind which the streams that are open are finished.
+   *
+   * @example options.getRequestsPerConnection()
+   */
+  getRequestsPerConnection(): number {
+    return this.get('requestsPerConnection')
+  }
+
+  /** @example options.withRequestsPerConnection(10_000) */
+  withRequestsPerConnection(value: number): this {
+    return this.with({ requestsPerConnection: value })
+  }
+
+  /**
    * Memory for heads, bodies and unsent bytes together. This release has no such limit.
    *
    * @example options.getMemoryLimit()

@@ -21,6 +21,10 @@ export interface OptionValues {
   localHttp1Timeout: number
   /** Time that an HTTP/2 connection may be without an open stream. */
   http2Timeout: number
+  /** The same for clients that aren't counted by address, such as proxies. `http2Timeout` sets both, unless this is set with it. */
+  localHttp2Timeout: number
+  /** Silence of an HTTP/2 client after which it is sent a PING, and again after which its connection is closed; 0 for none. */
+  http2PingInterval: number
   /** Duration of a TLS handshake, from its first byte. */
   tlsSetupTimeout: number
   /** Size of one request body; `Infinity` for no limit. */
@@ -81,8 +85,16 @@ export interface OptionValues {
   http2Cleartext: boolean
   /** A client may open WebSockets on streams of an HTTP/2 connection (extended CONNECT, RFC 8441). */
   extendedConnect: boolean
-  /** Bytes to which the receive window of an HTTP/2 stream grows while its handler keeps up, from 64 KiB. */
+  /** Bytes of an HTTP/2 upload that may always be under way while its handler keeps up, from 64 KiB on. The receive window is up to twice as large. */
   http2WindowLimit: number
+  /** Origins that clients may use an HTTP/2 connection over TLS for, sent as an ORIGIN frame (RFC 8336). */
+  origins: readonly string[]
+  /** Requests of one connection, the last of which is announced as that; 0 for no limit. */
+  requestsPerConnection: number
+  /** Time, longer by up to a tenth, after which a connection takes no more requests; 0 for no limit. */
+  connectionAge: number
+  /** Time that the requests of such a connection may still take; 0 for no limit. */
+  connectionAgeGrace: number
   /** Time that `stop` waits unless it is given one. */
   stopTimeout: number
 }
@@ -145,6 +157,15 @@ const NETWORKS: Rule = {
   accepts: (value) => Array.isArray(value) && value.every((item) => item === 'unix' || isNetwork(item)),
 }
 
+/** `https://example.org`, as `URL` writes it: RFC 6454 §6.2. */
+const isOrigin = (item: unknown): boolean =>
+  typeof item === 'string' && URL.canParse(item) && new URL(item).origin === item && item.startsWith('https://')
+const ORIGINS: Rule = {
+  allowed: "a list of origins such as 'https://example.org'",
+  accepts: (value) => Array.isArray(value) && value.every(isOrigin),
+  refused: (value) => (Array.isArray(value) ? value.filter((item) => !isOrigin(item)) : value),
+}
+
 /** The rule of an option that has no effect yet: a value other than today's behaviour is refused, and never ignored. */
 function only<Value>(today: Value, why: string): Rule {
   return { allowed: `${String(today)}, because ${why}`, accepts: (value) => value === today }
@@ -169,6 +190,8 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   http1Timeout: SECONDS,
   localHttp1Timeout: SECONDS,
   http2Timeout: SECONDS,
+  localHttp2Timeout: SECONDS,
+  http2PingInterval: FRACTION_OR_OFF,
   tlsSetupTimeout: SECONDS,
   bodySizeLimit: SIZE_OR_INFINITY,
   headerSizeLimit: COUNT,
@@ -197,6 +220,10 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   http2Cleartext: SWITCH,
   extendedConnect: SWITCH,
   http2WindowLimit: WINDOW,
+  origins: ORIGINS,
+  requestsPerConnection: RATE,
+  connectionAge: FRACTION_OR_OFF,
+  connectionAgeGrace: FRACTION_OR_OFF,
   stopTimeout: FRACTION_OR_OFF,
   ...WITHOUT_EFFECT,
 }
@@ -209,6 +236,8 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   http1Timeout: 15,
   localHttp1Timeout: 75,
   http2Timeout: 60,
+  localHttp2Timeout: 75,
+  http2PingInterval: 0,
   tlsSetupTimeout: 5,
   bodySizeLimit: 131_072,
   headerSizeLimit: 32_768,
@@ -240,6 +269,10 @@ export const DEFAULTS: Readonly<OptionValues> = Object.freeze({
   http2Cleartext: false,
   extendedConnect: false,
   http2WindowLimit: 4_194_304,
+  origins: Object.freeze([] as string[]),
+  requestsPerConnection: 0,
+  connectionAge: 0,
+  connectionAgeGrace: 0,
   stopTimeout: 3,
 })
 

@@ -61,7 +61,8 @@ export class Options extends Http2Options {
    * @example options.toObject().bodySizeLimit
    */
   toObject(): OptionValues {
-    return { ...this.#values, allowedMethods: [...this.#values.allowedMethods], proxies: [...this.#values.proxies] }
+    const { allowedMethods, proxies, origins } = this.#values
+    return { ...this.#values, allowedMethods: [...allowedMethods], proxies: [...proxies], origins: [...origins] }
   }
 
   /**
@@ -229,6 +230,9 @@ function changed(values: Readonly<OptionValues>, changes: Partial<OptionValues>)
   // An idle time that is set by hand counts for all clients.
   if (changes.http1Timeout !== undefined && changes.localHttp1Timeout === undefined) {
     result['localHttp1Timeout'] = changes.http1Timeout
+  }
+  if (changes.http2Timeout !== undefined && changes.localHttp2Timeout === undefined) {
+    result['localHttp2Timeout'] = changes.http2Timeout
   }
   return result as unknown as OptionValues
 }

@@ -43,7 +43,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Seconds that an HTTP/2 connection may be without an open stream.
+   * Seconds that an HTTP/2 connection may be without an open stream, for clients that aren't local.
    *
    * @example options.getHttp2Timeout()
    */
@@ -51,9 +51,53 @@ export abstract class TimeOptions {
     return this.get('http2Timeout')
   }
 
-  /** @example options.withHttp2Timeout(30) */
+  /** Sets it for all clients, also those of `localHttp2Timeout`. @example options.withHttp2Timeout(30) */
   withHttp2Timeout(value: number): this {
     return this.with({ http2Timeout: value })
+  }
+
+  /**
+   * The same for clients that aren't counted by address: local networks, unix sockets and `proxies`.
+   *
+   * @example options.getLocalHttp2Timeout() // 75
+   */
+  getLocalHttp2Timeout(): number {
+    return this.get('localHttp2Timeout')
+  }
+
+  /** @example options.withLocalHttp2Timeout(650) */
+  withLocalHttp2Timeout(value: number): this {
+    return this.with({ localHttp2Timeout: value })
+  }
+
+  /**
+   * Seconds, longer by up to a tenth, after which a connection takes no more requests, so that long connections move
+   * to servers that were added since; 0 for no limit. It ends as one with `requestsPerConnection` does. Upgraded
+   * connections stay.
+   *
+   * @example options.getConnectionAge()
+   */
+  getConnectionAge(): number {
+    return this.get('connectionAge')
+  }
+
+  /** @example options.withConnectionAge(600) */
+  withConnectionAge(value: number): this {
+    return this.with({ connectionAge: value })
+  }
+
+  /**
+   * Seconds that the requests of a connection may still take when its age is reached; then it is closed. 0 for no limit.
+   *
+   * @example options.getConnectionAgeGrace()
+   */
+  getConnectionAgeGrace(): number {
+    return this.get('connectionAgeGrace')
+  }
+
+  /** @example options.withConnectionAgeGrace(30) */
+  withConnectionAgeGrace(value: number): this {
+    return this.with({ connectionAgeGrace: value })
   }
 
   /**

@@ -11,7 +11,8 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { Client, ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { addCounts, parseRefusal, rejectionKind, rejectionMessage } from './refusals.ts'
+import { addCounts, parseRefusal } from './refusals.ts'
+import { RejectionLog } from './rejection-log.ts'
 import type { RefusalCode } from './refusals.ts'
 import { isCustom } from '../handler/error-handler.ts'
 import type { ErrorHandler } from '../handler/error-handler.ts'
@@ -94,6 +95,7 @@ export class Dispatcher implements ClientOwner {
   readonly #failed: FailedRequests
   readonly #special: SpecialResponses
   readonly #waiting: WaitingRequests
+  readonly #rejections = new RejectionLog(this)
   /** The records of notices, and behind them the words of the next response. Shared with the engine alone. */
   readonly #words = new Uint32Array(ANSWER_WORDS + RECORD_WORDS)
   /** REFUSE, CALL, LOOK or LOG by method number. */
@@ -309,6 +311,7 @@ export class Dispatcher implements ClientOwner {
   close(): void {
     this.#timeout?.close()
     this.#waiting.close()
+    this.#rejections.close()
     this.#selector?.close()
     this.pending.close()
   }
@@ -396,13 +399,9 @@ export class Dispatcher implements ClientOwner {
       case Notice.Refused:
         return this.#takeRefusal(kind, at)
       case Notice.Rejected:
-        return this.#logRejection(words[at + 4]!, words[at + 7]!, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#rejections.note(words[at + 4]!, this.#bytesAt(kind, at).toString('latin1'))
     }
     this.pending.notify(id, kind, words, at)
-  }
-
-  #logRejection(limit: number, count: number, address: string): void {
-    this.logger.warning(rejectionMessage(limit, count, address, this.options), { code: rejectionKind(limit) })
   }
 
   #askCertificate(slot: number, id: number, listener: number, name: string): void {

@@ -12,7 +12,6 @@ import { INSPECT, inspectAs } from '../core/inspection.ts'
 import type { Inspect, InspectOptions } from '../core/inspection.ts'
 import { fetchLoaded, provideFetch } from '../handler/fetch-application.ts'
 import type { Handler } from '../handler/handler.ts'
-import { injectAsClient } from '../handler/injection.ts'
 import { ioThreads } from './io-threads.ts'
 import type { Listen } from './listen.ts'
 import { isClusterWorker } from './cluster.ts'
@@ -445,9 +444,10 @@ export class HttpServer extends ServerParts {
    *
    * @example const response = await server.inject(Request.create('GET', '/'))
    */
-  inject(request: Request): Promise<Response> {
+  async inject(request: Request): Promise<Response> {
     const [local = null] = this.#dispatcher === null ? [] : this.getServers()
     const { handler, errorHandler, options } = this[PARTS]
+    const { injectAsClient } = await import('../handler/injection.ts')
     return injectAsClient(request, { handler, errorHandler, options, logger: this.#log, debugPage }, local)
   }
 

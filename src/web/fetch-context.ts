@@ -8,7 +8,7 @@ import { handled } from '../core/outcome.ts'
 import type { FetchAddress, FetchContext } from '../handler/fetch-application.ts'
 import type { FieldsInit } from '../http/fields.ts'
 import type { Request } from '../message/request.ts'
-import { Response } from '../message/response.ts'
+import { Response, discardResponse } from '../message/response.ts'
 import type { UpgradeHandler } from '../message/takeover.ts'
 import type { SocketAddress } from '../net/socket-address.ts'
 
@@ -114,6 +114,8 @@ export class RequestContext implements FetchContext {
   answer(response: Response): Response {
     this.#isAnswered = true
     const sent = this.#takeover ?? response
+    // What the application answers is dropped; a failure of the clean-up is its own.
+    if (sent !== response) discardResponse(response, () => {})
     this.#completion?.follow(sent)
     return sent
   }

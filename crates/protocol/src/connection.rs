@@ -115,8 +115,13 @@ impl Connection {
     }
 
     /// One on which HTTP/2 is spoken, as was agreed on below. None when there is no memory for a session.
-    fn http2_over_tls(cx: &Context, is_exempt: bool) -> Option<Connection> {
-        let http2 = http2::Connection::new(cx, Way { is_encrypted: true, is_exempt })?;
+    fn http2_over_tls(
+        cx: &Context,
+        is_exempt: bool,
+        coverage: Option<http2::Coverage>,
+    ) -> Option<Connection> {
+        let mut http2 = http2::Connection::new(cx, Way { is_encrypted: true, is_exempt })?;
+        http2.set_coverage(coverage);
         Some(Connection { protocol: Protocol::Other(Other::Http2(Box::new(http2))) })
     }
 

@@ -14,6 +14,8 @@ pub const HIGH_WATER: usize = 64 * 1024;
 const POOLED_BUFFERS: usize = 256;
 /// Capacity above which a buffer is freed rather than kept.
 const POOLED_CAPACITY: usize = 16 * 1024;
+/// Capacity up to which one buffer is kept for long content that is framed piece by piece, as with HTTP/2.
+const SPARE_CAPACITY: usize = 160 * 1024;
 /// Capacity of a new output buffer: head and body of a small answer.
 const NEW_CAPACITY: usize = 512;
 
@@ -52,6 +54,8 @@ pub struct Context {
     next_request_id: u64,
     request_id_step: u64,
     buffers: Vec<Vec<u8>>,
+    /// The largest buffer that was given back, up to a bound.
+    spare: Vec<u8>,
     /// Pages for what is no request that the application makes in one turn; 0 without such pages.
     pages_per_turn: u32,
     pages_left: u32,
@@ -75,6 +79,7 @@ impl Context {
             next_request_id: 1,
             request_id_step: 1,
             buffers: Vec::new(),
+            spare: Vec::new(),
             pages_per_turn: 0,
             pages_left: 0,
         };
@@ -146,7 +151,15 @@ impl Context {
         if buffer.capacity() <= POOLED_CAPACITY && self.buffers.len() < POOLED_BUFFERS {
             buffer.clear();
             self.buffers.push(buffer);
+        } else if (self.spare.capacity() + 1..=SPARE_CAPACITY).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.spare = buffer;
         }
+    }
+
+    /// A buffer for long content, without capacity if there is none.
+    pub(crate) fn take_spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
     }
 }
 

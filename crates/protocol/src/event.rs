@@ -124,6 +124,8 @@ pub struct Request<'a> {
     pub keep_alive: bool,
     /// It is CONNECT or asks for an upgrade: what follows is parsed only after its answer.
     pub upgrade: bool,
+    /// It is for `https:` although it came in cleartext, from a peer that may be a proxy which has ended TLS.
+    pub claims_https: bool,
     /// What the client expects before it sends the body.
     pub expectation: Expectation,
     /// Request line and header section.

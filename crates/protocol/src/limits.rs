@@ -42,12 +42,24 @@ pub struct Limits {
     pub concurrent_stream_limit: u32,
     /// An HTTP/2 connection without a stream.
     pub http2_timeout: u64,
+    /// The same for peers that are local or proxies.
+    pub local_http2_timeout: u64,
+    /// Silence of an HTTP/2 client after which it is sent a PING; 0 = off.
+    pub http2_ping_interval: u64,
+    /// Origins that a client may use an HTTP/2 connection for, as `https://example.org`. RFC 8336.
+    pub origins: Vec<String>,
     /// What the receive window of a stream may grow to.
     pub http2_window_limit: u32,
     /// HTTP/2 is spoken without TLS to clients that begin with its preface.
     pub http2_cleartext: bool,
     /// Extended CONNECT is taken. RFC 8441.
     pub extended_connect: bool,
+    /// Requests of one connection; the last one is announced as such.
+    pub requests_per_connection: u32,
+    /// Time after which a connection takes no more requests.
+    pub connection_age: u64,
+    /// What its requests may then take.
+    pub connection_age_grace: u64,
     /// A TLS handshake, from its first byte.
     pub tls_setup_timeout: u64,
 }
@@ -72,9 +84,15 @@ impl Default for Limits {
             pipeline_limit: 64,
             concurrent_stream_limit: 100,
             http2_timeout: 60_000,
+            local_http2_timeout: 75_000,
+            http2_ping_interval: 0,
+            origins: Vec::new(),
             http2_window_limit: 4_194_304,
             http2_cleartext: false,
             extended_connect: false,
+            requests_per_connection: u32::MAX,
+            connection_age: u64::MAX,
+            connection_age_grace: u64::MAX,
             tls_setup_timeout: 5_000,
         }
     }

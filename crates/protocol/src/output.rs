@@ -55,6 +55,13 @@ impl Output {
         &mut self.bytes
     }
 
+    /// Has long content written to a buffer that has grown before, so that it isn't grown anew for each portion.
+    pub(crate) fn expect_much(&mut self, cx: &mut Context) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = cx.take_spare();
+        }
+    }
+
     pub(crate) fn put(&mut self, cx: &mut Context, bytes: &[u8]) {
         self.buffer(cx).extend_from_slice(bytes);
     }

@@ -128,6 +128,11 @@ impl Connection {
         self.is_ended = true;
     }
 
+    /// HTTP, if it gets the connection back, serves one more request.
+    pub(crate) fn handle_last(&mut self) {
+        self.is_last = true;
+    }
+
     /// Whether the application has ended our sending side, with everything sent.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_ended && self.output.is_empty()

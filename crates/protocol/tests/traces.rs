@@ -149,12 +149,12 @@ fn run(trace: &Trace, is_split: bool, is_direct: bool, is_secured: bool) -> Vec<
     }
     let mut pair = if is_secured { Pair::secured(limits, habit) } else { Pair::new(limits, habit) };
     pair.is_direct = is_direct;
-    if is_secured && is_split {
-        pair.ciphertext_step = 1;
-    }
     if asks_for_pages {
         // A budget of two.
         pair.cx.ask_for_pages(2);
+    }
+    if is_secured && is_split {
+        pair.ciphertext_step = 1;
     }
     if is_exempt && !is_secured {
         pair.connection = Connection::cleartext(&pair.cx, Way { is_encrypted: true, is_exempt: false });

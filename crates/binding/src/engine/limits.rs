@@ -41,6 +41,12 @@ pub struct EngineLimits {
     pub pipeline_limit: Option<f64>,
     /// How long an HTTP/2 connection may be without a stream.
     pub http2_timeout: Option<f64>,
+    /// The same for peers that are local or proxies.
+    pub local_http2_timeout: Option<f64>,
+    /// Silence of an HTTP/2 client after which it is sent a PING; 0 for none.
+    pub http2_ping_interval: Option<f64>,
+    /// Origins that a client may use an HTTP/2 connection for.
+    pub origins: Option<Vec<String>>,
     /// Streams of one HTTP/2 connection that may run at the same time.
     pub concurrent_stream_limit: Option<f64>,
     /// Bytes to which the receive window of an HTTP/2 stream may grow.
@@ -49,6 +55,12 @@ pub struct EngineLimits {
     pub http2_cleartext: Option<bool>,
     /// Whether extended CONNECT is taken over HTTP/2. RFC 8441.
     pub extended_connect: Option<bool>,
+    /// Requests of one connection; 0 for no limit.
+    pub requests_per_connection: Option<f64>,
+    /// How long a connection takes requests; 0 for no limit.
+    pub connection_age: Option<f64>,
+    /// How long its requests may then take; 0 for no limit.
+    pub connection_age_grace: Option<f64>,
     /// How long a TLS handshake may take, from its first byte.
     pub tls_setup_timeout: Option<f64>,
     /// Connections of the server.
@@ -78,6 +90,10 @@ impl EngineLimits {
         millis(&mut limits.request_timeout, self.request_timeout);
         millis(&mut limits.write_timeout, self.write_timeout);
         millis(&mut limits.http2_timeout, self.http2_timeout);
+        millis(&mut limits.local_http2_timeout, self.local_http2_timeout);
+        millis(&mut limits.http2_ping_interval, self.http2_ping_interval);
+        millis(&mut limits.connection_age, self.connection_age.filter(|age| *age > 0.0));
+        millis(&mut limits.connection_age_grace, self.connection_age_grace.filter(|grace| *grace > 0.0));
         millis(&mut limits.tls_setup_timeout, self.tls_setup_timeout);
         let count = |place: &mut u64, value: Option<f64>| {
             if let Some(value) = value {
@@ -98,6 +114,11 @@ impl EngineLimits {
         };
         narrow(&mut limits.concurrent_stream_limit, self.concurrent_stream_limit);
         narrow(&mut limits.http2_window_limit, self.http2_window_limit);
+        let requests = self.requests_per_connection.filter(|requests| *requests > 0.0);
+        narrow(&mut limits.requests_per_connection, requests);
+        if let Some(origins) = &self.origins {
+            limits.origins.clone_from(origins);
+        }
         if let Some(allowed) = self.allow_half_close {
             limits.allow_half_close = allowed;
         }

@@ -182,7 +182,8 @@ impl Connection {
         self.http1_mut()?.handle_raise(cx, request_id, limit)
     }
 
-    /// Sets how many milliseconds unsent bytes may wait for the peer, until the connection is idle.
+    /// Sets how many milliseconds unsent bytes may wait for the peer, until the connection is idle; with HTTP/2 those of
+    /// this answer.
     ///
     /// # Errors
     /// `Stale` when the request isn't open.
@@ -192,6 +193,9 @@ impl Connection {
         request_id: RequestId,
         millis: u64,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write_timeout(request_id, millis);
+        }
         self.http1_mut()?.handle_write_timeout(cx, request_id, millis)
     }
 
@@ -230,6 +234,22 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(http1) => http1.handle_stop(cx),
             Protocol::Other(other) => other.handle_stop(cx),
+        }
+    }
+}
+
+impl Connection {
+    /// The connection has served enough: with HTTP/1 the next request that is answered is the last, with HTTP/2 a
+    /// GOAWAY announces the end, and streams that are open are finished. On one that is raw, or whose protocol isn't
+    /// known yet, nothing is announced.
+    #[cold]
+    pub fn handle_last(&mut self) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.handle_last(),
+            Protocol::Other(Other::Http2(http2)) => http2.handle_last(),
+            Protocol::Other(Other::Tls(tls)) => tls.inner.handle_last(),
+            Protocol::Other(Other::Raw(raw)) => raw.handle_last(),
+            Protocol::Other(Other::Undecided(_)) => {}
         }
     }
 }

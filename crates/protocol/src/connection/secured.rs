@@ -16,6 +16,7 @@ use super::Connection;
 use super::sealing::Sealing;
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
+use crate::http2::Coverage;
 use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
 use crate::tls::{self, Answer, Config, Failure, Session, UnixTime};
@@ -167,8 +168,11 @@ impl Secured {
 
     /// The protocol that ALPN has agreed on.
     fn agreed(&self, cx: &Context) -> Connection {
-        let is_http2 = self.session.info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2"));
-        let http2 = if is_http2 { Connection::http2_over_tls(cx, self.is_exempt) } else { None };
+        let info = self.session.info().filter(|info| info.alpn.as_deref() == Some(b"h2"));
+        let http2 = info.and_then(|info| {
+            let coverage = Coverage::new(self.session.config(), info.server_name.as_deref());
+            Connection::http2_over_tls(cx, self.is_exempt, coverage)
+        });
         // Without memory for a session HTTP/1 refuses the preface.
         http2.unwrap_or_else(|| Self::http1(cx, self.is_exempt))
     }

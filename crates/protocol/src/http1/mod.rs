@@ -236,6 +236,15 @@ impl Connection {
         self.rearm(cx);
     }
 
+    /// The connection has served enough: the next request that is answered is the last.
+    #[cold]
+    pub(crate) fn handle_last(&mut self) {
+        self.is_last = true;
+        if self.reading == Reading::Idle && !self.pipeline.is_empty() {
+            self.close_reading();
+        }
+    }
+
     /// No request is begun any more: the server stops, or an answer announces that it is the last.
     /// RFC 9112 §9.6.
     #[cold]

@@ -278,6 +278,7 @@ impl Connection {
             version: checked.version,
             keep_alive: checked.keep_alive,
             upgrade: checked.is_upgrade,
+            claims_https: false,
             expectation: checked.expectation,
             head,
             body,

@@ -245,6 +245,16 @@ impl Connection {
         ended.map_err(|_| AnswerError::Stale)
     }
 
+    /// Sets how many milliseconds this answer may make too little progress because its stream isn't read.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open.
+    pub fn handle_write_timeout(&mut self, request_id: RequestId, millis: u64) -> Result<(), AnswerError> {
+        let stream = self.streams.of_mut(request_id).filter(|stream| stream.is_owed());
+        stream.ok_or(AnswerError::Stale)?.write_timeout = Some(millis);
+        Ok(())
+    }
+
     /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ impl Connection {
         self.announce_end();
     }
 
+    /// The connection has served enough.
+    pub fn handle_last(&mut self) {
+        self.announce_end();
+    }
+
     /// The first GOAWAY: RFC 9113 §6.8.
     pub(super) fn announce_end(&mut self) {
         if self.ending == Ending::Open {
@@ -143,6 +148,7 @@ impl Connection {
             }
             _ => self.look_at,
         };
+        let at = at.min(self.pings.due()).min(self.settings_due);
         (at.0 != u64::MAX).then_some(at)
     }
 
@@ -153,13 +159,22 @@ impl Connection {
             Ending::Announced { until } if cx.now >= until => self.say_last(),
             _ => {}
         }
+        if cx.now >= self.settings_due {
+            // RFC 9113 §6.5.3.
+            self.settings_due = Timestamp(u64::MAX);
+            self.session.terminate(ErrorCode::SETTINGS_TIMEOUT);
+            return self.flush(cx);
+        }
+        if self.is_silent(cx) {
+            return self.end(CloseReason::ClientLeft, Finish::Reset);
+        }
         if self.is_idle() && self.head_since.is_none() {
             if cx.now >= self.active.after_millis(self.idle_timeout) {
                 self.reason = CloseReason::IdleTimeout;
                 self.session.shut_down(ErrorCode::NO_ERROR);
                 self.ending = Ending::Last;
             }
-        } else if !self.output.is_empty() && cx.now >= self.sent.after_millis(cx.limits.write_timeout) {
+        } else if !self.output.is_empty() && cx.now >= self.sent.after_millis(self.write_timeout(cx)) {
             self.end(CloseReason::WriteTimeout, Finish::Reset);
         } else if self.head_since.is_some_and(|since| cx.now >= since.after_millis(cx.limits.header_timeout))
         {
@@ -188,10 +203,9 @@ impl Connection {
     /// Streams whose window stays shut, or is opened byte by byte: less than the minimum rate over the time that an
     /// unread answer may take.
     fn reset_slow_readers(&mut self, cx: &Context) {
-        let timeout = cx.limits.write_timeout;
-        let least = timeout.saturating_mul(cx.limits.minimum_body_rate) / 1000;
         for stream in self.streams.iter_mut() {
             let Some((since, sent)) = &mut stream.sending else { continue };
+            let timeout = stream.write_timeout.unwrap_or(cx.limits.write_timeout);
             if stream.is_taken {
                 // As with a raw connection, the application decides how long the peer may be silent.
                 continue;
@@ -199,12 +213,19 @@ impl Connection {
             if cx.now < since.after_millis(timeout) {
                 continue;
             }
+            let least = timeout.saturating_mul(cx.limits.minimum_body_rate) / 1000;
             if *sent < least.max(1) {
                 self.session.reset(stream.id, ErrorCode::CANCEL);
             } else {
                 (*since, *sent) = (cx.now, 0);
             }
         }
+    }
+
+    /// How long the peer may take nothing: as long as the most patient answer.
+    fn write_timeout(&self, cx: &Context) -> u64 {
+        let own = self.streams.iter().filter_map(|stream| stream.write_timeout).max();
+        own.map_or(cx.limits.write_timeout, |own| own.max(cx.limits.write_timeout))
     }
 
     /// Bodies that stand still, or come too slowly.

@@ -23,8 +23,8 @@ pub(super) enum Fault {
     Malformed,
     /// It gets an answer.
     Refused(RequestError),
-    /// Its scheme or authority isn't served on this connection: 421. RFC 9110 §15.5.20.
-    Misdirected,
+    /// Its scheme or authority, as the word says, isn't served on this connection: 421. RFC 9110 §15.5.20.
+    Misdirected(&'static str),
 }
 
 /// The bytes of a request's head. Kept for the next one when it is done with.
@@ -43,6 +43,8 @@ pub(super) struct Checked {
     pub(super) content_length: Option<u64>,
     /// CONNECT, plain or extended: what follows isn't content.
     pub(super) is_connect: bool,
+    /// Its scheme is https, and a proxy in front may have ended TLS.
+    pub(super) claims_https: bool,
     /// An extended CONNECT, which the application may take over. RFC 8441.
     pub(super) is_extended: bool,
     /// A conversation, whose silence is meant: an extended CONNECT, or gRPC.
@@ -131,7 +133,7 @@ pub(super) fn check(
     // An extended CONNECT is what HTTP/1 calls an upgrade of a GET. RFC 8441 §5.
     let method = if pseudo.protocol.is_some() { Method::GET } else { sent };
     target::check(method, target, Some(authority), true).map_err(|_| Fault::Malformed)?;
-    check_scheme(pseudo.scheme, served)?;
+    let claims_https = check_scheme(pseudo.scheme, served)? && !served.is_encrypted;
     if is_connect && facts.content_length.is_some() {
         return Err(Fault::Malformed);
     }
@@ -144,7 +146,16 @@ pub(super) fn check(
     let Facts { content_length, priority, .. } = facts;
     let is_extended = pseudo.protocol.is_some();
     let is_conversation = is_connect || facts.is_grpc;
-    Ok(Checked { method, expectation, content_length, is_connect, is_extended, is_conversation, priority })
+    Ok(Checked {
+        method,
+        expectation,
+        content_length,
+        is_connect,
+        claims_https,
+        is_extended,
+        is_conversation,
+        priority,
+    })
 }
 
 fn is_pseudo(field: &nghttp2::Field, bytes: &[u8]) -> bool {
@@ -218,14 +229,15 @@ fn check_host(authority: &[u8], host: Option<&[u8]>, known_host: &mut Vec<u8>) -
     }
 }
 
-fn check_scheme(scheme: Option<&[u8]>, served: Served) -> Result<(), Fault> {
-    let Some(scheme) = scheme else { return Ok(()) };
+/// Whether the scheme is https.
+fn check_scheme(scheme: Option<&[u8]>, served: Served) -> Result<bool, Fault> {
+    let Some(scheme) = scheme else { return Ok(false) };
     if scheme.eq_ignore_ascii_case(b"http") {
-        return Ok(());
+        return Ok(false);
     }
     match scheme.eq_ignore_ascii_case(b"https") {
-        true if served.is_encrypted || served.is_exempt => Ok(()),
-        true => Err(Fault::Misdirected),
+        true if served.is_encrypted || served.is_exempt => Ok(true),
+        true => Err(Fault::Misdirected("scheme")),
         false => Err(Fault::Malformed),
     }
 }

@@ -9,8 +9,9 @@ use crate::error::{CloseReason, RequestError};
 use crate::event::{Body, Event, Expectation, Head, Request, Step, Version};
 use crate::http2::Connection;
 use crate::http2::ending::STEP_MILLIS;
-use crate::http2::head::{self, Fault};
+use crate::http2::head::{self, Checked, Fault, HeadBytes};
 use crate::http2::stream::{Answering, Stream};
+use crate::timestamp::Timestamp;
 
 /// Input that is taken at once: small enough that its header lists, which may be much larger than their bytes,
 /// stay bounded.
@@ -30,7 +31,10 @@ impl Connection {
     }
 
     fn feed(&mut self, cx: &mut Context, input: &[u8]) {
-        self.has_begun = true;
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.settings_due = cx.now.after_millis(cx.limits.header_timeout);
+        }
+        self.heard(cx);
         let mut received = std::mem::take(&mut cx.http2.received);
         let result = self.session.handle_input(input, &mut received);
         self.handle_events(cx, &received, input);
@@ -73,7 +77,10 @@ impl Connection {
                 Happened::Reset { stream, code } => self.note_reset(cx, *stream, *code),
                 Happened::Closed { stream, code } => self.note_closed(cx, *stream, *code),
                 Happened::Sent { stream, bytes, queued } => self.note_sent(cx, *stream, *bytes, *queued),
-                Happened::SettingsAcknowledged => self.knows_settings = true,
+                Happened::SettingsAcknowledged => {
+                    self.knows_settings = true;
+                    self.settings_due = Timestamp(u64::MAX);
+                }
                 Happened::Unsendable { .. } => {}
                 Happened::Reprioritized { stream, priority } => self.session.set_priority(*stream, *priority),
                 Happened::Pong { data } => self.note_pong(*data),
@@ -112,16 +119,22 @@ impl Connection {
             head::check(received.list(list), &cx.limits, self.served, &mut cx.known_host, &mut bytes);
         let is_malformed = |length: Option<u64>| end && length.is_some_and(|length| length > 0);
         let checked = match checked {
-            Ok(checked) if !is_malformed(checked.content_length) => checked,
-            fault => {
+            Ok(checked) if is_malformed(checked.content_length) => Err(Fault::Malformed),
+            Ok(checked) if self.is_misdirected(&checked, &bytes) => Err(Fault::Misdirected("host")),
+            checked => checked,
+        };
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(fault) => {
                 cx.http2.give_head(bytes);
                 match fault {
-                    Ok(_) | Err(Fault::Malformed) => self.session.reset(id, ErrorCode::PROTOCOL_ERROR),
-                    Err(Fault::Refused(error)) => {
+                    Fault::Malformed => self.session.reset(id, ErrorCode::PROTOCOL_ERROR),
+                    Fault::Refused(error) => {
                         self.refuse(cx, id, error.status(), &error.to_string(), end);
                     }
-                    Err(Fault::Misdirected) => {
-                        self.refuse(cx, id, MISDIRECTED, "this connection isn't for that scheme", end);
+                    Fault::Misdirected(what) => {
+                        let text = format!("this connection isn't for that {what}");
+                        self.refuse(cx, id, MISDIRECTED, &text, end);
                     }
                 }
                 return;
@@ -154,11 +167,22 @@ impl Connection {
             read_since: 0,
             answering: Answering::Owed,
             sending: None,
+            write_timeout: None,
             is_taken: false,
             has_ended: end,
             is_closed: false,
         });
         self.ready.push_back(id);
+    }
+
+    /// Whether the authority belongs to another certificate of the listener: a client may take the connection for one
+    /// that serves it as well, when their addresses are the same. RFC 9113 §9.1.1.
+    fn is_misdirected(&mut self, checked: &Checked, head: &HeadBytes) -> bool {
+        let is_tunnel = checked.is_connect && !checked.is_extended;
+        match (&mut self.coverage, head.fields.first()) {
+            (Some(coverage), Some(host)) if !is_tunnel => coverage.excludes(host.value.of(&head.bytes)),
+            _ => false,
+        }
     }
 
     /// What the application is due: requests first, as they may run while bodies arrive.
@@ -183,6 +207,7 @@ impl Connection {
                 version: Version::Http2,
                 keep_alive: true,
                 upgrade: checked.is_connect,
+                claims_https: checked.claims_https,
                 expectation: checked.expectation,
                 head: Head { bytes: &head.bytes, target: head.target, fields: &head.fields },
                 body,

@@ -23,10 +23,12 @@
 
 mod abuse;
 mod answers;
+mod coverage;
 mod ending;
 mod fields;
 mod head;
 mod input;
+mod pings;
 mod receiving;
 mod stream;
 mod syntax;
@@ -41,8 +43,10 @@ use crate::error::CloseReason;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::http2::abuse::Abuse;
+pub(crate) use crate::http2::coverage::Coverage;
 use crate::http2::ending::Ending;
 use crate::http2::head::{HeadBytes, Served};
+use crate::http2::pings::Pings;
 use crate::http2::stream::{Answering, Stream, Streams};
 use crate::output::Output;
 use crate::timestamp::Timestamp;
@@ -95,6 +99,9 @@ pub struct StreamCounts {
 pub struct Connection {
     session: Session,
     served: Served,
+    /// Some: the listener has other certificates than that of this connection.
+    coverage: Option<Box<Coverage>>,
+    pings: Pings,
     streams: Streams,
     /// Streams whose head waits to be handed over.
     ready: VecDeque<StreamId>,
@@ -109,6 +116,8 @@ pub struct Connection {
     abuse: Abuse,
     /// The peer has acknowledged our settings.
     knows_settings: bool,
+    /// When it must have done so.
+    settings_due: Timestamp,
     /// Bytes of all bodies that lie unread.
     unread: usize,
     output: Output,
@@ -146,9 +155,17 @@ impl Connection {
             list_bytes: u32::try_from(limits.header_size_limit).unwrap_or(u32::MAX),
             extended_connect: limits.extended_connect,
         };
+        let mut session = Session::new(settings, list).ok()?;
+        if way.is_encrypted && !limits.origins.is_empty() {
+            let origins: Vec<_> = limits.origins.iter().map(String::as_str).collect();
+            session.submit_origins(&origins);
+        }
+        let idle_timeout = if way.is_exempt { limits.local_http2_timeout } else { limits.http2_timeout };
         Some(Connection {
-            session: Session::new(settings, list).ok()?,
+            session,
             served: Served { is_encrypted: way.is_encrypted, is_exempt: way.is_exempt },
+            coverage: None,
+            pings: Pings::new(cx),
             streams: Streams::default(),
             ready: VecDeque::new(),
             awake: VecDeque::new(),
@@ -157,18 +174,24 @@ impl Connection {
             current: None,
             abuse: Abuse::default(),
             knows_settings: false,
+            settings_due: Timestamp(u64::MAX),
             unread: 0,
             output: Output::default(),
             active: cx.now,
             sent: cx.now,
             head_since: None,
             look_at: cx.now,
-            idle_timeout: limits.http2_timeout,
+            idle_timeout,
             ending: Ending::Open,
             reason: CloseReason::Open,
             has_peer_ended: false,
             has_begun: false,
         })
+    }
+
+    /// Has requests refused that belong to another certificate of the listener.
+    pub(crate) fn set_coverage(&mut self, coverage: Option<Coverage>) {
+        self.coverage = coverage.map(Box::new);
     }
 
     /// A connection that takes over from another protocol. Gives the bytes that were read and not used.
@@ -239,6 +262,7 @@ impl Connection {
         }
         if self.output.is_empty() {
             self.sent = cx.now;
+            self.output.expect_much(cx);
         }
         let mut received = std::mem::take(&mut cx.http2.received);
         let out = self.output.buffer(cx);

@@ -14,7 +14,10 @@ use crate::http::trailers::Trailers;
 use crate::http2::{Connection, head};
 
 /// How many times the largest window may lie unread on one connection.
-const UNREAD_WINDOWS: usize = 2;
+const UNREAD_WINDOWS: usize = 4;
+/// nghttp2 gives a window back when half of it is used. So that as much as was meant can always be under way, the peer is
+/// told of twice as much.
+const TOLD_WINDOWS: u32 = 2;
 
 impl Connection {
     pub(super) fn take_content(&mut self, cx: &Context, id: StreamId, bytes: &[u8]) {
@@ -138,7 +141,8 @@ impl Connection {
         if is_read && stream.window < cx.limits.http2_window_limit {
             stream.window = stream.window.saturating_mul(2).min(cx.limits.http2_window_limit);
             stream.read_since = 0;
-            self.session.set_window(Some(id), i32::try_from(stream.window).unwrap_or(i32::MAX));
+            let told = stream.window.saturating_mul(TOLD_WINDOWS);
+            self.session.set_window(Some(id), i32::try_from(told).unwrap_or(i32::MAX));
         }
         if let Some(receiving) = &mut stream.receiving {
             receiving.update_deadlines(cx.now);

@@ -42,6 +42,8 @@ pub(super) struct Stream {
     pub(super) answering: Answering,
     /// Content that waits to be sent: since when, and how much has gone since.
     pub(super) sending: Option<(Timestamp, u64)>,
+    /// How long that may make too little progress, in milliseconds; None for the limit of the server.
+    pub(super) write_timeout: Option<u64>,
     /// The application has taken it over: it is a stream of bytes in both directions. RFC 8441 §5.
     pub(super) is_taken: bool,
     /// The peer has ended its side.

@@ -115,6 +115,11 @@ impl Config {
         }
     }
 
+    /// Whether `host` has another certificate than a client gets that asks for `server_name`.
+    pub(crate) fn is_other(&self, server_name: Option<&str>, host: &str) -> bool {
+        self.names.is_other(server_name.map(normalise).as_deref(), &normalise(host))
+    }
+
     /// The configured certificates in their order.
     pub fn certificates(&self) -> &[Arc<Certificate>] {
         &self.certificates

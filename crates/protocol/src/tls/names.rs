@@ -61,6 +61,19 @@ impl Names {
             || name.split_once('.').is_some_and(|(_, parent)| self.wildcard.contains_key(parent))
     }
 
+    /// Whether `host` has certificates of its own, and none of them is among those for `server_name`.
+    pub(super) fn is_other(&self, server_name: Option<&str>, host: &str) -> bool {
+        let Some(of_host) = self.all_for(host) else { return false };
+        let chosen = server_name.and_then(|name| self.all_for(name)).unwrap_or(&self.default);
+        !of_host.iter().any(|one| chosen.iter().any(|other| Arc::ptr_eq(one, other)))
+    }
+
+    /// All certificates for a name, without the default one.
+    fn all_for(&self, name: &str) -> Option<&[Arc<Certificate>]> {
+        let of_parent = || self.wildcard.get(name.split_once('.')?.1);
+        self.exact.get(name).or_else(of_parent).map(Vec::as_slice)
+    }
+
     /// The default certificate.
     pub(super) fn default(&self, schemes: &[SignatureScheme]) -> Option<&Arc<Certificate>> {
         usable(&self.default, schemes)

@@ -57,8 +57,8 @@ fn a_window_opens_as_the_application_reads_and_grows_while_it_keeps_up() {
     assert_eq!(server.asks(0, 1_000_000), "1 body 64000");
     assert_eq!(server.sends(), "1 WINDOW_UPDATE +64000");
     server.reads(&data(1, &[0; 16_000]));
-    // A whole window was read, so it doubles.
-    assert_eq!(server.sends(), "1 WINDOW_UPDATE +65536");
+    // A whole window was read, so it doubles, and the client is told of twice as much: 262,144 from 65,536.
+    assert_eq!(server.sends(), "1 WINDOW_UPDATE +196608");
 }
 
 #[test]
@@ -89,10 +89,13 @@ fn an_upload_that_is_left_unread_doesnt_hold_up_another() {
 fn what_lies_unread_on_a_connection_is_capped() {
     let limits = Limits { body_size_limit: u64::MAX, http2_window_limit: 65_536, ..Limits::default() };
     let mut server = Server::with(limits);
-    server.reads(&[upload(1, &[]), upload(3, &[]), upload(5, &[])].concat());
-    for stream in [1, 3, 5] {
+    let streams = [1, 3, 5, 7, 9, 11];
+    for stream in streams {
+        server.reads(&upload(stream, &[]));
+    }
+    for stream in streams {
         for _ in 0..3 {
-            server.reads(&data(stream, &[0; 16_000]));
+            server.reads(&data(stream, &[0; 15_000]));
         }
     }
     assert!(server.sends().contains("RST_STREAM ENHANCE_YOUR_CALM"));

@@ -8,6 +8,7 @@ mod abuse;
 mod bodies;
 mod ends;
 mod heads;
+mod lives;
 mod script;
 mod server;
 mod splits;

@@ -4,7 +4,7 @@
 //!   first byte   what follows
 //!   0-9          a frame: type, flags, stream, and as many bytes of payload as the next one says
 //!   10           so many bytes as they are
-//!   11, 12, 13   the oldest request is answered: at once, as a stream, not at all
+//!   11, 12, 13   the oldest request is answered: at once, as a stream, not at all or, by the next byte, taken over
 //!   14           its body is asked for
 //!   15           time passes, output is read
 //! ```
@@ -19,7 +19,13 @@ const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\
 
 /// Plays a script. Panics, or fails within nghttp2, if a promise is broken.
 pub(crate) fn play(script: &[u8]) {
-    let limits = Limits { concurrent_stream_limit: 5, header_size_limit: 1_000, ..Limits::default() };
+    let limits = Limits {
+        concurrent_stream_limit: 5,
+        header_size_limit: 1_000,
+        extended_connect: true,
+        http2_ping_interval: 5_000,
+        ..Limits::default()
+    };
     let mut cx = Context::new(limits);
     let Some(mut connection) = Connection::new(&cx, Way::default()) else { return };
     let mut requests = VecDeque::new();
@@ -53,7 +59,22 @@ pub(crate) fn play(script: &[u8]) {
             }
             13 => {
                 let request_id = requests.pop_front().unwrap_or(RequestId(0));
-                let _ = connection.handle_abort(request_id, ErrorCode::CANCEL);
+                match next() % 4 {
+                    0 => {
+                        let _ = connection.handle_upgrade(&cx, request_id, b"a: b\r\n");
+                        let _ = connection.handle_credit(&mut cx, request_id, Credit::Bytes(100));
+                        let _ = connection.handle_write(&cx, request_id, &[next(); 40]);
+                        // It is ended, aborted or left open by later steps.
+                        requests.push_back(request_id);
+                    }
+                    1 => {
+                        let _ = connection.handle_end(request_id, b"");
+                    }
+                    2 => connection.handle_last(),
+                    _ => {
+                        let _ = connection.handle_abort(request_id, ErrorCode::CANCEL);
+                    }
+                }
             }
             14 => {
                 let request_id = requests.front().copied().unwrap_or(RequestId(0));

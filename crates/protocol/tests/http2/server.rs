@@ -43,6 +43,14 @@ impl Server {
         server
     }
 
+    /// What the server sends first, one frame a line.
+    pub(crate) fn greeting(limits: &Limits, way: Way) -> String {
+        let mut cx = Context::new(limits.clone());
+        let mut connection = Connection::new(&cx, way).unwrap();
+        connection.flush(&mut cx);
+        describe(connection.unsent())
+    }
+
     /// Takes input. Returns what the application is told.
     pub(crate) fn reads(&mut self, mut input: &[u8]) -> String {
         let mut lines = Vec::new();
@@ -117,6 +125,9 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             line += &text(head.target.of(head.bytes));
             for field in head.fields {
                 line += &format!(" {}={}", text(field.name.of(head.bytes)), text(field.value.of(head.bytes)));
+            }
+            if request.claims_https {
+                line += " claims https";
             }
             if matches!(request.body, Body::Arriving { .. }) {
                 line += " + body";

@@ -41,6 +41,8 @@ pub mod flag {
     pub const END: u32 = 256;
     /// The trailer section is entry [4] of the batch's large pieces, as `name\nvalue\n`.
     pub const TRAILERS: u32 = 512;
+    /// Of a request, with the bit of `END`: it is for `https:` although it came in cleartext.
+    pub const CLAIMS_HTTPS: u32 = 256;
     /// The answer ended because the peer didn't read it for too long.
     pub const LATE: u32 = 4096;
     /// What was refused is no request that was announced.
@@ -224,6 +226,9 @@ impl<'a> Batch<'a> {
         }
         if request.upgrade {
             flags |= flag::UPGRADE;
+        }
+        if request.claims_https {
+            flags |= flag::CLAIMS_HTTPS;
         }
         if request.keep_alive {
             flags |= flag::KEEP_ALIVE;

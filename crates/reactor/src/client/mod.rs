@@ -1,5 +1,6 @@
 //! One connection in the reactor's table: its socket, its protocol state and what is pending on it.
 
+mod age;
 mod body_delivery;
 mod file_range;
 mod table;
@@ -13,6 +14,7 @@ use crate::application::{Facts, Kind, Notice, Outbox};
 use crate::io::Socket;
 use crate::time::Timers;
 
+use age::Age;
 pub use body_delivery::RecvBuffer;
 use body_delivery::Step;
 pub(crate) use body_delivery::{BodyDeliveries, BodyEnd};
@@ -78,6 +80,8 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
+    /// How old it may become.
+    age: Age,
     /// It is to be stopped.
     pub(crate) stop: Option<Stop>,
     /// Its next request has waited for so long that it is read although requests are paused.
@@ -140,6 +144,7 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
+            age: Age::default(),
             stop: None,
             has_waited: false,
             is_rejected: false,

@@ -71,6 +71,7 @@ impl Reactor {
             self.outbox.notify(Kind::Accepted, slot, id);
         }
         client.schedule(&mut self.timers);
+        client.begin_age(&self.cx, &mut self.timers);
         self.clients.insert(client);
         self.gate.enter(peer, slot);
     }

@@ -13,9 +13,13 @@ impl Reactor {
         self.timers.expire(self.cx.now, &mut due);
         for (slot, tick) in due.drain(..) {
             let Some(client) = self.clients.get_mut(slot) else { continue };
+            let has_aged = client.has_aged(tick);
             if client.armed == tick {
                 client.armed = 0;
                 self.expire(slot, batch);
+            }
+            if has_aged {
+                self.age(slot);
             }
         }
         self.due = due;
@@ -54,6 +58,16 @@ impl Reactor {
             None => {}
         }
         self.current = None;
+    }
+
+    /// A connection has come of age, or has used the time that its last requests had.
+    #[cold]
+    fn age(&mut self, slot: u32) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if client.grow_old(&self.cx, &mut self.timers) {
+            return self.close_client(slot);
+        }
+        self.service(slot);
     }
 
     /// A PROXY header may have arrived since the poller was asked.

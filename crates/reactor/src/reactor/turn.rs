@@ -252,6 +252,9 @@ impl Reactor {
                     client.requests = client.requests.wrapping_add(1);
                     client.facts.on_dispatched();
                     requests += 1;
+                    if client.requests >= self.cx.limits.requests_per_connection {
+                        client.connection.handle_last();
+                    }
                 }
                 Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
                 Some(Event::Body { request_id, bytes, end, trailers }) => {
