@@ -30,6 +30,6 @@ const client = fileURLToPath(new URL('fixtures/http2-client.go', import.meta.url
   )
   const { stdout } = await promisify(execFile)('go', ['run', client, `https://127.0.0.1:${port}/`])
   const lines = stdout.trim().split('\n')
-  t.is(lines.length, 8, stdout)
+  t.is(lines.length, 7, stdout)
   t.deepEqual(lines.filter((line) => !line.startsWith('ok ')), [])
 })

@@ -10,6 +10,7 @@ mod ends;
 mod heads;
 mod lives;
 mod script;
+mod seeds;
 mod server;
 mod splits;
 mod tunnels;
