@@ -138,9 +138,9 @@ for (const [status, what, request, handler, settings] of SERVER_MADE) {
   })
 }
 
-test('an invalid request is refused without the error handler', async (t) => {
+test('the page of an invalid request is the error handler\'s, without a request', async (t) => {
   const { asked, received } = await answer(t, never, 'nonsense\r\n\r\n')
-  t.deepEqual(asked, [])
+  t.deepEqual(asked, [[400, null, undefined]])
   t.regex(received, /^HTTP\/1\.1 400 Bad Request\r\n/)
 })
 
