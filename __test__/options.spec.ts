@@ -39,9 +39,9 @@ function rustDefaults(crate: string, type: string): [string, string][] {
 test('the defaults that the tests of the engine use are those of the options', (t) => {
   const names: Record<string, string> = { total: 'connectionLimit', per_address: 'connectionsPerIpLimit' }
   const all = [...rustDefaults('protocol', 'Limits'), ...rustDefaults('reactor', 'ConnectionLimits')]
-  // The engine's extended CONNECT has no option, and `trusts_unix` is a part of the option `proxies`.
-  const found = all.filter(([field]) => field !== 'extended_connect' && field !== 'trusts_unix')
-  t.is(found.length, 22)
+  // `trusts_unix` is a part of the option `proxies`.
+  const found = all.filter(([field]) => field !== 'trusts_unix')
+  t.is(found.length, 25)
   for (const [field, value] of found) {
     const name = names[field] ?? field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
     const given = DEFAULTS[name as keyof OptionValues]
@@ -66,6 +66,7 @@ test('every option has a with… method whose value its get… method returns', 
     proxies: ['unix'],
     http2WindowLimit: 65_536,
     forwardedHeaders: 'forwarded',
+    origins: ['https://example.org'],
   }
   const options = Options.from() as unknown as Record<string, (value?: unknown) => never>
   for (const [name, value] of Object.entries(DEFAULTS)) {

@@ -31,7 +31,7 @@ test.before(async () => {
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }')
   await run(npm, ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', ...tarballs], { cwd: project })
   // What applications install themselves.
-  for (const peer of ['express', 'hono', 'ws']) symlinkSync(join(root, 'node_modules', peer), join(project, 'node_modules', peer))
+  for (const peer of ['express', 'fastify', 'hono', 'ws']) symlinkSync(join(root, 'node_modules', peer), join(project, 'node_modules', peer))
   // For the snippets about TLS.
   const { cert, key } = new Authority().issue({ names: ['example.org', '*.example.org'] })
   for (const name of ['cert.pem', 'fullchain.pem']) writeFileSync(join(project, name), cert)

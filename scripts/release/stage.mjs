@@ -36,7 +36,7 @@ export function platformManifest(target) {
     description: `The binary of busbar for ${name}.`,
     ...pick(manifest(), SHARED),
     main: file,
-    files: [file],
+    files: [file, 'NOTICE'],
     os: [os],
     cpu: [cpu],
     ...(libc === undefined ? {} : { libc: [libc] }),

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn the_bundled_nghttp2_has_the_fix_for_cve_2026_27135() {
         // SAFETY: nghttp2_version returns a pointer to a static, or null if its argument is larger than it.
-        let info: Option<&nghttp2_info> = unsafe { nghttp2_version(LEAST_VERSION).as_ref() };
+        let info = unsafe { nghttp2_version(LEAST_VERSION).as_ref() };
         assert!(info.is_some_and(|info| info.version_num >= LEAST_VERSION));
     }
 }

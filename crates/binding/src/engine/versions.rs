@@ -1,5 +1,8 @@
 //! The versions of what is linked in.
 
+// In tests nothing is registered with Node-API, so nothing calls these.
+#![cfg_attr(test, allow(dead_code))]
+
 use napi_derive::napi;
 
 /// The libraries that are linked in, with their versions.
