@@ -5,7 +5,7 @@ import { Agent, fetch } from 'undici'
 import { OptionError, Options, Response, Trailers } from '../src/index.ts'
 import type { Handler, Request } from '../src/index.ts'
 import { END_HEADERS, END_STREAM, Frame, begin, closed, dialFrames, frame, holdHttp2, openHttp2, receive, request as requestHead, send, session } from './http2.ts'
-import { LAST_GET, SCHEME, count, open, temporaryDirectory, until } from './support.ts'
+import { LAST_GET, SCHEME, count, open, plainTest, temporaryDirectory, until } from './support.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -228,7 +228,7 @@ test('two sessions share nothing but the server', async (t) => {
   t.is((await send(client)).text, one.text)
 })
 
-test('https over cleartext is believed from proxies', async (t) => {
+plainTest('https over cleartext is believed from proxies', async (t) => {
   for (const [proxies, scheme] of [[[], 'http:'], [['127.0.0.1'], 'https:']] as const) {
     const { client } = await openHttp2(t, (request) => Response.text(request.getUri().protocol), { proxies })
     t.is((await send(client, { ':scheme': 'https' })).text, scheme)
