@@ -9,11 +9,20 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const ava = 'node_modules/ava/entrypoints/cli.mjs'
 const nodes = [22, 24, 26].map((major) => [major, `target/runtimes/node-${major}/node_modules/node-${process.platform}-${process.arch}/bin/node`])
 
+/** The specs whose clients can speak TLS. */
+const OVER_TLS = [
+  'body-rate', 'client-close', 'client-counters', 'departures', 'driver', 'driver-factory', 'driver-stop', 'driver-switch', 'file-answer', 'file-body',
+  'http2', 'http2-ends', 'last-answer', 'leaving', 'lifecycle', 'limits', 'long-body', 'request-body', 'request-body-end', 'request-limit', 'response',
+  'response-stream', 'response-stream-failure', 'response-stream-leaving', 'response-stream-stop', 'stop', 'stream-memory', 'trailers', 'upgrade',
+  'upgraded-socket', 'upgraded-socket-end', 'websocket',
+].map((name) => `__test__/${name}.spec.ts`)
+
 /** Name, command with arguments, minutes, environment. */
 const STEPS = [
   ['runtimes', ['scripts/install-runtimes.sh'], 15],
   // The specs start Node by `process.execPath`, so all processes are of the one version.
   ...nodes.map(([major, node]) => [`node-${major}`, [node, ava, '--concurrency', '2'], 45]),
+  ['tls', ['node', ava, '--concurrency', '2', ...OVER_TLS], 20, { BUSBAR_TEST_TLS: '1' }],
   ['bun-deno', ['npx', 'ava', '__test__/runtimes.spec.ts'], 15, { BUSBAR_RUNTIMES: 'target/runtimes' }],
   ['packages', ['node', 'scripts/release.mjs', '--dry-run'], 30],
   ['cross', ['node', 'scripts/cross.mjs'], 240],
