@@ -29,6 +29,8 @@ function install(project: string): void {
 test('the project has what its README and package.json name', async (t) => {
   const project = join(parent, 'My Notes')
   const lines = await init(project, '1.2.3')
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  t.is(lines.some((line) => line.startsWith('it needs Node 22.18')), major < 22 || (major === 22 && minor < 18))
   t.regex(lines.join('\n'), /^made 8 files in .*My Notes\n[^]*npm install\n[^]*npm run dev[^]*npm test/)
   const manifest = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { name: string; dependencies: Record<string, string> }
   t.is(manifest.name, 'my-notes')

@@ -16,8 +16,8 @@ const fastify = createRequire(import.meta.url)('fastify') as () => object
 
 /** Values that answer requests of other servers, and what the message says. */
 const FOREIGN: readonly (readonly [string, () => unknown, RegExp])[] = [
-  ['an Express application', app, /this is an Express or Connect application: serve it with createServer of node:http/],
-  ['a Koa application', () => new Koa(), /this is a Koa application: serve it with createServer of node:http/],
+  ['an Express application', app, /this is an Express or Connect application: serve it with createServer of busbar\/http/],
+  ['a Koa application', () => new Koa(), /this is a Koa application: serve it with createServer of busbar\/http/],
   ['a Fastify application', fastify, /this is a Fastify application: start it with its own listen/],
   ['a listener of node:http', () => (_request: unknown, _response: unknown) => {}, /has 2 parameters, as \(request, response\) of node:http/],
   ['a middleware', () => ({ handleRequest: (_request: unknown, _next: unknown) => {} }), /has further parameters, as that of a middleware/],

@@ -25,9 +25,12 @@ export async function init(directory: string, version: string): Promise<readonly
     await mkdir(dirname(file), { recursive: true })
     await writeFile(file, content, { flag: 'wx' })
   }
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const old = major > 22 || (major === 22 && minor >= 18) ? [] : [`it needs Node 22.18 or newer, which reads TypeScript itself; this is ${process.version}`]
   const enter = target === process.cwd() ? [] : [`  cd ${directory}`]
   return [
     `made ${Object.keys(files).length} files in ${target}`,
+    ...old,
     ...enter,
     '  npm install',
     '  npm run dev       serves src/app.ts, and again after each change',

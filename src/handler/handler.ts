@@ -23,7 +23,7 @@ export interface RequestHandler {
 export type Handler = RequestHandler | HandlerFunction | FetchApplication
 
 const ALLOWED = 'a function (request) => Response, or an object with handleRequest(request) or fetch(request)'
-const FOR_NODE_HTTP = 'serve it with createServer of node:http, or write a handler for busbar'
+const FOR_NODE_HTTP = 'serve it with createServer of busbar/http, or write a handler for busbar'
 
 /** A handler as a plain function, as the hot path calls it. Throws for anything else, also for applications of other servers. */
 export function toFunction(handler: Handler): HandlerFunction {
