@@ -234,8 +234,14 @@ for (const ioThreads of [0, 1]) {
     least = Math.min(least, growth())
   }
   t.true(least < 15, `${least} MiB of 30 are still there`)
-  collect()
-  t.true(growth() < 2, `${growth()} MiB are still there after a full collection`)
+  // Another thread sweeps what was collected.
+  let rest = Number.POSITIVE_INFINITY
+  for (let round = 0; round < 200 && rest >= 2; round++) {
+    collect()
+    await new Promise((resolve) => setImmediate(resolve))
+    rest = growth()
+  }
+  t.true(rest < 2, `${rest} MiB are still there after full collections`)
 })
 
 test.serial('bodies that are read after the stop of their server leave no resources', async (t) => {
