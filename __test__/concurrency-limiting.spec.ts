@@ -15,8 +15,12 @@ test('no more handlers run than the limit, and the others wait in order', async 
   const { handler, arrived } = held()
   const limiting = new ConcurrencyLimitingMiddleware(2)
   const stacked = stack(handler, limiting)
-  const answers = ['/1', '/2', '/3', '/4'].map((target) => answer(stacked, get(target)))
-  await until(() => limiting.getCounts().waiting === 2)
+  const answers: Promise<Response>[] = []
+  for (const target of ['/1', '/2', '/3', '/4']) {
+    answers.push(answer(stacked, get(target)))
+    // Each has a server of its own, so several might arrive in any order.
+    await until(() => limiting.getCounts().running + limiting.getCounts().waiting === answers.length)
+  }
   t.deepEqual(arrived.map(({ target }) => target), ['/1', '/2'])
   t.deepEqual(limiting.getCounts(), { running: 2, waiting: 2 })
   arrived[1]!.answer(new Response(204))
