@@ -2,6 +2,8 @@
  * Watches files by looking at them: a rename, a link that points elsewhere and a write are all seen so, on every file
  * system.
  */
+import { statSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 
 /** Milliseconds between two looks. A change is reported two looks later at most. */
@@ -13,8 +15,8 @@ export class FileWatch {
   readonly #onChange: () => void
   readonly #timer: NodeJS.Timeout
   /** What was reported, and what the last look has found. */
-  #known: string | null = null
-  #latest: string | null = null
+  #known: string
+  #latest: string
   #isLooking = false
 
   /** `onChange` is called when files have changed and a second look finds them the same: they are written. */
@@ -23,7 +25,9 @@ export class FileWatch {
     this.#onChange = onChange
     this.#timer = setInterval(() => void this.#look(), PERIOD)
     this.#timer.unref()
-    void this.#look()
+    // At once: a change that comes before a first look of later would be taken for the state that was read.
+    this.#known = paths.map(signatureNow).join('\n')
+    this.#latest = this.#known
   }
 
   async #look(): Promise<void> {
@@ -33,7 +37,6 @@ export class FileWatch {
     this.#isLooking = false
     const isStable = found === this.#latest
     this.#latest = found
-    this.#known ??= found
     if (!isStable || found === this.#known) return
     this.#known = found
     this.#onChange()
@@ -45,11 +48,20 @@ export class FileWatch {
 }
 
 /** What changes with a file. Links are followed. */
+function signature({ dev, ino, size, mtimeMs }: Stats): string {
+  return [dev, ino, size, mtimeMs].join(' ')
+}
+
+const MISSING = 'missing'
+
 async function signatureOf(path: string): Promise<string> {
+  return stat(path).then(signature, () => MISSING)
+}
+
+function signatureNow(path: string): string {
   try {
-    const { dev, ino, size, mtimeMs } = await stat(path)
-    return [dev, ino, size, mtimeMs].join(' ')
+    return signature(statSync(path))
   } catch {
-    return 'missing'
+    return MISSING
   }
 }
