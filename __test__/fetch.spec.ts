@@ -429,7 +429,7 @@ test('a stop waits for the work of waitUntil, and its rejections are logged', as
   t.deepEqual(errors.map(({ exception }) => String(exception)), ['Error: in the background'])
 })
 
-test('work that is not finished in the time of the stop is told', async (t) => {
+test('work that doesn\'t finish within the stop time is reported', async (t) => {
   const warnings: string[] = []
   const { get, server } = await app(
     t,

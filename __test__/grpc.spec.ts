@@ -100,7 +100,7 @@ test('a method that fails gives its status, with a message in UTF-8', async (t) 
   t.is(error.details, 'a greeting needs a name: "Zoë"')
 })
 
-test('an unknown method is told by headers that end the stream', async (t) => {
+test('the answer to an unknown method is headers that end the stream', async (t) => {
   const client = await openGreeter(t)
   const { path: _, ...rest } = definition['greeter.Greeter'] as unknown as Record<string, { requestSerialize: never; responseDeserialize: never }>
   const { requestSerialize, responseDeserialize } = rest['SayHello']!

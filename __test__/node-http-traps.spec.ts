@@ -124,7 +124,7 @@ test('a body that had come whole can be read after its client has left', async (
   t.is(String(req.read()), 'hello')
 })
 
-test('what a client leaves behind is told in Node’s order', async (t) => {
+test('when a client leaves, events come in Node’s order', async (t) => {
   const seen: string[] = []
   const { server, dial } = await serveNode(t, (req, res) => {
     for (const event of ['aborted', 'error', 'close']) req.on(event, () => seen.push(`req ${event}`))
@@ -142,7 +142,7 @@ test('what a client leaves behind is told in Node’s order', async (t) => {
   t.false(res.writableFinished)
 })
 
-test('a timeout is told to the request, the response and the server, and destroys a socket that nobody keeps', async (t) => {
+test('a timeout is told to the request, the response and the server, and destroys a socket without a listener', async (t) => {
   const { server, get, dial } = await serveNode(t, (req, res) => {
     if (req.url === '/res') res.setTimeout(20, () => res.end('late'))
     else req.socket.setTimeout(20, () => {})

@@ -190,7 +190,7 @@ test('letter case counts unless it is switched off', async (t) => {
   t.deepEqual(await ask(new Router().route('GET', '/Notes', says('a')), 'GET', '/notes'), [404, ''])
 })
 
-test('what is wrong with a route is told where it is declared', (t) => {
+test('a wrong route throws where it is declared', (t) => {
   const router = new Router().route('GET', '/a', says('a'))
   const wrong = (message: RegExp, declare: () => unknown) => void t.throws(declare, { instanceOf: OptionError, message })
   wrong(/declared once; got "GET \/a"/, () => router.route('GET', '/a', says('a')))
