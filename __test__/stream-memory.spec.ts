@@ -91,7 +91,8 @@ test.serial('2,000 aborted uploads leave no resources', async (t) => {
   t.is(called.size, 2000)
   await until(() => openDescriptors() <= open_)
   await isBack(t, rss, 32)
-  await isBack(t, buffers, 2, bufferMemory)
+  // If each upload lost one buffer, it would be 62 MiB. What waits for the collector is 1 to 3 MiB.
+  await isBack(t, buffers, 8, bufferMemory)
 })
 
 test.serial('2,000 aborted downloads leave no resources', async (t) => {
