@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { tryBinaries } from './cross/try.mjs'
+import { ENTRY, binaryFaults } from './release/checks.mjs'
 import { root, targets } from './targets.mjs'
 
 /** The oldest glibc that the binaries run with. */
@@ -44,6 +45,10 @@ function settingsOf(target) {
   if (target.os === 'win32') {
     triple = zigTriple = target.cpu === 'x64' ? 'x86_64-pc-windows-gnu' : 'aarch64-pc-windows-gnullvm'
     env.LIBNODE_PATH = importLibrary(target.cpu)
+    // aws-lc marks its functions for export, and then zig's linker exports nothing that isn't marked.
+    const exported = join(tools, 'exports.def')
+    writeFileSync(exported, `EXPORTS\n${ENTRY}\n`)
+    env.RUSTFLAGS = `-C link-arg=${exported}`
   }
   return { triple, zigTriple, env }
 }
@@ -113,7 +118,9 @@ function build(target) {
   // Whoever reads it meanwhile has the old one or the new one.
   copyFileSync(path(`target/cross-build/${triple}/release/${file}`), `${place}.new`)
   renameSync(`${place}.new`, place)
-  return { isOk: true, text: `${(statSync(place).size / 1e6).toFixed(2)} MB` }
+  const faults = [...binaryFaults(target, place)]
+  const size = `${(statSync(place).size / 1e6).toFixed(2)} MB`
+  return { isOk: faults.length === 0, text: [size, ...faults].join('\n     ') }
 }
 
 const known = targets()
@@ -130,7 +137,7 @@ function tell(isOk, text) {
   console.log(`${isOk ? 'ok  ' : 'FAIL'} ${text}`)
 }
 if (values.try === true) {
-  tryBinaries(wanted, output, tell)
+  await tryBinaries(wanted, output, tell)
 } else {
   installZig()
   for (const target of wanted) {
