@@ -3,6 +3,7 @@
 // Usage: node scripts/cross.mjs [NAME…]       builds these, by default all of `napi.targets`, into target/cross
 //        node scripts/cross.mjs --check …     type-checks them only
 //        node scripts/cross.mjs --try …       runs what emulators and other C libraries here can run of target/cross
+//        node scripts/cross.mjs --suite …     runs a part of the specs in an emulator
 //
 // It needs python3 with pip, from which it installs zig and cargo-zigbuild into target/tools/zig, and Rust's standard
 // library for each target: by rustup, or built from the sources that Debian's rust-web-src has.
@@ -14,6 +15,7 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writ
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { runSuite } from './cross/suite.mjs'
 import { tryBinaries } from './cross/try.mjs'
 import { ENTRY, binaryFaults } from './release/checks.mjs'
 import { root, targets } from './targets.mjs'
@@ -24,7 +26,7 @@ const ZIG = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1']
 /** Minutes for one target. */
 const LIMIT = 30
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' }, try: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' }, try: { type: 'boolean' }, suite: { type: 'boolean' } } })
 const path = (name) => fileURLToPath(new URL(name, root))
 const tools = path('target/tools/zig')
 const output = path('target/cross')
@@ -138,6 +140,8 @@ function tell(isOk, text) {
 }
 if (values.try === true) {
   await tryBinaries(wanted, output, tell)
+} else if (values.suite === true) {
+  for (const target of wanted) runSuite(target, output, tell)
 } else {
   installZig()
   for (const target of wanted) {

@@ -29,7 +29,7 @@ function has(command) {
 }
 
 /** Node for another system, of npm; null when it can't be installed. */
-function nodeFor(name, major, program) {
+export function nodeFor(name, major, program) {
   const prefix = path(`target/runtimes/${name}-${major}`)
   const node = join(prefix, `node_modules/node-${name}/bin/${program}`)
   if (existsSync(node)) return node
