@@ -79,6 +79,23 @@ async function tryArm64(target, binary, tell) {
   return tell(true, `${target.name}: ${told}: served, on qemu-aarch64`)
 }
 
+/** Rust's source of randomness on Windows, in a library that wine 8 lacks. */
+const PRNG = `#include <stddef.h>
+__declspec(dllimport) unsigned char __stdcall SystemFunction036(void *, unsigned long);
+__declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, size_t length) { return SystemFunction036(bytes, length); }
+`
+
+/** Puts `bcryptprimitives.dll` into a folder; gives why it can't, or null. */
+function shimForWine(directory) {
+  const zig = path('target/tools/zig/bin/python-zig')
+  const library = join(directory, 'bcryptprimitives.dll')
+  if (existsSync(library)) return null
+  if (!existsSync(zig)) return "zig isn't installed, which npm run cross does"
+  writeFileSync(join(folder, 'prng.c'), PRNG)
+  const { isOk, text } = run(zig, ['cc', '-O2', '-target', 'x86_64-windows-gnu', '-shared', '-o', library, join(folder, 'prng.c'), '-ladvapi32'])
+  return isOk ? null : text
+}
+
 /** Node for Windows on wine, which has to pretend to be a newer Windows. */
 async function tryWindows(target, binary, tell) {
   if (target.cpu !== 'x64' || !has('wine')) return tell(true, `${target.name}: not run, ${target.cpu === 'x64' ? "wine isn't installed" : 'nothing here runs it'}`)
@@ -86,6 +103,8 @@ async function tryWindows(target, binary, tell) {
   if (node === null) return tell(false, `${target.name}: Node for it can't be installed`)
   const env = { WINEPREFIX: path('target/wine'), WINEDEBUG: '-all', DISPLAY: '', BUSBAR_NATIVE_PATH: `Z:${binary.replaceAll('/', '\\')}` }
   run('wine', ['reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f'], env)
+  const shim = shimForWine(join(env.WINEPREFIX, 'drive_c/windows/system32'))
+  if (shim !== null) return tell(false, `${target.name}: ${shim}`)
   const told = await tryServer(target.name, ['wine', node], env)
   return tell(true, `${target.name}: ${told}: served, on wine`)
 }
