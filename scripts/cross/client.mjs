@@ -23,6 +23,7 @@ async function checkPaths(ask) {
   assert.equal(await ask('/'), 'hello')
   assert.equal((await ask('/stream')).split(',').length, 101)
   assert.equal(await ask('/file'), FILE)
+  assert.equal((await ask('/long')).length, 8_000_000)
   assert.deepEqual(JSON.parse(await ask('/echo', BODY)), { length: BODY.length })
 }
 

@@ -12,6 +12,7 @@ const server = new HttpServer([{ host: '127.0.0.1', port: 0, tls: { cert, key } 
   clients.add(client)
   const path = request.getPath()
   if (path === '/echo') return Response.json({ length: (await request.buffer()).length })
+  if (path === '/long') return Response.text('y'.repeat(8_000_000))
   if (path === '/file') return Response.file(import.meta.filename)
   if (path === '/stop') setTimeout(stop, 0)
   if (path !== '/stream') return Response.text('hello')
