@@ -49,7 +49,8 @@ export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--versi
 /** Handlers that bare-bodies.c has. */
 const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
-const BUN = here('../node_modules/.bin/bun')
+/** Beside the clone's packages, or where scripts/install-runtimes.sh puts it. */
+const BUN = [here('../node_modules/.bin/bun'), here('../target/runtimes/node_modules/.bin/bun')].find((path, at) => at === 1 || existsSync(path))
 
 /**
  * @typedef {object} Peer

@@ -7,6 +7,7 @@ use protocol::Context;
 use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase};
+use crate::io::SHORT_CALLS_ARM;
 
 /// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that
 /// isn't in the page cache is read from the disk in this call, which is another reason for portions.
@@ -102,7 +103,7 @@ impl Client {
             match self.socket.write(unsent) {
                 Ok(count) => {
                     // After a short write the send buffer is full, and its next readiness will be reported.
-                    let is_short = count < unsent.len();
+                    let is_short = count < unsent.len() && SHORT_CALLS_ARM;
                     self.connection.handle_sent(cx, count);
                     if is_short {
                         return Sending::Blocked;

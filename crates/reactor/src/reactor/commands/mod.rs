@@ -16,6 +16,7 @@ use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
 use crate::client::{Client, SentNotice, When};
+use crate::io::SHORT_CALLS_ARM;
 
 pub use raw::UpgradeError;
 
@@ -88,7 +89,7 @@ impl Reactor {
                 }
                 // An error of the socket occurs in the flush again, and is handled there.
                 let count = socket.write_vectored(parts).unwrap_or(0);
-                is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
                 count
             };
             run(&mut client.connection, &mut self.cx, &mut send)?;
