@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { releaseEnv } from './release-env.mjs'
 
 const RUST = [1, 88]
 /** Libraries that the package carries, each in a file that is loaded when it is needed. Their licences are in NOTICE. */
@@ -16,7 +17,7 @@ const root = new URL('..', import.meta.url)
 
 function run(command, args) {
   const isWindows = process.platform === 'win32'
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: isWindows })
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: isWindows, env: releaseEnv() })
   if (status !== 0) fail(`${command} ${args[0]} failed${error === undefined ? '' : `: ${error.message}`}`)
 }
 

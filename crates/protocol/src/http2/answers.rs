@@ -37,14 +37,19 @@ impl Connection {
         if stream.checked.is_extended {
             return self.decline(cx, id, answer);
         }
-        let is_head = stream.checked.method == llhttp::Method::HEAD;
+        let is_head = stream.is_head();
+        if stream.page.is_some() {
+            self.note_page(request_id, &answer, is_head);
+            return self.submit(cx, id, answer, is_head);
+        }
         if let Some(receiving) = &mut stream.receiving {
             if receiving.exceeds_limit() && receiving.is_unasked() && answer.status < 400 {
                 let error = RequestError::BodyTooLarge;
                 stream.answering = Answering::Given;
                 receiving.discard();
                 self.unread -= std::mem::take(&mut stream.unread);
-                self.refuse(cx, id, error.status(), &error.to_string(), false);
+                self.note_failed_body(error);
+                self.send_text(cx, id, error.status(), &error.to_string(), is_head, false);
                 return Ok(());
             }
             // A streamed answer may go on with the body that it answers.
@@ -90,13 +95,8 @@ impl Connection {
         let has_ended = stream.has_ended;
         if (200..300).contains(&answer.status) {
             stream.answering = Answering::Given;
-            self.refuse(
-                cx,
-                id,
-                NOT_IMPLEMENTED,
-                "the protocol that was asked for isn't spoken here",
-                has_ended,
-            );
+            let text = "the protocol that was asked for isn't spoken here";
+            self.send_text(cx, id, NOT_IMPLEMENTED, text, false, has_ended);
             return Ok(());
         }
         self.submit(cx, id, answer, false)?;
@@ -162,27 +162,6 @@ impl Connection {
     /// An answer with less content than it declared: the client must see that. RFC 9113 §8.1.1.
     fn reset_when_sent(&mut self, id: StreamId) {
         self.session.reset(id, ErrorCode::INTERNAL_ERROR);
-    }
-
-    /// An answer of ours: short, plain, and the end of its stream.
-    #[cold]
-    pub(super) fn refuse(&mut self, cx: &Context, id: StreamId, status: u16, text: &str, has_ended: bool) {
-        let body = format!("{text}\n");
-        let answer = Answer {
-            status,
-            reason: None,
-            fields: b"content-type: text/plain; charset=utf-8\r\n",
-            payload: Payload::Full(body.as_bytes()),
-            close: false,
-            has_own_date: false,
-        };
-        let mut numbers = Numbers::default();
-        let list = fields::of_answer(cx, &answer, &mut numbers);
-        // A stream that is gone has nobody to be told.
-        let _ = self.session.submit_response(id, list, Content::Full(body.as_bytes()));
-        if !has_ended {
-            self.leftover.push(id);
-        }
     }
 
     /// Sends more of a streamed answer.

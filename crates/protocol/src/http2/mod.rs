@@ -15,11 +15,11 @@
 //!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► dropped
 //!     │            │ reset             │ reset: an event, and kept until it is answered
 //!     │            └──► dropped        └──────────────────────────────────────────► dropped
-//!     └──► malformed: RST_STREAM; too large, unknown method: an answer of ours
+//!     └──► refused: RST_STREAM, an answer of ours, or a page of the application's
 //! ```
 //! `head` and `syntax` say what a message must be, `stream` keeps the table, `receiving` takes content and opens
-//! windows, `answers` gives the application's answers to the session, `abuse` says what is a flood, `ending` how a
-//! connection ends.
+//! windows, `answers` gives the application's answers to the session, `refusal` answers what isn't handed over, `abuse`
+//! says what is a flood, `ending` how a connection ends.
 
 mod abuse;
 mod answers;
@@ -28,8 +28,10 @@ mod ending;
 mod fields;
 mod head;
 mod input;
+mod malformed;
 mod pings;
 mod receiving;
+mod refusal;
 mod stream;
 mod syntax;
 
@@ -39,13 +41,14 @@ use nghttp2::{ErrorCode, ListLimits, Received, Session, Settings, StreamId};
 
 use crate::answer::Finish;
 use crate::context::{Context, HIGH_WATER};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Refusal};
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::http2::abuse::Abuse;
 pub(crate) use crate::http2::coverage::Coverage;
 use crate::http2::ending::Ending;
 use crate::http2::head::{HeadBytes, Served};
+pub use crate::http2::malformed::Malformed;
 use crate::http2::pings::Pings;
 use crate::http2::stream::{Answering, Stream, Streams};
 use crate::output::Output;
@@ -109,6 +112,10 @@ pub struct Connection {
     awake: VecDeque<StreamId>,
     /// Requests whose stream was reset, which the application hasn't been told.
     reset: VecDeque<(RequestId, ErrorCode)>,
+    /// Refusals that haven't been counted, since the last step.
+    refusals: VecDeque<Refusal>,
+    /// The failure of the connection is among them, or was.
+    is_failure_noted: bool,
     /// Streams to be reset when their answer is sent: nobody reads what still comes.
     leftover: Vec<StreamId>,
     /// The head that was handed over last.
@@ -170,6 +177,8 @@ impl Connection {
             ready: VecDeque::new(),
             awake: VecDeque::new(),
             reset: VecDeque::new(),
+            refusals: VecDeque::new(),
+            is_failure_noted: false,
             leftover: Vec::new(),
             current: None,
             abuse: Abuse::default(),
@@ -238,7 +247,7 @@ impl Connection {
     /// How far the requests that were handed over have come.
     pub fn counts(&self) -> StreamCounts {
         let mut counts = StreamCounts::default();
-        for stream in self.streams.iter().filter(|stream| stream.head.is_none()) {
+        for stream in self.streams.iter().filter(|stream| stream.is_handed_over()) {
             let is_receiving = stream.is_receiving();
             let is_running = stream.answering == Answering::Owed;
             counts.receiving += usize::from(is_receiving);
@@ -320,13 +329,14 @@ impl Connection {
 
     /// Requests handed over to which the application hasn't given all of the answer, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        let owed = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed());
+        let owed = self.streams.iter().filter(|stream| stream.is_handed_over() && stream.is_owed());
         owed.map(|stream| stream.request_id)
     }
 
     /// Requests to which no complete answer will have been sent if the connection ends now.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
-        let incomplete = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_incomplete());
+        let incomplete =
+            self.streams.iter().filter(|stream| stream.is_handed_over() && stream.is_incomplete());
         incomplete.map(|stream| stream.request_id)
     }
 
