@@ -36,8 +36,8 @@ pub struct Session {
     is_over: bool,
 }
 
-// SAFETY: nghttp2 has no thread-local or global state; a session may be used by any one thread at a time,
-// which `&mut self` ensures. Everything else in here is `Send`.
+// SAFETY: nghttp2 has no thread-local or global state, and its memory may be given back on another thread than its
+// first; a session may be used by any one thread at a time, which `&mut self` ensures. Everything else in here is `Send`.
 unsafe impl Send for Session {}
 
 impl Session {
