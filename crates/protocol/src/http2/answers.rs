@@ -48,7 +48,7 @@ impl Connection {
                 stream.answering = Answering::Given;
                 receiving.discard();
                 self.unread -= std::mem::take(&mut stream.unread);
-                self.note_failed_body(error);
+                self.note_lost_body(id, error);
                 self.send_text(cx, id, error.status(), &error.to_string(), is_head, false);
                 return Ok(());
             }
@@ -74,12 +74,17 @@ impl Connection {
         let list = fields::of_answer(cx, &answer, &mut numbers);
         self.session.submit_response(id, list, content).map_err(|_| AnswerError::Stale)?;
         if let Some(stream) = self.streams.get_mut(id) {
+            self.counts.running = self.counts.running.saturating_sub(1);
+            if !stream.is_receiving() {
+                self.counts.waiting = self.counts.waiting.saturating_sub(1);
+            }
             stream.answering = answering;
             stream.sending = matches!(content, Content::Full(_)).then_some((cx.now, 0));
         }
         if is_cut {
             self.reset_when_sent(id);
         }
+        self.drop_rest(id);
         if answer.close {
             self.announce_end();
         }
@@ -99,17 +104,15 @@ impl Connection {
             self.send_text(cx, id, NOT_IMPLEMENTED, text, false, has_ended);
             return Ok(());
         }
-        self.submit(cx, id, answer, false)?;
-        self.drop_rest(id);
-        Ok(())
+        self.submit(cx, id, answer, false)
     }
 
-    /// Nobody reads what still comes on the stream of an extended CONNECT that was answered.
+    /// A request is answered: its stream is reset when all of that is sent, where nobody takes what still comes. That is
+    /// so behind an extended CONNECT that was answered, and a body that was refused.
     fn drop_rest(&mut self, id: StreamId) {
-        let stream = self.streams.get_mut(id);
-        if stream.is_some_and(|stream| {
-            stream.checked.is_extended && stream.answering == Answering::Given && !stream.has_ended
-        }) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let is_of_no_use = stream.is_lost || stream.checked.is_extended;
+        if is_of_no_use && stream.answering == Answering::Given && !stream.has_ended {
             self.leftover.push(id);
         }
     }
@@ -149,6 +152,7 @@ impl Connection {
     fn discard_body(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let Some(receiving) = &mut stream.receiving else { return };
+        stream.is_lost |= receiving.exceeds_limit();
         if receiving.is_over() {
             stream.receiving = None;
         } else {

@@ -247,7 +247,7 @@ impl Connection {
         }
         for (id, error) in late {
             self.awake.push_back(id);
-            self.note_failed_body(error);
+            self.note_lost_body(id, error);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! From frames to requests and bodies.
 
+use llhttp::Span;
 use nghttp2::{Error, ErrorCode, Event as Happened, List, Overflow, Priority, Received, StreamId};
 
 use crate::answer::Finish;
 use crate::body::Receiving;
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Body, Event, Expectation, Head, Request, Step, Version};
+use crate::event::{Body, Event, Expectation, Head, Pieces, Request, Step, Version};
 use crate::http2::Connection;
 use crate::http2::ending::STEP_MILLIS;
 use crate::http2::head::{self, Checked, Fault, HeadBytes};
@@ -137,7 +138,7 @@ impl Connection {
             Err(fault) => {
                 cx.http2.give_head(bytes);
                 return match fault {
-                    Fault::Malformed(what) => self.reset_malformed(id, what, true),
+                    Fault::Malformed(what) => self.reset_malformed(id, what),
                     Fault::Refused(error) => {
                         self.refuse_head(cx, id, error, refusal::is_head(received, list), end);
                     }
@@ -188,11 +189,20 @@ impl Connection {
                 cx.http2.give_head(done);
             }
             let (checked, request_id) = (stream.checked, stream.request_id);
-            let body = match &stream.receiving {
+            let body = match &mut stream.receiving {
                 None => Body::None,
                 // What comes is for those who take the stream over.
                 Some(_) if checked.is_extended => Body::None,
-                Some(receiving) => Body::Arriving { is_over: receiving.exceeds_limit() },
+                Some(receiving) => match receiving.take_whole() {
+                    None => Body::Arriving { is_over: receiving.exceeds_limit() },
+                    Some(bytes) => {
+                        stream.receiving = None;
+                        self.unread -= std::mem::take(&mut stream.unread);
+                        self.whole = (bytes, Span { start: 0, end: stream.received as u32 });
+                        let (bytes, span) = &self.whole;
+                        Body::Whole(Pieces { input: bytes, spans: std::slice::from_ref(span) })
+                    }
+                },
             };
             let head = self.current.as_ref()?;
             return Some(Event::Request(Request {

@@ -37,6 +37,7 @@ mod syntax;
 
 use std::collections::VecDeque;
 
+use llhttp::Span;
 use nghttp2::{ErrorCode, ListLimits, Received, Session, Settings, StreamId};
 
 use crate::answer::Finish;
@@ -120,6 +121,10 @@ pub struct Connection {
     leftover: Vec<StreamId>,
     /// The head that was handed over last.
     current: Option<Box<HeadBytes>>,
+    /// The body that was handed over with it, and where it lies: all of these bytes.
+    whole: (Vec<u8>, Span),
+    /// How far the requests had come when they were last counted, and what was answered since.
+    counts: StreamCounts,
     abuse: Abuse,
     /// The peer has acknowledged our settings.
     knows_settings: bool,
@@ -181,6 +186,8 @@ impl Connection {
             is_failure_noted: false,
             leftover: Vec::new(),
             current: None,
+            whole: (Vec::new(), Span::default()),
+            counts: StreamCounts::default(),
             abuse: Abuse::default(),
             knows_settings: false,
             settings_due: Timestamp(u64::MAX),
@@ -245,7 +252,7 @@ impl Connection {
     }
 
     /// How far the requests that were handed over have come.
-    pub fn counts(&self) -> StreamCounts {
+    pub fn counts(&mut self) -> StreamCounts {
         let mut counts = StreamCounts::default();
         for stream in self.streams.iter().filter(|stream| stream.is_handed_over()) {
             let is_receiving = stream.is_receiving();
@@ -255,7 +262,14 @@ impl Connection {
             counts.waiting += usize::from(is_running && !is_receiving);
             counts.incomplete += usize::from(stream.is_incomplete());
         }
+        self.counts = counts;
         counts
+    }
+
+    /// The same without looking at each of them: as they were counted last, less those that have begun to be answered
+    /// since. What was sent or has come since then isn't in it.
+    pub fn last_counts(&self) -> StreamCounts {
+        self.counts
     }
 
     /// Whether the answer to a request isn't complete.

@@ -31,7 +31,7 @@ impl Connection {
         };
         stream.received += bytes.len() as u64;
         if !stream.is_length_right() {
-            return self.reset_malformed(id, Malformed::ContentLength, false);
+            return self.reset_malformed_body(id, Malformed::ContentLength);
         }
         let Some(receiving) = &mut stream.receiving else { return };
         receiving.take(bytes);
@@ -66,7 +66,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.has_ended = true;
         if !stream.is_length_right() {
-            return self.reset_malformed(id, Malformed::ContentLength, false);
+            return self.reset_malformed_body(id, Malformed::ContentLength);
         }
         if let Some(receiving) = &mut stream.receiving {
             receiving.complete(trailers);
@@ -89,14 +89,14 @@ impl Connection {
             if let Some(receiving) = &mut stream.receiving {
                 receiving.fail(RequestError::TrailersTooLarge);
                 self.awake.push_back(id);
-                self.note_failed_body(RequestError::TrailersTooLarge);
+                self.note_lost_body(id, RequestError::TrailersTooLarge);
             }
             return;
         }
         match head::check_trailers(received.list(list)) {
             Ok((bytes, fields)) if end => self.complete_content(cx, id, Trailers::of(bytes, fields)),
-            Ok(_) => self.reset_malformed(id, Malformed::Trailers, false),
-            Err(Fault::Malformed(what)) => self.reset_malformed(id, what, false),
+            Ok(_) => self.reset_malformed_body(id, Malformed::Trailers),
+            Err(Fault::Malformed(what)) => self.reset_malformed_body(id, what),
             Err(Fault::Refused(_)) => {}
         }
     }

@@ -58,18 +58,28 @@ impl Connection {
         }
     }
 
-    /// A message that breaks a rule of HTTP/2. RFC 9113 §8.1.1. Its request was handed over, unless `unparsed`.
+    /// A head that breaks a rule of HTTP/2. RFC 9113 §8.1.1.
     #[cold]
-    pub(super) fn reset_malformed(&mut self, id: StreamId, what: Malformed, unparsed: bool) {
+    pub(super) fn reset_malformed(&mut self, id: StreamId, what: Malformed) {
         let error = RequestError::Malformed(what);
-        self.refusals.push_back(Refusal { error, unparsed: unparsed.then_some(None) });
+        self.refusals.push_back(Refusal { error, unparsed: Some(None) });
         self.session.reset(id, ErrorCode::PROTOCOL_ERROR);
     }
 
-    /// The body of a request can't be received: its reader gets the error.
+    /// Content or trailers that break one.
     #[cold]
-    pub(super) fn note_failed_body(&mut self, error: RequestError) {
-        self.refusals.push_back(Refusal { error, unparsed: None });
+    pub(super) fn reset_malformed_body(&mut self, id: StreamId, what: Malformed) {
+        self.note_lost_body(id, RequestError::Malformed(what));
+        self.session.reset(id, ErrorCode::PROTOCOL_ERROR);
+    }
+
+    /// The rest of a body isn't taken, for a reason that is counted once.
+    #[cold]
+    pub(super) fn note_lost_body(&mut self, id: StreamId, error: RequestError) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        if !std::mem::replace(&mut stream.is_lost, true) {
+            self.refusals.push_back(Refusal { error, unparsed: None });
+        }
     }
 
     /// The connection ends because of what the client does, once. Late acknowledgements of settings have no count.

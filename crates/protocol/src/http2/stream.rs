@@ -3,6 +3,8 @@
 //! A stream is in the table from its head until its answer is sent. One that was reset stays until its handler has
 //! settled, so that requests which are sent and reset at once cost a client its room (CVE-2023-44487).
 
+use std::collections::VecDeque;
+
 use llhttp::Method;
 use nghttp2::StreamId;
 
@@ -49,6 +51,8 @@ pub(super) struct Stream {
     pub(super) write_timeout: Option<u64>,
     /// The application has taken it over: it is a stream of bytes in both directions. RFC 8441 §5.
     pub(super) is_taken: bool,
+    /// What still comes of its content isn't taken: it is malformed, too late or too large.
+    pub(super) is_lost: bool,
     /// The peer has ended its side.
     pub(super) has_ended: bool,
     /// It is gone from the session.
@@ -74,6 +78,7 @@ impl Stream {
             sending: None,
             write_timeout: None,
             is_taken: false,
+            is_lost: false,
             has_ended,
             is_closed: false,
             page: None,
@@ -118,7 +123,7 @@ impl Stream {
 /// Streams in the order in which they were opened, which is that of both their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    open: Vec<Stream>,
+    open: VecDeque<Stream>,
 }
 
 impl Streams {
@@ -139,7 +144,7 @@ impl Streams {
     }
 
     pub(super) fn push(&mut self, stream: Stream) {
-        self.open.push(stream);
+        self.open.push_back(stream);
     }
 
     fn place(&self, id: StreamId) -> Option<usize> {
@@ -153,7 +158,8 @@ impl Streams {
 
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let at = self.place(id)?;
-        Some(self.open.remove(at))
+        // Most answers are given in the order of their requests: few others have to move.
+        self.open.remove(at)
     }
 
     /// The stream of a request.

@@ -26,6 +26,26 @@ fn content_comes_as_it_is_asked_for() {
 }
 
 #[test]
+fn content_that_comes_with_its_head_is_handed_over_with_it() {
+    let mut server = Server::with(Limits { body_size_limit: 5, ..Limits::default() });
+    assert_eq!(
+        server.reads(&[upload(1, &[]), data(1, b"he"), last_data(1, b"llo")].concat()),
+        "1 POST / host=a + hello"
+    );
+    assert_eq!(server.connection.kept_of_body(server.request(0)), None);
+    assert_eq!(server.connection.counts().waiting, 1);
+    assert_eq!(server.reads(&[upload(3, &[]), last_data(3, b"")].concat()), "2 POST / host=a + ");
+    // One that is too large, has trailers or isn't whole is asked for.
+    assert_eq!(server.reads(&[upload(5, &[]), last_data(5, b"hello!")].concat()), "3 POST / host=a + body");
+    let trailers = headers(END_HEADERS | END_STREAM, 7, &[("a", "b")]);
+    assert_eq!(server.reads(&[upload(7, &[]), trailers].concat()), "4 POST / host=a + body");
+    assert_eq!(server.reads(&[upload(9, &[]), data(9, b"he")].concat()), "5 POST / host=a + body");
+    assert_eq!(server.asks(4, 100), "5 body 2");
+    assert!(server.answers(0, 200, Payload::Full(b"on")));
+    assert_eq!(server.sends(), "1 HEADERS\n1 DATA 2 bytes end");
+}
+
+#[test]
 fn a_length_that_content_contradicts_resets_the_stream() {
     for content in [vec![data(1, b"abcd")], vec![data(1, b"ab"), last_data(1, b"")]] {
         let mut server = Server::new();

@@ -97,6 +97,10 @@ fn content_that_breaks_a_rule_is_counted_beside_its_request() {
             [upload(1, &[("content-length", "3")]), last_data(1, b"ab")].concat(),
             "content-length isn't a number, or not that of the content",
         ),
+        (
+            [upload(1, &[("content-length", "3")]), data(1, b"abcd"), last_data(1, b"e")].concat(),
+            "content-length isn't a number, or not that of the content",
+        ),
         (with_trailers(END_HEADERS, &[("a", "b")]), "trailers must end the stream"),
         (with_trailers(5, &[(":path", "/")]), "a pseudo-header is unknown or comes behind a field"),
         (with_trailers(5, &[("a", &"x".repeat(300))]), "the trailer section is too large"),
@@ -120,6 +124,33 @@ fn a_body_that_comes_too_slowly_is_counted() {
         server.asks(0, 100);
         server.waits(20_000);
         assert_eq!(server.refusals(), [counted]);
+    }
+}
+
+#[test]
+fn the_stream_of_a_body_that_is_refused_is_reset_behind_its_answer() {
+    let slow = [upload(1, &[]), data(1, &[0; 10])].concat();
+    for (input, status) in [(slow, 408), (upload(1, &[("content-length", "9999999")]), 413)] {
+        for is_streamed in [false, true] {
+            let mut server = Server::new();
+            server.reads(&input);
+            if status == 408 {
+                server.asks(0, 100);
+                server.waits(20_000);
+                server.events();
+            }
+            let payload = if is_streamed { Payload::Stream { length: None } } else { Payload::Full(b"no") };
+            assert!(server.answers(0, status, payload));
+            if is_streamed {
+                assert_eq!(server.sends(), "1 HEADERS", "the answer goes on");
+                let request_id = server.request(0);
+                server.connection.handle_write(&server.cx, request_id, b"no").unwrap();
+                server.connection.handle_end(request_id, b"").unwrap();
+            }
+            let sent = server.sends();
+            assert!(sent.ends_with("1 RST_STREAM NO_ERROR"), "{status}, {is_streamed}: {sent}");
+            assert!(sent.contains("1 DATA 2 bytes end"), "{status}, {is_streamed}: {sent}");
+        }
     }
 }
 

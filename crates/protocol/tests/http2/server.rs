@@ -146,8 +146,12 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             if request.claims_https {
                 line += " claims https";
             }
-            if matches!(request.body, Body::Arriving { .. }) {
-                line += " + body";
+            match request.body {
+                Body::None => {}
+                Body::Arriving { .. } => line += " + body",
+                Body::Whole(pieces) => {
+                    line += &format!(" + {}", pieces.iter().map(text).collect::<String>());
+                }
             }
             line
         }
