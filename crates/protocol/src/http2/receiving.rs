@@ -20,6 +20,8 @@ const UNREAD_WINDOWS: usize = 4;
 /// nghttp2 gives a window back when half of it is used. So that as much as was meant can always be under way, the peer is
 /// told of twice as much.
 const TOLD_WINDOWS: u32 = 2;
+/// How much larger the window becomes each time: over a distance, each step takes a round trip.
+const GROWTH: u32 = 4;
 
 impl Connection {
     pub(super) fn take_content(&mut self, cx: &Context, id: StreamId, bytes: &[u8]) {
@@ -146,7 +148,7 @@ impl Connection {
         let window = stream.window as usize;
         let is_read = stream.unread <= window / 2 && stream.read_since >= window;
         if is_read && stream.window < cx.limits.http2_window_limit {
-            stream.window = stream.window.saturating_mul(2).min(cx.limits.http2_window_limit);
+            stream.window = stream.window.saturating_mul(GROWTH).min(cx.limits.http2_window_limit);
             stream.read_since = 0;
             let told = stream.window.saturating_mul(TOLD_WINDOWS);
             self.session.set_window(Some(id), i32::try_from(told).unwrap_or(i32::MAX));
