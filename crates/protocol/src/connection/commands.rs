@@ -50,6 +50,9 @@ impl Connection {
                 inner.handle_answer_vectored(cx, request_id, answer, send)
             });
         }
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_answer_vectored(cx, request_id, answer, send);
+        }
         self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
         self.switch_if_taken_over();
         Ok(())
@@ -83,6 +86,9 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write(cx, request_id, bytes);
+        }
         if let Some(tls) = self.tls_mut() {
             return tls.command_sending(cx, send, |inner, cx, send| {
                 inner.handle_write_vectored(cx, request_id, bytes, send)

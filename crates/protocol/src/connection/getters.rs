@@ -32,9 +32,10 @@ impl Connection {
     #[inline]
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Http2(_) | Other::Raw(_)) => {
+                true
+            }
             Protocol::Other(Other::Tls(tls)) => tls.takes_vectored(),
-            Protocol::Other(Other::Http2(_)) => false,
         }
     }
 

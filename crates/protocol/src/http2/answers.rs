@@ -1,5 +1,7 @@
 //! From the application's answers to the session.
 
+use std::io::IoSlice;
+
 use nghttp2::{Content, ErrorCode, StreamId};
 
 use crate::answer::{Answer, AnswerError, Payload, Taken};
@@ -9,9 +11,13 @@ use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::fields::{self, Numbers};
 use crate::http2::stream::Answering;
+use crate::output::Send;
 
 /// 501: an extended CONNECT for a protocol that isn't spoken. RFC 9220 §3.
 const NOT_IMPLEMENTED: u16 = 501;
+/// Bytes that one answer may give to the socket at once: a client that reads as fast as it is written to would hold up
+/// others.
+const SENT_AT_ONCE: usize = 2 * 1024 * 1024;
 
 impl Connection {
     /// Answers a request.
@@ -23,6 +29,52 @@ impl Connection {
         cx: &mut Context,
         request_id: RequestId,
         answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
+        self.answer(cx, request_id, answer, false)
+    }
+
+    /// Like `handle_answer`, with a body that goes in frames to `send` from where it is. As far as windows, other streams
+    /// or `send` don't let it leave, it is copied.
+    ///
+    /// # Errors
+    /// As `handle_answer`.
+    pub fn handle_answer_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        let id = self.streams.of(request_id).map(|stream| stream.id);
+        let (Some(id), Payload::Full(bytes)) = (id, &answer.payload) else {
+            return self.answer(cx, request_id, answer, false);
+        };
+        let bytes = *bytes;
+        self.answer(cx, request_id, answer, true)?;
+        let mut sent = 0;
+        while sent < SENT_AT_ONCE {
+            self.flush_with(cx, Some((id, bytes)));
+            let unsent = self.output.unsent();
+            let (length, count) = (unsent.len(), send(&[IoSlice::new(unsent)]));
+            if count > 0 {
+                self.output.handle_sent(cx, count);
+                self.sent = cx.now;
+                sent += count;
+            }
+            if length == 0 || count < length {
+                break;
+            }
+        }
+        self.session.keep_lent(id, bytes);
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        is_lent: bool,
     ) -> Result<(), AnswerError> {
         let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
         if stream.answering != Answering::Owed || stream.head.is_some() {
@@ -40,7 +92,7 @@ impl Connection {
         let is_head = stream.is_head();
         if stream.page.is_some() {
             self.note_page(request_id, &answer, is_head);
-            return self.submit(cx, id, answer, is_head);
+            return self.submit(cx, id, answer, is_head, is_lent);
         }
         if let Some(receiving) = &mut stream.receiving {
             if receiving.exceeds_limit() && receiving.is_unasked() && answer.status < 400 {
@@ -58,7 +110,7 @@ impl Connection {
                 self.discard_body(id);
             }
         }
-        self.submit(cx, id, answer, is_head)
+        self.submit(cx, id, answer, is_head, is_lent)
     }
 
     fn submit(
@@ -67,9 +119,14 @@ impl Connection {
         id: StreamId,
         answer: Answer<'_>,
         is_head: bool,
+        is_lent: bool,
     ) -> Result<(), AnswerError> {
         let is_silent = is_head || matches!(answer.status, 204 | 304);
         let (content, answering, is_cut) = plan(&answer.payload, is_silent);
+        let content = match content {
+            Content::Full(bytes) if is_lent => Content::Lent(bytes.len()),
+            content => content,
+        };
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);
         self.session.submit_response(id, list, content).map_err(|_| AnswerError::Stale)?;
@@ -79,7 +136,8 @@ impl Connection {
                 self.counts.waiting = self.counts.waiting.saturating_sub(1);
             }
             stream.answering = answering;
-            stream.sending = matches!(content, Content::Full(_)).then_some((cx.now, 0));
+            let has_content = matches!(content, Content::Full(_) | Content::Lent(_));
+            stream.sending = has_content.then_some((cx.now, 0));
         }
         if is_cut {
             self.reset_when_sent(id);
@@ -104,7 +162,7 @@ impl Connection {
             self.send_text(cx, id, NOT_IMPLEMENTED, text, false, has_ended);
             return Ok(());
         }
-        self.submit(cx, id, answer, false)
+        self.submit(cx, id, answer, false, false)
     }
 
     /// A request is answered: its stream is reset when all of that is sent, where nobody takes what still comes. That is
@@ -143,6 +201,7 @@ impl Connection {
             cx,
             id,
             Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
+            false,
             false,
         )?;
         Ok(Taken::Stream)

@@ -280,6 +280,11 @@ impl Connection {
     /// Moves what the session has to say to the output, up to a bound. To be called before `unsent`, once all
     /// commands of a turn are given.
     pub fn flush(&mut self, cx: &mut Context) {
+        self.flush_with(cx, None);
+    }
+
+    /// The same with content that lies with the caller.
+    fn flush_with(&mut self, cx: &mut Context, lent: Option<(StreamId, &[u8])>) {
         if self.output.len() >= HIGH_WATER || matches!(self.ending, Ending::Over(_)) {
             return;
         }
@@ -290,7 +295,10 @@ impl Connection {
         let mut received = std::mem::take(&mut cx.http2.received);
         let out = self.output.buffer(cx);
         let limit = out.len() + HIGH_WATER;
-        let result = self.session.poll_transmit(out, limit, &mut received);
+        let result = match lent {
+            None => self.session.poll_transmit(out, limit, &mut received),
+            Some(lent) => self.session.poll_transmit_lent(out, limit, &mut received, lent),
+        };
         if self.output.is_empty() {
             // An idle connection has no buffer.
             self.output.handle_sent(cx, 0);

@@ -1,6 +1,8 @@
 //! Content both ways, its windows and its limits.
 
-use protocol::{Limits, Payload};
+use std::io::IoSlice;
+
+use protocol::{Answer, Limits, Payload};
 
 use crate::server::Server;
 use crate::wire::*;
@@ -223,4 +225,94 @@ fn a_stream_whose_window_stays_shut_is_reset_and_others_go_on_cve_2019_9517() {
     assert_eq!(told, "1 reset CANCEL");
     assert!(server.connection.is_written(server.request(1)), "the other has had its answer");
     assert_eq!(server.connection.finish(), None);
+}
+
+/// A long answer of which the socket takes so many bytes at once; what it has taken, and what waits behind it.
+fn vectored(method: &str, takes: usize, window: u32, bytes: &[u8]) -> (Server, Vec<u8>) {
+    let mut server = Server::new();
+    server.reads(&[settings(&[(4, window)]), window_update(0, 1_000_000), head(1, method)].concat());
+    server.sends();
+    let request_id = server.request(0);
+    let payload = Payload::Full(bytes);
+    let answer =
+        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, has_own_date: false };
+    let mut taken = Vec::new();
+    let mut left = takes;
+    let mut send = |parts: &[IoSlice<'_>]| {
+        let offered: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let count = offered.len().min(left);
+        taken.extend_from_slice(&offered[..count]);
+        left -= count;
+        count
+    };
+    server.connection.handle_answer_vectored(&mut server.cx, request_id, answer, &mut send).unwrap();
+    (server, taken)
+}
+
+/// The content in frames of DATA.
+fn content(mut frames: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let [a, b, c, kind, rest @ ..] = frames {
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        if *kind == 0 {
+            content.extend_from_slice(&rest[5..5 + length]);
+        }
+        frames = &rest[5 + length..];
+    }
+    content
+}
+
+#[test]
+fn a_long_answer_leaves_whole_however_little_the_socket_takes_of_it_at_once() {
+    let bytes: Vec<u8> = (0..300_000_u32).map(|at| at as u8).collect();
+    for takes in [0, 1, 50, 16_384, 100_000, usize::MAX] {
+        let (mut server, mut taken) = vectored("GET", takes, 1_000_000, &bytes);
+        assert_eq!(taken.len() < takes, takes == usize::MAX, "it is offered as long as it is taken");
+        server.sends_to(&mut taken);
+        assert!(content(&taken) == bytes, "{takes}");
+        assert!(describe(&taken).ends_with("bytes end"));
+        assert!(server.connection.is_written(server.request(0)));
+    }
+}
+
+#[test]
+fn a_long_answer_waits_for_its_window_and_one_to_head_has_none() {
+    let bytes = vec![7; 200_000];
+    let (mut server, mut taken) = vectored("GET", usize::MAX, 100_000, &bytes);
+    assert_eq!(content(&taken).len(), 100_000);
+    assert_eq!(server.connection.backlog(server.request(0)), 100_000);
+    server.reads(&window_update(1, 50_000));
+    server.sends_to(&mut taken);
+    assert_eq!(content(&taken).len(), 150_000);
+    server.reads(&window_update(1, 50_000));
+    server.sends_to(&mut taken);
+    assert!(content(&taken) == bytes);
+    let (mut server, taken) = vectored("HEAD", usize::MAX, 100_000, &bytes);
+    assert_eq!(describe(&taken), "1 HEADERS end");
+    assert_eq!(server.sends(), "");
+}
+
+#[test]
+fn a_long_answer_leaves_behind_more_urgent_ones() {
+    let bytes = vec![7; 200_000];
+    let mut server = Server::new();
+    let urgent =
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("priority", "u=0")];
+    let windows = [settings(&[(4, 1_000_000)]), window_update(0, 1_000_000)].concat();
+    server.reads(&[windows, head(1, "GET"), headers(5, 3, &urgent)].concat());
+    assert!(server.answers(1, 200, Payload::Full(&[1; 20_000])));
+    let request_id = server.request(0);
+    let payload = Payload::Full(&bytes);
+    let answer =
+        Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+    let mut taken = Vec::new();
+    let mut send = |parts: &[IoSlice<'_>]| {
+        parts.iter().for_each(|part| taken.extend_from_slice(part));
+        parts.iter().map(|part| part.len()).sum()
+    };
+    server.connection.handle_answer_vectored(&mut server.cx, request_id, answer, &mut send).unwrap();
+    let described = describe(&taken);
+    let at = |wanted: &str| described.lines().position(|line| line.starts_with(wanted)).unwrap();
+    assert!(at("3 DATA") < at("1 DATA"), "{described}");
+    assert_eq!(content(&taken).len(), 220_000);
 }

@@ -78,14 +78,21 @@ impl Server {
 
     /// Returns the frames that are sent, one a line.
     pub(crate) fn sends(&mut self) -> String {
-        self.out.clear();
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        self.sends_to(&mut out);
+        self.out = out;
+        describe(&self.out)
+    }
+
+    /// Adds the bytes that are sent to `out`.
+    pub(crate) fn sends_to(&mut self, out: &mut Vec<u8>) {
         self.connection.flush(&mut self.cx);
         while !self.connection.unsent().is_empty() {
-            self.out.extend_from_slice(self.connection.unsent());
+            out.extend_from_slice(self.connection.unsent());
             let count = self.connection.unsent().len();
             self.connection.handle_sent(&mut self.cx, count);
         }
-        describe(&self.out)
     }
 
     /// Has the application asked for pages.
