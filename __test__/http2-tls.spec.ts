@@ -95,15 +95,6 @@ test('a request for a host of another certificate is misdirected', async (t) => 
   t.is(await statusFor('localhost'), 200)
 })
 
-test('origins are named by an ORIGIN frame', async (t) => {
-  const origins = ['https://example.org', 'https://static.example.org:8443']
-  const { port } = await version(t, { origins })
-  const session = openSession(`https://localhost:${port}`, { ca: authority.cert })
-  t.teardown(() => session.destroy())
-  const [named] = (await once(session, 'origin')) as [string[]]
-  t.deepEqual(named, origins)
-})
-
 test('with one certificate no request is misdirected', async (t) => {
   const { port } = await openTls(t)
   const session = await secureSession(t, port)
