@@ -216,7 +216,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Idle:
         return this.#owner.onIdle()
       case Notice.Refused:
-        if ((flags & Flag.Unparsed) === 0) return
+        // The connection of a stream goes on.
+        if ((flags & Flag.Unparsed) === 0 || (flags & Flag.Http2) !== 0) return
         return this.#owner.onRefused(this.#connectionOf(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
       case Notice.Rejected:
         return this.#owner.onDropped(words[at + 7]!)

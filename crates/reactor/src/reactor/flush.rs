@@ -52,6 +52,7 @@ impl Reactor {
         }
         if client.connection.is_http2() {
             client.service_streams(&mut self.cx, &mut self.outbox);
+            client.count_refusals(&self.cx, &mut self.outbox);
         } else {
             if client.connection.is_all_sent() {
                 client.handle_all_sent(&mut self.outbox);
@@ -166,6 +167,14 @@ impl Client {
         self.publish_streams();
         if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
+        }
+    }
+
+    /// Counts what was refused on a connection that goes on.
+    #[cold]
+    pub(super) fn count_refusals(&mut self, cx: &Context, outbox: &mut Outbox) {
+        while let Some(refusal) = self.connection.poll_refusal() {
+            outbox.refuse_stream(&self.facts, refusal, &cx.limits);
         }
     }
 

@@ -63,7 +63,7 @@ impl Reactor {
             };
             client.facts.on_returned();
             if client.connection.is_http2() {
-                client.publish_streams();
+                client.publish_answered_streams();
             }
             Ok(result)
         })
