@@ -9,6 +9,8 @@ import { withoutContext } from '../core/no-context.ts'
 import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
+import { parseUnparsed } from '../server/refusals.ts'
+import type { Unparsed } from '../server/refusals.ts'
 import { adoptPrototypes } from './bridges.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
@@ -48,8 +50,13 @@ export interface FrontOwner {
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
+  /** Bytes that are no request: the connection is the application's, which answers them. */
+  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void
+  /** The engine has refused and answered what was no request. */
   onRefused(connection: Connection, refusal: Refusal): void
-  onDropped(count: number): void
+  /** A TLS handshake, or TLS itself, has failed. */
+  onTlsFailed(connection: Connection, why: string): void
+  onDropped(address: string): void
   onServerName(slot: number, client: number, name: string): void
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
@@ -68,6 +75,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   readonly #connections: (Connection | undefined)[] = []
   /** Exchanges that expect notices, by request id. */
   readonly #registered = new Map<number, Exchange>()
+  /** Connections that become the application's because of what came, by the id that the engine has given that. */
+  readonly #refused = new Map<number, Connection>()
   /** Exchanges that were registered since the slab has changed. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
@@ -215,14 +224,32 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#owner.onServerName(slot, id, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#owner.onIdle()
-      case Notice.Refused:
-        if ((flags & Flag.Unparsed) === 0) return
-        return this.#owner.onRefused(this.#connectionOf(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
+      case Notice.Unparsed:
+        return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
+      case Notice.Refused: {
+        const [, text = ''] = this.#bytesAt(kind, at).toString('latin1').split('\n')
+        const status = words[at + 4]!
+        if ((flags & Flag.Unparsed) !== 0) return this.#owner.onRefused(this.#connectionOf(slot, id), { status, text })
+        return status === 0 ? this.#owner.onTlsFailed(this.#connectionOf(slot, id), text) : undefined
+      }
       case Notice.Rejected:
-        return this.#owner.onDropped(words[at + 7]!)
+        return this.#owner.onDropped(this.#bytesAt(kind, at).toString('latin1'))
+      case Notice.Upgraded: {
+        const refused = this.#refused.get(id)
+        if (refused === undefined) break
+        this.#refused.delete(id)
+        return refused.becomeRaw()
+      }
     }
     const exchange = this.#registered.get(id)
     if (exchange !== undefined) exchange.resource.runInAsyncScope(this.#notify, undefined, exchange, kind, at)
+  }
+
+  /** What came is no request: the application gets the connection, behind the responses that are due. */
+  #unparsed(slot: number, requestId: number, status: number, unparsed: Unparsed): void {
+    const connection = this.#connectionOf(slot, unparsed.client)
+    connection.facts()
+    if (connection.takeOver({ requestId }, () => this.#owner.onUnparsed(connection, status, unparsed))) this.#refused.set(requestId, connection)
   }
 
   readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
