@@ -62,6 +62,8 @@ export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
 const PARSE_CODES: Readonly<Record<string, string>> = {
   BUSBAR_SYNTAX_METHOD: 'HPE_INVALID_METHOD',
   BUSBAR_UNKNOWN_METHOD: 'HPE_INVALID_METHOD',
+  BUSBAR_TLS_ON_PLAIN_PORT: 'HPE_INVALID_METHOD',
+  BUSBAR_PROXY_HEADER_UNEXPECTED: 'HPE_INVALID_METHOD',
   BUSBAR_SYNTAX_TARGET: 'HPE_INVALID_URL',
   BUSBAR_TARGET: 'HPE_INVALID_URL',
   BUSBAR_SYNTAX_VERSION: 'HPE_INVALID_CONSTANT',
@@ -83,7 +85,7 @@ const STATUS_CODES: Readonly<Record<number, string>> = { 408: 'ERR_HTTP_REQUEST_
 
 /** The error of bytes that were refused with a status, for a reason with its code in parentheses. */
 export function parseError(status: number, reason: string): NodeJS.ErrnoException {
-  const [, words = reason, code = ''] = /^(.*) \((BUSBAR_\w+)/s.exec(reason) ?? []
+  const [, words = reason, code = ''] = /^(?:a request of .* was refused: )?(.*) \((BUSBAR_\w+)/s.exec(reason) ?? []
   const nodes = STATUS_CODES[status] ?? PARSE_CODES[code] ?? 'HPE_INVALID_CONSTANT'
   const error = withCode(new Error(status === 408 ? 'Request timeout' : `Parse Error: ${words}`), nodes)
   return status === 408 ? error : Object.assign(error, { reason: words })
