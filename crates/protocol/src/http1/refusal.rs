@@ -78,7 +78,12 @@ impl Connection {
             return self.await_page(cx, error, is_head);
         }
         let answer = encode::error_answer(cx, &error, is_head);
-        self.refusal = Some(Box::new(Refusal { error, answer: Some(refused(&error, &answer)), page: None, packet: Vec::new() }));
+        self.refusal = Some(Box::new(Refusal {
+            error,
+            answer: Some(refused(&error, &answer)),
+            page: None,
+            packet: Vec::new(),
+        }));
         if self.pipeline.is_empty() {
             self.output.put(cx, &answer);
             self.reason = CloseReason::Refused(error);
