@@ -38,4 +38,5 @@ const frameworks = {
 }
 
 const server = await frameworks[framework]()
+process.on("SIGINT", () => process.exit())
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))

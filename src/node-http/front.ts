@@ -77,7 +77,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   readonly #registered = new Map<number, Exchange>()
   /** Connections that become the application's because of what came, by the id that the engine has given that. */
   readonly #refused = new Map<number, Connection>()
-  /** Exchanges that were registered since the slab has changed. */
+  /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
   #slab: Buffer | null = null
@@ -319,11 +319,18 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   register(exchange: Exchange): void {
     this.#registered.set(exchange.requestId, exchange)
-    this.#borrowers.push(exchange)
+    exchange.place = this.#borrowers.push(exchange) - 1
   }
 
   unregister(exchange: Exchange): void {
     this.#registered.delete(exchange.requestId)
+    const { place } = exchange
+    if (place < 0) return
+    exchange.place = -1
+    const last = this.#borrowers.pop()!
+    if (last === exchange) return
+    last.place = place
+    this.#borrowers[place] = last
   }
 
   #unregister(exchange: Exchange): void {
@@ -378,7 +385,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   #changeSlab(slab: Buffer): void {
     const borrowers = this.#borrowers
     this.#borrowers = []
-    for (const exchange of borrowers) if (exchange.isRegistered) exchange.leaveSlab()
+    for (const exchange of borrowers) {
+      exchange.place = -1
+      exchange.leaveSlab()
+    }
     this.#slab = slab
     this.#slabWords = wordsOf(slab)
   }
