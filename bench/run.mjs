@@ -91,7 +91,7 @@ const isAll = !values.smoke && settings.works === undefined && !values.latency &
 const report = { versions: Object.fromEntries(versions), congestion, works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
-  const isLeftOut = work.bulk !== undefined && (values.smoke || COMPILER === null)
+  const isLeftOut = (work.bulk !== undefined && (values.smoke || COMPILER === null)) || (work.chunk !== undefined && tool !== 'wrk')
   if (!isWanted || isLeftOut) continue
   report.works[work.name] = await measure(work)
   says(`\n${workTable(work, report.works[work.name])}`)

@@ -38,10 +38,11 @@ mod versions;
 mod way;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
+pub use body::FRAMED_ROOM;
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, RequestError};
-pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
+pub use event::{Body, Direct, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
 pub use http::date::Date;
 pub use http::status::reason_phrase;
 pub use http::target::authority_of;

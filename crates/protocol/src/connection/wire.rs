@@ -5,7 +5,7 @@ use super::undecided::First;
 use super::{Connection, Protocol};
 use crate::answer::Finish;
 use crate::context::Context;
-use crate::event::{Event, RequestId, Step};
+use crate::event::{Direct, Event, RequestId, Step};
 use crate::timestamp::Timestamp;
 use crate::{http1, http2};
 
@@ -59,10 +59,10 @@ impl Connection {
         0
     }
 
-    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
-    /// follows brings no bytes of its own, but may be the body's last.
-    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
-        self.http1_mut().ok()?.handle_direct(cx, bytes)
+    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`: what isn't content is
+    /// moved out from between. The event that follows brings no bytes of its own, but may be the body's last.
+    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
+        self.http1_mut().map_or_else(|_| Direct::default(), |http1| http1.handle_direct(cx, bytes))
     }
 
     /// The peer has closed its sending side.
