@@ -47,7 +47,7 @@ pub use http::date::Date;
 pub use http::status::reason_phrase;
 pub use http::target::authority_of;
 pub use http::trailers::Trailers;
-pub use http1::{Refused, error_answer};
+pub use http1::{External, Refused, error_answer};
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};
 pub use nghttp2::ErrorCode;
