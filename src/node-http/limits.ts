@@ -14,6 +14,7 @@ export interface NodeLimits {
   readonly maxConnections?: number | undefined
   readonly maxHeaderSize?: number | undefined
   readonly httpAllowHalfOpen?: boolean
+  readonly requireHostHeader?: boolean
 }
 
 /** Fields of a header section, as Node allows. */
@@ -43,6 +44,8 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     bodySizeLimit: Infinity,
     headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
     requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
+    nodeStyle: true,
+    allowMissingHost: node.requireHostHeader === false,
     allowHalfClose: node.httpAllowHalfOpen === true,
     connectionLimit: node.maxConnections ?? limits.connectionLimit,
   }

@@ -120,6 +120,7 @@ export class Listening implements FrontOwner {
   #countRequest(request: NodeRequest, response: NodeResponse, most: number): boolean {
     const { requests, socket } = request[EXCHANGE].connection
     response.maxRequestsOnConnectionReached = requests >= most
+    Object.assign(response, { _maxRequestsPerSocket: most, _keepAliveTimeout: this.#server.keepAliveTimeout })
     if (requests <= most) return true
     this.#server.emit('dropRequest', request as never, socket as never)
     response.writeHead(503)

@@ -6,6 +6,7 @@
  * always called by its name there.
  */
 import { ServerResponse } from 'node:http'
+import { AnswerFlag } from '../native.ts'
 import { GIVEN, OPEN, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
@@ -228,7 +229,7 @@ export class NodeResponse {
   _give(bytes: Chunk | undefined): void {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
-    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && (exchange.head!.flags & AnswerFlag.UntilClose) === 0
     if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
       return exchange.respond(bytes)
@@ -362,6 +363,8 @@ Object.assign(NodeResponse.prototype, {
   outputData: [],
   _last: false,
   _defaultKeepAlive: true,
+  _keepAliveTimeout: 0,
+  _maxRequestsPerSocket: 0,
   _removedConnection: false,
   _removedContLen: false,
   _removedTE: false,

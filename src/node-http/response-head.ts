@@ -1,8 +1,8 @@
 /**
  * From the fields that an application has set to the head that the engine sends.
  *
- * The engine writes the status line, `content-length` and `transfer-encoding` itself, `date` unless it is set, and
- * what is said of the connection. The rest is sent as it was given.
+ * The fields are sent as they were given. The engine adds the status line and behind the fields `Date`, what is said of
+ * the connection, and the length or the coding, each unless the application has said it.
  */
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { OutgoingHttpHeader } from 'node:http'
@@ -27,6 +27,11 @@ export interface HeadOwner {
   _removedContLen: boolean
   _removedTE: boolean
   _last: boolean
+  /** Cleared by a `keep-alive` field of the application's. */
+  _defaultKeepAlive: boolean
+  /** Milliseconds and requests that `keep-alive` tells, where requests are counted. */
+  readonly _keepAliveTimeout: number
+  readonly _maxRequestsPerSocket: number
   [UNIQUE_HEADERS]?: ReadonlySet<string> | null
 }
 
@@ -37,6 +42,8 @@ export type KeptFields = Readonly<Record<string, readonly [string, OutgoingHttpH
 interface Said {
   lines: string
   length: number
+  /** The line of the length, which is among the lines. */
+  lengthLine: string
   hasDate: boolean
   hasConnection: boolean
   hasCoding: boolean
@@ -81,7 +88,7 @@ export function headOfGiven(owner: HeadOwner, given: unknown, isHttp2: boolean):
 }
 
 function nothingSaid(): Said {
-  return { lines: '', length: -1, hasDate: false, hasConnection: false, hasCoding: false, hasTrailer: false }
+  return { lines: '', length: -1, lengthLine: '', hasDate: false, hasConnection: false, hasCoding: false, hasTrailer: false }
 }
 
 function eachField(given: unknown, take: (name: string, value: OutgoingHttpHeader) => void): void {
@@ -143,28 +150,25 @@ function isJoined(owner: HeadOwner, key: string, values: readonly string[]): boo
 function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: string, isHttp2: boolean): void {
   switch (key) {
     case 'connection':
-      return putConnection(owner, said, value, isHttp2)
+      said.hasConnection = true
+      owner._removedConnection = false
+      if (CLOSE.test(value)) owner._last = true
+      else owner.shouldKeepAlive = true
+      if (isHttp2) return
+      break
     case 'keep-alive':
-      return
+      owner._defaultKeepAlive = false
+      if (isHttp2) return
+      break
     case 'proxy-connection':
     case 'upgrade':
       // RFC 9113 §8.2.2: HTTP/2 has no fields about the connection.
       if (isHttp2) return
       break
     case 'content-length':
-      owner._contentLength = Number(value)
-      owner._removedContLen = false
-      if (/^\d{1,15}$/.test(String(value).trim())) said.length = Number(value)
-      return
+      return putLength(owner, said, name, value, isHttp2)
     case 'transfer-encoding':
-      owner._removedTE = false
-      said.hasCoding = true
-      // Behind other codings the engine adds its own. RFC 9112 §6.1.
-      owner.chunkedEncoding = true
-      if (CHUNKED.test(value) && !value.includes(',')) return
-      value = value.split(',').filter((coding) => !CHUNKED.test(coding)).join(',').trim()
-      if (value === '' || /^identity$/i.test(value)) return
-      break
+      return putCoding(owner, said, name, value, isHttp2)
     case 'date':
       said.hasDate = true
       break
@@ -181,13 +185,28 @@ function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: 
   said.lines += `${name}: ${value}\r\n`
 }
 
-function putConnection(owner: HeadOwner, said: Said, value: string, isHttp2: boolean): void {
-  said.hasConnection = true
-  owner._removedConnection = false
-  if (CLOSE.test(value)) owner._last = true
-  else owner.shouldKeepAlive = true
-  const rest = value.split(',').map((option) => option.trim()).filter((option) => !/^(?:close|keep-alive|)$/i.test(option))
-  if (rest.length > 0 && !isHttp2) said.lines += `connection: ${rest.join(', ')}\r\n`
+/** A length that is none isn't sent, nor is a second one, or one of a message that has none. RFC 9110 §8.6. */
+function putLength(owner: HeadOwner, said: Said, name: string, value: string, isHttp2: boolean): void {
+  owner._contentLength = Number(value)
+  owner._removedContLen = false
+  if (!/^\d{1,15}$/.test(String(value).trim()) || said.length >= 0) return
+  said.length = Number(value)
+  if (isHttp2 || owner.statusCode === 204 || owner.statusCode === 205) return
+  said.lengthLine = `${name}: ${value}\r\n`
+  said.lines += said.lengthLine
+}
+
+/** Behind other codings than `chunked` the engine adds its own line. RFC 9112 §6.1. */
+function putCoding(owner: HeadOwner, said: Said, name: string, value: string, isHttp2: boolean): void {
+  owner._removedTE = false
+  owner.chunkedEncoding = true
+  if (isHttp2 || owner.statusCode === 204 || owner.statusCode === 304) return
+  const codings = value.split(',').map((coding) => coding.trim()).filter((coding) => coding !== '' && !/^identity$/i.test(coding))
+  const others = codings.filter((coding) => !CHUNKED.test(coding))
+  if (others.length === codings.length - 1 && CHUNKED.test(codings.at(-1)!) && !said.hasCoding) {
+    said.hasCoding = true
+    said.lines += `${name}: ${value}\r\n`
+  } else if (others.length > 0) said.lines += `${name}: ${others.join(', ')}\r\n`
 }
 
 /** Decides about the length, the coding and the end of the connection. */
@@ -197,16 +216,31 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
     owner.shouldKeepAlive = false
   }
   if (!owner.shouldKeepAlive || owner.maxRequestsOnConnectionReached) owner._last = true
-  if (said.length < 0 && !said.hasCoding && owner._hasBody && owner.useChunkedEncodingByDefault) {
+  let isUntilClose = false
+  if (said.length < 0 && !owner.chunkedEncoding && owner._hasBody) {
     const isKnown = !said.hasTrailer && !owner._removedContLen && typeof owner._contentLength === 'number'
-    if (!isKnown && !owner._removedTE) owner.chunkedEncoding = true
+    if (!owner.useChunkedEncodingByDefault || (!isKnown && owner._removedTE)) isUntilClose = owner._last = true
+    else if (!isKnown) owner.chunkedEncoding = true
   }
   if (!owner.chunkedEncoding && said.hasTrailer) throw nodeError('ERR_HTTP_TRAILER_INVALID')
-  const isUntilClose = said.length < 0 && owner._hasBody && !owner.chunkedEncoding && (owner._removedContLen || !owner.useChunkedEncodingByDefault)
-  if (isUntilClose) owner._last = true
+  // A length beside chunks is none. RFC 9112 §6.2.
+  if (owner.chunkedEncoding && said.lengthLine !== '') said.lines = said.lines.replace(said.lengthLine, '')
+  const lines = said.lines + connectionLines(owner, said)
   let flags = owner._last ? AnswerFlag.Close : 0
+  if (said.hasConnection || owner._removedConnection || lines !== said.lines) flags |= AnswerFlag.OwnConnection
+  if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '') flags |= AnswerFlag.OwnFraming
+  if (isUntilClose) flags |= AnswerFlag.UntilClose
   const reason = phraseOf(owner)
   if (reason !== undefined) flags |= AnswerFlag.Reason
   if (said.hasDate || !owner.sendDate) flags |= AnswerFlag.OwnDate
-  return { status: owner.statusCode, reason, lines: said.lines, length: owner.chunkedEncoding ? -1 : said.length, flags }
+  return { status: owner.statusCode, reason, lines, length: owner.chunkedEncoding ? -1 : said.length, flags }
+}
+
+/** What is said of the connection where the engine would say something else; else nothing. */
+function connectionLines(owner: HeadOwner, { hasConnection }: Said): string {
+  if (hasConnection || owner._removedConnection || owner._last) return ''
+  if (!owner._defaultKeepAlive) return 'Connection: keep-alive\r\n'
+  const most = Math.trunc(owner._maxRequestsPerSocket)
+  if (most <= 0) return ''
+  return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(owner._keepAliveTimeout / 1000)}, max=${most}\r\n`
 }

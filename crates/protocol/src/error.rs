@@ -38,8 +38,6 @@ pub enum RequestError {
     },
     /// Host, or the authority of the target, isn't a valid host and port.
     HostInvalid,
-    /// The authority that CONNECT names differs from Host.
-    HostMismatch,
     /// A target with the scheme `https` over plaintext. RFC 9110 §7.4.
     Misdirected,
     /// Transfer-Encoding in HTTP/1.0. RFC 9112 §6.1.
@@ -124,9 +122,6 @@ impl RequestError {
             }
             RequestError::HostCount { .. } => reason(400, "BUSBAR_HOST_REPEATED", "more than one Host field"),
             RequestError::HostInvalid => reason(400, "BUSBAR_HOST_INVALID", "invalid host"),
-            RequestError::HostMismatch => {
-                reason(400, "BUSBAR_HOST_MISMATCH", "the authority in CONNECT and Host differ")
-            }
             RequestError::Misdirected => {
                 reason(421, "BUSBAR_MISDIRECTED", "a request for https must come over TLS")
             }

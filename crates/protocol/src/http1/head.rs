@@ -84,13 +84,13 @@ pub(super) fn check(
     }
     match hosts {
         1 => {}
-        0 if version == Version::Http10 => {}
+        0 if version == Version::Http10 || limits.allow_missing_host => {}
         found => return Err(RequestError::HostCount { found }),
     }
     if hosts == 1 && host_value != &known_host[..] {
         check_host(host_value, known_host)?;
     }
-    target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value), serves_https)?;
+    target::check(method, record.target.of(bytes), serves_https)?;
     let keep_alive = !options.close && (version != Version::Http10 || options.keep_alive);
     let is_upgrade =
         method == Method::CONNECT || names_protocol && options.upgrade && version == Version::Http11;

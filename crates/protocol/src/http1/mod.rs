@@ -20,6 +20,7 @@ mod deadline;
 mod encode;
 mod file;
 mod head;
+pub(crate) mod node_style;
 mod pipeline;
 mod reading;
 mod refusal;
