@@ -204,8 +204,7 @@ export class NodeRequest {
         if (exchange.stage !== OVER) exchange.abort()
       } else if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
     }
-    if (error === null && !this.aborted) done()
-    else process.nextTick(emitError, this, error, done)
+    process.nextTick(emitError, this, error, done)
   }
 
   /** Bytes of the body have come. Returns whether more are wanted. */
@@ -271,7 +270,7 @@ Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: false, upgrade: fal
 
 function emitError(request: NodeRequest, error: Error | null, done: Done): void {
   // As Node does: nobody has to listen.
-  if (request.listenerCount('error') === 0) done()
+  if (error === null || request.listenerCount('error') === 0) done()
   else done(error)
 }
 
@@ -308,7 +307,12 @@ function feed(request: NodeRequest): void {
   if (body === null) return request.pushEnd()
   // Bytes that come later are pushed to a stream.
   if (!hasStream(request)) makeStream(request)
-  if (body.isArriving()) return body.read()
+  if (body.isArriving()) {
+    // Behind the response the rest of it was dropped.
+    if (request.complete) request.push(null)
+    else body.read()
+    return
+  }
   const bytes = body.take()
   if (bytes !== null) request.push(bytes)
   request.pushEnd()

@@ -24,7 +24,7 @@ const nodeWriteHead = ServerResponse.prototype.writeHead
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
+type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader' | 'hasHeader'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -149,7 +149,7 @@ export class NodeResponse {
     const why = this.finished ? 'ERR_STREAM_WRITE_AFTER_END' : this.destroyed ? 'ERR_STREAM_DESTROYED' : null
     if (why !== null) return this._refuse(nodeError(why, 'write'), callback)
     const bytes = asSent(chunk, encoding)
-    this._count(bytes)
+    this._count(bytes, false)
     const exchange = this[EXCHANGE]
     if (this._header === null) this._decideHead()
     if (exchange.stage === OPEN) this.flushHeaders()
@@ -184,16 +184,18 @@ export class NodeResponse {
     this.emit('drain')
   }
 
-  /** Counts the bytes of a body whose length is checked. */
-  _count(bytes: Chunk): void {
+  /** Counts the bytes of a body whose length is checked, unless they are too many; the last ones too few. */
+  _count(bytes: Chunk, areLast: boolean): void {
     if (!this.strictContentLength) return
-    this[BYTES_WRITTEN] += typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
-    this._checkLength(this[BYTES_WRITTEN], (written, length) => written > length)
+    const written = this[BYTES_WRITTEN] + (typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength)
+    this._checkLength(written, areLast)
+    this[BYTES_WRITTEN] = written
   }
 
-  _checkLength(written: number, isWrong: (written: number, length: number) => boolean): void {
-    const declared = this._contentLength ?? Number(this[OUT_HEADERS]?.['content-length']?.[1] ?? Number.NaN)
-    if (this._hasBody && !this.chunkedEncoding && isWrong(written, declared)) throw lengthMismatch(written, declared)
+  _checkLength(written: number, isAll: boolean): void {
+    const { _contentLength: length } = this
+    if (length === null || !this._hasBody || this._removedContLen || this.chunkedEncoding || this.hasHeader('transfer-encoding')) return
+    if (isAll ? written !== length : written > length) throw lengthMismatch(written, length)
   }
 
   /** A write that comes too late. */
@@ -212,13 +214,13 @@ export class NodeResponse {
     if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
     if (this.finished) return this._endAgain(body, callback)
     const bytes = body === undefined ? undefined : asSent(body, encoding ?? null)
-    if (bytes !== undefined) this._count(bytes)
+    if (bytes !== undefined) this._count(bytes, true)
     if (this._header === null) {
       this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
       this._decideHead()
     }
-    if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
-    if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], (written, length) => written !== length && length >= 0)
+    if (typeof callback === 'function') this.once('finish', callback as () => void)
+    if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], true)
     this.finished = true
     if (!this.destroyed) this._give(bytes)
     if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
@@ -229,7 +231,10 @@ export class NodeResponse {
   _give(bytes: Chunk | undefined): void {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
-    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && (exchange.head!.flags & AnswerFlag.UntilClose) === 0
+    // HEAD says nothing of the length when its head was decided before the body, or has none.
+    const isUnknown = !this._hasBody && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
+    if (isUnknown && exchange.stage === OPEN) exchange.head = { ...exchange.head!, flags: exchange.head!.flags | AnswerFlag.OwnFraming }
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && !isUnknown && (exchange.head!.flags & AnswerFlag.UntilClose) === 0
     if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
       return exchange.respond(bytes)
@@ -237,6 +242,8 @@ export class NodeResponse {
     if (isWhole && exchange.head!.length < 0 && this._hasBody) exchange.head = { ...exchange.head!, length: this._contentLength ?? 0 }
     if (exchange.stage === OPEN) this.flushHeaders()
     if (bytes !== undefined && this._hasBody) this._unsent = Math.max(0, exchange.write(bytes))
+    // As with a response that is given at once: what is short is as good as sent.
+    if (this._unsent <= HIGH_WATER) exchange.isTold = false
     exchange.end(this.chunkedEncoding ? this._trailer : '')
   }
 
@@ -244,8 +251,8 @@ export class NodeResponse {
     if (body !== undefined) {
       this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
     } else if (typeof callback === 'function') {
-      if (this.writableFinished) process.nextTick(callback, nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
-      else (this._endCallbacks ??= []).push(callback)
+      if (this.writableFinished) callback(nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
+      else this.on('finish', callback as () => void)
     }
     return this
   }
@@ -298,27 +305,17 @@ export class NodeResponse {
 
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
-    const exchange = this[EXCHANGE]
-    const isHeard = (this as { _events?: unknown })._events !== undefined
     this._wasSent = true
-    exchange.settle()
-    this._callBack(null)
-    if (isHeard) this.emit('finish')
+    this[EXCHANGE].settle()
     this.req.responseFinished()
+    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
     this.socket = null
-    if (isHeard) process.nextTick(close, this)
-    else this.destroyed = this._closed = true
-  }
-
-  /** Calls what `end` was given. */
-  _callBack(error: Error | null): void {
-    const callbacks = this._endCallbacks
-    if (callbacks === null) return
-    this._endCallbacks = null
-    for (const callback of callbacks) {
-      if (error === null) callback()
-      else callback(error)
+    if ((this as { _events?: unknown })._events === undefined) {
+      this.destroyed = this._closed = true
+      return
     }
+    process.nextTick(close, this)
+    this.emit('finish')
   }
 
   setTimeout(millis: number, callback?: () => void): this {
@@ -336,7 +333,6 @@ export class NodeResponse {
     this.req.clientLeft()
     close(this)
     exchange.drained()
-    this._callBack(this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end'))
   }
 }
 
@@ -347,7 +343,6 @@ export interface NodeResponse {
   _unsent: number
   _corks: number
   _wasSent: boolean
-  _endCallbacks: Callback[] | null
 }
 
 /** Defaults that few responses change; on the prototype they cost nothing. */
@@ -378,7 +373,6 @@ Object.assign(NodeResponse.prototype, {
   _unsent: 0,
   _corks: 0,
   _wasSent: false,
-  _endCallbacks: null,
   [NEED_DRAIN]: false,
   [BYTES_WRITTEN]: 0,
   [REJECTS_BODY]: false,

@@ -28,7 +28,8 @@ type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCoun
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeSocket extends Inherited {
-  timeout?: number
+  timeout: number
+  allowHalfOpen: boolean
 }
 
 /** The socket of one connection. */
@@ -349,3 +350,4 @@ function portOf(address: BoundAddress | null): number | undefined {
 }
 
 Object.setPrototypeOf(NodeSocket.prototype, Socket.prototype)
+Object.assign(NodeSocket.prototype, { timeout: 0, allowHalfOpen: true })

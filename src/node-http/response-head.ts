@@ -228,7 +228,9 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
   const lines = said.lines + connectionLines(owner, said)
   let flags = owner._last ? AnswerFlag.Close : 0
   if (said.hasConnection || owner._removedConnection || lines !== said.lines) flags |= AnswerFlag.OwnConnection
-  if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '') flags |= AnswerFlag.OwnFraming
+  // Of a HEAD whose body isn't known yet nothing is said.
+  const isUnknown = !owner._hasBody && said.length < 0 && typeof owner._contentLength !== 'number'
+  if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '' || isUnknown) flags |= AnswerFlag.OwnFraming
   if (isUntilClose) flags |= AnswerFlag.UntilClose
   const reason = phraseOf(owner)
   if (reason !== undefined) flags |= AnswerFlag.Reason
