@@ -9,7 +9,7 @@
  * application touches the socket.
  */
 import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
-import { GIVEN, STREAMED } from './exchange.ts'
+import { GIVEN } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeSocket } from './node-socket.ts'
 
@@ -160,7 +160,7 @@ export class Connection {
     const facts = this.isClosed ? null : this.facts()
     if (facts === null) return
     // What was written is sent when the running code has returned, and a client gets that of Node's servers.
-    if (this.current?.stage === STREAMED) setImmediate(() => facts.close())
+    if (this.#mode === HTTP && this.requests > 0) setImmediate(() => facts.close())
     else facts.close()
   }
 

@@ -10,6 +10,7 @@ const MESSAGES = {
   ERR_HTTP_INVALID_STATUS_CODE: (code: string) => `Invalid status code: ${code}`,
   ERR_HTTP_TRAILER_INVALID: () => 'Trailers are invalid with this transfer encoding',
   ERR_HTTP_BODY_NOT_ALLOWED: () => 'Adding content for this request method or response status is not allowed.',
+  ERR_HTTP_SOCKET_ENCODING: () => 'Changing the socket encoding is not allowed per RFC7230 Section 3.',
   ERR_HTTP_SOCKET_ASSIGNED: () => 'ServerResponse has an already assigned socket',
   ERR_INVALID_CHAR: (where: string) => `Invalid character in ${where}`,
   ERR_SERVER_ALREADY_LISTEN: () => 'Listen method has been called more than once without closing.',

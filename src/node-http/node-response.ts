@@ -162,7 +162,18 @@ export class NodeResponse {
     if (exchange.connection.isClosed) return false
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
+    if (waiting <= HIGH_WATER && bytes.length > HIGH_WATER) return this._writtenMuch(callback)
     return this._written(waiting, callback)
+  }
+
+  /** So long a piece tells its writer to wait, as with Node, though it was sent at once. */
+  _writtenMuch(callback: Callback | undefined): false {
+    this._unsent = 0
+    setImmediate(() => {
+      callback?.()
+      this._drained()
+    })
+    return false
   }
 
   /** So many bytes wait unsent. Returns whether the writer may go on. */
@@ -200,9 +211,10 @@ export class NodeResponse {
 
   /** A write that comes too late. */
   _refuse(error: Error, callback: Callback | undefined): false {
+    const { destroyed: wasDestroyed } = this
     process.nextTick(() => {
       callback?.(error)
-      if (!this.destroyed || this.finished) this.emit('error', error)
+      if (!wasDestroyed && !this.destroyed) this.emit('error', error)
     })
     return false
   }

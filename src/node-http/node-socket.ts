@@ -12,7 +12,7 @@ import type { BoundAddress } from '../native.ts'
 import type { Connection } from './connection.ts'
 import { OPEN } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { connectionReset } from './node-errors.ts'
+import { connectionReset, nodeError } from './node-errors.ts'
 import type { NodeResponse } from './node-response.ts'
 import { CONNECTION } from './symbols.ts'
 
@@ -181,6 +181,11 @@ export class NodeSocket {
     return this
   }
 
+  setEncoding(encoding?: BufferEncoding): this {
+    if (this[CONNECTION].isHttp) throw nodeError('ERR_HTTP_SOCKET_ENCODING')
+    return Duplex.prototype.setEncoding.call(this, encoding as BufferEncoding) as unknown as this
+  }
+
   setNoDelay(): this {
     return this
   }
@@ -205,7 +210,8 @@ export class NodeSocket {
   }
 
   resetAndDestroy(): this {
-    return this.destroy(connectionReset('read ECONNRESET'))
+    this[CONNECTION].facts()?.resetOnClose()
+    return this.destroy()
   }
 
   destroy(error?: Error): this {
