@@ -68,6 +68,10 @@ export class Connection {
   /** The exchange whose response the application writes itself. */
   taken: Exchange | null = null
   #onRaw: (() => void) | null = null
+  /** What came was no request, and the application may say the answer to it: its id and its answer so far. */
+  #refused: { readonly id: number; text: string } | null = null
+  /** What came was no request. */
+  wasRefused = false
   #idleTimer: NodeJS.Timeout | null = null
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
@@ -162,6 +166,28 @@ export class Connection {
     // What was written is sent when the running code has returned, and a client gets that of Node's servers.
     if (this.#mode === HTTP && this.requests > 0) setImmediate(() => facts.close())
     else facts.close()
+  }
+
+  /** What came was no request: what is written now is the answer to it. */
+  awaitRefusal(id: number): void {
+    this.wasRefused = true
+    this.#refused = { id, text: '' }
+  }
+
+  /** Adds to the answer to what was no request. False when none is awaited. */
+  writeRefusal(bytes: string | Uint8Array): boolean {
+    if (this.#refused === null) return false
+    this.#refused.text += Buffer.from(bytes as string).toString('latin1')
+    return true
+  }
+
+  /** Sends the answer to what was no request, and ends the connection. False when there is none. */
+  endRefusal(): boolean {
+    const refused = this.#refused
+    if (refused === null || refused.text === '') return false
+    this.#refused = null
+    this.owner.hot.refuse(this.slot, refused.id, refused.text)
+    return true
   }
 
   /** Closes the connection when its responses are sent. */

@@ -49,6 +49,8 @@ export interface FrontOwner {
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
   onRefused(connection: Connection, refusal: Refusal): void
+  /** What came was no request; the application may answer it. */
+  onUnparsed(connection: Connection, requestId: number, refusal: Refusal): void
   onDropped(count: number): void
   onServerName(slot: number, client: number, name: string): void
   onIdle(): void
@@ -220,6 +222,11 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Refused:
         if ((flags & Flag.Unparsed) === 0) return
         return this.#owner.onRefused(this.#connectionOf(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
+      case Notice.Unparsed: {
+        const client = words[at + 7]! + (words[at + 4]! >>> 16) * HIGH
+        const refusal = { status: words[at + 4]! & 0xffff, text: this.#bytesAt(kind, at).toString('latin1') }
+        return this.#owner.onUnparsed(this.#connectionOf(slot, client), id, refusal)
+      }
       case Notice.Rejected:
         return this.#owner.onDropped(words[at + 7]!)
     }
@@ -335,6 +342,12 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       throwLater(error)
     }
     exchange.resource.emitDestroy()
+  }
+
+  /** From now on the application is told of what is no request, and may answer it. */
+  tellOfRefusals(): void {
+    this.engine.askForPages()
+    this.engine.explainRefusals()
   }
 
   onTimeout(connection: Connection): void {

@@ -3,6 +3,7 @@
  */
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
+import { STATUS_CODES } from 'node:http'
 import type { Server } from 'node:http'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
@@ -239,7 +240,16 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
+  onUnparsed(connection: Connection, requestId: number, { status, text }: Refusal): void {
+    connection.awaitRefusal(requestId)
+    if (this.#server.emit('clientError', parseError(status, text), connection.socket as never)) return
+    connection.writeRefusal(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n\r\n`)
+    connection.endRefusal()
+  }
+
   onRefused(connection: Connection, { status, text }: Refusal): void {
+    // It was told when the application could answer it.
+    if (connection.wasRefused) return
     this.#server.emit('clientError', parseError(status, text), connection.socket as never)
   }
 

@@ -227,6 +227,7 @@ export class NodeSocket {
   _write(chunk: string | Uint8Array, encoding: BufferEncoding, done: Done): void {
     const connection = this[CONNECTION]
     const bytes = typeof chunk === 'string' && encoding !== 'utf8' && encoding !== 'utf-8' ? Buffer.from(chunk, encoding) : chunk
+    if (connection.writeRefusal(bytes)) return done()
     if (connection.isHttp) return this.#takeOver(bytes, done)
     const waiting = connection.isClosed ? -1 : connection.write(bytes)
     if (waiting < 0) done(connectionReset('write EPIPE'))
@@ -251,7 +252,7 @@ export class NodeSocket {
   _final(done: Done): void {
     const connection = this[CONNECTION]
     if (connection.isHttp) {
-      connection.stop()
+      if (!connection.endRefusal()) connection.stop()
       done()
     } else if (!connection.isClosed && connection.end()) this._ended = done
     else done()
@@ -262,7 +263,7 @@ export class NodeSocket {
     const ended = this._ended
     this._written = null
     this._ended = null
-    this[CONNECTION].close()
+    if (!this[CONNECTION].endRefusal()) this[CONNECTION].close()
     this[CONNECTION].closed()
     done(error)
     written?.(connectionReset('write EPIPE'))

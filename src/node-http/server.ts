@@ -83,7 +83,7 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
   server.on('newListener', (event: string) => {
     const listening = (server as Ours)[STATE].listening
     if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
-    else if (event === 'clientError') listening?.front.engine.explainRefusals()
+    else if (event === 'clientError') listening?.front.tellOfRefusals()
   })
 }
 
@@ -130,7 +130,9 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       if (state === undefined || (state.listening === null && state.closing.size === 0)) return base.close.call(this, callback) as Ours
       const isRunning = state.listening !== null
       if (typeof callback === 'function') this.once('close', () => callback(...(isRunning ? [] : [nodeError('ERR_SERVER_NOT_RUNNING')])))
-      if (isRunning) stop(this, state)
+      if (!isRunning) return this
+      this.closeIdleConnections()
+      stop(this, state)
       return this
     },
 
@@ -244,7 +246,7 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   count(server, 'busbar', null)
   // Announced one by one only where something listens: that costs each connection a round.
   if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
-  if (server.listenerCount('clientError') > 0) engine.explainRefusals()
+  if (server.listenerCount('clientError') > 0) listening.front.tellOfRefusals()
   engine.start()
   if (!state.isReferenced) engine.unref()
   if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])

@@ -395,7 +395,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Unparsed:
-        return this.#unparsed?.answer(words[at + 1]!, id, words[at + 4]!, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#unparsed?.answer(words[at + 1]!, id, words[at + 4]! & 0xffff, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Refused:
         return this.#takeRefusal(kind, at)
       case Notice.Rejected:

@@ -7,7 +7,7 @@
 //! ```
 //! Answers that are owed are sent before.
 
-use crate::answer::{Answer, Finish, Payload};
+use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, RequestId, Step};
@@ -122,6 +122,25 @@ impl Connection {
         };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         refusal.answer = Some(Refused { status: answer.status, length });
+    }
+
+    /// The application answers what was no request with these very bytes, which may be none.
+    #[cold]
+    pub(crate) fn handle_refusal(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
+        let refusal = self.refusal.as_deref_mut().ok_or(AnswerError::Stale)?;
+        let is_asked =
+            refusal.answer.is_none() && refusal.page.is_some_and(|page| page.request_id == request_id);
+        let (at, _) = self.pipeline.find_mut(request_id).filter(|_| is_asked).ok_or(AnswerError::Stale)?;
+        let error = refusal.error;
+        refusal.answer = Some(refused(&error, bytes));
+        self.finish_with(cx, at, bytes, CloseReason::Refused(error));
+        self.rearm(cx);
+        Ok(())
     }
 
     /// The page hasn't come in time.

@@ -52,7 +52,9 @@ impl Outbox {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
             Event::Unparsed { request_id, error } => Notice {
-                detail: u32::from(error.status()),
+                // The client's id stands beside: its low half, and behind the status the rest.
+                detail: u32::from(error.status()) | ((client_id >> 32) as u32) << 16,
+                count: client_id as u32,
                 body: format!("{error} ({})", error.code()).into_bytes(),
                 ..Notice::of(Kind::Unparsed, slot, request_id.0)
             },
