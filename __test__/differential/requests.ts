@@ -64,6 +64,18 @@ export async function listen(t: ExecutionContext, server: Server): Promise<numbe
   return (server.address() as AddressInfo).port
 }
 
+/** Node 24 and newer: what busbar does is compared with these. */
+export const IS_CURRENT = Number(process.versions.node.split('.')[0]) >= 24
+
+/**
+ * Events as far as they can be compared. Older releases of Node have another order between the request and the
+ * response, so there the order of each counts.
+ */
+export function ordered(events: readonly string[]): string[] {
+  const emitter = (event: string): string => event.replace(/ [^ ]*$/, '')
+  return IS_CURRENT ? [...events] : events.toSorted((a, b) => (emitter(a) < emitter(b) ? -1 : Number(emitter(a) > emitter(b))))
+}
+
 /** Notes what a request and its response emit. */
 export function watch(req: IncomingMessage, res: ServerResponse, note: (event: string) => void): void {
   for (const event of ['aborted', 'end', 'error', 'close']) req.on(event, () => note(`req ${event}`))
@@ -93,7 +105,7 @@ export async function converse(t: ExecutionContext, kind: keyof typeof KINDS, ap
     // What follows a request of HTTP/1.0 is another matter.
     if (isClosed || /^.* HTTP\/1\.0\r\n/.test(bytes)) dialogue.close()
     await Promise.race([Promise.all(closes), patience(2000, events)])
-    outcomes.push({ responses, isClosed, events })
+    outcomes.push({ responses, isClosed, events: ordered(events) })
     if (dialogue.socket.destroyed) dialogue = await Dialogue.dial(port)
   }
   dialogue.close()

@@ -90,6 +90,11 @@ function readChunked(text: string): { body: string; rest: string; trailers: stri
   }
 }
 
+/** Text of a connection without dates, the fields of the server's own in lower case. */
+function plain(text: string): string {
+  return text.replaceAll(/^date: .*\r\n/gim, '').replaceAll(/^(?:connection|keep-alive|content-length|transfer-encoding):/gim, (name) => name.toLowerCase())
+}
+
 /** One raw connection. */
 export class Dialogue {
   readonly socket: Socket
@@ -152,7 +157,8 @@ export class Dialogue {
   /** Waits for the end of the connection; says how it ended, and what came before. */
   async end(): Promise<string> {
     await this.until(() => false)
-    return `${this.received} [${this.ending}]`
+    this.socket.destroy()
+    return `${plain(this.received)} [${this.ending}]`
   }
 
   /** Ends our sending side. */

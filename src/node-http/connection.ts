@@ -100,12 +100,7 @@ export class Connection {
     return exchange.isHttp2
   }
 
-  /** The response is wholly given: the next one has its turn. */
-  given(exchange: Exchange): void {
-    if (this.current === exchange) this.#advance()
-  }
-
-  /** Nothing more happens to the response. */
+  /** Nothing more happens to the response: the next one has its turn. */
   settled(exchange: Exchange): void {
     if (this.current === exchange) return this.#advance()
     const at = this.#waiting?.indexOf(exchange) ?? -1
@@ -113,15 +108,17 @@ export class Connection {
   }
 
   #advance(): void {
-    for (;;) {
-      const next = this.#waiting?.shift() ?? null
-      this.current = next
-      if (next === null || this.isClosed) return
-      if (!next.isHttp2) next.response.haveTurn(this.socket)
-      if (next.stage < GIVEN) return
-      // It was given before its turn.
-      if (!next.isTold) next.owner.finishLater(next)
-    }
+    const next = this.#waiting?.shift() ?? null
+    this.current = next
+    if (next === null || this.isClosed || next.isHttp2) return
+    // It may have been given before its turn.
+    if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
+    next.response.haveTurn(this.socket)
+  }
+
+  /** Whether no response is due. */
+  get isIdle(): boolean {
+    return this.current === null || this.current.response.finished
   }
 
   /** A sign of life, for the timeout of the socket. */

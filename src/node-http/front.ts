@@ -56,8 +56,6 @@ export interface FrontOwner {
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean
-  /** How many fields of a request are shown; 0 for all. */
-  readonly mostHeaders: number
 }
 
 /** The requests of one server. */
@@ -206,7 +204,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Closed:
         return this.#closed(this.#known(slot, id))
       case Notice.PeerHalfClosed:
-        return
+        return this.#known(slot, id)?.socket.peerEnded()
       case Notice.Raw:
         return this.#known(slot, id)?.received(this.#bytesAt(kind, at), (flags & Flag.End) !== 0)
       case Notice.RawDrained:
@@ -297,10 +295,6 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     } catch (error) {
       throwLater(error)
     }
-  }
-
-  mostHeaders(): number {
-    return this.#owner.mostHeaders
   }
 
   register(exchange: Exchange): void {

@@ -115,7 +115,7 @@ export class NodeRequest {
   }
 
   get rawHeaders(): string[] {
-    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock(), this[EXCHANGE].owner.mostHeaders()))
+    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock()))
   }
 
   set rawHeaders(raw: string[]) {
@@ -204,7 +204,8 @@ export class NodeRequest {
         if (exchange.stage !== OVER) exchange.abort()
       } else if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
     }
-    process.nextTick(emitError, this, error, done)
+    if (error === null && !this.aborted) done()
+    else process.nextTick(emitError, this, error, done)
   }
 
   /** Bytes of the body have come. Returns whether more are wanted. */
@@ -231,12 +232,13 @@ export class NodeRequest {
   responseFinished(): void {
     const { body } = this[EXCHANGE]
     if (this._consuming || isWanted(this)) return
-    if (body?.isOpen() === true) {
-      body.drop()
-      this.pushEnd()
-    }
-    if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) this._dump()
-    else this[IS_CLOSED] = this._dumped = true
+    const isOpen = body?.isOpen() === true
+    if (isOpen) body.drop()
+    if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) {
+      this._dump()
+      // With Node it ends when the rest has come, which isn't before the events of the response.
+      if (isOpen) setImmediate(() => this.pushEnd())
+    } else this.complete = this[IS_CLOSED] = this._dumped = true
   }
 
   /** The client has left before the response was sent. */
@@ -270,7 +272,7 @@ Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: false, upgrade: fal
 
 function emitError(request: NodeRequest, error: Error | null, done: Done): void {
   // As Node does: nobody has to listen.
-  if (error === null || request.listenerCount('error') === 0) done()
+  if (request.listenerCount('error') === 0) done()
   else done(error)
 }
 

@@ -83,7 +83,7 @@ export class NodeResponse {
   }
 
   get writableFinished(): boolean {
-    return this.finished && this[EXCHANGE].stage === OVER && this._wasSent
+    return this.finished && this._wasSent
   }
 
   get writableLength(): number {
@@ -146,8 +146,8 @@ export class NodeResponse {
   }
 
   _writeChunk(chunk: Chunk, encoding: BufferEncoding | null, callback: Callback | undefined): boolean {
-    const why = this.finished ? 'ERR_STREAM_WRITE_AFTER_END' : this.destroyed ? 'ERR_STREAM_DESTROYED' : null
-    if (why !== null) return this._refuse(nodeError(why, 'write'), callback)
+    if (this.finished) return this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
+    if (this.destroyed) return this._refuse(nodeError('ERR_STREAM_DESTROYED', 'write'), callback)
     const bytes = asSent(chunk, encoding)
     this._count(bytes, false)
     const exchange = this[EXCHANGE]
@@ -226,16 +226,26 @@ export class NodeResponse {
     if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
     if (this.finished) return this._endAgain(body, callback)
     const bytes = body === undefined ? undefined : asSent(body, encoding ?? null)
+    if (this.destroyed && bytes !== undefined) return this._endDestroyed()
     if (bytes !== undefined) this._count(bytes, true)
     if (this._header === null) {
       this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
       this._decideHead()
     }
-    if (typeof callback === 'function') this.once('finish', callback as () => void)
+    // Those of a destroyed response are never called, as with Node.
+    if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
     if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], true)
     this.finished = true
     if (!this.destroyed) this._give(bytes)
-    if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
+    // Behind earlier responses it comes with the response's turn.
+    if (this.socket !== null || this[EXCHANGE].isHttp2) this.given()
+    return this
+  }
+
+  /** What is given to a destroyed response goes nowhere; it is ended all the same. */
+  _endDestroyed(): this {
+    this.finished = true
+    this.given()
     return this
   }
 
@@ -261,10 +271,10 @@ export class NodeResponse {
 
   _endAgain(body: Chunk | undefined, callback: Callback | undefined): this {
     if (body !== undefined) {
-      this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
+      if (!this.destroyed) this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
     } else if (typeof callback === 'function') {
       if (this.writableFinished) callback(nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
-      else this.on('finish', callback as () => void)
+      else (this._endCallbacks ??= []).push(callback)
     }
     return this
   }
@@ -299,11 +309,17 @@ export class NodeResponse {
     return this
   }
 
-  /** The earlier responses of the connection are given: this one is the next. */
+  /** The earlier responses of the connection are finished: this one is the next. */
   haveTurn(socket: NodeSocket): void {
     if (this.socket !== null) return
     this.socket = socket
     if ((this as { _events?: unknown })._events !== undefined) this.emit('socket', socket)
+    if (this.finished) this.given()
+  }
+
+  /** The response is wholly given, and it is the one that is sent. */
+  given(): void {
+    if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
   }
 
   assignSocket(socket: NodeSocket): void {
@@ -318,16 +334,23 @@ export class NodeResponse {
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
     this._wasSent = true
-    this[EXCHANGE].settle()
+    this._takeCallbacks()?.forEach((callback) => callback())
     this.req.responseFinished()
     // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
     this.socket = null
-    if ((this as { _events?: unknown })._events === undefined) {
-      this.destroyed = this._closed = true
-      return
-    }
-    process.nextTick(close, this)
-    this.emit('finish')
+    const isHeard = (this as { _events?: unknown })._events !== undefined
+    if (isHeard) process.nextTick(close, this)
+    else this.destroyed = this._closed = true
+    // The next response has its turn.
+    this[EXCHANGE].settle()
+    if (isHeard) this.emit('finish')
+  }
+
+  /** What `end` was given so far. */
+  _takeCallbacks(): Callback[] | null {
+    const callbacks = this._endCallbacks
+    this._endCallbacks = null
+    return callbacks
   }
 
   setTimeout(millis: number, callback?: () => void): this {
@@ -342,9 +365,12 @@ export class NodeResponse {
     const exchange = this[EXCHANGE]
     if (exchange.stage === OVER) return
     exchange.settle()
+    const callbacks = this._takeCallbacks()
     this.req.clientLeft()
     close(this)
     exchange.drained()
+    const error = this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end')
+    callbacks?.forEach((callback) => callback(error))
   }
 }
 
@@ -355,6 +381,7 @@ export interface NodeResponse {
   _unsent: number
   _corks: number
   _wasSent: boolean
+  _endCallbacks: Callback[] | null
 }
 
 /** Defaults that few responses change; on the prototype they cost nothing. */
@@ -385,6 +412,7 @@ Object.assign(NodeResponse.prototype, {
   _unsent: 0,
   _corks: 0,
   _wasSent: false,
+  _endCallbacks: null,
   [NEED_DRAIN]: false,
   [BYTES_WRITTEN]: 0,
   [REJECTS_BODY]: false,
