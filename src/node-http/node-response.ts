@@ -336,10 +336,12 @@ export class NodeResponse {
     this._wasSent = true
     this._takeCallbacks()?.forEach((callback) => callback())
     this.req.responseFinished()
-    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
+    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection; and who
+    // keeps 'finish' back keeps back 'close' as well.
     this.socket = null
     const isHeard = (this as { _events?: unknown })._events !== undefined
-    if (isHeard) process.nextTick(close, this)
+    if (Object.hasOwn(this, 'emit')) this.once('finish', () => process.nextTick(close, this))
+    else if (isHeard) process.nextTick(close, this)
     else this.destroyed = this._closed = true
     // The next response has its turn.
     this[EXCHANGE].settle()
