@@ -71,7 +71,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Exchanges that expect notices, by request id. */
   readonly #registered = new Map<number, Exchange>()
   /** Exchanges that were registered since the slab has changed. */
-  #borrowers: Exchange[] = []
+  #borrowers = new Set<Exchange>()
   #finishing: Exchange[] = []
   #slab: Buffer | null = null
   #slabWords: Uint32Array | null = null
@@ -299,11 +299,12 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   register(exchange: Exchange): void {
     this.#registered.set(exchange.requestId, exchange)
-    this.#borrowers.push(exchange)
+    this.#borrowers.add(exchange)
   }
 
   unregister(exchange: Exchange): void {
     this.#registered.delete(exchange.requestId)
+    this.#borrowers.delete(exchange)
   }
 
   #unregister(exchange: Exchange): void {
@@ -363,8 +364,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Exchanges that go on leave the old slab: one of them would keep all of it. */
   #changeSlab(slab: Buffer): void {
     const borrowers = this.#borrowers
-    this.#borrowers = []
-    for (const exchange of borrowers) if (exchange.isRegistered) exchange.leaveSlab()
+    this.#borrowers = new Set()
+    for (const exchange of borrowers) exchange.leaveSlab()
     this.#slab = slab
     this.#slabWords = wordsOf(slab)
   }

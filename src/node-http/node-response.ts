@@ -439,3 +439,5 @@ function asSent(chunk: Chunk, encoding: BufferEncoding | null): Chunk {
 }
 
 Object.setPrototypeOf(NodeResponse.prototype, ServerResponse.prototype)
+// It is called by Node's name where it is shown.
+Object.defineProperty(NodeResponse.prototype, 'constructor', { value: ServerResponse, writable: true, configurable: true })
