@@ -50,6 +50,8 @@ export class Connection {
   socket: NodeSocket = null as never
   /** The oldest request whose response isn't wholly given. */
   current: Exchange | null = null
+  /** The exchange whose response is wholly given while the body of its request still arrives. */
+  ending: Exchange | null = null
   /** Requests so far. */
   requests = 0
   isClosed = false
@@ -189,7 +191,11 @@ export class Connection {
 
   /** Closes the connection when its responses are sent. */
   stop(): void {
-    if (!this.isClosed) this.facts()?.stop()
+    if (this.isClosed) return
+    // The rest of a body may never come.
+    if (this.ending === null) return void this.facts()?.stop()
+    this.ending.body?.drop()
+    this.close()
   }
 
   /** The connection has closed. False when that was known. */

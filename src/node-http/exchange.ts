@@ -167,12 +167,14 @@ export class Exchange {
     if (this.body?.isOpen() === true) {
       // The engine drops what comes of a request's body behind the response, and the application may still read it.
       this.isTold = false
+      this.connection.ending = this
       this.body.onEnd = () => this.#end(trailers)
     } else this.#end(trailers)
     this.#given()
   }
 
   #end(trailers: string): void {
+    if (this.connection.ending === this) this.connection.ending = null
     this.owner.hot.end(this.connection.slot, this.requestId, trailers)
   }
 

@@ -92,7 +92,7 @@ function guardListeners(server: NodeServer, event: string): void {
   for (const listener of server.listeners(event) as ((socket: unknown) => void)[]) {
     server.removeListener(event, listener)
     server.on(event, function (this: NodeServer, socket: unknown) {
-      if (!isOurs(socket)) Reflect.apply(listener, this, [socket])
+      if (!isOurs(socket) || (socket as NodeSocket)[CONNECTION].isRaw) Reflect.apply(listener, this, [socket])
     })
   }
 }
