@@ -21,7 +21,7 @@ export interface Received {
 const SERVERS_OWN = new Set(['connection', 'keep-alive', 'content-length', 'transfer-encoding'])
 
 /** Milliseconds after which a response won't come any more. */
-const PATIENCE = 3000
+const PATIENCE = 20_000
 
 interface Head {
   readonly line: string
