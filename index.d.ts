@@ -46,6 +46,8 @@ export interface HotFunctions {
   end(slot: number, requestId: number, trailers: string): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
+  /** Answers what was no request, which an `Unparsed` notice has announced, with this very text, as latin1; then the connection ends. */
+  refuse(slot: number, requestId: number, text: string): number
   /**
    * Asks for more of a body without providing memory; with `isWhole` 1, for all of it. The answer is one notice:
    * `BodyReady` when bytes have come (`receiveBody` takes them), `Body` flagged End when no more follow, or
@@ -127,7 +129,7 @@ export interface HotFunctions {
   copyHead(slab: Buffer, head: number): Buffer
 }
 
-/** The facts of one client, and the two commands that end it. */
+/** The facts of one client, and the commands that end it. */
 export declare class ClientFacts {
   /** Its number, from 1, unique in the process. */
   id(): number
@@ -164,6 +166,8 @@ export declare class ClientFacts {
   extendExpiration(unixSeconds: number): void
   /** Closes the connection at once. True if it was open; a `Closed` notice follows then. */
   close(): boolean
+  /** Makes the close that follows a reset. */
+  resetOnClose(): void
   /** Closes the connection once its requests are answered; further ones are not taken. */
   stop(): void
 }
@@ -378,6 +382,10 @@ export interface EngineLimits {
   connectionAgeGrace: number | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
+  /** Whether answers of HTTP/1 look as those of node:http. */
+  nodeStyle: boolean | null
+  /** Whether HTTP/1.1 requests may lack a Host. */
+  allowMissingHost: boolean | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */
