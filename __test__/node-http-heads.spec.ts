@@ -1,5 +1,5 @@
 /** Heads of responses, and what a client is answered whose bytes are no request, as servers of node:http write them. */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import nodeHttp from 'node:http'
 import type { Server, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -34,8 +34,8 @@ const HEADS: readonly (readonly [string, (res: ServerResponse) => void, string])
   ['a coding of the application stays where it was set', (res) => res.writeHead(200, { 'transfer-encoding': 'chunked', b: 'c' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', 'b: c', 'Date: now', 'Connection: close')}2\r\nok\r\n0\r\n\r\n`],
   ['a length beside chunks isn’t sent', (res) => res.writeHead(200, { 'content-length': 9, 'transfer-encoding': 'chunked' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', 'Date: now', 'Connection: close')}2\r\nok\r\n0\r\n\r\n`],
   ['a coding other than chunks is followed by that of the server', (res) => res.writeHead(200, { 'transfer-encoding': 'gzip' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'transfer-encoding: gzip', 'Date: now', 'Connection: close', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`],
-  ['a connection field of the application is sent as it is', (res) => res.writeHead(200, { connection: 'Close, x' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'connection: Close, x', 'Date: now', 'Content-Length: 2')}ok`],
-  ['a keep-alive of the application that can’t be kept is followed by the close', (res) => res.writeHead(200, { connection: 'keep-alive' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'connection: keep-alive', 'Date: now', 'Connection: close', 'Content-Length: 2')}ok`],
+  ['a connection field of the application is sent as it is', (res) => res.writeHead(200, { connection: 'Close, x' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'connection: Close, x', 'Date: now', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`],
+  ['a keep-alive of the application that can’t be kept is followed by the close', (res) => res.writeHead(200, { connection: 'keep-alive' }).end('ok'), `${lines('HTTP/1.1 200 OK', 'connection: keep-alive', 'Date: now', 'Connection: close', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`],
   ['a response without a length and a coding ends with its connection', (res) => {
     res.removeHeader('content-length')
     res.removeHeader('transfer-encoding')
@@ -62,7 +62,7 @@ test('a connection field that is removed isn’t sent, and the connection stays 
     res.end('ok')
   })
   const head = lines('HTTP/1.1 200 OK', 'Date: now', 'Content-Length: 2')
-  t.is(await answered(served, GET + CLOSING), `${head}ok${lines('HTTP/1.1 200 OK', 'Date: now', 'Connection: close', 'Content-Length: 2')}ok`)
+  t.is(await answered(served, GET + CLOSING), `${head}ok${head}ok`)
 })
 
 test('a server that counts requests tells how many it takes', async (t) => {
@@ -147,10 +147,12 @@ test('a server that was closed listens again at once', async (t) => {
 })
 
 test('what a listener rejects with is answered with a 500 where the server captures it', async (t) => {
-  const server = createServer({ captureRejections: true } as object, async (_req, res) => {
+  EventEmitter.captureRejections = true
+  const server = createServer(async (_req, res) => {
     res.setHeader('x-secret', '1')
     throw new Error('rejected')
   })
+  EventEmitter.captureRejections = false
   const answer = await (await open(t, server)).get('/')
   t.deepEqual([answer.status, answer.text, answer.headers['x-secret']], [500, 'Internal Server Error', undefined])
 })

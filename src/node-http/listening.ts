@@ -34,7 +34,7 @@ export interface ServerParts extends Server {
   readonly joinDuplicateHeaders?: boolean
   readonly shouldUpgradeCallback?: (request: NodeRequest) => boolean
   readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
-  readonly [REJECTS_BODY]?: boolean
+  readonly rejectNonStandardBodyWrites?: boolean
   readonly [CAPTURE]?: boolean
 }
 
@@ -73,7 +73,7 @@ export class Listening implements FrontOwner {
     this.#secured = secured
     this.#joins = server.joinDuplicateHeaders === true
     this.#unique = server[UNIQUE_HEADERS] ?? null
-    this.#rejectsBody = server[REJECTS_BODY] === true
+    this.#rejectsBody = server.rejectNonStandardBodyWrites === true
     this.front = new Front(this, limits, threads)
   }
 
