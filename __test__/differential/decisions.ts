@@ -60,10 +60,16 @@ export const DECISIONS: readonly Decision[] = [
       const body = sent.method === 'HEAD' ? usual : nodes.responses!.at(-1)!.body
       const isKnown = framing !== 'chunked'
       const stays = isKnown && /keep-alive/i.test(sent.bytes)
-      const own = [...(stays ? STAYS : ['connection: close']), ...(framing === 'length' ? [`content-length: ${body.length}`] : [])]
+      const staying = isTo(sent, '/connection-keep') ? STAYS.slice(0, 1) : STAYS
+      const own = [...(stays ? staying : ['connection: close']), ...(framing === 'length' ? [`content-length: ${body.length}`] : [])]
       const isEmpty = sent.method === 'HEAD' || framing === 'none'
       return { ...withOwn(nodes, own, { framing: isEmpty ? 'none' : isKnown ? 'length' : 'close'}), isClosed: !stays }
     },
+  },
+  {
+    reason: 'a body whose end is that of the connection says the close',
+    applies: (sent) => sent.method === 'GET' && isTo(sent, '/no-chunks'),
+    instead: (nodes) => withOwn(nodes, ['connection: close']),
   },
   {
     reason: 'a 100 is sent only where a body is waited for (RFC 9110 §10.1.1)',

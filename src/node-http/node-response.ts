@@ -254,7 +254,7 @@ export class NodeResponse {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
     // HEAD says nothing of the length when its head was decided before the body, or has none.
-    const isUnknown = !this._hasBody && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
+    const isUnknown = !this._hasBody && this.statusCode !== 205 && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
     if (isUnknown && exchange.stage === OPEN) exchange.head = { ...exchange.head!, flags: exchange.head!.flags | AnswerFlag.OwnFraming }
     const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && !isUnknown && (exchange.head!.flags & AnswerFlag.UntilClose) === 0
     if (isWhole && exchange.body?.isOpen() !== true) {

@@ -14,6 +14,7 @@ import { UNIQUE_HEADERS } from './symbols.ts'
 
 /** What of a response decides about its head. */
 export interface HeadOwner {
+  readonly req: { readonly httpVersionMajor: number; readonly httpVersionMinor: number }
   statusCode: number
   statusMessage: string
   sendDate: boolean
@@ -54,6 +55,7 @@ interface Said {
 const PHRASES = new Set(Object.entries(STATUS_CODES).filter(([code, phrase]) => reasonPhrase(Number(code)) !== phrase).map(([code]) => Number(code)))
 
 const CLOSE = /(?:^|\W)close(?:$|\W)/i
+const KEEPS = /^\s*keep-alive\s*$/i
 const CHUNKED = /(?:^|\W)chunked(?:$|\W)/i
 
 /** Whether a phrase has to be sent along: it isn't the engine's. */
@@ -150,6 +152,8 @@ function isJoined(owner: HeadOwner, key: string, values: readonly string[]): boo
 function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: string, isHttp2: boolean): void {
   switch (key) {
     case 'connection':
+      // Where the request says the close, the application can't have the connection stay.
+      if (!owner.shouldKeepAlive && KEEPS.test(value)) return
       said.hasConnection = true
       owner._removedConnection = false
       if (CLOSE.test(value)) owner._last = true
@@ -168,7 +172,7 @@ function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: 
     case 'content-length':
       return putLength(owner, said, name, value, isHttp2)
     case 'transfer-encoding':
-      return putCoding(owner, said, name, value, isHttp2)
+      return putCoding(owner, said, name, value)
     case 'date':
       said.hasDate = true
       break
@@ -197,10 +201,11 @@ function putLength(owner: HeadOwner, said: Said, name: string, value: string, is
 }
 
 /** Behind other codings than `chunked` the engine adds its own line. RFC 9112 §6.1. */
-function putCoding(owner: HeadOwner, said: Said, name: string, value: string, isHttp2: boolean): void {
+function putCoding(owner: HeadOwner, said: Said, name: string, value: string): void {
   owner._removedTE = false
   owner.chunkedEncoding = true
-  if (isHttp2 || owner.statusCode === 204 || owner.statusCode === 304) return
+  // Nor are there codings in HTTP/1.0, whose responses end with the connection.
+  if (owner.req.httpVersionMajor !== 1 || owner.req.httpVersionMinor === 0 || owner.statusCode === 204 || owner.statusCode === 304) return
   const codings = value.split(',').map((coding) => coding.trim()).filter((coding) => coding !== '' && !/^identity$/i.test(coding))
   const others = codings.filter((coding) => !CHUNKED.test(coding))
   if (others.length === codings.length - 1 && CHUNKED.test(codings.at(-1)!) && !said.hasCoding) {
@@ -229,7 +234,7 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
   let flags = owner._last ? AnswerFlag.Close : 0
   if (said.hasConnection || owner._removedConnection || lines !== said.lines) flags |= AnswerFlag.OwnConnection
   // Of a HEAD whose body isn't known yet nothing is said.
-  const isUnknown = !owner._hasBody && said.length < 0 && typeof owner._contentLength !== 'number'
+  const isUnknown = !owner._hasBody && owner.statusCode !== 205 && said.length < 0 && typeof owner._contentLength !== 'number'
   if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '' || isUnknown) flags |= AnswerFlag.OwnFraming
   if (isUntilClose) flags |= AnswerFlag.UntilClose
   const reason = phraseOf(owner)
