@@ -55,6 +55,8 @@ export class Connection {
   /** Requests so far. */
   requests = 0
   isClosed = false
+  /** The response behind which the connection closes is given. */
+  hasLastAnswer = false
   /** The peer has closed its sending side. */
   hasPeerEnded = false
   bytesWritten = 0

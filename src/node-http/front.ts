@@ -73,6 +73,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Exchanges that were registered since the slab has changed. */
   #borrowers = new Set<Exchange>()
   #finishing: Exchange[] = []
+  #isDisposed = false
   #slab: Buffer | null = null
   #slabWords: Uint32Array | null = null
 
@@ -343,6 +344,17 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   tellOfRefusals(): void {
     this.engine.askForPages()
     this.engine.explainRefusals()
+  }
+
+  /** Closes all connections that speak HTTP. */
+  closeHttp(): void {
+    if (!this.#isDisposed) this.engine.closeHttp()
+  }
+
+  /** Frees the engine, of which no notice comes any more. */
+  dispose(): void {
+    this.#isDisposed = true
+    this.engine.dispose()
   }
 
   onTimeout(connection: Connection): void {

@@ -262,6 +262,8 @@ export class Listening implements FrontOwner {
     for (const connection of this.front.connections()) {
       if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.close()
     }
+    // Of those that haven't sent a whole head nothing is known here.
+    if (!onlyIdle) setImmediate(() => this.front.closeHttp())
   }
 
   onIdle(): void {

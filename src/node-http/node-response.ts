@@ -334,6 +334,7 @@ export class NodeResponse {
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
     this._wasSent = true
+    if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
     this._takeCallbacks()?.forEach((callback) => callback())
     this.req.responseFinished()
     // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection; and who

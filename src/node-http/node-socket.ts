@@ -23,7 +23,7 @@ const nothing = (): void => {}
 const STREAM_EVENTS = new Set<string | symbol>(['data', 'readable'])
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableEnded' | 'writableFinished'>
+type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableFinished'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -140,6 +140,10 @@ export class NodeSocket {
 
   get writable(): boolean {
     return hasStreams(this) ? getter('writable').call(this) && !this.destroyed : !this.destroyed
+  }
+
+  get writableEnded(): boolean {
+    return this[CONNECTION].hasLastAnswer || (hasStreams(this) && getter('writableEnded').call(this))
   }
 
   get writableLength(): number {

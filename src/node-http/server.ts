@@ -290,7 +290,7 @@ function stop(server: Ours, state: State): void {
   listening.whenIdle = () => {
     state.closing.delete(listening)
     process.nextTick(() => {
-      engine.dispose()
+      listening.front.dispose()
       if (state.closing.size === 0 && state.listening === null) server.emit('close')
     })
   }

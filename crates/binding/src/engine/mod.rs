@@ -200,6 +200,12 @@ impl Engine {
         self.bridge.close_all() as u32
     }
 
+    /// Closes every connection that speaks HTTP now. Upgraded ones stay.
+    #[napi(catch_unwind)]
+    pub fn close_http(&self) {
+        self.bridge.close_http();
+    }
+
     /// Closes everything that is left and leaves the event loop. `onNotices` isn't called again.
     #[napi(catch_unwind)]
     pub fn dispose(&self) {

@@ -34,6 +34,15 @@ impl Reactor {
         cut_off
     }
 
+    /// Closes every client that speaks HTTP now, and those that have sent nothing; upgraded connections stay.
+    pub fn close_http(&mut self) {
+        for slot in self.clients.slots() {
+            if self.clients.get(slot).is_some_and(|client| !client.connection.is_raw()) {
+                self.close_client(slot);
+            }
+        }
+    }
+
     /// Ends a client as soon as it owes nothing: requests that have reached the kernel are served, and a head that
     /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {

@@ -80,6 +80,11 @@ impl Bridge {
         self.ask_each(Reactor::close_all).into_iter().sum()
     }
 
+    /// Closes every connection that speaks HTTP now.
+    pub(crate) fn close_http(&self) {
+        self.command_each(Reactor::close_http);
+    }
+
     /// How many requests were refused, by code. A code may occur several times.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
