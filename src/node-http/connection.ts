@@ -77,6 +77,7 @@ export class Connection {
   /** What came was no request. */
   wasRefused = false
   #idleTimer: NodeJS.Timeout | null = null
+  #idleMillis = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
     this.owner = owner
@@ -95,7 +96,7 @@ export class Connection {
   /** A request has come. Returns whether its response is the next one on the connection. */
   begin(exchange: Exchange): boolean {
     this.requests++
-    this.#idleTimer?.refresh()
+    if (this.#idleMillis > 0) this.#startIdleTimer()
     if (this.current === null) {
       this.current = exchange
       return true
@@ -114,6 +115,8 @@ export class Connection {
   #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
+    // Between requests it's the engine that counts the time.
+    if (next === null && this.#idleTimer !== null) this.#stopIdleTimer()
     if (next === null || this.isClosed || next.isHttp2) return
     // It may have been given before its turn.
     if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
@@ -132,9 +135,19 @@ export class Connection {
 
   /** Calls `onTimeout` of the server after so many milliseconds without a sign of life; 0 is never. */
   setTimeout(millis: number): void {
+    this.#stopIdleTimer()
+    this.#idleMillis = millis
+    if (millis > 0 && !this.isClosed) this.#startIdleTimer()
+  }
+
+  #startIdleTimer(): void {
+    if (this.#idleTimer !== null) this.#idleTimer.refresh()
+    else this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), this.#idleMillis).unref()
+  }
+
+  #stopIdleTimer(): void {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
     this.#idleTimer = null
-    if (millis > 0 && !this.isClosed) this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
   }
 
   /** The engine's facts of the connection; null when it has closed before it was touched. */

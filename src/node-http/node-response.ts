@@ -336,17 +336,23 @@ export class NodeResponse {
     this._wasSent = true
     if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
     this._takeCallbacks()?.forEach((callback) => callback())
-    this.req.responseFinished()
-    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection; and who
-    // keeps 'finish' back keeps back 'close' as well.
-    this.socket = null
     const isHeard = (this as { _events?: unknown })._events !== undefined
-    if (Object.hasOwn(this, 'emit')) this.once('finish', () => process.nextTick(close, this))
-    else if (isHeard) process.nextTick(close, this)
-    else this.destroyed = this._closed = true
+    // Who keeps 'finish' back keeps back the close as well.
+    const isKept = Object.hasOwn(this, 'emit')
+    if (isKept) this.once('finish', () => this._finished(true))
+    else this._finished(isHeard)
     // The next response has its turn.
     this[EXCHANGE].settle()
-    if (isHeard) this.emit('finish')
+    if (isHeard || isKept) this.emit('finish')
+  }
+
+  /** What follows once the response has finished. */
+  _finished(isHeard: boolean): void {
+    this.req.responseFinished()
+    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
+    this.socket = null
+    if (isHeard) process.nextTick(close, this)
+    else this.destroyed = this._closed = true
   }
 
   /** What `end` was given so far. */
