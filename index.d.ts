@@ -209,6 +209,8 @@ export declare class Engine {
    * and upgraded connections, that has cut off.
    */
   closeAll(): number
+  /** Closes every connection that speaks HTTP now. Upgraded ones stay. */
+  closeHttp(): void
   /** Closes everything that is left and leaves the event loop. `onNotices` isn't called again. */
   dispose(): void
   /** Has the server keep the process alive while it is open. */
