@@ -11,7 +11,7 @@ const INTERNALS = [
 
 /** Tests that look at the bytes, the listeners or the pauses of a connection while HTTP is spoken on it. */
 const BESIDE = new Set([
-  'test-http-dump-req-when-res-ends.js', 'test-http-no-read-no-dump.js', 'test-http-response-cork.js', 'test-http-server-unconsume.js',
+  'test-http-dump-req-when-res-ends.js', 'test-http-header-overflow.js', 'test-http-no-read-no-dump.js', 'test-http-response-cork.js', 'test-http-server-unconsume.js',
 ])
 
 /** Whether a test makes a server. */

@@ -59,23 +59,25 @@ export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
   return withCode(new Error(message), 'ECONNRESET')
 }
 
-/** Codes of Node's parser for a refusal with a 400, by words of its reason. */
-const PARSE_CODES: readonly (readonly [RegExp, string])[] = [
-  [/content-length/i, 'HPE_INVALID_CONTENT_LENGTH'],
-  [/transfer-encoding|coding/i, 'HPE_INVALID_TRANSFER_ENCODING'],
-  [/chunk/i, 'HPE_INVALID_CHUNK_SIZE'],
-  [/method/i, 'HPE_INVALID_METHOD'],
-  [/version/i, 'HPE_INVALID_VERSION'],
-  [/target|fragment/i, 'HPE_INVALID_URL'],
-  [/header|field|host/i, 'HPE_INVALID_HEADER_TOKEN'],
+/** Codes and messages of Node's parser for a refusal with a 400, by words of its reason. */
+const PARSE_CODES: readonly (readonly [RegExp, string, string])[] = [
+  [/repeated/, 'HPE_UNEXPECTED_CONTENT_LENGTH', 'Duplicate Content-Length'],
+  [/content-length/i, 'HPE_INVALID_CONTENT_LENGTH', 'Invalid character in Content-Length'],
+  [/transfer-encoding|coding/i, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`'],
+  [/end in CR/, 'HPE_CR_EXPECTED', 'Missing expected CR after header value'],
+  [/chunk/i, 'HPE_INVALID_CHUNK_SIZE', 'Invalid character in chunk size'],
+  [/method/i, 'HPE_INVALID_METHOD', 'Invalid method encountered'],
+  [/version/i, 'HPE_INVALID_VERSION', 'Invalid HTTP version'],
+  [/target|fragment/i, 'HPE_INVALID_URL', 'Invalid characters in url'],
+  [/header|field|host/i, 'HPE_INVALID_HEADER_TOKEN', 'Invalid header token'],
 ]
 
 /** The error of bytes that were refused with a status. */
 export function parseError(status: number, reason: string): NodeJS.ErrnoException {
   if (status === 408) return withCode(new Error('Request timeout'), 'ERR_HTTP_REQUEST_TIMEOUT')
-  const isLong = status === 431 || status === 414
-  const code = isLong ? 'HPE_HEADER_OVERFLOW' : (PARSE_CODES.find(([words]) => words.test(reason))?.[1] ?? 'HPE_INVALID_CONSTANT')
-  return withCode(new Error(`Parse Error: ${reason}`), code)
+  if (status === 431 || status === 414) return withCode(new Error('Parse Error: Header overflow'), 'HPE_HEADER_OVERFLOW')
+  const [, code, message] = PARSE_CODES.find(([words]) => words.test(reason)) ?? ['', 'HPE_INVALID_CONSTANT', reason]
+  return withCode(new Error(`Parse Error: ${message}`), code)
 }
 
 /** The error of a failed `listen`, by the system's name of the error. */

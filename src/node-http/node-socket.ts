@@ -23,7 +23,7 @@ const nothing = (): void => {}
 const STREAM_EVENTS = new Set<string | symbol>(['data', 'readable'])
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableFinished'>
+type Inherited = Pick<Socket, 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableFinished'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -163,6 +163,15 @@ export class NodeSocket {
     if (!this[CONNECTION].isWatched) this[CONNECTION].facts()
     const add = STREAM_EVENTS.has(event) || this[CONNECTION].isRaw ? Duplex.prototype.on : EventEmitter.prototype.on
     return add.call(this, event as string, listener as never) as unknown as this
+  }
+
+  emit(event: string | symbol, ...given: unknown[]): boolean {
+    // Node listens to the errors of a connection itself while HTTP is spoken on it.
+    if (event === 'error' && this[CONNECTION].isHttp && this.listenerCount('error') === 0) {
+      this.destroy()
+      return false
+    }
+    return (EventEmitter.prototype.emit as (...all: unknown[]) => boolean).call(this, event, ...given)
   }
 
   addListener(event: string | symbol, listener: Listener): this {
