@@ -61,6 +61,7 @@ export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
 
 /** Codes and messages of Node's parser for a refusal with a 400, by words of its reason. */
 const PARSE_CODES: readonly (readonly [RegExp, string, string])[] = [
+  [/cut off/, 'HPE_INVALID_EOF_STATE', 'Invalid EOF state'],
   [/repeated/, 'HPE_UNEXPECTED_CONTENT_LENGTH', 'Duplicate Content-Length'],
   [/content-length/i, 'HPE_INVALID_CONTENT_LENGTH', 'Invalid character in Content-Length'],
   [/transfer-encoding|coding/i, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`'],

@@ -79,7 +79,7 @@ export class NodeResponse {
   }
 
   get errored(): Error | null {
-    return this[ERRORED] ?? null
+    return this[ERRORED] as Error | null
   }
 
   get writableFinished(): boolean {
@@ -423,6 +423,7 @@ Object.assign(NodeResponse.prototype, {
   _wasSent: false,
   _endCallbacks: null,
   [NEED_DRAIN]: false,
+  [ERRORED]: null,
   [BYTES_WRITTEN]: 0,
   [REJECTS_BODY]: false,
 })

@@ -29,6 +29,8 @@ pub enum RequestError {
     VersionMissing,
     /// Method, target and version aren't separated by one space each, or the protocol isn't HTTP. RFC 9112 §3.
     RequestLine,
+    /// The client has closed its sending side within the head. Only in Node's style is that answered.
+    HeadCut,
     /// The target has a form that its method doesn't allow, or a fragment. RFC 9112 §3.2.
     Target,
     /// Host is missing in HTTP/1.1 or comes more than once. RFC 9112 §3.2.
@@ -106,6 +108,7 @@ impl RequestError {
             RequestError::Version => {
                 reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are supported")
             }
+            RequestError::HeadCut => reason(400, "BUSBAR_HEAD_CUT", "the request head is cut off"),
             RequestError::VersionMissing => {
                 reason(400, "BUSBAR_VERSION_MISSING", "the request line has no version")
             }
