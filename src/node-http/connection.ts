@@ -177,8 +177,9 @@ export class Connection {
   close(): void {
     const facts = this.isClosed ? null : this.facts()
     if (facts === null) return
-    // What was written is sent when the running code has returned, and a client gets that of Node's servers.
-    if (this.#mode === HTTP && this.requests > 0) setImmediate(() => facts.close())
+    // What was written is sent when the running code has returned, and a client gets that of Node's servers, but for a
+    // response that has only just begun.
+    if (this.#mode === HTTP && this.requests > 0 && this.current?.isFresh !== true) setImmediate(() => facts.close())
     else facts.close()
   }
 

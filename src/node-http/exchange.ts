@@ -76,6 +76,8 @@ export class Exchange {
   body: RequestBytes | null = null
   /** The head of the response once it is decided. */
   head: AnswerHead | null = null
+  /** The response has begun in the running code, so nothing of it is sent yet. */
+  isFresh = false
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
   #slab: Buffer
@@ -147,6 +149,8 @@ export class Exchange {
     this.#address()
     writeAnswer(this.owner.words, status, flags | AnswerFlag.TellWritten, length)
     this.owner.hot.startStream(lines, undefined, reason)
+    this.isFresh = true
+    process.nextTick(age, this)
   }
 
   /** Writes the slot and the id of the request whose response follows. */
@@ -227,4 +231,8 @@ export class Exchange {
     this.#writers = null
     if (writers !== null) for (const writer of writers) writer()
   }
+}
+
+function age(exchange: Exchange): void {
+  exchange.isFresh = false
 }
