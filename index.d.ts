@@ -46,8 +46,6 @@ export interface HotFunctions {
   end(slot: number, requestId: number, trailers: string): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
-  /** Answers what was no request, which an `Unparsed` notice has announced, with this very text, as latin1; then the connection ends. */
-  refuse(slot: number, requestId: number, text: string): number
   /**
    * Asks for more of a body without providing memory; with `isWhole` 1, for all of it. The answer is one notice:
    * `BodyReady` when bytes have come (`receiveBody` takes them), `Body` flagged End when no more follow, or
@@ -209,8 +207,8 @@ export declare class Engine {
    * and upgraded connections, that has cut off.
    */
   closeAll(): number
-  /** Closes every connection that speaks HTTP now. Upgraded ones stay. */
-  closeHttp(): void
+  /** Closes the clients that have never sent a whole request: the application knows none of them. */
+  closeSilent(): void
   /** Closes everything that is left and leaves the event loop. `onNotices` isn't called again. */
   dispose(): void
   /** Has the server keep the process alive while it is open. */
@@ -231,6 +229,11 @@ export declare class Engine {
    * `respond` gives one within a second; otherwise a short text is sent.
    */
   askForPages(): void
+  /**
+   * Puts other limits of connections and requests in force. How many connections there may be, and the proxies, stay
+   * as they were.
+   */
+  replaceLimits(limits: EngineLimits): void
   /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**

@@ -123,11 +123,6 @@ test('a listener of clientError that only destroys the socket closes it without 
   t.is(await answered(served, 'nonsense\r\n\r\n'), '')
 })
 
-test('a listener of clientError that does nothing leaves the answer to the server', async (t) => {
-  const served = await refusing(t, () => {})
-  t.is(await answered(served, 'nonsense\r\n\r\n'), lines('HTTP/1.1 400 Bad Request', 'Connection: close'))
-})
-
 test('a server that was closed listens again at once', async (t) => {
   const { server, port, dial } = await serveNode(t, (_req, res) => void res.end('ok'))
   const wire = (await dial()).send(GET)

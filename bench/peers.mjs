@@ -49,6 +49,9 @@ export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--versi
 /** Handlers that bare-bodies.c has. */
 const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
+/** Applications of servers/framework.mjs. */
+const FRAMEWORKS = ['bare', 'express', 'express4', 'fastify', 'koa']
+
 const BUN = here('../node_modules/.bin/bun')
 
 /**
@@ -80,6 +83,9 @@ export const PEERS = [
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler), '-p', scratch]],
   },
   { name: 'busbar/fetch', version: BUSBAR, handlers: ['web'], command: script('web', 'fetch') },
+  { name: 'busbar/http', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar') },
+  { name: 'busbar/http (1 thread)', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar', '1') },
+  { name: "Node's http", version: ({ node }) => firstLine(node, ['--version']), handlers: FRAMEWORKS, command: script('framework', 'node') },
   { name: 'Hono on busbar', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono') },
   { name: 'Hono on busbar (1 thread)', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono', '1') },
   { name: 'Hono on node-server', version: () => versionOf('@hono/node-server'), handlers: ['web'], command: script('web', 'hono-node-server') },

@@ -46,8 +46,6 @@ export interface HotFunctions {
   end(slot: number, requestId: number, trailers: string): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
-  /** Answers what was no request, which an `Unparsed` notice has announced, with this very text, as latin1; then the connection ends. */
-  refuse(slot: number, requestId: number, text: string): number
   /**
    * Asks for more of a body without providing memory; with `isWhole` 1, for all of it. The answer is one notice:
    * `BodyReady` when bytes have come (`receiveBody` takes them), `Body` flagged End when no more follow, or

@@ -72,10 +72,6 @@ export class Connection {
   /** The exchange whose response the application writes itself. */
   taken: Exchange | null = null
   #onRaw: (() => void) | null = null
-  /** What came was no request, and the application may say the answer to it: its id and its answer so far. */
-  #refused: { readonly id: number; text: string } | null = null
-  /** What came was no request. */
-  wasRefused = false
   #idleTimer: NodeJS.Timeout | null = null
   #idleMillis = 0
 
@@ -183,28 +179,6 @@ export class Connection {
     else facts.close()
   }
 
-  /** What came was no request: what is written now is the answer to it. */
-  awaitRefusal(id: number): void {
-    this.wasRefused = true
-    this.#refused = { id, text: '' }
-  }
-
-  /** Adds to the answer to what was no request. False when none is awaited. */
-  writeRefusal(bytes: string | Uint8Array): boolean {
-    if (this.#refused === null) return false
-    this.#refused.text += Buffer.from(bytes as string).toString('latin1')
-    return true
-  }
-
-  /** Sends the answer to what was no request, and ends the connection. False when there is none. */
-  endRefusal(): boolean {
-    const refused = this.#refused
-    if (refused === null || refused.text === '') return false
-    this.#refused = null
-    this.owner.hot.refuse(this.slot, refused.id, refused.text)
-    return true
-  }
-
   /** Closes the connection when its responses are sent. */
   stop(): void {
     if (this.isClosed) return
@@ -227,8 +201,8 @@ export class Connection {
    * Takes the connection over behind all earlier responses; `onRaw` is called when its bytes are the application's.
    * False when further requests or a rest of the body are in the way.
    */
-  takeOver(exchange: Exchange, onRaw: () => void): boolean {
-    if (this.owner.hot.upgrade(this.slot, exchange.requestId, null) === OCCUPIED) return false
+  takeOver({ requestId }: { readonly requestId: number }, onRaw: () => void): boolean {
+    if (this.owner.hot.upgrade(this.slot, requestId, null) === OCCUPIED) return false
     this.#mode = AWAITED
     this.#onRaw = onRaw
     return true

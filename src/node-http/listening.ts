@@ -3,17 +3,19 @@
  */
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
-import { STATUS_CODES } from 'node:http'
 import type { Server } from 'node:http'
+import { isIP } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
+import type { Unparsed } from '../server/refusals.ts'
 import { adoptApplication } from './bridges.ts'
 import type { Connection } from './connection.ts'
 import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { Front } from './front.ts'
 import type { FrontOwner, Refusal } from './front.ts'
-import { parseError } from './node-errors.ts'
+import { parseError, tlsError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { NodeSocket } from './node-socket.ts'
@@ -236,25 +238,41 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
-  onUnparsed(connection: Connection, requestId: number, { status, text }: Refusal): void {
-    connection.awaitRefusal(requestId)
-    if (this.#server.emit('clientError', parseError(status, text), connection.socket as never)) return
-    connection.writeRefusal(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n\r\n`)
-    connection.endRefusal()
+  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void {
+    const error = Object.assign(parseError(status, unparsed.text), { bytesParsed: unparsed.parsed, rawPacket: unparsed.packet })
+    if (!this.#server.emit('clientError', error, connection.socket as never)) connection.socket.destroy()
   }
 
   onRefused(connection: Connection, { status, text }: Refusal): void {
-    // It was told when the application could answer it.
-    if (connection.wasRefused) return
     this.#server.emit('clientError', parseError(status, text), connection.socket as never)
   }
 
-  onDropped(_count: number): void {
-    this.#server.emit('drop')
+  onTlsFailed(connection: Connection, why: string): void {
+    // Servers with TLS make a 'clientError' of it themselves.
+    this.#server.emit('tlsClientError', tlsError(why), connection.socket)
+  }
+
+  onDropped(address: string): void {
+    const { address: localAddress, port: localPort, family: localFamily } = (this.#server.address() ?? {}) as Partial<AddressInfo>
+    const family = isIP(address)
+    this.#server.emit('drop', {
+      localAddress, localPort, localFamily,
+      remoteAddress: family === 0 ? undefined : address, remotePort: undefined, remoteFamily: family === 0 ? undefined : `IPv${family}`,
+    })
   }
 
   onServerName(slot: number, client: number, name: string): void {
     this.#secured?.ask(this.front.engine, slot, client, name)
+  }
+
+  /**
+   * From now on the application hears of what is no request, and of TLS that fails. With `areAnswered` it answers what is
+   * no request itself.
+   */
+  tellErrors(areAnswered: boolean): void {
+    const { engine } = this.front
+    engine.explainRefusals()
+    if (areAnswered) engine.askForPages()
   }
 
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */
@@ -262,8 +280,8 @@ export class Listening implements FrontOwner {
     for (const connection of this.front.connections()) {
       if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.close()
     }
-    // Of those that haven't sent a whole head nothing is known here.
-    if (!onlyIdle) setImmediate(() => this.front.closeHttp())
+    // Of those that have sent nothing only the engine knows.
+    if (!onlyIdle) this.front.engine.closeSilent()
   }
 
   onIdle(): void {

@@ -242,7 +242,6 @@ export class NodeSocket {
   _write(chunk: string | Uint8Array, encoding: BufferEncoding, done: Done): void {
     const connection = this[CONNECTION]
     const bytes = typeof chunk === 'string' && encoding !== 'utf8' && encoding !== 'utf-8' ? Buffer.from(chunk, encoding) : chunk
-    if (connection.writeRefusal(bytes)) return done()
     if (connection.isHttp) return this.#takeOver(bytes, done)
     const waiting = connection.isClosed ? -1 : connection.write(bytes)
     if (waiting < 0) done(connectionReset('write EPIPE'))
@@ -268,10 +267,8 @@ export class NodeSocket {
     const connection = this[CONNECTION]
     if (connection.isHttp) {
       // A response that is due can't be sent any more.
-      if (!connection.endRefusal()) {
-        if (connection.isIdle) connection.stop()
-        else connection.close()
-      }
+      if (connection.isIdle) connection.stop()
+      else connection.close()
       done()
     } else if (!connection.isClosed && connection.end()) this._ended = done
     else done()
@@ -283,7 +280,7 @@ export class NodeSocket {
     this._written = null
     this._ended = null
     this._hasEnded = true
-    if (!this[CONNECTION].endRefusal()) this[CONNECTION].close()
+    this[CONNECTION].close()
     this[CONNECTION].closed()
     done(error)
     process.nextTick(emitClose, this, error !== null)

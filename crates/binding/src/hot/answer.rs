@@ -138,15 +138,6 @@ pub(super) fn inform(hot: &Hot, call: &Arguments) -> sys::napi_value {
     outcome(call, result)
 }
 
-/// `refuse(slot, requestId, text)`
-pub(super) fn refuse(hot: &Hot, call: &Arguments) -> sys::napi_value {
-    let (slot, request_id) = request_id(call);
-    let mut text = Vec::new();
-    call.latin1(2, &mut text);
-    let result = hot.bridge.refuse(slot, request_id, &text);
-    outcome(call, result)
-}
-
 /// `upgrade(slot, requestId, fields)`
 pub(super) fn upgrade(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);

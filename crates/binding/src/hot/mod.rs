@@ -8,7 +8,7 @@
 //! shared with JavaScript: slot, request id (low, high), status, flags, declared length (low, high).
 //!
 //! ```text
-//!  answer   respond, startStream, write, end, inform, refuse, upgrade, abort
+//!  answer   respond, startStream, write, end, inform, upgrade, abort
 //!  file     sendFile
 //!  body     awaitBody, receiveBody, releaseBody, raiseBodyLimit, setBodyRate
 //!  raw      askRaw, writeRaw, endRaw, serve, takeRaw
@@ -85,7 +85,6 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     add!(c"sendFile", file::send);
     add!(c"end", answer::end);
     add!(c"inform", answer::inform);
-    add!(c"refuse", answer::refuse);
     add!(c"awaitBody", body::await_body);
     add!(c"receiveBody", body::receive_body);
     add!(c"releaseBody", body::release_body);

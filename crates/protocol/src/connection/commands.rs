@@ -141,19 +141,6 @@ impl Connection {
         self.http1_mut()?.handle_inform(cx, request_id, status, fields)
     }
 
-    /// Answers what was no request, for which the application was asked, with these very bytes. HTTP/1 alone has it.
-    ///
-    /// # Errors
-    /// `Stale` when it was answered before.
-    pub fn handle_refusal(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        bytes: &[u8],
-    ) -> Result<(), AnswerError> {
-        self.http1_mut()?.handle_refusal(cx, request_id, bytes)
-    }
-
     /// Grants credit for the body of a request.
     ///
     /// # Errors

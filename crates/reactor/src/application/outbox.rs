@@ -51,11 +51,13 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
-            Event::Unparsed { request_id, error } => Notice {
-                // The client's id stands beside: its low half, and behind the status the rest.
-                detail: u32::from(error.status()) | ((client_id >> 32) as u32) << 16,
-                count: client_id as u32,
-                body: format!("{error} ({})", error.code()).into_bytes(),
+            Event::Unparsed { request_id, error, packet } => Notice {
+                detail: u32::from(error.status()),
+                body: {
+                    let parsed = error.offset().unwrap_or(packet.len());
+                    let line = format!("{client_id} {parsed} {error} ({})\n", error.code());
+                    [line.as_bytes(), &packet].concat()
+                },
                 ..Notice::of(Kind::Unparsed, slot, request_id.0)
             },
             Event::Reset { request_id, code } => {

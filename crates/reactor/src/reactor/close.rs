@@ -34,10 +34,10 @@ impl Reactor {
         cut_off
     }
 
-    /// Closes every client that speaks HTTP now, and those that have sent nothing; upgraded connections stay.
-    pub fn close_http(&mut self) {
+    /// Closes the clients that have never sent a whole request.
+    pub fn close_silent(&mut self) {
         for slot in self.clients.slots() {
-            if self.clients.get(slot).is_some_and(|client| !client.connection.is_raw()) {
+            if self.clients.get(slot).is_some_and(|client| client.requests == 0) {
                 self.close_client(slot);
             }
         }

@@ -161,11 +161,6 @@ impl Bridge {
         })
     }
 
-    /// Answers what was no request.
-    pub(crate) fn refuse(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<(), Stale> {
-        self.command(slot, bytes, move |reactor, slot, bytes| reactor.refuse(slot, request_id, bytes))
-    }
-
     /// Takes the connection over behind a request, or its stream.
     pub(crate) fn upgrade(
         &self,

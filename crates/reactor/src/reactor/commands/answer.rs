@@ -94,14 +94,6 @@ impl Reactor {
         self.command(slot, |connection, cx| connection.handle_inform(cx, request_id, status, fields))
     }
 
-    /// Answers what was no request with these very bytes.
-    ///
-    /// # Errors
-    /// [`Stale`] when it was answered before.
-    pub fn refuse(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<(), Stale> {
-        self.command(slot, |connection, cx| connection.handle_refusal(cx, request_id, bytes))
-    }
-
     /// Sets how many milliseconds unsent bytes may wait for the peer, until the connection is idle.
     ///
     /// # Errors
