@@ -227,6 +227,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Unparsed:
         return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
       case Notice.Refused: {
+        // The connection of a stream goes on.
+        if ((flags & Flag.Http2) !== 0) return
         const [, text = ''] = this.#bytesAt(kind, at).toString('latin1').split('\n')
         const status = words[at + 4]!
         if ((flags & Flag.Unparsed) !== 0) return this.#owner.onRefused(this.#connectionOf(slot, id), { status, text })

@@ -161,6 +161,17 @@ pub enum Body<'a> {
     },
 }
 
+/// What was found in bytes of a body that were received into the application's memory.
+#[derive(Debug, Default)]
+pub struct Direct {
+    /// How many bytes of content there are now, at the beginning of the memory.
+    pub content: usize,
+    /// How many of the bytes were taken; what follows is no part of the body.
+    pub taken: usize,
+    /// The event that follows.
+    pub event: Option<Event<'static>>,
+}
+
 /// A body in pieces of the input, without chunk framing.
 #[derive(Debug, Clone, Copy)]
 pub struct Pieces<'a> {

@@ -16,7 +16,7 @@ use crate::http1::{Connection, Reading, encode, reading};
 use crate::timestamp::Timestamp;
 
 /// For so long the application may take to make a page.
-const PAGE_MILLIS: u64 = 1000;
+pub(crate) const PAGE_MILLIS: u64 = 1000;
 
 /// A refusal of what was no request.
 #[derive(Debug)]
