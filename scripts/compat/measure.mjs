@@ -102,7 +102,7 @@ async function run(directory, suite, folder, isHooked) {
 function runCommand(directory, suite, folder, isHooked) {
   const [command, ...given] = suite.run.map((word) => (word.startsWith('REPORTER') ? join(here, word.replace('REPORTER', 'reporter')) : word === 'RESULTS' ? RESULTS : word))
   const { stdout, stderr, error } = spawnSync(command, given, {
-    cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 15 * MINUTES, killSignal: 'SIGKILL', env: environment(folder, isHooked),
+    cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 30 * MINUTES, killSignal: 'SIGKILL', env: environment(folder, isHooked),
   })
   writeFileSync(join(work, `${suite.name}-${isHooked ? 'busbar' : 'node'}.log`), `${stdout}\n${stderr}`)
   if (error !== undefined) console.log(`${suite.name}: ${error.message}`)

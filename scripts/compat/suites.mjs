@@ -33,7 +33,7 @@ export const SUITES = [
   { name: 'multer', repo: 'expressjs/multer', run: mocha('test/') },
   { name: 'light-my-request', repo: 'fastify/light-my-request', run: nodeTest('test/*.test.js') },
   { name: 'middie', repo: 'fastify/middie', run: nodeTest('test/*.test.js') },
-  { name: 'fastify', npm: 'fastify@5', run: nodeTest('--test-timeout', '60000', 'test/**/*.test.js', 'test/**/*.test.mjs') },
+  { name: 'fastify', npm: 'fastify@5', run: nodeTest('--test-timeout', '60000', '--test-concurrency', '3', 'test/**/*.test.js', 'test/**/*.test.mjs') },
   { name: 'ws', repo: 'websockets/ws', run: mocha('--timeout', '4000', 'test/*.test.js') },
   { name: 'node-server', repo: 'honojs/node-server', run: vitest() },
   { name: 'srvx', repo: 'h3js/srvx', run: vitest('test/node') },
