@@ -132,7 +132,7 @@ export interface HotFunctions {
   copyHead(slab: Buffer, head: number): Buffer
 }
 
-/** The facts of one client, and the two commands that end it. */
+/** The facts of one client, and the commands that end it. */
 export declare class ClientFacts {
   /** Its number, from 1, unique in the process. */
   id(): number
@@ -169,6 +169,8 @@ export declare class ClientFacts {
   extendExpiration(unixSeconds: number): void
   /** Closes the connection at once. True if it was open; a `Closed` notice follows then. */
   close(): boolean
+  /** Makes the close that follows a reset. */
+  resetOnClose(): void
   /** Closes the connection once its requests are answered; further ones are not taken. */
   stop(): void
 }
@@ -390,6 +392,10 @@ export interface EngineLimits {
   connectionAgeGrace: number | null
   /** How long a TLS handshake may take, from its first byte. */
   tlsSetupTimeout: number | null
+  /** Whether answers of HTTP/1 look as those of node:http. */
+  nodeStyle: boolean | null
+  /** Whether HTTP/1.1 requests may lack a Host. */
+  allowMissingHost: boolean | null
   /** Connections of the server. */
   connectionLimit: number | null
   /** Connections of one IPv4 address, or one IPv6 /56. */

@@ -44,13 +44,12 @@ export const DECISIONS: readonly Decision[] = [
     instead: (nodes) => withOwn(nodes, ownOf(nodes).filter((field) => !LENGTH.test(field))),
   },
   {
-    reason: 'HEAD says the length that GET would have where the application gives the body, else that it is unknown (RFC 9110 §9.3.2)',
+    reason: 'HEAD says the length that GET would have where the application gives the body (RFC 9110 §9.3.2)',
     applies: (sent, nodes) => sent.method === 'HEAD' && !isOld(sent) && !/204|205|304/.test(statusOf(nodes)),
     instead: (nodes, _sent, twin, ours) => {
       const own = ownOf(nodes)
       if (own.some((field) => LENGTH.test(field))) return nodes
-      const isUnknown = ownOf(ours).includes('transfer-encoding: chunked')
-      return withOwn(nodes, [...own, ...(isUnknown ? ['transfer-encoding: chunked'] : ownOf(twin).filter((field) => LENGTH.test(field)))])
+      return ownOf(ours).some((field) => LENGTH.test(field)) ? withOwn(nodes, [...own, ...ownOf(twin).filter((field) => LENGTH.test(field))]) : nodes
     },
   },
   {
@@ -61,20 +60,16 @@ export const DECISIONS: readonly Decision[] = [
       const body = sent.method === 'HEAD' ? usual : nodes.responses!.at(-1)!.body
       const isKnown = framing !== 'chunked'
       const stays = isKnown && /keep-alive/i.test(sent.bytes)
-      const own = [...(stays ? STAYS : ['connection: close']), ...(framing === 'length' ? [`content-length: ${body.length}`] : [])]
+      const staying = isTo(sent, '/connection-keep') ? STAYS.slice(0, 1) : STAYS
+      const own = [...(stays ? staying : ['connection: close']), ...(framing === 'length' ? [`content-length: ${body.length}`] : [])]
       const isEmpty = sent.method === 'HEAD' || framing === 'none'
       return { ...withOwn(nodes, own, { framing: isEmpty ? 'none' : isKnown ? 'length' : 'close'}), isClosed: !stays }
     },
   },
   {
-    reason: 'what is said of the connection is said by busbar, which does what the application has asked for',
-    applies: (sent) => sent.method === 'GET' && isTo(sent, '/connection-keep', '/no-connection', '/keep-alive-field'),
-    instead: (nodes) => withOwn(nodes, [...STAYS, 'content-length: 4']),
-  },
-  {
-    reason: 'a body whose end the close of the connection would mark has chunks as well, so that a cut is seen',
-    applies: (sent) => sent.method === 'GET' && isTo(sent, '/no-chunks', '/not-by-default'),
-    instead: (nodes) => withOwn(nodes, ['connection: close', 'transfer-encoding: chunked'], { framing: 'chunked' }),
+    reason: 'a body whose end is that of the connection says the close',
+    applies: (sent) => sent.method === 'GET' && isTo(sent, '/no-chunks'),
+    instead: (nodes) => withOwn(nodes, ['connection: close']),
   },
   {
     reason: 'a 100 is sent only where a body is waited for (RFC 9110 §10.1.1)',

@@ -109,6 +109,8 @@ class InjectedFacts implements ClientFacts {
     return wasOpen
   }
 
+  resetOnClose(): void {}
+
   stop(): void {}
 }
 

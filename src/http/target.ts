@@ -27,10 +27,13 @@ export function pathOf(target: string): string {
   return mayHaveDots && DOT_SEGMENT.test(path) ? new URL(`http://localhost${path}`).pathname : path
 }
 
-/** The authority of an absolute target, which counts in place of the `host` field (RFC 9112 §3.2.2); else null. */
+/**
+ * The authority of an absolute target, or of the target of a CONNECT, which counts in place of the `host` field
+ * (RFC 9112 §3.2.2); else null.
+ */
 export function authorityOf(target: string): string | null {
-  if (target.startsWith('/')) return null
-  return /^https?:\/\/([^/?]*)/i.exec(target)?.[1] ?? null
+  if (target.startsWith('/') || target === '*') return null
+  return /^https?:\/\/([^/?]*)/i.exec(target)?.[1] ?? target
 }
 
 /** The query without its question mark; empty when there is none. */

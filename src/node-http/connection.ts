@@ -50,9 +50,13 @@ export class Connection {
   socket: NodeSocket = null as never
   /** The oldest request whose response isn't wholly given. */
   current: Exchange | null = null
+  /** The exchange whose response is wholly given while the body of its request still arrives. */
+  ending: Exchange | null = null
   /** Requests so far. */
   requests = 0
   isClosed = false
+  /** The response behind which the connection closes is given. */
+  hasLastAnswer = false
   /** The peer has closed its sending side. */
   hasPeerEnded = false
   bytesWritten = 0
@@ -69,6 +73,7 @@ export class Connection {
   taken: Exchange | null = null
   #onRaw: (() => void) | null = null
   #idleTimer: NodeJS.Timeout | null = null
+  #idleMillis = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
     this.owner = owner
@@ -87,7 +92,7 @@ export class Connection {
   /** A request has come. Returns whether its response is the next one on the connection. */
   begin(exchange: Exchange): boolean {
     this.requests++
-    this.#idleTimer?.refresh()
+    if (this.#idleMillis > 0) this.#startIdleTimer()
     if (this.current === null) {
       this.current = exchange
       return true
@@ -106,6 +111,8 @@ export class Connection {
   #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
+    // Between requests it's the engine that counts the time.
+    if (next === null && this.#idleTimer !== null) this.#stopIdleTimer()
     if (next === null || this.isClosed || next.isHttp2) return
     // It may have been given before its turn.
     if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
@@ -124,9 +131,19 @@ export class Connection {
 
   /** Calls `onTimeout` of the server after so many milliseconds without a sign of life; 0 is never. */
   setTimeout(millis: number): void {
+    this.#stopIdleTimer()
+    this.#idleMillis = millis
+    if (millis > 0 && !this.isClosed) this.#startIdleTimer()
+  }
+
+  #startIdleTimer(): void {
+    if (this.#idleTimer !== null) this.#idleTimer.refresh()
+    else this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), this.#idleMillis).unref()
+  }
+
+  #stopIdleTimer(): void {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer)
     this.#idleTimer = null
-    if (millis > 0 && !this.isClosed) this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
   }
 
   /** The engine's facts of the connection; null when it has closed before it was touched. */
@@ -156,14 +173,19 @@ export class Connection {
   close(): void {
     const facts = this.isClosed ? null : this.facts()
     if (facts === null) return
-    // What was written is sent when the running code has returned, and a client gets that of Node's servers.
-    if (this.requests === 0) facts.close()
-    else setImmediate(() => facts.close())
+    // What was written is sent when the running code has returned, and a client gets that of Node's servers, but for a
+    // response that has only just begun.
+    if (this.#mode === HTTP && this.requests > 0 && this.current?.isFresh !== true) setImmediate(() => facts.close())
+    else facts.close()
   }
 
   /** Closes the connection when its responses are sent. */
   stop(): void {
-    if (!this.isClosed) this.facts()?.stop()
+    if (this.isClosed) return
+    // The rest of a body may never come.
+    if (this.ending === null) return void this.facts()?.stop()
+    this.ending.body?.drop()
+    this.close()
   }
 
   /** The connection has closed. False when that was known. */

@@ -78,6 +78,8 @@ export class Exchange {
   body: RequestBytes | null = null
   /** The head of the response once it is decided. */
   head: AnswerHead | null = null
+  /** The response has begun in the running code, so nothing of it is sent yet. */
+  isFresh = false
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
   #slab: Buffer
@@ -149,6 +151,8 @@ export class Exchange {
     this.#address()
     writeAnswer(this.owner.words, status, flags | AnswerFlag.TellWritten, length)
     this.owner.hot.startStream(lines, undefined, reason)
+    this.isFresh = true
+    process.nextTick(age, this)
   }
 
   /** Writes the slot and the id of the request whose response follows. */
@@ -169,12 +173,14 @@ export class Exchange {
     if (this.body?.isOpen() === true) {
       // The engine drops what comes of a request's body behind the response, and the application may still read it.
       this.isTold = false
+      this.connection.ending = this
       this.body.onEnd = () => this.#end(trailers)
     } else this.#end(trailers)
     this.#given()
   }
 
   #end(trailers: string): void {
+    if (this.connection.ending === this) this.connection.ending = null
     this.owner.hot.end(this.connection.slot, this.requestId, trailers)
   }
 
@@ -227,4 +233,8 @@ export class Exchange {
     this.#writers = null
     if (writers !== null) for (const writer of writers) writer()
   }
+}
+
+function age(exchange: Exchange): void {
+  exchange.isFresh = false
 }

@@ -26,8 +26,13 @@ export const Server: typeof http.Server = serverClass(http.Server, { obstacle, s
 export type Server = http.Server
 
 /** What the engine can't do for a plaintext server. */
-function obstacle(_server: http.Server, options: { insecureHTTPParser?: unknown }): string | null {
-  return options.insecureHTTPParser === true ? 'the option insecureHTTPParser, which busbar refuses' : null
+function obstacle(_server: http.Server, { insecureHTTPParser = isInsecure() }: { insecureHTTPParser?: unknown }): string | null {
+  return insecureHTTPParser === true ? 'the option insecureHTTPParser, which busbar refuses' : null
+}
+
+/** Whether Node was started with `--insecure-http-parser`. */
+function isInsecure(): boolean {
+  return [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')].includes('--insecure-http-parser')
 }
 
 /**

@@ -15,6 +15,7 @@ export interface NodeLimits {
   readonly maxConnections?: number | undefined
   readonly maxHeaderSize?: number | undefined
   readonly httpAllowHalfOpen?: boolean
+  readonly requireHostHeader?: boolean
 }
 
 /** Fields of a header section, unless `maxHeadersCount` says another number. */
@@ -45,6 +46,8 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     bodySizeLimit: Infinity,
     headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
     requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
+    nodeStyle: true,
+    allowMissingHost: node.requireHostHeader === false,
     allowHalfClose: node.httpAllowHalfOpen === true,
     connectionLimit: node.maxConnections ?? limits.connectionLimit,
   }

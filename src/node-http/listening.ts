@@ -20,7 +20,7 @@ import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { NodeSocket } from './node-socket.ts'
 import type { Secured } from './secured.ts'
-import { EXCHANGE, UNIQUE_HEADERS } from './symbols.ts'
+import { CAPTURE, EXCHANGE, REJECTS_BODY, UNIQUE_HEADERS } from './symbols.ts'
 
 const requestStart = channel('http.server.request.start')
 const responseCreated = channel('http.server.response.created')
@@ -36,6 +36,8 @@ export interface ServerParts extends Server {
   readonly joinDuplicateHeaders?: boolean
   readonly shouldUpgradeCallback?: (request: NodeRequest) => boolean
   readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
+  readonly rejectNonStandardBodyWrites?: boolean
+  readonly [CAPTURE]?: boolean
 }
 
 /** Constructors whose prototypes are those of an application. */
@@ -55,12 +57,12 @@ function bornWith([listener, ...others]: readonly unknown[]): Born | null {
 /** A started engine, and the server whose requests it serves. */
 export class Listening implements FrontOwner {
   readonly front: Front
-  readonly isPatient: boolean
   readonly #server: ServerParts
   readonly #Socket: typeof NodeSocket
   readonly #secured: Secured | null
   readonly #joins: boolean
   readonly #unique: ReadonlySet<string> | null
+  readonly #rejectsBody: boolean
   /** The application gives requests and responses prototypes of its own: they are made with them. */
   readonly #born: Born | null
   /** Called when the last connection has closed. */
@@ -71,10 +73,14 @@ export class Listening implements FrontOwner {
     this.#Socket = Socket
     this.#born = bornWith(server.listeners('request'))
     this.#secured = secured
-    this.isPatient = server.httpAllowHalfOpen
     this.#joins = server.joinDuplicateHeaders === true
     this.#unique = server[UNIQUE_HEADERS] ?? null
+    this.#rejectsBody = server.rejectNonStandardBodyWrites === true
     this.front = new Front(this, limits, threads)
+  }
+
+  get isPatient(): boolean {
+    return this.#server.httpAllowHalfOpen
   }
 
   makeSocket(connection: Connection): NodeSocket {
@@ -100,6 +106,7 @@ export class Listening implements FrontOwner {
         ? new NodeResponse(exchange, request, socket)
         : (Reflect.construct(NodeResponse, [exchange, request, socket], this.#born.Response) as NodeResponse)
     if (this.#unique !== null) response[UNIQUE_HEADERS] = this.#unique
+    if (this.#rejectsBody) response[REJECTS_BODY] = true
     if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
     return response
   }
@@ -110,8 +117,8 @@ export class Listening implements FrontOwner {
     if (most > 0 && !this.#countRequest(request, response, most)) return
     if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: request.socket, server })
     const listener = server._events['request']
-    // Tools for tracing replace `emit`, which then has to be called.
-    if (typeof listener === 'function' && server.emit === emit) listener.call(server, request, response)
+    // Tools for tracing replace `emit`, which then has to be called; and it catches what listeners reject with.
+    if (typeof listener === 'function' && server.emit === emit && server[CAPTURE] !== true) listener.call(server, request, response)
     else server.emit('request', request as never, response as never)
   }
 
@@ -119,6 +126,7 @@ export class Listening implements FrontOwner {
   #countRequest(request: NodeRequest, response: NodeResponse, most: number): boolean {
     const { requests, socket } = request[EXCHANGE].connection
     response.maxRequestsOnConnectionReached = requests >= most
+    Object.assign(response, { _maxRequestsPerSocket: most, _keepAliveTimeout: this.#server.keepAliveTimeout })
     if (requests <= most) return true
     this.#server.emit('dropRequest', request as never, socket as never)
     response.writeHead(503)

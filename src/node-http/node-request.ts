@@ -321,3 +321,5 @@ function feed(request: NodeRequest): void {
 }
 
 Object.setPrototypeOf(NodeRequest.prototype, IncomingMessage.prototype)
+// It is called by Node's name where it is shown.
+Object.defineProperty(NodeRequest.prototype, 'constructor', { value: IncomingMessage, writable: true, configurable: true })

@@ -6,6 +6,7 @@
  * always called by its name there.
  */
 import { ServerResponse } from 'node:http'
+import { AnswerFlag } from '../native.ts'
 import { GIVEN, OPEN, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
@@ -78,7 +79,7 @@ export class NodeResponse {
   }
 
   get errored(): Error | null {
-    return this[ERRORED] ?? null
+    return this[ERRORED] as Error | null
   }
 
   get writableFinished(): boolean {
@@ -161,7 +162,18 @@ export class NodeResponse {
     if (exchange.connection.isClosed) return false
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
+    if (waiting <= HIGH_WATER && bytes.length > HIGH_WATER) return this._writtenMuch(callback)
     return this._written(waiting, callback)
+  }
+
+  /** So long a piece tells its writer to wait, as with Node, though it was sent at once. */
+  _writtenMuch(callback: Callback | undefined): false {
+    this._unsent = 0
+    setImmediate(() => {
+      callback?.()
+      this._drained()
+    })
+    return false
   }
 
   /** So many bytes wait unsent. Returns whether the writer may go on. */
@@ -199,10 +211,10 @@ export class NodeResponse {
 
   /** A write that comes too late. */
   _refuse(error: Error, callback: Callback | undefined): false {
-    const { destroyed } = this
+    const { destroyed: wasDestroyed } = this
     process.nextTick(() => {
       callback?.(error)
-      if (!destroyed) this.emit('error', error)
+      if (!wasDestroyed && !this.destroyed) this.emit('error', error)
     })
     return false
   }
@@ -242,8 +254,9 @@ export class NodeResponse {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
     // HEAD says nothing of the length when its head was decided before the body, or has none.
-    const isUnknown = !this._hasBody && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
-    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && !isUnknown
+    const isUnknown = !this._hasBody && this.statusCode !== 205 && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
+    if (isUnknown && exchange.stage === OPEN) exchange.head = { ...exchange.head!, flags: exchange.head!.flags | AnswerFlag.OwnFraming }
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && !isUnknown && (exchange.head!.flags & AnswerFlag.UntilClose) === 0
     if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
       return exchange.respond(bytes)
@@ -321,16 +334,25 @@ export class NodeResponse {
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
     this._wasSent = true
+    if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
     this._takeCallbacks()?.forEach((callback) => callback())
+    const isHeard = (this as { _events?: unknown })._events !== undefined
+    // Who keeps 'finish' back keeps back the close as well.
+    const isKept = Object.hasOwn(this, 'emit')
+    if (isKept) this.once('finish', () => this._finished(true))
+    else this._finished(isHeard)
+    // The next response has its turn.
+    this[EXCHANGE].settle()
+    if (isHeard || isKept) this.emit('finish')
+  }
+
+  /** What follows once the response has finished. */
+  _finished(isHeard: boolean): void {
     this.req.responseFinished()
     // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
     this.socket = null
-    const isHeard = (this as { _events?: unknown })._events !== undefined
     if (isHeard) process.nextTick(close, this)
     else this.destroyed = this._closed = true
-    // The next response has its turn.
-    this[EXCHANGE].settle()
-    if (isHeard) this.emit('finish')
   }
 
   /** What `end` was given so far. */
@@ -384,6 +406,8 @@ Object.assign(NodeResponse.prototype, {
   outputData: [],
   _last: false,
   _defaultKeepAlive: true,
+  _keepAliveTimeout: 0,
+  _maxRequestsPerSocket: 0,
   _removedConnection: false,
   _removedContLen: false,
   _removedTE: false,
@@ -399,6 +423,7 @@ Object.assign(NodeResponse.prototype, {
   _wasSent: false,
   _endCallbacks: null,
   [NEED_DRAIN]: false,
+  [ERRORED]: null,
   [BYTES_WRITTEN]: 0,
   [REJECTS_BODY]: false,
 })
@@ -422,3 +447,5 @@ function asSent(chunk: Chunk, encoding: BufferEncoding | null): Chunk {
 }
 
 Object.setPrototypeOf(NodeResponse.prototype, ServerResponse.prototype)
+// It is called by Node's name where it is shown.
+Object.defineProperty(NodeResponse.prototype, 'constructor', { value: ServerResponse, writable: true, configurable: true })

@@ -12,7 +12,7 @@ import type { BoundAddress } from '../native.ts'
 import type { Connection } from './connection.ts'
 import { OPEN } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { connectionReset } from './node-errors.ts'
+import { connectionReset, nodeError } from './node-errors.ts'
 import type { NodeResponse } from './node-response.ts'
 import { CONNECTION } from './symbols.ts'
 
@@ -23,7 +23,7 @@ const nothing = (): void => {}
 const STREAM_EVENTS = new Set<string | symbol>(['data', 'readable'])
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableEnded' | 'writableFinished'>
+type Inherited = Pick<Socket, 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableFinished'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -142,6 +142,10 @@ export class NodeSocket {
     return hasStreams(this) ? getter('writable').call(this) && !this.destroyed : !this.destroyed
   }
 
+  get writableEnded(): boolean {
+    return this[CONNECTION].hasLastAnswer || (hasStreams(this) && getter('writableEnded').call(this))
+  }
+
   get writableLength(): number {
     return hasStreams(this) ? (getter('writableLength').call(this) as unknown as number) : 0
   }
@@ -159,6 +163,15 @@ export class NodeSocket {
     if (!this[CONNECTION].isWatched) this[CONNECTION].facts()
     const add = STREAM_EVENTS.has(event) || this[CONNECTION].isRaw ? Duplex.prototype.on : EventEmitter.prototype.on
     return add.call(this, event as string, listener as never) as unknown as this
+  }
+
+  emit(event: string | symbol, ...given: unknown[]): boolean {
+    // Node listens to the errors of a connection itself while HTTP is spoken on it.
+    if (event === 'error' && this[CONNECTION].isHttp && this.listenerCount('error') === 0) {
+      this.destroy()
+      return false
+    }
+    return (EventEmitter.prototype.emit as (...all: unknown[]) => boolean).call(this, event, ...given)
   }
 
   addListener(event: string | symbol, listener: Listener): this {
@@ -181,6 +194,11 @@ export class NodeSocket {
       else this.removeListener('timeout', callback)
     }
     return this
+  }
+
+  setEncoding(encoding?: BufferEncoding): this {
+    if (this[CONNECTION].isHttp) throw nodeError('ERR_HTTP_SOCKET_ENCODING')
+    return Duplex.prototype.setEncoding.call(this, encoding as BufferEncoding) as unknown as this
   }
 
   setNoDelay(): this {
@@ -207,7 +225,8 @@ export class NodeSocket {
   }
 
   resetAndDestroy(): this {
-    return this.destroy(connectionReset('read ECONNRESET'))
+    this[CONNECTION].facts()?.resetOnClose()
+    return this.destroy()
   }
 
   destroy(error?: Error): this {

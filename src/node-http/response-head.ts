@@ -1,8 +1,8 @@
 /**
  * From the fields that an application has set to the head that the engine sends.
  *
- * The engine writes the status line, `content-length` and `transfer-encoding` itself, `date` unless it is set, and
- * what is said of the connection. The rest is sent as it was given.
+ * The fields are sent as they were given. The engine adds the status line and behind the fields `Date`, what is said of
+ * the connection, and the length or the coding, each unless the application has said it.
  */
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { OutgoingHttpHeader } from 'node:http'
@@ -14,6 +14,7 @@ import { UNIQUE_HEADERS } from './symbols.ts'
 
 /** What of a response decides about its head. */
 export interface HeadOwner {
+  readonly req: { readonly httpVersionMajor: number; readonly httpVersionMinor: number }
   statusCode: number
   statusMessage: string
   sendDate: boolean
@@ -27,6 +28,11 @@ export interface HeadOwner {
   _removedContLen: boolean
   _removedTE: boolean
   _last: boolean
+  /** Cleared by a `keep-alive` field of the application's. */
+  _defaultKeepAlive: boolean
+  /** Milliseconds and requests that `keep-alive` tells, where requests are counted. */
+  readonly _keepAliveTimeout: number
+  readonly _maxRequestsPerSocket: number
   [UNIQUE_HEADERS]?: ReadonlySet<string> | null
 }
 
@@ -37,6 +43,8 @@ export type KeptFields = Readonly<Record<string, readonly [string, OutgoingHttpH
 interface Said {
   lines: string
   length: number
+  /** The line of the length, which is among the lines. */
+  lengthLine: string
   hasDate: boolean
   hasConnection: boolean
   hasCoding: boolean
@@ -47,6 +55,7 @@ interface Said {
 const PHRASES = new Set(Object.entries(STATUS_CODES).filter(([code, phrase]) => reasonPhrase(Number(code)) !== phrase).map(([code]) => Number(code)))
 
 const CLOSE = /(?:^|\W)close(?:$|\W)/i
+const KEEPS = /^\s*keep-alive\s*$/i
 const CHUNKED = /(?:^|\W)chunked(?:$|\W)/i
 
 /** Whether a phrase has to be sent along: it isn't the engine's. */
@@ -81,7 +90,7 @@ export function headOfGiven(owner: HeadOwner, given: unknown, isHttp2: boolean):
 }
 
 function nothingSaid(): Said {
-  return { lines: '', length: -1, hasDate: false, hasConnection: false, hasCoding: false, hasTrailer: false }
+  return { lines: '', length: -1, lengthLine: '', hasDate: false, hasConnection: false, hasCoding: false, hasTrailer: false }
 }
 
 function eachField(given: unknown, take: (name: string, value: OutgoingHttpHeader) => void): void {
@@ -143,28 +152,27 @@ function isJoined(owner: HeadOwner, key: string, values: readonly string[]): boo
 function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: string, isHttp2: boolean): void {
   switch (key) {
     case 'connection':
-      return putConnection(owner, said, value, isHttp2)
+      // Where the request says the close, the application can't have the connection stay.
+      if (!owner.shouldKeepAlive && KEEPS.test(value)) return
+      said.hasConnection = true
+      owner._removedConnection = false
+      if (CLOSE.test(value)) owner._last = true
+      else owner.shouldKeepAlive = true
+      if (isHttp2) return
+      break
     case 'keep-alive':
-      return
+      owner._defaultKeepAlive = false
+      if (isHttp2) return
+      break
     case 'proxy-connection':
     case 'upgrade':
       // RFC 9113 §8.2.2: HTTP/2 has no fields about the connection.
       if (isHttp2) return
       break
     case 'content-length':
-      owner._contentLength = Number(value)
-      owner._removedContLen = false
-      if (/^\d{1,15}$/.test(String(value).trim())) said.length = Number(value)
-      return
+      return putLength(owner, said, name, value, isHttp2)
     case 'transfer-encoding':
-      owner._removedTE = false
-      said.hasCoding = true
-      // Behind other codings the engine adds its own. RFC 9112 §6.1.
-      owner.chunkedEncoding = true
-      if (CHUNKED.test(value) && !value.includes(',')) return
-      value = value.split(',').filter((coding) => !CHUNKED.test(coding)).join(',').trim()
-      if (value === '' || /^identity$/i.test(value)) return
-      break
+      return putCoding(owner, said, name, value)
     case 'date':
       said.hasDate = true
       break
@@ -181,13 +189,29 @@ function putOne(owner: HeadOwner, said: Said, key: string, name: string, value: 
   said.lines += `${name}: ${value}\r\n`
 }
 
-function putConnection(owner: HeadOwner, said: Said, value: string, isHttp2: boolean): void {
-  said.hasConnection = true
-  owner._removedConnection = false
-  if (CLOSE.test(value)) owner._last = true
-  else owner.shouldKeepAlive = true
-  const rest = value.split(',').map((option) => option.trim()).filter((option) => !/^(?:close|keep-alive|)$/i.test(option))
-  if (rest.length > 0 && !isHttp2) said.lines += `connection: ${rest.join(', ')}\r\n`
+/** A length that is none isn't sent, nor is a second one, or one of a message that has none. RFC 9110 §8.6. */
+function putLength(owner: HeadOwner, said: Said, name: string, value: string, isHttp2: boolean): void {
+  owner._contentLength = Number(value)
+  owner._removedContLen = false
+  if (!/^\d{1,15}$/.test(String(value).trim()) || said.length >= 0) return
+  said.length = Number(value)
+  if (isHttp2 || owner.statusCode === 204 || owner.statusCode === 205) return
+  said.lengthLine = `${name}: ${value}\r\n`
+  said.lines += said.lengthLine
+}
+
+/** Behind other codings than `chunked` the engine adds its own line. RFC 9112 §6.1. */
+function putCoding(owner: HeadOwner, said: Said, name: string, value: string): void {
+  owner._removedTE = false
+  owner.chunkedEncoding = true
+  // Nor are there codings in HTTP/1.0, whose responses end with the connection.
+  if (owner.req.httpVersionMajor !== 1 || owner.req.httpVersionMinor === 0 || owner.statusCode === 204 || owner.statusCode === 304) return
+  const codings = value.split(',').map((coding) => coding.trim()).filter((coding) => coding !== '' && !/^identity$/i.test(coding))
+  const others = codings.filter((coding) => !CHUNKED.test(coding))
+  if (others.length === codings.length - 1 && CHUNKED.test(codings.at(-1)!) && !said.hasCoding) {
+    said.hasCoding = true
+    said.lines += `${name}: ${value}\r\n`
+  } else if (others.length > 0) said.lines += `${name}: ${others.join(', ')}\r\n`
 }
 
 /** Decides about the length, the coding and the end of the connection. */
@@ -197,17 +221,33 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
     owner.shouldKeepAlive = false
   }
   if (!owner.shouldKeepAlive || owner.maxRequestsOnConnectionReached) owner._last = true
-  if (said.length < 0 && !said.hasCoding && owner._hasBody && owner.useChunkedEncodingByDefault) {
+  let isUntilClose = false
+  if (said.length < 0 && !owner.chunkedEncoding && owner._hasBody) {
     const isKnown = !said.hasTrailer && !owner._removedContLen && typeof owner._contentLength === 'number'
-    if (!isKnown && !owner._removedTE) owner.chunkedEncoding = true
+    if (!owner.useChunkedEncodingByDefault || (!isKnown && owner._removedTE)) isUntilClose = owner._last = true
+    else if (!isKnown) owner.chunkedEncoding = true
   }
   if (!owner.chunkedEncoding && said.hasTrailer) throw nodeError('ERR_HTTP_TRAILER_INVALID')
-  // With Node such a body ends with the connection. Here it has a length or chunks, and the connection ends all the same.
-  const isUntilClose = said.length < 0 && owner._hasBody && !owner.chunkedEncoding && (owner._removedContLen || owner._removedTE || !owner.useChunkedEncodingByDefault)
-  if (isUntilClose) owner._last = true
+  // A length beside chunks is none. RFC 9112 §6.2.
+  if (owner.chunkedEncoding && said.lengthLine !== '') said.lines = said.lines.replace(said.lengthLine, '')
+  const lines = said.lines + connectionLines(owner, said)
   let flags = owner._last ? AnswerFlag.Close : 0
+  if (said.hasConnection || owner._removedConnection || lines !== said.lines) flags |= AnswerFlag.OwnConnection
+  // Of a HEAD whose body isn't known yet nothing is said.
+  const isUnknown = !owner._hasBody && owner.statusCode !== 205 && said.length < 0 && typeof owner._contentLength !== 'number'
+  if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '' || isUnknown) flags |= AnswerFlag.OwnFraming
+  if (isUntilClose) flags |= AnswerFlag.UntilClose
   const reason = phraseOf(owner)
   if (reason !== undefined) flags |= AnswerFlag.Reason
   if (said.hasDate || !owner.sendDate) flags |= AnswerFlag.OwnDate
-  return { status: owner.statusCode, reason, lines: said.lines, length: owner.chunkedEncoding ? -1 : said.length, flags }
+  return { status: owner.statusCode, reason, lines, length: owner.chunkedEncoding ? -1 : said.length, flags }
+}
+
+/** What is said of the connection where the engine would say something else; else nothing. */
+function connectionLines(owner: HeadOwner, { hasConnection }: Said): string {
+  if (hasConnection || owner._removedConnection || owner._last) return ''
+  if (!owner._defaultKeepAlive) return 'Connection: keep-alive\r\n'
+  const most = Math.trunc(owner._maxRequestsPerSocket)
+  if (most <= 0) return ''
+  return `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(owner._keepAliveTimeout / 1000)}, max=${most}\r\n`
 }

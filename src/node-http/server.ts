@@ -51,9 +51,11 @@ interface State {
   /** Null while the server doesn't listen, or Node serves it. */
   listening: Listening | null
   bound: BoundAddress | null
+  /** It listens, or has listened last, by IPv6. */
+  isIpv6: boolean
   isReferenced: boolean
-  /** A close is under way. */
-  isClosing: boolean
+  /** Those that are closed, and still have connections. */
+  readonly closing: Set<Listening>
   /** A name is being looked up. */
   isStarting: boolean
 }
@@ -76,7 +78,10 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
   const given = options as Record<string, unknown>
   const hasKeepAliveTimeout = given['keepAliveTimeout'] !== undefined
   Object.defineProperty(server, STATE, {
-    value: { kind, options: given, secured: kind.secure(server, options), hasKeepAliveTimeout, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+    value: {
+      kind, options: given, secured: kind.secure(server, options), hasKeepAliveTimeout, listening: null, bound: null, isIpv6: false,
+      isReferenced: true, closing: new Set(), isStarting: false,
+    },
   })
   watchLimits(server, (name) => {
     const state = (server as Ours)[STATE]
@@ -96,7 +101,7 @@ function guardListeners(server: NodeServer, event: string): void {
   for (const listener of server.listeners(event) as ((socket: unknown) => void)[]) {
     server.removeListener(event, listener)
     server.on(event, function (this: NodeServer, socket: unknown) {
-      if (!isOurs(socket)) Reflect.apply(listener, this, [socket])
+      if (!isOurs(socket) || (socket as NodeSocket)[CONNECTION].isRaw) Reflect.apply(listener, this, [socket])
     })
   }
 }
@@ -131,14 +136,11 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
 
     close(this: Ours, callback?: (error?: Error) => void): Ours {
       const state = this[STATE]
-      if (state?.listening == null) return base.close.call(this, callback) as Ours
-      if (typeof callback === 'function') {
-        if (state.isClosing) {
-          this.once('close', () => callback(nodeError('ERR_SERVER_NOT_RUNNING')))
-          return this
-        }
-        this.once('close', () => callback())
-      }
+      if (state === undefined || (state.listening === null && state.closing.size === 0)) return base.close.call(this, callback) as Ours
+      const isRunning = state.listening !== null
+      if (typeof callback === 'function') this.once('close', () => callback(...(isRunning ? [] : [nodeError('ERR_SERVER_NOT_RUNNING')])))
+      if (!isRunning) return this
+      this.closeIdleConnections()
       stop(this, state)
       return this
     },
@@ -151,20 +153,20 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
     },
 
     getConnections(this: Ours, callback: (error: Error | null, count: number) => void): Ours {
-      const listening = this[STATE]?.listening ?? null
-      if (listening === null) return base.getConnections.call(this, callback) as Ours
-      process.nextTick(callback, null, listening.front.engine.clientCount())
+      const all = listeningOf(this)
+      if (all.length === 0) return base.getConnections.call(this, callback) as Ours
+      process.nextTick(callback, null, all.reduce((sum, { front }) => sum + front.engine.clientCount(), 0))
       return this
     },
 
     closeAllConnections(this: Ours): void {
-      this[STATE]?.listening?.closeConnections(false)
+      for (const listening of listeningOf(this)) listening.closeConnections(false)
       // Servers of node:http2 have none in old releases.
       base.closeAllConnections?.call(this)
     },
 
     closeIdleConnections(this: Ours): void {
-      this[STATE]?.listening?.closeConnections(true)
+      for (const listening of listeningOf(this)) listening.closeConnections(true)
       base.closeIdleConnections?.call(this)
     },
 
@@ -188,16 +190,22 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       configurable: true,
       enumerable: true,
       get() {
-        const state = this[STATE]
-        return (state?.listening != null && !state.isClosing) || Reflect.get(base, 'listening', this) === true
+        return this[STATE]?.listening != null || Reflect.get(base, 'listening', this) === true
       },
     },
     listensByIpv6: {
       get() {
-        return this[STATE].bound?.family === 'IPv6'
+        return this[STATE].isIpv6
       },
     },
   }
+}
+
+/** The engines that serve connections of a server: the one that listens, and those that are closing. */
+function listeningOf(server: Ours): Listening[] {
+  const state = server[STATE]
+  if (state === undefined) return []
+  return [...(state.listening === null ? [] : [state.listening]), ...state.closing]
 }
 
 /** Requests and responses are made without the constructors of Node, so those of others wouldn't run. */
@@ -244,9 +252,9 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
     process.nextTick(failListen, server, asNodes(error, wish, host))
     return
   }
+  state.isIpv6 = state.bound.family === 'IPv6'
   installBridges()
   state.listening = listening
-  state.isClosing = false
   count(server, 'busbar', null)
   // Announced one by one only where something listens: that costs each connection a round.
   if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
@@ -285,16 +293,18 @@ function asNodes(error: unknown, wish: ListenWish, host: string | undefined): Er
 
 function stop(server: Ours, state: State): void {
   const { listening } = state
-  if (listening === null || state.isClosing) return
-  state.isClosing = true
+  if (listening === null) return
   const { engine } = listening.front
   engine.stopListening()
+  // As with Node, it may listen again at once.
+  state.closing.add(listening)
+  state.listening = null
+  state.bound = null
   listening.whenIdle = () => {
-    state.listening = null
-    state.bound = null
+    state.closing.delete(listening)
     process.nextTick(() => {
       engine.dispose()
-      server.emit('close')
+      if (state.closing.size === 0 && state.listening === null) server.emit('close')
     })
   }
   if (!state.isReferenced) engine.unref()

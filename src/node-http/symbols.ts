@@ -30,6 +30,9 @@ export const UNIQUE_HEADERS: unique symbol = symbolOf('kUniqueHeaders') as never
 /** Whether a write to a response that has no body throws. */
 export const REJECTS_BODY: unique symbol = symbolOf('kRejectNonStandardBodyWrites') as never
 
+/** Whether an emitter hands what its listeners reject with to a method of its own. */
+export const CAPTURE: unique symbol = symbolOf('kCapture') as never
+
 /** The exchange of a request or response of ours; Node's have none. */
 export const EXCHANGE: unique symbol = Symbol('busbar.exchange')
 

@@ -41,6 +41,8 @@ export function engineLimits(options: Options): Complete<EngineLimits> {
     connectionAge: options.get('connectionAge'),
     connectionAgeGrace: options.get('connectionAgeGrace'),
     tlsSetupTimeout: options.get('tlsSetupTimeout'),
+    nodeStyle: false,
+    allowMissingHost: false,
     connectionLimit: options.get('connectionLimit'),
     connectionsPerIpLimit: options.get('connectionsPerIpLimit'),
     proxies: [...options.get('proxies')],

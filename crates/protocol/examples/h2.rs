@@ -9,7 +9,7 @@ use std::thread;
 
 use protocol::Way;
 use protocol::http2::Connection;
-use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, RequestId};
+use protocol::{Answer, Body, Context, Credit, Event, Limits, Own, Payload, RequestId};
 
 #[expect(clippy::disallowed_methods, reason = "a server for judges has a socket of its own")]
 fn main() -> io::Result<()> {
@@ -115,6 +115,6 @@ fn respond(
     connection.handle_answer(
         cx,
         request_id,
-        Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
+        Answer { status: 200, reason: None, fields, payload, close: false, own: Own::default() },
     )
 }

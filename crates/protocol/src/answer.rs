@@ -9,15 +9,26 @@ pub struct Answer<'a> {
     pub status: u16,
     /// A phrase other than the standard one.
     pub reason: Option<&'a [u8]>,
-    /// `name: value\r\n` lines, checked by the caller. Without date (but see below), connection, keep-alive,
-    /// transfer-encoding and content-length, which are the connection's own.
+    /// `name: value\r\n` lines, checked by the caller. Without date, connection, keep-alive, transfer-encoding and
+    /// content-length, which are the connection's own, but for those that `own` names.
     pub fields: &'a [u8],
     /// The body.
     pub payload: Payload<'a>,
     /// The connection ends after this answer.
     pub close: bool,
-    /// The application answers for Date: it is in `fields`, or isn't sent.
-    pub has_own_date: bool,
+    /// What the application answers for.
+    pub own: Own,
+}
+
+/// Lines of the connection's own that the application answers for: they are in the fields, or aren't sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Date.
+    pub date: bool,
+    /// Connection and Keep-Alive, where answers look as Node's. A close that it doesn't know of is added.
+    pub connection: bool,
+    /// Content-Length or Transfer-Encoding, where answers look as Node's. They have to say what the payload does.
+    pub framing: bool,
 }
 
 /// The body of an answer.
@@ -38,6 +49,8 @@ pub enum Payload<'a> {
         /// Its length in bytes, if known.
         length: Option<u64>,
     },
+    /// As a stream, but HTTP/1 says neither a length nor a coding: the end of the connection is its end. RFC 9112 §6.3.
+    UntilClose,
 }
 
 impl Payload<'_> {

@@ -4,6 +4,7 @@ use llhttp::Record;
 
 use crate::event::RequestId;
 use crate::http::date::Date;
+use crate::http1::node_style;
 use crate::http2::Scratch;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
@@ -64,7 +65,8 @@ pub struct Context {
 impl Context {
     /// A context at time 0.
     pub fn new(limits: Limits) -> Context {
-        let keep_alive = [limits.http1_timeout, limits.local_http1_timeout].map(KeepAlive::new);
+        let keep_alive = [limits.http1_timeout, limits.local_http1_timeout]
+            .map(|announced| KeepAlive::new(announced, limits.node_style));
         let mut cx = Context {
             now: Timestamp(0),
             limits,
@@ -89,7 +91,8 @@ impl Context {
 
     /// Puts other limits in force. A time limit that runs is looked at anew when it ends.
     pub fn replace_limits(&mut self, limits: Limits) {
-        self.keep_alive = [limits.http1_timeout, limits.local_http1_timeout].map(KeepAlive::new);
+        self.keep_alive = [limits.http1_timeout, limits.local_http1_timeout]
+            .map(|announced| KeepAlive::new(announced, limits.node_style));
         self.limits = limits;
         self.set_date(self.unix_seconds);
     }
@@ -172,13 +175,19 @@ impl Context {
 
 impl KeepAlive {
     /// For so many idle milliseconds.
-    fn new(announced: u64) -> KeepAlive {
-        let mut lines = b"connection: keep-alive\r\n".to_vec();
-        let seconds = announced / 1000;
-        if announced != u64::MAX && seconds > 0 {
-            lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
-        }
+    fn new(announced: u64, node_style: bool) -> KeepAlive {
+        let seconds = Some(announced / 1000).filter(|seconds| announced != u64::MAX && *seconds > 0);
+        let lines = if node_style { node_style::keep_alive_lines(seconds) } else { lines_for(seconds) };
         let idle_time = announced.saturating_add(IDLE_GRACE_MILLIS);
         KeepAlive { usual_opening: Vec::new(), lines, idle_time }
     }
+}
+
+/// The `connection: keep-alive` line and the `keep-alive` line.
+fn lines_for(seconds: Option<u64>) -> Vec<u8> {
+    let mut lines = b"connection: keep-alive\r\n".to_vec();
+    if let Some(seconds) = seconds {
+        lines.extend_from_slice(format!("keep-alive: timeout={seconds}\r\n").as_bytes());
+    }
+    lines
 }

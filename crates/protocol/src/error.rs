@@ -31,6 +31,8 @@ pub enum RequestError {
     VersionMissing,
     /// Method, target and version aren't separated by one space each, or the protocol isn't HTTP. RFC 9112 §3.
     RequestLine,
+    /// The client has closed its sending side within the head. Only in Node's style is that answered.
+    HeadCut,
     /// The target has a form that its method doesn't allow, or a fragment. RFC 9112 §3.2.
     Target,
     /// Host is missing in HTTP/1.1 or comes more than once. RFC 9112 §3.2.
@@ -40,8 +42,6 @@ pub enum RequestError {
     },
     /// Host, or the authority of the target, isn't a valid host and port.
     HostInvalid,
-    /// The authority that CONNECT names differs from Host.
-    HostMismatch,
     /// A target with the scheme `https` over plaintext. RFC 9110 §7.4.
     Misdirected,
     /// The authority belongs to another certificate of the listener than the one that was chosen. RFC 9113 §9.1.1.
@@ -118,6 +118,7 @@ impl RequestError {
             RequestError::Version => {
                 reason(505, "BUSBAR_VERSION", "only HTTP/1.0 and HTTP/1.1 are supported")
             }
+            RequestError::HeadCut => reason(400, "BUSBAR_HEAD_CUT", "the request head is cut off"),
             RequestError::VersionMissing => {
                 reason(400, "BUSBAR_VERSION_MISSING", "the request line has no version")
             }
@@ -134,9 +135,6 @@ impl RequestError {
             }
             RequestError::HostCount { .. } => reason(400, "BUSBAR_HOST_REPEATED", "more than one Host field"),
             RequestError::HostInvalid => reason(400, "BUSBAR_HOST_INVALID", "invalid host"),
-            RequestError::HostMismatch => {
-                reason(400, "BUSBAR_HOST_MISMATCH", "the authority in CONNECT and Host differ")
-            }
             RequestError::Misdirected => {
                 reason(421, "BUSBAR_MISDIRECTED", "a request for https must come over TLS")
             }

@@ -37,7 +37,7 @@ pub mod tls;
 mod versions;
 mod way;
 
-pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
+pub use answer::{Answer, AnswerError, Credit, Finish, Own, Payload, Taken};
 pub use body::FRAMED_ROOM;
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};

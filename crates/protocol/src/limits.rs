@@ -62,6 +62,10 @@ pub struct Limits {
     pub connection_age_grace: u64,
     /// A TLS handshake, from its first byte.
     pub tls_setup_timeout: u64,
+    /// Answers of HTTP/1 look as those of node:http.
+    pub node_style: bool,
+    /// HTTP/1.1 requests may lack a Host.
+    pub allow_missing_host: bool,
 }
 
 impl Default for Limits {
@@ -94,6 +98,8 @@ impl Default for Limits {
             connection_age: u64::MAX,
             connection_age_grace: u64::MAX,
             tls_setup_timeout: 5_000,
+            node_style: false,
+            allow_missing_host: false,
         }
     }
 }

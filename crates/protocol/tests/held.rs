@@ -30,7 +30,7 @@ fn asked(cx: &mut Context) -> (Connection, RequestId) {
 }
 
 fn answer(payload: Payload<'_>) -> Answer<'_> {
-    Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false }
+    Answer { status: 200, reason: None, fields: b"", payload, close: false, own: protocol::Own::default() }
 }
 
 /// Takes `limit` bytes in all, into `wire`.

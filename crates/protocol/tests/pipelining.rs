@@ -3,7 +3,7 @@
 mod pair;
 
 use pair::{Habit, Pair};
-use protocol::{Answer, Credit, Limits, Payload};
+use protocol::{Answer, Credit, Limits, Own, Payload};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -52,7 +52,7 @@ fn early_answers_leave_in_order_however_many_they_are() {
 
 fn opens_stream() -> Answer<'static> {
     let payload = Payload::Stream { length: None };
-    Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false }
+    Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use std::fs;
 use std::path::Path;
 
 use pair::{Habit, Pair};
-use protocol::{Answer, Connection, Credit, Limits, Payload, Way};
+use protocol::{Answer, Connection, Credit, Limits, Own, Payload, Way};
 
 #[derive(Default)]
 struct Trace {
@@ -188,6 +188,8 @@ fn set(limits: &mut Limits, setting: &str) {
         "request_line_limit" => limits.request_line_limit = value,
         "chunk_extension_limit" => limits.chunk_extension_limit = value,
         "pipeline_limit" => limits.pipeline_limit = value,
+        "node_style" => limits.node_style = true,
+        "allow_missing_host" => limits.allow_missing_host = true,
         _ => panic!("there is no limit {name}"),
     }
 }
@@ -201,7 +203,7 @@ fn obey(pair: &mut Pair, command: &str) {
     let (second, third) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let status = second.parse().unwrap_or(200);
     let whole =
-        |payload, fields, close| Answer { status, reason: None, fields, payload, close, has_own_date: false };
+        |payload, fields, close| Answer { status, reason: None, fields, payload, close, own: Own::default() };
     match verb {
         "respond" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", false)),
         "last" => pair.answer(number, whole(Payload::Full(third.as_bytes()), b"", true)),
@@ -210,7 +212,7 @@ fn obey(pair: &mut Pair, command: &str) {
             let payload = Payload::Declared { length: second.parse().unwrap(), bytes: third.as_bytes() };
             pair.answer(
                 number,
-                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false },
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() },
             );
         }
         "stream" => {
@@ -220,7 +222,17 @@ fn obey(pair: &mut Pair, command: &str) {
             let payload = Payload::Stream { length };
             pair.answer(
                 number,
-                Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false },
+                Answer { status, reason: None, fields: b"", payload, close: false, own: Own::default() },
+            );
+        }
+        "until-close" => pair.answer(number, Answer { status, ..whole(Payload::UntilClose, b"", false) }),
+        "own" => {
+            // own 1 200 Connection: x␍␊…: the application's lines stand for those of the connection and of the framing.
+            let fields = bytes_of(third);
+            let own = Own { date: false, connection: true, framing: true };
+            pair.answer(
+                number,
+                Answer { own, ..whole(Payload::Declared { length: 2, bytes: b"ok" }, &fields, false) },
             );
         }
         "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),

@@ -7,7 +7,7 @@ mod pair;
 use std::io::IoSlice;
 
 use pair::{Habit, Pair, Tunnel};
-use protocol::{Answer, Connection, Context, Event, Limits, Payload, RequestId, is_large};
+use protocol::{Answer, Connection, Context, Event, Limits, Own, Payload, RequestId, is_large};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
@@ -20,7 +20,7 @@ fn asked(cx: &mut Context, head: &[u8]) -> (Connection, RequestId) {
 }
 
 fn answer(payload: Payload<'_>) -> Answer<'_> {
-    Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false }
+    Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() }
 }
 
 /// Takes `limit` bytes in all, into `wire`.

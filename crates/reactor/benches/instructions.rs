@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use protocol::{Answer, Limits, Payload, RequestId};
+use protocol::{Answer, Limits, Own, Payload, RequestId};
 use reactor::{Address, Batch, Bind, Kind, RECORD_WORDS, Reactor};
 
 /// What a client sends in one round, and how many answers it waits for.
@@ -140,7 +140,7 @@ impl Bench {
                     fields: FIELDS,
                     payload,
                     close: false,
-                    has_own_date: false,
+                    own: Own::default(),
                 };
                 self.reactor.respond(record[1], request_id, answer).expect("an open request");
                 answered += 1;

@@ -51,7 +51,7 @@ fn stream(app: &mut App, peer: &mut Peer, length: Option<u64>) -> Seen {
         fields: b"",
         payload: Payload::Stream { length },
         close: false,
-        has_own_date: false,
+        own: protocol::Own::default(),
     };
     app.reactor.respond(request.slot, request.request_id(), answer).unwrap();
     request
@@ -101,7 +101,7 @@ fn a_whole_answer_is_sent_from_where_it_is_and_the_next_request_served() {
         fields: b"",
         payload: Payload::Full(&bytes),
         close: false,
-        has_own_date: false,
+        own: protocol::Own::default(),
     };
     let (slot, request_id) = (request.slot, request.request_id());
     assert!(app.reactor.respond_held(slot, request_id, answer).unwrap() > 0);

@@ -6,7 +6,7 @@ mod app;
 mod memory;
 
 use app::{App, GET};
-use protocol::{Answer, Limits, Payload, RequestId};
+use protocol::{Answer, Limits, Own, Payload, RequestId};
 use reactor::{Kind, Stale};
 
 fn answer(body: &[u8]) -> Answer<'_> {
@@ -16,7 +16,7 @@ fn answer(body: &[u8]) -> Answer<'_> {
         fields: b"",
         payload: Payload::Full(body),
         close: false,
-        has_own_date: false,
+        own: Own::default(),
     }
 }
 

@@ -6,7 +6,7 @@ mod app;
 mod memory;
 
 use app::{App, GET, UPGRADE};
-use protocol::{Answer, Limits, Payload};
+use protocol::{Answer, Limits, Own, Payload};
 use reactor::{Kind, Stale, UpgradeError};
 
 #[test]
@@ -336,7 +336,7 @@ fn an_event_for_many_streams_is_sent_on_the_first_before_it_is_written_to_the_la
             fields: b"",
             payload: Payload::Stream { length: None },
             close: false,
-            has_own_date: false,
+            own: Own::default(),
         };
         app.reactor.respond(request.slot, request.request_id(), answer).unwrap();
         app.receives(peer, "\r\n\r\n");

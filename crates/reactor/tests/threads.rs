@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use memory::Memory;
-use protocol::{Answer, Limits, Payload, RequestId};
+use protocol::{Answer, Limits, Own, Payload, RequestId};
 use reactor::{
     Address, BATCHES, Bind, ConnectionLimits, Doorbell, HeadBlock, Kind, Notices, RECORD_WORDS, ThreadHandle,
     flag, start,
@@ -123,7 +123,7 @@ impl App {
     fn respond(&mut self, slot: u32, request_id: u64, body: &[u8]) {
         let payload = Payload::Full(body);
         let answer =
-            Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+            Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() };
         let (thread, slot) = ThreadHandle::split(slot);
         if let Some(handle) = self.handles.get_mut(thread) {
             handle.respond(slot, RequestId(request_id), &answer, false);

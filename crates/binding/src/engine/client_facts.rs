@@ -36,7 +36,7 @@ impl BoundAddress {
     }
 }
 
-/// The facts of one client, and the two commands that end it.
+/// The facts of one client, and the commands that end it.
 #[napi]
 pub struct ClientFacts {
     facts: Arc<Facts>,
@@ -151,6 +151,14 @@ impl ClientFacts {
     #[napi(catch_unwind)]
     pub fn close(&self) -> bool {
         self.bridge.upgrade().is_some_and(|bridge| bridge.close_client(self.slot, &self.facts))
+    }
+
+    /// Makes the close that follows a reset.
+    #[napi(catch_unwind)]
+    pub fn reset_on_close(&self) {
+        if let Some(bridge) = self.bridge.upgrade() {
+            bridge.reset_client_on_close(self.slot, &self.facts);
+        }
     }
 
     /// Closes the connection once its requests are answered; further ones are not taken.

@@ -63,6 +63,10 @@ pub struct EngineLimits {
     pub connection_age_grace: Option<f64>,
     /// How long a TLS handshake may take, from its first byte.
     pub tls_setup_timeout: Option<f64>,
+    /// Whether answers of HTTP/1 look as those of node:http.
+    pub node_style: Option<bool>,
+    /// Whether HTTP/1.1 requests may lack a Host.
+    pub allow_missing_host: Option<bool>,
     /// Connections of the server.
     pub connection_limit: Option<f64>,
     /// Connections of one IPv4 address, or one IPv6 /56.
@@ -127,6 +131,12 @@ impl EngineLimits {
         }
         if let Some(allowed) = self.extended_connect {
             limits.extended_connect = allowed;
+        }
+        if let Some(is_wanted) = self.node_style {
+            limits.node_style = is_wanted;
+        }
+        if let Some(allowed) = self.allow_missing_host {
+            limits.allow_missing_host = allowed;
         }
         limits
     }

@@ -1,7 +1,7 @@
 //! The functions that answer a request.
 
 use napi::sys;
-use protocol::{Answer, Payload, RequestId, Taken};
+use protocol::{Answer, Own, Payload, RequestId, Taken};
 use reactor::{Stale, UpgradeError};
 
 use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
@@ -22,6 +22,12 @@ mod flag {
     pub(super) const LENGTH: u32 = 32;
     /// No Date is added: the application has set its own, or wants none.
     pub(super) const OWN_DATE: u32 = 64;
+    /// Neither a length nor a coding is said: the stream ends with the connection.
+    pub(super) const UNTIL_CLOSE: u32 = 128;
+    /// The fields have the connection's lines, or there are none.
+    pub(super) const OWN_CONNECTION: u32 = 256;
+    /// The fields have the length or the coding.
+    pub(super) const OWN_FRAMING: u32 = 512;
 }
 
 /// Scratch memory above this size, which a long body needed, is freed.
@@ -66,7 +72,9 @@ pub(super) fn start_stream(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let mut fields = Vec::new();
     call.latin1(0, &mut fields);
     let length = (words[4] & flag::LENGTH != 0).then(|| wide(words[5], words[6]));
-    let result = answer(hot, call, &words, &fields, Payload::Stream { length });
+    let payload =
+        if words[4] & flag::UNTIL_CLOSE != 0 { Payload::UntilClose } else { Payload::Stream { length } };
+    let result = answer(hot, call, &words, &fields, payload);
     if result.is_ok() && hot.bridge.holds(words[0]) {
         return call.integer(HOLDS);
     }
@@ -94,7 +102,11 @@ fn answer(
         fields,
         payload,
         close: flags & flag::CLOSE != 0,
-        has_own_date: flags & flag::OWN_DATE != 0,
+        own: Own {
+            date: flags & flag::OWN_DATE != 0,
+            connection: flags & flag::OWN_CONNECTION != 0,
+            framing: flags & flag::OWN_FRAMING != 0,
+        },
     };
     hot.bridge.respond(slot, request_id, answer, flags & flag::NOTIFY_WRITTEN != 0)
 }

@@ -7,17 +7,12 @@ use crate::http::host;
 
 /// Checks that the target has a form that its method allows. `serves_https` when a request for `https:` may come
 /// over plaintext.
-pub(crate) fn check(
-    method: Method,
-    target: &[u8],
-    host: Option<&[u8]>,
-    serves_https: bool,
-) -> Result<(), RequestError> {
+pub(crate) fn check(method: Method, target: &[u8], serves_https: bool) -> Result<(), RequestError> {
     if memchr::memchr(b'#', target).is_some() {
         return Err(RequestError::Target);
     }
     if method == Method::CONNECT {
-        return check_authority(target, host);
+        return check_authority(target);
     }
     match target {
         [b'/', ..] => Ok(()),
@@ -26,16 +21,12 @@ pub(crate) fn check(
     }
 }
 
-/// authority-form, for CONNECT alone: host and port, both needed.
+/// authority-form, for CONNECT alone: host and port, both needed. It counts, whatever Host says: many clients name the
+/// proxy there.
 #[cold]
-fn check_authority(target: &[u8], host: Option<&[u8]>) -> Result<(), RequestError> {
-    if !host::is_valid(target) || host::split(target).1.is_none_or(<[u8]>::is_empty) {
-        return Err(RequestError::Target);
-    }
-    match host {
-        Some(host) if !host.is_empty() && !host::is_same(host, target) => Err(RequestError::HostMismatch),
-        _ => Ok(()),
-    }
+fn check_authority(target: &[u8]) -> Result<(), RequestError> {
+    let has_port = host::split(target).1.is_some_and(|port| !port.is_empty());
+    if has_port && host::is_valid(target) { Ok(()) } else { Err(RequestError::Target) }
 }
 
 /// absolute-form: its authority counts, whatever Host says. RFC 9112 §3.2.2.
@@ -51,12 +42,12 @@ fn check_absolute(target: &[u8], serves_https: bool) -> Result<(), RequestError>
     if is_https && !serves_https { Err(RequestError::Misdirected) } else { Ok(()) }
 }
 
-/// The authority of a target in absolute-form, which is to be taken for Host; None for the other forms.
+/// The authority of a target in absolute-form or authority-form, which is to be taken for Host; None for the other forms.
 #[inline]
 pub fn authority_of(target: &[u8]) -> Option<&[u8]> {
     match target {
         [b'/' | b'*', ..] => None,
-        _ => split_absolute(target).map(|(authority, _)| authority),
+        _ => Some(split_absolute(target).map_or(target, |(authority, _)| authority)),
     }
 }
 

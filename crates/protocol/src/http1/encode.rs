@@ -4,6 +4,7 @@ use crate::answer::{Answer, AnswerError, Payload};
 use crate::context::{Context, KeepAlive};
 use crate::error::RequestError;
 use crate::http::status::reason_phrase;
+use crate::http1::node_style;
 use crate::http1::pipeline::{RequestFlags, Stream};
 use crate::output::VECTORED_BYTES;
 
@@ -55,17 +56,28 @@ pub(super) fn put_head<'a>(
             outcome.closes |= outcome.stream == Some(Stream::UntilClose);
             length.filter(|_| answer.status != 204)
         }
+        Payload::UntilClose => {
+            outcome.stream = Some(if has_no_body { Stream::Silent } else { Stream::UntilClose });
+            outcome.closes = true;
+            None
+        }
     };
-    // A 205 says that it is empty. RFC 9110 §15.3.6.
-    let length = if answer.status == 205 { Some(0) } else { length };
+    let is_unframed = matches!(answer.payload, Payload::UntilClose);
+    // A 205 says that it is empty, or by its close. RFC 9110 §15.3.6.
+    let length = if answer.status == 205 && !is_unframed { Some(0) } else { length };
     // HEAD is told what a GET would be, which for a 204 and a 304 is no coding either. RFC 9112 §6.1.
     let is_chunked = outcome.stream == Some(Stream::Chunked)
         || outcome.stream == Some(Stream::Silent)
             && length.is_none()
+            && !is_unframed
             && !matches!(answer.status, 204 | 304)
             && !flags.is_http10;
     out.reserve(answer.fields.len() + body.len().min(VECTORED_BYTES) + 256);
-    if answer.status == 200 && answer.reason.is_none() && !outcome.closes && !answer.has_own_date {
+    if cx.limits.node_style {
+        node_style::put_head(cx, keep_alive, answer, outcome.closes, (length, is_chunked), out);
+        return (outcome, body);
+    }
+    if answer.status == 200 && answer.reason.is_none() && !outcome.closes && !answer.own.date {
         out.extend_from_slice(&keep_alive.usual_opening);
     } else {
         put_opening(cx, keep_alive, answer, outcome.closes, out);
@@ -85,7 +97,7 @@ pub(super) fn put_head<'a>(
 /// Status line and the connection's own fields.
 fn put_opening(cx: &Context, keep_alive: &KeepAlive, answer: &Answer<'_>, closes: bool, out: &mut Vec<u8>) {
     put_status_line(answer.status, answer.reason, out);
-    if !answer.has_own_date {
+    if !answer.own.date {
         out.extend_from_slice(cx.date.line());
     }
     if closes {
@@ -173,6 +185,9 @@ pub(super) fn body_length(answer: &[u8]) -> usize {
 /// A short text answer for bytes that are no request; the last on its connection.
 #[cold]
 pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8> {
+    if cx.limits.node_style {
+        return node_style::error_answer(error.status());
+    }
     let mut out = Vec::with_capacity(256);
     let body = format!("{error}\n");
     put_status_line(error.status(), None, &mut out);

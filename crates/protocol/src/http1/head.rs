@@ -82,18 +82,20 @@ pub(super) fn check(
         // llhttp reads no body here, since another protocol follows: content would be taken for a request.
         return Err(RequestError::ConnectContent);
     }
+    let is_upgrade =
+        method == Method::CONNECT || names_protocol && options.upgrade && version == Version::Http11;
     match hosts {
         1 => {}
-        0 if version == Version::Http10 => {}
+        0 if version == Version::Http10 || limits.allow_missing_host => {}
+        // As with Node, whoever takes the connection over looks for itself.
+        0 if is_upgrade && limits.node_style => {}
         found => return Err(RequestError::HostCount { found }),
     }
     if hosts == 1 && host_value != &known_host[..] {
         check_host(host_value, known_host)?;
     }
-    target::check(method, record.target.of(bytes), (hosts == 1).then_some(host_value), serves_https)?;
+    target::check(method, record.target.of(bytes), serves_https)?;
     let keep_alive = !options.close && (version != Version::Http10 || options.keep_alive);
-    let is_upgrade =
-        method == Method::CONNECT || names_protocol && options.upgrade && version == Version::Http11;
     Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
 

@@ -20,6 +20,7 @@ mod deadline;
 mod encode;
 mod external;
 mod head;
+pub(crate) mod node_style;
 mod pipeline;
 mod reading;
 mod refusal;
@@ -34,7 +35,7 @@ use llhttp::{ParseError, Parser, Record};
 
 use crate::answer::{AnswerError, Finish};
 use crate::context::{Context, HIGH_WATER};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, RequestError};
 use crate::event::{Event, RequestId};
 use crate::handoff::Handoff;
 use crate::http1::body::Incoming;
@@ -212,6 +213,11 @@ impl Connection {
 
     pub(crate) fn handle_eof(&mut self, cx: &mut Context) {
         self.has_peer_ended = true;
+        if self.reading == Reading::Head && cx.limits.node_style {
+            self.refuse(cx, RequestError::HeadCut);
+            self.rearm(cx);
+            return;
+        }
         // A request that is cut off within its head never came.
         self.partial = None;
         if self.reading == Reading::Body {

@@ -135,7 +135,7 @@ impl Connection {
         let length = match answer.payload {
             _ if is_head => 0,
             Payload::Full(bytes) | Payload::Declared { bytes, .. } => bytes.len(),
-            Payload::Stream { .. } => 0,
+            Payload::Stream { .. } | Payload::UntilClose => 0,
         };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         refusal.answer = Some(Refused { status: answer.status, length });

@@ -56,7 +56,7 @@ impl Connection {
             closes |= match answer.payload {
                 // A streamed answer and the body of its request may go on side by side. But a 100 can't follow the
                 // answer's head, so a body that waits for one never comes.
-                Payload::Stream { .. } if !self.may_never_come(request_id) => false,
+                Payload::Stream { .. } | Payload::UntilClose if !self.may_never_come(request_id) => false,
                 _ => self.discard_body(request_id),
             };
         }

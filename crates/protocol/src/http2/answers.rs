@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use nghttp2::{Content, ErrorCode, StreamId};
 
-use crate::answer::{Answer, AnswerError, Payload, Taken};
+use crate::answer::{Answer, AnswerError, Own, Payload, Taken};
 use crate::context::Context;
 use crate::error::RequestError;
 use crate::event::RequestId;
@@ -105,7 +105,8 @@ impl Connection {
                 return Ok(());
             }
             // A streamed answer may go on with the body that it answers.
-            let goes_on = matches!(answer.payload, Payload::Stream { .. }) && !receiving.may_never_come();
+            let goes_on = matches!(answer.payload, Payload::Stream { .. } | Payload::UntilClose)
+                && !receiving.may_never_come();
             if !goes_on {
                 self.discard_body(id);
             }
@@ -200,7 +201,7 @@ impl Connection {
         self.submit(
             cx,
             id,
-            Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
+            Answer { status: 200, reason: None, fields, payload, close: false, own: Own::default() },
             false,
             false,
         )?;
@@ -351,6 +352,7 @@ fn plan<'a>(payload: &Payload<'a>, is_silent: bool) -> (Content<'a>, Answering, 
             let is_cut = !is_silent && (bytes.len() as u64) < length;
             (full(bytes), Answering::Given, is_cut)
         }
+        Payload::UntilClose => plan(&Payload::Stream { length: None }, is_silent),
         Payload::Stream { length } => {
             let content = if is_silent { Content::None } else { Content::Stream };
             (content, Answering::Streaming { missing: length, is_silent }, false)

@@ -42,10 +42,11 @@ pub(super) fn of_answer<'a>(
         Payload::Full(bytes) => (!matches!(answer.status, 204 | 304)).then_some(bytes.len() as u64),
         Payload::Declared { length, .. } => (answer.status != 204).then_some(length),
         Payload::Stream { length } => length.filter(|_| answer.status != 204),
+        Payload::UntilClose => None,
     };
     let status: &[u8] = numbers.status.format(answer.status).as_bytes();
     let length = length.map(|length| (&b"content-length"[..], numbers.length.format(length).as_bytes()));
-    let date = (!answer.has_own_date).then(|| (&b"date"[..], cx.date.value()));
+    let date = (!answer.own.date).then(|| (&b"date"[..], cx.date.value()));
     [(&b":status"[..], status)].into_iter().chain(date).chain(pairs(answer.fields)).chain(length)
 }
 

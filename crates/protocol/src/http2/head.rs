@@ -150,7 +150,7 @@ pub(super) fn check(
     let sent = syntax::method(method).ok_or(Fault::Refused(RequestError::UnknownMethod))?;
     // An extended CONNECT is what HTTP/1 calls an upgrade of a GET. RFC 8441 §5.
     let method = if pseudo.protocol.is_some() { Method::GET } else { sent };
-    target::check(method, target, Some(authority), true).map_err(|_| Fault::Malformed(Malformed::Path))?;
+    target::check(method, target, true).map_err(|_| Fault::Malformed(Malformed::Path))?;
     let claims_https = check_scheme(pseudo.scheme, served)? && !served.is_encrypted;
     if is_connect && facts.content_length.is_some() {
         return Err(MALFORMED_LENGTH);

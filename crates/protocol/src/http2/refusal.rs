@@ -9,7 +9,7 @@
 
 use nghttp2::{Content, ErrorCode, Received, StreamId};
 
-use crate::answer::{Answer, Payload};
+use crate::answer::{Answer, Own, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, Refusal, RequestError};
 use crate::event::{Event, RequestId};
@@ -135,13 +135,13 @@ impl Connection {
     pub(super) fn note_page(&mut self, request_id: RequestId, answer: &Answer<'_>, is_head: bool) {
         let Some(stream) = self.streams.of_mut(request_id) else { return };
         let Some(page) = stream.page.take() else { return };
-        if !stream.has_ended && !matches!(answer.payload, Payload::Stream { .. }) {
+        if !stream.has_ended && !matches!(answer.payload, Payload::Stream { .. } | Payload::UntilClose) {
             self.leftover.push(stream.id);
         }
         let length = match answer.payload {
             _ if is_head => 0,
             Payload::Full(bytes) | Payload::Declared { bytes, .. } => bytes.len(),
-            Payload::Stream { .. } => 0,
+            Payload::Stream { .. } | Payload::UntilClose => 0,
         };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let answer = Refused { status: answer.status, length };
@@ -194,7 +194,7 @@ impl Connection {
             fields: b"content-type: text/plain; charset=utf-8\r\n",
             payload: Payload::Full(body.as_bytes()),
             close: false,
-            has_own_date: false,
+            own: Own::default(),
         };
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);

@@ -234,8 +234,14 @@ fn vectored(method: &str, takes: usize, window: u32, bytes: &[u8]) -> (Server, V
     server.sends();
     let request_id = server.request(0);
     let payload = Payload::Full(bytes);
-    let answer =
-        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, has_own_date: false };
+    let answer = Answer {
+        status: 200,
+        reason: None,
+        fields: b"a: b\r\n",
+        payload,
+        close: false,
+        own: protocol::Own::default(),
+    };
     let mut taken = Vec::new();
     let mut left = takes;
     let mut send = |parts: &[IoSlice<'_>]| {
@@ -303,8 +309,14 @@ fn a_long_answer_leaves_behind_more_urgent_ones() {
     assert!(server.answers(1, 200, Payload::Full(&[1; 20_000])));
     let request_id = server.request(0);
     let payload = Payload::Full(&bytes);
-    let answer =
-        Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+    let answer = Answer {
+        status: 200,
+        reason: None,
+        fields: b"",
+        payload,
+        close: false,
+        own: protocol::Own::default(),
+    };
     let mut taken = Vec::new();
     let mut send = |parts: &[IoSlice<'_>]| {
         parts.iter().for_each(|part| taken.extend_from_slice(part));

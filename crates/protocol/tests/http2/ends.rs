@@ -94,7 +94,7 @@ fn an_answer_that_is_the_last_is_followed_by_goaway() {
         fields: b"",
         payload: Payload::Full(b"x"),
         close: true,
-        has_own_date: false,
+        own: protocol::Own::default(),
     };
     let request_id = server.request(0);
     server.connection.handle_answer(&mut server.cx, request_id, answer).unwrap();

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use protocol::Way;
 use protocol::http2::Connection;
-use protocol::{Answer, Context, Credit, ErrorCode, Event, Limits, Payload, RequestId};
+use protocol::{Answer, Context, Credit, ErrorCode, Event, Limits, Own, Payload, RequestId};
 
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
 
@@ -102,7 +102,7 @@ fn answer(
     payload: Payload<'_>,
 ) -> bool {
     let answer =
-        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, has_own_date: false };
+        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, own: Own::default() };
     request_id.is_some_and(|request_id| connection.handle_answer(cx, request_id, answer).is_ok())
 }
 

@@ -2,7 +2,7 @@
 
 use protocol::Way;
 use protocol::http2::Connection;
-use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, Refusal, RequestId, Timestamp};
+use protocol::{Answer, Body, Context, Credit, Event, Limits, Own, Payload, Refusal, RequestId, Timestamp};
 
 use crate::wire::*;
 
@@ -118,7 +118,7 @@ impl Server {
     }
 
     pub(crate) fn answers(&mut self, at: usize, status: u16, payload: Payload<'_>) -> bool {
-        let answer = Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false };
+        let answer = Answer { status, reason: None, fields: b"", payload, close: false, own: Own::default() };
         self.connection.handle_answer(&mut self.cx, self.request_ids[at], answer).is_ok()
     }
 

@@ -9,7 +9,7 @@ mod promises;
 mod tunnel;
 
 use protocol::{
-    Answer, Body, CloseReason, Connection, Context, Credit, Direct, Event, Expectation, Finish, Limits,
+    Answer, Body, CloseReason, Connection, Context, Credit, Direct, Event, Expectation, Finish, Limits, Own,
     Payload, RequestError, RequestId, SecurityEvent, Timestamp,
 };
 
@@ -192,7 +192,7 @@ impl Pair {
         let payload = Payload::Full(body.as_bytes());
         self.answer(
             number,
-            Answer { status, reason: None, fields: b"", payload, close: false, has_own_date: false },
+            Answer { status, reason: None, fields: b"", payload, close: false, own: Own::default() },
         );
     }
 
@@ -429,7 +429,7 @@ impl Pair {
             let request_id = self.request_id(number);
             let payload = Payload::Full(b"ok");
             let answer =
-                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() };
             let _ = self.connection.handle_answer(&mut self.cx, request_id, answer);
         }
     }

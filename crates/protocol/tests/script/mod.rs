@@ -6,7 +6,7 @@
 
 #![allow(unreachable_pub, reason = "shared by a test and a fuzz target")]
 
-use protocol::{Answer, Credit, Limits, Payload};
+use protocol::{Answer, Credit, Limits, Own, Payload};
 
 use crate::pair::{Habit, Pair};
 
@@ -94,7 +94,7 @@ fn obey(pair: &mut Pair, command: u8) {
         fields: b"x: y\r\n",
         payload,
         close: command & 4 != 0,
-        has_own_date: false,
+        own: Own::default(),
     };
     match command >> 3 {
         0x10 => pair.answer(number, whole(Payload::Full(BODY))),

@@ -99,7 +99,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
-    use protocol::{Answer, Limits, Payload, RequestId};
+    use protocol::{Answer, Limits, Own, Payload, RequestId};
 
     use super::*;
     use crate::{Address, Bind, Kind, RECORD_WORDS, RecvBuffer};
@@ -176,7 +176,7 @@ mod tests {
             let (slot, request_id) = self.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             let payload = Payload::Full(&[b'x'; 16 * 1024 * 1024]);
             let answer =
-                Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+                Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() };
             self.reactor.respond(slot, request_id, answer).unwrap();
             self.reactor.flush();
         }
@@ -245,7 +245,7 @@ mod tests {
         let (slot, request_id) = fixture.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let payload = Payload::Stream { length: None };
         let answer =
-            Answer { status: 200, reason: None, fields: b"", payload, close: true, has_own_date: false };
+            Answer { status: 200, reason: None, fields: b"", payload, close: true, own: Own::default() };
         fixture.reactor.respond(slot, request_id, answer).unwrap();
         while fixture.reactor.write(slot, request_id, &[b'x'; 8 * 1024]).unwrap() <= 64 * 1024 {
             fixture.reactor.flush();

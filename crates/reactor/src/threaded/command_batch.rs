@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use protocol::{Answer, Payload, RequestId, is_large};
+use protocol::{Answer, Own, Payload, RequestId, is_large};
 
 use super::body_pool::{BodyPool, PooledBody};
 use crate::application::Kind;
@@ -40,7 +40,7 @@ struct Respond {
     request_id: RequestId,
     status: u16,
     close: bool,
-    has_own_date: bool,
+    own: Own,
     tells_written: bool,
     payload: Shape,
     has_reason: bool,
@@ -57,6 +57,7 @@ enum Shape {
     Full,
     Declared(u64),
     Stream(Option<u64>),
+    UntilClose,
 }
 
 impl CommandBatch {
@@ -81,6 +82,7 @@ impl CommandBatch {
             Payload::Full(bytes) => (Shape::Full, bytes),
             Payload::Declared { length, bytes } => (Shape::Declared(length), bytes),
             Payload::Stream { length } => (Shape::Stream(length), &[][..]),
+            Payload::UntilClose => (Shape::UntilClose, &[][..]),
         };
         let at = self.bytes.len();
         self.bytes.extend_from_slice(answer.reason.unwrap_or(&[]));
@@ -97,7 +99,7 @@ impl CommandBatch {
             request_id,
             status: answer.status,
             close: answer.close,
-            has_own_date: answer.has_own_date,
+            own: answer.own,
             tells_written,
             payload,
             has_reason: answer.reason.is_some(),
@@ -186,9 +188,10 @@ impl Respond {
                 Shape::Full => Payload::Full(body),
                 Shape::Declared(length) => Payload::Declared { length, bytes: body },
                 Shape::Stream(length) => Payload::Stream { length },
+                Shape::UntilClose => Payload::UntilClose,
             },
             close: self.close,
-            has_own_date: self.has_own_date,
+            own: self.own,
         };
         let taken = if long.is_some() {
             reactor.respond_held(self.slot, self.request_id, answer)

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use protocol::{Answer, Limits, Payload, RequestId};
+use protocol::{Answer, Limits, Own, Payload, RequestId};
 use reactor::{Address, Batch, Bind, HeadBlock, Kind, RECORD_WORDS, Reactor, Stale, flag};
 
 use crate::memory::Memory;
@@ -168,7 +168,7 @@ impl App {
             fields: b"",
             payload: Payload::Full(body.as_bytes()),
             close: false,
-            has_own_date: false,
+            own: Own::default(),
         };
         self.reactor.respond(seen.slot, seen.request_id(), answer).unwrap();
     }

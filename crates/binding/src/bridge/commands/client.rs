@@ -50,6 +50,12 @@ impl Bridge {
                 .is_ok()
     }
 
+    /// Makes the coming close of a client a reset.
+    pub(crate) fn reset_client_on_close(&self, slot: u32, facts: &Facts) {
+        let id = facts.id();
+        self.ask_of(slot, move |reactor, slot| reactor.reset_on_close(slot, id));
+    }
+
     /// Ends a client once its requests are answered; further ones are not taken.
     pub(crate) fn stop_client(&self, slot: u32, facts: &Facts) {
         let id = facts.id();

@@ -93,7 +93,7 @@ impl Bridge {
                 Ok(())
             }
             Mode::Threaded(mode) => {
-                if let Payload::Stream { .. } = answer.payload {
+                if let Payload::Stream { .. } | Payload::UntilClose = answer.payload {
                     mode.unsent().open_stream(request_id);
                 }
                 let sent = mode

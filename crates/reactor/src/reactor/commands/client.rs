@@ -35,6 +35,13 @@ impl Reactor {
         true
     }
 
+    /// Has a client that is closed later leave with a reset: its peer learns of a failure.
+    pub fn reset_on_close(&mut self, slot: u32, id: u64) {
+        if let Some(client) = self.clients.with_id(slot, id) {
+            client.socket.reset_on_close();
+        }
+    }
+
     /// Ends a client as soon as it owes nothing.
     pub fn stop(&mut self, slot: u32, id: u64) {
         if self.clients.with_id(slot, id).is_some() {

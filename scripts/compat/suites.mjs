@@ -1,0 +1,74 @@
+// The suites that `npm run compat` runs: where they come from, how they are run, and why a test of them fails only on
+// busbar.
+import { nodeFiles } from './node-files.mjs'
+
+const mocha = (...given) => ['npx', 'mocha', '--reporter', 'REPORTER.cjs', '--exit', ...given]
+const nodeTest = (...given) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', '--test-force-exit', ...given]
+const vitest = (...given) => ['npx', 'vitest', 'run', '--no-coverage', '--reporter', 'json', '--outputFile', 'RESULTS', ...given]
+
+const HOST = 'a Host that is no host is refused with a 400'
+const CLOSING = '`server.close()` ends each connection with the response that is due'
+const IDLE = 'an idle connection stays open for 15 or 75 seconds, not for 5'
+const SILENT = 'a connection that has sent nothing is idle, and gets no 408'
+const ORDER = 'bytes that are no request are answered behind the responses that are due'
+const EXPRESS = { 'should escape the url': HOST, 'should not render evil javascript': HOST, 'should encode the url': HOST }
+
+/**
+ * - `repo`: the repository; `ref`: a branch or tag, else the newest; `folder`: the package's folder there; `paths`: what
+ *   of it is needed, else all.
+ * - `npm`: the package as it is published, where that has the tests, or is needed beside them.
+ * - `install`: packages that are installed beside what the manifest's `dependencies` name, in place of `devDependencies`.
+ * - `prepare`: commands that are run once before the tests.
+ * - `run`: the command of the tests. `REPORTER` and `RESULTS` stand for files of ours.
+ * - `files`: in place of `run`, the files of tests, each of which is run by itself.
+ * - `reasons`: why a test whose name has these words fails only on busbar.
+ */
+export const SUITES = [
+  { name: 'express', repo: 'expressjs/express', run: mocha('--require', 'test/support/env', 'test/', 'test/acceptance/'), reasons: EXPRESS },
+  { name: 'express4', repo: 'expressjs/express', ref: '4.x', run: mocha('--require', 'test/support/env', 'test/', 'test/acceptance/'), reasons: EXPRESS },
+  { name: 'koa', repo: 'koajs/koa', prepare: [['npm', 'run', 'build', '--if-present']], run: nodeTest('__tests__/**/*.test.js') },
+  { name: 'connect', repo: 'senchalabs/connect', run: mocha('test/') },
+  { name: 'finalhandler', repo: 'pillarjs/finalhandler', run: mocha('test/') },
+  { name: 'send', repo: 'pillarjs/send', run: mocha('test/') },
+  { name: 'serve-static', repo: 'expressjs/serve-static', run: mocha('test/') },
+  { name: 'on-finished', repo: 'jshttp/on-finished', run: mocha('test/') },
+  { name: 'compression', repo: 'expressjs/compression', run: mocha('test/') },
+  { name: 'body-parser', repo: 'expressjs/body-parser', run: mocha('test/') },
+  { name: 'session', repo: 'expressjs/session', run: mocha('test/'), reasons: { 'http://foo/bar': HOST } },
+  { name: 'cookie-session', repo: 'expressjs/cookie-session', run: mocha('test/') },
+  { name: 'morgan', repo: 'expressjs/morgan', run: mocha('test/'), reasons: { 'should not color 1xx': 'a status below 200 isn’t the last one of a request' } },
+  { name: 'multer', repo: 'expressjs/multer', run: mocha('test/') },
+  { name: 'light-my-request', repo: 'fastify/light-my-request', run: nodeTest('test/*.test.js') },
+  { name: 'middie', repo: 'fastify/middie', run: nodeTest('test/*.test.js') },
+  {
+    name: 'fastify', npm: 'fastify@5', run: nodeTest('--test-timeout', '60000', '--test-concurrency', '3', 'test/**/*.test.js', 'test/**/*.test.mjs'),
+    reasons: {
+      'Current opened connection should not accept': CLOSING, 'rejected incoming connections should be logged': CLOSING, '503 while closing': CLOSING,
+      ': maxRequestsPerSocket': 'the last request of `maxRequestsPerSocket` ends its connection, as its response says',
+    },
+  },
+  { name: 'ws', repo: 'websockets/ws', run: mocha('--timeout', '4000', 'test/*.test.js') },
+  { name: 'node-server', repo: 'honojs/node-server', run: vitest() },
+  { name: 'srvx', repo: 'h3js/srvx', run: vitest('test/node') },
+  {
+    name: 'engine.io', npm: 'engine.io@6.6.9', repo: 'socketio/socket.io', folder: 'packages/engine.io', paths: ['test'],
+    install: ['mocha@10', 'superagent@9', 'expect.js@0.3', 'engine.io-client@6', 'engine.io-client-v3@npm:engine.io-client@3', 'express-session@1', 'helmet@7'],
+    run: mocha('test/engine.io.js', 'test/middlewares.js', 'test/parser.js', 'test/server.js'),
+  },
+  {
+    name: 'socket.io', npm: 'socket.io@4.8.3', repo: 'socketio/socket.io', folder: 'packages/socket.io', paths: ['test'],
+    install: ['mocha@10', 'tsx@4', 'superagent@9', 'supertest@7', 'expect.js@0.3', 'socket.io-client@4', 'socket.io-client-v2@npm:socket.io-client@2', 'uWebSockets.js@npm:uwebsockets@3'],
+    run: mocha('--import=tsx', '--timeout', '10000', 'test/index.ts'),
+  },
+  {
+    name: 'node', repo: 'denoland/node_test', paths: ['package.json', 'node_version.ts', 'test/common', 'test/parallel', 'test/fixtures/keys', 'test/fixtures/person.jpg'],
+    install: [], files: nodeFiles,
+    reasons: {
+      'blank-header': ORDER, 'catch-uncaughtexception': IDLE, 'req-res-close': IDLE, 'keep-alive-defaults': IDLE, 'header-owstext': HOST,
+      'host-header-ipv6-fail': HOST, 'server-multiheaders': HOST, 'timeout-delayed-headers': SILENT, 'raw-headers': CLOSING,
+      'perf_hooks': 'the performance observer has no entries', 'multi-content-length': 'a response has one length',
+      'chunk-extensions-limit': 'the limit on chunk extensions is for a whole body', 'chunked-smuggling': 'a request whose body is malformed where its head ends isn’t begun',
+      'repeated-chunked': 'an unknown transfer coding gets a 501',
+    },
+  },
+]
