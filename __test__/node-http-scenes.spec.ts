@@ -6,13 +6,20 @@ import { IS_CURRENT, KINDS, listen, ordered } from './differential/requests.ts'
 import { scenes } from './differential/scenes.mjs'
 import { Dialogue } from './differential/wire.ts'
 
+interface Context {
+  /** A request has come. */
+  readonly here: Promise<void>
+  /** Waits until an event was noted. */
+  readonly noted: (event: string) => Promise<void>
+}
+
 interface Scene {
   readonly title: string
   readonly options?: ServerOptions
   readonly serve: (server: Server, note: (event: string) => void) => void
   /** What the client sends at once. */
   readonly first?: string
-  readonly talk: (dialogue: Dialogue, context: { here: Promise<void> }) => unknown
+  readonly talk: (dialogue: Dialogue, context: Context) => unknown
   /** Node does so since release 24. */
   readonly isNew?: boolean
   /** What busbar does otherwise, by decision. */
@@ -27,10 +34,13 @@ async function play(t: ExecutionContext, kind: keyof typeof KINDS, { options = {
   const server = KINDS[kind]({ keepAliveTimeout: 5000, ...options })
   serve(server, (event) => events.push(event))
   const here = new Promise<void>((resolve) => server.once('request', () => setTimeout(resolve, 10)))
+  const noted = async (event: string): Promise<void> => {
+    while (!events.includes(event)) await new Promise((resolve) => setTimeout(resolve, 2))
+  }
   const dialogue = await Dialogue.dial(await listen(t, server))
   if (first !== undefined) dialogue.send(first)
   const patience = new Promise((resolve) => setTimeout(resolve, 3000, 'nothing came').unref())
-  const said = await Promise.race([talk(dialogue, { here }), patience])
+  const said = await Promise.race([talk(dialogue, { here, noted }), patience])
   await new Promise((resolve) => setTimeout(resolve, AFTERMATH))
   return { said, events, dialogue }
 }
