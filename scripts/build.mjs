@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { releaseEnv } from './release-env.mjs'
 import { LIBRARIES, root } from './targets.mjs'
 
 const RUST = [1, 88]
@@ -13,7 +14,7 @@ const MINIFY = { compress: false, mangle: { keepNames: { function: true, class: 
 const PEERS = [/^ws$/, /^hono(\/|$)/]
 
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: releaseEnv() })
   if (status !== 0) fail(`${command} ${args[0]} failed${error === undefined ? '' : `: ${error.message}`}`)
 }
 

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runSuite } from './cross/suite.mjs'
 import { tryBinaries } from './cross/try.mjs'
+import { releaseEnv } from './release-env.mjs'
 import { ENTRY, binaryFaults } from './release/checks.mjs'
 import { root, targets } from './targets.mjs'
 
@@ -68,7 +69,7 @@ function importLibrary(cpu) {
 
 function run(command, args, env = {}, minutes = 5) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: path('.'), encoding: 'utf8', maxBuffer: 64 << 20, timeout: minutes * 60_000, env: { ...process.env, ...env },
+    cwd: path('.'), encoding: 'utf8', maxBuffer: 64 << 20, timeout: minutes * 60_000, env: { ...releaseEnv(), ...env },
   })
   return { isOk: status === 0, stdout: stdout ?? '', text: `${error?.message ?? ''}${stderr ?? ''}` }
 }
