@@ -498,7 +498,7 @@ fn long_bodies_are_sent_unchanged_although_the_application_uses_its_memory_again
                         fields: b"",
                         payload,
                         close: false,
-                        has_own_date: false,
+                        own: Own::default(),
                     };
                     let thread = &mut app.handles[0];
                     thread.respond(slot, request_id, &stream, false);
