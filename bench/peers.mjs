@@ -169,11 +169,14 @@ function longFile(scratch) {
   return path
 }
 
-/** The file that `static` serves: made once in a run. */
+/** The files that `static` serves: made once in a run. */
 export const STATIC_FILE = { name: 'static.txt', content: 'x'.repeat(10 * 1024) }
-function staticFile(scratch) {
-  const path = join(scratch, STATIC_FILE.name)
-  if (!existsSync(path)) writeFileSync(path, STATIC_FILE.content)
+export const LONG_STATIC_FILE = { name: 'long.txt', content: 'x'.repeat(16 * 1024 * 1024) }
+function staticFiles(scratch) {
+  for (const { name, content } of [STATIC_FILE, LONG_STATIC_FILE]) {
+    const path = join(scratch, name)
+    if (!existsSync(path)) writeFileSync(path, content)
+  }
 }
 
 /** A running peer; stopped by its process id. */
@@ -208,7 +211,7 @@ export class Running {
 export async function start(peer, { node, handler, scratch }) {
   const port = peer.needsPort ? await freePort() : 0
   const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
-  if (handler === 'static') staticFile(scratch)
+  if (handler === 'static') staticFiles(scratch)
   const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '', BENCH_ROOT: scratch }
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
   const running = new Running(peer, child, port)

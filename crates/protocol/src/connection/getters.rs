@@ -38,11 +38,12 @@ impl Connection {
         }
     }
 
-    /// Whether parts of answers may be files that the kernel sends: `handle_file` and `poll_file`.
+    /// Whether parts of answers may be files: `handle_file` and `poll_file`. Under TLS their bytes have to be given.
     #[inline]
     pub fn takes_files(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => true,
+            Protocol::Other(Other::Tls(tls)) => tls.inner.takes_files(),
             Protocol::Other(_) => false,
         }
     }

@@ -16,6 +16,7 @@ use super::Connection;
 use super::sealing::Sealing;
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
+use crate::event::RequestId;
 use crate::http2::Coverage;
 use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
@@ -221,6 +222,11 @@ impl Secured {
             && !self.is_closed
             && !self.session.is_handshaking()
             && self.inner.takes_vectored()
+    }
+
+    /// The file that comes next, once all before it is sent.
+    pub(super) fn poll_file(&self) -> Option<(RequestId, u64)> {
+        if self.takes_vectored() { self.inner.poll_file() } else { None }
     }
 
     /// Runs a command of the inner connection that gives bytes to the socket at once.

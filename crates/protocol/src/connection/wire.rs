@@ -6,6 +6,7 @@ use super::{Connection, Protocol};
 use crate::answer::Finish;
 use crate::context::Context;
 use crate::event::{Event, RequestId, Step};
+use crate::output::Send;
 use crate::timestamp::Timestamp;
 use crate::{http1, http2};
 
@@ -99,6 +100,19 @@ impl Connection {
         }
     }
 
+    /// The next bytes of the file that `poll_file` names. They are copied only as far as `send` doesn't take them.
+    pub fn handle_file_bytes(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) {
+        if let Some(tls) = self.tls_mut() {
+            let _ = tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_file_bytes(cx, bytes, send);
+                Ok(())
+            });
+        } else if let Ok(http1) = self.http1_mut() {
+            http1.handle_file_bytes(cx, bytes, send);
+            self.switch_if_taken_over();
+        }
+    }
+
     /// That file has fewer bytes than it had, or can't be read: the answer is aborted.
     pub fn handle_file_failed(&mut self, cx: &mut Context) {
         if let Ok(http1) = self.http1_mut() {
@@ -137,7 +151,11 @@ impl Connection {
 
     /// The request whose answer goes on with a file now, and how many bytes of that are missing.
     pub fn poll_file(&self) -> Option<(RequestId, u64)> {
-        self.http1().and_then(http1::Connection::poll_file)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_file(),
+            Protocol::Other(Other::Tls(tls)) => tls.poll_file(),
+            Protocol::Other(_) => None,
+        }
     }
 
     /// The request after which the connection has become raw, once everything before is sent.

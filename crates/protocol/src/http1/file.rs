@@ -1,8 +1,9 @@
-//! Parts of answers that are files: the reactor sends them from the kernel's cache, past our memory.
+//! Parts of answers that are files. The kernel sends them from its cache, past our memory; or the reactor reads them and
+//! gives the bytes, where they have to be encrypted.
 //!
 //! ```text
 //!   handle_answer(Stream { length }) ──► handle_file(length) ──► handle_end
-//!   all before it is sent ──► poll_file ──► handle_file_sent … until nothing is missing
+//!   all before it is sent ──► poll_file ──► handle_file_sent, or handle_file_bytes … until nothing is missing
 //! ```
 
 use crate::answer::AnswerError;
@@ -10,6 +11,7 @@ use crate::context::Context;
 use crate::event::RequestId;
 use crate::http1::Connection;
 use crate::http1::pipeline::Stream;
+use crate::output::Send;
 
 impl Connection {
     pub(crate) fn handle_file(
@@ -44,6 +46,12 @@ impl Connection {
             self.advance(cx);
         }
         self.rearm_after_sending(cx);
+    }
+
+    /// The next bytes of the file; they are copied only as far as `send` doesn't take them.
+    pub(crate) fn handle_file_bytes(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) {
+        self.output.put_vectored(cx, bytes, b"", send);
+        self.handle_file_sent(cx, bytes.len() as u64);
     }
 
     pub(crate) fn handle_file_failed(&mut self, cx: &mut Context) {

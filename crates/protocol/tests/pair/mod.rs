@@ -5,14 +5,18 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
 
+mod owned_event;
 mod promises;
+mod text;
 mod tunnel;
 
 use protocol::{
-    Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
-    RequestError, RequestId, SecurityEvent, Timestamp,
+    Answer, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, RequestId, SecurityEvent,
+    Timestamp,
 };
 
+use owned_event::OwnedEvent;
+use text::{abbreviated, lines};
 pub use tunnel::Tunnel;
 
 /// Bytes that the server reads at once.
@@ -430,81 +434,4 @@ impl Pair {
             let _ = self.connection.handle_answer(&mut self.cx, request_id, answer);
         }
     }
-}
-
-/// An event without its borrows.
-enum OwnedEvent {
-    Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
-    Body { request_id: RequestId, bytes: Vec<u8>, trailers: Option<String> },
-    Piece { kind: &'static str, bytes: Vec<u8> },
-    Unparsed { request_id: RequestId, error: RequestError },
-    Other(String),
-}
-
-impl OwnedEvent {
-    fn of(event: Event<'_>) -> OwnedEvent {
-        match event {
-            Event::Request(request) => {
-                promises::check(&request);
-                let target = String::from_utf8_lossy(request.head.target.of(request.head.bytes));
-                let mut line = format!("request {} {target}", request.method.name());
-                let traits = [
-                    (request.version == protocol::Version::Http10, " 1.0"),
-                    (request.upgrade, " upgrade"),
-                    (request.expectation == Expectation::Continue, " expects-continue"),
-                    (request.expectation == Expectation::Other, " expects-other"),
-                    (!request.keep_alive, " last"),
-                ];
-                traits.iter().filter(|(is_so, _)| *is_so).for_each(|(_, word)| line.push_str(word));
-                let body = match request.body {
-                    Body::None => Some(Vec::new()),
-                    Body::Whole(pieces) => Some(pieces.iter().flatten().copied().collect()),
-                    Body::Arriving { .. } => None,
-                };
-                OwnedEvent::Request { request_id: request.request_id, line, body }
-            }
-            Event::Body { bytes, end: false, .. } => OwnedEvent::Piece { kind: "piece", bytes },
-            Event::Body { request_id, bytes, trailers, .. } => {
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let trailers = trailers.map(|trailers| {
-                    let lines = trailers.iter().map(|(name, value)| text(name) + "=" + &text(value));
-                    lines.collect::<Vec<_>>().join(", ")
-                });
-                OwnedEvent::Body { request_id, bytes, trailers }
-            }
-            Event::Raw { bytes } => OwnedEvent::Piece { kind: "raw", bytes: bytes.to_vec() },
-            Event::RawUnread { bytes } if bytes.is_empty() => OwnedEvent::Other("raw nothing".to_owned()),
-            Event::RawUnread { bytes } => OwnedEvent::Piece { kind: "raw", bytes },
-            Event::RawEnd => OwnedEvent::Other("raw end".to_owned()),
-            Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
-            Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
-            Event::Reset { code, .. } => OwnedEvent::Other(format!("reset {code}")),
-            Event::Unparsed { request_id, error } => OwnedEvent::Unparsed { request_id, error },
-            Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
-        }
-    }
-}
-
-/// A long run of one character as traces write it: `…65536×x`.
-fn abbreviated(text: &str) -> String {
-    let runs = text.as_bytes().chunk_by(|one, next| one == next);
-    let shown = runs.map(|run| match run {
-        [byte, ..] if run.len() > 100 => format!("…{}×{}", run.len(), char::from(*byte)),
-        _ => String::from_utf8_lossy(run).into_owned(),
-    });
-    shown.collect()
-}
-
-/// Bytes as lines of text with visible line ends; the date, which would change, is left out.
-fn lines(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    // An answer begins on a line of its own, whatever was sent with it.
-    let text = (1..=5).fold(text.into_owned(), |text, class| {
-        text.replace(&format!("HTTP/1.1 {class}"), &format!("\0HTTP/1.1 {class}"))
-    });
-    text.split('\0')
-        .flat_map(|piece| piece.split_inclusive('\n'))
-        .filter(|line| !line.starts_with("date: "))
-        .map(|line| line.replace('\r', "␍").replace('\n', "␊"))
-        .collect()
 }

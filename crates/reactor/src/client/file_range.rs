@@ -2,26 +2,34 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use protocol::RequestId;
 
-use crate::io::Socket;
+use crate::io::{Asker, Disk, Socket};
 
 /// Which bytes of a file are sent next, and for which answer.
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "files are sent by the kernel on Linux alone")
-)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "files are sent on Linux alone"))]
 pub(crate) struct FileRange {
     pub(crate) request_id: RequestId,
-    file: File,
+    file: Arc<File>,
     offset: u64,
+    ahead: Ahead,
+}
+
+/// What a thread reads ahead of the offset.
+enum Ahead {
+    Nothing,
+    Awaited,
+    /// It was read, and `taken` bytes of it are sent.
+    Here { bytes: Vec<u8>, taken: usize },
+    Failed(io::Error),
 }
 
 impl FileRange {
     /// A range that begins at byte `offset`; its length is known to the connection.
     pub(crate) fn new(request_id: RequestId, file: File, offset: u64) -> FileRange {
-        FileRange { request_id, file, offset }
+        FileRange { request_id, file: Arc::new(file), offset, ahead: Ahead::Nothing }
     }
 
     /// Has the kernel send up to `count` bytes, without copying them into our memory; returns how many it
@@ -40,5 +48,55 @@ impl FileRange {
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn send(&mut self, _: &Socket, _: u64) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Up to `longest` bytes that come next, and none at the end of the file; `advance` says that they are used. None:
+    /// a thread reads them, and `take_ahead` follows.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        disk: &'a mut Disk,
+        (slot, client_id): (u32, u64),
+        longest: u64,
+        missing: u64,
+    ) -> io::Result<Option<&'a [u8]>> {
+        if let Ahead::Nothing = self.ahead {
+            if let Ok(count) = disk.read_cached(&self.file, self.offset, longest) {
+                return Ok(Some(disk.cached(count)));
+            }
+            let asker = Asker { slot, client_id, request_id: self.request_id.0 };
+            disk.read_ahead(asker, self.file.clone(), self.offset, missing)?;
+            self.ahead = Ahead::Awaited;
+        }
+        match &mut self.ahead {
+            Ahead::Nothing | Ahead::Awaited => Ok(None),
+            Ahead::Failed(error) => Err(std::mem::replace(error, io::ErrorKind::Other.into())),
+            Ahead::Here { bytes, taken } => {
+                let bytes = bytes.get(*taken..).unwrap_or_default();
+                let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+                Ok(Some(bytes.get(..longest).unwrap_or(bytes)))
+            }
+        }
+    }
+
+    /// `count` bytes of what was read are used.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.offset += count as u64;
+        if let Ahead::Here { bytes, taken } = &mut self.ahead {
+            *taken += count;
+            if *taken >= bytes.len() {
+                self.ahead = Ahead::Nothing;
+            }
+        }
+    }
+
+    /// What a thread has read.
+    pub(crate) fn take_ahead(&mut self, result: io::Result<Vec<u8>>) {
+        self.ahead = match result {
+            Ok(bytes) => Ahead::Here { bytes, taken: 0 },
+            Err(error) => Ahead::Failed(error),
+        };
     }
 }

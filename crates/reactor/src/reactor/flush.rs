@@ -7,20 +7,19 @@ use protocol::Context;
 use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase};
-
-/// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that
-/// isn't in the page cache is read from the disk in this call, which is another reason for portions.
-const FILE_BYTES_PER_VISIT: u64 = 1024 * 1024;
+use crate::io::Disk;
 
 /// Where sending a client's output stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
+pub(super) enum Sending {
     /// Everything is sent.
     Done,
     /// The kernel's send buffer is full.
     Blocked,
     /// The visit has used its budget; another has to follow.
     Unfinished,
+    /// A thread reads what comes next.
+    AwaitsDisk,
     /// The connection can't be used any more.
     Broken,
 }
@@ -42,9 +41,9 @@ impl Reactor {
         if matches!(client.phase, Phase::Lingering { .. } | Phase::AwaitingProxy { .. }) {
             return;
         }
-        let sending = client.send(&mut self.cx, &mut self.outbox);
+        let sending = client.send(&mut self.cx, &mut self.outbox, &mut self.disk);
         match sending {
-            Sending::Done | Sending::Unfinished => {}
+            Sending::Done | Sending::Unfinished | Sending::AwaitsDisk => {}
             Sending::Blocked if client.is_blocked => {}
             Sending::Blocked => client.mark_blocked(self.unacknowledged),
             Sending::Broken => return self.close_client(slot),
@@ -72,7 +71,7 @@ impl Reactor {
 impl Client {
     /// Sends what the connection has to send, files included, as far as the socket and the budget allow.
     #[inline]
-    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
         loop {
             match self.send_bytes(cx) {
                 Sending::Done => {}
@@ -81,7 +80,7 @@ impl Client {
             if self.files.is_empty() {
                 return Sending::Done;
             }
-            match self.send_file_part(cx, outbox) {
+            match self.send_file_part(cx, outbox, disk) {
                 Sending::Done if self.connection.is_all_sent() => return Sending::Done,
                 Sending::Done => {}
                 ended => return ended,
@@ -113,36 +112,6 @@ impl Client {
                 Err(_) => return Sending::Broken,
             }
         }
-    }
-
-    /// Sends the file that comes next in the output, if there is one.
-    #[cold]
-    fn send_file_part(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
-        let mut budget = FILE_BYTES_PER_VISIT;
-        while let Some((request_id, missing)) = self.connection.poll_file() {
-            if budget == 0 {
-                return Sending::Unfinished;
-            }
-            let range = self.files.iter_mut().find(|range| range.request_id == request_id);
-            let Some(range) = range else { return Sending::Broken };
-            match range.send(&self.socket, missing.min(budget)) {
-                Ok(0) => {
-                    self.connection.handle_file_failed(cx);
-                    outbox.notify(Kind::FileFailed, self.facts.slot(), request_id.0);
-                }
-                Ok(count) => {
-                    budget -= count;
-                    self.connection.handle_file_sent(cx, count);
-                    if count == missing {
-                        self.files.retain(|range| range.request_id != request_id);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Sending::Broken,
-            }
-        }
-        Sending::Done
     }
 
     /// Everything that the connection had to send is with the kernel.
