@@ -229,6 +229,12 @@ impl Secured {
         if self.takes_vectored() { self.inner.poll_file() } else { None }
     }
 
+    /// The answer stays incomplete: close_notify would say that it is whole.
+    pub(super) fn handle_file_failed(&mut self, cx: &mut Context) {
+        self.inner.handle_file_failed(cx);
+        self.ending = Some(Finish::Reset);
+    }
+
     /// Runs a command of the inner connection that gives bytes to the socket at once.
     pub(super) fn command_sending(
         &mut self,

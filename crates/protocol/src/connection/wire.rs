@@ -115,7 +115,9 @@ impl Connection {
 
     /// That file has fewer bytes than it had, or can't be read: the answer is aborted.
     pub fn handle_file_failed(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(tls) = self.tls_mut() {
+            tls.handle_file_failed(cx);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_file_failed(cx);
         }
     }

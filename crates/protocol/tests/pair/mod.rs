@@ -11,8 +11,8 @@ mod text;
 mod tunnel;
 
 use protocol::{
-    Answer, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, RequestId, SecurityEvent,
-    Timestamp,
+    Answer, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, RequestId,
+    SecurityEvent, Timestamp,
 };
 
 use owned_event::OwnedEvent;

@@ -22,7 +22,10 @@ enum Ahead {
     Nothing,
     Awaited,
     /// It was read, and `taken` bytes of it are sent.
-    Here { bytes: Vec<u8>, taken: usize },
+    Here {
+        bytes: Vec<u8>,
+        taken: usize,
+    },
     Failed(io::Error),
 }
 

@@ -22,7 +22,9 @@ use protocol::{Context, Limits, Timestamp};
 use crate::admission::{Admission, ConnectionLimits, Gate};
 use crate::application::{Kind, Outbox};
 use crate::client::{Clients, Unacknowledged};
-use crate::io::{Bind, Disk, ListenError, Listener, ListenerFacts, ListenerRegistry, Listeners, Poller, Waker};
+use crate::io::{
+    Bind, Disk, ListenError, Listener, ListenerFacts, ListenerRegistry, Listeners, Poller, Waker,
+};
 use crate::time::{Clock, Timers, unix_millis_now};
 
 pub use commands::{Stale, UpgradeError};
