@@ -9,7 +9,6 @@ use protocol::RequestId;
 use crate::io::{Asker, Disk, Socket};
 
 /// Which bytes of a file are sent next, and for which answer.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "files are sent on Linux alone"))]
 pub(crate) struct FileRange {
     pub(crate) request_id: RequestId,
     file: Arc<File>,
