@@ -35,8 +35,6 @@ export interface ExchangeOwner {
   readonly words: Uint32Array
   /** The number of the field `content-length`. */
   readonly lengthField: number
-  /** How many fields of a request are shown; 0 for all. */
-  mostHeaders(): number
   /** From now on notices about the exchange are delivered to it. */
   register(exchange: Exchange): void
   unregister(exchange: Exchange): void
@@ -194,7 +192,6 @@ export class Exchange {
     // Behind other responses it waits for its turn.
     if (connection.current !== this && !this.isHttp2) return this.register()
     if (!this.isTold) this.owner.finishLater(this)
-    connection.given(this)
   }
 
   /** Registers the exchange for notices. */

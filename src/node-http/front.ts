@@ -54,8 +54,6 @@ export interface FrontOwner {
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean
-  /** How many fields of a request are shown; 0 for all. */
-  readonly mostHeaders: number
 }
 
 /** The requests of one server. */
@@ -204,7 +202,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Closed:
         return this.#closed(this.#known(slot, id))
       case Notice.PeerHalfClosed:
-        return
+        return this.#known(slot, id)?.socket.peerEnded()
       case Notice.Raw:
         return this.#known(slot, id)?.received(this.#bytesAt(kind, at), (flags & Flag.End) !== 0)
       case Notice.RawDrained:
@@ -290,10 +288,6 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     } catch (error) {
       throwLater(error)
     }
-  }
-
-  mostHeaders(): number {
-    return this.#owner.mostHeaders
   }
 
   register(exchange: Exchange): void {

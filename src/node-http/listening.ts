@@ -74,10 +74,6 @@ export class Listening implements FrontOwner {
     this.front = new Front(this, limits, threads)
   }
 
-  get mostHeaders(): number {
-    return this.#server.maxHeadersCount ?? 0
-  }
-
   makeSocket(connection: Connection): NodeSocket {
     const socket = new this.#Socket(connection, this.#server)
     if (this.#server.timeout > 0) socket.setTimeout(this.#server.timeout)
@@ -246,7 +242,7 @@ export class Listening implements FrontOwner {
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */
   closeConnections(onlyIdle: boolean): void {
     for (const connection of this.front.connections()) {
-      if (connection.isHttp && (!onlyIdle || connection.current === null)) connection.close()
+      if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.close()
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * Errors as Node's own modules throw them: applications and libraries look at their codes.
  */
-import { getSystemErrorMap } from 'node:util'
+import { getSystemErrorMap, inspect } from 'node:util'
 
 type ErrorClass = new (message: string) => Error
 
@@ -34,9 +34,17 @@ export function nodeError(code: keyof typeof MESSAGES, detail = ''): NodeJS.Errn
 
 /** The error for a chunk that is neither text nor bytes. */
 export function invalidChunk(chunk: unknown): NodeJS.ErrnoException {
-  const shown = chunk === null || chunk === undefined ? String(chunk) : `type ${typeof chunk} (${String(chunk)})`
-  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${shown}`
+  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${received(chunk)}`
   return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+}
+
+/** A value as Node's messages describe it. */
+function received(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value !== 'object') return `type ${typeof value} (${inspect(value).slice(0, 28)})`
+  const name = (value as { constructor?: { name?: string } }).constructor?.name
+  return name === undefined || name === '' ? inspect(value, { depth: -1 }) : `an instance of ${name}`
 }
 
 /** The error for a body that isn't as long as its content-length. */
