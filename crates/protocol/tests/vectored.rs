@@ -273,5 +273,6 @@ fn over_tls_a_file_that_is_too_short_ends_the_connection_without_close_notify() 
     connection.handle_file_failed(&mut cx);
     assert_eq!(connection.poll_transmit(&mut cx), b"", "no close_notify says that the answer is whole");
     assert_eq!(connection.finish(), Some(Finish::Reset));
+    assert!(connection.is_all_sent() && connection.poll_file().is_none());
     assert!(tunnel.incoming(&wire).ends_with(b"\r\n\r\nshort"));
 }

@@ -232,6 +232,7 @@ impl Secured {
     /// The answer stays incomplete: close_notify would say that it is whole.
     pub(super) fn handle_file_failed(&mut self, cx: &mut Context) {
         self.inner.handle_file_failed(cx);
+        self.is_closed = true;
         self.ending = Some(Finish::Reset);
     }
 

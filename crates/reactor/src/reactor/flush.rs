@@ -77,11 +77,11 @@ impl Client {
                 Sending::Done => {}
                 ended => return ended,
             }
-            if self.files.is_empty() {
+            if self.files.is_empty() || self.connection.poll_file().is_none() {
                 return Sending::Done;
             }
+            // What follows the file is sent in the next round.
             match self.send_file_part(cx, outbox, disk) {
-                Sending::Done if self.connection.is_all_sent() => return Sending::Done,
                 Sending::Done => {}
                 ended => return ended,
             }
