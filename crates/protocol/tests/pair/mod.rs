@@ -21,6 +21,8 @@ pub use tunnel::Tunnel;
 
 /// Bytes that the server reads at once.
 const RECEIVED_AT_ONCE: usize = 64 * 1024;
+/// Bytes of a file that it gives at once.
+const FILE_PORTION: usize = 2;
 /// Most steps that it takes with them in one visit.
 const STEPS: usize = 64;
 
@@ -210,6 +212,14 @@ impl Pair {
         self.pump();
     }
 
+    /// The file that comes next, if there is one, can't be read.
+    pub fn fail_file(&mut self) {
+        if self.connection.poll_file().is_some() {
+            self.connection.handle_file_failed(&mut self.cx);
+            self.pump();
+        }
+    }
+
     /// Has the application ask for a whole body, which is logged at its end.
     pub fn want_body(&mut self, request_id: RequestId) {
         if self.connection.is_open(request_id)
@@ -337,6 +347,22 @@ impl Pair {
     }
 
     fn transmit(&mut self) {
+        self.transmit_output();
+        while self.give_file() {
+            self.transmit_output();
+        }
+    }
+
+    /// Gives the next bytes of a file, of which the socket takes none at once; false when no file comes next.
+    fn give_file(&mut self) -> bool {
+        let next = self.connection.poll_file().filter(|_| !self.is_client_stuck);
+        let Some((_, missing)) = next else { return false };
+        let bytes = vec![b'f'; usize::try_from(missing).unwrap_or(1).min(FILE_PORTION)];
+        self.connection.handle_file_bytes(&mut self.cx, &bytes, &mut |_| 0);
+        true
+    }
+
+    fn transmit_output(&mut self) {
         while !self.is_client_stuck && !self.connection.is_all_sent() {
             let sent = self.connection.poll_transmit(&mut self.cx).to_vec();
             let bytes = match &mut self.tunnel {
