@@ -179,8 +179,8 @@ export class Connection {
    * Takes the connection over behind all earlier responses; `onRaw` is called when its bytes are the application's.
    * False when further requests or a rest of the body are in the way.
    */
-  takeOver(exchange: Exchange, onRaw: () => void): boolean {
-    if (this.owner.hot.upgrade(this.slot, exchange.requestId, null) === OCCUPIED) return false
+  takeOver({ requestId }: { readonly requestId: number }, onRaw: () => void): boolean {
+    if (this.owner.hot.upgrade(this.slot, requestId, null) === OCCUPIED) return false
     this.#mode = AWAITED
     this.#onRaw = onRaw
     return true

@@ -68,6 +68,8 @@ export class Exchange {
   /** `OPEN`, `STREAMED`, `GIVEN` or `OVER`. */
   stage: typeof OPEN | typeof STREAMED | typeof GIVEN | typeof OVER = OPEN
   isRegistered = false
+  /** Its index among those whose heads lie in the current slab; -1 when it isn't one of them. */
+  place = -1
   /** The handler has returned, so the request has its body and its end. */
   hasReturned = false
   /** A `Written` notice says when the response is sent. */

@@ -7,7 +7,7 @@ mod pair;
 use std::io::IoSlice;
 
 use pair::{Habit, Pair, Tunnel};
-use protocol::{Answer, Connection, Context, Event, Finish, Limits, Payload, RequestId, is_large};
+use protocol::{Answer, Connection, Context, Event, External, Finish, Limits, Payload, RequestId, is_large};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
@@ -217,10 +217,10 @@ fn over_tls_a_client_that_reads_late_gets_everything_in_order() {
 /// Gives the file that comes next in portions, as a reactor does, to a socket that takes `limit` bytes of each.
 fn send_file(cx: &mut Context, connection: &mut Connection, file: &[u8], limit: usize, wire: &mut Vec<u8>) {
     let mut at = 0;
-    while let Some((_, missing)) = connection.poll_file() {
+    while let Some(External { missing, .. }) = connection.poll_external() {
         assert_eq!(missing as usize, file.len() - at, "what is given isn't asked for again");
         let portion = &file[at..file.len().min(at + 65_536)];
-        connection.handle_file_bytes(cx, portion, &mut socket(limit, wire));
+        connection.handle_external_bytes(cx, portion, &mut socket(limit, wire));
         at += portion.len();
         drain_all(cx, connection, wire);
     }
@@ -245,7 +245,7 @@ fn over_tls_a_file_is_the_same_wherever_the_socket_stops_and_the_next_answer_fol
             assert_eq!(connection.handle_file(&mut cx, first, length as u64), Ok(true));
             connection.handle_end(&mut cx, first, b"").unwrap();
             connection.handle_answer(&mut cx, second, answer(Payload::Full(b"second"))).unwrap();
-            assert_eq!(connection.poll_file(), None, "the bytes before it are sent first");
+            assert_eq!(connection.poll_external(), None, "the bytes before it are sent first");
             let mut wire = Vec::new();
             drain_all(&mut cx, &mut connection, &mut wire);
             send_file(&mut cx, &mut connection, file, limit, &mut wire);
@@ -269,10 +269,10 @@ fn over_tls_a_file_that_is_too_short_ends_the_connection_without_close_notify() 
     connection.handle_end(&mut cx, request_id, b"").unwrap();
     let mut wire = Vec::new();
     drain_all(&mut cx, &mut connection, &mut wire);
-    connection.handle_file_bytes(&mut cx, b"short", &mut socket(usize::MAX, &mut wire));
-    connection.handle_file_failed(&mut cx);
+    connection.handle_external_bytes(&mut cx, b"short", &mut socket(usize::MAX, &mut wire));
+    connection.handle_external_failed(&mut cx);
     assert_eq!(connection.poll_transmit(&mut cx), b"", "no close_notify says that the answer is whole");
     assert_eq!(connection.finish(), Some(Finish::Reset));
-    assert!(connection.is_all_sent() && connection.poll_file().is_none());
+    assert!(connection.is_all_sent() && connection.poll_external().is_none());
     assert!(tunnel.incoming(&wire).ends_with(b"\r\n\r\nshort"));
 }

@@ -16,7 +16,7 @@ use super::Connection;
 use super::sealing::Sealing;
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
-use crate::event::RequestId;
+use crate::http1::External;
 use crate::http2::Coverage;
 use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
@@ -225,13 +225,13 @@ impl Secured {
     }
 
     /// The file that comes next, once all before it is sent.
-    pub(super) fn poll_file(&self) -> Option<(RequestId, u64)> {
-        if self.takes_vectored() { self.inner.poll_file() } else { None }
+    pub(super) fn poll_external(&self) -> Option<External<'_>> {
+        if self.takes_vectored() { self.inner.poll_external() } else { None }
     }
 
     /// The answer stays incomplete: close_notify would say that it is whole.
-    pub(super) fn handle_file_failed(&mut self, cx: &mut Context) {
-        self.inner.handle_file_failed(cx);
+    pub(super) fn handle_external_failed(&mut self, cx: &mut Context) {
+        self.inner.handle_external_failed(cx);
         self.is_closed = true;
         self.ending = Some(Finish::Reset);
     }

@@ -11,8 +11,8 @@ mod text;
 mod tunnel;
 
 use protocol::{
-    Answer, CloseReason, Connection, Context, Credit, Event, Finish, Limits, Payload, RequestId,
-    SecurityEvent, Timestamp,
+    Answer, CloseReason, Connection, Context, Credit, Direct, Event, External, Finish, Limits, Payload,
+    RequestId, SecurityEvent, Timestamp,
 };
 
 use owned_event::OwnedEvent;
@@ -214,8 +214,8 @@ impl Pair {
 
     /// The file that comes next, if there is one, can't be read.
     pub fn fail_file(&mut self) {
-        if self.connection.poll_file().is_some() {
-            self.connection.handle_file_failed(&mut self.cx);
+        if self.connection.poll_external().is_some() {
+            self.connection.handle_external_failed(&mut self.cx);
             self.pump();
         }
     }
@@ -323,12 +323,15 @@ impl Pair {
     }
 
     fn feed_directly(&mut self, room: usize) {
-        let bytes = self.inbox.drain(..room).collect::<Vec<_>>();
-        let event = self.connection.handle_direct(&mut self.cx, &bytes);
+        let mut bytes = self.inbox.drain(..room).collect::<Vec<_>>();
+        let Direct { content, taken, event } = self.connection.handle_direct(&mut self.cx, &mut bytes);
+        self.inbox.splice(..0, bytes[taken..].iter().copied()).for_each(drop);
+        bytes.truncate(content);
         let event = match event {
             Some(Event::Body { request_id, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
                 OwnedEvent::Body { request_id, bytes, trailers: None }
             }
+            None if bytes.is_empty() => return self.transmit(),
             None => OwnedEvent::Piece { kind: "piece", bytes },
             Some(event) => {
                 self.notify(OwnedEvent::Piece { kind: "piece", bytes });
@@ -355,10 +358,10 @@ impl Pair {
 
     /// Gives the next bytes of a file, of which the socket takes none at once; false when no file comes next.
     fn give_file(&mut self) -> bool {
-        let next = self.connection.poll_file().filter(|_| !self.is_client_stuck);
-        let Some((_, missing)) = next else { return false };
+        let next = self.connection.poll_external().filter(|_| !self.is_client_stuck);
+        let Some(External { missing, .. }) = next else { return false };
         let bytes = vec![b'f'; usize::try_from(missing).unwrap_or(1).min(FILE_PORTION)];
-        self.connection.handle_file_bytes(&mut self.cx, &bytes, &mut |_| 0);
+        self.connection.handle_external_bytes(&mut self.cx, &bytes, &mut |_| 0);
         true
     }
 

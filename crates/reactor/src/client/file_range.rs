@@ -4,13 +4,10 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use protocol::RequestId;
-
 use crate::io::{Asker, Disk, Socket};
 
-/// Which bytes of a file are sent next, and for which answer.
-pub(crate) struct FileRange {
-    pub(crate) request_id: RequestId,
+/// Which bytes of a file are sent next.
+pub(super) struct FileRange {
     file: Arc<File>,
     offset: u64,
     ahead: Ahead,
@@ -30,8 +27,8 @@ enum Ahead {
 
 impl FileRange {
     /// A range that begins at byte `offset`; its length is known to the connection.
-    pub(crate) fn new(request_id: RequestId, file: File, offset: u64) -> FileRange {
-        FileRange { request_id, file: Arc::new(file), offset, ahead: Ahead::Nothing }
+    pub(super) fn new(file: File, offset: u64) -> FileRange {
+        FileRange { file: Arc::new(file), offset, ahead: Ahead::Nothing }
     }
 
     /// Has the kernel send up to `count` bytes, without copying them into our memory; returns how many it
@@ -40,7 +37,7 @@ impl FileRange {
     /// # Errors
     /// As for a write, or a read of the file.
     #[cfg(target_os = "linux")]
-    pub(crate) fn send(&mut self, socket: &Socket, count: u64) -> io::Result<u64> {
+    pub(super) fn send(&mut self, socket: &Socket, count: u64) -> io::Result<u64> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let sent = rustix::fs::sendfile(socket, &self.file, Some(&mut self.offset), count)?;
         Ok(sent as u64)
@@ -48,7 +45,7 @@ impl FileRange {
 
     /// Not implemented on this system, whose call for it differs.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn send(&mut self, _: &Socket, _: u64) -> io::Result<u64> {
+    pub(super) fn send(&mut self, _: &Socket, _: u64) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -57,10 +54,10 @@ impl FileRange {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(crate) fn read<'a>(
+    pub(super) fn read<'a>(
         &'a mut self,
         disk: &'a mut Disk,
-        (slot, client_id): (u32, u64),
+        asker: Asker,
         longest: u64,
         missing: u64,
     ) -> io::Result<Option<&'a [u8]>> {
@@ -68,7 +65,6 @@ impl FileRange {
             if let Ok(count) = disk.read_cached(&self.file, self.offset, longest) {
                 return Ok(Some(disk.cached(count)));
             }
-            let asker = Asker { slot, client_id, request_id: self.request_id.0 };
             disk.read_ahead(asker, self.file.clone(), self.offset, missing)?;
             self.ahead = Ahead::Awaited;
         }
@@ -84,7 +80,7 @@ impl FileRange {
     }
 
     /// `count` bytes of what was read are used.
-    pub(crate) fn advance(&mut self, count: usize) {
+    pub(super) fn advance(&mut self, count: usize) {
         self.offset += count as u64;
         if let Ahead::Here { bytes, taken } = &mut self.ahead {
             *taken += count;
@@ -95,7 +91,7 @@ impl FileRange {
     }
 
     /// What a thread has read.
-    pub(crate) fn take_ahead(&mut self, result: io::Result<Vec<u8>>) {
+    pub(super) fn take_ahead(&mut self, result: io::Result<Vec<u8>>) {
         self.ahead = match result {
             Ok(bytes) => Ahead::Here { bytes, taken: 0 },
             Err(error) => Ahead::Failed(error),

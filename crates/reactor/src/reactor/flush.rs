@@ -7,7 +7,7 @@ use protocol::Context;
 use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase};
-use crate::io::Disk;
+use crate::io::{Disk, SHORT_CALLS_ARM};
 
 /// Where sending a client's output stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl Reactor {
         }
         if client.connection.is_http2() {
             client.service_streams(&mut self.cx, &mut self.outbox);
+            client.count_refusals(&self.cx, &mut self.outbox);
         } else {
             if client.connection.is_all_sent() {
                 client.handle_all_sent(&mut self.outbox);
@@ -69,7 +70,7 @@ impl Reactor {
 }
 
 impl Client {
-    /// Sends what the connection has to send, files included, as far as the socket and the budget allow.
+    /// Sends what the connection has to send, external parts included, as far as the socket and the budget allow.
     #[inline]
     fn send(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
         loop {
@@ -77,11 +78,11 @@ impl Client {
                 Sending::Done => {}
                 ended => return ended,
             }
-            if self.files.is_empty() || self.connection.poll_file().is_none() {
+            if self.external_parts.is_empty() || self.connection.poll_external().is_none() {
                 return Sending::Done;
             }
-            // What follows the file is sent in the next round.
-            match self.send_file_part(cx, outbox, disk) {
+            // What follows the part is sent in the next round.
+            match self.send_external(cx, outbox, disk) {
                 Sending::Done => {}
                 ended => return ended,
             }
@@ -101,7 +102,7 @@ impl Client {
             match self.socket.write(unsent) {
                 Ok(count) => {
                     // After a short write the send buffer is full, and its next readiness will be reported.
-                    let is_short = count < unsent.len();
+                    let is_short = count < unsent.len() && SHORT_CALLS_ARM;
                     self.connection.handle_sent(cx, count);
                     if is_short {
                         return Sending::Blocked;
@@ -134,6 +135,14 @@ impl Client {
         self.publish_streams();
         if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
+        }
+    }
+
+    /// Counts what was refused on a connection that goes on.
+    #[cold]
+    pub(super) fn count_refusals(&mut self, cx: &Context, outbox: &mut Outbox) {
+        while let Some(refusal) = self.connection.poll_refusal() {
+            outbox.refuse_stream(&self.facts, refusal, &cx.limits);
         }
     }
 

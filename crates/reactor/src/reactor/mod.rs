@@ -1,13 +1,13 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `files` sends files, `accept`, `proxy`,
-//! `expire` and `close` begin and end clients, `commands` are what the application calls between turns.
+//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `external` sends files and held memory,
+//! `accept`, `proxy`, `expire` and `close` begin and end clients, `commands` are what the application calls between turns.
 
 mod accept;
 mod close;
 mod commands;
 mod expire;
-mod files;
+mod external;
 mod flush;
 mod proxy;
 mod secure;
@@ -216,6 +216,11 @@ impl Reactor {
     /// From now on the application is asked for the pages of what is no request, up to so many a turn.
     pub fn ask_for_pages(&mut self) {
         self.cx.ask_for_pages(PAGES_PER_TURN);
+    }
+
+    /// Puts other limits of connections and requests in force.
+    pub fn replace_limits(&mut self, limits: Limits) {
+        self.cx.replace_limits(limits);
     }
 
     /// Sends the application a notice without detail about a request or a client: the outcome of a command

@@ -1,0 +1,117 @@
+//! A part of an answer that isn't in its connection's output: of a file, or of memory that is held.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+
+use protocol::{External, RequestId};
+
+use super::file_range::FileRange;
+use crate::io::{Asker, Disk, Socket};
+
+/// Bytes of an answer that stay where the application has them until the kernel has taken them.
+pub trait SendBuffer: Send {
+    /// All of the bytes, fetched anew for each write. Fewer, or none, when the application has taken its memory away
+    /// meanwhile: the answer is aborted then.
+    fn bytes(&mut self) -> &[u8];
+}
+
+/// Which bytes are sent next, and for which answer. How many they are is known to the connection.
+pub(crate) struct ExternalPart {
+    pub(crate) request_id: RequestId,
+    source: Source,
+}
+
+enum Source {
+    File(FileRange),
+    /// The last bytes of a buffer that had `length` of them when it was given.
+    Memory {
+        buffer: Box<dyn SendBuffer>,
+        length: usize,
+    },
+}
+
+/// What became of a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The kernel took so many bytes, those behind the part included.
+    Some(u64),
+    /// The same, and it takes no more now.
+    Blocked(u64),
+    /// The source has fewer bytes than it should.
+    Ended,
+}
+
+impl ExternalPart {
+    pub(crate) fn of_file(request_id: RequestId, file: File, offset: u64) -> ExternalPart {
+        ExternalPart { request_id, source: Source::File(FileRange::new(file, offset)) }
+    }
+
+    pub(crate) fn of_memory(request_id: RequestId, mut buffer: Box<dyn SendBuffer>) -> ExternalPart {
+        let length = buffer.bytes().len();
+        ExternalPart { request_id, source: Source::Memory { buffer, length } }
+    }
+
+    /// Has the kernel take up to `most` bytes, without a copy in our memory, and what is behind the part if that is all
+    /// of it.
+    ///
+    /// # Errors
+    /// As for a write, or a read of the file.
+    pub(crate) fn send(&mut self, socket: &Socket, next: &External<'_>, most: u64) -> io::Result<Sent> {
+        let count = next.missing.min(most);
+        match &mut self.source {
+            Source::File(range) => {
+                let sent = range.send(socket, count)?;
+                Ok(if sent == 0 { Sent::Ended } else { Sent::Some(sent) })
+            }
+            Source::Memory { buffer, length } => {
+                let bytes = buffer.bytes();
+                let at = usize::try_from(next.missing).ok().and_then(|missing| length.checked_sub(missing));
+                let portion = at
+                    .filter(|_| bytes.len() >= *length)
+                    .and_then(|at| bytes.get(at..)?.get(..count as usize));
+                let Some(portion) = portion else { return Ok(Sent::Ended) };
+                let behind = if count == next.missing { next.behind } else { &[] };
+                let sent = if behind.is_empty() {
+                    socket.write(portion)?
+                } else {
+                    socket.write_vectored(&[IoSlice::new(portion), IoSlice::new(behind)])?
+                };
+                let is_short = sent < portion.len() + behind.len();
+                Ok(if is_short { Sent::Blocked(sent as u64) } else { Sent::Some(sent as u64) })
+            }
+        }
+    }
+
+    /// Up to `longest` bytes that come next of a file, and none at its end; `advance` says that they are used. None: a
+    /// thread reads them, and `take_ahead` follows. Of the part `missing` bytes are still to be sent.
+    ///
+    /// # Errors
+    /// The file can't be read, or the part is no file.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        disk: &'a mut Disk,
+        (slot, client_id): (u32, u64),
+        longest: u64,
+        missing: u64,
+    ) -> io::Result<Option<&'a [u8]>> {
+        let asker = Asker { slot, client_id, request_id: self.request_id.0 };
+        match &mut self.source {
+            Source::File(range) => range.read(disk, asker, longest, missing),
+            Source::Memory { .. } => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// `count` bytes of what was read are used.
+    pub(crate) fn advance(&mut self, count: usize) {
+        if let Source::File(range) = &mut self.source {
+            range.advance(count);
+        }
+    }
+
+    /// What a thread has read.
+    pub(crate) fn take_ahead(&mut self, result: io::Result<Vec<u8>>) {
+        if let Source::File(range) = &mut self.source {
+            range.take_ahead(result);
+        }
+    }
+}
