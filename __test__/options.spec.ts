@@ -103,10 +103,11 @@ for (const [name, values] of Object.entries(wrong)) {
   }
 }
 
-test('an unknown option throws and names the nearest', (t) => {
+test('an unknown option throws, and names the nearest if one is near', (t) => {
   const error = t.throws(() => Options.from({ httpTimeout: 5 } as never), { instanceOf: OptionError })
   t.regex(error.message, /httpTimeout.*did you mean http1Timeout\?/)
   t.is(error.code, 'BUSBAR_INVALID_OPTION')
+  t.throws(() => Options.from({ foo: 5 } as never), { message: 'foo must be one of the known options; got 5' })
 })
 
 const WITHOUT_EFFECT: readonly (readonly [keyof OptionValues, unknown, unknown])[] = [

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Agent, request as fetchOnce } from 'undici'
-import { Response } from '../src/index.ts'
+import { Response, silentLogger } from '../src/index.ts'
 import { LAST_GET, temporaryDirectory, until } from './support.ts'
 import { authority, openTls } from './tls-support.ts'
 
@@ -23,6 +23,8 @@ function testWith(command: string, ...args: string[]): typeof test {
 const openssl = testWith('openssl', 'version')
 const curl = testWith('curl', '--version')
 const go = testWith('go', 'version')
+// `java` compiles source files by `javac`'s library.
+const java = testWith('javac', '-version')
 
 async function authorityFile(t: ExecutionContext): Promise<string> {
   const path = join(await temporaryDirectory(t), 'ca.pem')
@@ -169,4 +171,69 @@ go('the client of Go verifies, posts and resumes', async (t) => {
   t.is(stdout, '200 300000 true false\n200 300000 true true\n')
   t.deepEqual(infos.map((info) => info?.isResumed()), [false, true])
   t.true(infos.every((info) => info?.getKeyExchangeGroup()?.includes('X25519')))
+})
+
+const JAVA_PROGRAM = `import java.io.FileInputStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
+
+public class Client {
+    public static void main(String[] args) throws Exception {
+        KeyStore roots = KeyStore.getInstance(KeyStore.getDefaultType());
+        roots.load(null, null);
+        try (FileInputStream file = new FileInputStream(args[1])) {
+            roots.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(file));
+        }
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(roots);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, trust.getTrustManagers(), null);
+        for (HttpClient.Version version : HttpClient.Version.values()) {
+            // Each has connections of its own; the context keeps the sessions.
+            for (int round = 0; round < 2; round++) {
+                HttpClient client = HttpClient.newBuilder().sslContext(context).version(version).build();
+                HttpRequest request = HttpRequest.newBuilder(URI.create(args[0]))
+                    .POST(HttpRequest.BodyPublishers.ofString("x".repeat(300000))).build();
+                HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
+                String protocol = response.sslSession().get().getProtocol();
+                System.out.println(response.statusCode() + " " + response.body().length() + " " + response.version() + " " + protocol);
+            }
+        }
+    }
+}
+`
+
+java('the client of Java verifies, posts by HTTP/1.1 and HTTP/2, and resumes', async (t) => {
+  const { port, infos } = await openTls(t, {}, async (request) => Response.text(await request.text()), { bodySizeLimit: 1_000_000 })
+  const path = join(await temporaryDirectory(t), 'Client.java')
+  writeFileSync(path, JAVA_PROGRAM)
+  const { stdout } = await run('java', [path, `https://localhost:${port}/`, await authorityFile(t)])
+  const lines = ['HTTP_1_1', 'HTTP_2'].flatMap((version) => [`200 300000 ${version} TLSv1.3`, `200 300000 ${version} TLSv1.3`])
+  t.deepEqual(stdout.trim().split('\n'), lines)
+  t.deepEqual(infos.map((info) => info?.getApplicationLayerProtocol()), [null, null, 'h2', 'h2'])
+  t.true(infos[1]!.isResumed())
+})
+
+openssl('a certificate of X.509 version 1 is refused, and the log says what to do', async (t) => {
+  const folder = await temporaryDirectory(t)
+  const [key, csr, cert] = ['key', 'csr', 'cert'].map((name) => join(folder, name)) as [string, string, string]
+  await run('openssl', ['req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=old', '-keyout', key, '-out', csr])
+  await run('openssl', ['x509', '-req', '-in', csr, '-signkey', key, '-out', cert])
+  const { stdout } = await run('openssl', ['x509', '-in', cert, '-noout', '-text'])
+  // Newer releases of openssl make version 3 in any case.
+  if (!stdout.includes('Version: 1 ')) return t.pass()
+  const message = /it is of X\.509 version 1, and has to be of version 3/
+  await t.throwsAsync(openTls(t, { cert, key }), { code: 'BUSBAR_TLS_CERTIFICATE', message })
+  const lines: string[] = []
+  const logger = { ...silentLogger, debug: (line: string) => void lines.push(line) }
+  const { port } = await openTls(t, { clientAuth: 'require', ca: authority.cert }, undefined, { debug: true, logger })
+  await sClient(t, port, '-cert', cert, '-key', key)
+  await until(() => lines.some((line) => message.test(line)))
+  t.pass()
 })

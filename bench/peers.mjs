@@ -178,13 +178,17 @@ function longFile(scratch) {
   return path
 }
 
-/** The file that `static` serves: made once in a run. */
+/** The files that `static` serves: made once in a run. */
 export const STATIC_FILE = { name: 'static.txt', content: 'x'.repeat(10 * 1024) }
+export const LONG_STATIC_FILE = { name: 'long.txt', content: 'x'.repeat(16 * 1024 * 1024) }
 /** What nginx sends where the others have a mebibyte in memory. */
 const LONGER_FILE = { name: 'longer.txt', content: 'x'.repeat(1024 ** 2) }
-function staticFile(scratch, { name, content }) {
-  const path = join(scratch, name)
-  if (!existsSync(path)) writeFileSync(path, content)
+const FILES = { static: [STATIC_FILE, LONG_STATIC_FILE], longer: [LONGER_FILE] }
+function makeFiles(handler, scratch) {
+  for (const { name, content } of FILES[handler] ?? []) {
+    const path = join(scratch, name)
+    if (!existsSync(path)) writeFileSync(path, content)
+  }
 }
 
 /** A running peer; stopped by its process id. */
@@ -219,8 +223,7 @@ export class Running {
 export async function start(peer, { node, handler, scratch }) {
   const port = peer.needsPort ? await freePort() : 0
   const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
-  if (handler === 'static') staticFile(scratch, STATIC_FILE)
-  if (handler === 'longer') staticFile(scratch, LONGER_FILE)
+  makeFiles(handler, scratch)
   const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '', BENCH_ROOT: scratch }
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
   const running = new Running(peer, child, port)

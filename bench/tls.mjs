@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cpuTime } from './cpu.mjs'
 import { output } from './load.mjs'
-import { start } from './peers.mjs'
+import { LONG_STATIC_FILE, start } from './peers.mjs'
 import { IDLE_TLS, idleMemory } from './rest.mjs'
 
 /** Servers that have TLS here. */
@@ -16,10 +16,10 @@ const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', '
 export const CIPHER = 'TLS_AES_128_GCM_SHA256'
 
 /** Sends requests on open connections, so many a second of the round as a fast server answers; returns how many. */
-async function requests(port, { seconds, connections }, rate) {
+async function requests(port, { seconds, connections }, rate, path = '/') {
   const count = Math.max(connections, Math.round(rate * seconds))
   const args = ['--h1', '-t1', `-c${connections}`, `-n${count}`, `--tls13-ciphers=${CIPHER}`]
-  const printed = await output('h2load', [...args, `https://127.0.0.1:${port}/`])
+  const printed = await output('h2load', [...args, `https://127.0.0.1:${port}${path}`])
   return Number(/, (\d+) succeeded/.exec(printed)?.[1] ?? 0)
 }
 
@@ -34,6 +34,13 @@ async function handshakes(port, { seconds }, ...how) {
 const WORKS = [
   { name: 'hello over TLS', handler: 'hello', load: (port, shared) => requests(port, shared, 15_000), unit: 'us/request' },
   { name: '1 MiB over TLS', handler: 'longer', load: (port, shared) => requests(port, shared, 250), unit: 'us/request' },
+  {
+    name: 'file of 16 MiB over TLS',
+    handler: 'static',
+    servers: ['busbar', 'busbar (1 thread)', 'nginx'],
+    load: (port, shared) => requests(port, shared, 60, `/${LONG_STATIC_FILE.name}`),
+    unit: 'us/request',
+  },
   { name: 'full handshakes', handler: 'hello', load: (port, shared) => handshakes(port, shared, '-new'), unit: 'us/handshake' },
   {
     name: 'resumed handshakes',
@@ -98,7 +105,10 @@ async function allWorks(peers, shared) {
   const rows = []
   for (const work of WORKS) {
     const running = []
-    for (const peer of able.filter(({ handlers = [work.handler] }) => handlers.includes(work.handler))) {
+    const wanted = able.filter(({ name, handlers = [work.handler] }) => {
+      return handlers.includes(work.handler) && (work.servers ?? [name]).includes(name)
+    })
+    for (const peer of wanted) {
       running.push(await start(peer, { ...shared, handler: work.handler }))
     }
     const costs = new Map(running.map((server) => [server, []]))

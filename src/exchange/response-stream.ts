@@ -169,12 +169,12 @@ export class ResponseStream {
     this.#read()
   }
 
-  /** Lets the kernel send a file, where the system can do that. */
+  /** Lets the engine send a file, where the system can do that: by the kernel, and under TLS by reading it. */
   #sendFile(file: FileBody): boolean {
     const part = file.wholePart()
     if (part === null || part.size !== this.#missing || this.#extras.trailers !== null) return false
-    // The kernel can neither encrypt what it sends nor put it into frames.
-    if (this.#exchange.isHttp2() || this.#exchange.isSecured()) return false
+    // The engine doesn't put files into frames.
+    if (this.#exchange.isHttp2()) return false
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)

@@ -64,7 +64,10 @@ const FOREIGN: Readonly<Record<string, string>> = {
 /** The error for a name that isn't an option. */
 export function unknownOption(name: string, value: unknown): OptionError {
   const foreign = Object.hasOwn(FOREIGN, name) ? FOREIGN[name] : undefined
-  return new OptionError(name, value, foreign ?? `one of the known options; did you mean ${nearest(name, [...OPTION_NAMES, ...SETTINGS])}?`)
+  const known = nearest(name, [...OPTION_NAMES, ...SETTINGS])
+  // A name that shares too little is no misspelling.
+  const hint = edits(name, known) <= name.length / 2 ? `; did you mean ${known}?` : ''
+  return new OptionError(name, value, foreign ?? `one of the known options${hint}`)
 }
 
 /** What a message says instead of a name that other servers use, as `hostname` for `host`; null for others. */

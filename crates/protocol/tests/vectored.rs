@@ -7,7 +7,7 @@ mod pair;
 use std::io::IoSlice;
 
 use pair::{Habit, Pair, Tunnel};
-use protocol::{Answer, Connection, Context, Event, Limits, Own, Payload, RequestId, is_large};
+use protocol::{Answer, Connection, Context, Event, External, Finish, Limits, Own, Payload, RequestId, is_large};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
@@ -212,4 +212,67 @@ fn over_tls_a_client_that_reads_late_gets_everything_in_order() {
     pair.client_reads_again();
     let text = String::from_utf8(pair.received.clone()).unwrap();
     assert!(text.contains(&body) && text.ends_with("last"));
+}
+
+/// Gives the file that comes next in portions, as a reactor does, to a socket that takes `limit` bytes of each.
+fn send_file(cx: &mut Context, connection: &mut Connection, file: &[u8], limit: usize, wire: &mut Vec<u8>) {
+    let mut at = 0;
+    while let Some(External { missing, .. }) = connection.poll_external() {
+        assert_eq!(missing as usize, file.len() - at, "what is given isn't asked for again");
+        let portion = &file[at..file.len().min(at + 65_536)];
+        connection.handle_external_bytes(cx, portion, &mut socket(limit, wire));
+        at += portion.len();
+        drain_all(cx, connection, wire);
+    }
+    assert_eq!(at, file.len());
+}
+
+#[test]
+fn over_tls_a_file_is_the_same_wherever_the_socket_stops_and_the_next_answer_follows() {
+    let file = (0..150_000_u32).map(|at| at.to_be_bytes()[3]).collect::<Vec<_>>();
+    for length in [1, 16 * 1024, 65_536, 150_000] {
+        let file = &file[..length];
+        for limit in (0..500).step_by(99).chain((500..70_000).step_by(8191)).chain([usize::MAX]) {
+            let mut cx = Context::new(Limits::default());
+            let (mut connection, first, mut tunnel) = asked_over_tls(&mut cx);
+            let step = connection.handle_input(&mut cx, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+            let Some(Event::Request(request)) = step.event else { panic!("no request") };
+            let second = request.request_id;
+            let begun = answer(Payload::Stream { length: Some(length as u64 + 2) });
+            connection.handle_answer(&mut cx, first, begun).unwrap();
+            assert!(connection.takes_files());
+            connection.handle_write(&mut cx, first, b"<<").unwrap();
+            assert_eq!(connection.handle_file(&mut cx, first, length as u64), Ok(true));
+            connection.handle_end(&mut cx, first, b"").unwrap();
+            connection.handle_answer(&mut cx, second, answer(Payload::Full(b"second"))).unwrap();
+            assert_eq!(connection.poll_external(), None, "the bytes before it are sent first");
+            let mut wire = Vec::new();
+            drain_all(&mut cx, &mut connection, &mut wire);
+            send_file(&mut cx, &mut connection, file, limit, &mut wire);
+            let received = tunnel.incoming(&wire);
+            let head = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+            assert_eq!(&received[head..head + 2], b"<<");
+            assert!(received[head + 2..].starts_with(file), "{length} bytes, {limit} at once");
+            let behind = &received[head + 2 + length..];
+            assert!(behind.starts_with(b"HTTP/1.1 200 OK\r\n") && behind.ends_with(b"second"));
+        }
+    }
+}
+
+#[test]
+fn over_tls_a_file_that_is_too_short_ends_the_connection_without_close_notify() {
+    let mut cx = Context::new(Limits::default());
+    let (mut connection, request_id, mut tunnel) = asked_over_tls(&mut cx);
+    let begun = answer(Payload::Stream { length: Some(10) });
+    connection.handle_answer(&mut cx, request_id, begun).unwrap();
+    connection.handle_file(&mut cx, request_id, 10).unwrap();
+    connection.handle_end(&mut cx, request_id, b"").unwrap();
+    let mut wire = Vec::new();
+    drain_all(&mut cx, &mut connection, &mut wire);
+    connection.handle_external_bytes(&mut cx, b"short", &mut socket(usize::MAX, &mut wire));
+    connection.handle_external_failed(&mut cx);
+    assert_eq!(connection.poll_transmit(&mut cx), b"", "no close_notify says that the answer is whole");
+    assert_eq!(connection.finish(), Some(Finish::Reset));
+    assert!(connection.is_all_sent() && connection.poll_external().is_none());
+    assert!(tunnel.incoming(&wire).ends_with(b"\r\n\r\nshort"));
 }

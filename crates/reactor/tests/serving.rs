@@ -102,10 +102,7 @@ fn aborted_is_the_only_notice_of_an_unwatched_client_that_closes() {
     app.reactor.inform(request.slot, request.request_id(), 103, b"").unwrap();
     app.round();
     drop(peer);
-    let aborted = app.next(Kind::Aborted);
-    assert_eq!(aborted.id, request.id);
-    app.round();
-    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
+    app.aborts_alone(&request);
     assert_eq!(app.reactor.client_count(), 0);
 }
 
@@ -393,10 +390,7 @@ fn a_request_whose_unread_body_fails_is_aborted() {
     peer.sends("no chunk\r\n");
     assert!(app.ends(&mut peer).starts_with("HTTP/1.1 400 "));
     drop(peer);
-    let aborted = app.next(Kind::Aborted);
-    assert_eq!(aborted.id, request.id);
-    app.round();
-    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
+    app.aborts_alone(&request);
     assert_eq!(app.reactor.client_count(), 0);
 }
 
@@ -412,10 +406,7 @@ fn an_answer_queued_after_the_last_one_is_aborted_and_not_written() {
     app.reactor.respond(first.slot, first.request_id(), last).unwrap();
     assert!(app.ends(&mut peer).ends_with("the last"));
     drop(peer);
-    let aborted = app.next(Kind::Aborted);
-    assert_eq!(aborted.id, second.id);
-    app.round();
-    assert!(app.inbox.is_empty(), "there is no other notice: {:?}", app.inbox);
+    app.aborts_alone(&second);
 }
 
 #[test]

@@ -197,11 +197,7 @@ fn an_upgrade_follows_earlier_answers_and_its_first_bytes_are_those_left_unread(
 fn each_side_of_a_raw_connection_ends_independently() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
-    peer.sends(UPGRADE);
-    let request = app.next(Kind::Request);
-    let (slot, client) = (request.slot, request.client);
-    app.reactor.upgrade(slot, request.request_id(), None).unwrap();
-    app.next(Kind::Upgraded);
+    let (slot, client) = app.upgraded(&mut peer);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.end_raw(slot, client).unwrap();
     assert_eq!(app.reactor.write_raw(slot, client, b"more"), Err(Stale));
@@ -312,11 +308,7 @@ fn a_request_is_served_when_its_peer_ended_before_a_driver_passed_it_on() {
 fn bytes_written_to_a_raw_connection_are_sent_before_it_closes() {
     let mut app = App::new(Limits::default());
     let mut peer = app.connect();
-    peer.sends(UPGRADE);
-    let request = app.next(Kind::Request);
-    let (slot, client) = (request.slot, request.client);
-    app.reactor.upgrade(slot, request.request_id(), None).unwrap();
-    app.next(Kind::Upgraded);
+    let (slot, client) = app.upgraded(&mut peer);
     app.reactor.write_raw(slot, client, b"bye").unwrap();
     app.reactor.close(slot, client);
     assert_eq!(app.ends(&mut peer), "bye");

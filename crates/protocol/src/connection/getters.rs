@@ -39,11 +39,21 @@ impl Connection {
         }
     }
 
-    /// Whether parts of answers may be sent past the output: `handle_file`, the `_held` methods and `poll_external`.
+    /// Whether parts of answers may be sent past the output: the `_held` methods and `poll_external`.
     #[inline]
     pub fn takes_external(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => true,
+            Protocol::Other(_) => false,
+        }
+    }
+
+    /// Whether parts of answers may be files: `handle_file`. Under TLS their bytes have to be given.
+    #[inline]
+    pub fn takes_files(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) => true,
+            Protocol::Other(Other::Tls(tls)) => tls.inner.takes_files(),
             Protocol::Other(_) => false,
         }
     }

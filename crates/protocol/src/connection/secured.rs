@@ -16,6 +16,7 @@ use super::Connection;
 use super::sealing::Sealing;
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
+use crate::http1::External;
 use crate::http2::Coverage;
 use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
@@ -221,6 +222,18 @@ impl Secured {
             && !self.is_closed
             && !self.session.is_handshaking()
             && self.inner.takes_vectored()
+    }
+
+    /// The file that comes next, once all before it is sent.
+    pub(super) fn poll_external(&self) -> Option<External<'_>> {
+        if self.takes_vectored() { self.inner.poll_external() } else { None }
+    }
+
+    /// The answer stays incomplete: close_notify would say that it is whole.
+    pub(super) fn handle_external_failed(&mut self, cx: &mut Context) {
+        self.inner.handle_external_failed(cx);
+        self.is_closed = true;
+        self.ending = Some(Finish::Reset);
     }
 
     /// Runs a command of the inner connection that gives bytes to the socket at once.

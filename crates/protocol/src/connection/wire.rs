@@ -6,6 +6,7 @@ use super::{Connection, Protocol};
 use crate::answer::Finish;
 use crate::context::Context;
 use crate::event::{Direct, Event, RequestId, Step};
+use crate::output::Send;
 use crate::timestamp::Timestamp;
 use crate::{http1, http2};
 
@@ -99,9 +100,24 @@ impl Connection {
         }
     }
 
+    /// The next bytes of the part that `poll_external` gives. They are copied only as far as `send` doesn't take them.
+    pub fn handle_external_bytes(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) {
+        if let Some(tls) = self.tls_mut() {
+            let _ = tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_external_bytes(cx, bytes, send);
+                Ok(())
+            });
+        } else if let Ok(http1) = self.http1_mut() {
+            http1.handle_external_bytes(cx, bytes, send);
+            self.switch_if_taken_over();
+        }
+    }
+
     /// That part has fewer bytes than it had, or can't be read: the answer is aborted.
     pub fn handle_external_failed(&mut self, cx: &mut Context) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(tls) = self.tls_mut() {
+            tls.handle_external_failed(cx);
+        } else if let Ok(http1) = self.http1_mut() {
             http1.handle_external_failed(cx);
         }
     }
@@ -137,7 +153,11 @@ impl Connection {
 
     /// What the reactor has to send now by itself: a part of a file, or of memory that it holds.
     pub fn poll_external(&self) -> Option<http1::External<'_>> {
-        self.http1().and_then(http1::Connection::poll_external)
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_external(),
+            Protocol::Other(Other::Tls(tls)) => tls.poll_external(),
+            Protocol::Other(_) => None,
+        }
     }
 
     /// The request after which the connection has become raw, once everything before is sent.

@@ -6,6 +6,7 @@
 //!                                   └──► handle_write_held(bytes) ┤  handle_write, handle_end: behind it
 //!   handle_answer_held(Full(bytes)) ──────────────────────────────┤
 //!   all before it is sent ──► poll_external ──► handle_external_sent … until nothing is missing
+//!                              under TLS a file ──► handle_external_bytes
 //! ```
 //! An answer has at most one such part at a time. What is written meanwhile is kept, and leaves together with the end
 //! of the part.
@@ -124,6 +125,12 @@ impl Connection {
             self.advance(cx);
         }
         self.rearm_after_sending(cx);
+    }
+
+    /// The next bytes of the part; they are copied only as far as `send` doesn't take them.
+    pub(crate) fn handle_external_bytes(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) {
+        self.output.put_vectored(cx, bytes, b"", send);
+        self.handle_external_sent(cx, bytes.len() as u64);
     }
 
     pub(crate) fn handle_external_failed(&mut self, cx: &mut Context) {

@@ -7,7 +7,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys, SignatureScheme};
 
 use super::crypto::Provider;
-use super::error::{ConfigError, ConfigErrorCode, Warning};
+use super::error::{ConfigError, ConfigErrorCode, Warning, text_of};
 use super::facts::{self, AlternativeName, CertificateFacts, seconds};
 use super::settings::{CertificateSettings, Source};
 use super::{ocsp, pem};
@@ -123,7 +123,7 @@ fn in_order(
                 break;
             }
             Err(Error::InconsistentKeys(_)) => {}
-            Err(error) if index == 0 => return Err(unreadable(&settings.chain.label, &error.to_string())),
+            Err(error) if index == 0 => return Err(unreadable(&settings.chain.label, &text_of(&error))),
             Err(_) => {}
         }
     }

@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use super::crypto::{self, Provider};
-use super::error::{ConfigError, ConfigErrorCode, PeerError, Warning};
+use super::error::{ConfigError, ConfigErrorCode, PeerError, Warning, text_of};
 use super::failure::alert_name;
 use super::settings::{ClientAuthMode, ClientAuthSettings, CrlPolicy, Source};
 use super::{facts, pem};
@@ -55,7 +55,10 @@ impl ClientAuth {
                 roots.add(certificate).map_err(|error| {
                     ConfigError::new(
                         ConfigErrorCode::Certificate,
-                        format!("a certificate in {label} can't be used as an authority: {error}"),
+                        format!(
+                            "a certificate in {label} can't be used as an authority: {}",
+                            text_of(&error)
+                        ),
                     )
                 })?;
             }
@@ -229,5 +232,5 @@ fn peer_error(error: &Error) -> PeerError {
         Error::InvalidCertificate(error) => alert_name(AlertDescription::from(error.clone())),
         _ => "certificate_unknown",
     };
-    PeerError { code, message: error.to_string() }
+    PeerError { code, message: text_of(error) }
 }

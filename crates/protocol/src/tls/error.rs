@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rustls::{CertificateError, Error, OtherError};
+
 /// Which kind of mistake it is; the code is stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigErrorCode {
@@ -70,6 +72,22 @@ pub struct PeerError {
     pub code: &'static str,
     /// For logs.
     pub message: String,
+}
+
+/// What is wrong with a certificate, or another part of TLS, in words. rustls has none for the errors that it passes on
+/// from webpki.
+pub(super) fn text_of(error: &Error) -> String {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else {
+        return error.to_string();
+    };
+    let text = match other.to_string().as_str() {
+        "UnsupportedCertVersion" => {
+            "it is of X.509 version 1, and has to be of version 3 (`openssl x509 -req` makes that with -extfile)"
+        }
+        "CaUsedAsEndEntity" => "it is the certificate of an authority, which can't stand for a peer",
+        other => return format!("it can't be used: {other}"),
+    };
+    text.to_owned()
 }
 
 impl fmt::Display for PeerError {

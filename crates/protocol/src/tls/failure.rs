@@ -4,6 +4,8 @@ use std::fmt;
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 
+use super::error::text_of;
+
 /// The end of a session that is no orderly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -72,7 +74,7 @@ impl Failure {
 
     /// `is_sent`: an alert went out because of it.
     pub(super) fn of_error(error: &Error, is_sent: bool, is_handshake: bool) -> Failure {
-        let detail = error.to_string();
+        let detail = text_of(error);
         if let Error::AlertReceived(description) = error {
             let alert = Some(Alert::Received(alert_name(*description)));
             return Failure { code: code_received(*description), alert, detail, is_handshake };

@@ -5,18 +5,24 @@
 
 #![allow(unreachable_pub, dead_code, reason = "each test file uses a part of it")]
 
+mod owned_event;
 mod promises;
+mod text;
 mod tunnel;
 
 use protocol::{
-    Answer, Body, CloseReason, Connection, Context, Credit, Direct, Event, Expectation, Finish, Limits, Own,
-    Payload, RequestError, RequestId, SecurityEvent, Timestamp,
+    Answer, CloseReason, Connection, Context, Credit, Direct, Event, External, Finish, Limits, Own, Payload,
+    RequestId, SecurityEvent, Timestamp,
 };
 
+use owned_event::OwnedEvent;
+use text::{abbreviated, lines};
 pub use tunnel::Tunnel;
 
 /// Bytes that the server reads at once.
 const RECEIVED_AT_ONCE: usize = 64 * 1024;
+/// Bytes of a file that it gives at once.
+const FILE_PORTION: usize = 2;
 /// Most steps that it takes with them in one visit.
 const STEPS: usize = 64;
 
@@ -206,6 +212,14 @@ impl Pair {
         self.pump();
     }
 
+    /// The file that comes next, if there is one, can't be read.
+    pub fn fail_file(&mut self) {
+        if self.connection.poll_external().is_some() {
+            self.connection.handle_external_failed(&mut self.cx);
+            self.pump();
+        }
+    }
+
     /// Has the application ask for a whole body, which is logged at its end.
     pub fn want_body(&mut self, request_id: RequestId) {
         if self.connection.is_open(request_id)
@@ -336,6 +350,22 @@ impl Pair {
     }
 
     fn transmit(&mut self) {
+        self.transmit_output();
+        while self.give_file() {
+            self.transmit_output();
+        }
+    }
+
+    /// Gives the next bytes of a file, of which the socket takes none at once; false when no file comes next.
+    fn give_file(&mut self) -> bool {
+        let next = self.connection.poll_external().filter(|_| !self.is_client_stuck);
+        let Some(External { missing, .. }) = next else { return false };
+        let bytes = vec![b'f'; usize::try_from(missing).unwrap_or(1).min(FILE_PORTION)];
+        self.connection.handle_external_bytes(&mut self.cx, &bytes, &mut |_| 0);
+        true
+    }
+
+    fn transmit_output(&mut self) {
         while !self.is_client_stuck && !self.connection.is_all_sent() {
             let sent = self.connection.poll_transmit(&mut self.cx).to_vec();
             let bytes = match &mut self.tunnel {
@@ -433,81 +463,4 @@ impl Pair {
             let _ = self.connection.handle_answer(&mut self.cx, request_id, answer);
         }
     }
-}
-
-/// An event without its borrows.
-enum OwnedEvent {
-    Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
-    Body { request_id: RequestId, bytes: Vec<u8>, trailers: Option<String> },
-    Piece { kind: &'static str, bytes: Vec<u8> },
-    Unparsed { request_id: RequestId, error: RequestError },
-    Other(String),
-}
-
-impl OwnedEvent {
-    fn of(event: Event<'_>) -> OwnedEvent {
-        match event {
-            Event::Request(request) => {
-                promises::check(&request);
-                let target = String::from_utf8_lossy(request.head.target.of(request.head.bytes));
-                let mut line = format!("request {} {target}", request.method.name());
-                let traits = [
-                    (request.version == protocol::Version::Http10, " 1.0"),
-                    (request.upgrade, " upgrade"),
-                    (request.expectation == Expectation::Continue, " expects-continue"),
-                    (request.expectation == Expectation::Other, " expects-other"),
-                    (!request.keep_alive, " last"),
-                ];
-                traits.iter().filter(|(is_so, _)| *is_so).for_each(|(_, word)| line.push_str(word));
-                let body = match request.body {
-                    Body::None => Some(Vec::new()),
-                    Body::Whole(pieces) => Some(pieces.iter().flatten().copied().collect()),
-                    Body::Arriving { .. } => None,
-                };
-                OwnedEvent::Request { request_id: request.request_id, line, body }
-            }
-            Event::Body { bytes, end: false, .. } => OwnedEvent::Piece { kind: "piece", bytes },
-            Event::Body { request_id, bytes, trailers, .. } => {
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let trailers = trailers.map(|trailers| {
-                    let lines = trailers.iter().map(|(name, value)| text(name) + "=" + &text(value));
-                    lines.collect::<Vec<_>>().join(", ")
-                });
-                OwnedEvent::Body { request_id, bytes, trailers }
-            }
-            Event::Raw { bytes } => OwnedEvent::Piece { kind: "raw", bytes: bytes.to_vec() },
-            Event::RawUnread { bytes } if bytes.is_empty() => OwnedEvent::Other("raw nothing".to_owned()),
-            Event::RawUnread { bytes } => OwnedEvent::Piece { kind: "raw", bytes },
-            Event::RawEnd => OwnedEvent::Other("raw end".to_owned()),
-            Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
-            Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
-            Event::Reset { code, .. } => OwnedEvent::Other(format!("reset {code}")),
-            Event::Unparsed { request_id, error, .. } => OwnedEvent::Unparsed { request_id, error },
-            Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
-        }
-    }
-}
-
-/// A long run of one character as traces write it: `…65536×x`.
-fn abbreviated(text: &str) -> String {
-    let runs = text.as_bytes().chunk_by(|one, next| one == next);
-    let shown = runs.map(|run| match run {
-        [byte, ..] if run.len() > 100 => format!("…{}×{}", run.len(), char::from(*byte)),
-        _ => String::from_utf8_lossy(run).into_owned(),
-    });
-    shown.collect()
-}
-
-/// Bytes as lines of text with visible line ends; the date, which would change, is left out.
-fn lines(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    // An answer begins on a line of its own, whatever was sent with it.
-    let text = (1..=5).fold(text.into_owned(), |text, class| {
-        text.replace(&format!("HTTP/1.1 {class}"), &format!("\0HTTP/1.1 {class}"))
-    });
-    text.split('\0')
-        .flat_map(|piece| piece.split_inclusive('\n'))
-        .filter(|line| !line.starts_with("date: "))
-        .map(|line| line.replace('\r', "␍").replace('\n', "␊"))
-        .collect()
 }

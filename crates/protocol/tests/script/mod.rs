@@ -118,6 +118,10 @@ fn obey(pair: &mut Pair, command: u8) {
         0x1e if command & 3 == 1 => pair.server_stops(),
         0x1e if command & 3 == 2 => pair.is_client_stuck = true,
         0x1e => pair.client_reads_again(),
+        _ if command & 3 == 0 => {
+            pair.command(|connection, cx| connection.handle_file(cx, request_id, 3).map(drop));
+        }
+        _ if command & 3 == 1 => pair.fail_file(),
         _ => pair.command(|connection, _| connection.handle_abort(request_id)),
     }
 }

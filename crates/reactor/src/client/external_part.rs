@@ -5,7 +5,8 @@ use std::io::{self, IoSlice};
 
 use protocol::{External, RequestId};
 
-use crate::io::Socket;
+use super::file_range::FileRange;
+use crate::io::{Asker, Disk, Socket};
 
 /// Bytes of an answer that stay where the application has them until the kernel has taken them.
 pub trait SendBuffer: Send {
@@ -21,14 +22,12 @@ pub(crate) struct ExternalPart {
 }
 
 enum Source {
-    /// From byte `offset` of a file on.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "files are sent by the kernel on Linux alone")
-    )]
-    File { file: File, offset: u64 },
+    File(FileRange),
     /// The last bytes of a buffer that had `length` of them when it was given.
-    Memory { buffer: Box<dyn SendBuffer>, length: usize },
+    Memory {
+        buffer: Box<dyn SendBuffer>,
+        length: usize,
+    },
 }
 
 /// What became of a visit.
@@ -44,7 +43,7 @@ pub(crate) enum Sent {
 
 impl ExternalPart {
     pub(crate) fn of_file(request_id: RequestId, file: File, offset: u64) -> ExternalPart {
-        ExternalPart { request_id, source: Source::File { file, offset } }
+        ExternalPart { request_id, source: Source::File(FileRange::new(file, offset)) }
     }
 
     pub(crate) fn of_memory(request_id: RequestId, mut buffer: Box<dyn SendBuffer>) -> ExternalPart {
@@ -60,8 +59,8 @@ impl ExternalPart {
     pub(crate) fn send(&mut self, socket: &Socket, next: &External<'_>, most: u64) -> io::Result<Sent> {
         let count = next.missing.min(most);
         match &mut self.source {
-            Source::File { file, offset } => {
-                let sent = send_file(socket, file, offset, count)?;
+            Source::File(range) => {
+                let sent = range.send(socket, count)?;
                 Ok(if sent == 0 { Sent::Ended } else { Sent::Some(sent) })
             }
             Source::Memory { buffer, length } => {
@@ -82,16 +81,37 @@ impl ExternalPart {
             }
         }
     }
-}
 
-#[cfg(target_os = "linux")]
-fn send_file(socket: &Socket, file: &File, offset: &mut u64, count: u64) -> io::Result<u64> {
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    Ok(rustix::fs::sendfile(socket, file, Some(offset), count)? as u64)
-}
+    /// Up to `longest` bytes that come next of a file, and none at its end; `advance` says that they are used. None: a
+    /// thread reads them, and `take_ahead` follows. Of the part `missing` bytes are still to be sent.
+    ///
+    /// # Errors
+    /// The file can't be read, or the part is no file.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        disk: &'a mut Disk,
+        (slot, client_id): (u32, u64),
+        longest: u64,
+        missing: u64,
+    ) -> io::Result<Option<&'a [u8]>> {
+        let asker = Asker { slot, client_id, request_id: self.request_id.0 };
+        match &mut self.source {
+            Source::File(range) => range.read(disk, asker, longest, missing),
+            Source::Memory { .. } => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
 
-/// Not implemented on this system, whose call for it differs.
-#[cfg(not(target_os = "linux"))]
-fn send_file(_: &Socket, _: &File, _: &mut u64, _: u64) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
+    /// `count` bytes of what was read are used.
+    pub(crate) fn advance(&mut self, count: usize) {
+        if let Source::File(range) = &mut self.source {
+            range.advance(count);
+        }
+    }
+
+    /// What a thread has read.
+    pub(crate) fn take_ahead(&mut self, result: io::Result<Vec<u8>>) {
+        if let Source::File(range) = &mut self.source {
+            range.take_ahead(result);
+        }
+    }
 }

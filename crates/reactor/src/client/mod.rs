@@ -3,6 +3,7 @@
 mod age;
 mod body_delivery;
 mod external_part;
+mod file_range;
 mod table;
 mod unacknowledged;
 

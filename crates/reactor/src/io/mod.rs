@@ -1,11 +1,13 @@
 //! Sockets: listening, accepting, readiness, reading and writing. The one room that knows mio.
 
+mod disk;
 mod listener;
 mod listeners;
 mod poller;
 mod socket;
 mod tls_setup;
 
+pub(crate) use disk::{Asker, Disk, Finished};
 pub(crate) use listener::{Accepted, Listener};
 pub use listener::{Address, Bind, ListenError, ListenerFacts};
 pub(crate) use listeners::Listeners;

@@ -6,22 +6,20 @@ use protocol::Context;
 
 use super::Reactor;
 use crate::application::{Kind, Outbox};
-use crate::client::{Client, Phase, Sent};
-use crate::io::SHORT_CALLS_ARM;
-
-/// Bytes of a file, or of memory that is held, that one visit sends, so that a fast download doesn't delay other clients. A
-/// file that isn't in the page cache is read from the disk in this call, which is another reason for portions.
-const EXTERNAL_BYTES_PER_VISIT: u64 = 1024 * 1024;
+use crate::client::{Client, Phase};
+use crate::io::{Disk, SHORT_CALLS_ARM};
 
 /// Where sending a client's output stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sending {
+pub(super) enum Sending {
     /// Everything is sent.
     Done,
     /// The kernel's send buffer is full.
     Blocked,
     /// The visit has used its budget; another has to follow.
     Unfinished,
+    /// A thread reads what comes next.
+    AwaitsDisk,
     /// The connection can't be used any more.
     Broken,
 }
@@ -43,9 +41,9 @@ impl Reactor {
         if matches!(client.phase, Phase::Lingering { .. } | Phase::AwaitingProxy { .. }) {
             return;
         }
-        let sending = client.send(&mut self.cx, &mut self.outbox);
+        let sending = client.send(&mut self.cx, &mut self.outbox, &mut self.disk);
         match sending {
-            Sending::Done | Sending::Unfinished => {}
+            Sending::Done | Sending::Unfinished | Sending::AwaitsDisk => {}
             Sending::Blocked if client.is_blocked => {}
             Sending::Blocked => client.mark_blocked(self.unacknowledged),
             Sending::Broken => return self.close_client(slot),
@@ -74,17 +72,17 @@ impl Reactor {
 impl Client {
     /// Sends what the connection has to send, external parts included, as far as the socket and the budget allow.
     #[inline]
-    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
         loop {
             match self.send_bytes(cx) {
                 Sending::Done => {}
                 ended => return ended,
             }
-            if self.external_parts.is_empty() {
+            if self.external_parts.is_empty() || self.connection.poll_external().is_none() {
                 return Sending::Done;
             }
-            match self.send_external(cx, outbox) {
-                Sending::Done if self.connection.is_all_sent() => return Sending::Done,
+            // What follows the part is sent in the next round.
+            match self.send_external(cx, outbox, disk) {
                 Sending::Done => {}
                 ended => return ended,
             }
@@ -115,43 +113,6 @@ impl Client {
                 Err(_) => return Sending::Broken,
             }
         }
-    }
-
-    /// Sends the part that comes next and isn't in the output, if there is one.
-    #[cold]
-    fn send_external(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
-        let mut budget = EXTERNAL_BYTES_PER_VISIT;
-        while let Some(next) = self.connection.poll_external() {
-            if budget == 0 {
-                return Sending::Unfinished;
-            }
-            let request_id = next.request_id;
-            let part = self.external_parts.iter_mut().find(|part| part.request_id == request_id);
-            let Some(part) = part else { return Sending::Broken };
-            let missing = next.missing;
-            let (count, is_blocked) = match part.send(&self.socket, &next, budget) {
-                Ok(Sent::Some(count)) => (count, false),
-                Ok(Sent::Blocked(count)) => (count, true),
-                Ok(Sent::Ended) => {
-                    self.connection.handle_external_failed(cx);
-                    self.external_parts.retain(|part| part.request_id != request_id);
-                    outbox.notify(Kind::FileFailed, self.facts.slot(), request_id.0);
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Sending::Broken,
-            };
-            budget = budget.saturating_sub(count);
-            self.connection.handle_external_sent(cx, count);
-            if count >= missing {
-                self.external_parts.retain(|part| part.request_id != request_id);
-            }
-            if is_blocked {
-                return Sending::Blocked;
-            }
-        }
-        Sending::Done
     }
 
     /// Everything that the connection had to send is with the kernel.

@@ -1,12 +1,13 @@
 //! The reactor itself: what it owns, and how it is set up, timed and released.
 //!
-//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `accept`, `proxy`, `expire` and
-//! `close` begin and end clients, `commands` are what the application calls between turns.
+//! The files below extend it: `turn` reads, `secure` decrypts, `flush` writes, `external` sends files and held memory,
+//! `accept`, `proxy`, `expire` and `close` begin and end clients, `commands` are what the application calls between turns.
 
 mod accept;
 mod close;
 mod commands;
 mod expire;
+mod external;
 mod flush;
 mod proxy;
 mod secure;
@@ -21,7 +22,9 @@ use protocol::{Context, Limits, Timestamp};
 use crate::admission::{Admission, ConnectionLimits, Gate};
 use crate::application::{Kind, Outbox};
 use crate::client::{Clients, Unacknowledged};
-use crate::io::{Bind, ListenError, Listener, ListenerFacts, ListenerRegistry, Listeners, Poller, Waker};
+use crate::io::{
+    Bind, Disk, ListenError, Listener, ListenerFacts, ListenerRegistry, Listeners, Poller, Waker,
+};
 use crate::time::{Clock, Timers, unix_millis_now};
 
 pub use commands::{Stale, UpgradeError};
@@ -55,6 +58,7 @@ pub struct Reactor {
     buffer: Box<[u8]>,
     /// Plaintext of what was received under TLS; empty between turns.
     plaintext: Vec<u8>,
+    disk: Disk,
     /// Steps of TLS handshakes in this turn.
     handshake_steps: usize,
     /// The client that is worked on: it is closed after a panic.
@@ -79,8 +83,10 @@ impl Reactor {
     /// # Errors
     /// The system has no descriptors left for the poller or its waker.
     pub fn new(limits: Limits) -> io::Result<Reactor> {
+        let poller = Poller::new()?;
+        let disk = Disk::new(poller.waker().cloned());
         let mut reactor = Reactor {
-            poller: Poller::new()?,
+            poller,
             listeners: Listeners::default(),
             clients: Clients::default(),
             cx: Context::new(limits),
@@ -92,6 +98,7 @@ impl Reactor {
             outbox: Outbox::default(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             plaintext: Vec::new(),
+            disk,
             handshake_steps: 0,
             current: None,
             is_stopping: false,
@@ -139,6 +146,7 @@ impl Reactor {
         self.outbox.clear();
         self.buffer = Box::default();
         self.plaintext = Vec::new();
+        self.disk = Disk::default();
         self.poller.close();
     }
 

@@ -29,6 +29,9 @@ impl Reactor {
         self.take_events(wait)?;
         self.tick();
         self.clients.resume_unfinished();
+        if self.disk.is_reading() {
+            self.take_reads();
+        }
         self.outbox.deliver(batch);
         self.renew_handshake_steps();
         self.cx.renew_pages();

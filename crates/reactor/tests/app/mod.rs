@@ -160,6 +160,24 @@ impl App {
         })
     }
 
+    /// Has a peer's connection become raw; returns its slot and the id of its client.
+    #[track_caller]
+    pub fn upgraded(&mut self, peer: &mut Peer) -> (u32, u64) {
+        peer.sends(UPGRADE);
+        let request = self.next(Kind::Request);
+        self.reactor.upgrade(request.slot, request.request_id(), None).unwrap();
+        self.next(Kind::Upgraded);
+        (request.slot, request.client)
+    }
+
+    /// Takes the abort of a request, which is the only notice left.
+    #[track_caller]
+    pub fn aborts_alone(&mut self, request: &Seen) {
+        assert_eq!(self.next(Kind::Aborted).id, request.id);
+        self.round();
+        assert!(self.inbox.is_empty(), "there is no other notice: {:?}", self.inbox);
+    }
+
     /// Answers 200 with a text.
     pub fn respond(&mut self, seen: &Seen, body: &str) {
         let answer = Answer {

@@ -1,5 +1,5 @@
-//! Parts of answers that are sent without a copy into our memory: files, by the kernel from its page cache, and memory
-//! that the application holds until it is sent.
+//! Parts of answers that are sent past the output: files, by the kernel from its page cache or encrypted, and memory that
+//! the application holds until it is sent.
 
 use std::fs::File;
 
@@ -25,7 +25,7 @@ impl Reactor {
         length: u64,
     ) -> Result<(), Stale> {
         let is_wanted = self
-            .try_command(slot, |connection, cx| match connection.takes_external() {
+            .try_command(slot, |connection, cx| match connection.takes_files() {
                 true => connection.handle_file(cx, request_id, length),
                 false => Err(AnswerError::Stale),
             })
