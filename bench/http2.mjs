@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { output } from './load.mjs'
 import { HTTP2_PEERS } from './peers.mjs'
+import { IDLE_HTTP2, idleMemory } from './rest.mjs'
 import { inRounds } from './rounds.mjs'
 import { CIPHER, withCertificate } from './tls.mjs'
 
@@ -36,6 +37,11 @@ async function load({ connections, streams, body, isSecure = false }, { port }, 
   const [, done, succeeded] = /(\d+) done, (\d+) succeeded/.exec(printed) ?? [0, 0, 0]
   const rate = Number(/([\d.]+) req\/s/.exec(printed)?.[1] ?? 0)
   return { requests: Number(done), rate, errors: Number(done) - Number(succeeded) }
+}
+
+/** Memory of idle connections of all servers that are installed. */
+export function idleHttp2(settings) {
+  return idleMemory(HTTP2_PEERS.filter((peer) => peer.version(settings) !== null), settings, IDLE_HTTP2)
 }
 
 /** Measures each work for all servers that are installed; rows by the name of the work. */

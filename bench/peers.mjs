@@ -49,7 +49,11 @@ export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--versi
 /** Handlers that bare-bodies.c has. */
 const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
-const BUN = here('../node_modules/.bin/bun')
+/** Applications of servers/framework.mjs. */
+const FRAMEWORKS = ['bare', 'express', 'express4', 'fastify', 'koa']
+
+/** Beside the clone's packages, or where scripts/install-runtimes.sh puts it. */
+const BUN = [here('../node_modules/.bin/bun'), here('../target/runtimes/node_modules/.bin/bun')].find((path, at) => at === 1 || existsSync(path))
 
 /**
  * @typedef {object} Peer
@@ -80,6 +84,9 @@ export const PEERS = [
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler), '-p', scratch]],
   },
   { name: 'busbar/fetch', version: BUSBAR, handlers: ['web'], command: script('web', 'fetch') },
+  { name: 'busbar/http', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar') },
+  { name: 'busbar/http (1 thread)', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar', '1') },
+  { name: "Node's http", version: ({ node }) => firstLine(node, ['--version']), handlers: FRAMEWORKS, command: script('framework', 'node') },
   { name: 'Hono on busbar', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono') },
   { name: 'Hono on busbar (1 thread)', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono', '1') },
   { name: 'Hono on node-server', version: () => versionOf('@hono/node-server'), handlers: ['web'], command: script('web', 'hono-node-server') },

@@ -40,6 +40,7 @@ const TWELVE = {
  * @property {string} [path] its target; `/` when left out
  * @property {Record<string, string>} [headers]
  * @property {string} [body]
+ * @property {number} [chunk] the body is sent in chunks of so many bytes
  * @property {number} [pipeline] requests under way on each connection
  * @property {boolean} [closes] each request has a connection of its own
  * @property {string} [answer] the body of the right response; unused with `bulk`
@@ -50,6 +51,8 @@ const TWELVE = {
 
 const ECHO = { method: 'POST', sends: 100 * MEBIBYTE.length, receives: 100 * MEBIBYTE.length }
 const DOWNLOAD = { method: 'GET', sends: 0, receives: GIBIBYTE }
+/** The servers of applications for node:http. */
+const FOR_FRAMEWORKS = ['busbar/http', 'busbar/http (1 thread)', "Node's http"]
 const FOR_BULK = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'bare epoll']
 const BULK = [
   { name: 'echo 100 MiB', handler: 'echo', bulk: ECHO },
@@ -58,6 +61,9 @@ const BULK = [
   // uWebSockets.js has no function to send files.
   { name: 'download 1 GiB file', handler: 'file', bulk: DOWNLOAD, servers: FOR_BULK.filter((name) => name !== 'uWebSockets.js') },
 ].map((work) => ({ servers: FOR_BULK, bytes: work.bulk.sends + work.bulk.receives, ...work }))
+
+/** The bare loop reads no chunks. */
+const FOR_CHUNKS = FOR_BULK.filter((name) => name !== 'bare epoll')
 
 const WEB = ['busbar', 'busbar/fetch', 'Hono on busbar', 'Hono on busbar (1 thread)', 'Hono on node-server', 'Hono on Bun']
 
@@ -76,8 +82,12 @@ export const WORKS = [
   { name: 'download 1 MiB', handler: 'longer', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'download 1 MiB streamed', handler: 'stream', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'echo 1 MiB', handler: 'echo', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
+  { name: 'echo 1 MiB chunked', handler: 'echo', method: 'POST', body: MEBIBYTE, chunk: LONG.length, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length, servers: FOR_CHUNKS },
   { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
   { name: 'web: hello', handler: 'web', answer: HELLO, servers: WEB },
+  ...Object.entries({ bare: '(req, res)', express: 'Express 5', express4: 'Express 4', fastify: 'Fastify on http', koa: 'Koa' }).map(
+    ([handler, name]) => ({ name, handler, answer: HELLO, servers: FOR_FRAMEWORKS }),
+  ),
   { name: 'static file of 10 KiB', handler: 'static', path: '/static.txt', answer: 'x'.repeat(10 * 1024), servers: ['busbar', 'nginx'] },
   ...BULK,
 ]

@@ -257,6 +257,16 @@ const fn syntax_code(kind: ErrorKind) -> &'static str {
     }
 }
 
+impl RequestError {
+    /// Where in what came the parser has stopped, if that has refused it.
+    pub fn offset(&self) -> Option<usize> {
+        match self {
+            RequestError::Syntax { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason().text)

@@ -38,15 +38,16 @@ mod versions;
 mod way;
 
 pub use answer::{Answer, AnswerError, Credit, Finish, Payload, Taken};
+pub use body::FRAMED_ROOM;
 pub use connection::{Connection, SecurityEvent};
 pub use context::{Context, HIGH_WATER};
 pub use error::{CloseReason, Refusal, RequestError};
-pub use event::{Body, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
+pub use event::{Body, Direct, Event, Expectation, Head, Pieces, Request, RequestId, Step, Version};
 pub use http::date::Date;
 pub use http::status::reason_phrase;
 pub use http::target::authority_of;
 pub use http::trailers::Trailers;
-pub use http1::{Refused, error_answer};
+pub use http1::{External, Refused, error_answer};
 pub use http2::Malformed;
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};

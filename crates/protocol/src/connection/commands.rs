@@ -61,8 +61,7 @@ impl Connection {
     /// Sends more of a streamed answer.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the request, or a file is being sent on it; `TooLong` when it
-    /// outgrows its declared length.
+    /// `Stale` when no stream is open for the request; `TooLong` when it outgrows its declared length.
     pub fn handle_write(
         &mut self,
         cx: &mut Context,
@@ -97,11 +96,45 @@ impl Connection {
         self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
     }
 
+    /// Like `handle_answer_vectored`, but where `send` doesn't take many bytes of the body these aren't copied either:
+    /// the result is how many at its end are to be sent when `poll_external` asks for them.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open, its answer has begun, or the protocol `takes_external` parts no more.
+    pub fn handle_answer_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
+        let held = http1.handle_answer_held(cx, request_id, answer, send)?;
+        self.switch_if_taken_over();
+        Ok(held)
+    }
+
+    /// Like `handle_write_vectored`, but bytes that `send` doesn't take aren't copied either, if they are many: the result
+    /// is how many at the end are to be sent when `poll_external` asks for them.
+    ///
+    /// # Errors
+    /// As `handle_write`, and `Stale` when the protocol `takes_external` parts no more.
+    pub fn handle_write_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
+        http1.handle_write_held(cx, request_id, bytes, send)
+    }
+
     /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
     /// wire, as in an answer to HEAD.
     ///
     /// # Errors
-    /// `Stale` when no stream of a declared length is open for the request, or a file is being sent on it;
+    /// `Stale` when no stream of a declared length is open for the request, or it has an external part already;
     /// `TooLong` when it would outgrow that length.
     pub fn handle_file(
         &mut self,

@@ -39,16 +39,16 @@ impl Connection {
         }
     }
 
-    /// Whether parts of answers may be files that the kernel sends: `handle_file` and `poll_file`.
+    /// Whether parts of answers may be sent past the output: `handle_file`, the `_held` methods and `poll_external`.
     #[inline]
-    pub fn takes_files(&self) -> bool {
+    pub fn takes_external(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(_) => true,
             Protocol::Other(_) => false,
         }
     }
 
-    /// Whether nothing waits to be sent, files apart.
+    /// Whether nothing waits to be sent, external parts apart.
     #[inline]
     pub fn is_all_sent(&self) -> bool {
         match &self.protocol {

@@ -96,7 +96,7 @@ pub enum Kind {
     Raw = 15,
     /// A raw connection can be written to again: [2, 3] the client's id, [4, 7] as for `Drained`.
     RawDrained = 16,
-    /// A file in an answer is shorter than declared, or can't be read: [2, 3] request id.
+    /// A file in an answer is shorter than declared or can't be read, or memory that was held is: [2, 3] request id.
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,
@@ -105,7 +105,8 @@ pub enum Kind {
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
     Reset = 26,
-    /// What came is no request, and its page is asked for: [2, 3] request id, [4] status, [5, 6] why it is refused.
+    /// What came is no request, and its page is asked for: [2, 3] request id, [4] status, [5, 6] a line with the client's
+    /// id, how many bytes were parsed and why it is refused, then what came.
     Unparsed = 27,
     /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
     Established = 24,

@@ -51,9 +51,15 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
-            Event::Unparsed { request_id, error } => Notice {
+            Event::Unparsed { request_id, error, packet } => Notice {
                 detail: u32::from(error.status()),
-                body: format!("{error} ({})", error.code()).into_bytes(),
+                flags: if packet.is_some() { 0 } else { flag::HTTP2 },
+                body: {
+                    let packet = packet.unwrap_or_default();
+                    let parsed = error.offset().unwrap_or(packet.len());
+                    let line = format!("{client_id} {parsed} {error} ({})\n", error.code());
+                    [line.as_bytes(), &packet].concat()
+                },
                 ..Notice::of(Kind::Unparsed, slot, request_id.0)
             },
             Event::Reset { request_id, code } => {

@@ -34,6 +34,15 @@ impl Reactor {
         cut_off
     }
 
+    /// Closes the clients that have never sent a whole request.
+    pub fn close_silent(&mut self) {
+        for slot in self.clients.slots() {
+            if self.clients.get(slot).is_some_and(|client| client.requests == 0) {
+                self.close_client(slot);
+            }
+        }
+    }
+
     /// Ends a client as soon as it owes nothing: requests that have reached the kernel are served, and a head that
     /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {

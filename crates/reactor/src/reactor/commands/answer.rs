@@ -58,6 +58,11 @@ impl Reactor {
         } else {
             self.command(slot, |connection, cx| connection.handle_write(cx, request_id, bytes))?;
         }
+        Ok(self.after_write(slot, request_id))
+    }
+
+    /// How many bytes of a streamed answer are unsent behind a write; above the high-water mark `Drained` follows.
+    pub(super) fn after_write(&mut self, slot: u32, request_id: RequestId) -> usize {
         let unsent = self.clients.get(slot).map_or(0, |client| client.connection.backlog(request_id));
         if unsent > self.cx.high_water() {
             self.notify_when(slot, request_id, When::Drained);
@@ -65,7 +70,7 @@ impl Reactor {
         if self.clients.dirty_count() > FLUSHED_TOGETHER {
             self.flush_earlier();
         }
-        Ok(unsent)
+        unsent
     }
 
     /// Flushes all dirty clients but the latest, to which more may be written at once.
