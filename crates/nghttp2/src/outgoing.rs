@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 
 /// Pieces shorter than this are put together.
 const PIECE_BYTES: usize = 16 * 1024;
+/// Longer ones are cut: an allocator gives memory of a large block back to the system, and its pages are made anew for the
+/// next.
+const LONGEST_PIECE_BYTES: usize = 64 * 1024;
 /// Capacity above which the memory of a stream that has ended isn't kept for the next.
 const KEPT_BYTES: usize = 4 * 1024;
 
@@ -101,6 +104,12 @@ impl Outgoing {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(LONGEST_PIECE_BYTES) {
+            self.push_piece(piece);
+        }
+    }
+
+    fn push_piece(&mut self, bytes: &[u8]) {
         self.queued += bytes.len();
         match self.rest.back_mut() {
             None if self.first.len() - self.sent + bytes.len() <= PIECE_BYTES || self.first.is_empty() => {
@@ -208,12 +217,13 @@ mod tests {
         outgoing.push(&[2; 10]);
         outgoing.push(&[3; 20_000]);
         outgoing.push(&[4; 1]);
+        outgoing.push(&[5; 200_000]);
         let mut out = Vec::new();
         while outgoing.queued() > 0 {
             let Next::Bytes(count) = outgoing.next(7_000) else { panic!("it isn't finished") };
             assert!(outgoing.take(count, &mut out, None));
         }
-        let expected = [vec![1; 20_000], vec![2; 10], vec![3; 20_000], vec![4; 1]].concat();
+        let expected = [vec![1; 20_000], vec![2; 10], vec![3; 20_000], vec![4; 1], vec![5; 200_000]].concat();
         assert!(out == expected);
         assert!(matches!(outgoing.next(1), Next::Wait));
         outgoing.finish(None);

@@ -50,7 +50,6 @@ impl Reactor {
         }
         if client.connection.is_http2() {
             client.service_streams(&mut self.cx, &mut self.outbox);
-            client.count_refusals(&self.cx, &mut self.outbox);
         } else {
             if client.connection.is_all_sent() {
                 client.handle_all_sent(&mut self.outbox);
@@ -136,6 +135,7 @@ impl Client {
         if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
         }
+        self.count_refusals(cx, outbox);
     }
 
     /// Counts what was refused on a connection that goes on.

@@ -19,19 +19,25 @@ impl Reactor {
     #[inline]
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Stale> {
         if answer.payload.is_large() && self.takes_vectored(slot) {
-            let result = self.command_sending(slot, |connection, cx, send| {
-                connection.handle_answer_vectored(cx, request_id, answer, send)
-            });
-            if let Some(client) = self.clients.get_mut(slot) {
-                if result.is_ok() {
-                    client.facts.on_returned();
-                }
-                client.publish_streams();
-            }
-            return result;
+            return self.respond_at_once(slot, request_id, answer);
         }
         self.answer_command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))
             .map_err(|_| Stale)
+    }
+
+    /// Answers with a long body, which goes to the socket from where it is.
+    #[inline(never)]
+    fn respond_at_once(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Stale> {
+        let result = self.command_sending(slot, |connection, cx, send| {
+            connection.handle_answer_vectored(cx, request_id, answer, send)
+        });
+        if let Some(client) = self.clients.get_mut(slot) {
+            if result.is_ok() {
+                client.facts.on_returned();
+            }
+            client.publish_streams();
+        }
+        result
     }
 
     /// `Written` follows once the answer to `request_id` has been handed to the kernel.
