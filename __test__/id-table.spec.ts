@@ -24,6 +24,7 @@ test('a table of ids has what a Map has, in any order of additions and removals'
         t.is(table.delete(id), map.delete(id))
       }
       if (turn % 100 === 0) for (const id of [...map.keys(), next + step]) t.is(table.get(id), map.get(id))
+      if (turn % 1000 === 0) t.deepEqual(table.entries().toSorted(([one], [other]) => one - other), [...map])
       if (table.size !== map.size) t.fail(`${table.size} instead of ${map.size}`)
     }
   }

@@ -59,6 +59,11 @@ export class IdTable<Value> {
     return true
   }
 
+  /** All ids and values as they are now. */
+  entries(): [id: number, value: Value][] {
+    return this.#values.flatMap((value, at) => (this.#ids[at] === 0 ? [] : [[this.#ids[at]!, value as Value] as [number, Value]]))
+  }
+
   #grow(): void {
     const ids = this.#ids
     const values = this.#values
