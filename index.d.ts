@@ -28,13 +28,18 @@ export interface HotFunctions {
    * the size that GET would have. The connection closes behind a body that is shorter.
    */
   respond(fields: string, body?: string | Uint8Array, reason?: string): number
-  /** Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. */
+  /**
+   * Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. The result is 4 when
+   * `write` copies nothing of a long chunk that is held, so that it may be given whole.
+   */
   startStream(fields: string, body?: undefined, reason?: string): number
   /**
    * Sends more of a streamed answer. The result is the number of bytes that wait unsent, or -1 when the answer
-   * isn't open any more. Above 65536 the writer should pause: a `Drained` notice follows when all are sent.
+   * isn't open any more. Above 65536 the writer should pause: a `Drained` notice follows when all are sent. With
+   * `isHeld` 1 and such a result the memory of the chunk is in use until then: what the kernel hasn't taken of it is sent
+   * from there. If it has become shorter by then, the answer is aborted, and `FileFailed` says so.
    */
-  write(slot: number, requestId: number, chunk: string | Uint8Array): number
+  write(slot: number, requestId: number, chunk: string | Uint8Array, isHeld?: 0 | 1): number
   /**
    * Sends the next `length` bytes of a streamed answer from an open file, beginning at `offset`. The answer must
    * have a declared length. The engine duplicates the descriptor, so the caller may close its own at once; `end`

@@ -49,14 +49,16 @@ async function wrk(work, port, seconds, connections, scratch) {
   }
 }
 
-function luaOf({ method, headers = {}, body, pipeline = 1 }) {
-  const lines = Object.entries(headers).map(([name, value]) => `wrk.headers[${quoted(name)}] = ${quoted(value)}`)
+function luaOf({ method, headers = {}, body, chunk, pipeline = 1 }) {
+  const fields = chunk === undefined ? headers : { ...headers, 'transfer-encoding': 'chunked' }
+  const lines = Object.entries(fields).map(([name, value]) => `wrk.headers[${quoted(name)}] = ${quoted(value)}`)
   if (method !== undefined) lines.push(`wrk.method = ${quoted(method)}`)
-  if (body !== undefined) lines.push(`wrk.body = ${quoted(body)}`)
+  // With a body wrk would declare its length.
+  if (body !== undefined && chunk === undefined) lines.push(`wrk.body = ${quoted(body)}`)
   lines.push(
     'local all',
     'init = function()',
-    `  local one = wrk.format()`,
+    `  local one = wrk.format()${chunk === undefined ? '' : ` .. ${quotedLines(inChunks(body, chunk))}`}`,
     `  all = string.rep(one, ${pipeline})`,
     'end',
     'request = function() return all end',
@@ -65,6 +67,17 @@ function luaOf({ method, headers = {}, body, pipeline = 1 }) {
 }
 
 const quoted = (value) => JSON.stringify(value)
+const quotedLines = (text) => `"${text.replaceAll('\r', '\\r').replaceAll('\n', '\\n')}"`
+
+/** A body of ASCII in chunks of `size` bytes. */
+function inChunks(body, size) {
+  const chunks = []
+  for (let at = 0; at < body.length; at += size) {
+    const content = body.slice(at, at + size)
+    chunks.push(`${content.length.toString(16)}\r\n${content}\r\n`)
+  }
+  return `${chunks.join('')}0\r\n\r\n`
+}
 
 async function autocannon(work, port, seconds, connections, scratch) {
   const args = [AUTOCANNON, '-j', '-n', '-c', String(connections), '-d', String(seconds)]
@@ -97,13 +110,14 @@ async function bulk({ method, sends, receives }, port, seconds, scratch) {
 /** Sends one request of a work and throws unless the response is right. */
 export async function check(work, { port, peer }) {
   if (work.bulk !== undefined) return checkBulk(work, port, peer)
-  const { method = 'GET', path = '/', headers = {}, body = '', answer } = work
+  const { method = 'GET', path = '/', headers = {}, body = '', chunk, answer } = work
   const fields = Object.entries({ host: 'localhost', connection: 'close', ...headers })
-  if (body !== '') fields.push(['content-length', String(Buffer.byteLength(body))])
+  if (chunk !== undefined) fields.push(['transfer-encoding', 'chunked'])
+  else if (body !== '') fields.push(['content-length', String(Buffer.byteLength(body))])
   const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const socket = connect(port, '127.0.0.1')
   socket.setTimeout(5000, () => socket.destroy(new Error(`${peer.name} doesn't answer`)))
-  socket.write(`${method} ${path} HTTP/1.1\r\n${head}\r\n${body}`)
+  socket.write(`${method} ${path} HTTP/1.1\r\n${head}\r\n${chunk === undefined ? body : inChunks(body, chunk)}`)
   const received = await text(socket)
   const [start, content] = received.split('\r\n\r\n')
   const isRight = start.startsWith('HTTP/1.1 200 ') && /\r\ncontent-length: \d+/i.test(start) && /\r\ndate: /i.test(start)

@@ -4,9 +4,10 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { setTimeout as pause } from 'node:timers/promises'
 import { privateMemory } from './cpu.mjs'
-import { load } from './load.mjs'
+import { load, output } from './load.mjs'
 import { LOAD_CORE, compiled, pinned, start } from './peers.mjs'
 import { median } from './table.mjs'
 import { WORKS } from './works.mjs'
@@ -42,20 +43,24 @@ async function atMost(peer, settings) {
   return rate
 }
 
-/** Bytes of memory for each idle connection that has made one request, measured with a warm heap. */
-export async function idleMemory(peers, settings, count = 8000) {
+/**
+ * Bytes of memory for each idle connection that has made one request, measured with a warm heap. `way` says how the
+ * server is warmed up, and how `count` connections are opened.
+ */
+export async function idleMemory(peers, settings, { name: wayName, count, warm, open } = CLEARTEXT) {
   const results = []
   for (const peer of peers) {
     const running = await start(peer, { ...settings, handler: 'hello' })
-    await load(HELLO, running.port, { ...settings, seconds: 2, connections: CONNECTIONS })
+    await warm(running.port, settings)
     const before = privateMemory(running.pid)
     const sockets = []
     try {
       for (let at = 0; at < count; at += 100) {
-        sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => openIdle(running.port)))))
+        sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => open(running.port)))))
       }
       await pause(500)
-      results.push({ name: peer.name, connections: count, bytes: ((privateMemory(running.pid) - before) * 1024) / count })
+      const bytes = ((privateMemory(running.pid) - before) * 1024) / count
+      results.push({ name: `${peer.name}${wayName}`, connections: count, bytes })
     } finally {
       sockets.forEach((socket) => socket.destroy())
       await running.stop()
@@ -64,13 +69,47 @@ export async function idleMemory(peers, settings, count = 8000) {
   return results
 }
 
-async function openIdle(port) {
-  const socket = connect(port, '127.0.0.1')
+const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+/** The preface, empty SETTINGS, and HEADERS with GET, `/`, http and an empty authority, all from the static table. */
+const HTTP2_REQUEST = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+  Buffer.from([0, 0, 13, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x86, 0x41, 8, ...Buffer.from('local.it')]),
+])
+
+async function asked(socket, request, event = 'connect') {
   socket.on('error', () => {})
-  await once(socket, 'connect')
-  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(socket, event)
+  socket.write(request)
   await once(socket, 'data')
   return socket
+}
+
+const CLEARTEXT = {
+  name: '',
+  count: 8000,
+  warm: (port, settings) => load(HELLO, port, { ...settings, seconds: 2, connections: CONNECTIONS }),
+  open: (port) => asked(connect(port, '127.0.0.1'), REQUEST),
+}
+
+async function warmByH2load(url, ...how) {
+  await output('h2load', ['-c64', '-n20000', ...how, url])
+}
+
+/** Idle connections over TLS; fewer, because the process that opens them needs more memory for each. */
+export const IDLE_TLS = {
+  name: ' over TLS',
+  count: 2000,
+  warm: (port) => warmByH2load(`https://127.0.0.1:${port}/`, '--h1'),
+  open: (port) => asked(connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }), REQUEST, 'secureConnect'),
+}
+
+/** Idle connections of HTTP/2 without TLS. */
+export const IDLE_HTTP2 = {
+  name: ' with HTTP/2',
+  count: 8000,
+  warm: (port) => warmByH2load(`http://127.0.0.1:${port}/`),
+  open: (port) => asked(connect(port, '127.0.0.1'), HTTP2_REQUEST),
 }
 
 /** Milliseconds from the start of a process until it listens, minus those of an empty node process. */

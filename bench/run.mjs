@@ -5,14 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { useCubic } from './congestion.mjs'
 import { check, load, tool } from './load.mjs'
 import { COMPILER, LOAD_CORE, PEERS, Running, pinThis } from './peers.mjs'
 import { idleMemory, latency, startTime } from './rest.mjs'
-import { hasH2load, http2Works } from './http2.mjs'
+import { hasH2load, http2Works, idleHttp2 } from './http2.mjs'
 import { writePlots } from './plot.mjs'
 import { inRounds } from './rounds.mjs'
 import { eventStreams, webSockets } from './streams.mjs'
-import { missing, overTls } from './tls.mjs'
+import { idleTls, missing, overTls } from './tls.mjs'
 import { table, workTable } from './table.mjs'
 import { WORKS } from './works.mjs'
 
@@ -53,7 +54,8 @@ process.on('exit', () => {
   Running.killAll()
   rmSync(scratch, { recursive: true, force: true })
 })
-process.on('SIGINT', () => process.exit(130))
+// Ends by a signal run the hooks of 'exit', too.
+for (const [signal, code] of [['SIGHUP', 129], ['SIGINT', 130], ['SIGTERM', 143]]) process.on(signal, () => process.exit(code))
 // This process sends requests, too, so it runs on the core of the load.
 pinThis(LOAD_CORE)
 
@@ -82,17 +84,20 @@ function measure(work) {
 
 says([...versions].map(([name, version]) => `${name} ${version ?? '(not installed)'}`).join(', '))
 says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of ${seconds} s, interleaved`)
+const congestion = useCubic()
+if (congestion !== null) says(`congestion control: ${congestion.name}${congestion.before === null ? '' : `, instead of ${congestion.before}`}`)
 
 const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.tls && !values.h2
-const report = { versions: Object.fromEntries(versions), works: {} }
+const report = { versions: Object.fromEntries(versions), congestion, works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
-  const isLeftOut = work.bulk !== undefined && (values.smoke || COMPILER === null)
+  const isLeftOut = (work.bulk !== undefined && (values.smoke || COMPILER === null)) || (work.chunk !== undefined && tool !== 'wrk')
   if (!isWanted || isLeftOut) continue
   report.works[work.name] = await measure(work)
   says(`\n${workTable(work, report.works[work.name])}`)
 }
 
+const lacks = missing()
 const cpuOf = (work, name) => report.works[work]?.find((row) => row.name === name)?.cpu ?? Number.NaN
 if (report.works['8 headers, unread'] !== undefined && report.works.hello !== undefined) {
   const extra = (name) => cpuOf('8 headers, unread', name) - cpuOf('hello', name)
@@ -109,6 +114,8 @@ if (isAll || values.latency) {
 }
 if (isAll || values.idle) {
   report.idle = await idleMemory(plain, shared)
+  if (lacks === null) report.idle.push(...(await idleTls(plain, shared)))
+  if (hasH2load) report.idle.push(...(await idleHttp2(shared)))
   const rows = report.idle.map(({ name, bytes }) => [name, (bytes / 1000).toFixed(2)])
   says(`\n${table([['idle connection', 'KB'], ...rows])}`)
 }
@@ -126,7 +133,6 @@ for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['web
   const rows = report[name].map((row) => [row.name, row.cpu.toFixed(2), String(Math.round(row.rate)), (row.cpu / node).toFixed(2)])
   says(`\n${table([[name, `us/${unit}`, `${unit}s/s`, '/ node'], ...rows])}`)
 }
-const lacks = missing()
 if (values.tls && lacks !== null) says(`\n--tls needs ${lacks}`)
 if ((isAll || values.tls) && lacks === null) {
   report.tls = await overTls(plain, shared)
@@ -138,7 +144,8 @@ if ((isAll || values.tls) && lacks === null) {
   }
 }
 if ((isAll || values.h2) && hasH2load) {
-  await http2Works(shared, (work, rows) => {
+  const isWanted = (name) => isNamed(settings.works, name)
+  await http2Works({ ...shared, isWanted, isServer: (name) => isNamed(settings.servers, name) }, (work, rows) => {
     report.works[work.name] = rows
     says(`\n${workTable(work, rows)}`)
   })

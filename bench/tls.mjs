@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { cpuTime } from './cpu.mjs'
 import { output } from './load.mjs'
 import { start } from './peers.mjs'
+import { IDLE_TLS, idleMemory } from './rest.mjs'
 
 /** Servers that have TLS here. */
 const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'Bun', 'nginx']
 
-const CIPHER = 'TLS_AES_128_GCM_SHA256'
+export const CIPHER = 'TLS_AES_128_GCM_SHA256'
 
 /** Sends requests on open connections, so many a second of the round as a fast server answers; returns how many. */
 async function requests(port, { seconds, connections }, rate) {
@@ -42,6 +43,22 @@ const WORKS = [
   },
 ]
 
+/** Memory of idle connections of the servers that have TLS here. */
+export async function idleTls(peers, shared) {
+  return overCertificate(shared.scratch, () => idleMemory(peers.filter(({ name }) => SERVERS.includes(name)), shared, IDLE_TLS))
+}
+
+/** Runs `run` with a certificate for the servers that it starts. */
+async function overCertificate(scratch, run) {
+  makeCertificate(scratch)
+  try {
+    return await run()
+  } finally {
+    delete process.env.BENCH_TLS_CERT
+    delete process.env.BENCH_TLS_KEY
+  }
+}
+
 /** Makes a certificate for the servers; the names of its files are in the environment of each. */
 function makeCertificate(scratch) {
   const [cert, key] = [join(scratch, 'cert.pem'), join(scratch, 'key.pem')]
@@ -54,6 +71,17 @@ function makeCertificate(scratch) {
   process.env.BENCH_TLS_KEY = key
 }
 
+/** Runs `measure` with servers that speak TLS. */
+export async function withCertificate(scratch, measure) {
+  makeCertificate(scratch)
+  try {
+    return await measure()
+  } finally {
+    delete process.env.BENCH_TLS_CERT
+    delete process.env.BENCH_TLS_KEY
+  }
+}
+
 /** What is missing on this machine; null when nothing is. */
 export function missing() {
   const tools = [['openssl', 'version'], ['h2load', '--version']]
@@ -61,8 +89,11 @@ export function missing() {
 }
 
 /** CPU time of each server and work, the median of the rounds. */
-export async function overTls(peers, shared) {
-  makeCertificate(shared.scratch)
+export function overTls(peers, shared) {
+  return overCertificate(shared.scratch, () => allWorks(peers, shared))
+}
+
+async function allWorks(peers, shared) {
   const able = peers.filter(({ name }) => SERVERS.includes(name))
   const rows = []
   for (const work of WORKS) {

@@ -40,6 +40,7 @@ const TWELVE = {
  * @property {string} [path] its target; `/` when left out
  * @property {Record<string, string>} [headers]
  * @property {string} [body]
+ * @property {number} [chunk] the body is sent in chunks of so many bytes
  * @property {number} [pipeline] requests under way on each connection
  * @property {boolean} [closes] each request has a connection of its own
  * @property {string} [answer] the body of the right response; unused with `bulk`
@@ -61,6 +62,9 @@ const BULK = [
   { name: 'download 1 GiB file', handler: 'file', bulk: DOWNLOAD, servers: FOR_BULK.filter((name) => name !== 'uWebSockets.js') },
 ].map((work) => ({ servers: FOR_BULK, bytes: work.bulk.sends + work.bulk.receives, ...work }))
 
+/** The bare loop reads no chunks. */
+const FOR_CHUNKS = FOR_BULK.filter((name) => name !== 'bare epoll')
+
 const WEB = ['busbar', 'busbar/fetch', 'Hono on busbar', 'Hono on busbar (1 thread)', 'Hono on node-server', 'Hono on Bun']
 
 /** @type {readonly Work[]} */
@@ -78,6 +82,7 @@ export const WORKS = [
   { name: 'download 1 MiB', handler: 'longer', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'download 1 MiB streamed', handler: 'stream', answer: MEBIBYTE, bytes: MEBIBYTE.length },
   { name: 'echo 1 MiB', handler: 'echo', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
+  { name: 'echo 1 MiB chunked', handler: 'echo', method: 'POST', body: MEBIBYTE, chunk: LONG.length, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length, servers: FOR_CHUNKS },
   { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
   { name: 'web: hello', handler: 'web', answer: HELLO, servers: WEB },
   ...Object.entries({ bare: '(req, res)', express: 'Express 5', express4: 'Express 4', fastify: 'Fastify on http', koa: 'Koa' }).map(

@@ -20,6 +20,8 @@ const LARGE_READ = 256 * 1024
 const AHEAD = 128 * 1024
 /** Bytes of memory that are allocated by the declared length alone. */
 const TRUSTED = 1024 * 1024
+/** A whole body without a declared length is guessed to be so many times as long as what has arrived first. */
+const LENGTH_GUESS = 64
 /** Bytes of memory that are provided at once for a whole body; the engine counts in 32 bits. */
 const MAX_PROVIDED = 64 * 1024 * 1024
 /** A JavaScript engine may move arrays of at most this many bytes, unless they are made from an ArrayBuffer. */
@@ -160,8 +162,10 @@ export class IncomingBody {
       const at = this.#received - this.#taken
       return this.#whole.subarray(at, at + MAX_PROVIDED)
     }
-    const known = Number.isNaN(left) ? Math.max(LARGE_READ, this.#received) : left
-    return memoryOf(Math.min(known, TRUSTED))
+    if (left >= 0) return memoryOf(Math.min(left, TRUSTED))
+    // With room behind a body of a whole MiB, so that its end needs no other memory.
+    const guess = this.#received === 0 ? Math.max(SMALL_READ, count * LENGTH_GUESS) : Math.max(LARGE_READ, this.#received)
+    return memoryOf(Math.min(guess, TRUSTED + SMALL_READ))
   }
 
   raise(limit: number): void {
@@ -282,7 +286,10 @@ function memoryOf(length: number): Buffer {
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  const [first] = pieces
+  if (pieces.length !== 1 || first === undefined) return Buffer.concat(pieces)
+  // A body that is shorter than was guessed must not retain all of the memory.
+  return first.length * 2 < first.buffer.byteLength ? Buffer.from(first) : first
 }
 
 /** Copies the pieces that arrived before `whole` was allocated to their places in it. */

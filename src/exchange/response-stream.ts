@@ -31,7 +31,7 @@ import type { Trailers } from '../http/trailers.ts'
 
 /** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
-/** Long pieces are written in portions of this many bytes. */
+/** Long pieces are written in portions of this many bytes where the engine copies them. */
 const WRITE_SIZE = 256 * 1024
 /** Bytes that one response may write before it yields to the event loop. */
 const TURN = 1024 * 1024
@@ -39,6 +39,8 @@ const TURN = 1024 * 1024
 const TURN_TIME = 100
 /** Milliseconds that the head is held for the first bytes. */
 const HEAD_WAIT = 100
+/** `openStream`: the response is open, and `write` copies nothing of long pieces. */
+const HOLDS = 4
 /** `sendFile`: the system can't send files, or has no descriptor left. */
 const UNSUPPORTED = 2
 /**
@@ -51,7 +53,7 @@ const SILENCE = 1000
 export interface StreamOwner {
   readonly hot: HotFunctions
   readonly options: Options
-  /** Begins the response; 1 when its request is no longer open. */
+  /** Begins the response: 0 or 4 as `startStream`; 1 when its request is no longer open. */
   openStream(exchange: Exchange, response: Response, framing: Framing): number
   /** Answers the request as one whose handler has failed. */
   fail(request: Request, exchange: Exchange, error: unknown): void
@@ -74,6 +76,8 @@ export class ResponseStream {
   #missing = -1
   #answer: AnswerState = HELD
   #reading: SourceState = IDLE
+  /** The engine sends long pieces from where they are. */
+  #holds = false
   /** Too much is unsent, or the response has yielded: the source isn't read. */
   #isBlocked = false
   /** Bytes and pieces since it last yielded, and the time of the first piece. */
@@ -183,19 +187,23 @@ export class ResponseStream {
     return true
   }
 
-  /** The file has ended before its length was sent. */
+  /** The file has ended before its length was sent, or the memory of a piece is gone. */
   onFileFailed(): void {
-    this.#logFailure(new HandlerError('the file ended early: it has shrunk while it was being sent, or could not be read'))
+    if (this.#answer === SENDING_FILE) {
+      return this.#logFailure(new HandlerError('the file ended early: it has shrunk while it was being sent, or could not be read'))
+    }
+    this.#fail(lostBuffer())
   }
 
   /** Takes a piece. The result, if any, resolves when the next one may be read. */
-  #take(piece: unknown): Promise<void> | undefined {
-    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
-      throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(piece)}`)
+  #take(given: unknown): Promise<void> | undefined {
+    if (typeof given !== 'string' && !(given instanceof Uint8Array)) {
+      throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(given)}`)
     }
-    if (piece.length > WRITE_SIZE) return this.#takeLong(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    const piece = typeof given === 'string' && given.length > WRITE_SIZE ? Buffer.from(given) : given
     if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
+    else if (piece.length > WRITE_SIZE && !this.#opensToHold()) return this.#takeLong(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
     // Every eighth piece: reading the clock costs a third of what a short piece costs.
@@ -203,12 +211,17 @@ export class ResponseStream {
     return this.#isBlocked ? this.#drained() : undefined
   }
 
+  /** Opens the response for a long piece; whether that is written whole, because the engine doesn't copy it. */
+  #opensToHold(): boolean {
+    return this.#open() && this.#holds
+  }
+
+  /** Writes a long piece in portions. */
   async #takeLong(bytes: Uint8Array): Promise<void> {
     const { length } = bytes
-    if (this.#missing >= 0) this.#count(length)
     for (let at = 0; at < length && this.#isWriting(); at += WRITE_SIZE) {
       // The application may have transferred or shrunk its buffer between two portions.
-      if (bytes.length < length) throw new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
+      if (bytes.length < length) throw lostBuffer()
       this.#writeBehind(bytes.subarray(at, Math.min(at + WRITE_SIZE, length)))
       if (this.#isBlocked) await this.#drained()
     }
@@ -243,11 +256,12 @@ export class ResponseStream {
 
   /** Writes what is gathered. */
   #flush(): void {
+    if (this.#gathered === 0) return
     const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
     this.#text = ''
     if (this.#pieces.length > 0) this.#pieces = []
     this.#gathered = 0
-    if (gathered.length > 0) this.#write(gathered)
+    this.#write(gathered)
   }
 
   #writeBehind(bytes: Uint8Array): void {
@@ -260,7 +274,7 @@ export class ResponseStream {
     // Another thread may be writing to shared memory: copied in JavaScript that is safe.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
     this.#exchange.observation?.count(data)
-    const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data)
+    const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data, 1)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
     this.#sinceTurn += data.length
@@ -291,7 +305,9 @@ export class ResponseStream {
     if (this.#answer !== HELD) return this.#answer === OPEN
     this.#answer = OPEN
     const framing = framingOf(this.#exchange, this.#response, this.#extras.trailers)
-    if (this.#owner.openStream(this.#exchange, this.#response, framing) === 0) return true
+    const result = this.#owner.openStream(this.#exchange, this.#response, framing)
+    this.#holds = result === HOLDS
+    if (result === 0 || this.#holds) return true
     // No notice follows: the client had disconnected, or the request was answered.
     this.#exchange.setStream(null)
     this.#leave()
@@ -463,6 +479,10 @@ export class ResponseStream {
     this.#exchange.observation?.fail(error)
     this.#owner.logFailure('the body of a response failed', this.#request, error)
   }
+}
+
+function lostBuffer(): HandlerError {
+  return new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {

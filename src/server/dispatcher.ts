@@ -424,7 +424,7 @@ export class Dispatcher implements ClientOwner {
     const { running, waiting } = this.running.counts()
     return {
       connections: this.engine.clientCount(),
-      upgradedConnections: this.rawConnections.size,
+      upgradedConnections: this.rawConnections.size + this.rawConnections.openStreams,
       runningHandlers: running,
       waitingRequests: waiting,
       requests: this.#requests,

@@ -11,7 +11,7 @@
 //! protocols. Unsent output, unread input and what is known of the peer go along in a [`Handoff`].
 //!
 //! What the reactor can do faster than by passing bytes through here is asked for, and may be refused:
-//! [`Connection::direct_room`], [`Connection::takes_vectored`], [`Connection::takes_files`]. A protocol that has to
+//! [`Connection::direct_room`], [`Connection::takes_vectored`], [`Connection::takes_external`]. A protocol that has to
 //! see every byte, to encrypt or to frame it, refuses, and the reactor takes the general way.
 
 mod commands;
@@ -50,7 +50,7 @@ enum Protocol {
 /// # Methods
 /// - **Getters** take `&self` and change nothing.
 /// - **`handle_*` for the wire** bring what the socket and the clock have: [`handle_input`], [`handle_direct`],
-///   [`handle_eof`], [`handle_sent`], [`handle_file_sent`], [`handle_file_failed`], [`handle_acknowledged`],
+///   [`handle_eof`], [`handle_sent`], [`handle_external_sent`], [`handle_external_failed`], [`handle_acknowledged`],
 ///   [`handle_timeout`].
 /// - **`handle_*` for the application** are its commands. One that comes too late, twice or for an unknown
 ///   request changes nothing and returns [`AnswerError::Stale`].
@@ -60,7 +60,7 @@ enum Protocol {
 /// 1. While [`wants_input`]: give bytes to [`handle_input`], with the rest again until it takes none and gives no event,
 ///    or up to [`direct_room`] bytes to [`handle_direct`]; the end of the stream to [`handle_eof`].
 /// 2. After each of these and each command: [`poll_event`] until it gives none.
-/// 3. Then send: [`poll_transmit`] with [`handle_sent`] until it is empty, [`poll_file`] with [`handle_file_sent`], and
+/// 3. Then send: [`poll_transmit`] with [`handle_sent`] until it is empty, [`poll_external`] with [`handle_external_sent`], and
 ///    again, until neither has anything or the socket takes no more.
 /// 4. With everything sent: [`poll_upgraded`], [`poll_shutdown`].
 /// 5. Then [`finish`]: once it gives a way, close the connection so; after that only getters may be called.
@@ -71,8 +71,8 @@ enum Protocol {
 /// [`handle_direct`]: Connection::handle_direct
 /// [`handle_eof`]: Connection::handle_eof
 /// [`handle_sent`]: Connection::handle_sent
-/// [`handle_file_sent`]: Connection::handle_file_sent
-/// [`handle_file_failed`]: Connection::handle_file_failed
+/// [`handle_external_sent`]: Connection::handle_external_sent
+/// [`handle_external_failed`]: Connection::handle_external_failed
 /// [`handle_acknowledged`]: Connection::handle_acknowledged
 /// [`handle_timeout`]: Connection::handle_timeout
 /// [`poll_transmit`]: Connection::poll_transmit
@@ -80,7 +80,7 @@ enum Protocol {
 /// [`wants_input`]: Connection::wants_input
 /// [`direct_room`]: Connection::direct_room
 /// [`poll_event`]: Connection::poll_event
-/// [`poll_file`]: Connection::poll_file
+/// [`poll_external`]: Connection::poll_external
 /// [`poll_upgraded`]: Connection::poll_upgraded
 /// [`poll_shutdown`]: Connection::poll_shutdown
 /// [`poll_timeout`]: Connection::poll_timeout

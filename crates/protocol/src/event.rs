@@ -64,8 +64,8 @@ pub enum Event<'a> {
         request_id: RequestId,
         /// Why it is refused.
         error: RequestError,
-        /// What came, as far as it was read when it was refused.
-        packet: Vec<u8>,
+        /// What came, as far as it was read when it was refused; None on a stream, whose frames were read.
+        packet: Option<Vec<u8>>,
     },
     /// The stream of a request was reset before all of its answer was sent: with HTTP/2 a request ends without its
     /// connection. It counts against the limits until the application has answered or aborted it.
@@ -159,6 +159,17 @@ pub enum Body<'a> {
         /// Its declared length is above its limit.
         is_over: bool,
     },
+}
+
+/// What was found in bytes of a body that were received into the application's memory.
+#[derive(Debug, Default)]
+pub struct Direct {
+    /// How many bytes of content there are now, at the beginning of the memory.
+    pub content: usize,
+    /// How many of the bytes were taken; what follows is no part of the body.
+    pub taken: usize,
+    /// The event that follows.
+    pub event: Option<Event<'static>>,
 }
 
 /// A body in pieces of the input, without chunk framing.

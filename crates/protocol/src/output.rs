@@ -11,6 +11,10 @@ use crate::context::{Context, HIGH_WATER};
 /// are copied in about 1 us, and a call that writes them takes more than 3.
 pub(crate) const VECTORED_BYTES: usize = 16 * 1024;
 
+/// The most bytes that are offered to the socket at once from the application's memory; more follow with the flush, in
+/// visits of the same length, so that a client that reads fast doesn't delay others.
+const PORTION: usize = 1024 * 1024;
+
 /// Hands bytes to the socket; returns how many it took, 0 when it takes none now.
 pub type Send<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> usize;
 
@@ -82,16 +86,49 @@ impl Output {
 
     /// Offers everything unsent, then `bytes` and `suffix`, to the socket; what it doesn't take is copied.
     pub(crate) fn put_vectored(&mut self, cx: &mut Context, bytes: &[u8], suffix: &[u8], send: Send<'_>) {
+        let taken = self.offer(bytes, suffix, send);
+        self.put_rest(cx, bytes, suffix, taken);
+    }
+
+    /// The same, but where the socket leaves many of `bytes` these aren't copied, and neither is `suffix`: the result is
+    /// how many are to be sent behind everything unsent.
+    pub(crate) fn put_or_hold(
+        &mut self,
+        cx: &mut Context,
+        bytes: &[u8],
+        suffix: &[u8],
+        send: Send<'_>,
+    ) -> usize {
+        let (portion, suffix_now) = match bytes.get(..PORTION) {
+            Some(portion) if portion.len() < bytes.len() => (portion, &[][..]),
+            _ => (bytes, suffix),
+        };
+        let taken = self.offer(portion, suffix_now, send);
+        let rest = bytes.len().saturating_sub(taken);
+        if !is_large(&bytes[bytes.len() - rest..]) {
+            self.put_rest(cx, bytes, suffix, taken);
+            return 0;
+        }
+        self.release_unused(cx);
+        rest
+    }
+
+    /// Offers everything unsent, then `bytes` and `suffix`, to the socket; returns how many of these two it took.
+    fn offer(&mut self, bytes: &[u8], suffix: &[u8], send: Send<'_>) -> usize {
         let unsent = self.unsent();
         let waiting = unsent.len();
-        let mut taken = send(&[IoSlice::new(unsent), IoSlice::new(bytes), IoSlice::new(suffix)]);
+        let taken = send(&[IoSlice::new(unsent), IoSlice::new(bytes), IoSlice::new(suffix)]);
         let of_waiting = taken.min(waiting);
         self.sent += of_waiting;
-        taken -= of_waiting;
         if of_waiting == waiting {
             self.bytes.clear();
             self.sent = 0;
         }
+        taken - of_waiting
+    }
+
+    /// Copies what the socket has left of `bytes` and `suffix`.
+    fn put_rest(&mut self, cx: &mut Context, bytes: &[u8], suffix: &[u8], mut taken: usize) {
         for part in [bytes, suffix] {
             let count = taken.min(part.len());
             self.bytes.extend_from_slice(&part[count..]);

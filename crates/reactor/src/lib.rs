@@ -31,7 +31,7 @@ mod time;
 
 pub use admission::{Admission, ConnectionLimits, Consequence, Network, NotANetwork};
 pub use application::{Batch, CLOSED_RD, CLOSED_RDWR, Facts, HeadBlock, Kind, RECORD_WORDS, Security, flag};
-pub use client::{RecvBuffer, Unacknowledged};
+pub use client::{RecvBuffer, SendBuffer, Unacknowledged};
 pub use io::{Address, Bind, ListenError, ListenerFacts, TlsSetup};
 pub use reactor::{Reactor, Stale, UpgradeError};
 pub use threaded::{BATCHES, Doorbell, Notices, ReportPanic, ThreadHandle, start};

@@ -6,10 +6,12 @@
 //!  portion_size      how many notices go into one call
 //!  memory            the words, the slab and the function
 //!  provided_buffer   buffers of JavaScript that bodies are received into
+//!  held_buffer       buffers of JavaScript that answers are sent from
 //! ```
 //! JavaScript runs only inside [`Round::deliver`]. Nothing is borrowed then, so a handler may give any
 //! command. Where the batches come from is decided above: both modes are given the same `Delivery`.
 
+mod held_buffer;
 mod memory;
 mod portion_size;
 mod provided_buffer;
@@ -22,6 +24,7 @@ use std::time::Instant;
 use napi::sys;
 use reactor::RECORD_WORDS;
 
+use crate::delivery::held_buffer::HeldBuffer;
 use crate::delivery::memory::Memory;
 use crate::delivery::portion_size::PortionSize;
 pub(crate) use crate::delivery::provided_buffer::ProvidedBuffer;
@@ -144,7 +147,16 @@ impl Delivery {
         unsafe { ProvidedBuffer::new(self.env, buffer, &self.returned) }
     }
 
-    /// Releases the provided buffers that the reactor has dropped.
+    /// Holds a buffer of JavaScript until the reactor has sent it; None when Node-API fails.
+    ///
+    /// # Safety
+    /// `buffer` must be a handle of this environment. The result may be given to the reactor of the in-loop mode alone.
+    pub(crate) unsafe fn hold(&self, buffer: sys::napi_value) -> Option<HeldBuffer> {
+        // SAFETY: by contract; the environment is live until the delivery is closed, behind the reactor.
+        unsafe { HeldBuffer::new(self.env, buffer, &self.returned) }
+    }
+
+    /// Releases the provided and the held buffers that the reactor has dropped.
     pub(crate) fn release_buffers(&self) {
         // SAFETY: this runs on the environment's thread, at the latest in its cleanup hook.
         unsafe { self.returned.release() };

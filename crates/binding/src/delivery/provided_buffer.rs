@@ -79,12 +79,17 @@ impl RecvBuffer for ProvidedBuffer {
 impl Drop for ProvidedBuffer {
     fn drop(&mut self) {
         if let Some(reference) = self.reference.take() {
-            self.returned.0.lock().unwrap_or_else(PoisonError::into_inner).push(reference);
+            self.returned.put(reference);
         }
     }
 }
 
 impl ReturnedBuffers {
+    /// Puts a reference in; any thread may do that.
+    pub(super) fn put(&self, reference: Reference) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(reference);
+    }
+
     /// Deletes the references that were put in.
     ///
     /// # Safety

@@ -4,7 +4,7 @@ use napi::sys;
 use protocol::{Answer, Payload, RequestId, Taken};
 use reactor::{Stale, UpgradeError};
 
-use super::{Arguments, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
+use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
 
 /// Flags of an answer, in its words.
 mod flag {
@@ -66,7 +66,11 @@ pub(super) fn start_stream(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let mut fields = Vec::new();
     call.latin1(0, &mut fields);
     let length = (words[4] & flag::LENGTH != 0).then(|| wide(words[5], words[6]));
-    outcome(call, answer(hot, call, &words, &fields, Payload::Stream { length }))
+    let result = answer(hot, call, &words, &fields, Payload::Stream { length });
+    if result.is_ok() && hot.bridge.holds(words[0]) {
+        return call.integer(HOLDS);
+    }
+    outcome(call, result)
 }
 
 #[inline]
@@ -99,9 +103,16 @@ fn wide(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// `write(slot, requestId, chunk)`: bytes that wait unsent, or -1.
+/// `write(slot, requestId, chunk, isHeld)`: bytes that wait unsent, or -1.
 pub(super) fn write(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
+    if call.u32(3) != 0 {
+        // SAFETY: the bytes are used last before this function returns.
+        if let Some(bytes) = unsafe { call.bytes(2) } {
+            let waiting = hot.bridge.write_held(slot, request_id, bytes, call.args[2]);
+            return call.number(waiting.map_or(-1.0, |waiting| waiting as f64));
+        }
+    }
     let mut text = hot.scratch.borrow_mut();
     text.clear();
     let waiting = hot.bridge.write(slot, request_id, chunk(call, 2, &mut text));

@@ -40,6 +40,8 @@ const TAKEN: u32 = 0;
 const STALE: u32 = 1;
 /// Result of an upgrade that has taken over one stream of its connection.
 const STREAM: u32 = 3;
+/// Result of a stream that was opened, and to which long pieces are written whole: they aren't copied.
+const HOLDS: u32 = 4;
 /// Arguments of the function that has most.
 const ARGUMENTS: usize = 5;
 

@@ -3,4 +3,5 @@
 mod data_rate;
 mod receiving;
 
+pub use receiving::FRAMED_ROOM;
 pub(crate) use receiving::Receiving;

@@ -22,6 +22,10 @@ use crate::timestamp::Timestamp;
 /// The receive window: bytes of a body kept ahead of the application's credit.
 const RECEIVE_WINDOW: usize = 64 * 1024;
 
+/// With less room than this, bytes with framing between them don't go straight into the application's memory: of many
+/// reads for a few bytes each, one would cost more than a copy.
+pub const FRAMED_ROOM: u64 = 512;
+
 /// What the application wants of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Demand {
@@ -158,14 +162,16 @@ impl Receiving {
         }
     }
 
-    /// How many bytes may go from the socket straight into the application's memory: all that come next are
-    /// content, and asked for.
+    /// How many bytes may go from the socket straight into the application's memory: so much content at least is asked
+    /// for, and nothing is kept that comes before it. Without a declared length there is framing between.
     pub(crate) fn direct_room(&self) -> u64 {
-        let (Some(declared), Demand::Bytes { credit, .. }) = (self.declared, self.demand) else { return 0 };
+        let Demand::Bytes { credit, .. } = self.demand else { return 0 };
         if !self.bytes.is_empty() || !self.has_room() {
             return 0;
         }
-        credit.min(declared.min(self.limit).saturating_sub(self.received))
+        let room =
+            credit.min(self.declared.unwrap_or(u64::MAX).min(self.limit).saturating_sub(self.received));
+        if self.declared.is_none() && room < FRAMED_ROOM { 0 } else { room }
     }
 
     /// Bytes kept for the application.
@@ -270,6 +276,17 @@ impl Receiving {
         self.is_finished = end;
         let trailers = if end { self.trailers.take() } else { None };
         Some(Event::Body { request_id, bytes, end, trailers })
+    }
+
+    /// All of it, when it has come within its limit, without trailers and before anything was asked of it: it can be
+    /// handed over with its request.
+    pub(crate) fn take_whole(&mut self) -> Option<Vec<u8>> {
+        let is_whole = self.is_complete
+            && self.trailers.is_none()
+            && self.failure.is_none()
+            && self.is_unasked()
+            && !self.exceeds_limit();
+        is_whole.then(|| std::mem::take(&mut self.bytes))
     }
 
     /// Takes out as much as credit and limit allow.

@@ -6,6 +6,7 @@ use nghttp2::ErrorCode;
 
 use crate::answer::{Answer, AnswerError, Credit, Taken};
 use crate::context::Context;
+use crate::error::Refusal;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::output::Send;
@@ -49,6 +50,9 @@ impl Connection {
                 inner.handle_answer_vectored(cx, request_id, answer, send)
             });
         }
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_answer_vectored(cx, request_id, answer, send);
+        }
         self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
         self.switch_if_taken_over();
         Ok(())
@@ -57,8 +61,7 @@ impl Connection {
     /// Sends more of a streamed answer.
     ///
     /// # Errors
-    /// `Stale` when no stream is open for the request, or a file is being sent on it; `TooLong` when it
-    /// outgrows its declared length.
+    /// `Stale` when no stream is open for the request; `TooLong` when it outgrows its declared length.
     pub fn handle_write(
         &mut self,
         cx: &mut Context,
@@ -82,6 +85,9 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write(cx, request_id, bytes);
+        }
         if let Some(tls) = self.tls_mut() {
             return tls.command_sending(cx, send, |inner, cx, send| {
                 inner.handle_write_vectored(cx, request_id, bytes, send)
@@ -90,11 +96,45 @@ impl Connection {
         self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
     }
 
+    /// Like `handle_answer_vectored`, but where `send` doesn't take many bytes of the body these aren't copied either:
+    /// the result is how many at its end are to be sent when `poll_external` asks for them.
+    ///
+    /// # Errors
+    /// `Stale` when the request isn't open, its answer has begun, or the protocol `takes_external` parts no more.
+    pub fn handle_answer_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
+        let held = http1.handle_answer_held(cx, request_id, answer, send)?;
+        self.switch_if_taken_over();
+        Ok(held)
+    }
+
+    /// Like `handle_write_vectored`, but bytes that `send` doesn't take aren't copied either, if they are many: the result
+    /// is how many at the end are to be sent when `poll_external` asks for them.
+    ///
+    /// # Errors
+    /// As `handle_write`, and `Stale` when the protocol `takes_external` parts no more.
+    pub fn handle_write_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
+        http1.handle_write_held(cx, request_id, bytes, send)
+    }
+
     /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
     /// wire, as in an answer to HEAD.
     ///
     /// # Errors
-    /// `Stale` when no stream of a declared length is open for the request, or a file is being sent on it;
+    /// `Stale` when no stream of a declared length is open for the request, or it has an external part already;
     /// `TooLong` when it would outgrow that length.
     pub fn handle_file(
         &mut self,
@@ -250,6 +290,22 @@ impl Connection {
             Protocol::Other(Other::Tls(tls)) => tls.inner.handle_last(),
             Protocol::Other(Other::Raw(raw)) => raw.handle_last(),
             Protocol::Other(Other::Undecided(_)) => {}
+        }
+    }
+}
+
+/// About what was refused without an end of its connection, as streams of HTTP/2 are.
+impl Connection {
+    /// The next refusal that hasn't been counted.
+    pub fn poll_refusal(&mut self) -> Option<Refusal> {
+        self.http2_mut().and_then(http2::Connection::poll_refusal)
+    }
+
+    /// The connection is closed: refusals that wait for a page are over. To be called before they are taken.
+    #[cold]
+    pub fn abandon_pages(&mut self) {
+        if let Some(http2) = self.http2_mut() {
+            http2.abandon_pages();
         }
     }
 }

@@ -5,7 +5,7 @@ use super::undecided::First;
 use super::{Connection, Protocol};
 use crate::answer::Finish;
 use crate::context::Context;
-use crate::event::{Event, RequestId, Step};
+use crate::event::{Direct, Event, RequestId, Step};
 use crate::timestamp::Timestamp;
 use crate::{http1, http2};
 
@@ -59,10 +59,10 @@ impl Connection {
         0
     }
 
-    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`. The event that
-    /// follows brings no bytes of its own, but may be the body's last.
-    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
-        self.http1_mut().ok()?.handle_direct(cx, bytes)
+    /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`: what isn't content is
+    /// moved out from between. The event that follows brings no bytes of its own, but may be the body's last.
+    pub fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
+        self.http1_mut().map_or_else(|_| Direct::default(), |http1| http1.handle_direct(cx, bytes))
     }
 
     /// The peer has closed its sending side.
@@ -91,18 +91,18 @@ impl Connection {
         }
     }
 
-    /// `count` bytes of the file that `poll_file` names are with the kernel.
-    pub fn handle_file_sent(&mut self, cx: &mut Context, count: u64) {
+    /// `count` bytes of what `poll_external` gives are with the kernel, `behind` included.
+    pub fn handle_external_sent(&mut self, cx: &mut Context, count: u64) {
         if let Ok(http1) = self.http1_mut() {
-            http1.handle_file_sent(cx, count);
+            http1.handle_external_sent(cx, count);
             self.switch_if_taken_over();
         }
     }
 
-    /// That file has fewer bytes than it had, or can't be read: the answer is aborted.
-    pub fn handle_file_failed(&mut self, cx: &mut Context) {
+    /// That part has fewer bytes than it had, or can't be read: the answer is aborted.
+    pub fn handle_external_failed(&mut self, cx: &mut Context) {
         if let Ok(http1) = self.http1_mut() {
-            http1.handle_file_failed(cx);
+            http1.handle_external_failed(cx);
         }
     }
 
@@ -135,9 +135,9 @@ impl Connection {
         }
     }
 
-    /// The request whose answer goes on with a file now, and how many bytes of that are missing.
-    pub fn poll_file(&self) -> Option<(RequestId, u64)> {
-        self.http1().and_then(http1::Connection::poll_file)
+    /// What the reactor has to send now by itself: a part of a file, or of memory that it holds.
+    pub fn poll_external(&self) -> Option<http1::External<'_>> {
+        self.http1().and_then(http1::Connection::poll_external)
     }
 
     /// The request after which the connection has become raw, once everything before is sent.

@@ -2,13 +2,13 @@
 //!
 //! There is at most one at a time, since the next request stands after it.
 
-use llhttp::{Record, State};
+use llhttp::{Progress, Record, State};
 
 use crate::answer::{AnswerError, Credit, Finish};
 use crate::body::Receiving;
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Event, Expectation, RequestId, Step};
+use crate::event::{Direct, Event, Expectation, RequestId, Step};
 use crate::http::trailers::Trailers;
 use crate::http1::head::{self, Checked};
 use crate::http1::{Connection, Reading, encode};
@@ -27,6 +27,23 @@ impl Incoming {
             self.body.take(span.of(input));
         }
         self.record.clear_body();
+    }
+
+    /// Moves the content that the parser found in `bytes`, which are the application's memory, to their beginning. Returns
+    /// how much it is.
+    fn gather(&mut self, bytes: &mut [u8]) -> usize {
+        let mut content = 0;
+        for span in &self.record.body {
+            if span.start as usize != content {
+                bytes.copy_within(span.range(), content);
+            }
+            content += span.len();
+        }
+        self.record.clear_body();
+        if content > 0 {
+            self.body.take_direct(content);
+        }
+        content
     }
 
     fn complete(&mut self) {
@@ -70,19 +87,7 @@ impl Connection {
         }
         let progress = self.parser.execute(input, &mut incoming.record);
         incoming.take(input);
-        let failure = match progress.state {
-            State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
-            _ => head::check_framing(&incoming.record, &cx.limits),
-        };
-        let is_complete = progress.state == State::Complete;
-        if is_complete {
-            incoming.complete();
-        }
-        if let Some(error) = failure {
-            self.fail_body(cx, error);
-        } else if is_complete {
-            self.message_complete();
-        }
+        self.follow(cx, &progress);
         self.end_discarded_body(cx);
         let event = self.poll_body();
         self.rearm(cx);
@@ -98,23 +103,31 @@ impl Connection {
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn handle_direct(&mut self, cx: &mut Context, bytes: &[u8]) -> Option<Event<'static>> {
-        let incoming = self.incoming.as_mut()?;
+    pub(crate) fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
+        let Some(incoming) = &mut self.incoming else { return Direct::default() };
         let progress = self.parser.execute(bytes, &mut incoming.record);
-        incoming.record.clear_body();
-        incoming.body.take_direct(bytes.len());
-        match progress.state {
-            State::Complete => {
-                incoming.complete();
-                self.message_complete();
-            }
-            State::More | State::Coded => {}
-            State::Failed(error) => {
-                self.fail_body(cx, RequestError::Syntax { kind: error.kind, offset: error.offset });
-            }
-        }
+        let content = incoming.gather(bytes);
+        self.follow(cx, &progress);
         self.rearm(cx);
-        self.poll_body()
+        Direct { content, taken: progress.consumed, event: self.poll_body() }
+    }
+
+    /// The parser has come so far in the body.
+    fn follow(&mut self, cx: &mut Context, progress: &Progress) {
+        let Some(incoming) = &mut self.incoming else { return };
+        let failure = match progress.state {
+            State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
+            _ => head::check_framing(&incoming.record, &cx.limits),
+        };
+        let is_complete = progress.state == State::Complete;
+        if is_complete {
+            incoming.complete();
+        }
+        if let Some(error) = failure {
+            self.fail_body(cx, error);
+        } else if is_complete {
+            self.message_complete();
+        }
     }
 
     pub(super) fn poll_body(&mut self) -> Option<Event<'static>> {

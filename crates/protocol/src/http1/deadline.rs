@@ -107,7 +107,7 @@ impl Connection {
     /// but the deadline of a head stays as its bytes trickle in, and that of unsent bytes until some are sent.
     #[inline]
     pub(super) fn rearm(&mut self, cx: &Context) {
-        let (kind, millis) = if !self.output.is_empty() || self.poll_file().is_some() {
+        let (kind, millis) = if !self.output.is_empty() || self.awaits_external() {
             if self.deadline.kind == Kind::Write {
                 return;
             }

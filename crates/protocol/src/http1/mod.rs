@@ -18,7 +18,7 @@
 mod body;
 mod deadline;
 mod encode;
-mod file;
+mod external;
 mod head;
 mod pipeline;
 mod reading;
@@ -28,6 +28,7 @@ mod vectored;
 mod writing;
 
 pub use encode::error_answer;
+pub use external::External;
 
 use llhttp::{ParseError, Parser, Record};
 
@@ -39,6 +40,7 @@ use crate::handoff::Handoff;
 use crate::http1::body::Incoming;
 use crate::http1::deadline::Deadline;
 use crate::http1::pipeline::Pipeline;
+pub(crate) use crate::http1::refusal::PAGE_MILLIS;
 use crate::http1::refusal::Refusal;
 pub use crate::http1::refusal::Refused;
 use crate::output::Output;
@@ -351,20 +353,16 @@ impl Connection {
     }
 
     pub(crate) fn backlog(&self, request_id: RequestId) -> usize {
-        if self.pipeline.is_first(request_id) {
-            self.output.len()
-        } else {
-            self.pipeline.kept_bytes(request_id)
-        }
+        let unsent = if self.pipeline.is_first(request_id) { self.output.len() } else { 0 };
+        let external = usize::try_from(self.pipeline.external_bytes(request_id)).unwrap_or(usize::MAX);
+        (unsent + self.pipeline.kept_bytes(request_id)).saturating_add(external)
     }
 
     /// Bytes of an answer that the kernel hasn't taken; those of later answers count as well.
     pub(crate) fn unsent_of(&self, request_id: RequestId) -> u64 {
-        let file = self.pipeline.file_bytes(request_id);
         let is_waiting = self.is_open(request_id) && !self.pipeline.is_first(request_id);
-        let bytes =
-            if is_waiting { self.pipeline.kept_bytes(request_id) } else { self.output.len() + self.lost };
-        file + bytes as u64
+        let unsent = if is_waiting { 0 } else { self.output.len() + self.lost };
+        self.pipeline.external_bytes(request_id) + (self.pipeline.kept_bytes(request_id) + unsent) as u64
     }
 
     /// The client has gone within a request: nothing more is sent.

@@ -55,8 +55,10 @@ pub(super) struct PendingState {
     pub(super) early: Vec<u8>,
     /// The framing of a body that is being streamed.
     pub(super) stream: Option<Stream>,
-    /// How many bytes follow from a file.
-    pub(super) file: u64,
+    /// How many bytes follow that aren't here: of a file, or of memory that is held.
+    pub(super) external: u64,
+    /// Bytes of the answer behind those.
+    pub(super) behind: Vec<u8>,
     /// The answer is complete; what isn't sent of it is in `early`.
     pub(super) is_done: bool,
     /// The connection ends after this answer.
@@ -176,16 +178,18 @@ impl Pipeline {
         self.open().first().is_some_and(|pending| pending.request_id == request_id)
     }
 
-    /// How many bytes of an answer are kept until its turn comes.
+    /// How many bytes of an answer are kept until its turn, or that of what is behind its external part, comes.
     pub(super) fn kept_bytes(&self, request_id: RequestId) -> usize {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);
-        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.early.len())
+        pending
+            .and_then(|pending| pending.state.as_ref())
+            .map_or(0, |state| state.early.len() + state.behind.len())
     }
 
-    /// How many bytes of a file an answer still contains.
-    pub(super) fn file_bytes(&self, request_id: RequestId) -> u64 {
+    /// How many bytes an answer still contains that aren't here.
+    pub(super) fn external_bytes(&self, request_id: RequestId) -> u64 {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);
-        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.file)
+        pending.and_then(|pending| pending.state.as_ref()).map_or(0, |state| state.external)
     }
 
     #[inline]
@@ -246,12 +250,17 @@ impl Pipeline {
     }
 
     /// Whether a request with a safe or an unsafe method may start now: one that isn't safe waits
-    /// until every earlier answer has begun, and all others wait for it.
+    /// until every earlier answer has begun, and all others wait for it. None starts behind a complete answer whose
+    /// external part isn't sent: a client that reads nothing must not have many of them held.
     #[inline]
     pub(super) fn lets_start(&self, is_safe: bool) -> bool {
+        let Some(last) = self.open().last() else { return true };
+        if last.has_begun && last.is_held() {
+            return false;
+        }
         if is_safe {
             // A request that isn't safe and whose answer hasn't begun lets nothing start: only the last can be one.
-            return self.open().last().is_none_or(|last| last.has_begun || last.flags.is_safe);
+            return last.has_begun || last.flags.is_safe;
         }
         self.open().iter().all(|pending| pending.has_begun)
     }
@@ -262,6 +271,11 @@ impl Pending {
     #[inline]
     fn is_done(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.is_done)
+    }
+
+    /// Its answer is complete, and a part of it is still outside.
+    fn is_held(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_done && state.external > 0)
     }
 
     pub(super) fn state(&mut self) -> &mut PendingState {

@@ -16,7 +16,7 @@ use crate::http1::{Connection, Reading, encode, reading};
 use crate::timestamp::Timestamp;
 
 /// For so long the application may take to make a page.
-const PAGE_MILLIS: u64 = 1000;
+pub(crate) const PAGE_MILLIS: u64 = 1000;
 
 /// A refusal of what was no request.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Connection {
         let refusal = self.refusal.as_deref_mut()?;
         let page = refusal.page.as_mut().filter(|page| !page.is_announced)?;
         page.is_announced = true;
-        let packet = std::mem::take(&mut refusal.packet);
+        let packet = Some(std::mem::take(&mut refusal.packet));
         Some(Event::Unparsed { request_id: page.request_id, error: refusal.error, packet })
     }
 

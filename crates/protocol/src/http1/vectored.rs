@@ -9,6 +9,7 @@ use crate::event::RequestId;
 use crate::http1::Connection;
 use crate::http1::encode::{self, Piece};
 use crate::http1::pipeline::Stream;
+use crate::http1::writing::Offer;
 use crate::output::Send;
 
 impl Connection {
@@ -20,7 +21,7 @@ impl Connection {
         answer: Answer<'_>,
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        self.begin_answer(cx, request_id, answer, Some(send))?;
+        self.begin_answer(cx, request_id, answer, Some(Offer { send, holds: false }))?;
         self.rearm_after_sending(cx);
         Ok(())
     }
@@ -37,8 +38,11 @@ impl Connection {
             return self.handle_write(cx, request_id, bytes);
         }
         let first = self.pipeline.first_mut().and_then(|first| first.state.as_mut());
-        let first = first.filter(|state| state.file == 0);
-        let stream = first.and_then(|state| state.stream.as_mut()).ok_or(AnswerError::Stale)?;
+        let state = first.ok_or(AnswerError::Stale)?;
+        if state.external > 0 {
+            return self.handle_write(cx, request_id, bytes);
+        }
+        let stream = state.stream.as_mut().ok_or(AnswerError::Stale)?;
         if *stream == Stream::Silent {
             return Ok(());
         }

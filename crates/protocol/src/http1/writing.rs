@@ -10,7 +10,14 @@ use crate::event::RequestId;
 use crate::http1::encode::{self, Outcome};
 use crate::http1::pipeline::{PendingState, RequestFlags, Stream};
 use crate::http1::{Connection, Reading};
-use crate::output::Send;
+use crate::output::{Send, is_large};
+
+/// The body of an answer is offered to the socket at once.
+pub(super) struct Offer<'a> {
+    pub(super) send: Send<'a>,
+    /// What the socket doesn't take, if it is much, isn't copied: it becomes an external part.
+    pub(super) holds: bool,
+}
 
 impl Connection {
     #[inline]
@@ -29,7 +36,7 @@ impl Connection {
         cx: &mut Context,
         request_id: RequestId,
         answer: Answer<'_>,
-        send: Option<Send<'_>>,
+        offer: Option<Offer<'_>>,
     ) -> Result<(), AnswerError> {
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         if pending.has_begun {
@@ -54,9 +61,9 @@ impl Connection {
             };
         }
         if at == 0 {
-            self.answer_first(cx, flags, &answer, closes, send);
+            self.answer_first(cx, flags, &answer, closes, offer);
         } else {
-            self.answer_early(cx, at, flags, &answer, closes);
+            self.answer_early(cx, at, (flags, offer.is_some_and(|offer| offer.holds)), &answer, closes);
         }
         self.rearm(cx);
         Ok(())
@@ -69,17 +76,19 @@ impl Connection {
         flags: RequestFlags,
         answer: &Answer<'_>,
         closes: bool,
-        send: Option<Send<'_>>,
+        offer: Option<Offer<'_>>,
     ) {
         let out = self.output.buffer(cx);
         let (outcome, body) =
             encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, out);
-        match send {
+        let mut held = 0;
+        match offer {
             None => out.extend_from_slice(body),
-            Some(send) => self.output.put_vectored(cx, body, b"", send),
+            Some(Offer { send, holds: false }) => self.output.put_vectored(cx, body, b"", send),
+            Some(Offer { send, holds: true }) => held = self.output.put_or_hold(cx, body, b"", send),
         }
         self.is_paused = false;
-        if outcome.stream.is_none() && !outcome.closes && !outcome.is_aborted {
+        if outcome.stream.is_none() && !outcome.closes && !outcome.is_aborted && held == 0 {
             self.pipeline.pop_first();
             if flags.is_upgrade && self.reading == Reading::AwaitingUpgrade {
                 self.reading = Reading::Idle;
@@ -96,6 +105,7 @@ impl Connection {
         if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
             first.state().begin(&outcome);
+            first.state().hold(held, b"");
         }
         self.advance(cx);
     }
@@ -105,7 +115,7 @@ impl Connection {
         &mut self,
         cx: &mut Context,
         at: usize,
-        flags: RequestFlags,
+        (flags, holds): (RequestFlags, bool),
         answer: &Answer<'_>,
         closes: bool,
     ) {
@@ -115,7 +125,11 @@ impl Connection {
         let state = pending.state();
         let (outcome, body) =
             encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, &mut state.early);
-        state.early.extend_from_slice(body);
+        if holds && is_large(body) {
+            state.hold(body.len(), b"");
+        } else {
+            state.early.extend_from_slice(body);
+        }
         state.begin(&outcome);
         if outcome.closes {
             self.close_reading();
@@ -131,11 +145,12 @@ impl Connection {
     ) -> Result<(), AnswerError> {
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
-        if state.file > 0 {
-            return Err(AnswerError::Stale);
-        }
         let stream = state.stream.as_mut().ok_or(AnswerError::Stale)?;
-        let out = if at == 0 { self.output.buffer(cx) } else { early_buffer(cx, &mut state.early) };
+        let out = match at {
+            _ if state.external > 0 => &mut state.behind,
+            0 => self.output.buffer(cx),
+            _ => early_buffer(cx, &mut state.early),
+        };
         let result = encode::put_piece(stream, bytes, out);
         self.rearm(cx);
         result
@@ -153,7 +168,11 @@ impl Connection {
         state.is_done = true;
         state.is_aborted |= matches!(stream, Stream::Length(missing) if missing > 0);
         if stream == Stream::Chunked {
-            let out = if at == 0 { self.output.buffer(cx) } else { early_buffer(cx, &mut state.early) };
+            let out = match at {
+                _ if state.external > 0 => &mut state.behind,
+                0 => self.output.buffer(cx),
+                _ => early_buffer(cx, &mut state.early),
+            };
             encode::put_last_chunk(trailers, out);
         }
         if self.discard_body(request_id)
@@ -211,7 +230,7 @@ impl Connection {
         while let Some(first) = self.pipeline.first_mut() {
             let Some(state) = &mut first.state else { break };
             let early = std::mem::take(&mut state.early);
-            let is_done = state.is_done && state.file == 0;
+            let is_done = state.is_done && state.external == 0;
             let (closes, is_aborted) = (state.closes, state.is_aborted);
             let refusal = state.refusal;
             let (request_id, is_upgraded) = (first.request_id, state.is_upgraded);

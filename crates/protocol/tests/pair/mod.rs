@@ -9,8 +9,8 @@ mod promises;
 mod tunnel;
 
 use protocol::{
-    Answer, Body, CloseReason, Connection, Context, Credit, Event, Expectation, Finish, Limits, Payload,
-    RequestError, RequestId, SecurityEvent, Timestamp,
+    Answer, Body, CloseReason, Connection, Context, Credit, Direct, Event, Expectation, Finish, Limits,
+    Payload, RequestError, RequestId, SecurityEvent, Timestamp,
 };
 
 pub use tunnel::Tunnel;
@@ -309,12 +309,15 @@ impl Pair {
     }
 
     fn feed_directly(&mut self, room: usize) {
-        let bytes = self.inbox.drain(..room).collect::<Vec<_>>();
-        let event = self.connection.handle_direct(&mut self.cx, &bytes);
+        let mut bytes = self.inbox.drain(..room).collect::<Vec<_>>();
+        let Direct { content, taken, event } = self.connection.handle_direct(&mut self.cx, &mut bytes);
+        self.inbox.splice(..0, bytes[taken..].iter().copied()).for_each(drop);
+        bytes.truncate(content);
         let event = match event {
             Some(Event::Body { request_id, bytes: rest, trailers: None, end: true }) if rest.is_empty() => {
                 OwnedEvent::Body { request_id, bytes, trailers: None }
             }
+            None if bytes.is_empty() => return self.transmit(),
             None => OwnedEvent::Piece { kind: "piece", bytes },
             Some(event) => {
                 self.notify(OwnedEvent::Piece { kind: "piece", bytes });

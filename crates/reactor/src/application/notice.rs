@@ -96,7 +96,7 @@ pub enum Kind {
     Raw = 15,
     /// A raw connection can be written to again: [2, 3] the client's id, [4, 7] as for `Drained`.
     RawDrained = 16,
-    /// A file in an answer is shorter than declared, or can't be read: [2, 3] request id.
+    /// A file in an answer is shorter than declared or can't be read, or memory that was held is: [2, 3] request id.
     FileFailed = 17,
     /// An answer came too late, on another thread than the application's: [2, 3] request id.
     Late = 18,

@@ -7,9 +7,10 @@
 //! So no memory is reserved for bytes that may never arrive, and the bytes of one client are read before a
 //! buffer is needed for the next. An application that expects only a few bytes may provide a buffer at once.
 //! A buffer is returned by a `Body` notice; when the rest of the body can't be received any more it is
-//! dropped without one. Content of a body with a declared length is received straight into the buffer.
+//! dropped without one. Content is received straight into the buffer, where chunks
+//! are joined.
 
-use protocol::{Connection, Context, Event, RequestId, Trailers};
+use protocol::{Connection, Context, Direct, Event, FRAMED_ROOM, RequestId, Trailers};
 
 use super::Client;
 use crate::application::{Kind, Notice, Outbox, flag, lines};
@@ -76,6 +77,11 @@ impl Filling {
         let rest = self.buffer.bytes().get_mut(self.filled..).unwrap_or(&mut []);
         let room = room.min(rest.len());
         &mut rest[..room]
+    }
+
+    /// How many bytes of it are unfilled.
+    fn room(&mut self) -> u64 {
+        (self.buffer.bytes().len() - self.filled) as u64
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -269,9 +275,15 @@ impl Client {
         count: usize,
     ) -> Option<Event<'static>> {
         let (request_id, filling) = self.bodies.current(&self.connection)?;
-        let event = self.connection.handle_direct(cx, filling.rest(count));
-        filling.filled += count;
-        let is_due = filling.is_due();
+        let received = filling.rest(count);
+        let Direct { content, taken, event } = self.connection.handle_direct(cx, received);
+        if taken < count {
+            self.unread = received[taken..].to_vec();
+        }
+        filling.filled += content;
+        // Where there is framing the last few bytes of the memory would take a read for each.
+        let is_nearly_full = content < count && filling.room() < FRAMED_ROOM;
+        let is_due = filling.is_due() || is_nearly_full && filling.filled > 0;
         match event {
             Some(Event::Body { request_id, end: true, trailers, .. }) => {
                 self.return_buffer(cx, outbox, request_id, Some(BodyEnd { trailers }));

@@ -2,7 +2,7 @@
 
 mod age;
 mod body_delivery;
-mod file_range;
+mod external_part;
 mod table;
 mod unacknowledged;
 
@@ -18,7 +18,8 @@ use age::Age;
 pub use body_delivery::RecvBuffer;
 use body_delivery::Step;
 pub(crate) use body_delivery::{BodyDeliveries, BodyEnd};
-pub(crate) use file_range::FileRange;
+pub use external_part::SendBuffer;
+pub(crate) use external_part::{ExternalPart, Sent};
 pub(crate) use table::Clients;
 use table::Listed;
 pub use unacknowledged::Unacknowledged;
@@ -55,8 +56,8 @@ pub(crate) struct Client {
     pub(crate) unread: Vec<u8>,
     /// Bodies on their way to the application.
     pub(crate) bodies: BodyDeliveries,
-    /// Parts of files that answers contain.
-    pub(crate) files: Vec<FileRange>,
+    /// Parts of answers that aren't in the connection's output.
+    pub(crate) external_parts: Vec<ExternalPart>,
     /// Notices that follow when bytes have been sent.
     pub(crate) sent_notices: Vec<SentNotice>,
     pub(crate) phase: Phase,
@@ -132,7 +133,7 @@ impl Client {
             proxy_header: None,
             unread: Vec::new(),
             bodies: BodyDeliveries::default(),
-            files: Vec::new(),
+            external_parts: Vec::new(),
             sent_notices: Vec::new(),
             phase,
             unacknowledged: 0,
@@ -339,6 +340,13 @@ impl Client {
             }
             !is_due
         });
+    }
+
+    /// Publishes that requests of an HTTP/2 connection were answered; the rest follows when it is served.
+    pub(crate) fn publish_answered_streams(&mut self) {
+        if let Some(counts) = self.connection.last_stream_counts() {
+            self.facts.set_answered_streams(self.requests, counts);
+        }
     }
 
     /// Publishes how far the requests of an HTTP/2 connection have come, which isn't in order.

@@ -240,7 +240,7 @@ impl Clients {
         }
     }
 
-    /// Marks the clients with unfinished files as dirty.
+    /// Marks the clients with unfinished parts as dirty.
     #[inline]
     pub(crate) fn resume_unfinished(&mut self) {
         if !self.unfinished.is_empty() {

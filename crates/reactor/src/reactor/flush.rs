@@ -6,11 +6,12 @@ use protocol::Context;
 
 use super::Reactor;
 use crate::application::{Kind, Outbox};
-use crate::client::{Client, Phase};
+use crate::client::{Client, Phase, Sent};
+use crate::io::SHORT_CALLS_ARM;
 
-/// Bytes of a file that one visit sends, so that a fast download doesn't delay other clients. A file that
-/// isn't in the page cache is read from the disk in this call, which is another reason for portions.
-const FILE_BYTES_PER_VISIT: u64 = 1024 * 1024;
+/// Bytes of a file, or of memory that is held, that one visit sends, so that a fast download doesn't delay other clients. A
+/// file that isn't in the page cache is read from the disk in this call, which is another reason for portions.
+const EXTERNAL_BYTES_PER_VISIT: u64 = 1024 * 1024;
 
 /// Where sending a client's output stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ impl Reactor {
         }
         if client.connection.is_http2() {
             client.service_streams(&mut self.cx, &mut self.outbox);
+            client.count_refusals(&self.cx, &mut self.outbox);
         } else {
             if client.connection.is_all_sent() {
                 client.handle_all_sent(&mut self.outbox);
@@ -70,7 +72,7 @@ impl Reactor {
 }
 
 impl Client {
-    /// Sends what the connection has to send, files included, as far as the socket and the budget allow.
+    /// Sends what the connection has to send, external parts included, as far as the socket and the budget allow.
     #[inline]
     fn send(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
         loop {
@@ -78,10 +80,10 @@ impl Client {
                 Sending::Done => {}
                 ended => return ended,
             }
-            if self.files.is_empty() {
+            if self.external_parts.is_empty() {
                 return Sending::Done;
             }
-            match self.send_file_part(cx, outbox) {
+            match self.send_external(cx, outbox) {
                 Sending::Done if self.connection.is_all_sent() => return Sending::Done,
                 Sending::Done => {}
                 ended => return ended,
@@ -102,7 +104,7 @@ impl Client {
             match self.socket.write(unsent) {
                 Ok(count) => {
                     // After a short write the send buffer is full, and its next readiness will be reported.
-                    let is_short = count < unsent.len();
+                    let is_short = count < unsent.len() && SHORT_CALLS_ARM;
                     self.connection.handle_sent(cx, count);
                     if is_short {
                         return Sending::Blocked;
@@ -115,31 +117,38 @@ impl Client {
         }
     }
 
-    /// Sends the file that comes next in the output, if there is one.
+    /// Sends the part that comes next and isn't in the output, if there is one.
     #[cold]
-    fn send_file_part(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
-        let mut budget = FILE_BYTES_PER_VISIT;
-        while let Some((request_id, missing)) = self.connection.poll_file() {
+    fn send_external(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+        let mut budget = EXTERNAL_BYTES_PER_VISIT;
+        while let Some(next) = self.connection.poll_external() {
             if budget == 0 {
                 return Sending::Unfinished;
             }
-            let range = self.files.iter_mut().find(|range| range.request_id == request_id);
-            let Some(range) = range else { return Sending::Broken };
-            match range.send(&self.socket, missing.min(budget)) {
-                Ok(0) => {
-                    self.connection.handle_file_failed(cx);
+            let request_id = next.request_id;
+            let part = self.external_parts.iter_mut().find(|part| part.request_id == request_id);
+            let Some(part) = part else { return Sending::Broken };
+            let missing = next.missing;
+            let (count, is_blocked) = match part.send(&self.socket, &next, budget) {
+                Ok(Sent::Some(count)) => (count, false),
+                Ok(Sent::Blocked(count)) => (count, true),
+                Ok(Sent::Ended) => {
+                    self.connection.handle_external_failed(cx);
+                    self.external_parts.retain(|part| part.request_id != request_id);
                     outbox.notify(Kind::FileFailed, self.facts.slot(), request_id.0);
-                }
-                Ok(count) => {
-                    budget -= count;
-                    self.connection.handle_file_sent(cx, count);
-                    if count == missing {
-                        self.files.retain(|range| range.request_id != request_id);
-                    }
+                    continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sending::Blocked,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Sending::Broken,
+            };
+            budget = budget.saturating_sub(count);
+            self.connection.handle_external_sent(cx, count);
+            if count >= missing {
+                self.external_parts.retain(|part| part.request_id != request_id);
+            }
+            if is_blocked {
+                return Sending::Blocked;
             }
         }
         Sending::Done
@@ -165,6 +174,14 @@ impl Client {
         self.publish_streams();
         if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
+        }
+    }
+
+    /// Counts what was refused on a connection that goes on.
+    #[cold]
+    pub(super) fn count_refusals(&mut self, cx: &Context, outbox: &mut Outbox) {
+        while let Some(refusal) = self.connection.poll_refusal() {
+            outbox.refuse_stream(&self.facts, refusal, &cx.limits);
         }
     }
 

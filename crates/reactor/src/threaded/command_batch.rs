@@ -1,9 +1,11 @@
-//! A batch of commands on its way from the application to a thread.
+//! A batch of commands on its way from the application to a thread. Long bodies are in memory of their own, from which
+//! they are sent.
 
 use std::ops::Range;
 
-use protocol::{Answer, Payload, RequestId};
+use protocol::{Answer, Payload, RequestId, is_large};
 
+use super::body_pool::{BodyPool, PooledBody};
 use crate::application::Kind;
 use crate::reactor::Reactor;
 
@@ -18,12 +20,16 @@ type Run = Box<dyn FnOnce(&mut Reactor, &[u8]) + Send>;
 pub(super) struct CommandBatch {
     list: Vec<Command>,
     bytes: Vec<u8>,
+    /// Bytes of the long bodies.
+    long: usize,
 }
 
 /// One command.
 enum Command {
     /// Every request has one, so it needs no box.
     Respond(Respond),
+    /// A long piece of a streamed answer; `Drained` follows if there is a mark.
+    Write { slot: u32, request_id: RequestId, piece: PooledBody, mark: Option<u32> },
     /// Any other command.
     Run { slot: u32, bytes: Range<usize>, run: Run },
 }
@@ -42,6 +48,8 @@ struct Respond {
     reason_end: usize,
     fields_end: usize,
     end: usize,
+    /// The body, if it is long.
+    long: Option<PooledBody>,
 }
 
 /// A [`Payload`] without its bytes.
@@ -58,7 +66,7 @@ impl CommandBatch {
 
     /// How many bytes the commands refer to.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.long
     }
 
     pub(super) fn respond(
@@ -67,6 +75,7 @@ impl CommandBatch {
         request_id: RequestId,
         answer: &Answer<'_>,
         tells_written: bool,
+        pool: &BodyPool,
     ) {
         let (payload, body) = match answer.payload {
             Payload::Full(bytes) => (Shape::Full, bytes),
@@ -78,7 +87,11 @@ impl CommandBatch {
         let reason_end = self.bytes.len();
         self.bytes.extend_from_slice(answer.fields);
         let fields_end = self.bytes.len();
-        self.bytes.extend_from_slice(body);
+        let long = is_large(body).then(|| pool.copy(body));
+        match long {
+            Some(_) => self.long += body.len(),
+            None => self.bytes.extend_from_slice(body),
+        }
         self.list.push(Command::Respond(Respond {
             slot,
             request_id,
@@ -92,7 +105,14 @@ impl CommandBatch {
             reason_end,
             fields_end,
             end: self.bytes.len(),
+            long,
         }));
+    }
+
+    /// Sends a long piece of a streamed answer.
+    pub(super) fn write(&mut self, slot: u32, request_id: RequestId, piece: PooledBody, mark: Option<u32>) {
+        self.long += piece.bytes().len();
+        self.list.push(Command::Write { slot, request_id, piece, mark });
     }
 
     pub(super) fn run(
@@ -114,6 +134,9 @@ impl CommandBatch {
                 Command::Respond(respond) => {
                     reactor.on_behalf_of(respond.slot, |reactor| respond.apply(reactor, &self.bytes));
                 }
+                Command::Write { slot, request_id, piece, mark } => {
+                    reactor.on_behalf_of(slot, |reactor| write(reactor, slot, request_id, piece, mark));
+                }
                 Command::Run { slot, bytes, run } => {
                     let bytes = self.bytes.get(bytes).unwrap_or(&[]);
                     reactor.on_behalf_of(slot, |reactor| run(reactor, bytes));
@@ -131,6 +154,7 @@ impl CommandBatch {
     pub(super) fn cleared(mut self) -> CommandBatch {
         self.list.clear();
         self.bytes.clear();
+        self.long = 0;
         if self.bytes.capacity() > KEPT {
             self.bytes = Vec::new();
         }
@@ -138,10 +162,22 @@ impl CommandBatch {
     }
 }
 
+/// A write that comes too late changes nothing.
+fn write(reactor: &mut Reactor, slot: u32, request_id: RequestId, piece: PooledBody, mark: Option<u32>) {
+    let Ok((_, missing)) = reactor.write_held(slot, request_id, piece.bytes()) else { return };
+    if missing > 0 {
+        reactor.hold(slot, request_id, Box::new(piece));
+    }
+    if let Some(mark) = mark {
+        reactor.notify_drained(slot, request_id, mark);
+    }
+}
+
 impl Respond {
-    fn apply(&self, reactor: &mut Reactor, bytes: &[u8]) {
+    fn apply(mut self, reactor: &mut Reactor, bytes: &[u8]) {
         let part = |range: Range<usize>| bytes.get(range).unwrap_or(&[]);
-        let body = part(self.fields_end..self.end);
+        let long = self.long.take();
+        let body = long.as_ref().map_or_else(|| part(self.fields_end..self.end), PooledBody::bytes);
         let answer = Answer {
             status: self.status,
             reason: self.has_reason.then_some(part(self.at..self.reason_end)),
@@ -154,8 +190,15 @@ impl Respond {
             close: self.close,
             has_own_date: self.has_own_date,
         };
-        let is_taken = reactor.respond(self.slot, self.request_id, answer).is_ok();
-        if !is_taken {
+        let taken = if long.is_some() {
+            reactor.respond_held(self.slot, self.request_id, answer)
+        } else {
+            reactor.respond(self.slot, self.request_id, answer).map(|()| 0)
+        };
+        if let (Ok(1..), Some(body)) = (taken, long) {
+            reactor.hold(self.slot, self.request_id, Box::new(body));
+        }
+        if taken.is_err() {
             // The application took the answer as given, and may expect `Written`.
             reactor.notify(Kind::Late, self.slot, self.request_id.0);
         } else if self.tells_written {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use protocol::{Answer, RequestId};
+use protocol::{Answer, RequestId, is_large};
 
+use super::body_pool::BodyPool;
 use super::client_index::ClientIndex;
 use super::command_batch::CommandBatch;
 use super::mailbox::Mailbox;
@@ -26,6 +27,7 @@ pub struct ThreadHandle {
     emptied: SyncSender<Box<Notices>>,
     spare: Receiver<CommandBatch>,
     commands: CommandBatch,
+    pool: BodyPool,
     clients: Arc<ClientIndex>,
     /// Only for the thread that accepts: registers its listeners; and the facts of those so far.
     accepting: Option<(ListenerRegistry, Vec<Arc<ListenerFacts>>)>,
@@ -44,7 +46,17 @@ impl ThreadHandle {
     ) -> ThreadHandle {
         let accepting = registry.map(|registry| (registry, Vec::new()));
         let commands = CommandBatch::default();
-        ThreadHandle { mailbox, notices, emptied, spare, commands, clients, accepting, thread: Some(thread) }
+        ThreadHandle {
+            mailbox,
+            notices,
+            emptied,
+            spare,
+            commands,
+            pool: BodyPool::default(),
+            clients,
+            accepting,
+            thread: Some(thread),
+        }
     }
 
     /// The number of the thread and the slot on it, from a slot in a notice.
@@ -75,8 +87,22 @@ impl ThreadHandle {
 
     /// Answers a request.
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: &Answer<'_>, tells_written: bool) {
-        self.commands.respond(slot, request_id, answer, tells_written);
+        self.commands.respond(slot, request_id, answer, tells_written, &self.pool);
         self.hand_over_many();
+    }
+
+    /// Sends more of a streamed answer; with a mark, [`Reactor::notify_drained`] follows. A large piece is copied once, and
+    /// sent from there.
+    pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8], mark: Option<u32>) {
+        if is_large(bytes) {
+            self.commands.write(slot, request_id, self.pool.copy(bytes), mark);
+            return self.hand_over_many();
+        }
+        self.run(slot, bytes, move |reactor, bytes| {
+            if let (Ok(_), Some(mark)) = (reactor.write(slot, request_id, bytes), mark) {
+                reactor.notify_drained(slot, request_id, mark);
+            }
+        });
     }
 
     /// Has `run` executed on the thread, with these bytes, on behalf of the client at `slot`, which is closed

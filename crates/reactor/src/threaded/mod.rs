@@ -28,6 +28,7 @@
 //! The queues are the standard library's, which take no lock unless a thread blocks in them; here none does.
 //! The lock of the client index is not on the path of a request.
 
+mod body_pool;
 mod client_index;
 mod command_batch;
 mod doorbell;

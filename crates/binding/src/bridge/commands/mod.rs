@@ -6,7 +6,7 @@
 
 use std::fs::File;
 
-use protocol::{Answer, Payload, RequestId, Taken};
+use protocol::{Answer, HIGH_WATER, Payload, RequestId, Taken};
 use reactor::{Reactor, Stale, UpgradeError};
 
 use crate::bridge::Bridge;
@@ -112,16 +112,40 @@ impl Bridge {
             }
             Mode::Threaded(mode) => {
                 let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Stale)?;
-                self.command(slot, bytes, move |reactor, slot, bytes| {
-                    reactor.write(slot, request_id, bytes)?;
-                    if let Some(mark) = mark {
-                        reactor.notify_drained(slot, request_id, mark);
-                    }
-                    Ok(())
-                })?;
-                Ok(waiting)
+                self.before_command();
+                let sent = mode.thread(slot, |thread, slot| thread.write(slot, request_id, bytes, mark));
+                sent.map(|()| waiting).ok_or(Stale)
             }
         }
+    }
+
+    /// Whether `write_held` leaves long pieces of the client's answers where they are.
+    pub(crate) fn holds(&self, slot: u32) -> bool {
+        matches!(&self.mode, Mode::InLoop(mode) if mode.reactor().takes_external(slot))
+    }
+
+    /// The same with a typed array, whose last bytes `buffer` stay where they are if the kernel doesn't take them now: then
+    /// the result is above the high-water mark, and the memory is used until `Drained`.
+    pub(crate) fn write_held(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        bytes: &[u8],
+        buffer: napi::sys::napi_value,
+    ) -> Result<usize, Stale> {
+        let Mode::InLoop(mode) = &self.mode else { return self.write(slot, request_id, bytes) };
+        self.before_command();
+        let mut reactor = mode.reactor();
+        let (unsent, held) = reactor.write_held(slot, request_id, bytes)?;
+        if held == 0 {
+            return Ok(unsent);
+        }
+        // SAFETY: the caller's call is running, of which `buffer` is an argument; the reactor is the in-loop one.
+        match unsafe { self.delivery.hold(buffer) } {
+            Some(buffer) => reactor.hold(slot, request_id, Box::new(buffer)),
+            None => reactor.abort(slot, request_id)?,
+        }
+        Ok(unsent.max(HIGH_WATER + 1))
     }
 
     /// Fills the next bytes of a streamed answer from a file.

@@ -19,13 +19,16 @@ impl Reactor {
     #[inline]
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Stale> {
         if answer.payload.is_large() && self.takes_vectored(slot) {
-            self.command_sending(slot, |connection, cx, send| {
+            let result = self.command_sending(slot, |connection, cx, send| {
                 connection.handle_answer_vectored(cx, request_id, answer, send)
-            })?;
-            if let Some(client) = self.clients.get(slot) {
-                client.facts.on_returned();
+            });
+            if let Some(client) = self.clients.get_mut(slot) {
+                if result.is_ok() {
+                    client.facts.on_returned();
+                }
+                client.publish_streams();
             }
-            return Ok(());
+            return result;
         }
         self.answer_command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))
             .map_err(|_| Stale)
@@ -55,6 +58,11 @@ impl Reactor {
         } else {
             self.command(slot, |connection, cx| connection.handle_write(cx, request_id, bytes))?;
         }
+        Ok(self.after_write(slot, request_id))
+    }
+
+    /// How many bytes of a streamed answer are unsent behind a write; above the high-water mark `Drained` follows.
+    pub(super) fn after_write(&mut self, slot: u32, request_id: RequestId) -> usize {
         let unsent = self.clients.get(slot).map_or(0, |client| client.connection.backlog(request_id));
         if unsent > self.cx.high_water() {
             self.notify_when(slot, request_id, When::Drained);
@@ -62,7 +70,7 @@ impl Reactor {
         if self.clients.dirty_count() > FLUSHED_TOGETHER {
             self.flush_earlier();
         }
-        Ok(unsent)
+        unsent
     }
 
     /// Flushes all dirty clients but the latest, to which more may be written at once.

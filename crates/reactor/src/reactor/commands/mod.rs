@@ -7,7 +7,7 @@
 mod answer;
 mod body;
 mod client;
-mod file;
+mod external;
 mod raw;
 
 use std::io::IoSlice;
@@ -16,6 +16,7 @@ use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
 use crate::client::{Client, SentNotice, When};
+use crate::io::SHORT_CALLS_ARM;
 
 pub use raw::UpgradeError;
 
@@ -62,7 +63,7 @@ impl Reactor {
             };
             client.facts.on_returned();
             if client.connection.is_http2() {
-                client.publish_streams();
+                client.publish_answered_streams();
             }
             Ok(result)
         })
@@ -74,11 +75,11 @@ impl Reactor {
     }
 
     /// A command that may give bytes to the socket at once, from the memory in which they are.
-    fn command_sending(
+    fn command_sending<R>(
         &mut self,
         slot: u32,
-        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
-    ) -> Result<(), Stale> {
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
+    ) -> Result<R, Stale> {
         let command = |client: &mut Client| {
             let (socket, is_blocked) = (&client.socket, client.is_blocked);
             let mut is_short = false;
@@ -88,14 +89,14 @@ impl Reactor {
                 }
                 // An error of the socket occurs in the flush again, and is handled there.
                 let count = socket.write_vectored(parts).unwrap_or(0);
-                is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
                 count
             };
-            run(&mut client.connection, &mut self.cx, &mut send)?;
+            let result = run(&mut client.connection, &mut self.cx, &mut send)?;
             if is_short {
                 client.mark_blocked(self.unacknowledged);
             }
-            Ok(())
+            Ok(result)
         };
         self.clients.command(slot, command).map_err(|_| Stale)
     }

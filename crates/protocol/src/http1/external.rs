@@ -1,0 +1,155 @@
+//! Parts of answers that the reactor sends by itself, past the output: a file from the kernel's cache, or memory of the
+//! application's that is held until the kernel has taken it.
+//!
+//! ```text
+//!   handle_answer(Stream { length }) ──► handle_file(length) ─────┐
+//!                                   └──► handle_write_held(bytes) ┤  handle_write, handle_end: behind it
+//!   handle_answer_held(Full(bytes)) ──────────────────────────────┤
+//!   all before it is sent ──► poll_external ──► handle_external_sent … until nothing is missing
+//! ```
+//! An answer has at most one such part at a time. What is written meanwhile is kept, and leaves together with the end
+//! of the part.
+
+use crate::answer::{Answer, AnswerError, Finish};
+use crate::context::{Context, HIGH_WATER};
+use crate::error::CloseReason;
+use crate::event::RequestId;
+use crate::http1::Connection;
+use crate::http1::encode::{self, Piece};
+use crate::http1::pipeline::{PendingState, Stream};
+use crate::http1::writing::Offer;
+use crate::output::{Send, is_large};
+
+/// What comes next on the wire, and isn't in the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct External<'a> {
+    /// The request whose answer it is a part of.
+    pub request_id: RequestId,
+    /// How many bytes are missing, counted from the end of the part.
+    pub missing: u64,
+    /// What follows it at once; it counts as sent with the bytes of the part.
+    pub behind: &'a [u8],
+}
+
+impl Connection {
+    pub(crate) fn handle_file(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        length: u64,
+    ) -> Result<bool, AnswerError> {
+        let (_, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
+        let state = pending.state.as_mut().filter(|state| state.external == 0).ok_or(AnswerError::Stale)?;
+        match &mut state.stream {
+            Some(Stream::Silent) => return Ok(false),
+            Some(Stream::Length(missing)) if length <= *missing => *missing -= length,
+            Some(Stream::Length(_)) => return Err(AnswerError::TooLong),
+            _ => return Err(AnswerError::Stale),
+        }
+        state.external = length;
+        self.rearm(cx);
+        Ok(length > 0)
+    }
+
+    /// Like `handle_answer_vectored`; what the socket doesn't take of a large body isn't copied. Returns how many bytes
+    /// at its end are an external part now.
+    pub(crate) fn handle_answer_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        self.begin_answer(cx, request_id, answer, Some(Offer { send, holds: true }))?;
+        self.rearm_after_sending(cx);
+        Ok(self.pipeline.external_bytes(request_id) as usize)
+    }
+
+    /// Like `handle_write_vectored`; what the socket doesn't take of a large piece isn't copied. Returns how many bytes at
+    /// its end are an external part now.
+    pub(crate) fn handle_write_held(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        bytes: &[u8],
+        send: Send<'_>,
+    ) -> Result<usize, AnswerError> {
+        let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
+        let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
+        let stream = state.stream.as_mut().ok_or(AnswerError::Stale)?;
+        let is_too_long = matches!(stream, Stream::Length(missing) if (bytes.len() as u64) > *missing);
+        // Before its turn a source may go on as far as it may with a client that reads slowly.
+        let is_ahead = at > 0 && bytes.len() <= HIGH_WATER;
+        if !is_large(bytes) || is_ahead || state.external > 0 || is_too_long {
+            return self.handle_write(cx, request_id, bytes).map(|()| 0);
+        }
+        if *stream == Stream::Silent {
+            return Ok(0);
+        }
+        let held = if at == 0 {
+            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, self.output.buffer(cx));
+            let held = self.output.put_or_hold(cx, bytes, suffix, send);
+            state.hold(held, suffix);
+            held
+        } else {
+            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, &mut state.early);
+            state.hold(bytes.len(), suffix);
+            bytes.len()
+        };
+        self.rearm_after_sending(cx);
+        Ok(held)
+    }
+
+    pub(crate) fn poll_external(&self) -> Option<External<'_>> {
+        let first = self.pipeline.first().filter(|_| self.output.is_empty())?;
+        let state = first.state.as_ref().filter(|state| state.external > 0)?;
+        Some(External { request_id: first.request_id, missing: state.external, behind: &state.behind })
+    }
+
+    /// Whether an external part is next on the wire.
+    pub(super) fn awaits_external(&self) -> bool {
+        self.poll_external().is_some()
+    }
+
+    pub(crate) fn handle_external_sent(&mut self, cx: &mut Context, count: u64) {
+        let Some(state) = self.pipeline.first_mut().and_then(|first| first.state.as_mut()) else { return };
+        let of_part = count.min(state.external);
+        state.external -= of_part;
+        if state.external == 0 {
+            let behind = std::mem::take(&mut state.behind);
+            let sent = usize::try_from(count - of_part).unwrap_or(usize::MAX);
+            if let Some(unsent @ [_, ..]) = behind.get(sent..) {
+                self.output.put(cx, unsent);
+            }
+            self.advance(cx);
+        }
+        self.rearm_after_sending(cx);
+    }
+
+    pub(crate) fn handle_external_failed(&mut self, cx: &mut Context) {
+        let Some(first) = self.pipeline.first_mut() else { return };
+        // Its body may have no other end than that of the connection, which must not look like one in order.
+        let is_unframed = first.flags.is_http10;
+        let state = first.state();
+        state.external = 0;
+        state.behind = Vec::new();
+        state.stream = None;
+        state.is_done = true;
+        state.is_aborted = true;
+        if is_unframed {
+            self.end(CloseReason::Aborted, Finish::Reset);
+        }
+        self.advance(cx);
+        self.rearm_after_sending(cx);
+    }
+}
+
+impl PendingState {
+    /// The next `count` bytes are an external part, and `suffix` follows it. A part without bytes is none.
+    pub(super) fn hold(&mut self, count: usize, suffix: &[u8]) {
+        if count > 0 {
+            self.external = count as u64;
+            self.behind.extend_from_slice(suffix);
+        }
+    }
+}

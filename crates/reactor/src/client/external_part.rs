@@ -1,0 +1,97 @@
+//! A part of an answer that isn't in its connection's output: of a file, or of memory that is held.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+
+use protocol::{External, RequestId};
+
+use crate::io::Socket;
+
+/// Bytes of an answer that stay where the application has them until the kernel has taken them.
+pub trait SendBuffer: Send {
+    /// All of the bytes, fetched anew for each write. Fewer, or none, when the application has taken its memory away
+    /// meanwhile: the answer is aborted then.
+    fn bytes(&mut self) -> &[u8];
+}
+
+/// Which bytes are sent next, and for which answer. How many they are is known to the connection.
+pub(crate) struct ExternalPart {
+    pub(crate) request_id: RequestId,
+    source: Source,
+}
+
+enum Source {
+    /// From byte `offset` of a file on.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "files are sent by the kernel on Linux alone")
+    )]
+    File { file: File, offset: u64 },
+    /// The last bytes of a buffer that had `length` of them when it was given.
+    Memory { buffer: Box<dyn SendBuffer>, length: usize },
+}
+
+/// What became of a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The kernel took so many bytes, those behind the part included.
+    Some(u64),
+    /// The same, and it takes no more now.
+    Blocked(u64),
+    /// The source has fewer bytes than it should.
+    Ended,
+}
+
+impl ExternalPart {
+    pub(crate) fn of_file(request_id: RequestId, file: File, offset: u64) -> ExternalPart {
+        ExternalPart { request_id, source: Source::File { file, offset } }
+    }
+
+    pub(crate) fn of_memory(request_id: RequestId, mut buffer: Box<dyn SendBuffer>) -> ExternalPart {
+        let length = buffer.bytes().len();
+        ExternalPart { request_id, source: Source::Memory { buffer, length } }
+    }
+
+    /// Has the kernel take up to `most` bytes, without a copy in our memory, and what is behind the part if that is all
+    /// of it.
+    ///
+    /// # Errors
+    /// As for a write, or a read of the file.
+    pub(crate) fn send(&mut self, socket: &Socket, next: &External<'_>, most: u64) -> io::Result<Sent> {
+        let count = next.missing.min(most);
+        match &mut self.source {
+            Source::File { file, offset } => {
+                let sent = send_file(socket, file, offset, count)?;
+                Ok(if sent == 0 { Sent::Ended } else { Sent::Some(sent) })
+            }
+            Source::Memory { buffer, length } => {
+                let bytes = buffer.bytes();
+                let at = usize::try_from(next.missing).ok().and_then(|missing| length.checked_sub(missing));
+                let portion = at
+                    .filter(|_| bytes.len() >= *length)
+                    .and_then(|at| bytes.get(at..)?.get(..count as usize));
+                let Some(portion) = portion else { return Ok(Sent::Ended) };
+                let behind = if count == next.missing { next.behind } else { &[] };
+                let sent = if behind.is_empty() {
+                    socket.write(portion)?
+                } else {
+                    socket.write_vectored(&[IoSlice::new(portion), IoSlice::new(behind)])?
+                };
+                let is_short = sent < portion.len() + behind.len();
+                Ok(if is_short { Sent::Blocked(sent as u64) } else { Sent::Some(sent as u64) })
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn send_file(socket: &Socket, file: &File, offset: &mut u64, count: u64) -> io::Result<u64> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    Ok(rustix::fs::sendfile(socket, file, Some(offset), count)? as u64)
+}
+
+/// Not implemented on this system, whose call for it differs.
+#[cfg(not(target_os = "linux"))]
+fn send_file(_: &Socket, _: &File, _: &mut u64, _: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}

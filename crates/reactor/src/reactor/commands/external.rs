@@ -1,0 +1,102 @@
+//! Parts of answers that are sent without a copy into our memory: files, by the kernel from its page cache, and memory
+//! that the application holds until it is sent.
+
+use std::fs::File;
+
+use protocol::{Answer, AnswerError, RequestId};
+
+use super::Stale;
+use crate::client::{ExternalPart, SendBuffer, When};
+use crate::reactor::Reactor;
+
+impl Reactor {
+    /// Sends the next `length` bytes of a streamed answer, whose length must be declared, from byte `offset`
+    /// of a file. [`Reactor::write`] and [`Reactor::end`] may follow at once.
+    ///
+    /// # Errors
+    /// [`Stale`] when the stream isn't open any more, has less than that left, has such a part already, or its protocol
+    /// takes none.
+    pub fn send_file(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        file: File,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Stale> {
+        let is_wanted = self
+            .try_command(slot, |connection, cx| match connection.takes_external() {
+                true => connection.handle_file(cx, request_id, length),
+                false => Err(AnswerError::Stale),
+            })
+            .map_err(|_| Stale)?;
+        if is_wanted {
+            self.add_part(slot, ExternalPart::of_file(request_id, file, offset));
+        }
+        Ok(())
+    }
+
+    /// Like [`Reactor::respond`], but a large body isn't copied where the kernel doesn't take it at once. The result is how
+    /// many bytes at its end are missing: unless it is 0, [`Reactor::hold`] has to follow.
+    ///
+    /// # Errors
+    /// [`Stale`] when the request isn't open any more.
+    pub fn respond_held(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        answer: Answer<'_>,
+    ) -> Result<usize, Stale> {
+        if !answer.payload.is_large() || !self.takes_external(slot) {
+            return self.respond(slot, request_id, answer).map(|()| 0);
+        }
+        let held = self.command_sending(slot, |connection, cx, send| {
+            connection.handle_answer_held(cx, request_id, answer, send)
+        })?;
+        if let Some(client) = self.clients.get(slot) {
+            client.facts.on_returned();
+        }
+        Ok(held)
+    }
+
+    /// Like [`Reactor::write`], but a large piece isn't copied where the kernel doesn't take it at once. The second result
+    /// is how many bytes at its end are missing: unless it is 0, [`Reactor::hold`] has to follow, and `Drained` says when
+    /// the memory isn't used any more.
+    ///
+    /// # Errors
+    /// [`Stale`] when the stream isn't open any more.
+    pub fn write_held(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        bytes: &[u8],
+    ) -> Result<(usize, usize), Stale> {
+        if !protocol::is_large(bytes) || !self.takes_external(slot) {
+            return self.write(slot, request_id, bytes).map(|unsent| (unsent, 0));
+        }
+        let held = self.command_sending(slot, |connection, cx, send| {
+            connection.handle_write_held(cx, request_id, bytes, send)
+        })?;
+        let unsent = self.after_write(slot, request_id);
+        if held > 0 {
+            self.notify_when(slot, request_id, When::Drained);
+        }
+        Ok((unsent, held))
+    }
+
+    /// Keeps the memory whose last bytes are missing in an answer, until they are sent.
+    pub fn hold(&mut self, slot: u32, request_id: RequestId, buffer: Box<dyn SendBuffer>) {
+        self.add_part(slot, ExternalPart::of_memory(request_id, buffer));
+    }
+
+    fn add_part(&mut self, slot: u32, part: ExternalPart) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.external_parts.push(part);
+        }
+    }
+
+    /// Whether the protocol of a client lets parts of answers be sent past its output.
+    pub fn takes_external(&self, slot: u32) -> bool {
+        self.clients.get(slot).is_some_and(|client| client.connection.takes_external())
+    }
+}

@@ -1,0 +1,162 @@
+//! Answers that are sent from the application's memory, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod app;
+mod memory;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use app::{App, GET, Peer, Seen};
+use protocol::{Answer, Limits, Payload};
+use reactor::{Kind, SendBuffer};
+
+/// Memory that can be shrunk while it is held, and says when it isn't any more.
+struct Held {
+    bytes: Vec<u8>,
+    length: Arc<Mutex<usize>>,
+    returned: Sender<()>,
+}
+
+impl SendBuffer for Held {
+    fn bytes(&mut self) -> &[u8] {
+        &self.bytes[..*self.length.lock().unwrap()]
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.returned.send(());
+    }
+}
+
+fn held(bytes: &[u8]) -> (Box<Held>, Arc<Mutex<usize>>, Receiver<()>) {
+    let (returned, is_returned) = channel();
+    let length = Arc::new(Mutex::new(bytes.len()));
+    (Box::new(Held { bytes: bytes.to_vec(), length: length.clone(), returned }), length, is_returned)
+}
+
+/// Bytes that differ, so that an exchange of two would show; more than the kernel's buffers take.
+fn long() -> Vec<u8> {
+    (0..24_000_000_u32).map(|at| (at % 251) as u8).collect()
+}
+
+fn stream(app: &mut App, peer: &mut Peer, length: Option<u64>) -> Seen {
+    peer.sends(GET);
+    let request = app.next(Kind::Request);
+    let answer = Answer {
+        status: 200,
+        reason: None,
+        fields: b"",
+        payload: Payload::Stream { length },
+        close: false,
+        has_own_date: false,
+    };
+    app.reactor.respond(request.slot, request.request_id(), answer).unwrap();
+    request
+}
+
+fn body(peer: &Peer) -> &[u8] {
+    let head = peer.received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    &peer.received[head..]
+}
+
+#[test]
+fn a_piece_is_sent_from_where_it_is_and_given_back_before_drained() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    let request = stream(&mut app, &mut peer, Some(bytes.len() as u64 + 5));
+    let (slot, request_id) = (request.slot, request.request_id());
+    let (unsent, missing) = app.reactor.write_held(slot, request_id, &bytes).unwrap();
+    assert!(missing > 0 && unsent >= missing);
+    let (buffer, _, is_returned) = held(&bytes);
+    app.reactor.hold(slot, request_id, buffer);
+    app.round();
+    assert!(is_returned.try_recv().is_err(), "the peer doesn't read");
+    assert!(!app.inbox.iter().any(|notice| notice.is(Kind::Drained)));
+    app.until("all but the last bytes", |_| {
+        peer.read();
+        (peer.received.len() > bytes.len()).then_some(())
+    });
+    app.next(Kind::Drained);
+    is_returned.try_recv().unwrap();
+    app.reactor.write(slot, request_id, b"after").unwrap();
+    app.reactor.end(slot, request_id, b"").unwrap();
+    app.receives(&mut peer, "after");
+    assert!(body(&peer) == [&bytes[..], b"after"].concat(), "the bytes are unchanged");
+}
+
+#[test]
+fn a_whole_answer_is_sent_from_where_it_is_and_the_next_request_served() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    peer.sends(GET);
+    let request = app.next(Kind::Request);
+    let answer = Answer {
+        status: 200,
+        reason: None,
+        fields: b"",
+        payload: Payload::Full(&bytes),
+        close: false,
+        has_own_date: false,
+    };
+    let (slot, request_id) = (request.slot, request.request_id());
+    assert!(app.reactor.respond_held(slot, request_id, answer).unwrap() > 0);
+    let (buffer, _, is_returned) = held(&bytes);
+    app.reactor.hold(slot, request_id, buffer);
+    peer.sends(&GET.repeat(3));
+    for _ in 0..10 {
+        app.round();
+    }
+    assert!(
+        !app.inbox.iter().any(|notice| notice.is(Kind::Request)),
+        "none starts behind an answer that isn't read"
+    );
+    let next = app.until("the next request", |app| {
+        peer.read();
+        app.inbox.iter().position(|notice| notice.is(Kind::Request)).and_then(|at| app.inbox.remove(at))
+    });
+    is_returned.try_recv().unwrap();
+    app.respond(&next, "next");
+    app.receives(&mut peer, "next");
+    assert!(body(&peer).starts_with(&bytes), "the bytes are unchanged");
+}
+
+#[test]
+fn memory_that_has_become_shorter_aborts_its_answer() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    let request = stream(&mut app, &mut peer, None);
+    let (slot, request_id) = (request.slot, request.request_id());
+    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
+    let (buffer, length, is_returned) = held(&bytes);
+    app.reactor.hold(slot, request_id, buffer);
+    *length.lock().unwrap() -= 1;
+    app.until("the end", |_| {
+        peer.read();
+        peer.has_ended.then_some(())
+    });
+    assert_eq!(app.next(Kind::FileFailed).request_id(), request_id);
+    is_returned.try_recv().unwrap();
+    assert!(!peer.received.ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn memory_is_given_back_when_the_client_leaves() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    let request = stream(&mut app, &mut peer, None);
+    let (slot, request_id) = (request.slot, request.request_id());
+    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
+    let (buffer, _, is_returned) = held(&bytes);
+    app.reactor.hold(slot, request_id, buffer);
+    drop(peer);
+    app.next(Kind::Aborted);
+    app.round();
+    is_returned.try_recv().unwrap();
+}
