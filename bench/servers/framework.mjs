@@ -30,7 +30,11 @@ async function fastify() {
 }
 
 const frameworks = {
-  bare: () => http.createServer((_request, response) => void response.writeHead(200, { 'content-type': 'text/plain' }).end(HELLO)),
+  bare: () =>
+    http.createServer((_request, response) => {
+      response.setHeader('content-type', 'text/plain')
+      response.end(HELLO)
+    }),
   koa,
   express: () => express('express'),
   express4: () => express('express4'),

@@ -4,6 +4,7 @@
 import type { Client } from '../connection/client.ts'
 import type { ClientRegistry } from '../connection/client-registry.ts'
 import { ClientException } from '../connection/client-exception.ts'
+import { IdTable } from '../core/id-table.ts'
 import { Flag, Notice } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 
@@ -46,7 +47,7 @@ export interface NoticeListener {
 }
 
 /** The pending requests of a server, by request id. */
-export class PendingExchanges extends Map<number, NoticeListener> {
+export class PendingExchanges extends IdTable<NoticeListener> {
   readonly #hot: HotFunctions
   readonly #clients: ClientRegistry
 
@@ -110,12 +111,12 @@ export class PendingExchanges extends Map<number, NoticeListener> {
 
   /** The server begins to stop. */
   stop(): void {
-    this.forEach((listener) => listener.onStop())
+    for (const [, listener] of this.entries()) listener.onStop()
   }
 
   /** The engine is closed: requests that still expect notices fail, since their commands came too late. */
   close(): void {
-    for (const [requestId, listener] of this) {
+    for (const [requestId, listener] of this.entries()) {
       this.delete(requestId)
       listener.onFailure(goneError(listener.client()))
       listener.onGone(0, false)

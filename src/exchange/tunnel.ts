@@ -11,6 +11,7 @@
 import type { Client } from '../connection/client.ts'
 import { IGNORE } from '../connection/raw-connection.ts'
 import type { RawConnections, RawReceiver, SocketTransport } from '../connection/raw-connection.ts'
+import type { IdTable } from '../core/id-table.ts'
 import type { HotFunctions } from '../native.ts'
 import type { BodyListener, NoticeListener } from './pending-exchanges.ts'
 
@@ -30,7 +31,7 @@ export interface TunnelExchange {
 export interface TunnelOwner {
   readonly hot: HotFunctions
   readonly rawConnections: RawConnections
-  readonly pending: Map<number, NoticeListener>
+  readonly pending: IdTable<NoticeListener>
 }
 
 /** One stream. */

@@ -5,6 +5,7 @@
  * AsyncResource. The listener is called directly unless something looks at the server's events.
  */
 import { AsyncResource } from '../core/builtin.ts'
+import { IdTable } from '../core/id-table.ts'
 import { withoutContext } from '../core/no-context.ts'
 import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
@@ -74,7 +75,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Connections by slot: each slot has one at a time. */
   readonly #connections: (Connection | undefined)[] = []
   /** Exchanges that expect notices, by request id. */
-  readonly #registered = new Map<number, Exchange>()
+  readonly #registered = new IdTable<Exchange>()
   /** Connections that become the application's because of what came, by the id that the engine has given that. */
   readonly #refused = new Map<number, Connection>()
   /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */

@@ -240,6 +240,12 @@ impl Connection {
         self.http1().and_then(http1::Connection::refusal)
     }
 
+    /// What came and was refused, as far as it was read then, where the application is asked for a page; once. None on a
+    /// stream, whose frames were read.
+    pub fn take_packet(&mut self) -> Option<Vec<u8>> {
+        self.http1_mut().ok().map(http1::Connection::take_packet)
+    }
+
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         match self.http2() {

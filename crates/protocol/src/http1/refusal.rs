@@ -52,6 +52,12 @@ impl Connection {
         self.refusal.as_ref().map(|refusal| (refusal.error, refusal.answer))
     }
 
+    /// What came and was refused, once.
+    #[cold]
+    pub(crate) fn take_packet(&mut self) -> Vec<u8> {
+        self.refusal.as_deref_mut().map(|refusal| std::mem::take(&mut refusal.packet)).unwrap_or_default()
+    }
+
     /// Refuses a head that is arriving.
     #[cold]
     pub(super) fn refuse(&mut self, cx: &mut Context, error: RequestError) {
@@ -114,8 +120,7 @@ impl Connection {
         let refusal = self.refusal.as_deref_mut()?;
         let page = refusal.page.as_mut().filter(|page| !page.is_announced)?;
         page.is_announced = true;
-        let packet = Some(std::mem::take(&mut refusal.packet));
-        Some(Event::Unparsed { request_id: page.request_id, error: refusal.error, packet })
+        Some(Event::Unparsed { request_id: page.request_id, error: refusal.error })
     }
 
     /// Until when the application may give the page; None when it isn't asked for one.

@@ -51,17 +51,8 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
-            Event::Unparsed { request_id, error, packet } => Notice {
-                detail: u32::from(error.status()),
-                flags: if packet.is_some() { 0 } else { flag::HTTP2 },
-                body: {
-                    let packet = packet.unwrap_or_default();
-                    let parsed = error.offset().unwrap_or(packet.len());
-                    let line = format!("{client_id} {parsed} {error} ({})\n", error.code());
-                    [line.as_bytes(), &packet].concat()
-                },
-                ..Notice::of(Kind::Unparsed, slot, request_id.0)
-            },
+            // `ask_for_page` has announced it.
+            Event::Unparsed { .. } => return,
             Event::Reset { request_id, code } => {
                 Notice { detail: code.0, ..Notice::of(Kind::Reset, slot, request_id.0) }
             }
@@ -69,6 +60,25 @@ impl Outbox {
                 let detail = u32::from(error.status());
                 Notice { detail, ..Notice::of(Kind::BodyFailed, slot, request_id.0) }
             }
+        });
+    }
+
+    /// Asks the application for the page of what is no request. `packet` is what came; None for a stream.
+    pub(crate) fn ask_for_page(
+        &mut self,
+        facts: &Facts,
+        (request_id, error): (RequestId, RequestError),
+        packet: Option<&[u8]>,
+    ) {
+        let flags = if packet.is_some() { 0 } else { flag::HTTP2 };
+        let packet = packet.unwrap_or_default();
+        let parsed = error.offset().unwrap_or(packet.len());
+        let line = format!("{} {parsed} {error} ({})\n", facts.id(), error.code());
+        self.push(Notice {
+            detail: u32::from(error.status()),
+            flags,
+            body: [line.as_bytes(), packet].concat(),
+            ..Notice::of(Kind::Unparsed, facts.slot(), request_id.0)
         });
     }
 

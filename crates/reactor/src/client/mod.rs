@@ -311,9 +311,11 @@ impl Client {
                 self.sent_notices.retain(|notice| notice.request_id != request_id);
             }
             // It is counted like a request, since it is answered like one.
-            Event::Unparsed { .. } => {
+            Event::Unparsed { request_id, error } => {
                 self.requests = self.requests.wrapping_add(1);
                 self.facts.on_dispatched();
+                let packet = self.connection.take_packet();
+                outbox.ask_for_page(&self.facts, (request_id, error), packet.as_deref());
             }
             _ => {}
         }

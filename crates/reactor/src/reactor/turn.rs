@@ -269,8 +269,8 @@ impl Reactor {
                     client.push_event(&mut self.outbox, Event::Reset { request_id, code });
                     client.poll_events(&mut self.cx, &mut self.outbox);
                 }
-                Some(Event::Unparsed { request_id, error, packet }) => {
-                    client.push_event(&mut self.outbox, Event::Unparsed { request_id, error, packet });
+                Some(Event::Unparsed { request_id, error }) => {
+                    client.push_event(&mut self.outbox, Event::Unparsed { request_id, error });
                 }
                 Some(event) => {
                     self.outbox.push_event(slot, client.facts.id(), event);
