@@ -26,18 +26,6 @@ export abstract class NodeSocket extends Duplex {
   abstract getLocalAddress(): SocketAddress
   abstract getRemoteAddress(): SocketAddress
 
-  /** @internal */
-  [TOUCH](): void {
-    this.#idleTimer?.refresh()
-  }
-
-  /** @internal */
-  [CLEAR_TIMERS](): void {
-    for (const timer of [this.#idleTimer, this.#reference]) if (timer !== null) clearTimeout(timer)
-    this.#idleTimer = null
-    this.#reference = null
-  }
-
   /**
    * Keeps the process alive while the socket is open, even if its server doesn't (`server.unref()`).
    *
@@ -57,6 +45,18 @@ export abstract class NodeSocket extends Duplex {
     if (this.#reference !== null) clearInterval(this.#reference)
     this.#reference = null
     return this
+  }
+
+  /** @internal */
+  [TOUCH](): void {
+    this.#idleTimer?.refresh()
+  }
+
+  /** @internal */
+  [CLEAR_TIMERS](): void {
+    for (const timer of [this.#idleTimer, this.#reference]) if (timer !== null) clearTimeout(timer)
+    this.#idleTimer = null
+    this.#reference = null
   }
 
   /** The same as `ref`. @example socket.reference() */
