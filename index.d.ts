@@ -210,6 +210,8 @@ export declare class Engine {
    * and upgraded connections, that has cut off.
    */
   closeAll(): number
+  /** Closes the clients that have never sent a whole request: the application knows none of them. */
+  closeSilent(): void
   /** Closes everything that is left and leaves the event loop. `onNotices` isn't called again. */
   dispose(): void
   /** Has the server keep the process alive while it is open. */
@@ -230,6 +232,11 @@ export declare class Engine {
    * `respond` gives one within a second; otherwise a short text is sent.
    */
   askForPages(): void
+  /**
+   * Puts other limits of connections and requests in force. How many connections there may be, and the proxies, stay
+   * as they were.
+   */
+  replaceLimits(limits: EngineLimits): void
   /** Has each refused request announced by a `Refused` notice. */
   explainRefusals(): void
   /**

@@ -14,6 +14,9 @@ async function urlOf({ line }: Command): Promise<string> {
   return /(http:\S+)/.exec(await line())?.[1] ?? ''
 }
 
+/** What the command says at its first signal when it doesn't drain. */
+const told = (signal: string, timeout = 25): string => `${signal}: stops within ${timeout} s; a second signal ends it at once`
+
 /** The body of a response, on a connection of its own. */
 async function ask(url: string): Promise<{ body: string; headers: Record<string, unknown> }> {
   const [response] = await once(get(url, { agent: false }), 'response')
@@ -26,7 +29,7 @@ test('serve prints its URL and start time, and serves the module', async (t) => 
   t.regex(ready, /^➜ http:\/\/127\.0\.0\.1:\d+\/ \(http\/1\.1\) · ready in \d+ ms$/)
   t.is((await ask(`${ready.split(' ')[1]}a`)).body, 'plain /a')
   command.child.kill('SIGTERM')
-  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\nstopped: 0 requests under way finished, 0 cut off\n`, stderr: '' })
+  t.deepEqual(await command.ended, { code: 0, stdout: `${ready}\n${told('SIGTERM')}\nstopped: 0 requests under way finished, 0 cut off\n`, stderr: '' })
 })
 
 test('serve serves an application of Hono', async (t) => {
@@ -59,6 +62,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const answer = ask(await urlOf(command))
     t.is(await command.line(), 'called')
     command.child.kill(signal)
+    t.is(await command.line(), told(signal))
     t.is(await command.line(), signal)
     const { body, headers } = await answer
     t.deepEqual([body, headers['connection']], ['answered', 'close'])
@@ -67,15 +71,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-test('a second signal ends the command at once', async (t) => {
+test('a second signal ends the command at once, which says so', async (t) => {
   const command = busbar(t, ['serve', pathOf('fixtures/waits-for-signal.ts'), '--port=0', '--host=127.0.0.1'])
   const answer = t.throwsAsync(ask(`${await urlOf(command)}never`))
   t.is(await command.line(), 'called')
   command.child.kill('SIGTERM')
+  t.is(await command.line(), told('SIGTERM'))
   t.is(await command.line(), 'SIGTERM')
-  command.child.kill('SIGTERM')
-  const { code, stderr } = await command.ended
+  command.child.kill('SIGINT')
+  const { code, stdout, stderr } = await command.ended
   t.deepEqual([code, stderr], [1, ''])
+  t.regex(stdout, /\nSIGINT again: ended at once\n$/)
   await answer
 })
 
@@ -91,16 +97,19 @@ test('the command ends with 0 even if a handler never answers', async (t) => {
   await answer
 })
 
-test('while it drains the command still serves, and each response closes its connection', async (t) => {
+test('while it drains the command says so, still serves with connection: close, and its module sees that it is not ready', async (t) => {
   const args = ['serve', pathOf('fixtures/observed.mjs'), '--port=0', '--host=127.0.0.1', '--drain-delay=600']
   const command = busbar(t, args)
   t.is(await command.line(), 'started')
   const url = await urlOf(command)
   t.is((await fetch(url)).headers.get('connection'), 'keep-alive')
+  t.is((await fetch(`${url}ready`)).status, 204)
   command.child.kill('SIGTERM')
   t.is(await command.line(), 'told of SIGTERM')
+  t.is(await command.line(), 'SIGTERM: serves on for 600 s with connection: close, then stops within 25 s; a second signal ends it at once')
   const response = await fetch(url)
   t.deepEqual([await response.text(), response.headers.get('connection')], ['observed', 'close'])
+  t.is((await fetch(`${url}ready`)).status, 503)
   command.child.kill('SIGTERM')
   t.is((await command.ended).code, 1)
 })
@@ -112,6 +121,7 @@ test('after the drain delay the command stops as usual', async (t) => {
   t.is((await ask(await urlOf(command))).body, 'observed')
   command.child.kill('SIGTERM')
   t.is(await command.line(), 'told of SIGTERM')
+  t.regex(await command.line(), /^SIGTERM: serves on for 0\.05 s/)
   t.is(await command.line(), 'stopped')
   const { code, stderr } = await command.ended
   t.deepEqual([code, stderr], [0, ''])

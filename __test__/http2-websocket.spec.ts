@@ -8,6 +8,7 @@ import { HttpServer, silentLogger } from '../dist/index.js'
 import { Response } from '../src/index.ts'
 import type { Handler, ServerSettings, UpgradedSocket } from '../src/index.ts'
 import { begin, closed, openHttp2, send, session } from './http2.ts'
+import { until } from './support.ts'
 
 const HTTP_1_1_REQUIRED = 13
 const CANCEL = 8
@@ -87,6 +88,7 @@ test('an upgrade gives a socket for the stream, and the connection lives on', as
   t.is(head['x-of'], 'upgrade')
   t.is(head['upgrade'], undefined)
   t.is(head['content-length'], undefined)
+  t.like(server.getStatistics(), { connections: 1, upgradedConnections: 1, runningHandlers: 0 })
   stream.write('hello')
   t.is(await read(stream, 5), 'hello')
   t.is((await send(client)).text, 'no upgrade')
@@ -94,6 +96,7 @@ test('an upgrade gives a socket for the stream, and the connection lives on', as
   stream.end(long)
   t.is(await read(stream, long.length), long)
   t.is(await closed(stream), 0)
+  await until(() => server.getStatistics().upgradedConnections === 0)
   t.is((await send(client)).text, 'no upgrade')
   await server.stop(500)
 })

@@ -16,6 +16,22 @@ const LAST = new Set([400, 408, 413, 414, 431])
 
 type Headers = Record<string, string | string[] | number | undefined>
 
+/** Name and value of a line. */
+function fieldOf(line: string): [string, string] {
+  const colon = line.indexOf(':')
+  return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
+}
+
+/** Fields as Node's client takes them: those of one name together. */
+function gathered(fields: readonly [string, string][]): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = {}
+  for (const [name, value] of fields) {
+    const known = all[name]
+    all[name] = known === undefined ? value : [...(Array.isArray(known) ? known : [known]), value]
+  }
+  return all
+}
+
 /** One request, and what has come of its response. */
 class Exchange {
   readonly stream: ClientHttp2Stream
@@ -43,12 +59,12 @@ export class Http2Wire extends Duplex {
   readonly #exchanges: Exchange[] = []
   #isEnding = false
   /** Fields behind chunks. */
-  #trailers: Record<string, string> = {}
+  #trailers: Record<string, string | string[]> = {}
 
   constructor(socket: Socket) {
     super({ allowHalfOpen: true, decodeStrings: true })
     this.#socket = socket
-    this.#session = connect('http://a', { createConnection: () => socket, settings: { enablePush: false } })
+    this.#session = connect('http://a', { createConnection: () => socket, settings: { enablePush: false }, maxSendHeaderBlockLength: 16 * 1024 * 1024 } as object)
     this.#session.on('error', () => {})
     socket.on('error', () => {})
     socket.on('close', () => this.#ended())
@@ -61,12 +77,18 @@ export class Http2Wire extends Duplex {
     })
   }
 
-  override _read(): void {}
+  /** The responses behind the first one wait for it, whatever comes of them. */
+  override _read(): void {
+    for (const { stream } of this.#exchanges) stream.resume()
+  }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    const before = this.#exchanges.length
     this.#text += chunk.toString('latin1')
     while (this.#advance());
-    done()
+    // Node's client gives what it has of a new stream to the kernel at the end of this turn of the loop.
+    if (this.#exchanges.length > before) setImmediate(() => setImmediate(done))
+    else done()
   }
 
   /** Behind whole requests the connection ends when they are answered; otherwise it ends now. */
@@ -108,17 +130,10 @@ export class Http2Wire extends Duplex {
     const [first = '', ...lines] = this.#text.slice(0, end).split('\r\n')
     this.#text = this.#text.slice(end + 4)
     const [method = 'GET', target = '/'] = first.split(' ')
-    const fields = lines.map((line): [string, string] => {
-      const colon = line.indexOf(':')
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
-    })
+    const fields = lines.map(fieldOf)
     const valueOf = (name: string): string => fields.find((field) => field[0] === name)?.[1] ?? ''
-    const headers: Record<string, string | string[]> = { ':method': method, ':path': target, ':authority': valueOf('host') || 'a' }
-    for (const [name, value] of fields) {
-      if (OF_CONNECTION.has(name)) continue
-      const known = headers[name]
-      headers[name] = known === undefined ? value : [...(Array.isArray(known) ? known : [known]), value]
-    }
+    const pseudo = { ':method': method, ':path': target, ':authority': valueOf('host') || 'a' }
+    const headers = { ...pseudo, ...gathered(fields.filter(([name]) => !OF_CONNECTION.has(name))) }
     const isChunked = valueOf('transfer-encoding') === 'chunked'
     const length = Number(valueOf('content-length') || 0)
     const hasBody = isChunked || length > 0
@@ -160,7 +175,7 @@ export class Http2Wire extends Duplex {
       const last = this.#text.indexOf('\r\n\r\n', end)
       if (last < 0) return false
       const lines = this.#text.slice(end + 2, last).split('\r\n').filter((line) => line !== '')
-      this.#trailers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+      this.#trailers = gathered(lines.map(fieldOf))
       this.#text = this.#text.slice(last + 4)
       if (stream.writable) stream.end()
       this.#sending = null
@@ -185,13 +200,16 @@ export class Http2Wire extends Duplex {
       const pairs = Object.entries(headers).filter(([name]) => !name.startsWith(':'))
       return pairs.flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).map((each) => `${name}: ${each}\r\n`)).join('')
     }
-    const head = (headers: Headers): string => `HTTP/1.1 ${headers[':status']} ${STATUS_CODES[Number(headers[':status'])]}\r\n${linesOf(headers)}`
+    const head = (headers: Headers, connection = ''): string => {
+      return `HTTP/1.1 ${headers[':status']} ${STATUS_CODES[Number(headers[':status'])]}\r\n${connection}${linesOf(headers)}`
+    }
     stream.on('headers', (headers: Headers) => put(`${head(headers)}\r\n`))
     stream.on('response', (headers: Headers) => {
       exchange.isLast ||= LAST.has(Number(headers[':status']))
-      isChunked = headers['content-length'] === undefined && !exchange.isHead && !BODILESS.has(Number(headers[':status']))
+      const hasNoLength = headers['content-length'] === undefined && !BODILESS.has(Number(headers[':status']))
+      isChunked = hasNoLength && !exchange.isHead
       const connection = exchange.isLast ? 'connection: close\r\n' : 'connection: keep-alive\r\n'
-      put(`${head(headers)}${connection}${isChunked ? 'transfer-encoding: chunked\r\n' : ''}\r\n`)
+      put(`${head(headers, connection)}${hasNoLength ? 'transfer-encoding: chunked\r\n' : ''}\r\n`)
     })
     stream.on('data', (bytes: Buffer) => {
       put(isChunked ? Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]) : bytes)
@@ -211,7 +229,7 @@ export class Http2Wire extends Duplex {
   /** Passes on what is next in order. */
   #flush(): void {
     for (let exchange; (exchange = this.#exchanges[0]) !== undefined; ) {
-      for (const piece of exchange.pieces) if (!this.readableEnded) this.push(piece)
+      for (const piece of exchange.pieces) if (!this.readableEnded && !this.push(piece)) exchange.stream.pause()
       exchange.pieces = []
       if (!exchange.isDone) return
       this.#exchanges.shift()

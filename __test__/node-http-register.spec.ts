@@ -1,5 +1,8 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -88,4 +91,75 @@ built('a worker thread has the hook as well', async (t) => {
   const { stdout, stderr } = await run(process.execPath, ['--import', hook, main], { env: { ...process.env, NODE_OPTIONS: '', NODE_DEBUG: 'busbar' } })
   t.is(stdout, 'worker true\n')
   t.regex(stderr, /1 servers are served by busbar/)
+})
+
+built('a socket that listens already is served by its descriptor', async (t) => {
+  const given = createServer()
+  given.listen(0, '127.0.0.1')
+  await once(given, 'listening')
+  const { fd } = (given as unknown as { _handle: { fd: number } })._handle
+  const { port } = given.address() as AddressInfo
+  const source = `const http = require('http')
+    const server = http.createServer((req, res) => { res.end('by descriptor'); server.close() })
+    server.listen({ fd: 3 }, () => console.log(server.address().port))`
+  const child = spawn(process.execPath, ['--import', hook, '--eval', source], {
+    stdio: ['ignore', 'pipe', 'pipe', fd],
+    env: { ...process.env, NODE_OPTIONS: '', NODE_DEBUG: 'busbar' },
+  })
+  let told = ''
+  child.stderr!.on('data', (text: Buffer) => (told += String(text)))
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer]
+  t.is(Number(line), port)
+  // This process gives its own copy up.
+  given.close()
+  const exited = once(child, 'exit')
+  t.is(await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text(), 'by descriptor')
+  await exited
+  t.regex(told, /1 servers are served by busbar, 0 by node:http/)
+})
+
+/** A primary process whose workers answer with what serves them; it prints the answers to several requests. */
+const CLUSTER = (port: string): string => `
+  const cluster = require('cluster'), http = require('http'), net = require('net')
+  if (cluster.isPrimary) {
+    const free = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = free.address()
+      free.close(() => {
+        for (let i = 0; i < 2; i++) cluster.fork({ PORT: ${port} })
+        let listening = 0
+        cluster.on('listening', async (worker, address) => {
+          if (++listening < 2) return
+          const answers = new Set()
+          for (let i = 0; i < 40; i++) answers.add(await (await fetch('http://127.0.0.1:' + address.port, { headers: { connection: 'close' } })).text())
+          console.log([...answers].map((answer) => answer.split(' ')[1]).join(), address.port === port)
+          for (const each of Object.values(cluster.workers)) each.kill()
+        })
+      })
+    })
+  } else {
+    let servedBy = ''
+    require('diagnostics_channel').subscribe('busbar.server', (message) => (servedBy = message.servedBy))
+    http.createServer((req, res) => res.end(process.pid + ' ' + servedBy)).listen(Number(process.env.PORT), '127.0.0.1')
+  }`
+
+async function cluster(port: string): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'busbar-'))
+  try {
+    const file = join(directory, 'cluster.cjs')
+    writeFileSync(file, CLUSTER(port))
+    // Workers get the hook with the other arguments of Node.
+    return (await run(process.execPath, ['--import', hook, file], { env: { ...process.env, NODE_OPTIONS: '' } })).stdout
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+const onLinux = process.platform === 'linux' ? built : test.skip
+
+onLinux('workers of a cluster share a port, each served by busbar', async (t) => {
+  t.regex(await cluster('port'), /^busbar(?:,busbar)? true\n$/)
+})
+
+built('workers of a cluster share port 0 by Node', async (t) => {
+  t.regex(await cluster('0'), /^node(?:,node)? false\n$/)
 })

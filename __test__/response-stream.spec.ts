@@ -5,7 +5,7 @@ import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Request, Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
-import { GET, LAST_GET, count, keepErrors, open, plainTest, until } from './support.ts'
+import { GET, IS_HTTP2, LAST_GET, count, http1Test, keepErrors, open, plainTest, until } from './support.ts'
 
 const LONG_TEXT = 'é'.repeat(200_000)
 const LONG_BYTES = Uint8Array.from({ length: 700_000 }, (_, at) => at % 251)
@@ -53,7 +53,7 @@ for (const [kind, [body, expected]] of Object.entries(kinds)) {
     }
   })
 
-  test(`${kind} is a body for HTTP/1.0, which ends with the connection`, async (t) => {
+  http1Test(`${kind} is a body for HTTP/1.0, which ends with the connection`, async (t) => {
     const received = await answered(t, () => new Response(200, {}, body()), OLD_GET)
     t.notRegex(received, /transfer-encoding/)
     t.is(received.slice(received.indexOf('\r\n\r\n') + 4), bytes)
@@ -90,7 +90,7 @@ test('a body is the same for all cuts into pieces', async (t) => {
   }
 })
 
-test('the head and the first bytes are sent together, also when the bytes are late', async (t) => {
+http1Test('the head and the first bytes are sent together, also when the bytes are late', async (t) => {
   async function* late(): AsyncGenerator<string> {
     await new Promise((resolve) => setImmediate(resolve))
     yield 'first'
@@ -204,7 +204,7 @@ test('pipelined streams are sent in order, each as a whole', async (t) => {
   t.is(count(received, '0\r\n\r\n'), 3)
 })
 
-test('the source of a stream behind another is paused, too', async (t) => {
+http1Test('the source of a stream behind another is paused, too', async (t) => {
   const first = new Tap()
   let given = 0
   const piece = Buffer.alloc(32 * 1024, 'y')
@@ -302,7 +302,8 @@ for (const [what, then] of Object.entries<() => unknown>({
     const handler = (request: Request): Response => (request.getTarget() === '/' ? new Response(200, {}, body) : Response.text('well'))
     const { connect } = await open(t, handler, { logger })
     const cut = await (await connect()).send(GET).end()
-    t.true(cut.endsWith('5\r\nfirst\r\n'), cut)
+    // A reset overtakes what waits behind it.
+    t.true(IS_HTTP2 ? !cut.endsWith('0\r\n\r\n') : cut.endsWith('5\r\nfirst\r\n'), cut)
     t.is(errors.length, 1)
     t.regex(await (await connect()).send(LAST_GET.replace('/ ', '/other ')).end(), /well$/)
   })

@@ -140,7 +140,8 @@ test.serial('a long upload needs constant memory', async (t) => {
         length += piece.length
         if (length < next) continue
         next += 32 * MEBIBYTE
-        highest = Math.max(highest, process.memoryUsage().rss)
+        // What waits for the collector is V8's affair: 32 to 64 MiB, by its version.
+        highest = Math.max(highest, memory())
       }
       return Response.text(`${length} bytes`)
     },
@@ -163,7 +164,7 @@ test.serial('a long download needs constant memory', async (t) => {
   let highest = 0
   async function* source(): AsyncGenerator<Uint8Array> {
     for (let sent = 0; sent < BYTES; sent += PIECE.length) {
-      if (sent % (32 * MEBIBYTE) === 0) highest = Math.max(highest, process.memoryUsage().rss)
+      if (sent % (32 * MEBIBYTE) === 0) highest = Math.max(highest, memory())
       yield PIECE
     }
   }

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { ClientException, Response, Trailers } from '../src/index.ts'
 import { LAST_HEAD, OLD_GET, answered, yielding } from './sources.ts'
-import { CHUNKED_POST, GET, closed, hold, holdOne, keepErrors, open, postHead, until } from './support.ts'
+import { CHUNKED_POST, GET, IS_HTTP2, closed, hold, holdOne, keepErrors, open, postHead, until } from './support.ts'
 
 test('trailers follow the body and are announced', async (t) => {
   const trailers = (): Trailers => new Trailers(() => Promise.resolve({ 'X-Sum': '1', 'x-more': ['2', '3'] }), ['X-Sum'])
@@ -10,15 +10,20 @@ test('trailers follow the body and are announced', async (t) => {
     t.regex(received, /\r\ntrailer: x-sum\r\n/)
     t.regex(received, /\r\ntransfer-encoding: chunked\r\n/)
     t.notRegex(received, /content-length/)
-    t.true(received.endsWith('5\r\nhello\r\n0\r\nX-Sum: 1\r\nx-more: 2\r\nx-more: 3\r\n\r\n'))
+    // Node's client joins the values of one name.
+    const lines = IS_HTTP2 ? 'x-sum: 1\r\nx-more: 2, 3' : 'X-Sum: 1\r\nx-more: 2\r\nx-more: 3'
+    t.true(received.endsWith(`\r\n0\r\n${lines}\r\n\r\n`), received)
+    t.regex(received, /\r\n(5\r\nhello|2\r\nhe\r\n3\r\nllo)\r\n0\r\n/)
   }
 })
 
 test('HTTP/1.0 gets no trailers; HEAD gets their names', async (t) => {
   const response = (): Response => new Response(200, {}, 'hello', new Trailers({ 'x-sum': '1' }, ['x-sum']))
-  const old = await answered(t, response, OLD_GET)
-  t.regex(old, /\r\ncontent-length: 5\r\n[^]*hello$/)
-  t.notRegex(old, /x-sum/)
+  if (!IS_HTTP2) {
+    const old = await answered(t, response, OLD_GET)
+    t.regex(old, /\r\ncontent-length: 5\r\n[^]*hello$/)
+    t.notRegex(old, /x-sum/)
+  }
   t.regex(await answered(t, response, LAST_HEAD), /\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n$/)
 })
 
@@ -47,7 +52,7 @@ test('the trailers of a request arrive with the end of its body', async (t) => {
   wire.send('0\r\nX-Sum: \xe9\r\nx-sum: 2\r\nHost: evil\r\n\r\n')
   t.is(await request.text(), 'hi')
   const message = await trailers.getMessage()
-  t.deepEqual(message.getRawHeaders(), [['X-Sum', 'é'], ['x-sum', '2']])
+  t.deepEqual(message.getRawHeaders(), [[IS_HTTP2 ? 'x-sum' : 'X-Sum', 'é'], ['x-sum', '2']])
   t.is(await trailers.await(), message)
   answer(new Response(204))
   await wire.until((text) => text.startsWith('HTTP/1.1 204'))

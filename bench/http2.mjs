@@ -1,5 +1,5 @@
 /**
- * HTTP/2 without TLS, by h2load: CPU per request beside other servers.
+ * HTTP/2 by h2load, with and without TLS: CPU per request beside other servers.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -8,19 +8,26 @@ import { output } from './load.mjs'
 import { HTTP2_PEERS } from './peers.mjs'
 import { IDLE_HTTP2, idleMemory } from './rest.mjs'
 import { inRounds } from './rounds.mjs'
+import { CIPHER, withCertificate } from './tls.mjs'
 
+const MEBIBYTE = 1024 ** 2
 const WORKS = [
   { name: 'h2: hello, 64 x 10', handler: 'hello', connections: 64, streams: 10 },
   { name: 'h2: hello, 1 x 100', handler: 'hello', connections: 1, streams: 100 },
   { name: 'h2: POST 1 KiB, 64 x 10', handler: 'echo', connections: 64, streams: 10, body: 1024 },
-  { name: 'h2: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4 },
+  { name: 'h2: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4, bytes: MEBIBYTE },
+  { name: 'h2 over TLS: hello, 64 x 10', handler: 'hello', connections: 64, streams: 10, isSecure: true },
+  { name: 'h2 over TLS: hello, 1 x 100', handler: 'hello', connections: 1, streams: 100, isSecure: true },
+  { name: 'h2 over TLS: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4, bytes: MEBIBYTE, isSecure: true },
 ]
 
 /** Whether the load can be made here. */
 export const hasH2load = spawnSync('h2load', ['--version']).error === undefined
+const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
 
-async function load({ connections, streams, body }, { port }, { seconds, scratch }) {
-  const args = ['-c', connections, '-m', streams, '-D', seconds, `http://127.0.0.1:${port}/`].map(String)
+async function load({ connections, streams, body, isSecure = false }, { port }, { seconds, scratch }) {
+  const scheme = isSecure ? 'https' : 'http'
+  const args = ['-c', connections, '-m', streams, '-D', seconds, `--tls13-ciphers=${CIPHER}`, `${scheme}://127.0.0.1:${port}/`].map(String)
   if (body !== undefined) {
     const file = join(scratch, `body-${body}`)
     writeFileSync(file, 'x'.repeat(body))
@@ -39,6 +46,10 @@ export function idleHttp2(settings) {
 
 /** Measures each work for all servers that are installed; rows by the name of the work. */
 export async function http2Works(settings, report) {
-  const installed = HTTP2_PEERS.filter((peer) => peer.version(settings) !== null)
-  for (const work of WORKS) report(work, await inRounds(work, installed, settings, load))
+  const installed = HTTP2_PEERS.filter((peer) => settings.isServer(peer.name) && peer.version(settings) !== null)
+  const works = WORKS.filter(({ isSecure = false }) => !isSecure || hasOpenssl)
+  for (const work of works.filter(({ name }) => settings.isWanted(name))) {
+    const measure = () => inRounds(work, installed, settings, load)
+    report(work, await (work.isSecure ? withCertificate(settings.scratch, measure) : measure()))
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { releaseEnv } from '../scripts/release-env.mjs'
 
 const KEPT = new URL('instructions.json', import.meta.url)
 const FEW = 500
@@ -11,7 +12,7 @@ const MANY = 2500
 /** Per cent above the kept numbers that are allowed. */
 const ALLOWED = 2
 
-const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env: releaseEnv() })
 
 if (spawnSync('valgrind', ['--version']).error !== undefined) {
   console.log('valgrind is not installed: instructions are not counted')

@@ -49,7 +49,11 @@ export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--versi
 /** Handlers that bare-bodies.c has. */
 const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
 
-const BUN = here('../node_modules/.bin/bun')
+/** Applications of servers/framework.mjs. */
+const FRAMEWORKS = ['bare', 'express', 'express4', 'fastify', 'koa']
+
+/** Beside the clone's packages, or where scripts/install-runtimes.sh puts it. */
+const BUN = [here('../node_modules/.bin/bun'), here('../target/runtimes/node_modules/.bin/bun')].find((path, at) => at === 1 || existsSync(path))
 
 /**
  * @typedef {object} Peer
@@ -80,6 +84,9 @@ export const PEERS = [
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler), '-p', scratch]],
   },
   { name: 'busbar/fetch', version: BUSBAR, handlers: ['web'], command: script('web', 'fetch') },
+  { name: 'busbar/http', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar') },
+  { name: 'busbar/http (1 thread)', version: BUSBAR, handlers: FRAMEWORKS, command: script('framework', 'busbar', '1') },
+  { name: "Node's http", version: ({ node }) => firstLine(node, ['--version']), handlers: FRAMEWORKS, command: script('framework', 'node') },
   { name: 'Hono on busbar', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono') },
   { name: 'Hono on busbar (1 thread)', version: () => versionOf('hono'), handlers: ['web'], command: script('web', 'hono', '1') },
   { name: 'Hono on node-server', version: () => versionOf('@hono/node-server'), handlers: ['web'], command: script('web', 'hono-node-server') },
@@ -108,7 +115,7 @@ export const HTTP2_PEERS = [
   {
     name: 'nginx',
     version: () => firstLine('nginx', ['-v'])?.split('/')[1] ?? null,
-    handlers: ['hello'],
+    handlers: ['hello', 'longer'],
     needsPort: true,
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler, ' http2'), '-p', scratch]],
   },
@@ -126,7 +133,9 @@ export function compiled(name, scratch) {
 
 function nginxConfiguration(scratch, port, handler, protocol = '') {
   const answer =
-    handler === 'static'
+    handler === 'longer'
+      ? `default_type text/plain; root ${scratch}; try_files /${LONGER_FILE.name} =404;`
+    : handler === 'static'
       ? `default_type text/plain; root ${scratch};`
       : handler === 'json'
         ? `default_type application/json; return 200 '${JSON.stringify({ message: 'Hello, World!', id: 42, ok: true })}';`
@@ -171,9 +180,11 @@ function longFile(scratch) {
 
 /** The file that `static` serves: made once in a run. */
 export const STATIC_FILE = { name: 'static.txt', content: 'x'.repeat(10 * 1024) }
-function staticFile(scratch) {
-  const path = join(scratch, STATIC_FILE.name)
-  if (!existsSync(path)) writeFileSync(path, STATIC_FILE.content)
+/** What nginx sends where the others have a mebibyte in memory. */
+const LONGER_FILE = { name: 'longer.txt', content: 'x'.repeat(1024 ** 2) }
+function staticFile(scratch, { name, content }) {
+  const path = join(scratch, name)
+  if (!existsSync(path)) writeFileSync(path, content)
 }
 
 /** A running peer; stopped by its process id. */
@@ -208,7 +219,8 @@ export class Running {
 export async function start(peer, { node, handler, scratch }) {
   const port = peer.needsPort ? await freePort() : 0
   const [command, args] = pinned(SERVER_CORE, ...peer.command({ node, handler, scratch, port }))
-  if (handler === 'static') staticFile(scratch)
+  if (handler === 'static') staticFile(scratch, STATIC_FILE)
+  if (handler === 'longer') staticFile(scratch, LONGER_FILE)
   const env = { ...process.env, BENCH_FILE: handler === 'file' ? longFile(scratch) : '', BENCH_ROOT: scratch }
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env })
   const running = new Running(peer, child, port)

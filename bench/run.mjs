@@ -144,7 +144,8 @@ if ((isAll || values.tls) && lacks === null) {
   }
 }
 if ((isAll || values.h2) && hasH2load) {
-  await http2Works(shared, (work, rows) => {
+  const isWanted = (name) => isNamed(settings.works, name)
+  await http2Works({ ...shared, isWanted, isServer: (name) => isNamed(settings.servers, name) }, (work, rows) => {
     report.works[work.name] = rows
     says(`\n${workTable(work, rows)}`)
   })

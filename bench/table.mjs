@@ -32,7 +32,7 @@ export function summary(rounds) {
   const best = others.length === 0 ? Number.NaN : Math.min(...others)
   return rows.map((row) => ({
     ...row,
-    toNode: row.cpu / (Number.isFinite(of('node:http')) ? of('node:http') : of('node:http2')),
+    toNode: row.cpu / (['node:http', 'node:http2', "Node's http"].map(of).find(Number.isFinite) ?? Number.NaN),
     toBest: row.cpu / best,
     toBare: row.cpu / of('bare epoll'),
   }))

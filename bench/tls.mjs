@@ -13,7 +13,7 @@ import { IDLE_TLS, idleMemory } from './rest.mjs'
 /** Servers that have TLS here. */
 const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'Bun', 'nginx']
 
-const CIPHER = 'TLS_AES_128_GCM_SHA256'
+export const CIPHER = 'TLS_AES_128_GCM_SHA256'
 
 /** Sends requests on open connections, so many a second of the round as a fast server answers; returns how many. */
 async function requests(port, { seconds, connections }, rate) {
@@ -69,6 +69,17 @@ function makeCertificate(scratch) {
   }
   process.env.BENCH_TLS_CERT = cert
   process.env.BENCH_TLS_KEY = key
+}
+
+/** Runs `measure` with servers that speak TLS. */
+export async function withCertificate(scratch, measure) {
+  makeCertificate(scratch)
+  try {
+    return await measure()
+  } finally {
+    delete process.env.BENCH_TLS_CERT
+    delete process.env.BENCH_TLS_KEY
+  }
 }
 
 /** What is missing on this machine; null when nothing is. */

@@ -51,6 +51,8 @@ const TWELVE = {
 
 const ECHO = { method: 'POST', sends: 100 * MEBIBYTE.length, receives: 100 * MEBIBYTE.length }
 const DOWNLOAD = { method: 'GET', sends: 0, receives: GIBIBYTE }
+/** The servers of applications for node:http. */
+const FOR_FRAMEWORKS = ['busbar/http', 'busbar/http (1 thread)', "Node's http"]
 const FOR_BULK = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', 'bare epoll']
 const BULK = [
   { name: 'echo 100 MiB', handler: 'echo', bulk: ECHO },
@@ -83,6 +85,9 @@ export const WORKS = [
   { name: 'echo 1 MiB chunked', handler: 'echo', method: 'POST', body: MEBIBYTE, chunk: LONG.length, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length, servers: FOR_CHUNKS },
   { name: 'echo 1 MiB streamed', handler: 'pipe', method: 'POST', body: MEBIBYTE, answer: MEBIBYTE, bytes: 2 * MEBIBYTE.length },
   { name: 'web: hello', handler: 'web', answer: HELLO, servers: WEB },
+  ...Object.entries({ bare: '(req, res)', express: 'Express 5', express4: 'Express 4', fastify: 'Fastify on http', koa: 'Koa' }).map(
+    ([handler, name]) => ({ name, handler, answer: HELLO, servers: FOR_FRAMEWORKS }),
+  ),
   { name: 'static file of 10 KiB', handler: 'static', path: '/static.txt', answer: 'x'.repeat(10 * 1024), servers: ['busbar', 'nginx'] },
   ...BULK,
 ]

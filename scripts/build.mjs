@@ -2,21 +2,19 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { releaseEnv } from './release-env.mjs'
+import { LIBRARIES, root } from './targets.mjs'
 
 const RUST = [1, 88]
-/** Libraries that the package carries, each in a file that is loaded when it is needed. Their licences are in NOTICE. */
-const LIBRARIES = { '@fastify/busboy': 'busboy.js', 'find-my-way': 'find-my-way.js' }
 /** Rooms that are entry points of the package, as in `exports` of package.json. */
 const ENTRY_POINTS = ['fetch', 'hono', 'router', 'static', 'websocket']
 /** Half the size to install and to read. Functions and classes keep their names, which stack traces and logs show. */
 const MINIFY = { compress: false, mangle: { keepNames: { function: true, class: true } }, codegen: { removeWhitespace: true } }
 /** Packages that applications install themselves. */
 const PEERS = [/^ws$/, /^hono(\/|$)/]
-const root = new URL('..', import.meta.url)
 
 function run(command, args) {
-  const isWindows = process.platform === 'win32'
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: isWindows })
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: releaseEnv() })
   if (status !== 0) fail(`${command} ${args[0]} failed${error === undefined ? '' : `: ${error.message}`}`)
 }
 
@@ -37,14 +35,14 @@ function checkRust() {
 checkRust()
 const { build } = await import('rolldown')
 const header = readFileSync(new URL('crates/binding/header.d.ts', root), 'utf8')
-const napi = new URL('node_modules/@napi-rs/cli/dist/cli.js', root).pathname
+const napi = fileURLToPath(new URL('node_modules/@napi-rs/cli/dist/cli.js', root))
 const manifest = 'crates/binding/Cargo.toml'
 run(process.execPath, [
   napi, 'build', '--platform', '--release', '--no-js', '--manifest-path', manifest, '--output-dir', '.',
   '--dts-header', header, '--', '--locked', '--quiet',
 ])
 rmSync(new URL('dist', root), { recursive: true, force: true })
-run(process.execPath, [new URL('node_modules/typescript/bin/tsc', root).pathname, '-p', '.'])
+run(process.execPath, [fileURLToPath(new URL('node_modules/typescript/bin/tsc', root)), '-p', '.'])
 
 /** What index.ts loads at start; known once it is parsed. */
 let atStart = null

@@ -3,6 +3,7 @@
 // Usage: node scripts/cross.mjs [NAME…]       builds these, by default all of `napi.targets`, into target/cross
 //        node scripts/cross.mjs --check …     type-checks them only
 //        node scripts/cross.mjs --try …       runs what emulators and other C libraries here can run of target/cross
+//        node scripts/cross.mjs --suite …     runs a part of the specs in an emulator
 //
 // It needs python3 with pip, from which it installs zig and cargo-zigbuild into target/tools/zig, and Rust's standard
 // library for each target: by rustup, or built from the sources that Debian's rust-web-src has.
@@ -14,7 +15,10 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writ
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { runSuite } from './cross/suite.mjs'
 import { tryBinaries } from './cross/try.mjs'
+import { releaseEnv } from './release-env.mjs'
+import { ENTRY, binaryFaults } from './release/checks.mjs'
 import { root, targets } from './targets.mjs'
 
 /** The oldest glibc that the binaries run with. */
@@ -23,7 +27,7 @@ const ZIG = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1']
 /** Minutes for one target. */
 const LIMIT = 30
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' }, try: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: 'boolean' }, try: { type: 'boolean' }, suite: { type: 'boolean' } } })
 const path = (name) => fileURLToPath(new URL(name, root))
 const tools = path('target/tools/zig')
 const output = path('target/cross')
@@ -44,6 +48,10 @@ function settingsOf(target) {
   if (target.os === 'win32') {
     triple = zigTriple = target.cpu === 'x64' ? 'x86_64-pc-windows-gnu' : 'aarch64-pc-windows-gnullvm'
     env.LIBNODE_PATH = importLibrary(target.cpu)
+    // aws-lc marks its functions for export, and then zig's linker exports nothing that isn't marked.
+    const exported = join(tools, 'exports.def')
+    writeFileSync(exported, `EXPORTS\n${ENTRY}\n`)
+    env.RUSTFLAGS = `-C link-arg=${exported}`
   }
   return { triple, zigTriple, env }
 }
@@ -61,7 +69,7 @@ function importLibrary(cpu) {
 
 function run(command, args, env = {}, minutes = 5) {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: path('.'), encoding: 'utf8', maxBuffer: 64 << 20, timeout: minutes * 60_000, env: { ...process.env, ...env },
+    cwd: path('.'), encoding: 'utf8', maxBuffer: 64 << 20, timeout: minutes * 60_000, env: { ...releaseEnv(), ...env },
   })
   return { isOk: status === 0, stdout: stdout ?? '', text: `${error?.message ?? ''}${stderr ?? ''}` }
 }
@@ -113,7 +121,9 @@ function build(target) {
   // Whoever reads it meanwhile has the old one or the new one.
   copyFileSync(path(`target/cross-build/${triple}/release/${file}`), `${place}.new`)
   renameSync(`${place}.new`, place)
-  return { isOk: true, text: `${(statSync(place).size / 1e6).toFixed(2)} MB` }
+  const faults = [...binaryFaults(target, place)]
+  const size = `${(statSync(place).size / 1e6).toFixed(2)} MB`
+  return { isOk: faults.length === 0, text: [size, ...faults].join('\n     ') }
 }
 
 const known = targets()
@@ -130,7 +140,9 @@ function tell(isOk, text) {
   console.log(`${isOk ? 'ok  ' : 'FAIL'} ${text}`)
 }
 if (values.try === true) {
-  tryBinaries(wanted, output, tell)
+  await tryBinaries(wanted, output, tell)
+} else if (values.suite === true) {
+  for (const target of wanted) runSuite(target, output, tell)
 } else {
   installZig()
   for (const target of wanted) {

@@ -4,29 +4,13 @@
  *
  * Equal texts stand there once, with the copyright lines of all crates that have them.
  */
-import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { linkedCrates } from './crates.mjs'
+import { root } from './targets.mjs'
 
-const root = new URL('..', import.meta.url)
 const notice = new URL('crates/NOTICE', root)
 const HEAD = "The crates below are linked into busbar's native addon. Each list is followed by the licence of its crates.\n"
-
-function cargo(...args) {
-  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 })
-  if (status !== 0) throw new Error(stderr)
-  return stdout
-}
-
-/** Crates that are linked: no macros, and nothing that only builds. */
-function linked() {
-  const tree = cargo('tree', '--package', 'binding', '--edges', 'normal,no-proc-macro', '--prefix', 'none', '--no-dedupe', '--locked')
-  const named = new Set(tree.split('\n').map((line) => line.split(' ').slice(0, 2).join(' ')))
-  const { packages } = JSON.parse(cargo('metadata', '--format-version', '1', '--locked'))
-  return packages
-    .filter(({ name, version, source }) => source !== null && named.has(`${name} v${version}`))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-}
 
 /** Where several licences may be chosen it is MIT. */
 function licenceFile({ manifest_path: manifest }) {
@@ -50,7 +34,7 @@ function parts(crate) {
 
 function written() {
   const groups = new Map()
-  const crates = linked().map((crate) => ({ crate, ...parts(crate) }))
+  const crates = linkedCrates().map((crate) => ({ crate, ...parts(crate) }))
   const sameAs = (body) => body.replace(/\W+/g, ' ').toLowerCase()
   // The text of a crate that has none is the usual one.
   const mit = crates.find(({ body }) => body?.startsWith('Permission is hereby granted'))?.body

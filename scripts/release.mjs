@@ -11,13 +11,14 @@
 //   --no-build       takes what is built already
 //   --no-install     packs and checks alone
 import { spawnSync } from 'node:child_process'
-import { rmSync, statSync } from 'node:fs'
+import { rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { binaryFaults, mainFaults, versionFaults } from './release/checks.mjs'
 import { findTools, installEverywhere } from './release/install.mjs'
 import { serveRegistry } from './release/registry.mjs'
+import { billOfMaterials } from './release/sbom.mjs'
 import { packAll, platformManifest } from './release/stage.mjs'
 import { manifest, root, targets, thisTarget } from './targets.mjs'
 
@@ -75,6 +76,9 @@ for (const target of missing) tell(!needsAll, `${target.package}: its binary isn
 const { version } = manifest()
 for (const fault of [...versionFaults(version), ...mainFaults(packages.at(-1))]) tell(false, fault)
 if (failures === 0) tell(true, `publint, attw, versions; ${packages.length - 1} of ${targets().length} binaries`)
+const bom = await billOfMaterials()
+writeFileSync(join(destination, 'busbar.cdx.json'), `${JSON.stringify(bom, null, 2)}\n`)
+tell(true, `the bill of materials, busbar.cdx.json, with ${bom.components.length} parts`)
 
 if (values['no-install'] !== true) {
   if (thisTarget() === undefined) tell(false, 'there is no binary for this machine')

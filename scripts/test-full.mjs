@@ -17,16 +17,28 @@ const OVER_TLS = [
   'upgraded-socket', 'upgraded-socket-end', 'websocket',
 ].map((name) => `__test__/${name}.spec.ts`)
 
+/** The specs whose clients can speak HTTP/2. */
+const OVER_HTTP2 = [
+  'body-rate', 'departures', 'leaving', 'limits', 'long-body', 'request-body', 'request-body-end', 'response-stream', 'response-stream-failure',
+  'response-stream-leaving', 'response-stream-stop', 'stop', 'trailers',
+].map((name) => `__test__/${name}.spec.ts`)
+
 /** Name, command with arguments, minutes, environment. */
 const STEPS = [
   ['runtimes', ['scripts/install-runtimes.sh'], 15],
   // The specs start Node by `process.execPath`, so all processes are of the one version.
   ...nodes.map(([major, node]) => [`node-${major}`, [node, ava, '--concurrency', '2'], 45]),
   ['tls', ['node', ava, '--concurrency', '2', ...OVER_TLS], 20, { BUSBAR_TEST_TLS: '1' }],
+  ['chaos', ['node', ava, '--timeout', '5m', '__test__/chaos.spec.ts'], 5, { BUSBAR_CHAOS_SECONDS: '120' }],
+  ['chaos-io', ['node', ava, '--timeout', '5m', '__test__/chaos.spec.ts'], 5, { BUSBAR_CHAOS_SECONDS: '120', BUSBAR_IO_THREADS: '2' }],
+  // The other library behind TLS, for systems that the usual one doesn't build for.
+  ['ring', ['cargo', 'check', '-p', 'protocol', '--no-default-features', '--features', 'ring', '--all-targets', '--locked'], 15],
+  ['http2', ['node', ava, '--concurrency', '2', ...OVER_HTTP2], 20, { BUSBAR_TEST_HTTP2: '1' }],
   ['bun-deno', ['npx', 'ava', '__test__/runtimes.spec.ts'], 15, { BUSBAR_RUNTIMES: 'target/runtimes' }],
   ['packages', ['node', 'scripts/release.mjs', '--dry-run'], 30],
   ['cross', ['node', 'scripts/cross.mjs'], 240],
   ['emulators', ['node', 'scripts/cross.mjs', '--try'], 30],
+  ['arm64', ['node', 'scripts/cross.mjs', '--suite', 'linux-arm64-gnu'], 60],
 ]
 
 const wanted = process.argv.slice(2)

@@ -43,7 +43,8 @@ Options:
   --version               show the version
 
 SIGINT and SIGTERM stop the server and end the command with exit code 0; a second
-signal ends it at once with exit code 1.
+signal ends it at once with exit code 1. A module sees that it drains by isReady()
+of the server, which onStart(server) of an exported object is given.
 
 Examples:
   busbar init my-app                        a new project in my-app/
@@ -227,6 +228,7 @@ async function load(module: string): Promise<Served> {
 
 async function run(server: HttpServer, stop: { timeout: number; drain: number }): Promise<void> {
   await server.start()
+  tellStop(stop)
   stopOnSignals(server, { ...stop, onStopped })
   const took = Math.round(performance.now())
   process.stdout.write(`\u279c ${server.url} (${protocols(server)}) \u00b7 ready in ${took} ms\n`)
@@ -238,6 +240,19 @@ function protocols(server: HttpServer): string {
   const isTls = server.url.startsWith('https:')
   if (options.get(isTls ? 'http2' : 'http2Cleartext')) return isTls ? 'h2, http/1.1' : 'h2c, http/1.1'
   return 'http/1.1'
+}
+
+/** Says what a signal begins and what a second one ends. Called before `stopOnSignals`, which ends the process at the second. */
+function tellStop({ timeout, drain }: { timeout: number; drain: number }): void {
+  let isStopping = false
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const serves = drain > 0 ? `serves on for ${drain} s with connection: close, then ` : ''
+    if (isStopping) process.stdout.write(`${signal} again: ended at once\n`)
+    // A restart by --watch, which has no time for requests, says nothing.
+    else if (drain > 0 || timeout > 0) process.stdout.write(`${signal}: ${serves}stops within ${timeout} s; a second signal ends it at once\n`)
+    isStopping = true
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
 }
 
 function onStopped(_server: HttpServer, { finished, cutOff }: StopReport): void {

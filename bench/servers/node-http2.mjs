@@ -1,4 +1,5 @@
-import { createServer } from 'node:http2'
+import { readFileSync } from 'node:fs'
+import { createSecureServer, createServer } from 'node:http2'
 
 const MEBIBYTE = Buffer.alloc(1024 * 1024, 'x')
 
@@ -15,5 +16,8 @@ const handlers = {
   },
   longer: (_, response) => send(response, MEBIBYTE),
 }
-const server = createServer(handlers[process.argv[2]])
+const { BENCH_TLS_CERT: cert, BENCH_TLS_KEY: key } = process.env
+const handler = handlers[process.argv[2]]
+const server =
+  cert === undefined ? createServer(handler) : createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, handler)
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))

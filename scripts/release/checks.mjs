@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { root } from '../targets.mjs'
+import { describeBinary } from './binary.mjs'
 
 /** The packed main package stays below this; it is JavaScript and declarations; documentation is in the repository. */
 const MAIN_BYTES = 250_000
@@ -10,45 +11,43 @@ const MAIN_BYTES = 250_000
 const BINARY_BYTES = 6_000_000
 /** The newest symbols of glibc that a binary may need: those of 2.17 are in every Linux that Node 20 runs on. */
 const GLIBC = [2, 17]
+/** The newest macOS that a binary may ask for: the oldest that Node 20 runs on. */
+const MACOS = { x64: [10, 15], arm64: [11, 0] }
+/** What Node looks a function up by, to load an addon. */
+export const ENTRY = 'napi_register_module_v1'
+
+/** Libraries that every system of a kind has; a binary needs no others. */
+const LIBRARIES = {
+  glibc: /^(lib(c|m|dl|rt|pthread|gcc_s)\.so\.\d+|ld-linux-[\w-]+\.so\.\d)$/,
+  musl: /^(libc\.so|libc\.musl-\w+\.so\.1|libgcc_s\.so\.1)$/,
+  darwin: /^\/(usr\/lib\/lib(System\.B|iconv\.2|objc\.A)|System\/Library\/Frameworks\/\S+)(\.dylib)?$/,
+  // The C library of Windows 10 is part of it (api-ms-win-crt); that of Visual Studio, vcruntime140.dll, isn't.
+  win32: /^(kernel32|ntdll|ws2_32|advapi32|bcrypt|bcryptprimitives|userenv|user32|crypt32|api-ms-win-[\w-]+)\.dll$/i,
+}
 
 const TOOLS = { publint: '0.3.25', '@arethetypeswrong/cli': '0.18.5' }
 
-/** The first bytes of a binary, by its system and processor. */
-const MACHINES = {
-  'linux-x64': (bytes) => isElf(bytes) && bytes.readUInt16LE(18) === 62,
-  'linux-arm64': (bytes) => isElf(bytes) && bytes.readUInt16LE(18) === 183,
-  'darwin-x64': (bytes) => bytes.readUInt32LE(0) === 0xfeedfacf && bytes.readUInt32LE(4) === 0x01000007,
-  'darwin-arm64': (bytes) => bytes.readUInt32LE(0) === 0xfeedfacf && bytes.readUInt32LE(4) === 0x0100000c,
-  'win32-x64': (bytes) => peMachine(bytes) === 0x8664,
-  'win32-arm64': (bytes) => peMachine(bytes) === 0xaa64,
-}
-
-function isElf(bytes) {
-  return bytes.readUInt32BE(0) === 0x7f454c46
-}
-
-function peMachine(bytes) {
-  if (bytes.toString('latin1', 0, 2) !== 'MZ') return null
-  return bytes.readUInt16LE(bytes.readUInt32LE(0x3c) + 4)
-}
-
-/** The newest version of glibc whose symbols a binary names; null when it names none. */
-export function glibcOf(bytes) {
-  const versions = [...bytes.toString('latin1').matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(([, major, minor]) => [Number(major), Number(minor)])
-  return versions.sort((a, b) => b[0] - a[0] || b[1] - a[1])[0] ?? null
+function isNewer([major, minor], [maximum, minimum]) {
+  return major > maximum || (major === maximum && minor > minimum)
 }
 
 /** The faults of a binary, in words. */
 export function* binaryFaults(target, path) {
   const bytes = readFileSync(path)
   if (bytes.length >= BINARY_BYTES) yield `${target.file} has ${bytes.length} bytes; at most ${BINARY_BYTES} are allowed`
-  if (!MACHINES[`${target.os}-${target.cpu}`](bytes)) yield `${target.file} isn't a binary for ${target.os} ${target.cpu}`
-  const glibc = glibcOf(bytes)
-  if (target.libc === 'musl' && glibc !== null) yield `${target.file} needs glibc`
-  if (target.libc === 'glibc') {
-    if (glibc === null) yield `${target.file} isn't linked with glibc`
-    else if (glibc[0] > GLIBC[0] || glibc[1] > GLIBC[1]) yield `${target.file} needs glibc ${glibc.join('.')}; it has to run with ${GLIBC.join('.')}`
+  const found = describeBinary(bytes)
+  if (found === null || found.os !== target.os || found.cpu !== target.cpu) return yield `${target.file} isn't a binary for ${target.os} ${target.cpu}`
+  const { exports, libraries, glibc, macos } = found
+  if (!exports.includes(ENTRY)) yield `${target.file} doesn't export ${ENTRY}, so Node can't load it; it exports ${exports.slice(0, 3).join(', ') || 'nothing'}`
+  for (const library of libraries) {
+    if (!LIBRARIES[target.libc ?? target.os].test(library)) yield `${target.file} needs ${library}, which not every system has`
   }
+  if (target.libc === 'glibc' && glibc === null) yield `${target.file} isn't linked with glibc`
+  if (target.libc === 'glibc' && glibc !== null && isNewer(glibc, GLIBC)) yield `${target.file} needs glibc ${glibc.join('.')}; it has to run with ${GLIBC.join('.')}`
+  if (target.os !== 'darwin') return undefined
+  if (macos === null) yield `${target.file} doesn't say which macOS it is for`
+  else if (isNewer(macos, MACOS[target.cpu])) yield `${target.file} asks for macOS ${macos.join('.')}; it has to run with ${MACOS[target.cpu].join('.')}`
+  return undefined
 }
 
 /** The faults of versions that must agree: package.json, Cargo.toml. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { NPM } from '../targets.mjs'
 
 const BODY = `serve('127.0.0.1:0', () => Response.text('served')).then(async (server) => {
   console.log(await (await fetch(server.url)).text())
@@ -18,9 +19,8 @@ const LIMIT = 180_000
 
 /** How to install with each package manager; each gets an empty folder and the registry's URL. Scripts are off. */
 const MANAGERS = {
-  npm: ({ npm = 'npm' }, url, cache) => [
-    {}, [npm, 'install', 'busbar', '--registry', url, '--ignore-scripts', '--no-audit', '--no-fund', '--cache', cache],
-  ],
+  npm: ({ npm }, url, cache) => [{}, [...npm, 'install', 'busbar', ...npmFlags(url, cache)]],
+  'npm, version 12': ({ npm12 }, url, cache) => [{}, [...npm12, 'install', 'busbar', ...npmFlags(url, cache)]],
   pnpm: ({ pnpm }, url, cache) => [
     { '.npmrc': `registry=${url}\nignore-scripts=true\nstore-dir=${cache}\ncache-dir=${cache}\nstate-dir=${cache}\n` },
     [...pnpm, 'add', 'busbar'],
@@ -32,6 +32,10 @@ const MANAGERS = {
     [...bun, 'add', '--ignore-scripts', 'busbar'],
   ],
   deno: ({ deno }, url) => [{ '.npmrc': `registry=${url}\n` }, [...deno, 'install', '--node-modules-dir=auto', 'npm:busbar']],
+}
+
+function npmFlags(url, cache) {
+  return ['--registry', url, '--ignore-scripts', '--no-audit', '--no-fund', '--cache', cache]
 }
 
 function yarnrc(nodeLinker, url, cache) {
@@ -62,7 +66,16 @@ export function findTools(runtimes) {
     const found = modules('.bin', name)
     return found === undefined ? undefined : [found]
   }
-  return { nodes, pnpm: script('pnpm', 'bin/pnpm.cjs') ?? script('pnpm', 'bin/pnpm.mjs'), yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'), bun: program('bun'), deno: program('deno') }
+  const npm12 = resolve(runtimes, 'npm-12/node_modules/npm/bin/npm-cli.js')
+  return {
+    nodes,
+    npm: NPM,
+    npm12: existsSync(npm12) ? [newest, npm12] : undefined,
+    pnpm: script('pnpm', 'bin/pnpm.cjs') ?? script('pnpm', 'bin/pnpm.mjs'),
+    yarn: script('@yarnpkg/cli-dist', 'bin/yarn.js'),
+    bun: program('bun'),
+    deno: program('deno'),
+  }
 }
 
 /** The registry is served by this process, so nothing here may wait for a program in one piece. */
@@ -92,8 +105,8 @@ function* runsOf(manager, tools) {
 export async function installEverywhere(url, tools, tell, only = Object.keys(MANAGERS)) {
   let failures = 0
   for (const manager of only) {
-    const [program] = manager.split(',')
-    if (program !== 'npm' && tools[program] === undefined) {
+    const program = manager.endsWith('12') ? 'npm12' : manager.split(',')[0]
+    if (tools[program] === undefined) {
       tell(true, `${manager}: left out, it isn't installed`)
       continue
     }

@@ -4,9 +4,9 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { manifest, root, targets } from '../targets.mjs'
+import { NPM, manifest, root, targets } from '../targets.mjs'
 
-const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+const [npm, ...npmArguments] = NPM
 const rootPath = fileURLToPath(root)
 
 /** Fields of the clone's manifest that users of the package have a use for. */
@@ -51,7 +51,7 @@ function writeJson(path, value) {
 
 /** The files of the clone that are published, by `files` in its manifest, without the binary built here. */
 function publishedFiles() {
-  const listed = execFileSync(npm, ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: rootPath, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  const listed = execFileSync(npm, [...npmArguments, 'pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: rootPath, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   const paths = JSON.parse(listed)[0].files.map(({ path }) => path.replaceAll('\\', '/'))
   const declarations = publicDeclarations()
   return paths.filter((path) => path !== 'package.json' && !path.endsWith('.node') && (!path.endsWith('.d.ts') || declarations.has(path)))
@@ -109,7 +109,7 @@ export function stagePlatform(target, binary, directory) {
 /** Packs a folder; gives the path of the tarball. */
 export function pack(directory, destination) {
   mkdirSync(destination, { recursive: true })
-  const told = execFileSync(npm, ['pack', '--ignore-scripts', '--json', '--pack-destination', destination], {
+  const told = execFileSync(npm, [...npmArguments, 'pack', '--ignore-scripts', '--json', '--pack-destination', destination], {
     cwd: directory, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'],
   })
   return join(destination, JSON.parse(told)[0].filename.replace('@', '').replace('/', '-'))

@@ -70,6 +70,8 @@ const EXPORTED = {
 export class RawConnections extends Map<number, RawConnection> {
   /** The server stops: later connections are notified at once. */
   isStopping = false
+  /** Streams of HTTP/2 that were upgraded and are open. */
+  openStreams = 0
   /** Of requests that drivers in JavaScript have parsed. */
   readonly stops = new StopSignals()
   readonly #streams = new Set<() => void>()

@@ -58,6 +58,7 @@ export class Tunnel implements SocketTransport, NoticeListener, BodyListener {
     this.#requestId = exchange.requestId
     this.#client = exchange.client()
     owner.pending.set(this.#requestId, this)
+    owner.rawConnections.openStreams++
     this.#unsubscribe = this.#client.onClose(() => this.#close())
   }
 
@@ -112,6 +113,7 @@ export class Tunnel implements SocketTransport, NoticeListener, BodyListener {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#owner.rawConnections.openStreams--
     this.#owner.pending.delete(this.#requestId)
     this.#unsubscribe()
     this.#cancelStop?.()

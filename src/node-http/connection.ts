@@ -9,7 +9,7 @@
  * application touches the socket.
  */
 import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
-import { GIVEN, STREAMED } from './exchange.ts'
+import { GIVEN } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeSocket } from './node-socket.ts'
 
@@ -96,12 +96,7 @@ export class Connection {
     return exchange.isHttp2
   }
 
-  /** The response is wholly given: the next one has its turn. */
-  given(exchange: Exchange): void {
-    if (this.current === exchange) this.#advance()
-  }
-
-  /** Nothing more happens to the response. */
+  /** Nothing more happens to the response: the next one has its turn. */
   settled(exchange: Exchange): void {
     if (this.current === exchange) return this.#advance()
     const at = this.#waiting?.indexOf(exchange) ?? -1
@@ -109,15 +104,17 @@ export class Connection {
   }
 
   #advance(): void {
-    for (;;) {
-      const next = this.#waiting?.shift() ?? null
-      this.current = next
-      if (next === null || this.isClosed) return
-      if (!next.isHttp2) next.response.haveTurn(this.socket)
-      if (next.stage < GIVEN) return
-      // It was given before its turn.
-      if (!next.isTold) next.owner.finishLater(next)
-    }
+    const next = this.#waiting?.shift() ?? null
+    this.current = next
+    if (next === null || this.isClosed || next.isHttp2) return
+    // It may have been given before its turn.
+    if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
+    next.response.haveTurn(this.socket)
+  }
+
+  /** Whether no response is due. */
+  get isIdle(): boolean {
+    return this.current === null || this.current.response.finished
   }
 
   /** A sign of life, for the timeout of the socket. */
@@ -160,8 +157,8 @@ export class Connection {
     const facts = this.isClosed ? null : this.facts()
     if (facts === null) return
     // What was written is sent when the running code has returned, and a client gets that of Node's servers.
-    if (this.current?.stage === STREAMED) setImmediate(() => facts.close())
-    else facts.close()
+    if (this.requests === 0) facts.close()
+    else setImmediate(() => facts.close())
   }
 
   /** Closes the connection when its responses are sent. */
@@ -182,8 +179,8 @@ export class Connection {
    * Takes the connection over behind all earlier responses; `onRaw` is called when its bytes are the application's.
    * False when further requests or a rest of the body are in the way.
    */
-  takeOver(exchange: Exchange, onRaw: () => void): boolean {
-    if (this.owner.hot.upgrade(this.slot, exchange.requestId, null) === OCCUPIED) return false
+  takeOver({ requestId }: { readonly requestId: number }, onRaw: () => void): boolean {
+    if (this.owner.hot.upgrade(this.slot, requestId, null) === OCCUPIED) return false
     this.#mode = AWAITED
     this.#onRaw = onRaw
     return true

@@ -35,8 +35,6 @@ export interface ExchangeOwner {
   readonly words: Uint32Array
   /** The number of the field `content-length`. */
   readonly lengthField: number
-  /** How many fields of a request are shown; 0 for all. */
-  mostHeaders(): number
   /** From now on notices about the exchange are delivered to it. */
   register(exchange: Exchange): void
   unregister(exchange: Exchange): void
@@ -70,6 +68,8 @@ export class Exchange {
   /** `OPEN`, `STREAMED`, `GIVEN` or `OVER`. */
   stage: typeof OPEN | typeof STREAMED | typeof GIVEN | typeof OVER = OPEN
   isRegistered = false
+  /** Its index among those whose heads lie in the current slab; -1 when it isn't one of them. */
+  place = -1
   /** The handler has returned, so the request has its body and its end. */
   hasReturned = false
   /** A `Written` notice says when the response is sent. */
@@ -194,7 +194,6 @@ export class Exchange {
     // Behind other responses it waits for its turn.
     if (connection.current !== this && !this.isHttp2) return this.register()
     if (!this.isTold) this.owner.finishLater(this)
-    connection.given(this)
   }
 
   /** Registers the exchange for notices. */

@@ -6,9 +6,11 @@
  */
 import { AsyncResource } from '../core/builtin.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
+import { parseUnparsed } from '../server/refusals.ts'
+import type { Unparsed } from '../server/refusals.ts'
 import { adoptPrototypes } from './bridges.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
@@ -48,14 +50,17 @@ export interface FrontOwner {
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
+  /** Bytes that are no request: the connection is the application's, which answers them. */
+  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void
+  /** The engine has refused and answered what was no request. */
   onRefused(connection: Connection, refusal: Refusal): void
-  onDropped(count: number): void
+  /** A TLS handshake, or TLS itself, has failed. */
+  onTlsFailed(connection: Connection, why: string): void
+  onDropped(address: string): void
   onServerName(slot: number, client: number, name: string): void
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean
-  /** How many fields of a request are shown; 0 for all. */
-  readonly mostHeaders: number
 }
 
 /** The requests of one server. */
@@ -70,7 +75,9 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   readonly #connections: (Connection | undefined)[] = []
   /** Exchanges that expect notices, by request id. */
   readonly #registered = new Map<number, Exchange>()
-  /** Exchanges that were registered since the slab has changed. */
+  /** Connections that become the application's because of what came, by the id that the engine has given that. */
+  readonly #refused = new Map<number, Connection>()
+  /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
   #slab: Buffer | null = null
@@ -204,7 +211,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Closed:
         return this.#closed(this.#known(slot, id))
       case Notice.PeerHalfClosed:
-        return
+        return this.#known(slot, id)?.socket.peerEnded()
       case Notice.Raw:
         return this.#known(slot, id)?.received(this.#bytesAt(kind, at), (flags & Flag.End) !== 0)
       case Notice.RawDrained:
@@ -217,14 +224,42 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#owner.onServerName(slot, id, this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#owner.onIdle()
-      case Notice.Refused:
-        if ((flags & Flag.Unparsed) === 0) return
-        return this.#owner.onRefused(this.#connectionOf(slot, id), { status: words[at + 4]!, text: this.#bytesAt(kind, at).toString('latin1') })
+      case Notice.Unparsed:
+        if ((flags & Flag.Http2) !== 0) return this.#refuseStream(slot, id, words[at + 4]!)
+        return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
+      case Notice.Refused: {
+        // The connection of a stream goes on.
+        if ((flags & Flag.Http2) !== 0) return
+        const [, text = ''] = this.#bytesAt(kind, at).toString('latin1').split('\n')
+        const status = words[at + 4]!
+        if ((flags & Flag.Unparsed) !== 0) return this.#owner.onRefused(this.#connectionOf(slot, id), { status, text })
+        return status === 0 ? this.#owner.onTlsFailed(this.#connectionOf(slot, id), text) : undefined
+      }
       case Notice.Rejected:
-        return this.#owner.onDropped(words[at + 7]!)
+        return this.#owner.onDropped(this.#bytesAt(kind, at).toString('latin1'))
+      case Notice.Upgraded: {
+        const refused = this.#refused.get(id)
+        if (refused === undefined) break
+        this.#refused.delete(id)
+        return refused.becomeRaw()
+      }
     }
     const exchange = this.#registered.get(id)
     if (exchange !== undefined) exchange.resource.runInAsyncScope(this.#notify, undefined, exchange, kind, at)
+  }
+
+  /** Node tells the application of no stream that it refuses. */
+  #refuseStream(slot: number, requestId: number, status: number): void {
+    addressAnswer(this.words, slot, requestId)
+    writeAnswer(this.words, status, 0, -1)
+    this.hot.respond('')
+  }
+
+  /** What came is no request: the application gets the connection, behind the responses that are due. */
+  #unparsed(slot: number, requestId: number, status: number, unparsed: Unparsed): void {
+    const connection = this.#connectionOf(slot, unparsed.client)
+    connection.facts()
+    if (connection.takeOver({ requestId }, () => this.#owner.onUnparsed(connection, status, unparsed))) this.#refused.set(requestId, connection)
   }
 
   readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
@@ -292,17 +327,20 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     }
   }
 
-  mostHeaders(): number {
-    return this.#owner.mostHeaders
-  }
-
   register(exchange: Exchange): void {
     this.#registered.set(exchange.requestId, exchange)
-    this.#borrowers.push(exchange)
+    exchange.place = this.#borrowers.push(exchange) - 1
   }
 
   unregister(exchange: Exchange): void {
     this.#registered.delete(exchange.requestId)
+    const { place } = exchange
+    if (place < 0) return
+    exchange.place = -1
+    const last = this.#borrowers.pop()!
+    if (last === exchange) return
+    last.place = place
+    this.#borrowers[place] = last
   }
 
   #unregister(exchange: Exchange): void {
@@ -357,7 +395,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   #changeSlab(slab: Buffer): void {
     const borrowers = this.#borrowers
     this.#borrowers = []
-    for (const exchange of borrowers) if (exchange.isRegistered) exchange.leaveSlab()
+    for (const exchange of borrowers) {
+      exchange.place = -1
+      exchange.leaveSlab()
+    }
     this.#slab = slab
     this.#slabWords = wordsOf(slab)
   }

@@ -11,12 +11,13 @@ export interface NodeLimits {
   readonly headersTimeout: number
   readonly requestTimeout: number
   readonly keepAliveTimeout: number
+  readonly maxHeadersCount: number | null
   readonly maxConnections?: number | undefined
   readonly maxHeaderSize?: number | undefined
   readonly httpAllowHalfOpen?: boolean
 }
 
-/** Fields of a header section, as Node allows. */
+/** Fields of a header section, unless `maxHeadersCount` says another number. */
 const FIELDS = 2000
 /** Seconds for which a client may take nothing of a response. */
 const WRITE_TIMEOUT = 60
@@ -31,7 +32,8 @@ function seconds(millis: number): number {
  * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.
  */
 export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): EngineLimits {
-  const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: FIELDS, minimumBodyRate: 0 }))
+  const fields = node.maxHeadersCount !== null && node.maxHeadersCount > 0 ? node.maxHeadersCount : FIELDS
+  const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: fields, minimumBodyRate: 0 }))
   const idle = hasKeepAliveTimeout ? seconds(node.keepAliveTimeout) : null
   return {
     ...limits,

@@ -4,15 +4,18 @@
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'
+import { isIP } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
+import type { Unparsed } from '../server/refusals.ts'
 import { adoptApplication } from './bridges.ts'
 import type { Connection } from './connection.ts'
 import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { Front } from './front.ts'
 import type { FrontOwner, Refusal } from './front.ts'
-import { parseError } from './node-errors.ts'
+import { parseError, tlsError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import type { NodeSocket } from './node-socket.ts'
@@ -72,10 +75,6 @@ export class Listening implements FrontOwner {
     this.#joins = server.joinDuplicateHeaders === true
     this.#unique = server[UNIQUE_HEADERS] ?? null
     this.front = new Front(this, limits, threads)
-  }
-
-  get mostHeaders(): number {
-    return this.#server.maxHeadersCount ?? 0
   }
 
   makeSocket(connection: Connection): NodeSocket {
@@ -231,23 +230,50 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
+  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void {
+    const error = Object.assign(parseError(status, unparsed.text), { bytesParsed: unparsed.parsed, rawPacket: unparsed.packet })
+    if (!this.#server.emit('clientError', error, connection.socket as never)) connection.socket.destroy()
+  }
+
   onRefused(connection: Connection, { status, text }: Refusal): void {
     this.#server.emit('clientError', parseError(status, text), connection.socket as never)
   }
 
-  onDropped(_count: number): void {
-    this.#server.emit('drop')
+  onTlsFailed(connection: Connection, why: string): void {
+    // Servers with TLS make a 'clientError' of it themselves.
+    this.#server.emit('tlsClientError', tlsError(why), connection.socket)
+  }
+
+  onDropped(address: string): void {
+    const { address: localAddress, port: localPort, family: localFamily } = (this.#server.address() ?? {}) as Partial<AddressInfo>
+    const family = isIP(address)
+    this.#server.emit('drop', {
+      localAddress, localPort, localFamily,
+      remoteAddress: family === 0 ? undefined : address, remotePort: undefined, remoteFamily: family === 0 ? undefined : `IPv${family}`,
+    })
   }
 
   onServerName(slot: number, client: number, name: string): void {
     this.#secured?.ask(this.front.engine, slot, client, name)
   }
 
+  /**
+   * From now on the application hears of what is no request, and of TLS that fails. With `areAnswered` it answers what is
+   * no request itself.
+   */
+  tellErrors(areAnswered: boolean): void {
+    const { engine } = this.front
+    engine.explainRefusals()
+    if (areAnswered) engine.askForPages()
+  }
+
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */
   closeConnections(onlyIdle: boolean): void {
     for (const connection of this.front.connections()) {
-      if (connection.isHttp && (!onlyIdle || connection.current === null)) connection.close()
+      if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.close()
     }
+    // Of those that have sent nothing only the engine knows.
+    if (!onlyIdle) this.front.engine.closeSilent()
   }
 
   onIdle(): void {

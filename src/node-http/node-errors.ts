@@ -1,7 +1,7 @@
 /**
  * Errors as Node's own modules throw them: applications and libraries look at their codes.
  */
-import { getSystemErrorMap } from 'node:util'
+import { getSystemErrorMap, inspect } from 'node:util'
 
 type ErrorClass = new (message: string) => Error
 
@@ -34,9 +34,17 @@ export function nodeError(code: keyof typeof MESSAGES, detail = ''): NodeJS.Errn
 
 /** The error for a chunk that is neither text nor bytes. */
 export function invalidChunk(chunk: unknown): NodeJS.ErrnoException {
-  const shown = chunk === null || chunk === undefined ? String(chunk) : `type ${typeof chunk} (${String(chunk)})`
-  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${shown}`
+  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${received(chunk)}`
   return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+}
+
+/** A value as Node's messages describe it. */
+function received(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value !== 'object') return `type ${typeof value} (${inspect(value).slice(0, 28)})`
+  const name = (value as { constructor?: { name?: string } }).constructor?.name
+  return name === undefined || name === '' ? inspect(value, { depth: -1 }) : `an instance of ${name}`
 }
 
 /** The error for a body that isn't as long as its content-length. */
@@ -50,23 +58,43 @@ export function connectionReset(message = 'aborted'): NodeJS.ErrnoException {
   return withCode(new Error(message), 'ECONNRESET')
 }
 
-/** Codes of Node's parser for a refusal with a 400, by words of its reason. */
-const PARSE_CODES: readonly (readonly [RegExp, string])[] = [
-  [/content-length/i, 'HPE_INVALID_CONTENT_LENGTH'],
-  [/transfer-encoding|coding/i, 'HPE_INVALID_TRANSFER_ENCODING'],
-  [/chunk/i, 'HPE_INVALID_CHUNK_SIZE'],
-  [/method/i, 'HPE_INVALID_METHOD'],
-  [/version/i, 'HPE_INVALID_VERSION'],
-  [/target|fragment/i, 'HPE_INVALID_URL'],
-  [/header|field|host/i, 'HPE_INVALID_HEADER_TOKEN'],
-]
+/** Codes of Node's parser by those of ours. Where Node has no such rule, the code of a neighbouring one. */
+const PARSE_CODES: Readonly<Record<string, string>> = {
+  BUSBAR_SYNTAX_METHOD: 'HPE_INVALID_METHOD',
+  BUSBAR_UNKNOWN_METHOD: 'HPE_INVALID_METHOD',
+  BUSBAR_TLS_ON_PLAIN_PORT: 'HPE_INVALID_METHOD',
+  BUSBAR_PROXY_HEADER_UNEXPECTED: 'HPE_INVALID_METHOD',
+  BUSBAR_SYNTAX_TARGET: 'HPE_INVALID_URL',
+  BUSBAR_TARGET: 'HPE_INVALID_URL',
+  BUSBAR_SYNTAX_VERSION: 'HPE_INVALID_CONSTANT',
+  BUSBAR_VERSION: 'HPE_INVALID_VERSION',
+  BUSBAR_SYNTAX_FIELD: 'HPE_INVALID_HEADER_TOKEN',
+  BUSBAR_SYNTAX_CONTENT_LENGTH: 'HPE_INVALID_CONTENT_LENGTH',
+  BUSBAR_CONTENT_LENGTH: 'HPE_INVALID_CONTENT_LENGTH',
+  BUSBAR_SYNTAX_LENGTH_AND_ENCODING: 'HPE_UNEXPECTED_CONTENT_LENGTH',
+  BUSBAR_SYNTAX_TRANSFER_ENCODING: 'HPE_INVALID_TRANSFER_ENCODING',
+  BUSBAR_UNKNOWN_ENCODING: 'HPE_INVALID_TRANSFER_ENCODING',
+  BUSBAR_EMPTY_ENCODING: 'HPE_INVALID_TRANSFER_ENCODING',
+  BUSBAR_ENCODING_IN_HTTP10: 'HPE_INVALID_TRANSFER_ENCODING',
+  BUSBAR_SYNTAX_CHUNK: 'HPE_INVALID_CHUNK_SIZE',
+  BUSBAR_SYNTAX_LINE_END: 'HPE_LF_EXPECTED',
+  BUSBAR_HTTP2_PREFACE: 'HPE_PAUSED_H2_UPGRADE',
+  BUSBAR_EXTENSIONS_TOO_LARGE: 'HPE_CHUNK_EXTENSIONS_OVERFLOW',
+}
+const STATUS_CODES: Readonly<Record<number, string>> = { 408: 'ERR_HTTP_REQUEST_TIMEOUT', 414: 'HPE_HEADER_OVERFLOW', 431: 'HPE_HEADER_OVERFLOW' }
 
-/** The error of bytes that were refused with a status. */
+/** The error of bytes that were refused with a status, for a reason with its code in parentheses. */
 export function parseError(status: number, reason: string): NodeJS.ErrnoException {
-  if (status === 408) return withCode(new Error('Request timeout'), 'ERR_HTTP_REQUEST_TIMEOUT')
-  const isLong = status === 431 || status === 414
-  const code = isLong ? 'HPE_HEADER_OVERFLOW' : (PARSE_CODES.find(([words]) => words.test(reason))?.[1] ?? 'HPE_INVALID_CONSTANT')
-  return withCode(new Error(`Parse Error: ${reason}`), code)
+  const [, words = reason, code = ''] = /^(?:a request of .* was refused: )?(.*) \((BUSBAR_\w+)/s.exec(reason) ?? []
+  const nodes = STATUS_CODES[status] ?? PARSE_CODES[code] ?? 'HPE_INVALID_CONSTANT'
+  const error = withCode(new Error(status === 408 ? 'Request timeout' : `Parse Error: ${words}`), nodes)
+  return status === 408 ? error : Object.assign(error, { reason: words })
+}
+
+/** The error of a connection whose TLS has failed, for a reason that has its code. */
+export function tlsError(reason: string): NodeJS.ErrnoException {
+  const [, code = 'ECONNRESET', detail = reason] = /failed: (\w+): (.*)$/s.exec(reason) ?? []
+  return Object.assign(withCode(new Error(detail), code), { reason: detail })
 }
 
 /** The error of a failed `listen`, by the system's name of the error. */

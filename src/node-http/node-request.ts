@@ -115,7 +115,7 @@ export class NodeRequest {
   }
 
   get rawHeaders(): string[] {
-    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock(), this[EXCHANGE].owner.mostHeaders()))
+    return (this[RAW] ??= rawFields(this[EXCHANGE].headerBlock()))
   }
 
   set rawHeaders(raw: string[]) {
@@ -232,12 +232,13 @@ export class NodeRequest {
   responseFinished(): void {
     const { body } = this[EXCHANGE]
     if (this._consuming || isWanted(this)) return
-    if (body?.isOpen() === true) {
-      body.drop()
-      this.pushEnd()
-    }
-    if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) this._dump()
-    else this[IS_CLOSED] = this._dumped = true
+    const isOpen = body?.isOpen() === true
+    if (isOpen) body.drop()
+    if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) {
+      this._dump()
+      // With Node it ends when the rest has come, which isn't before the events of the response.
+      if (isOpen) setImmediate(() => this.pushEnd())
+    } else this.complete = this[IS_CLOSED] = this._dumped = true
   }
 
   /** The client has left before the response was sent. */
@@ -308,7 +309,12 @@ function feed(request: NodeRequest): void {
   if (body === null) return request.pushEnd()
   // Bytes that come later are pushed to a stream.
   if (!hasStream(request)) makeStream(request)
-  if (body.isArriving()) return body.read()
+  if (body.isArriving()) {
+    // Behind the response the rest of it was dropped.
+    if (request.complete) request.push(null)
+    else body.read()
+    return
+  }
   const bytes = body.take()
   if (bytes !== null) request.push(bytes)
   request.pushEnd()

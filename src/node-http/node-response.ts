@@ -23,7 +23,7 @@ const nodeWriteHead = ServerResponse.prototype.writeHead
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader'>
+type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader' | 'hasHeader'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -82,7 +82,7 @@ export class NodeResponse {
   }
 
   get writableFinished(): boolean {
-    return this.finished && this[EXCHANGE].stage === OVER && this._wasSent
+    return this.finished && this._wasSent
   }
 
   get writableLength(): number {
@@ -145,10 +145,10 @@ export class NodeResponse {
   }
 
   _writeChunk(chunk: Chunk, encoding: BufferEncoding | null, callback: Callback | undefined): boolean {
-    const why = this.finished ? 'ERR_STREAM_WRITE_AFTER_END' : this.destroyed ? 'ERR_STREAM_DESTROYED' : null
-    if (why !== null) return this._refuse(nodeError(why, 'write'), callback)
+    if (this.finished) return this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
+    if (this.destroyed) return this._refuse(nodeError('ERR_STREAM_DESTROYED', 'write'), callback)
     const bytes = asSent(chunk, encoding)
-    this._count(bytes)
+    this._count(bytes, false)
     const exchange = this[EXCHANGE]
     if (this._header === null) this._decideHead()
     if (exchange.stage === OPEN) this.flushHeaders()
@@ -183,23 +183,26 @@ export class NodeResponse {
     this.emit('drain')
   }
 
-  /** Counts the bytes of a body whose length is checked. */
-  _count(bytes: Chunk): void {
+  /** Counts the bytes of a body whose length is checked, unless they are too many; the last ones too few. */
+  _count(bytes: Chunk, areLast: boolean): void {
     if (!this.strictContentLength) return
-    this[BYTES_WRITTEN] += typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
-    this._checkLength(this[BYTES_WRITTEN], (written, length) => written > length)
+    const written = this[BYTES_WRITTEN] + (typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength)
+    this._checkLength(written, areLast)
+    this[BYTES_WRITTEN] = written
   }
 
-  _checkLength(written: number, isWrong: (written: number, length: number) => boolean): void {
-    const declared = this._contentLength ?? Number(this[OUT_HEADERS]?.['content-length']?.[1] ?? Number.NaN)
-    if (this._hasBody && !this.chunkedEncoding && isWrong(written, declared)) throw lengthMismatch(written, declared)
+  _checkLength(written: number, isAll: boolean): void {
+    const { _contentLength: length } = this
+    if (length === null || !this._hasBody || this._removedContLen || this.chunkedEncoding || this.hasHeader('transfer-encoding')) return
+    if (isAll ? written !== length : written > length) throw lengthMismatch(written, length)
   }
 
   /** A write that comes too late. */
   _refuse(error: Error, callback: Callback | undefined): false {
+    const { destroyed } = this
     process.nextTick(() => {
       callback?.(error)
-      if (!this.destroyed || this.finished) this.emit('error', error)
+      if (!destroyed) this.emit('error', error)
     })
     return false
   }
@@ -211,16 +214,26 @@ export class NodeResponse {
     if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
     if (this.finished) return this._endAgain(body, callback)
     const bytes = body === undefined ? undefined : asSent(body, encoding ?? null)
-    if (bytes !== undefined) this._count(bytes)
+    if (this.destroyed && bytes !== undefined) return this._endDestroyed()
+    if (bytes !== undefined) this._count(bytes, true)
     if (this._header === null) {
       this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
       this._decideHead()
     }
+    // Those of a destroyed response are never called, as with Node.
     if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
-    if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], (written, length) => written !== length && length >= 0)
+    if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], true)
     this.finished = true
     if (!this.destroyed) this._give(bytes)
-    if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
+    // Behind earlier responses it comes with the response's turn.
+    if (this.socket !== null || this[EXCHANGE].isHttp2) this.given()
+    return this
+  }
+
+  /** What is given to a destroyed response goes nowhere; it is ended all the same. */
+  _endDestroyed(): this {
+    this.finished = true
+    this.given()
     return this
   }
 
@@ -228,7 +241,9 @@ export class NodeResponse {
   _give(bytes: Chunk | undefined): void {
     const exchange = this[EXCHANGE]
     if (exchange.stage >= GIVEN || exchange.connection.isClosed) return
-    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding
+    // HEAD says nothing of the length when its head was decided before the body, or has none.
+    const isUnknown = !this._hasBody && this.req.method === 'HEAD' && exchange.head!.length < 0 && (bytes === undefined || this._contentLength === null)
+    const isWhole = exchange.stage === OPEN && !this.chunkedEncoding && !isUnknown
     if (isWhole && exchange.body?.isOpen() !== true) {
       this._headerSent = true
       return exchange.respond(bytes)
@@ -236,14 +251,16 @@ export class NodeResponse {
     if (isWhole && exchange.head!.length < 0 && this._hasBody) exchange.head = { ...exchange.head!, length: this._contentLength ?? 0 }
     if (exchange.stage === OPEN) this.flushHeaders()
     if (bytes !== undefined && this._hasBody) this._unsent = Math.max(0, exchange.write(bytes))
+    // As with a response that is given at once: what is short is as good as sent.
+    if (this._unsent <= HIGH_WATER) exchange.isTold = false
     exchange.end(this.chunkedEncoding ? this._trailer : '')
   }
 
   _endAgain(body: Chunk | undefined, callback: Callback | undefined): this {
     if (body !== undefined) {
-      this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
+      if (!this.destroyed) this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
     } else if (typeof callback === 'function') {
-      if (this.writableFinished) process.nextTick(callback, nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
+      if (this.writableFinished) callback(nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
       else (this._endCallbacks ??= []).push(callback)
     }
     return this
@@ -279,11 +296,17 @@ export class NodeResponse {
     return this
   }
 
-  /** The earlier responses of the connection are given: this one is the next. */
+  /** The earlier responses of the connection are finished: this one is the next. */
   haveTurn(socket: NodeSocket): void {
     if (this.socket !== null) return
     this.socket = socket
     if ((this as { _events?: unknown })._events !== undefined) this.emit('socket', socket)
+    if (this.finished) this.given()
+  }
+
+  /** The response is wholly given, and it is the one that is sent. */
+  given(): void {
+    if ((this as { _events?: unknown })._events !== undefined) this.emit('prefinish')
   }
 
   assignSocket(socket: NodeSocket): void {
@@ -297,27 +320,24 @@ export class NodeResponse {
 
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
-    const exchange = this[EXCHANGE]
-    const isHeard = (this as { _events?: unknown })._events !== undefined
     this._wasSent = true
-    exchange.settle()
-    this._callBack(null)
-    if (isHeard) this.emit('finish')
+    this._takeCallbacks()?.forEach((callback) => callback())
     this.req.responseFinished()
+    // As with Node, listeners to 'finish' find it without its socket, so `destroy` there ends no connection.
     this.socket = null
+    const isHeard = (this as { _events?: unknown })._events !== undefined
     if (isHeard) process.nextTick(close, this)
     else this.destroyed = this._closed = true
+    // The next response has its turn.
+    this[EXCHANGE].settle()
+    if (isHeard) this.emit('finish')
   }
 
-  /** Calls what `end` was given. */
-  _callBack(error: Error | null): void {
+  /** What `end` was given so far. */
+  _takeCallbacks(): Callback[] | null {
     const callbacks = this._endCallbacks
-    if (callbacks === null) return
     this._endCallbacks = null
-    for (const callback of callbacks) {
-      if (error === null) callback()
-      else callback(error)
-    }
+    return callbacks
   }
 
   setTimeout(millis: number, callback?: () => void): this {
@@ -332,10 +352,12 @@ export class NodeResponse {
     const exchange = this[EXCHANGE]
     if (exchange.stage === OVER) return
     exchange.settle()
+    const callbacks = this._takeCallbacks()
     this.req.clientLeft()
     close(this)
     exchange.drained()
-    this._callBack(this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end'))
+    const error = this[ERRORED] ?? nodeError('ERR_STREAM_DESTROYED', 'end')
+    callbacks?.forEach((callback) => callback(error))
   }
 }
 

@@ -28,7 +28,8 @@ type Inherited = Pick<Socket, 'emit' | 'once' | 'removeListener' | 'listenerCoun
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeSocket extends Inherited {
-  timeout?: number
+  timeout: number
+  allowHalfOpen: boolean
 }
 
 /** The socket of one connection. */
@@ -38,12 +39,14 @@ export class NodeSocket {
   server: unknown
   _written: Done | null
   _ended: Done | null
+  _hasEnded: boolean
 
   constructor(connection: Connection, server: unknown) {
     this[CONNECTION] = connection
     this.server = server
     this._written = null
     this._ended = null
+    this._hasEnded = false
   }
 
   get _httpMessage(): NodeResponse | null {
@@ -244,7 +247,9 @@ export class NodeSocket {
   _final(done: Done): void {
     const connection = this[CONNECTION]
     if (connection.isHttp) {
-      connection.stop()
+      // A response that is due can't be sent any more.
+      if (connection.isIdle) connection.stop()
+      else connection.close()
       done()
     } else if (!connection.isClosed && connection.end()) this._ended = done
     else done()
@@ -255,9 +260,11 @@ export class NodeSocket {
     const ended = this._ended
     this._written = null
     this._ended = null
+    this._hasEnded = true
     this[CONNECTION].close()
     this[CONNECTION].closed()
     done(error)
+    process.nextTick(emitClose, this, error !== null)
     written?.(connectionReset('write EPIPE'))
     ended?.()
   }
@@ -283,8 +290,16 @@ export class NodeSocket {
     ended?.()
   }
 
+  /** The peer of a connection that speaks HTTP has ended its side. */
+  peerEnded(): void {
+    if (this._hasEnded || this[CONNECTION].isRaw) return
+    this._hasEnded = true
+    if (this.listenerCount('end') > 0) this.emit('end')
+  }
+
   /** The engine has closed the connection. */
   hasClosed(): void {
+    this.peerEnded()
     const ended = this._ended
     this._ended = null
     ended?.()
@@ -293,12 +308,12 @@ export class NodeSocket {
       if (this[CONNECTION].hasPeerEnded && !this.readableEnded && this[CONNECTION].isRaw && this.writableEnded) {
         this.once('end', () => Duplex.prototype.destroy.call(this))
       } else Duplex.prototype.destroy.call(this)
-    } else if (this.listenerCount('close') > 0) process.nextTick(emitClose, this)
+    } else if (this.listenerCount('close') > 0) process.nextTick(emitClose, this, false)
   }
 }
 
-function emitClose(socket: NodeSocket): void {
-  socket.emit('close', false)
+function emitClose(socket: NodeSocket, hadError: boolean): void {
+  socket.emit('close', hadError)
 }
 
 /** Whether the state of streams was made. */
@@ -309,7 +324,7 @@ function hasStreams(socket: NodeSocket): boolean {
 function makeStreams(socket: NodeSocket): void {
   own(socket, '_readableState', undefined)
   own(socket, '_writableState', undefined)
-  Duplex.call(socket as never, { allowHalfOpen: true, decodeStrings: false, highWaterMark: HIGH_WATER })
+  Duplex.call(socket as never, { allowHalfOpen: true, decodeStrings: false, highWaterMark: HIGH_WATER, emitClose: false })
 }
 
 function own(object: object, name: string, value: unknown): void {
@@ -349,3 +364,4 @@ function portOf(address: BoundAddress | null): number | undefined {
 }
 
 Object.setPrototypeOf(NodeSocket.prototype, Socket.prototype)
+Object.assign(NodeSocket.prototype, { timeout: 0, allowHalfOpen: true })

@@ -45,11 +45,10 @@ function addName(written: string): Name {
   return name
 }
 
-/** Names and values in turn, from a block of `name\nvalue\n`. Of more than `most` fields the first are shown; 0 is all. */
-export function rawFields(block: string, most: number): string[] {
+/** Names and values in turn, from a block of `name\nvalue\n`. */
+export function rawFields(block: string): string[] {
   const raw = block.split('\n')
   raw.pop()
-  if (most > 0 && raw.length > most * 2) raw.length = most * 2
   return raw
 }
 

@@ -202,7 +202,8 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
     if (!isKnown && !owner._removedTE) owner.chunkedEncoding = true
   }
   if (!owner.chunkedEncoding && said.hasTrailer) throw nodeError('ERR_HTTP_TRAILER_INVALID')
-  const isUntilClose = said.length < 0 && owner._hasBody && !owner.chunkedEncoding && (owner._removedContLen || !owner.useChunkedEncodingByDefault)
+  // With Node such a body ends with the connection. Here it has a length or chunks, and the connection ends all the same.
+  const isUntilClose = said.length < 0 && owner._hasBody && !owner.chunkedEncoding && (owner._removedContLen || owner._removedTE || !owner.useChunkedEncodingByDefault)
   if (isUntilClose) owner._last = true
   let flags = owner._last ? AnswerFlag.Close : 0
   const reason = phraseOf(owner)

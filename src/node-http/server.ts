@@ -14,12 +14,13 @@ import type { Server as NodeServer } from 'node:http'
 import { debuglog } from 'node:util'
 import { announce, isClusterWorker } from '../server/cluster.ts'
 import { ioThreads } from '../server/io-threads.ts'
-import type { BoundAddress, ListenOptions } from '../native.ts'
+import type { BoundAddress, EngineLimits, ListenOptions } from '../native.ts'
 import { planOne } from '../server/listen.ts'
 import { toAddress } from '../net/socket-address.ts'
 import { Listening } from './listening.ts'
 import type { ServerParts } from './listening.ts'
 import { limitsOf } from './limits.ts'
+import { watchLimits } from './live-limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
 import { listenFailure, nodeError } from './node-errors.ts'
@@ -45,8 +46,8 @@ interface State {
   readonly kind: ServerKind
   readonly options: Readonly<Record<string, unknown>>
   readonly secured: Secured | null
-  /** The time that Node gives a connection without a request, unless the application sets another. */
-  readonly usualKeepAlive: number | null
+  /** The application has set the time for a connection without a request. */
+  hasKeepAliveTimeout: boolean
   /** Null while the server doesn't listen, or Node serves it. */
   listening: Listening | null
   bound: BoundAddress | null
@@ -73,15 +74,20 @@ function count(server: NodeServer, servedBy: 'busbar' | 'node', reason: string |
 /** Takes over a server that Node's constructor has made. */
 export function adopt(server: NodeServer, kind: ServerKind, options: object): void {
   const given = options as Record<string, unknown>
-  const usualKeepAlive = given['keepAliveTimeout'] === undefined ? server.keepAliveTimeout : null
+  const hasKeepAliveTimeout = given['keepAliveTimeout'] !== undefined
   Object.defineProperty(server, STATE, {
-    value: { kind, options: given, secured: kind.secure(server, options), usualKeepAlive, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+    value: { kind, options: given, secured: kind.secure(server, options), hasKeepAliveTimeout, listening: null, bound: null, isReferenced: true, isClosing: false, isStarting: false },
+  })
+  watchLimits(server, (name) => {
+    const state = (server as Ours)[STATE]
+    if (name === 'keepAliveTimeout') state.hasKeepAliveTimeout = true
+    state.listening?.front.engine.replaceLimits(limitsNow(server as Ours, state))
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
   server.on('newListener', (event: string) => {
     const listening = (server as Ours)[STATE].listening
     if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
-    else if (event === 'clientError') listening?.front.engine.explainRefusals()
+    else if (event === 'clientError' || event === 'tlsClientError') listening?.tellErrors(event === 'clientError')
   })
 }
 
@@ -223,10 +229,13 @@ function start(server: Ours, wish: ListenWish): void {
   })
 }
 
+/** The limits of the engine, by the properties that the server has now. */
+function limitsNow(server: Ours, state: State): EngineLimits {
+  return { ...limitsOf(server, state.hasKeepAliveTimeout), http2Cleartext: state.options['http2'] === true }
+}
+
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
-  const limits = limitsOf(server, server.keepAliveTimeout !== state.usualKeepAlive)
-  const isHttp2 = state.options['http2'] === true
-  const listening = new Listening(server, { ...limits, http2Cleartext: isHttp2 }, ioThreads(undefined), state.kind.Socket, state.secured)
+  const listening = new Listening(server, limitsNow(server, state), ioThreads(undefined), state.kind.Socket, state.secured)
   const { engine } = listening.front
   try {
     state.bound = engine.listen(optionsOf(wish, host), state.secured?.context() ?? null)
@@ -241,7 +250,8 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   count(server, 'busbar', null)
   // Announced one by one only where something listens: that costs each connection a round.
   if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
-  if (server.listenerCount('clientError') > 0) engine.explainRefusals()
+  // A server with TLS listens to its own 'tlsClientError'.
+  if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors(server.listenerCount('clientError') > 0)
   engine.start()
   if (!state.isReferenced) engine.unref()
   if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])

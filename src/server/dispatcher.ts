@@ -11,7 +11,7 @@ import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
 import type { Client, ClientOwner } from '../connection/client.ts'
 import { ClientRegistry } from '../connection/client-registry.ts'
-import { addCounts, parseRefusal } from './refusals.ts'
+import { addCounts, parseRefusal, parseUnparsed } from './refusals.ts'
 import { RejectionLog } from './rejection-log.ts'
 import type { RefusalCode } from './refusals.ts'
 import { isCustom } from '../handler/error-handler.ts'
@@ -395,7 +395,7 @@ export class Dispatcher implements ClientOwner {
       case Notice.Idle:
         return this.#onIdle()
       case Notice.Unparsed:
-        return this.#unparsed?.answer(words[at + 1]!, id, words[at + 4]!, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#unparsed?.answer(words[at + 1]!, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)).text)
       case Notice.Refused:
         return this.#takeRefusal(kind, at)
       case Notice.Rejected:
@@ -424,7 +424,7 @@ export class Dispatcher implements ClientOwner {
     const { running, waiting } = this.running.counts()
     return {
       connections: this.engine.clientCount(),
-      upgradedConnections: this.rawConnections.size,
+      upgradedConnections: this.rawConnections.size + this.rawConnections.openStreams,
       runningHandlers: running,
       waitingRequests: waiting,
       requests: this.#requests,

@@ -32,6 +32,27 @@ export function parseRefusal(lines: string): { readonly address: SocketAddress; 
   return { address, text }
 }
 
+/** What the engine has refused before it was a request, and for which the application is asked. */
+export interface Unparsed {
+  /** The client's id. */
+  readonly client: number
+  /** Why, with the error's code in parentheses. */
+  readonly text: string
+  /** The error's code. */
+  readonly code: string
+  /** Bytes of the packet that were parsed. */
+  readonly parsed: number
+  /** What came. */
+  readonly packet: Buffer
+}
+
+/** The engine's words about bytes that are no request, and these bytes. */
+export function parseUnparsed(bytes: Buffer): Unparsed {
+  const end = bytes.indexOf('\n')
+  const [, client, parsed, text = '', code = ''] = /^(\d+) (\d+) (.* \((\w+)\))$/.exec(bytes.toString('latin1', 0, end)) ?? []
+  return { client: Number(client), parsed: Number(parsed), text, code, packet: bytes.subarray(end + 1) }
+}
+
 /** The sums of two counts. */
 export function addCounts(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): Record<string, number> {
   const total = { ...one }

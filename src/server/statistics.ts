@@ -10,7 +10,7 @@
 export interface ServerStatistics {
   /** Open connections, upgraded ones among them. */
   readonly connections: number
-  /** Open connections that were upgraded or detached, or are driven in JavaScript. */
+  /** Open connections, and streams of HTTP/2, that were upgraded or detached, and connections that are driven in JavaScript. */
   readonly upgradedConnections: number
   /** Handlers whose promise isn't settled. */
   readonly runningHandlers: number

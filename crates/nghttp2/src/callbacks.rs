@@ -25,6 +25,8 @@ pub(crate) struct Call<'a> {
     pub(crate) input: &'a [u8],
     /// Where output goes, and the length at which it is enough; None while reading.
     pub(crate) out: Option<(&'a mut Vec<u8>, usize)>,
+    /// The content of the answer with this key, which lies with the caller.
+    pub(crate) lent: Option<(c_int, &'a [u8])>,
     pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -291,6 +293,10 @@ pub(crate) unsafe extern "C" fn read_data(
             let Some(outgoing) = call.state.outgoing(key) else {
                 return ffi::NGHTTP2_ERR_CALLBACK_FAILURE as isize;
             };
+            if outgoing.is_lent() && call.lent.is_none_or(|(lent, _)| lent != key) {
+                outgoing.is_deferred = true;
+                return ffi::NGHTTP2_ERR_DEFERRED as isize;
+            }
             let (count, mut say) = match outgoing.next(room) {
                 Next::Wait => {
                     outgoing.is_deferred = true;
@@ -333,8 +339,11 @@ unsafe extern "C" fn send_data(
             let (Some(outgoing), Some((out, limit))) = (call.state.outgoing(key), call.out.as_mut()) else {
                 return ffi::NGHTTP2_ERR_CALLBACK_FAILURE;
             };
+            let lent = call.lent.filter(|(lent, _)| *lent == key).map(|(_, bytes)| bytes);
             out.extend_from_slice(header);
-            outgoing.take(length, out);
+            if !outgoing.take(length, out, lent) {
+                return ffi::NGHTTP2_ERR_CALLBACK_FAILURE;
+            }
             let queued = outgoing.queued();
             let is_enough = out.len() >= *limit;
             call.received.events.push(Event::Sent { stream, bytes: length, queued });

@@ -22,13 +22,14 @@
 //! What a frame means is decided here and in nghttp2. What a message means, how many there may be and how
 //! many frames are a flood is the caller's: header lists are handed over unchecked, frames are counted.
 //!
-//! `unsafe` is in `callbacks`, `session`, `settings`, `priority` and `version`. nghttp2 is called with a session that is
+//! `unsafe` is in `callbacks`, `memory`, `session`, `settings`, `priority` and `version`. nghttp2 is called with a session that is
 //! live, from one thread, and keeps no pointer to memory of ours behind a call.
 
 mod callbacks;
 mod closed;
 mod error;
 mod ffi;
+mod memory;
 mod outgoing;
 mod priority;
 mod received;

@@ -72,6 +72,9 @@ pub(crate) struct Outgoing {
     /// Bytes of `first` that are sent.
     sent: usize,
     rest: VecDeque<Vec<u8>>,
+    /// Bytes that lie with the caller, and how many of them were sent. Nothing else waits then.
+    lent: usize,
+    lent_sent: usize,
     queued: usize,
     end: End,
     /// nghttp2 waits to be called when there is more.
@@ -84,6 +87,8 @@ impl Outgoing {
             first: memory,
             sent: 0,
             rest: VecDeque::new(),
+            lent: 0,
+            lent_sent: 0,
             queued: 0,
             end: End::Open,
             is_deferred: false,
@@ -103,6 +108,26 @@ impl Outgoing {
             }
             Some(last) if last.len() + bytes.len() <= PIECE_BYTES => last.extend_from_slice(bytes),
             _ => self.rest.push_back(bytes.to_vec()),
+        }
+    }
+
+    /// The content is `count` bytes, which are given with each call that sends, until the rest is kept.
+    pub(crate) fn lend(&mut self, count: usize) {
+        self.lent = count;
+        self.queued = count;
+    }
+
+    /// Whether the bytes that wait lie with the caller.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent > 0
+    }
+
+    /// Copies what is unsent of the bytes that were lent.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        if self.lent > 0 {
+            let rest = bytes.get(self.lent_sent..).unwrap_or(&[]);
+            self.queued -= std::mem::take(&mut self.lent);
+            self.push(rest);
         }
     }
 
@@ -133,8 +158,17 @@ impl Outgoing {
         }
     }
 
-    /// Moves the next `count` bytes to `out`.
-    pub(crate) fn take(&mut self, mut count: usize, out: &mut Vec<u8>) {
+    /// Moves the next `count` bytes to `out`, of those that were lent if there are any. False: they aren't at hand.
+    pub(crate) fn take(&mut self, mut count: usize, out: &mut Vec<u8>, lent: Option<&[u8]>) -> bool {
+        if self.lent > 0 {
+            let from = self.lent_sent;
+            let Some(piece) = lent.and_then(|bytes| bytes.get(from..from + count)) else { return false };
+            out.extend_from_slice(piece);
+            self.lent -= count;
+            self.lent_sent += count;
+            self.queued -= count;
+            return true;
+        }
         while count > 0 {
             let left = &self.first[self.sent..];
             let piece = &left[..left.len().min(count)];
@@ -148,11 +182,12 @@ impl Outgoing {
                     Some(next) => self.first = next,
                     None => {
                         self.first.clear();
-                        return;
+                        return true;
                     }
                 }
             }
         }
+        true
     }
 
     /// Gives back memory for the next answer; None if it isn't worth keeping.
@@ -176,12 +211,32 @@ mod tests {
         let mut out = Vec::new();
         while outgoing.queued() > 0 {
             let Next::Bytes(count) = outgoing.next(7_000) else { panic!("it isn't finished") };
-            outgoing.take(count, &mut out);
+            assert!(outgoing.take(count, &mut out, None));
         }
         let expected = [vec![1; 20_000], vec![2; 10], vec![3; 20_000], vec![4; 1]].concat();
         assert!(out == expected);
         assert!(matches!(outgoing.next(1), Next::Wait));
         outgoing.finish(None);
         assert!(matches!(outgoing.next(1), Next::Last(0)));
+    }
+
+    #[test]
+    fn bytes_that_were_lent_leave_from_where_they_are_until_they_are_kept() {
+        let content: Vec<u8> = (0..100).collect();
+        let mut outgoing = Outgoing::new(Vec::new());
+        let mut out = Vec::new();
+        outgoing.lend(content.len());
+        outgoing.finish(None);
+        assert!(matches!(outgoing.next(40), Next::Bytes(40)));
+        assert!(!outgoing.take(40, &mut out, None));
+        assert!(outgoing.take(40, &mut out, Some(&content)));
+        assert_eq!((outgoing.queued(), outgoing.is_lent()), (60, true));
+        outgoing.keep(&content);
+        assert_eq!((outgoing.queued(), outgoing.is_lent()), (60, false));
+        assert!(matches!(outgoing.next(1000), Next::Last(60)));
+        assert!(outgoing.take(60, &mut out, None));
+        assert_eq!(out, content);
+        outgoing.keep(&content);
+        assert_eq!(outgoing.queued(), 0);
     }
 }

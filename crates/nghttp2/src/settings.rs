@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use crate::callbacks;
 use crate::error::Error;
 use crate::ffi;
+use crate::memory;
 use crate::scanner::HEADER_BYTES;
 use crate::session::SENT_LIST_BYTES;
 
@@ -61,7 +62,7 @@ struct Shared {
     option: *mut ffi::nghttp2_option,
 }
 
-// SAFETY: both are only read once they are made, by `nghttp2_session_server_new2`, which copies them.
+// SAFETY: both are only read once they are made, by `nghttp2_session_server_new3`, which copies them.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -72,10 +73,13 @@ static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
 pub(crate) fn open() -> Result<NonNull<ffi::nghttp2_session>, Error> {
     let shared = SHARED.get_or_init(Shared::new).as_ref().ok_or(Error::Internal)?;
     let mut raw = ptr::null_mut();
-    // SAFETY: callbacks and options are live for ever and are copied; the user data is set before any
-    // callback runs.
+    let mut memory = memory::functions();
+    // In debug builds, the fuzzer's among them, tools see what the C library gives out and takes back.
+    let memory = if cfg!(debug_assertions) { ptr::null_mut() } else { &raw mut memory };
+    // SAFETY: callbacks and options are live for ever and are copied, as the functions for memory are; the user data
+    // is set before any callback runs.
     let status = unsafe {
-        ffi::nghttp2_session_server_new2(&mut raw, shared.callbacks, ptr::null_mut(), shared.option)
+        ffi::nghttp2_session_server_new3(&mut raw, shared.callbacks, ptr::null_mut(), shared.option, memory)
     };
     match NonNull::new(raw) {
         Some(raw) if status == 0 => Ok(raw),

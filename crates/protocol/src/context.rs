@@ -87,6 +87,13 @@ impl Context {
         cx
     }
 
+    /// Puts other limits in force. A time limit that runs is looked at anew when it ends.
+    pub fn replace_limits(&mut self, limits: Limits) {
+        self.keep_alive = [limits.http1_timeout, limits.local_http1_timeout].map(KeepAlive::new);
+        self.limits = limits;
+        self.set_date(self.unix_seconds);
+    }
+
     /// Formats what depends on the date, for a Unix time in seconds; to be called once a second.
     pub fn set_date(&mut self, unix_seconds: u64) {
         self.unix_seconds = unix_seconds;

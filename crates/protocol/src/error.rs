@@ -5,6 +5,8 @@ use std::fmt;
 use llhttp::ErrorKind;
 use nghttp2::ErrorCode;
 
+use crate::http1::Refused;
+use crate::http2::Malformed;
 use crate::limits::Limits;
 
 /// Why a request could not be accepted, or its body not received. Always the client's fault.
@@ -42,6 +44,14 @@ pub enum RequestError {
     HostMismatch,
     /// A target with the scheme `https` over plaintext. RFC 9110 §7.4.
     Misdirected,
+    /// The authority belongs to another certificate of the listener than the one that was chosen. RFC 9113 §9.1.1.
+    MisdirectedHost,
+    /// The message breaks a rule of HTTP/2. RFC 9113 §8.1.1.
+    Malformed(Malformed),
+    /// The client does too much of what brings nothing, or has more acknowledged than it reads: ENHANCE_YOUR_CALM.
+    Flood,
+    /// A frame breaks a rule that the connection depends on. RFC 9113 §5.4.1.
+    Frames,
     /// Transfer-Encoding in HTTP/1.0. RFC 9112 §6.1.
     EncodingInHttp10,
     /// A transfer coding other than one `chunked`.
@@ -130,6 +140,14 @@ impl RequestError {
             RequestError::Misdirected => {
                 reason(421, "BUSBAR_MISDIRECTED", "a request for https must come over TLS")
             }
+            RequestError::MisdirectedHost => {
+                reason(421, "BUSBAR_MISDIRECTED", "this connection has the certificate of another host")
+            }
+            RequestError::Malformed(what) => reason(400, "BUSBAR_HTTP2_MALFORMED", what.text()),
+            RequestError::Flood => {
+                reason(400, "BUSBAR_HTTP2_FLOOD", "too many frames or streams that bring nothing")
+            }
+            RequestError::Frames => reason(400, "BUSBAR_HTTP2_FRAMES", "a frame breaks a rule of HTTP/2"),
             RequestError::EncodingInHttp10 => {
                 reason(400, "BUSBAR_ENCODING_IN_HTTP10", "Transfer-Encoding in HTTP/1.0")
             }
@@ -239,6 +257,16 @@ const fn syntax_code(kind: ErrorKind) -> &'static str {
     }
 }
 
+impl RequestError {
+    /// Where in what came the parser has stopped, if that has refused it.
+    pub fn offset(&self) -> Option<usize> {
+        match self {
+            RequestError::Syntax { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason().text)
@@ -246,6 +274,15 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+/// A refusal that hasn't been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub error: RequestError,
+    /// Some: no request was handed over. The answer to what came then, or None within where there is none.
+    pub unparsed: Option<Option<Refused>>,
+}
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

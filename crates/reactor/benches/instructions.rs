@@ -20,6 +20,21 @@ struct Work {
     name: &'static str,
     request: &'static [u8],
     requests: usize,
+    /// Each request is a stream of HTTP/2, whose header block `request` is.
+    is_http2: bool,
+}
+
+/// The preface, SETTINGS, their acknowledgement, and a window for the connection that lasts.
+const HTTP2_HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0\
+    \0\0\x04\x08\0\0\0\0\0\x7f\0\0\0";
+/// GET / with two fields that enter the compression table, and the same with references to these.
+const HTTP2_FIRST: &[u8] = b"\x82\x84\x86\x41\x0elocalhost:8080\x7a\x05bench";
+const HTTP2_NEXT: &[u8] = b"\x82\x84\x86\xbf\xbe";
+
+/// HEADERS with all of the block that end the stream.
+fn request_frame(stream: u32, block: &[u8]) -> Vec<u8> {
+    let length = (block.len() as u32).to_be_bytes();
+    [&length[1..], &[1, 5][..], &stream.to_be_bytes()[..], block].concat()
 }
 
 const FIELDS: &[u8] = b"content-type: text/plain\r\n";
@@ -32,7 +47,7 @@ fn works() -> Vec<Work> {
     ];
     let hello = b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n";
     vec![
-        Work { name: "hello", request: hello, requests: 1 },
+        Work { name: "hello", request: hello, requests: 1, is_http2: false },
         Work {
             name: "12 headers",
             request: b"GET /articles/42?page=2 HTTP/1.1\r\n\
@@ -49,9 +64,12 @@ fn works() -> Vec<Work> {
                 Sec-Fetch-Mode: navigate\r\n\
                 Cache-Control: max-age=0\r\n\r\n",
             requests: 1,
+            is_http2: false,
         },
-        Work { name: "post 1 KiB", request: post.concat().leak(), requests: 1 },
-        Work { name: "pipelined x16", request: hello.repeat(16).leak(), requests: 16 },
+        Work { name: "post 1 KiB", request: post.concat().leak(), requests: 1, is_http2: false },
+        Work { name: "pipelined x16", request: hello.repeat(16).leak(), requests: 16, is_http2: false },
+        Work { name: "h2 x10", request: HTTP2_NEXT, requests: 10, is_http2: true },
+        Work { name: "h2 x100", request: HTTP2_NEXT, requests: 100, is_http2: true },
     ]
 }
 
@@ -59,14 +77,17 @@ fn works() -> Vec<Work> {
 struct Bench {
     reactor: Reactor,
     client: TcpStream,
+    /// The next stream of HTTP/2.
+    stream: u32,
     words: Vec<u32>,
     bytes: Vec<u8>,
     large: Vec<Option<Vec<u8>>>,
 }
 
 impl Bench {
-    fn open() -> Bench {
-        let mut reactor = Reactor::new(Limits::default()).expect("a reactor");
+    fn open(http2_cleartext: bool) -> Bench {
+        let limits = Limits { http2_cleartext, ..Limits::default() };
+        let mut reactor = Reactor::new(limits).expect("a reactor");
         let bind =
             Bind::Internet { address: ([127, 0, 0, 1], 0).into(), ipv6_only: false, reuse_port: false };
         let facts = reactor.listen(&bind, 16).expect("a listener");
@@ -77,15 +98,31 @@ impl Bench {
         Bench {
             reactor,
             client,
+            stream: 1,
             words: vec![0; 1024 * RECORD_WORDS],
             bytes: vec![0; 64 * 1024],
             large: Vec::new(),
         }
     }
 
+    /// What the client sends next.
+    fn input(&mut self, work: &Work) -> Vec<u8> {
+        if !work.is_http2 {
+            return work.request.to_vec();
+        }
+        let mut input = if self.stream == 1 { HTTP2_HELLO.to_vec() } else { Vec::new() };
+        for _ in 0..work.requests {
+            let block = if self.stream == 1 { HTTP2_FIRST } else { work.request };
+            input.extend(request_frame(self.stream, block));
+            self.stream += 2;
+        }
+        input
+    }
+
     /// One round; returns how many bytes the client received.
     fn round(&mut self, work: &Work, received: &mut [u8]) -> usize {
-        self.client.write_all(work.request).expect("a write");
+        let input = self.input(work);
+        self.client.write_all(&input).expect("a write");
         let mut answered = 0;
         while answered < work.requests {
             let mut batch = Batch::new(&mut self.words, &mut self.bytes, 0, &mut self.large);
@@ -123,11 +160,13 @@ fn main() {
     };
     let work = works.iter().find(|work| work.name == name).expect("a work of this name");
     let count: u64 = count.parse().expect("a count");
-    let mut bench = Bench::open();
+    let mut bench = Bench::open(work.is_http2);
     let mut received = vec![0; 64 * 1024];
     let first = bench.round(work, &mut received);
-    assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"), "the answer is a good one");
+    assert!(work.is_http2 || received.starts_with(b"HTTP/1.1 200 OK\r\n"), "the answer is a good one");
     assert!(received[..first].ends_with(BODY), "and whole");
+    // Of HTTP/2 the first round has the settings as well.
+    let first = if work.is_http2 { bench.round(work, &mut received) } else { first };
     for _ in 1..count {
         assert_eq!(bench.round(work, &mut received), first, "each round is the same");
     }

@@ -200,6 +200,12 @@ impl Engine {
         self.bridge.close_all() as u32
     }
 
+    /// Closes the clients that have never sent a whole request: the application knows none of them.
+    #[napi(catch_unwind)]
+    pub fn close_silent(&self) {
+        self.bridge.close_silent();
+    }
+
     /// Closes everything that is left and leaves the event loop. `onNotices` isn't called again.
     #[napi(catch_unwind)]
     pub fn dispose(&self) {
@@ -246,6 +252,13 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn ask_for_pages(&self) {
         self.bridge.ask_for_pages();
+    }
+
+    /// Puts other limits of connections and requests in force. How many connections there may be, and the proxies, stay
+    /// as they were.
+    #[napi(catch_unwind)]
+    pub fn replace_limits(&self, limits: EngineLimits) {
+        self.bridge.replace_limits(&limits.to_limits());
     }
 
     /// Has each refused request announced by a `Refused` notice.

@@ -18,6 +18,8 @@ pub enum Content<'a> {
     None,
     /// All of it.
     Full(&'a [u8]),
+    /// So many bytes, above 0, that stay with the caller: it gives them to `poll_transmit_lent` and at last to `keep_lent`.
+    Lent(usize),
     /// It follows by `push` and `finish`.
     Stream,
 }
@@ -46,9 +48,18 @@ impl Session {
             return Err(Gone);
         }
         let key = self.state.add_outgoing().ok_or(Gone)?;
-        if let (Content::Full(bytes), Some(outgoing)) = (content, self.state.outgoing(key)) {
-            outgoing.push(bytes);
-            outgoing.finish(None);
+        if let Some(outgoing) = self.state.outgoing(key) {
+            match content {
+                Content::Full(bytes) => {
+                    outgoing.push(bytes);
+                    outgoing.finish(None);
+                }
+                Content::Lent(count) => {
+                    outgoing.lend(count);
+                    outgoing.finish(None);
+                }
+                Content::None | Content::Stream => {}
+            }
         }
         let source = ffi::nghttp2_data_source { fd: key };
         let provider = ffi::nghttp2_data_provider2 { source, read_callback: Some(callbacks::read_data) };
@@ -94,6 +105,21 @@ impl Session {
         mark.addr()
     }
 
+    /// The key of a stream's content, if it has some.
+    pub(super) fn key(&self, stream: StreamId) -> Option<c_int> {
+        self.mark(stream).checked_sub(1).and_then(|key| c_int::try_from(key).ok())
+    }
+
+    /// Copies what is unsent of the content of an answer that was submitted as `Lent`.
+    pub fn keep_lent(&mut self, stream: StreamId, bytes: &[u8]) {
+        let Some(outgoing) = self.key(stream).and_then(|key| self.state.outgoing(key)) else { return };
+        outgoing.keep(bytes);
+        if std::mem::take(&mut outgoing.is_deferred) {
+            // SAFETY: the session is live and the stream's DATA was deferred by `read_data`.
+            unsafe { ffi::nghttp2_session_resume_data(self.raw.as_ptr(), stream.0 as i32) };
+        }
+    }
+
     /// Adds content to an answer that was submitted as `Stream`. Returns how many bytes wait.
     pub fn push(&mut self, stream: StreamId, bytes: &[u8]) -> Result<usize, Gone> {
         self.with_outgoing(stream, |outgoing| outgoing.push(bytes))
@@ -115,7 +141,7 @@ impl Session {
     }
 
     fn with_outgoing(&mut self, stream: StreamId, change: impl FnOnce(&mut Outgoing)) -> Result<usize, Gone> {
-        let key = self.mark(stream).checked_sub(1).and_then(|key| c_int::try_from(key).ok()).ok_or(Gone)?;
+        let key = self.key(stream).ok_or(Gone)?;
         let outgoing = self.state.outgoing(key).filter(|outgoing| !outgoing.is_finished()).ok_or(Gone)?;
         change(outgoing);
         let queued = outgoing.queued();

@@ -36,8 +36,8 @@ pub struct Session {
     is_over: bool,
 }
 
-// SAFETY: nghttp2 has no thread-local or global state; a session may be used by any one thread at a time,
-// which `&mut self` ensures. Everything else in here is `Send`.
+// SAFETY: nghttp2 has no thread-local or global state, and its memory may be given back on another thread than its
+// first; a session may be used by any one thread at a time, which `&mut self` ensures. Everything else in here is `Send`.
 unsafe impl Send for Session {}
 
 impl Session {
@@ -134,7 +134,8 @@ impl Session {
         let Some(piece) = input.get(part).filter(|piece| !piece.is_empty()) else { return Ok(()) };
         let raw = self.raw.as_ptr();
         let (status, panic) = {
-            let mut call = Call { state: &mut self.state, received, input, out: None, panic: None };
+            let mut call =
+                Call { state: &mut self.state, received, input, out: None, lent: None, panic: None };
             // SAFETY: the session is live; its user data is `call`, which outlives the call into nghttp2 and
             // is forgotten behind it. The piece is valid for its length, and nothing of it is kept.
             let status = unsafe {
@@ -174,6 +175,28 @@ impl Session {
         limit: usize,
         received: &mut Received,
     ) -> Result<(), Error> {
+        self.transmit(out, limit, received, None)
+    }
+
+    /// The same with the content of an answer that was submitted as `Lent`.
+    pub fn poll_transmit_lent(
+        &mut self,
+        out: &mut Vec<u8>,
+        limit: usize,
+        received: &mut Received,
+        (stream, bytes): (StreamId, &[u8]),
+    ) -> Result<(), Error> {
+        let lent = self.key(stream).map(|key| (key, bytes));
+        self.transmit(out, limit, received, lent)
+    }
+
+    fn transmit(
+        &mut self,
+        out: &mut Vec<u8>,
+        limit: usize,
+        received: &mut Received,
+        lent: Option<(c_int, &[u8])>,
+    ) -> Result<(), Error> {
         let raw = self.raw.as_ptr();
         let mut is_block_open = false;
         out.append(&mut self.state.urgent);
@@ -181,8 +204,8 @@ impl Session {
             let mut frame: *const u8 = ptr::null();
             let (length, panic) = {
                 let out = Some((&mut *out, limit));
-                let mut call =
-                    Call { state: &mut self.state, received: &mut *received, input: &[], out, panic: None };
+                let received = &mut *received;
+                let mut call = Call { state: &mut self.state, received, input: &[], out, lent, panic: None };
                 // SAFETY: as in `feed`.
                 let length = unsafe {
                     ffi::nghttp2_session_set_user_data(raw, ptr::from_mut(&mut call).cast::<c_void>());

@@ -278,6 +278,17 @@ impl Receiving {
         Some(Event::Body { request_id, bytes, end, trailers })
     }
 
+    /// All of it, when it has come within its limit, without trailers and before anything was asked of it: it can be
+    /// handed over with its request.
+    pub(crate) fn take_whole(&mut self) -> Option<Vec<u8>> {
+        let is_whole = self.is_complete
+            && self.trailers.is_none()
+            && self.failure.is_none()
+            && self.is_unasked()
+            && !self.exceeds_limit();
+        is_whole.then(|| std::mem::take(&mut self.bytes))
+    }
+
     /// Takes out as much as credit and limit allow.
     fn deliver(&mut self, credit: u64) -> Vec<u8> {
         let allowed = credit.min(self.limit.saturating_sub(self.delivered));

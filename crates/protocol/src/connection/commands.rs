@@ -6,6 +6,7 @@ use nghttp2::ErrorCode;
 
 use crate::answer::{Answer, AnswerError, Credit, Taken};
 use crate::context::Context;
+use crate::error::Refusal;
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::output::Send;
@@ -49,6 +50,9 @@ impl Connection {
                 inner.handle_answer_vectored(cx, request_id, answer, send)
             });
         }
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_answer_vectored(cx, request_id, answer, send);
+        }
         self.http1_mut()?.handle_answer_vectored(cx, request_id, answer, send)?;
         self.switch_if_taken_over();
         Ok(())
@@ -81,6 +85,9 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write(cx, request_id, bytes);
+        }
         if let Some(tls) = self.tls_mut() {
             return tls.command_sending(cx, send, |inner, cx, send| {
                 inner.handle_write_vectored(cx, request_id, bytes, send)
@@ -283,6 +290,22 @@ impl Connection {
             Protocol::Other(Other::Tls(tls)) => tls.inner.handle_last(),
             Protocol::Other(Other::Raw(raw)) => raw.handle_last(),
             Protocol::Other(Other::Undecided(_)) => {}
+        }
+    }
+}
+
+/// About what was refused without an end of its connection, as streams of HTTP/2 are.
+impl Connection {
+    /// The next refusal that hasn't been counted.
+    pub fn poll_refusal(&mut self) -> Option<Refusal> {
+        self.http2_mut().and_then(http2::Connection::poll_refusal)
+    }
+
+    /// The connection is closed: refusals that wait for a page are over. To be called before they are taken.
+    #[cold]
+    pub fn abandon_pages(&mut self) {
+        if let Some(http2) = self.http2_mut() {
+            http2.abandon_pages();
         }
     }
 }

@@ -32,9 +32,10 @@ impl Connection {
     #[inline]
     pub fn takes_vectored(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => true,
+            Protocol::Http1(_) | Protocol::Other(Other::Undecided(_) | Other::Http2(_) | Other::Raw(_)) => {
+                true
+            }
             Protocol::Other(Other::Tls(tls)) => tls.takes_vectored(),
-            Protocol::Other(Other::Http2(_)) => false,
         }
     }
 
@@ -83,8 +84,13 @@ impl Connection {
 
     /// How far the requests of an HTTP/2 connection have come; None for any other, whose requests are answered in
     /// order.
-    pub fn stream_counts(&self) -> Option<http2::StreamCounts> {
-        self.http2().map(http2::Connection::counts)
+    pub fn stream_counts(&mut self) -> Option<http2::StreamCounts> {
+        self.http2_mut().map(http2::Connection::counts)
+    }
+
+    /// The same, of which only the answers that were given since the last count are new.
+    pub fn last_stream_counts(&self) -> Option<http2::StreamCounts> {
+        self.http2().map(http2::Connection::last_counts)
     }
 
     /// Whether requests that were read already wait for `handle_input`, which may be called without input.

@@ -40,6 +40,7 @@ use crate::handoff::Handoff;
 use crate::http1::body::Incoming;
 use crate::http1::deadline::Deadline;
 use crate::http1::pipeline::Pipeline;
+pub(crate) use crate::http1::refusal::PAGE_MILLIS;
 use crate::http1::refusal::Refusal;
 pub use crate::http1::refusal::Refused;
 use crate::output::Output;

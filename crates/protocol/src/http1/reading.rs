@@ -92,6 +92,7 @@ impl Connection {
         match progress.state {
             State::Failed(error) if !is_undecided(input, &error, &cx.limits) => {
                 self.refuse_to(cx, syntax_error(input, error), is_head(input));
+                self.note_packet(|| input.to_vec());
             }
             state => {
                 let mut record = std::mem::take(&mut cx.record);
@@ -226,7 +227,7 @@ impl Connection {
         );
         let checked = match checked {
             Ok(checked) => checked,
-            Err(error) => return self.refuse_head(cx, input, error),
+            Err(error) => return self.refuse_head(cx, input, is_partial, error),
         };
         let progress = match progress.state {
             State::Coded => self.parser.execute_chunked(input, progress.consumed, &mut cx.record),
@@ -237,7 +238,7 @@ impl Connection {
             _ => head::check_framing(&cx.record, &cx.limits),
         };
         if let Some(error) = failure {
-            return self.refuse_head(cx, input, error);
+            return self.refuse_head(cx, input, is_partial, error);
         }
         let request_id = cx.next_request_id();
         self.pipeline.push(request_id, RequestFlags::of(&checked));
@@ -287,9 +288,16 @@ impl Connection {
     }
 
     #[cold]
-    fn refuse_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], error: RequestError) -> Step<'a> {
+    fn refuse_head<'a>(
+        &'a mut self,
+        cx: &'a mut Context,
+        input: &[u8],
+        is_partial: bool,
+        error: RequestError,
+    ) -> Step<'a> {
         let is_head = self.parser.method() == Some(Method::HEAD);
         self.refuse_to(cx, error, is_head);
+        self.note_packet(|| if is_partial { cx.head_bytes.clone() } else { input.to_vec() });
         self.rearm(cx);
         self.step_taking(input.len())
     }

@@ -16,7 +16,7 @@ use crate::http1::{Connection, Reading, encode, reading};
 use crate::timestamp::Timestamp;
 
 /// For so long the application may take to make a page.
-const PAGE_MILLIS: u64 = 1000;
+pub(crate) const PAGE_MILLIS: u64 = 1000;
 
 /// A refusal of what was no request.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Refusal {
     answer: Option<Refused>,
     /// The page that the application is asked for.
     page: Option<Page>,
+    /// What came, for the application that is asked for a page.
+    packet: Vec<u8>,
 }
 
 /// The answer to what was no request.
@@ -53,8 +55,17 @@ impl Connection {
     /// Refuses a head that is arriving.
     #[cold]
     pub(super) fn refuse(&mut self, cx: &mut Context, error: RequestError) {
-        let is_head = self.partial.as_ref().is_some_and(|partial| reading::is_head(&partial.bytes));
-        self.refuse_to(cx, error, is_head);
+        let packet = self.partial.take().map(|partial| partial.bytes).unwrap_or_default();
+        self.refuse_to(cx, error, reading::is_head(&packet));
+        self.note_packet(|| packet);
+    }
+
+    /// Keeps what was refused where the application is asked for a page.
+    #[cold]
+    pub(super) fn note_packet(&mut self, packet: impl FnOnce() -> Vec<u8>) {
+        if let Some(refusal) = self.refusal.as_deref_mut().filter(|refusal| refusal.page.is_some()) {
+            refusal.packet = packet();
+        }
     }
 
     /// The same; `is_head` when the request was HEAD, whose answer has no body.
@@ -67,7 +78,12 @@ impl Connection {
             return self.await_page(cx, error, is_head);
         }
         let answer = encode::error_answer(cx, &error, is_head);
-        self.refusal = Some(Box::new(Refusal { error, answer: Some(refused(&error, &answer)), page: None }));
+        self.refusal = Some(Box::new(Refusal {
+            error,
+            answer: Some(refused(&error, &answer)),
+            page: None,
+            packet: Vec::new(),
+        }));
         if self.pipeline.is_empty() {
             self.output.put(cx, &answer);
             self.reason = CloseReason::Refused(error);
@@ -84,7 +100,7 @@ impl Connection {
             pending.state().refusal = Some(error);
         }
         let page = Page { request_id, until: cx.now.after_millis(PAGE_MILLIS), is_announced: false };
-        self.refusal = Some(Box::new(Refusal { error, answer: None, page: Some(page) }));
+        self.refusal = Some(Box::new(Refusal { error, answer: None, page: Some(page), packet: Vec::new() }));
     }
 
     /// The end of a step that may have refused its bytes.
@@ -98,7 +114,8 @@ impl Connection {
         let refusal = self.refusal.as_deref_mut()?;
         let page = refusal.page.as_mut().filter(|page| !page.is_announced)?;
         page.is_announced = true;
-        Some(Event::Unparsed { request_id: page.request_id, error: refusal.error })
+        let packet = Some(std::mem::take(&mut refusal.packet));
+        Some(Event::Unparsed { request_id: page.request_id, error: refusal.error, packet })
     }
 
     /// Until when the application may give the page; None when it isn't asked for one.

@@ -1,5 +1,7 @@
 //! From the application's answers to the session.
 
+use std::io::IoSlice;
+
 use nghttp2::{Content, ErrorCode, StreamId};
 
 use crate::answer::{Answer, AnswerError, Payload, Taken};
@@ -9,9 +11,13 @@ use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::fields::{self, Numbers};
 use crate::http2::stream::Answering;
+use crate::output::Send;
 
 /// 501: an extended CONNECT for a protocol that isn't spoken. RFC 9220 §3.
 const NOT_IMPLEMENTED: u16 = 501;
+/// Bytes that one answer may give to the socket at once: a client that reads as fast as it is written to would hold up
+/// others.
+const SENT_AT_ONCE: usize = 2 * 1024 * 1024;
 
 impl Connection {
     /// Answers a request.
@@ -23,6 +29,52 @@ impl Connection {
         cx: &mut Context,
         request_id: RequestId,
         answer: Answer<'_>,
+    ) -> Result<(), AnswerError> {
+        self.answer(cx, request_id, answer, false)
+    }
+
+    /// Like `handle_answer`, with a body that goes in frames to `send` from where it is. As far as windows, other streams
+    /// or `send` don't let it leave, it is copied.
+    ///
+    /// # Errors
+    /// As `handle_answer`.
+    pub fn handle_answer_vectored(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        send: Send<'_>,
+    ) -> Result<(), AnswerError> {
+        let id = self.streams.of(request_id).map(|stream| stream.id);
+        let (Some(id), Payload::Full(bytes)) = (id, &answer.payload) else {
+            return self.answer(cx, request_id, answer, false);
+        };
+        let bytes = *bytes;
+        self.answer(cx, request_id, answer, true)?;
+        let mut sent = 0;
+        while sent < SENT_AT_ONCE {
+            self.flush_with(cx, Some((id, bytes)));
+            let unsent = self.output.unsent();
+            let (length, count) = (unsent.len(), send(&[IoSlice::new(unsent)]));
+            if count > 0 {
+                self.output.handle_sent(cx, count);
+                self.sent = cx.now;
+                sent += count;
+            }
+            if length == 0 || count < length {
+                break;
+            }
+        }
+        self.session.keep_lent(id, bytes);
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        is_lent: bool,
     ) -> Result<(), AnswerError> {
         let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
         if stream.answering != Answering::Owed || stream.head.is_some() {
@@ -37,14 +89,19 @@ impl Connection {
         if stream.checked.is_extended {
             return self.decline(cx, id, answer);
         }
-        let is_head = stream.checked.method == llhttp::Method::HEAD;
+        let is_head = stream.is_head();
+        if stream.page.is_some() {
+            self.note_page(request_id, &answer, is_head);
+            return self.submit(cx, id, answer, is_head, is_lent);
+        }
         if let Some(receiving) = &mut stream.receiving {
             if receiving.exceeds_limit() && receiving.is_unasked() && answer.status < 400 {
                 let error = RequestError::BodyTooLarge;
                 stream.answering = Answering::Given;
                 receiving.discard();
                 self.unread -= std::mem::take(&mut stream.unread);
-                self.refuse(cx, id, error.status(), &error.to_string(), false);
+                self.note_lost_body(id, error);
+                self.send_text(cx, id, error.status(), &error.to_string(), is_head, false);
                 return Ok(());
             }
             // A streamed answer may go on with the body that it answers.
@@ -53,7 +110,7 @@ impl Connection {
                 self.discard_body(id);
             }
         }
-        self.submit(cx, id, answer, is_head)
+        self.submit(cx, id, answer, is_head, is_lent)
     }
 
     fn submit(
@@ -62,19 +119,30 @@ impl Connection {
         id: StreamId,
         answer: Answer<'_>,
         is_head: bool,
+        is_lent: bool,
     ) -> Result<(), AnswerError> {
         let is_silent = is_head || matches!(answer.status, 204 | 304);
         let (content, answering, is_cut) = plan(&answer.payload, is_silent);
+        let content = match content {
+            Content::Full(bytes) if is_lent => Content::Lent(bytes.len()),
+            content => content,
+        };
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);
         self.session.submit_response(id, list, content).map_err(|_| AnswerError::Stale)?;
         if let Some(stream) = self.streams.get_mut(id) {
+            self.counts.running = self.counts.running.saturating_sub(1);
+            if !stream.is_receiving() {
+                self.counts.waiting = self.counts.waiting.saturating_sub(1);
+            }
             stream.answering = answering;
-            stream.sending = matches!(content, Content::Full(_)).then_some((cx.now, 0));
+            let has_content = matches!(content, Content::Full(_) | Content::Lent(_));
+            stream.sending = has_content.then_some((cx.now, 0));
         }
         if is_cut {
             self.reset_when_sent(id);
         }
+        self.drop_rest(id);
         if answer.close {
             self.announce_end();
         }
@@ -90,26 +158,19 @@ impl Connection {
         let has_ended = stream.has_ended;
         if (200..300).contains(&answer.status) {
             stream.answering = Answering::Given;
-            self.refuse(
-                cx,
-                id,
-                NOT_IMPLEMENTED,
-                "the protocol that was asked for isn't spoken here",
-                has_ended,
-            );
+            let text = "the protocol that was asked for isn't spoken here";
+            self.send_text(cx, id, NOT_IMPLEMENTED, text, false, has_ended);
             return Ok(());
         }
-        self.submit(cx, id, answer, false)?;
-        self.drop_rest(id);
-        Ok(())
+        self.submit(cx, id, answer, false, false)
     }
 
-    /// Nobody reads what still comes on the stream of an extended CONNECT that was answered.
+    /// A request is answered: its stream is reset when all of that is sent, where nobody takes what still comes. That is
+    /// so behind an extended CONNECT that was answered, and a body that was refused.
     fn drop_rest(&mut self, id: StreamId) {
-        let stream = self.streams.get_mut(id);
-        if stream.is_some_and(|stream| {
-            stream.checked.is_extended && stream.answering == Answering::Given && !stream.has_ended
-        }) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let is_of_no_use = stream.is_lost || stream.checked.is_extended;
+        if is_of_no_use && stream.answering == Answering::Given && !stream.has_ended {
             self.leftover.push(id);
         }
     }
@@ -141,6 +202,7 @@ impl Connection {
             id,
             Answer { status: 200, reason: None, fields, payload, close: false, has_own_date: false },
             false,
+            false,
         )?;
         Ok(Taken::Stream)
     }
@@ -149,6 +211,7 @@ impl Connection {
     fn discard_body(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let Some(receiving) = &mut stream.receiving else { return };
+        stream.is_lost |= receiving.exceeds_limit();
         if receiving.is_over() {
             stream.receiving = None;
         } else {
@@ -162,27 +225,6 @@ impl Connection {
     /// An answer with less content than it declared: the client must see that. RFC 9113 §8.1.1.
     fn reset_when_sent(&mut self, id: StreamId) {
         self.session.reset(id, ErrorCode::INTERNAL_ERROR);
-    }
-
-    /// An answer of ours: short, plain, and the end of its stream.
-    #[cold]
-    pub(super) fn refuse(&mut self, cx: &Context, id: StreamId, status: u16, text: &str, has_ended: bool) {
-        let body = format!("{text}\n");
-        let answer = Answer {
-            status,
-            reason: None,
-            fields: b"content-type: text/plain; charset=utf-8\r\n",
-            payload: Payload::Full(body.as_bytes()),
-            close: false,
-            has_own_date: false,
-        };
-        let mut numbers = Numbers::default();
-        let list = fields::of_answer(cx, &answer, &mut numbers);
-        // A stream that is gone has nobody to be told.
-        let _ = self.session.submit_response(id, list, Content::Full(body.as_bytes()));
-        if !has_ended {
-            self.leftover.push(id);
-        }
     }
 
     /// Sends more of a streamed answer.

@@ -84,6 +84,7 @@ impl Connection {
     /// Notes that the session has nothing more to do.
     pub(super) fn end_if_over(&mut self) {
         if let Some(code) = self.session.failure() {
+            self.note_failure(code);
             if !self.session.wants_write() {
                 self.end(CloseReason::Http2(code), Finish::Linger);
             }
@@ -184,7 +185,9 @@ impl Connection {
             self.fail_late_bodies(cx);
             self.reset_slow_readers(cx);
         }
-        self.look_at = cx.now.after_millis(STEP_MILLIS);
+        self.give_up_pages(cx);
+        let step = cx.now.after_millis(STEP_MILLIS);
+        self.look_at = self.page_deadline().map_or(step, |until| until.min(step));
         self.flush(cx);
     }
 
@@ -237,10 +240,14 @@ impl Connection {
             let is_late = receiving.inactive_at().is_some_and(|at| cx.now >= at)
                 || cx.now >= receiving.too_slow_at(is_unanswered);
             if is_late && !receiving.is_over() && !stream.checked.is_conversation {
-                receiving.fail(receiving.lateness(cx.now));
-                late.push(stream.id);
+                let error = receiving.lateness(cx.now);
+                receiving.fail(error);
+                late.push((stream.id, error));
             }
         }
-        self.awake.extend(late);
+        for (id, error) in late {
+            self.awake.push_back(id);
+            self.note_lost_body(id, error);
+        }
     }
 }

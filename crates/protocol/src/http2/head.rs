@@ -10,21 +10,22 @@ use nghttp2::Priority;
 use crate::error::RequestError;
 use crate::event::Expectation;
 use crate::http::{host, target};
+use crate::http2::malformed::Malformed;
 use crate::http2::syntax::{self, is_token};
 use crate::limits::Limits;
 
 /// Bytes that HTTP/1's request line has besides method and target.
 const REQUEST_LINE_BYTES: usize = 11;
 
+const MALFORMED_LENGTH: Fault = Fault::Malformed(Malformed::ContentLength);
+
 /// Why a request isn't handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is malformed: RST_STREAM with PROTOCOL_ERROR. RFC 9113 §8.1.1.
-    Malformed,
+    Malformed(Malformed),
     /// It gets an answer.
     Refused(RequestError),
-    /// Its scheme or authority, as the word says, isn't served on this connection: 421. RFC 9110 §15.5.20.
-    Misdirected(&'static str),
 }
 
 /// The bytes of a request's head. Kept for the next one when it is done with.
@@ -50,6 +51,22 @@ pub(super) struct Checked {
     /// A conversation, whose silence is meant: an extended CONNECT, or gRPC.
     pub(super) is_conversation: bool,
     pub(super) priority: Option<Priority>,
+}
+
+impl Checked {
+    /// Of a head that was refused, for the page that answers it.
+    pub(super) fn of_refused(is_head: bool) -> Checked {
+        Checked {
+            method: if is_head { Method::HEAD } else { Method::GET },
+            expectation: Expectation::None,
+            content_length: None,
+            is_connect: false,
+            claims_https: false,
+            is_extended: false,
+            is_conversation: false,
+            priority: None,
+        }
+    }
 }
 
 /// What is served on the connection that a request has come on.
@@ -78,10 +95,10 @@ impl<'a> Pseudo<'a> {
             b":authority" => &mut self.authority,
             b":path" => &mut self.path,
             b":protocol" if limits.extended_connect => &mut self.protocol,
-            _ => return Err(Fault::Malformed),
+            _ => return Err(Fault::Malformed(Malformed::Pseudo)),
         };
         if value.is_empty() || place.replace(value).is_some() {
-            return Err(Fault::Malformed);
+            return Err(Fault::Malformed(Malformed::PseudoRepeated));
         }
         Ok(())
     }
@@ -113,14 +130,15 @@ pub(super) fn check(
     for field in front {
         let value = field.value.of(bytes);
         if !syntax::is_value(value) {
-            return Err(Fault::Malformed);
+            return Err(Fault::Malformed(Malformed::PseudoValue));
         }
         pseudo.set(field.name.of(bytes), value, limits)?;
     }
     for field in rest {
         note(field.name.of(bytes), field.value.of(bytes), &mut facts)?;
     }
-    let method = pseudo.method.filter(|method| is_token(method)).ok_or(Fault::Malformed)?;
+    let method =
+        pseudo.method.filter(|method| is_token(method)).ok_or(Fault::Malformed(Malformed::Method))?;
     let is_connect = method == b"CONNECT";
     let (target, authority) = request_target(&pseudo, is_connect, facts.host)?;
     check_host(authority, facts.host, known_host)?;
@@ -132,10 +150,10 @@ pub(super) fn check(
     let sent = syntax::method(method).ok_or(Fault::Refused(RequestError::UnknownMethod))?;
     // An extended CONNECT is what HTTP/1 calls an upgrade of a GET. RFC 8441 §5.
     let method = if pseudo.protocol.is_some() { Method::GET } else { sent };
-    target::check(method, target, Some(authority), true).map_err(|_| Fault::Malformed)?;
+    target::check(method, target, Some(authority), true).map_err(|_| Fault::Malformed(Malformed::Path))?;
     let claims_https = check_scheme(pseudo.scheme, served)? && !served.is_encrypted;
     if is_connect && facts.content_length.is_some() {
-        return Err(Fault::Malformed);
+        return Err(MALFORMED_LENGTH);
     }
     put(head, target, authority, &pseudo, bytes, rest, facts.crumbs);
     let expectation = match facts.expects {
@@ -165,19 +183,20 @@ fn is_pseudo(field: &nghttp2::Field, bytes: &[u8]) -> bool {
 /// Checks one field, and notes what it decides.
 fn note<'a>(name: &[u8], value: &'a [u8], facts: &mut Facts<'a>) -> Result<(), Fault> {
     if !syntax::is_field(name, value) {
-        return Err(Fault::Malformed);
+        let is_pseudo = name.first() == Some(&b':');
+        return Err(Fault::Malformed(if is_pseudo { Malformed::Pseudo } else { Malformed::Field }));
     }
     match name {
         // RFC 9113 §8.2.2.
         b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
-            return Err(Fault::Malformed);
+            return Err(Fault::Malformed(Malformed::ConnectionField));
         }
-        b"te" if value != b"trailers" => return Err(Fault::Malformed),
-        b"host" if facts.host.replace(value).is_some() => return Err(Fault::Malformed),
+        b"te" if value != b"trailers" => return Err(Fault::Malformed(Malformed::ConnectionField)),
+        b"host" if facts.host.replace(value).is_some() => return Err(Fault::Malformed(Malformed::Host)),
         b"content-length" => {
-            let length = syntax::content_length(value).ok_or(Fault::Malformed)?;
+            let length = syntax::content_length(value).ok_or(MALFORMED_LENGTH)?;
             if facts.content_length.replace(length).is_some() {
-                return Err(Fault::Malformed);
+                return Err(MALFORMED_LENGTH);
             }
         }
         b"expect" => facts.expects = Some(value),
@@ -195,19 +214,21 @@ fn request_target<'a>(
     is_connect: bool,
     host: Option<&'a [u8]>,
 ) -> Result<(&'a [u8], &'a [u8]), Fault> {
-    let authority = pseudo.authority.or(host).ok_or(Fault::Malformed)?;
+    let authority = pseudo.authority.or(host).ok_or(Fault::Malformed(Malformed::PseudoSet))?;
     match (pseudo.protocol, is_connect) {
         (Some(protocol), true) if is_token(protocol) => {}
         (None, false) => {}
         (None, true) if pseudo.scheme.is_none() && pseudo.path.is_none() => {
             return Ok((authority, authority));
         }
-        _ => return Err(Fault::Malformed),
+        _ => return Err(Fault::Malformed(Malformed::PseudoSet)),
     }
-    let path = pseudo.path.filter(|path| syntax::is_path(path)).ok_or(Fault::Malformed)?;
+    let (Some(path), Some(_)) = (pseudo.path, pseudo.scheme) else {
+        return Err(Fault::Malformed(Malformed::PseudoSet));
+    };
     // `*` is for OPTIONS alone, as `target::check` knows; nothing else has no slash.
-    if pseudo.scheme.is_none() || !path.starts_with(b"/") && path != b"*" {
-        return Err(Fault::Malformed);
+    if !syntax::is_path(path) || !path.starts_with(b"/") && path != b"*" {
+        return Err(Fault::Malformed(Malformed::Path));
     }
     Ok((path, authority))
 }
@@ -216,14 +237,14 @@ fn request_target<'a>(
 fn check_host(authority: &[u8], host: Option<&[u8]>, known_host: &mut Vec<u8>) -> Result<(), Fault> {
     if authority != &known_host[..] {
         if !host::is_valid(authority) {
-            return Err(Fault::Malformed);
+            return Err(Fault::Malformed(Malformed::Authority));
         }
         known_host.clear();
         known_host.extend_from_slice(authority);
     }
     match host {
         Some(host) if host != authority && !(host::is_valid(host) && host::is_same(host, authority)) => {
-            Err(Fault::Malformed)
+            Err(Fault::Malformed(Malformed::Host))
         }
         _ => Ok(()),
     }
@@ -237,8 +258,8 @@ fn check_scheme(scheme: Option<&[u8]>, served: Served) -> Result<bool, Fault> {
     }
     match scheme.eq_ignore_ascii_case(b"https") {
         true if served.is_encrypted || served.is_exempt => Ok(true),
-        true => Err(Fault::Misdirected("scheme")),
-        false => Err(Fault::Malformed),
+        true => Err(Fault::Refused(RequestError::Misdirected)),
+        false => Err(Fault::Malformed(Malformed::Scheme)),
     }
 }
 

@@ -1,23 +1,24 @@
 //! From frames to requests and bodies.
 
-use nghttp2::{ErrorCode, Event as Happened, List, Overflow, Priority, Received, StreamId};
+use llhttp::Span;
+use nghttp2::{Error, ErrorCode, Event as Happened, List, Overflow, Priority, Received, StreamId};
 
 use crate::answer::Finish;
 use crate::body::Receiving;
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
-use crate::event::{Body, Event, Expectation, Head, Request, Step, Version};
+use crate::event::{Body, Event, Expectation, Head, Pieces, Request, Step, Version};
 use crate::http2::Connection;
 use crate::http2::ending::STEP_MILLIS;
 use crate::http2::head::{self, Checked, Fault, HeadBytes};
+use crate::http2::malformed::Malformed;
+use crate::http2::refusal;
 use crate::http2::stream::{Answering, Stream};
 use crate::timestamp::Timestamp;
 
 /// Input that is taken at once: small enough that its header lists, which may be much larger than their bytes,
 /// stay bounded.
 const PIECE_BYTES: usize = 16 * 1024;
-/// 421. RFC 9110 §15.5.20.
-const MISDIRECTED: u16 = 421;
 
 impl Connection {
     /// Takes bytes from the peer, and gives at most one event. To be called with the rest, be it empty, until none is
@@ -46,7 +47,12 @@ impl Connection {
                 self.head_since = self.session.is_in_headers().then(|| self.head_since.unwrap_or(cx.now));
                 self.end_if_over();
             }
-            Err(_) => self.end(CloseReason::ClientLeft, Finish::Close),
+            Err(error) => {
+                if error == Error::Preface {
+                    self.note_failure(ErrorCode::PROTOCOL_ERROR);
+                }
+                self.end(CloseReason::ClientLeft, Finish::Close);
+            }
         }
     }
 
@@ -112,32 +118,31 @@ impl Connection {
                 Overflow::Bytes | Overflow::Call => RequestError::HeadersTooLarge,
                 Overflow::Fields => RequestError::TooManyFields,
             };
-            return self.refuse(cx, id, error.status(), &error.to_string(), end);
+            return self.refuse_head(cx, id, error, refusal::is_head(received, list), end);
         }
         let mut bytes = cx.http2.take_head();
         let checked =
             head::check(received.list(list), &cx.limits, self.served, &mut cx.known_host, &mut bytes);
         let is_malformed = |length: Option<u64>| end && length.is_some_and(|length| length > 0);
         let checked = match checked {
-            Ok(checked) if is_malformed(checked.content_length) => Err(Fault::Malformed),
-            Ok(checked) if self.is_misdirected(&checked, &bytes) => Err(Fault::Misdirected("host")),
+            Ok(checked) if is_malformed(checked.content_length) => {
+                Err(Fault::Malformed(Malformed::ContentLength))
+            }
+            Ok(checked) if self.is_misdirected(&checked, &bytes) => {
+                Err(Fault::Refused(RequestError::MisdirectedHost))
+            }
             checked => checked,
         };
         let checked = match checked {
             Ok(checked) => checked,
             Err(fault) => {
                 cx.http2.give_head(bytes);
-                match fault {
-                    Fault::Malformed => self.session.reset(id, ErrorCode::PROTOCOL_ERROR),
+                return match fault {
+                    Fault::Malformed(what) => self.reset_malformed(id, what),
                     Fault::Refused(error) => {
-                        self.refuse(cx, id, error.status(), &error.to_string(), end);
+                        self.refuse_head(cx, id, error, refusal::is_head(received, list), end);
                     }
-                    Fault::Misdirected(what) => {
-                        let text = format!("this connection isn't for that {what}");
-                        self.refuse(cx, id, MISDIRECTED, &text, end);
-                    }
-                }
-                return;
+                };
             }
         };
         if let Some(priority) = priority.or(checked.priority) {
@@ -155,23 +160,8 @@ impl Connection {
         if self.streams.is_empty() {
             self.look_at = cx.now.after_millis(STEP_MILLIS);
         }
-        self.streams.push(Stream {
-            id,
-            request_id,
-            head: Some(bytes),
-            checked,
-            receiving,
-            received: 0,
-            unread: 0,
-            window: super::STREAM_WINDOW,
-            read_since: 0,
-            answering: Answering::Owed,
-            sending: None,
-            write_timeout: None,
-            is_taken: false,
-            has_ended: end,
-            is_closed: false,
-        });
+        let stream = Stream::new(id, request_id, checked, end);
+        self.streams.push(Stream { head: Some(bytes), receiving, ..stream });
         self.ready.push_back(id);
     }
 
@@ -189,16 +179,30 @@ impl Connection {
     pub fn next_event<'a>(&'a mut self, cx: &mut Context) -> Option<Event<'a>> {
         while let Some(id) = self.ready.pop_front() {
             let Some(stream) = self.streams.get_mut(id) else { continue };
-            let Some(head) = stream.head.take() else { continue };
+            let Some(head) = stream.head.take() else {
+                match self.announce_page(id) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            };
             if let Some(done) = self.current.replace(head) {
                 cx.http2.give_head(done);
             }
             let (checked, request_id) = (stream.checked, stream.request_id);
-            let body = match &stream.receiving {
+            let body = match &mut stream.receiving {
                 None => Body::None,
                 // What comes is for those who take the stream over.
                 Some(_) if checked.is_extended => Body::None,
-                Some(receiving) => Body::Arriving { is_over: receiving.exceeds_limit() },
+                Some(receiving) => match receiving.take_whole() {
+                    None => Body::Arriving { is_over: receiving.exceeds_limit() },
+                    Some(bytes) => {
+                        stream.receiving = None;
+                        self.unread -= std::mem::take(&mut stream.unread);
+                        self.whole = (bytes, Span { start: 0, end: stream.received as u32 });
+                        let (bytes, span) = &self.whole;
+                        Body::Whole(Pieces { input: bytes, spans: std::slice::from_ref(span) })
+                    }
+                },
             };
             let head = self.current.as_ref()?;
             return Some(Event::Request(Request {
@@ -223,6 +227,9 @@ impl Connection {
             cx.http2.give_head(head);
             self.drop_stream(id);
             return;
+        }
+        if stream.page.is_some() {
+            return self.drop_stream(id);
         }
         if stream.is_incomplete() || stream.is_taken {
             self.reset.push_back((stream.request_id, code));
@@ -266,6 +273,9 @@ impl Connection {
     pub(super) fn drop_stream(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.remove(id) {
             self.unread -= stream.unread;
+            if let Some(page) = stream.page {
+                self.lose_page(&page);
+            }
         }
     }
 }

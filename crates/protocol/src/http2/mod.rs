@@ -15,11 +15,11 @@
 //!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► dropped
 //!     │            │ reset             │ reset: an event, and kept until it is answered
 //!     │            └──► dropped        └──────────────────────────────────────────► dropped
-//!     └──► malformed: RST_STREAM; too large, unknown method: an answer of ours
+//!     └──► refused: RST_STREAM, an answer of ours, or a page of the application's
 //! ```
 //! `head` and `syntax` say what a message must be, `stream` keeps the table, `receiving` takes content and opens
-//! windows, `answers` gives the application's answers to the session, `abuse` says what is a flood, `ending` how a
-//! connection ends.
+//! windows, `answers` gives the application's answers to the session, `refusal` answers what isn't handed over, `abuse`
+//! says what is a flood, `ending` how a connection ends.
 
 mod abuse;
 mod answers;
@@ -28,24 +28,28 @@ mod ending;
 mod fields;
 mod head;
 mod input;
+mod malformed;
 mod pings;
 mod receiving;
+mod refusal;
 mod stream;
 mod syntax;
 
 use std::collections::VecDeque;
 
+use llhttp::Span;
 use nghttp2::{ErrorCode, ListLimits, Received, Session, Settings, StreamId};
 
 use crate::answer::Finish;
 use crate::context::{Context, HIGH_WATER};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Refusal};
 use crate::event::RequestId;
 use crate::handoff::Handoff;
 use crate::http2::abuse::Abuse;
 pub(crate) use crate::http2::coverage::Coverage;
 use crate::http2::ending::Ending;
 use crate::http2::head::{HeadBytes, Served};
+pub use crate::http2::malformed::Malformed;
 use crate::http2::pings::Pings;
 use crate::http2::stream::{Answering, Stream, Streams};
 use crate::output::Output;
@@ -109,10 +113,18 @@ pub struct Connection {
     awake: VecDeque<StreamId>,
     /// Requests whose stream was reset, which the application hasn't been told.
     reset: VecDeque<(RequestId, ErrorCode)>,
+    /// Refusals that haven't been counted, since the last step.
+    refusals: VecDeque<Refusal>,
+    /// The failure of the connection is among them, or was.
+    is_failure_noted: bool,
     /// Streams to be reset when their answer is sent: nobody reads what still comes.
     leftover: Vec<StreamId>,
     /// The head that was handed over last.
     current: Option<Box<HeadBytes>>,
+    /// The body that was handed over with it, and where it lies: all of these bytes.
+    whole: (Vec<u8>, Span),
+    /// How far the requests had come when they were last counted, and what was answered since.
+    counts: StreamCounts,
     abuse: Abuse,
     /// The peer has acknowledged our settings.
     knows_settings: bool,
@@ -170,8 +182,12 @@ impl Connection {
             ready: VecDeque::new(),
             awake: VecDeque::new(),
             reset: VecDeque::new(),
+            refusals: VecDeque::new(),
+            is_failure_noted: false,
             leftover: Vec::new(),
             current: None,
+            whole: (Vec::new(), Span::default()),
+            counts: StreamCounts::default(),
             abuse: Abuse::default(),
             knows_settings: false,
             settings_due: Timestamp(u64::MAX),
@@ -236,9 +252,9 @@ impl Connection {
     }
 
     /// How far the requests that were handed over have come.
-    pub fn counts(&self) -> StreamCounts {
+    pub fn counts(&mut self) -> StreamCounts {
         let mut counts = StreamCounts::default();
-        for stream in self.streams.iter().filter(|stream| stream.head.is_none()) {
+        for stream in self.streams.iter().filter(|stream| stream.is_handed_over()) {
             let is_receiving = stream.is_receiving();
             let is_running = stream.answering == Answering::Owed;
             counts.receiving += usize::from(is_receiving);
@@ -246,7 +262,14 @@ impl Connection {
             counts.waiting += usize::from(is_running && !is_receiving);
             counts.incomplete += usize::from(stream.is_incomplete());
         }
+        self.counts = counts;
         counts
+    }
+
+    /// The same without looking at each of them: as they were counted last, less those that have begun to be answered
+    /// since. What was sent or has come since then isn't in it.
+    pub fn last_counts(&self) -> StreamCounts {
+        self.counts
     }
 
     /// Whether the answer to a request isn't complete.
@@ -257,6 +280,11 @@ impl Connection {
     /// Moves what the session has to say to the output, up to a bound. To be called before `unsent`, once all
     /// commands of a turn are given.
     pub fn flush(&mut self, cx: &mut Context) {
+        self.flush_with(cx, None);
+    }
+
+    /// The same with content that lies with the caller.
+    fn flush_with(&mut self, cx: &mut Context, lent: Option<(StreamId, &[u8])>) {
         if self.output.len() >= HIGH_WATER || matches!(self.ending, Ending::Over(_)) {
             return;
         }
@@ -267,7 +295,10 @@ impl Connection {
         let mut received = std::mem::take(&mut cx.http2.received);
         let out = self.output.buffer(cx);
         let limit = out.len() + HIGH_WATER;
-        let result = self.session.poll_transmit(out, limit, &mut received);
+        let result = match lent {
+            None => self.session.poll_transmit(out, limit, &mut received),
+            Some(lent) => self.session.poll_transmit_lent(out, limit, &mut received, lent),
+        };
         if self.output.is_empty() {
             // An idle connection has no buffer.
             self.output.handle_sent(cx, 0);
@@ -320,13 +351,14 @@ impl Connection {
 
     /// Requests handed over to which the application hasn't given all of the answer, in order.
     pub fn open_request_ids(&self) -> impl Iterator<Item = RequestId> {
-        let owed = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_owed());
+        let owed = self.streams.iter().filter(|stream| stream.is_handed_over() && stream.is_owed());
         owed.map(|stream| stream.request_id)
     }
 
     /// Requests to which no complete answer will have been sent if the connection ends now.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
-        let incomplete = self.streams.iter().filter(|stream| stream.head.is_none() && stream.is_incomplete());
+        let incomplete =
+            self.streams.iter().filter(|stream| stream.is_handed_over() && stream.is_incomplete());
         incomplete.map(|stream| stream.request_id)
     }
 

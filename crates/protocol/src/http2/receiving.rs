@@ -11,6 +11,8 @@ use crate::context::Context;
 use crate::error::RequestError;
 use crate::event::{Event, RequestId};
 use crate::http::trailers::Trailers;
+use crate::http2::head::Fault;
+use crate::http2::malformed::Malformed;
 use crate::http2::{Connection, head};
 
 /// How many times the largest window may lie unread on one connection.
@@ -18,6 +20,8 @@ const UNREAD_WINDOWS: usize = 4;
 /// nghttp2 gives a window back when half of it is used. So that as much as was meant can always be under way, the peer is
 /// told of twice as much.
 const TOLD_WINDOWS: u32 = 2;
+/// How much larger the window becomes each time: over a distance, each step takes a round trip.
+const GROWTH: u32 = 4;
 
 impl Connection {
     pub(super) fn take_content(&mut self, cx: &Context, id: StreamId, bytes: &[u8]) {
@@ -29,7 +33,7 @@ impl Connection {
         };
         stream.received += bytes.len() as u64;
         if !stream.is_length_right() {
-            return self.session.reset(id, ErrorCode::PROTOCOL_ERROR);
+            return self.reset_malformed_body(id, Malformed::ContentLength);
         }
         let Some(receiving) = &mut stream.receiving else { return };
         receiving.take(bytes);
@@ -64,7 +68,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.has_ended = true;
         if !stream.is_length_right() {
-            return self.session.reset(id, ErrorCode::PROTOCOL_ERROR);
+            return self.reset_malformed_body(id, Malformed::ContentLength);
         }
         if let Some(receiving) = &mut stream.receiving {
             receiving.complete(trailers);
@@ -87,12 +91,15 @@ impl Connection {
             if let Some(receiving) = &mut stream.receiving {
                 receiving.fail(RequestError::TrailersTooLarge);
                 self.awake.push_back(id);
+                self.note_lost_body(id, RequestError::TrailersTooLarge);
             }
             return;
         }
         match head::check_trailers(received.list(list)) {
             Ok((bytes, fields)) if end => self.complete_content(cx, id, Trailers::of(bytes, fields)),
-            _ => self.session.reset(id, ErrorCode::PROTOCOL_ERROR),
+            Ok(_) => self.reset_malformed_body(id, Malformed::Trailers),
+            Err(Fault::Malformed(what)) => self.reset_malformed_body(id, what),
+            Err(Fault::Refused(_)) => {}
         }
     }
 
@@ -126,8 +133,9 @@ impl Connection {
         None
     }
 
-    /// The application has taken content: the peer may send as much again. A stream whose reader keeps up gets a
-    /// larger window each time a whole one was read, so that distance doesn't slow it down.
+    /// The application has taken content: the peer may send as much again. A stream whose reader keeps up, so that at
+    /// most half a window lies unread, gets a larger one each time a whole one was read: distance doesn't slow it
+    /// down then. More always comes while a piece is on its way to the reader, so nothing unread would be too much.
     fn give_back(&mut self, cx: &Context, id: StreamId, count: usize) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         self.unread -= count.min(stream.unread);
@@ -137,9 +145,10 @@ impl Connection {
         }
         self.session.consume_stream(id, count);
         stream.read_since += count;
-        let is_read = stream.unread == 0 && stream.read_since >= stream.window as usize;
+        let window = stream.window as usize;
+        let is_read = stream.unread <= window / 2 && stream.read_since >= window;
         if is_read && stream.window < cx.limits.http2_window_limit {
-            stream.window = stream.window.saturating_mul(2).min(cx.limits.http2_window_limit);
+            stream.window = stream.window.saturating_mul(GROWTH).min(cx.limits.http2_window_limit);
             stream.read_since = 0;
             let told = stream.window.saturating_mul(TOLD_WINDOWS);
             self.session.set_window(Some(id), i32::try_from(told).unwrap_or(i32::MAX));

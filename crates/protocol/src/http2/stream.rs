@@ -3,11 +3,16 @@
 //! A stream is in the table from its head until its answer is sent. One that was reset stays until its handler has
 //! settled, so that requests which are sent and reset at once cost a client its room (CVE-2023-44487).
 
+use std::collections::VecDeque;
+
+use llhttp::Method;
 use nghttp2::StreamId;
 
 use crate::body::Receiving;
 use crate::event::RequestId;
+use crate::http2::STREAM_WINDOW;
 use crate::http2::head::{Checked, HeadBytes};
+use crate::http2::refusal::Page;
 use crate::timestamp::Timestamp;
 
 /// How far an answer has come.
@@ -46,13 +51,50 @@ pub(super) struct Stream {
     pub(super) write_timeout: Option<u64>,
     /// The application has taken it over: it is a stream of bytes in both directions. RFC 8441 §5.
     pub(super) is_taken: bool,
+    /// What still comes of its content isn't taken: it is malformed, too late or too large.
+    pub(super) is_lost: bool,
     /// The peer has ended its side.
     pub(super) has_ended: bool,
     /// It is gone from the session.
     pub(super) is_closed: bool,
+    /// Its head was refused, and the application is asked for a page.
+    pub(super) page: Option<Box<Page>>,
 }
 
 impl Stream {
+    /// A stream whose head has come; without content unless that is set.
+    pub(super) fn new(id: StreamId, request_id: RequestId, checked: Checked, has_ended: bool) -> Stream {
+        Stream {
+            id,
+            request_id,
+            head: None,
+            checked,
+            receiving: None,
+            received: 0,
+            unread: 0,
+            window: STREAM_WINDOW,
+            read_since: 0,
+            answering: Answering::Owed,
+            sending: None,
+            write_timeout: None,
+            is_taken: false,
+            is_lost: false,
+            has_ended,
+            is_closed: false,
+            page: None,
+        }
+    }
+
+    /// Whether the application has its request, or the request for its page.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.head.is_none() && self.page.as_ref().is_none_or(|page| page.is_announced())
+    }
+
+    /// Whether its answer has no content whatever it is.
+    pub(super) fn is_head(&self) -> bool {
+        self.checked.method == Method::HEAD
+    }
+
     /// Whether content agrees with `content-length` so far. RFC 9113 §8.1.1.
     pub(super) fn is_length_right(&self) -> bool {
         match self.checked.content_length {
@@ -81,7 +123,7 @@ impl Stream {
 /// Streams in the order in which they were opened, which is that of both their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    open: Vec<Stream>,
+    open: VecDeque<Stream>,
 }
 
 impl Streams {
@@ -102,7 +144,7 @@ impl Streams {
     }
 
     pub(super) fn push(&mut self, stream: Stream) {
-        self.open.push(stream);
+        self.open.push_back(stream);
     }
 
     fn place(&self, id: StreamId) -> Option<usize> {
@@ -116,7 +158,8 @@ impl Streams {
 
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let at = self.place(id)?;
-        Some(self.open.remove(at))
+        // Most answers are given in the order of their requests: few others have to move.
+        self.open.remove(at)
     }
 
     /// The stream of a request.

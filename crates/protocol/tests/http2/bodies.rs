@@ -1,6 +1,8 @@
 //! Content both ways, its windows and its limits.
 
-use protocol::{Limits, Payload};
+use std::io::IoSlice;
+
+use protocol::{Answer, Limits, Payload};
 
 use crate::server::Server;
 use crate::wire::*;
@@ -23,6 +25,26 @@ fn content_comes_as_it_is_asked_for() {
     assert_eq!(server.asks(0, 100), "1 body 20");
     let trailers = headers(END_HEADERS | END_STREAM, 1, &[("sum", "30"), ("host", "evil")]);
     assert_eq!(server.reads(&trailers), "1 body 0 sum=30 end");
+}
+
+#[test]
+fn content_that_comes_with_its_head_is_handed_over_with_it() {
+    let mut server = Server::with(Limits { body_size_limit: 5, ..Limits::default() });
+    assert_eq!(
+        server.reads(&[upload(1, &[]), data(1, b"he"), last_data(1, b"llo")].concat()),
+        "1 POST / host=a + hello"
+    );
+    assert_eq!(server.connection.kept_of_body(server.request(0)), None);
+    assert_eq!(server.connection.counts().waiting, 1);
+    assert_eq!(server.reads(&[upload(3, &[]), last_data(3, b"")].concat()), "2 POST / host=a + ");
+    // One that is too large, has trailers or isn't whole is asked for.
+    assert_eq!(server.reads(&[upload(5, &[]), last_data(5, b"hello!")].concat()), "3 POST / host=a + body");
+    let trailers = headers(END_HEADERS | END_STREAM, 7, &[("a", "b")]);
+    assert_eq!(server.reads(&[upload(7, &[]), trailers].concat()), "4 POST / host=a + body");
+    assert_eq!(server.reads(&[upload(9, &[]), data(9, b"he")].concat()), "5 POST / host=a + body");
+    assert_eq!(server.asks(4, 100), "5 body 2");
+    assert!(server.answers(0, 200, Payload::Full(b"on")));
+    assert_eq!(server.sends(), "1 HEADERS\n1 DATA 2 bytes end");
 }
 
 #[test]
@@ -57,8 +79,8 @@ fn a_window_opens_as_the_application_reads_and_grows_while_it_keeps_up() {
     assert_eq!(server.asks(0, 1_000_000), "1 body 64000");
     assert_eq!(server.sends(), "1 WINDOW_UPDATE +64000");
     server.reads(&data(1, &[0; 16_000]));
-    // A whole window was read, so it doubles, and the client is told of twice as much: 262,144 from 65,536.
-    assert_eq!(server.sends(), "1 WINDOW_UPDATE +196608");
+    // A whole window was read, so it grows fourfold, and the client is told of twice as much: 524,288 from 65,536.
+    assert_eq!(server.sends(), "1 WINDOW_UPDATE +458752");
 }
 
 #[test]
@@ -203,4 +225,94 @@ fn a_stream_whose_window_stays_shut_is_reset_and_others_go_on_cve_2019_9517() {
     assert_eq!(told, "1 reset CANCEL");
     assert!(server.connection.is_written(server.request(1)), "the other has had its answer");
     assert_eq!(server.connection.finish(), None);
+}
+
+/// A long answer of which the socket takes so many bytes at once; what it has taken, and what waits behind it.
+fn vectored(method: &str, takes: usize, window: u32, bytes: &[u8]) -> (Server, Vec<u8>) {
+    let mut server = Server::new();
+    server.reads(&[settings(&[(4, window)]), window_update(0, 1_000_000), head(1, method)].concat());
+    server.sends();
+    let request_id = server.request(0);
+    let payload = Payload::Full(bytes);
+    let answer =
+        Answer { status: 200, reason: None, fields: b"a: b\r\n", payload, close: false, has_own_date: false };
+    let mut taken = Vec::new();
+    let mut left = takes;
+    let mut send = |parts: &[IoSlice<'_>]| {
+        let offered: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let count = offered.len().min(left);
+        taken.extend_from_slice(&offered[..count]);
+        left -= count;
+        count
+    };
+    server.connection.handle_answer_vectored(&mut server.cx, request_id, answer, &mut send).unwrap();
+    (server, taken)
+}
+
+/// The content in frames of DATA.
+fn content(mut frames: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let [a, b, c, kind, rest @ ..] = frames {
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        if *kind == 0 {
+            content.extend_from_slice(&rest[5..5 + length]);
+        }
+        frames = &rest[5 + length..];
+    }
+    content
+}
+
+#[test]
+fn a_long_answer_leaves_whole_however_little_the_socket_takes_of_it_at_once() {
+    let bytes: Vec<u8> = (0..300_000_u32).map(|at| at as u8).collect();
+    for takes in [0, 1, 50, 16_384, 100_000, usize::MAX] {
+        let (mut server, mut taken) = vectored("GET", takes, 1_000_000, &bytes);
+        assert_eq!(taken.len() < takes, takes == usize::MAX, "it is offered as long as it is taken");
+        server.sends_to(&mut taken);
+        assert!(content(&taken) == bytes, "{takes}");
+        assert!(describe(&taken).ends_with("bytes end"));
+        assert!(server.connection.is_written(server.request(0)));
+    }
+}
+
+#[test]
+fn a_long_answer_waits_for_its_window_and_one_to_head_has_none() {
+    let bytes = vec![7; 200_000];
+    let (mut server, mut taken) = vectored("GET", usize::MAX, 100_000, &bytes);
+    assert_eq!(content(&taken).len(), 100_000);
+    assert_eq!(server.connection.backlog(server.request(0)), 100_000);
+    server.reads(&window_update(1, 50_000));
+    server.sends_to(&mut taken);
+    assert_eq!(content(&taken).len(), 150_000);
+    server.reads(&window_update(1, 50_000));
+    server.sends_to(&mut taken);
+    assert!(content(&taken) == bytes);
+    let (mut server, taken) = vectored("HEAD", usize::MAX, 100_000, &bytes);
+    assert_eq!(describe(&taken), "1 HEADERS end");
+    assert_eq!(server.sends(), "");
+}
+
+#[test]
+fn a_long_answer_leaves_behind_more_urgent_ones() {
+    let bytes = vec![7; 200_000];
+    let mut server = Server::new();
+    let urgent =
+        [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"), ("priority", "u=0")];
+    let windows = [settings(&[(4, 1_000_000)]), window_update(0, 1_000_000)].concat();
+    server.reads(&[windows, head(1, "GET"), headers(5, 3, &urgent)].concat());
+    assert!(server.answers(1, 200, Payload::Full(&[1; 20_000])));
+    let request_id = server.request(0);
+    let payload = Payload::Full(&bytes);
+    let answer =
+        Answer { status: 200, reason: None, fields: b"", payload, close: false, has_own_date: false };
+    let mut taken = Vec::new();
+    let mut send = |parts: &[IoSlice<'_>]| {
+        parts.iter().for_each(|part| taken.extend_from_slice(part));
+        parts.iter().map(|part| part.len()).sum()
+    };
+    server.connection.handle_answer_vectored(&mut server.cx, request_id, answer, &mut send).unwrap();
+    let described = describe(&taken);
+    let at = |wanted: &str| described.lines().position(|line| line.starts_with(wanted)).unwrap();
+    assert!(at("3 DATA") < at("1 DATA"), "{described}");
+    assert_eq!(content(&taken).len(), 220_000);
 }

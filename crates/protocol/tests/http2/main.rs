@@ -9,6 +9,8 @@ mod bodies;
 mod ends;
 mod heads;
 mod lives;
+mod priorities;
+mod refusals;
 mod script;
 mod seeds;
 mod server;

@@ -27,6 +27,7 @@ pub(crate) fn play(script: &[u8]) {
         ..Limits::default()
     };
     let mut cx = Context::new(limits);
+    cx.ask_for_pages(2);
     let Some(mut connection) = Connection::new(&cx, Way::default()) else { return };
     let mut requests = VecDeque::new();
     read(&mut connection, &mut cx, &mut requests, HELLO);
@@ -82,12 +83,15 @@ pub(crate) fn play(script: &[u8]) {
             }
             _ => {
                 cx.now = cx.now.after_millis(u64::from(next()) * 100);
+                cx.renew_pages();
                 connection.handle_timeout(&mut cx);
                 send(&mut connection, &mut cx);
             }
         }
     }
     send(&mut connection, &mut cx);
+    connection.abandon_pages();
+    while connection.poll_refusal().is_some() {}
     assert!(connection.open_request_ids().count() <= 5, "more requests run than may");
 }
 
@@ -108,6 +112,7 @@ fn read(connection: &mut Connection, cx: &mut Context, requests: &mut VecDeque<R
         input = &input[step.taken..];
         match step.event {
             Some(Event::Request(request)) => requests.push_back(request.request_id),
+            Some(Event::Unparsed { request_id, .. }) => requests.push_back(request_id),
             Some(_) => {}
             None if step.taken == 0 => break,
             None => {}

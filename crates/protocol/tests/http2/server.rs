@@ -2,7 +2,7 @@
 
 use protocol::Way;
 use protocol::http2::Connection;
-use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, RequestId, Timestamp};
+use protocol::{Answer, Body, Context, Credit, Event, Limits, Payload, Refusal, RequestId, Timestamp};
 
 use crate::wire::*;
 
@@ -78,14 +78,38 @@ impl Server {
 
     /// Returns the frames that are sent, one a line.
     pub(crate) fn sends(&mut self) -> String {
-        self.out.clear();
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        self.sends_to(&mut out);
+        self.out = out;
+        describe(&self.out)
+    }
+
+    /// Adds the bytes that are sent to `out`.
+    pub(crate) fn sends_to(&mut self, out: &mut Vec<u8>) {
         self.connection.flush(&mut self.cx);
         while !self.connection.unsent().is_empty() {
-            self.out.extend_from_slice(self.connection.unsent());
+            out.extend_from_slice(self.connection.unsent());
             let count = self.connection.unsent().len();
             self.connection.handle_sent(&mut self.cx, count);
         }
-        describe(&self.out)
+    }
+
+    /// Has the application asked for pages.
+    pub(crate) fn asks_for_pages(mut self) -> Server {
+        self.cx.ask_for_pages(8);
+        self
+    }
+
+    /// The refusals since the last call: their text, and what is known of their answer.
+    pub(crate) fn refusals(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.connection.poll_refusal())
+            .map(|Refusal { error, unparsed }| match unparsed {
+                None => error.to_string(),
+                Some(None) => format!("{error}: unanswered"),
+                Some(Some(answer)) => format!("{error}: {} with {}", answer.status, answer.length),
+            })
+            .collect()
     }
 
     /// The number of the request that came `at` so many others.
@@ -129,8 +153,12 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             if request.claims_https {
                 line += " claims https";
             }
-            if matches!(request.body, Body::Arriving { .. }) {
-                line += " + body";
+            match request.body {
+                Body::None => {}
+                Body::Arriving { .. } => line += " + body",
+                Body::Whole(pieces) => {
+                    line += &format!(" + {}", pieces.iter().map(text).collect::<String>());
+                }
             }
             line
         }
@@ -142,6 +170,10 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             if end { line + " end" } else { line }
         }
         Event::BodyLimit { request_id, .. } => format!("{} over its limit", request_id.0),
+        Event::Unparsed { request_id, error, packet: None } => {
+            request_ids.push(request_id);
+            format!("{} is no request: {error}", request_id.0)
+        }
         Event::Reset { request_id, code } => format!("{} reset {code}", request_id.0),
         Event::BodyFailed { request_id, error } => format!("{} failed: {error}", request_id.0),
         other => format!("{other:?}"),

@@ -482,7 +482,7 @@ impl OwnedEvent {
             Event::BodyLimit { .. } => OwnedEvent::Other("body over its limit".to_owned()),
             Event::BodyFailed { error, .. } => OwnedEvent::Other(format!("body failed: {error}")),
             Event::Reset { code, .. } => OwnedEvent::Other(format!("reset {code}")),
-            Event::Unparsed { request_id, error } => OwnedEvent::Unparsed { request_id, error },
+            Event::Unparsed { request_id, error, .. } => OwnedEvent::Unparsed { request_id, error },
             Event::HalfClosed => OwnedEvent::Other("half-closed".to_owned()),
         }
     }

@@ -278,6 +278,13 @@ impl Facts {
         self.waiting.store(counts.waiting as u32, Relaxed);
     }
 
+    /// Requests of an HTTP/2 connection were answered.
+    #[cold]
+    pub(crate) fn set_answered_streams(&self, dispatched: u32, counts: StreamCounts) {
+        self.returned.store(dispatched.wrapping_sub(counts.running as u32), Relaxed);
+        self.waiting.store(counts.waiting as u32, Relaxed);
+    }
+
     /// Whether a handler runs for a request that has wholly arrived; false after the close. Streams of HTTP/2 are
     /// judged one by one: an upload whose handler has answered doesn't hide another handler that runs.
     pub fn is_waiting_on_response(&self) -> bool {

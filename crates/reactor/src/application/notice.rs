@@ -105,7 +105,8 @@ pub enum Kind {
     Rejected = 20,
     /// The stream of an open request was reset: [2, 3] request id, [4] the code that says why.
     Reset = 26,
-    /// What came is no request, and its page is asked for: [2, 3] request id, [4] status, [5, 6] why it is refused.
+    /// What came is no request, and its page is asked for: [2, 3] request id, [4] status, [5, 6] a line with the client's
+    /// id, how many bytes were parsed and why it is refused, then what came.
     Unparsed = 27,
     /// The TLS handshake of a connection that was announced by `Accepted` is done: [2, 3] the client's id.
     Established = 24,

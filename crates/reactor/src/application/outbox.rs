@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use protocol::tls::Failure;
-use protocol::{CloseReason, Connection, Event, Limits, Refused, RequestError, RequestId};
+use protocol::{CloseReason, Connection, Event, Limits, Refusal, Refused, RequestError, RequestId};
 
 use super::facts::Facts;
 use super::notice::{Batch, Kind, Notice, flag};
@@ -51,9 +51,15 @@ impl Outbox {
             Event::BodyLimit { request_id, raises } => {
                 Notice { detail: raises, ..Notice::of(Kind::BodyLimit, slot, request_id.0) }
             }
-            Event::Unparsed { request_id, error } => Notice {
+            Event::Unparsed { request_id, error, packet } => Notice {
                 detail: u32::from(error.status()),
-                body: format!("{error} ({})", error.code()).into_bytes(),
+                flags: if packet.is_some() { 0 } else { flag::HTTP2 },
+                body: {
+                    let packet = packet.unwrap_or_default();
+                    let parsed = error.offset().unwrap_or(packet.len());
+                    let line = format!("{client_id} {parsed} {error} ({})\n", error.code());
+                    [line.as_bytes(), &packet].concat()
+                },
                 ..Notice::of(Kind::Unparsed, slot, request_id.0)
             },
             Event::Reset { request_id, code } => {
@@ -106,28 +112,52 @@ impl Outbox {
         limits: &Limits,
         unparsed: Option<Option<Refused>>,
     ) {
+        let flags = if unparsed.is_some() { flag::UNPARSED } else { 0 };
+        self.refuse_with(facts, error, limits, unparsed, flags);
+    }
+
+    /// The same of a stream, whose connection goes on, or of frames.
+    #[cold]
+    pub(crate) fn refuse_stream(&mut self, facts: &Facts, refusal: Refusal, limits: &Limits) {
+        let Refusal { error, unparsed } = refusal;
+        let flags = if unparsed.is_some() { flag::UNPARSED | flag::HTTP2 } else { flag::HTTP2 };
+        self.refuse_with(facts, error, limits, unparsed, flags);
+    }
+
+    fn refuse_with(
+        &mut self,
+        facts: &Facts,
+        error: RequestError,
+        limits: &Limits,
+        unparsed: Option<Option<Refused>>,
+        flags: u32,
+    ) {
         self.count_refusal(error.code());
         if self.explains_refusals {
             let limit = error.limit(limits).map(|(option, value)| format!("; {option} is {value}"));
             let limit = limit.unwrap_or_default();
             let (remote, code) = (facts.remote(), error.code());
             let text = format!("a request of {remote} was refused: {error} ({code}{limit})");
-            self.explain(facts, &text, u32::from(error.status()), unparsed);
+            let answer = unparsed.map_or((u32::from(error.status()), 0), |answer| {
+                let Refused { status, length } = answer.unwrap_or_default();
+                (u32::from(status), length)
+            });
+            self.explain(facts, &text, answer, flags);
         }
     }
 
-    /// Announces a refusal: the client's address and the text, a line each.
-    fn explain(&mut self, facts: &Facts, text: &str, status: u32, unparsed: Option<Option<Refused>>) {
+    /// Announces a refusal: the client's address and the text, a line each. `answer` is a status and a length.
+    fn explain(&mut self, facts: &Facts, text: &str, (detail, count): (u32, u32), flags: u32) {
         let address = match facts.remote() {
             Address::Internet(address) => format!("{} {}", address.ip(), address.port()),
             Address::Unix(path) => path.display().to_string().replace('\n', "\\n"),
         };
-        let answer = unparsed.map(Option::unwrap_or_default);
+        let body = format!("{address}\n{text}").into_bytes();
         self.push(Notice {
-            body: format!("{address}\n{text}").into_bytes(),
-            detail: answer.map_or(status, |answer| u32::from(answer.status)),
-            count: answer.map_or(0, |answer| answer.length),
-            flags: if unparsed.is_some() { flag::UNPARSED } else { 0 },
+            body,
+            detail,
+            count,
+            flags,
             ..Notice::of(Kind::Refused, facts.slot(), facts.id())
         });
     }
@@ -139,7 +169,7 @@ impl Outbox {
         if self.explains_refusals {
             let what = if failure.is_handshake { "a TLS handshake" } else { "the TLS" };
             let text = format!("{what} of {} failed: {failure}", facts.remote());
-            self.explain(facts, &text, 0, None);
+            self.explain(facts, &text, (0, 0), 0);
         }
     }
 

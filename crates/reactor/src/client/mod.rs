@@ -342,6 +342,13 @@ impl Client {
         });
     }
 
+    /// Publishes that requests of an HTTP/2 connection were answered; the rest follows when it is served.
+    pub(crate) fn publish_answered_streams(&mut self) {
+        if let Some(counts) = self.connection.last_stream_counts() {
+            self.facts.set_answered_streams(self.requests, counts);
+        }
+    }
+
     /// Publishes how far the requests of an HTTP/2 connection have come, which isn't in order.
     #[cold]
     pub(crate) fn publish_streams(&mut self) {

@@ -17,6 +17,10 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
+/// Whether the poller reports the next readiness after a call that took less than it was asked for. On Windows mio
+/// does so only after one that would have blocked.
+pub(crate) const SHORT_CALLS_ARM: bool = cfg!(unix);
+
 /// One connected socket.
 #[derive(Debug)]
 pub(crate) enum Socket {

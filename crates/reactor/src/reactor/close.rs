@@ -34,6 +34,15 @@ impl Reactor {
         cut_off
     }
 
+    /// Closes the clients that have never sent a whole request.
+    pub fn close_silent(&mut self) {
+        for slot in self.clients.slots() {
+            if self.clients.get(slot).is_some_and(|client| client.requests == 0) {
+                self.close_client(slot);
+            }
+        }
+    }
+
     /// Ends a client as soon as it owes nothing: requests that have reached the kernel are served, and a head that
     /// has begun may be completed.
     pub(super) fn stop_client(&mut self, slot: u32) {
@@ -108,7 +117,7 @@ impl Reactor {
     /// The one place where a connection ends: its requests and its `Client` are notified, and everything is
     /// freed. `Closed` is its last notice, and `Idle` the last of all.
     pub(super) fn close_client(&mut self, slot: u32) {
-        let Some(client) = self.clients.remove(slot) else { return };
+        let Some(mut client) = self.clients.remove(slot) else { return };
         if client.is_rejected {
             self.gate.end_lingering();
             return self.announce_idle();
@@ -121,6 +130,8 @@ impl Reactor {
             // The client has left before it was answered.
             self.outbox.refuse(&client.facts, error, &self.cx.limits, Some(None));
         }
+        client.connection.abandon_pages();
+        client.count_refusals(&self.cx, &mut self.outbox);
         for request_id in client.connection.unanswered().chain(client.connection.upgrading()) {
             self.outbox.abort(&client.connection, slot, request_id);
         }

@@ -7,6 +7,7 @@ use protocol::Context;
 use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase, Sent};
+use crate::io::SHORT_CALLS_ARM;
 
 /// Bytes of a file, or of memory that is held, that one visit sends, so that a fast download doesn't delay other clients. A
 /// file that isn't in the page cache is read from the disk in this call, which is another reason for portions.
@@ -51,6 +52,7 @@ impl Reactor {
         }
         if client.connection.is_http2() {
             client.service_streams(&mut self.cx, &mut self.outbox);
+            client.count_refusals(&self.cx, &mut self.outbox);
         } else {
             if client.connection.is_all_sent() {
                 client.handle_all_sent(&mut self.outbox);
@@ -102,7 +104,7 @@ impl Client {
             match self.socket.write(unsent) {
                 Ok(count) => {
                     // After a short write the send buffer is full, and its next readiness will be reported.
-                    let is_short = count < unsent.len();
+                    let is_short = count < unsent.len() && SHORT_CALLS_ARM;
                     self.connection.handle_sent(cx, count);
                     if is_short {
                         return Sending::Blocked;
@@ -172,6 +174,14 @@ impl Client {
         self.publish_streams();
         if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
+        }
+    }
+
+    /// Counts what was refused on a connection that goes on.
+    #[cold]
+    pub(super) fn count_refusals(&mut self, cx: &Context, outbox: &mut Outbox) {
+        while let Some(refusal) = self.connection.poll_refusal() {
+            outbox.refuse_stream(&self.facts, refusal, &cx.limits);
         }
     }
 

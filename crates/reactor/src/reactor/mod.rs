@@ -210,6 +210,11 @@ impl Reactor {
         self.cx.ask_for_pages(PAGES_PER_TURN);
     }
 
+    /// Puts other limits of connections and requests in force.
+    pub fn replace_limits(&mut self, limits: Limits) {
+        self.cx.replace_limits(limits);
+    }
+
     /// Sends the application a notice without detail about a request or a client: the outcome of a command
     /// that couldn't be returned, because it was given on another thread.
     #[cold]

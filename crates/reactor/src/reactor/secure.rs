@@ -9,6 +9,7 @@ use protocol::tls::Answer;
 use super::Reactor;
 use crate::application::{Batch, Kind, Notice, Security};
 use crate::client::Phase;
+use crate::io::SHORT_CALLS_ARM;
 
 /// Steps of handshakes taken in one turn. One costs up to a millisecond of computing, while a request costs
 /// microseconds: a flood of handshakes must not delay the clients that are served.
@@ -42,7 +43,7 @@ impl Reactor {
             }
             Ok(count) => {
                 received = count;
-                if count < buffer.len() && !client.is_read_closed {
+                if count < buffer.len() && SHORT_CALLS_ARM && !client.is_read_closed {
                     client.is_readable = false;
                 }
                 self.take_ciphertext(slot, &mut buffer[..count], batch);

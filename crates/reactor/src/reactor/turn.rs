@@ -11,7 +11,7 @@ use protocol::{Event, Timestamp};
 use super::{Reactor, WAITING_MILLIS};
 use crate::application::{Batch, CLOSED_RD, Kind, flag};
 use crate::client::{BodyEnd, Phase};
-use crate::io::Ready;
+use crate::io::{Ready, SHORT_CALLS_ARM};
 
 /// Requests taken from one connection in one turn, so that a long pipeline doesn't delay other clients.
 const REQUESTS_PER_VISIT: usize = 32;
@@ -152,7 +152,7 @@ impl Reactor {
                     if let Some(stop) = &mut client.stop {
                         stop.left = stop.left.saturating_sub(count);
                     }
-                    if count < room && !client.is_read_closed {
+                    if count < room && SHORT_CALLS_ARM && !client.is_read_closed {
                         client.is_readable = false;
                     }
                     if is_direct {
@@ -266,8 +266,8 @@ impl Reactor {
                     client.push_event(&mut self.outbox, Event::Reset { request_id, code });
                     client.poll_events(&mut self.cx, &mut self.outbox);
                 }
-                Some(Event::Unparsed { request_id, error }) => {
-                    client.push_event(&mut self.outbox, Event::Unparsed { request_id, error });
+                Some(Event::Unparsed { request_id, error, packet }) => {
+                    client.push_event(&mut self.outbox, Event::Unparsed { request_id, error, packet });
                 }
                 Some(event) => {
                     self.outbox.push_event(slot, client.facts.id(), event);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::Limits;
 use reactor::{Bind, ListenError, ListenerFacts, Reactor};
 
 use crate::bridge::Bridge;
@@ -29,11 +30,12 @@ impl Bridge {
     }
 
     /// Gives every reactor a command.
-    fn command_each(&self, run: fn(&mut Reactor)) {
+    fn command_each(&self, run: impl Fn(&mut Reactor) + Clone + Send + 'static) {
         self.before_command();
         match &self.mode {
             Mode::InLoop(mode) => run(&mut mode.reactor()),
             Mode::Threaded(mode) => mode.each(|thread| {
+                let run = run.clone();
                 thread.run(u32::MAX, &[], move |reactor, _| run(reactor));
                 thread.hand_over();
             }),
@@ -80,6 +82,11 @@ impl Bridge {
         self.ask_each(Reactor::close_all).into_iter().sum()
     }
 
+    /// Closes the clients that have never sent a whole request.
+    pub(crate) fn close_silent(&self) {
+        self.command_each(Reactor::close_silent);
+    }
+
     /// How many requests were refused, by code. A code may occur several times.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.ask_each(|reactor| reactor.refusals().collect::<Vec<_>>()).into_iter().flatten()
@@ -101,6 +108,12 @@ impl Bridge {
     /// Has JavaScript asked for the pages of what is no request.
     pub(crate) fn ask_for_pages(&self) {
         self.command_each(Reactor::ask_for_pages);
+    }
+
+    /// Puts other limits of connections and requests in force.
+    pub(crate) fn replace_limits(&self, limits: &Limits) {
+        let limits = limits.clone();
+        self.command_each(move |reactor| reactor.replace_limits(limits.clone()));
     }
 
     /// Has each refused request announced.

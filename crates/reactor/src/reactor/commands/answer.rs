@@ -19,13 +19,16 @@ impl Reactor {
     #[inline]
     pub fn respond(&mut self, slot: u32, request_id: RequestId, answer: Answer<'_>) -> Result<(), Stale> {
         if answer.payload.is_large() && self.takes_vectored(slot) {
-            self.command_sending(slot, |connection, cx, send| {
+            let result = self.command_sending(slot, |connection, cx, send| {
                 connection.handle_answer_vectored(cx, request_id, answer, send)
-            })?;
-            if let Some(client) = self.clients.get(slot) {
-                client.facts.on_returned();
+            });
+            if let Some(client) = self.clients.get_mut(slot) {
+                if result.is_ok() {
+                    client.facts.on_returned();
+                }
+                client.publish_streams();
             }
-            return Ok(());
+            return result;
         }
         self.answer_command(slot, |connection, cx| connection.handle_answer(cx, request_id, answer))
             .map_err(|_| Stale)

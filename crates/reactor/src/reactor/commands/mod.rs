@@ -16,6 +16,7 @@ use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
 use crate::client::{Client, SentNotice, When};
+use crate::io::SHORT_CALLS_ARM;
 
 pub use raw::UpgradeError;
 
@@ -62,7 +63,7 @@ impl Reactor {
             };
             client.facts.on_returned();
             if client.connection.is_http2() {
-                client.publish_streams();
+                client.publish_answered_streams();
             }
             Ok(result)
         })
@@ -94,7 +95,7 @@ impl Reactor {
                     _ => socket.write_vectored(parts),
                 };
                 let count = sent.unwrap_or(0);
-                is_short = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
                 count
             };
             let result = run(&mut client.connection, &mut self.cx, &mut send)?;

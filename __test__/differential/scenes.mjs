@@ -1,0 +1,146 @@
+/**
+ * What happens between a client and a server beside a request and its answer: departures, ends, timeouts, errors.
+ *
+ * Each scene prepares a server and talks to it. What is noted on the way, and what the client has received, is compared.
+ */
+import { request } from './requests.ts'
+
+const GET = request('GET /').bytes
+const get = (path, fields) => request(`GET ${path}`, fields).bytes
+const HALF = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf'
+const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis))
+
+/** Notes the events of a request, of its response and of its socket. */
+function watch(req, res, note, name = '') {
+  for (const event of ['aborted', 'end', 'close', 'timeout']) req.on(event, () => note(`${name}req ${event}`))
+  req.on('error', (error) => note(`${name}req error ${error.code} ${error.message}`))
+  for (const event of ['prefinish', 'finish', 'close', 'drain', 'timeout']) res.on(event, () => note(`${name}res ${event}`))
+  res.on('error', (error) => note(`${name}res error ${error.code} ${error.message}`))
+  return [req, res]
+}
+
+/** A server that handles each request by a function, and tells when one has come. */
+function handler(handle, isQuiet = false) {
+  return (server, note) => {
+    server.on('request', (req, res) => {
+      if (!isQuiet) watch(req, res, note)
+      handle(req, res, note, server)
+    })
+  }
+}
+
+/** What is left of a request and a response when both are over. */
+function left(req, res, note) {
+  setTimeout(() => {
+    const { aborted, complete, destroyed, readableAborted, readableEnded, readable } = req
+    const state = { aborted, complete, destroyed, readableAborted, readableEnded, readable, errored: req.errored?.code ?? null }
+    note(`left ${JSON.stringify(state)} ${JSON.stringify({ destroyed: res.destroyed, closed: res.closed, finished: res.finished, writableEnded: res.writableEnded, writableFinished: res.writableFinished, headersSent: res.headersSent, socket: res.socket === null, writable: res.writable })}`)
+  }, 60)
+}
+
+const statusAndFields = (responses) => `${responses.at(-1).line} ${responses.at(-1).fields}`
+const statusOf = (responses) => responses?.at(-1).line
+
+/** Talks once the server has the request. */
+const whenHere = (talk) => async (dialogue, context) => {
+  await context.here
+  return talk(dialogue, context)
+}
+
+export const scenes = [
+  // Departures.
+  { title: 'a client resets before the answer', serve: handler((req, res, note) => left(req, res, note)), first: GET, talk: whenHere((dialogue) => void dialogue.socket.resetAndDestroy()) },
+  { title: 'a client closes before the answer', serve: handler((req, res, note) => left(req, res, note)), first: GET, talk: whenHere((dialogue) => dialogue.close()) },
+  { title: 'a client ends its side before the answer', serve: handler((req, res, note) => { left(req, res, note); setTimeout(() => { note(`late ${res.destroyed} ${res.write('late')}`); res.end('late') }, 20) }), first: GET, talk: whenHere(async (dialogue) => JSON.stringify(await dialogue.halfClose().response('GET'))), isNew: true },
+  { title: 'a client ends its side, which is allowed', serve: (server, note) => { server.httpAllowHalfOpen = true; handler((req, res) => setTimeout(() => res.end('late'), 20))(server, note) }, first: GET, talk: whenHere(async (dialogue) => statusAndFields(await dialogue.halfClose().response('GET'))), differs: { reason: 'the connection ends behind the answer, since no more can come', said: 'HTTP/1.1 200 OK connection: close,content-length: 4' } },
+  { title: 'a client ends its side with its request', serve: handler((req, res) => res.end('at once')), first: GET, talk: async (dialogue) => statusOf(await dialogue.halfClose().response('GET')) },
+  { title: 'a client leaves in the middle of a body that is read', serve: handler((req, res, note) => { req.on('data', (piece) => note(`data ${piece}`)); left(req, res, note) }), first: HALF, talk: whenHere((dialogue) => dialogue.close()) },
+  { title: 'a client leaves in the middle of a body that nobody reads', serve: handler((req, res, note) => left(req, res, note)), first: HALF, talk: whenHere((dialogue) => dialogue.close()) },
+  { title: 'a client leaves in the middle of a body that is iterated', serve: handler(async (req, res, note) => { try { for await (const piece of req) note(`piece ${piece}`) } catch (error) { note(`threw ${error.code} ${error.message}`) } }), first: HALF, talk: whenHere((dialogue) => dialogue.close()) },
+  { title: 'a client leaves in the middle of an answer', isNew: true, serve: handler((req, res, note) => { res.write('first'); res.on('close', () => { res.write('more', (error) => note(`write ${error?.code}`)); res.end(() => note('end')) }); left(req, res, note) }), first: GET, talk: async (dialogue) => { await dialogue.until((text) => text.includes('first')); dialogue.close() } },
+  { title: 'a client leaves while a long answer waits', serve: handler((req, res, note) => { note(`write ${res.write(Buffer.alloc(20_000_000))}`); left(req, res, note) }), first: GET, talk: async (dialogue) => { await dialogue.until((text) => text.length > 100); dialogue.socket.pause(); dialogue.socket.resetAndDestroy() } },
+  // The application ends it.
+  { title: 'a handler destroys the request', serve: handler((req, res, note) => { req.destroy(); left(req, res, note) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler destroys the request with an error', serve: handler((req, res, note) => { req.destroy(new Error('mine')); left(req, res, note) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler destroys the response', serve: handler((req, res, note) => { res.destroy(); left(req, res, note) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler destroys the response with an error', serve: handler((req, res, note) => { res.destroy(new Error('mine')); note(`errored ${res.errored?.message}`); left(req, res, note) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler destroys the response behind its head', serve: handler((req, res, note) => { res.write('head'); setTimeout(() => { res.destroy(); left(req, res, note) }, 20) }), first: GET, talk: async (dialogue) => `${(await dialogue.end()).replace(/^[^]*\r\n\r\n/, '')}` },
+  { title: 'a handler destroys the socket', serve: handler((req, res, note) => { req.socket.destroy(); note(`${req.socket.destroyed}`); left(req, res, note) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler ends the socket', serve: handler((req) => { req.socket.end() }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a handler destroys the socket behind its answer', serve: handler((req, res) => res.end('bye', () => req.socket.destroy())), first: GET, talk: async (dialogue) => (await dialogue.end()).replace(/^[^]*\r\n\r\n/, '') },
+  { title: 'a handler destroys the socket soon', serve: handler((req, res) => { res.end('bye'); req.socket.destroySoon() }), first: GET, talk: async (dialogue) => (await dialogue.end()).replace(/^[^]*\r\n\r\n/, '') },
+  { title: 'the events of a socket', serve: handler((req, res, note) => { for (const event of ['end', 'close', 'error', 'timeout']) req.socket.once(event, (given) => note(`socket ${event} ${typeof given === 'boolean' ? given : ''}`)); res.end('ok') }), first: GET, talk: async (dialogue) => { await dialogue.response('GET'); await pause(20); dialogue.halfClose(); return dialogue.end() } },
+  { title: 'a socket without a request is announced, and its close', serve: (server, note) => void server.on('connection', (socket) => { note(`connection ${socket.remoteAddress} ${socket.readyState}`); socket.on('close', (hadError) => note(`close ${hadError}`)) }), talk: async (dialogue) => { await pause(20); dialogue.close() } },
+  // Callbacks and their order.
+  { title: 'callbacks come in order', serve: handler((_req, res, note) => { res.write('a', () => note('a')); res.write('b', () => note('b')); res.end('c', () => note('c')) }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'callbacks of a response that is given at once', serve: handler((_req, res, note) => { res.on('finish', () => note('listener')); res.end('c', () => note('callback')); note('returned') }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'the end of the end', serve: handler((_req, res, note) => { res.end('x'); res.end(() => note('second end')); res.on('close', () => { res.end((error) => note(`third end ${error?.code}`)); res.end('more', (error) => note(`fourth end ${error?.code}`)) }) }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'what a finished response says', isNew: true, serve: handler((req, res, note) => { res.end('x'); note(`${res.writableEnded} ${res.writableFinished} ${res.finished} ${res.headersSent} ${res.destroyed}`); res.on('finish', () => note(`finish ${res.socket === null} ${res.writableFinished} ${req.socket.destroyed}`)); left(req, res, note) }), first: GET, talk: async (dialogue) => void (await dialogue.response('GET')) },
+  { title: 'a write behind the close of its client', serve: handler((_req, res, note) => { res.on('close', () => { note(`${res.write('x', (error) => note(`write ${error?.code}`))} ${res.writableEnded}`); res.end('x', (error) => note(`end ${error?.code}`)) }) }), first: GET, talk: whenHere((dialogue) => dialogue.close()) },
+  // Bodies and answers that overtake each other.
+  { title: 'an answer before the body is whole', serve: handler((req, res) => { res.end('early'); req.resume() }), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); dialogue.send('hello!'); await pause(20); dialogue.send(GET); return JSON.stringify([first, await dialogue.response('GET')]) } },
+  { title: 'an answer to a body that nobody reads', serve: handler((req, res) => void res.end(`early ${req.method}`)), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); dialogue.send('hello!'); await pause(20); dialogue.send(GET); return JSON.stringify([first, await dialogue.response('GET')]) } },
+  { title: 'a streamed answer while the body comes', serve: handler((req, res) => { res.write('>'); req.on('data', (piece) => res.write(String(piece))); req.on('end', () => res.end('<')) }), first: HALF, talk: async (dialogue) => { await dialogue.until((text) => text.includes('half')); dialogue.send('hello!'); return JSON.stringify(await dialogue.response('POST')) } },
+  { title: 'a request is paused and goes on', serve: handler((req, res, note) => { let count = 0; req.on('data', (piece) => { count += piece.length; req.pause(); note(`flowing ${req.readableFlowing} ${req.isPaused()}`); setTimeout(() => req.resume(), 5) }); req.on('end', () => res.end(String(count))) }), first: HALF, talk: async (dialogue) => { await pause(30); dialogue.send('hello!'); return JSON.stringify(await dialogue.response('POST')) } },
+  // Pipelining.
+  {
+    title: 'pipelined requests are answered in their order', first: get('/1') + get('/2') + get('/3'),
+    serve: (server, note) => void server.on('request', (req, res) => { watch(req, res, note, `${req.url} `); res.on('socket', () => note(`${req.url} socket`)); note(`${req.url} ${res.socket === null}`); setTimeout(() => res.end(req.url), { '/1': 30, '/2': 10, '/3': 20 }[req.url]) }),
+    talk: async (dialogue) => JSON.stringify([await dialogue.response('GET'), await dialogue.response('GET'), await dialogue.response('GET')]),
+  },
+  {
+    title: 'pipelined requests, the middle one of which ends the connection', first: get('/1') + get('/2', { Connection: 'close' }) + get('/3'),
+    serve: (server, note) => void server.on('request', (req, res) => { note(req.url); setTimeout(() => res.end(req.url), req.url === '/1' ? 20 : 1) }),
+    talk: async (dialogue) => [statusOf(await dialogue.response('GET')), statusOf(await dialogue.response('GET')), await dialogue.end()].join(),
+    differs: { reason: 'what follows is dropped, and doesn’t end the answer that is due', said: 'HTTP/1.1 200 OK,HTTP/1.1 200 OK, [end]' },
+  },
+  {
+    title: 'a pipelined HEAD, and one of no content', first: request('HEAD /1').bytes + get('/204') + get('/3'),
+    serve: (server, note) => void server.on('request', (req, res) => { note(req.url); if (req.url === '/204') res.writeHead(204).end(); else res.setHeader('Content-Length', 2).end(req.url) }),
+    talk: async (dialogue) => JSON.stringify([await dialogue.response('HEAD'), await dialogue.response('GET'), await dialogue.response('GET')]),
+  },
+  {
+    title: 'a client leaves a pipeline', first: get('/1') + get('/2'),
+    serve: (server, note) => void server.on('request', (req, res) => watch(req, res, note, `${req.url} `)), talk: whenHere((dialogue) => dialogue.close()),
+    differs: { reason: 'a queued response hears of the close of its connection', events: ['/1', '/2'].flatMap((url) => [`${url} req aborted`, `${url} res close`]).concat(['/1', '/2'].flatMap((url) => [`${url} req error ECONNRESET aborted`, `${url} req close`])) },
+  },
+  // Expectations.
+  { title: 'a client waits for a 100', serve: handler((req, res) => req.pipe(res)), first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => { const informed = await dialogue.until((text) => text.includes('\r\n\r\n')); dialogue.received = ''; return `${informed} ${JSON.stringify(await dialogue.send('hello').response('POST'))}` } },
+  { title: 'a listener to checkContinue goes on', serve: (server, note) => { server.on('checkContinue', (req, res) => { note('checkContinue'); watch(req, res, note); res.writeContinue(() => note('continued')); req.pipe(res) }) }, first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => { const informed = await dialogue.until((text) => text.includes('\r\n\r\n')); dialogue.received = ''; return `${informed} ${JSON.stringify(await dialogue.send('hello').response('POST'))}` } },
+  { title: 'a listener to checkContinue refuses', serve: (server, note) => { server.on('checkContinue', (req, res) => { note('checkContinue'); watch(req, res, note); res.writeHead(417, { Connection: 'close' }).end('no') }) }, first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => statusOf(await dialogue.response('POST')), differs: { reason: 'a request whose connection ends is closed', events: ['checkContinue', 'res prefinish', 'res finish', 'res close', 'req end', 'req close'] } },
+  { title: 'a listener to checkExpectation', serve: (server, note) => { server.on('checkExpectation', (req, res) => { note(req.headers.expect); res.writeHead(202).end('ok') }) }, first: get('/', { Expect: 'tea' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'an expectation that nobody listens to', serve: handler((_req, res) => void res.end('no')), first: get('/', { Expect: 'tea' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  // Connections that leave HTTP.
+  {
+    title: 'an upgrade', first: `${get('/', { Connection: 'Upgrade', Upgrade: 'echo' })}head`,
+    serve: (server, note) => void server.on('upgrade', (req, socket, head) => {
+      note(`upgrade ${req.url} ${head} ${req.upgrade} ${req.headers.upgrade} ${socket === req.socket}`)
+      socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+      socket.on('data', (piece) => socket.write(`echo ${piece}`))
+      for (const event of ['end', 'close', 'finish', 'error']) socket.on(event, () => note(`socket ${event}`))
+      socket.on('end', () => socket.end())
+    }),
+    talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); dialogue.send('hello'); await dialogue.until((text) => text.includes('echo hello')); return dialogue.halfClose().end() },
+  },
+  { title: 'an upgrade is refused', serve: (server) => void server.on('upgrade', (_req, socket) => socket.end('HTTP/1.1 400 No\r\nConnection: close\r\n\r\n')), first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), talk: (dialogue) => dialogue.end() },
+  { title: 'an upgrade that nobody listens to', serve: handler((req, res) => void res.end(`${req.upgrade} ${req.headers.upgrade}`)), first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  {
+    title: 'a tunnel', first: 'CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\nhead',
+    serve: (server, note) => void server.on('connect', (req, socket, head) => { note(`connect ${req.method} ${req.url} ${head}`); socket.write('HTTP/1.1 200 Yes\r\n\r\n'); socket.pipe(socket); socket.on('close', () => note('socket close')) }),
+    talk: async (dialogue) => { await dialogue.until((text) => text.includes('200')); dialogue.send('hello'); await dialogue.until((text) => text.includes('hello')); return dialogue.halfClose().end() },
+  },
+  { title: 'a tunnel that nobody listens to', serve: handler((_req, res) => void res.end()), first: 'CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n', talk: (dialogue) => dialogue.end() },
+  // Timeouts.
+  { title: 'a timeout of the server, which nobody listens to', serve: (server, note) => { server.setTimeout(30); handler(() => {}, true)(server, note) }, first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a timeout of the server with a listener', serve: (server, note) => { server.setTimeout(30, (socket) => { note('timeout'); server.setTimeout(0); socket.setTimeout(0); socket.end('HTTP/1.1 408 Mine\r\n\r\n') }); handler(() => {})(server, note) }, first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a timeout of the request', serve: handler((req, res, note) => { req.setTimeout(30, () => { note('asked'); req.destroy() }) }), first: HALF, talk: (dialogue) => dialogue.end() },
+  { title: 'a timeout of the response', serve: handler((_req, res, note) => { res.setTimeout(30, () => { note('asked'); res.end('late') }) }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'a timeout of the socket', serve: handler((req, _res, note) => { req.socket.setTimeout(30, () => note('asked')) }, true), first: GET, talk: (dialogue) => dialogue.end() },
+  // The server.
+  { title: 'the server closes while a request runs', serve: handler((_req, res, note, server) => { server.close((error) => note(`closed ${error?.code}`)); note(`${server.listening}`); setTimeout(() => res.end('done'), 20) }), first: GET, talk: async (dialogue) => { const answer = await dialogue.response('GET'); return `${answer.at(-1).fields} ${await dialogue.end()}` }, differs: { reason: 'the connection of a server that closes ends with its response', said: 'connection: close,content-length: 4  [end]', events: ['false', 'res prefinish', 'res finish', 'req end', 'res close', 'req close', 'closed undefined'] } },
+  { title: 'the server closes all connections', serve: handler((_req, _res, note, server) => { setTimeout(() => server.closeAllConnections(), 10) }), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'the server closes idle connections', serve: handler((_req, res, _note, server) => { res.end('ok'); setTimeout(() => server.closeIdleConnections(), 20) }, true), first: GET, talk: async (dialogue) => { await dialogue.response('GET'); return dialogue.end() } },
+  { title: 'closing idle connections spares one that works', serve: handler((_req, res, _note, server) => { server.closeIdleConnections(); setTimeout(() => res.end('ok'), 10) }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
+  { title: 'connections have so many requests', options: { maxRequestsPerSocket: 2 }, serve: (server, note) => { server.maxRequestsPerSocket = 2; server.on('dropRequest', () => note('dropRequest')); handler((req, res) => void res.end(req.url), true)(server, note) }, first: get('/1'), talk: async (dialogue) => { const first = await dialogue.response('GET'); dialogue.send(get('/2')); return [statusOf(first), (await dialogue.response('GET')).at(-1).fields[0], await dialogue.end()].join() }, differs: { reason: 'the connection ends when that was said', said: 'HTTP/1.1 200 OK,connection: close, [end]' } },
+  { title: 'requests have so many fields', isNew: true, serve: (server, note) => { server.maxHeadersCount = 2; handler((_req, res) => void res.end('ok'), true)(server, note) }, first: get('/', { A: '1' }), talk: async (dialogue) => { const first = await dialogue.response('GET'); dialogue.send(get('/', { A: '1', B: '2' })); return [statusOf(first), statusOf(await dialogue.response('GET'))].join() } },
+]

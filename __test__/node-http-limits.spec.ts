@@ -1,0 +1,84 @@
+/** Limits that are set while a server listens, and what ends connections. */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import test from 'ava'
+import { createServer } from '../src/node-http/index.ts'
+import { listen } from './differential/requests.ts'
+import { Dialogue } from './differential/wire.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const ok = (): Server => createServer((_req, res) => void res.end('ok'))
+
+test('keepAliveTimeout is announced and kept from the moment when it is set', async (t) => {
+  const server = ok()
+  const port = await listen(t, server)
+  const first = await Dialogue.dial(port)
+  t.true((await first.send(GET).response('GET'))!.at(-1)!.fields.includes('keep-alive: timeout=75'))
+  server.keepAliveTimeout = 7000
+  t.true((await first.send(GET).response('GET'))!.at(-1)!.fields.includes('keep-alive: timeout=7'))
+  t.is(server.keepAliveTimeout, 7000)
+  t.true(Object.keys(server).includes('keepAliveTimeout'))
+})
+
+test('headersTimeout and requestTimeout hold from the moment when they are set', async (t) => {
+  const server = createServer({ headersTimeout: 60_000, requestTimeout: 60_000 }, (req, res) => void req.resume().on('end', () => res.end()))
+  const port = await listen(t, server)
+  server.headersTimeout = 50
+  t.regex(await (await Dialogue.dial(port)).send('GET / HTTP/1.1\r\n').end(), /^HTTP\/1\.1 408 /)
+  server.headersTimeout = 60_000
+  server.requestTimeout = 50
+  const late = await Dialogue.dial(port)
+  t.regex(await late.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n').end(), /^(?:HTTP\/1\.1 408 |$| \[)/)
+})
+
+test('maxHeadersCount holds from the moment when it is set', async (t) => {
+  const server = ok()
+  const dialogue = await Dialogue.dial(await listen(t, server))
+  const many = `GET / HTTP/1.1\r\nHost: a\r\n${'A: b\r\n'.repeat(20)}\r\n`
+  t.is((await dialogue.send(many).response('GET'))!.at(-1)!.line, 'HTTP/1.1 200 OK')
+  server.maxHeadersCount = 10
+  t.regex((await dialogue.send(many).response('GET'))!.at(-1)!.line, /^HTTP\/1\.1 431 /)
+})
+
+test('maxRequestsPerSocket and timeout hold for what comes after they were set', async (t) => {
+  const server = createServer((req, res) => void (req.url === '/' && res.end('ok')))
+  const port = await listen(t, server)
+  const first = await Dialogue.dial(port)
+  await first.send(GET).response('GET')
+  server.maxRequestsPerSocket = 2
+  t.true((await first.send(GET).response('GET'))!.at(-1)!.fields.includes('connection: close'))
+  server.timeout = 30
+  t.is(await (await Dialogue.dial(port)).send('GET /never HTTP/1.1\r\nHost: a\r\n\r\n').end(), ' [end]')
+})
+
+test('closeAllConnections ends connections that have sent nothing, or half a head, and spares upgraded ones', async (t) => {
+  const server = ok()
+  server.on('upgrade', (_req, socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+    socket.resume().on('end', () => socket.end())
+  })
+  const port = await listen(t, server)
+  const [silent, half, idle, upgraded] = [await Dialogue.dial(port), await Dialogue.dial(port), await Dialogue.dial(port), await Dialogue.dial(port)] as const
+  half.send('GET / HT')
+  await idle.send(GET).response('GET')
+  await upgraded.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n').until((text) => text.includes('101'))
+  server.closeAllConnections()
+  await Promise.all([silent, half, idle].map((each) => each.end()))
+  t.is(upgraded.ending, null)
+  const count = await new Promise((resolve) => server.getConnections((_error, connections) => resolve(connections)))
+  t.is(count, 1)
+  const closed = once(server, 'close')
+  upgraded.close()
+  server.close()
+  await closed
+})
+
+test('closeIdleConnections spares a connection that has sent nothing', async (t) => {
+  const server = ok()
+  const port = await listen(t, server)
+  const [silent, idle] = [await Dialogue.dial(port), await Dialogue.dial(port)] as const
+  await idle.send(GET).response('GET')
+  server.closeIdleConnections()
+  await idle.end()
+  t.is((await silent.send(GET).response('GET'))!.at(-1)!.line, 'HTTP/1.1 200 OK')
+})

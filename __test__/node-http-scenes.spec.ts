@@ -1,0 +1,48 @@
+/** Departures, half-closes, timeouts, errors and pipelines: alike on node:http and on busbar, with the events of all involved. */
+import type { Server, ServerOptions } from 'node:http'
+import test from 'ava'
+import type { ExecutionContext } from 'ava'
+import { IS_CURRENT, KINDS, listen, ordered } from './differential/requests.ts'
+import { scenes } from './differential/scenes.mjs'
+import { Dialogue } from './differential/wire.ts'
+
+interface Scene {
+  readonly title: string
+  readonly options?: ServerOptions
+  readonly serve: (server: Server, note: (event: string) => void) => void
+  /** What the client sends at once. */
+  readonly first?: string
+  readonly talk: (dialogue: Dialogue, context: { here: Promise<void> }) => unknown
+  /** Node does so since release 24. */
+  readonly isNew?: boolean
+  /** What busbar does otherwise, by decision. */
+  readonly differs?: { reason: string | undefined; said?: unknown; events?: readonly string[] }
+}
+
+/** Milliseconds for what still happens behind a scene. */
+const AFTERMATH = 80
+
+async function play(t: ExecutionContext, kind: keyof typeof KINDS, { options = {}, serve, first, talk }: Scene): Promise<{ said: unknown; events: string[] }> {
+  const events: string[] = []
+  const server = KINDS[kind]({ keepAliveTimeout: 5000, ...options })
+  serve(server, (event) => events.push(event))
+  const here = new Promise<void>((resolve) => server.once('request', () => setTimeout(resolve, 10)))
+  const dialogue = await Dialogue.dial(await listen(t, server))
+  if (first !== undefined) dialogue.send(first)
+  const patience = new Promise((resolve) => setTimeout(resolve, 3000, 'nothing came').unref())
+  const said = await Promise.race([talk(dialogue, { here }), patience])
+  await new Promise((resolve) => setTimeout(resolve, AFTERMATH))
+  dialogue.close()
+  return { said, events: ordered(events) }
+}
+
+for (const scene of scenes as Scene[]) {
+  const { reason, ...instead } = scene.differs ?? { reason: undefined }
+  // One at a time: timers of several scenes would come in another order when the process is late.
+  const run = scene.isNew === true && !IS_CURRENT ? test.serial.skip : test.serial
+  run(`${scene.title}: ${reason === undefined ? 'as on node:http' : `otherwise than on node:http, since ${reason}`}`, async (t) => {
+    const [nodes, ours] = await Promise.all([play(t, 'node', scene), play(t, 'busbar', scene)])
+    t.deepEqual(ours, { ...nodes, ...instead, ...(instead.events && { events: ordered(instead.events) }) })
+    if (reason !== undefined) t.notDeepEqual(ours, nodes)
+  })
+}

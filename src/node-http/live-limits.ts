@@ -1,0 +1,25 @@
+/**
+ * Properties of a server of Node's that are limits of its connections: they can be set while it listens.
+ */
+import type { Server } from 'node:http'
+
+const NAMES = ['keepAliveTimeout', 'headersTimeout', 'requestTimeout', 'maxHeadersCount'] as const
+
+/** The name of such a property. */
+export type LimitName = (typeof NAMES)[number]
+
+/** Calls a function when one of them is set. They look as before. */
+export function watchLimits(server: Server, onSet: (name: LimitName) => void): void {
+  for (const name of NAMES) {
+    let value: number | null = server[name]
+    Object.defineProperty(server, name, {
+      configurable: true,
+      enumerable: true,
+      get: () => value,
+      set(given: number | null) {
+        value = given
+        onSet(name)
+      },
+    })
+  }
+}
