@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use protocol::{External, RequestId};
 
 use super::file_range::FileRange;
-use crate::io::{Asker, Disk, Socket};
+use crate::io::{Asker, Disk, SHORT_CALLS_ARM, Socket};
 
 /// Bytes of an answer that stay where the application has them until the kernel has taken them.
 pub trait SendBuffer: Send {
@@ -35,7 +35,7 @@ enum Source {
 pub(crate) enum Sent {
     /// The kernel took so many bytes, those behind the part included.
     Some(u64),
-    /// The same, and it takes no more now.
+    /// The same, and it takes no more until the socket is reported as writable.
     Blocked(u64),
     /// The source has fewer bytes than it should.
     Ended,
@@ -76,7 +76,7 @@ impl ExternalPart {
                 } else {
                     socket.write_vectored(&[IoSlice::new(portion), IoSlice::new(behind)])?
                 };
-                let is_short = sent < portion.len() + behind.len();
+                let is_short = SHORT_CALLS_ARM && sent < portion.len() + behind.len();
                 Ok(if is_short { Sent::Blocked(sent as u64) } else { Sent::Some(sent as u64) })
             }
         }
