@@ -39,6 +39,16 @@ test('large bodies go both ways over TLS', async (t) => {
   t.is((await send(session, { ':method': 'POST' }, bytes)).text, bytes.toString('latin1'))
 })
 
+test('long responses of several streams arrive whole over TLS', async (t) => {
+  const { port } = await openTls(t, {}, (request) => new Response(200, {}, Buffer.alloc(3_000_000, `response ${request.getPath()};`)))
+  const session = await secureSession(t, port)
+  const paths = Array.from({ length: 12 }, (_, at) => `/${at}`)
+  const responses = await Promise.all(paths.map((path) => send(session, { ':path': path })))
+  for (const [at, { text }] of responses.entries()) {
+    t.true(text === Buffer.alloc(3_000_000, `response ${paths[at]};`).toString('latin1'), paths[at])
+  }
+})
+
 test('without the option http2 only HTTP/1.1 is offered', async (t) => {
   const { port } = await version(t, { http2: false })
   t.is((await dialTls(t, port, { ALPNProtocols: ['h2', 'http/1.1'] })).alpnProtocol, 'http/1.1')

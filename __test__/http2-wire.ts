@@ -77,7 +77,7 @@ export class Http2Wire extends Duplex {
     })
   }
 
-  /** The responses behind the first one wait for it, whatever comes of them. */
+  /** Responses that were paused because the test doesn't read go on. */
   override _read(): void {
     for (const { stream } of this.#exchanges) stream.resume()
   }

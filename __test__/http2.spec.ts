@@ -104,6 +104,18 @@ test('a stream that is not read stops its source and holds up no other stream', 
   t.is(await closed(slow), 0)
 })
 
+for (const ioThreads of [0, 2]) {
+  test(`long responses of several streams arrive whole, with ${ioThreads} threads`, async (t) => {
+    const handler: Handler = (request) => new Response(200, {}, Buffer.alloc(3_000_000, `response ${request.getPath()};`))
+    const { client } = await openHttp2(t, handler, { ioThreads })
+    const paths = Array.from({ length: 12 }, (_, at) => `/${at}`)
+    const responses = await Promise.all(paths.map((path) => send(client, { ':path': path })))
+    for (const [at, { text }] of responses.entries()) {
+      t.true(text === Buffer.alloc(3_000_000, `response ${paths[at]};`).toString('latin1'), paths[at])
+    }
+  })
+}
+
 test('trailers go both ways', async (t) => {
   const { client } = await openHttp2(t, async (request) => {
     await request.buffer()

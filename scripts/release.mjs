@@ -16,7 +16,7 @@ import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { binaryFaults, mainFaults, versionFaults } from './release/checks.mjs'
-import { findTools, installEverywhere } from './release/install.mjs'
+import { MANAGERS, findTools, installEverywhere } from './release/install.mjs'
 import { serveRegistry } from './release/registry.mjs'
 import { billOfMaterials } from './release/sbom.mjs'
 import { packAll, platformManifest } from './release/stage.mjs'
@@ -83,7 +83,12 @@ tell(true, `the bill of materials, busbar.cdx.json, with ${bom.components.length
 if (values['no-install'] !== true) {
   if (thisTarget() === undefined) tell(false, 'there is no binary for this machine')
   const registry = await serveRegistry(packages, missing.map(platformManifest))
-  await installEverywhere(registry.url, findTools(values.runtimes), tell)
+  const tools = findTools(values.runtimes)
+  // Deno doesn't compare `libc`, and fetches the packages for all.
+  const other = missing.find(({ os, cpu }) => os === process.platform && cpu === process.arch)
+  if (other !== undefined) tell(true, `deno: left out, it fetches ${other.package} as well`)
+  const managers = Object.keys(MANAGERS).filter((name) => name !== 'deno' || other === undefined)
+  await installEverywhere(registry.url, tools, tell, managers)
   await registry.close()
 }
 if (failures > 0) {

@@ -18,7 +18,7 @@ const APPS = {
 const LIMIT = 180_000
 
 /** How to install with each package manager; each gets an empty folder and the registry's URL. Scripts are off. */
-const MANAGERS = {
+export const MANAGERS = {
   npm: ({ npm }, url, cache) => [{}, [...npm, 'install', 'busbar', ...npmFlags(url, cache)]],
   'npm, version 12': ({ npm12 }, url, cache) => [{}, [...npm12, 'install', 'busbar', ...npmFlags(url, cache)]],
   pnpm: ({ pnpm }, url, cache) => [
@@ -102,7 +102,7 @@ function* runsOf(manager, tools) {
  * Installs by each package manager that `tools` has, and runs. Reports each step to `tell(isOk, text)`; gives how many
  * failed. `only` names the package managers.
  */
-export async function installEverywhere(url, tools, tell, only = Object.keys(MANAGERS)) {
+export async function installEverywhere(url, tools, tell, only) {
   let failures = 0
   for (const manager of only) {
     const program = manager.endsWith('12') ? 'npm12' : manager.split(',')[0]

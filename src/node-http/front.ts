@@ -6,7 +6,7 @@
  */
 import { AsyncResource } from '../core/builtin.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS } from '../native.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
@@ -225,6 +225,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Idle:
         return this.#owner.onIdle()
       case Notice.Unparsed:
+        if ((flags & Flag.Http2) !== 0) return this.#refuseStream(slot, id, words[at + 4]!)
         return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
       case Notice.Refused: {
         // The connection of a stream goes on.
@@ -245,6 +246,13 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     }
     const exchange = this.#registered.get(id)
     if (exchange !== undefined) exchange.resource.runInAsyncScope(this.#notify, undefined, exchange, kind, at)
+  }
+
+  /** Node tells the application of no stream that it refuses. */
+  #refuseStream(slot: number, requestId: number, status: number): void {
+    addressAnswer(this.words, slot, requestId)
+    writeAnswer(this.words, status, 0, -1)
+    this.hot.respond('')
   }
 
   /** What came is no request: the application gets the connection, behind the responses that are due. */

@@ -64,8 +64,8 @@ pub enum Event<'a> {
         request_id: RequestId,
         /// Why it is refused.
         error: RequestError,
-        /// What came, as far as it was read when it was refused.
-        packet: Vec<u8>,
+        /// What came, as far as it was read when it was refused; None on a stream, whose frames were read.
+        packet: Option<Vec<u8>>,
     },
     /// The stream of a request was reset before all of its answer was sent: with HTTP/2 a request ends without its
     /// connection. It counts against the limits until the application has answered or aborted it.

@@ -470,3 +470,63 @@ fn an_answer_given_right_before_the_end_is_sent() {
     drop(app);
     assert_eq!(read_answers(&mut stream, 1), ["the last"]);
 }
+
+#[test]
+fn long_bodies_are_sent_unchanged_although_the_application_uses_its_memory_again() {
+    const LONG: usize = 6_000_000;
+    let mut app = App::new(1);
+    let mut memory = vec![0; LONG];
+    for (number, target) in ["/whole", "/pieces", "/whole"].into_iter().enumerate() {
+        let mut stream = app.connect();
+        stream.write_all(get(target).as_bytes()).unwrap();
+        let mut is_served = false;
+        while !is_served {
+            app.round(&mut |app, seen| {
+                if !seen.is(Kind::Request) {
+                    return;
+                }
+                is_served = true;
+                let (slot, request_id) = (ThreadHandle::split(seen.slot).1, RequestId(seen.id));
+                memory.fill(b'0' + number as u8);
+                if seen.target == "/whole" {
+                    app.respond(seen.slot, seen.id, &memory);
+                } else {
+                    let payload = Payload::Stream { length: Some(LONG as u64) };
+                    let stream = Answer {
+                        status: 200,
+                        reason: None,
+                        fields: b"",
+                        payload,
+                        close: false,
+                        has_own_date: false,
+                    };
+                    let thread = &mut app.handles[0];
+                    thread.respond(slot, request_id, &stream, false);
+                    memory.chunks(300_000).for_each(|piece| thread.write(slot, request_id, piece, None));
+                    thread.run(slot, b"", move |reactor, _| reactor.end(slot, request_id, b"").unwrap());
+                }
+                memory.fill(b'-');
+            });
+        }
+        let answers = read_long_answer(&mut stream);
+        assert_eq!(answers.len(), LONG);
+        assert!(answers.iter().all(|byte| *byte == b'0' + number as u8), "{target}");
+    }
+}
+
+/// The body of one answer.
+fn read_long_answer(stream: &mut TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "the answer is incomplete");
+        received.extend_from_slice(&buffer[..count]);
+        let Some(head) = received.windows(4).take(1000).position(|end| end == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&received[..head]).into_owned();
+        let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+        if received.len() == head + 4 + length.parse::<usize>().unwrap() {
+            return received.split_off(head + 4);
+        }
+    }
+}

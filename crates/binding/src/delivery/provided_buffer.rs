@@ -45,6 +45,7 @@ impl ProvidedBuffer {
         // SAFETY: by contract.
         let (bytes, reference) = unsafe { (typed_array(env, buffer)?, Reference::new(env, buffer)?) };
         keep_freed_memory(bytes.len());
+        use_huge_pages(bytes);
         let provided =
             ProvidedBuffer { bytes: bytes.into(), reference: Some(reference), returned: returned.clone() };
         (!provided.bytes.is_empty()).then_some(provided)
@@ -68,6 +69,27 @@ fn keep_freed_memory(len: usize) {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory(_len: usize) {}
+
+/// Has the kernel back a long buffer with huge pages where it can. Otherwise the first write to each 4 KiB of it is a fault
+/// of its own: a third of the time of an upload of 100 MiB.
+#[cfg(target_os = "linux")]
+fn use_huge_pages(bytes: &mut [u8]) {
+    /// Two huge pages of 2 MiB: in less there may be no whole one.
+    const LONG: usize = 4 * 1024 * 1024;
+    /// A multiple of the page size of every system.
+    const ALIGNMENT: usize = 64 * 1024;
+    let range = bytes.as_mut_ptr_range();
+    let start = range.start.addr().next_multiple_of(ALIGNMENT);
+    let length = range.end.addr().saturating_sub(start) / ALIGNMENT * ALIGNMENT;
+    if bytes.len() >= LONG {
+        // SAFETY: the range lies within the buffer. The call changes how its memory is backed and not what is in it; where
+        // there are no huge pages it fails.
+        unsafe { libc::madvise(range.start.with_addr(start).cast(), length, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn use_huge_pages(_bytes: &mut [u8]) {}
 
 impl RecvBuffer for ProvidedBuffer {
     fn bytes(&mut self) -> &mut [u8] {

@@ -83,15 +83,36 @@ pub(super) fn put_head<'a>(
         put_opening(cx, keep_alive, answer, outcome.closes, out);
     }
     out.extend_from_slice(answer.fields);
-    if let Some(length) = length {
-        out.extend_from_slice(b"content-length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    } else if is_chunked {
-        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    match length {
+        Some(length) => put_length_and_end(length, out),
+        None if is_chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n"),
+        None => out.extend_from_slice(b"\r\n"),
     }
-    out.extend_from_slice(b"\r\n");
     (outcome, body)
+}
+
+/// Writes the content-length line and the end of the section. They are put together from their end, so that the output
+/// is appended to once.
+#[inline]
+fn put_length_and_end(mut length: u64, out: &mut Vec<u8>) {
+    const NAME: &[u8; 16] = b"content-length: ";
+    const END: &[u8; 4] = b"\r\n\r\n";
+    /// Digits of the largest length.
+    const DIGITS: usize = 20;
+    let mut line = [0; NAME.len() + DIGITS + END.len()];
+    let mut at = NAME.len() + DIGITS;
+    line[at..].copy_from_slice(END);
+    loop {
+        at -= 1;
+        line[at] = b'0' + (length % 10) as u8;
+        length /= 10;
+        if length == 0 {
+            break;
+        }
+    }
+    at -= NAME.len();
+    line[at..at + NAME.len()].copy_from_slice(NAME);
+    out.extend_from_slice(&line[at..]);
 }
 
 /// Status line and the connection's own fields.
@@ -203,4 +224,18 @@ pub fn error_answer(cx: &Context, error: &RequestError, is_head: bool) -> Vec<u8
         out.extend_from_slice(body.as_bytes());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_length_is_written() {
+        for length in [0, 9, 10, 13, 99, 100, 65_536, 1_234_567_890, u64::MAX] {
+            let mut out = b"a: b\r\n".to_vec();
+            put_length_and_end(length, &mut out);
+            assert_eq!(out, format!("a: b\r\ncontent-length: {length}\r\n\r\n").into_bytes());
+        }
+    }
 }

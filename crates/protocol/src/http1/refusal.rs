@@ -114,7 +114,7 @@ impl Connection {
         let refusal = self.refusal.as_deref_mut()?;
         let page = refusal.page.as_mut().filter(|page| !page.is_announced)?;
         page.is_announced = true;
-        let packet = std::mem::take(&mut refusal.packet);
+        let packet = Some(std::mem::take(&mut refusal.packet));
         Some(Event::Unparsed { request_id: page.request_id, error: refusal.error, packet })
     }
 

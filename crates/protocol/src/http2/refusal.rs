@@ -127,7 +127,7 @@ impl Connection {
         let stream = self.streams.get_mut(id)?;
         let page = stream.page.as_mut().filter(|page| !page.is_announced)?;
         page.is_announced = true;
-        Some(Event::Unparsed { request_id: stream.request_id, error: page.error, packet: Vec::new() })
+        Some(Event::Unparsed { request_id: stream.request_id, error: page.error, packet: None })
     }
 
     /// The application answers a request: notes it where that is a page. What still comes on its stream is dropped.

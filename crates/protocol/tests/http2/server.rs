@@ -170,7 +170,7 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             if end { line + " end" } else { line }
         }
         Event::BodyLimit { request_id, .. } => format!("{} over its limit", request_id.0),
-        Event::Unparsed { request_id, error, .. } => {
+        Event::Unparsed { request_id, error, packet: None } => {
             request_ids.push(request_id);
             format!("{} is no request: {error}", request_id.0)
         }

@@ -53,7 +53,9 @@ impl Outbox {
             }
             Event::Unparsed { request_id, error, packet } => Notice {
                 detail: u32::from(error.status()),
+                flags: if packet.is_some() { 0 } else { flag::HTTP2 },
                 body: {
+                    let packet = packet.unwrap_or_default();
                     let parsed = error.offset().unwrap_or(packet.len());
                     let line = format!("{client_id} {parsed} {error} ({})\n", error.code());
                     [line.as_bytes(), &packet].concat()
