@@ -141,6 +141,29 @@ test('a server that was closed listens again at once', async (t) => {
   t.is(closes, 0)
 })
 
+test('a response that is given is sent, though its server closes in the same moment', async (t) => {
+  const { server, get } = await serveNode(t, (_req, res) => {
+    res.write('a')
+    res.end('b')
+    server.close()
+  })
+  t.is((await get('/')).text, 'ab')
+})
+
+test('a response that is destroyed in the moment of its first write isn’t sent', async (t) => {
+  const served = await serveNode(t, (_req, res) => {
+    res.write('a')
+    res.destroy()
+  })
+  t.is(await answered(served, GET), '')
+})
+
+test('an upgrade without a Host reaches its listener', async (t) => {
+  const served = await serveNode(t, () => t.fail())
+  served.server.on('upgrade', (req, socket) => void socket.end(`HTTP/1.1 101 X\r\n\r\n${req.headers.host}`))
+  t.is(await answered(served, 'GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'), 'HTTP/1.1 101 X\r\n\r\nundefined')
+})
+
 test('what a listener rejects with is answered with a 500 where the server captures it', async (t) => {
   EventEmitter.captureRejections = true
   const server = createServer(async (_req, res) => {

@@ -175,7 +175,8 @@ export class Connection {
     if (facts === null) return
     // What was written is sent when the running code has returned, and a client gets that of Node's servers, but for a
     // response that has only just begun.
-    if (this.#mode === HTTP && this.requests > 0 && this.current?.isFresh !== true) setImmediate(() => facts.close())
+    const isBegun = this.current?.isFresh === true && !this.current.response.finished
+    if (this.#mode === HTTP && this.requests > 0 && !isBegun) setImmediate(() => facts.close())
     else facts.close()
   }
 

@@ -85,10 +85,18 @@ const PARSE_CODES: Readonly<Record<string, string>> = {
 }
 const STATUS_CODES: Readonly<Record<number, string>> = { 408: 'ERR_HTTP_REQUEST_TIMEOUT', 414: 'HPE_HEADER_OVERFLOW', 431: 'HPE_HEADER_OVERFLOW' }
 
+/** Words of Node's parser for codes that say all there is to say. */
+const PARSE_WORDS: Readonly<Record<string, string>> = {
+  HPE_INVALID_METHOD: 'Invalid method encountered',
+  HPE_INVALID_VERSION: 'Invalid HTTP version',
+  HPE_HEADER_OVERFLOW: 'Header overflow',
+}
+
 /** The error of bytes that were refused with a status, for a reason with its code in parentheses. */
 export function parseError(status: number, reason: string): NodeJS.ErrnoException {
-  const [, words = reason, code = ''] = /^(?:a request of .* was refused: )?(.*) \((BUSBAR_\w+)/s.exec(reason) ?? []
+  const [, ours = reason, code = ''] = /^(?:a request of .* was refused: )?(.*) \((BUSBAR_\w+)/s.exec(reason) ?? []
   const nodes = STATUS_CODES[status] ?? PARSE_CODES[code] ?? 'HPE_INVALID_CONSTANT'
+  const words = PARSE_WORDS[nodes] ?? ours
   const error = withCode(new Error(status === 408 ? 'Request timeout' : `Parse Error: ${words}`), nodes)
   return status === 408 ? error : Object.assign(error, { reason: words })
 }
