@@ -30,6 +30,8 @@ pub(crate) struct Disk {
     /// What was read last from the kernel's cache. It keeps its length.
     buffer: Vec<u8>,
     readers: Option<Readers>,
+    /// Reads without a result.
+    open: usize,
 }
 
 /// Who has asked for a read: a slot, the id of its client, and a request.
@@ -59,8 +61,6 @@ struct Readers {
     /// The threads take turns at it.
     queue: Arc<Mutex<Receiver<Job>>>,
     results: (Sender<Finished>, Receiver<Finished>),
-    /// Jobs without a result.
-    open: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -99,20 +99,23 @@ impl Disk {
     ) -> io::Result<()> {
         let waker = self.waker.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let length = usize::try_from(length).unwrap_or(AHEAD).min(AHEAD);
-        self.readers.get_or_insert_with(Readers::new).push(Job { asker, file, offset, length }, waker)
+        let readers = self.readers.get_or_insert_with(Readers::new);
+        readers.push(Job { asker, file, offset, length }, self.open, waker)?;
+        self.open += 1;
+        Ok(())
     }
 
     /// Whether threads have something to read, or to deliver.
     #[inline]
     pub(crate) fn is_reading(&self) -> bool {
-        self.readers.as_ref().is_some_and(|readers| readers.open > 0)
+        self.open > 0
     }
 
     /// A read that a thread has finished, if there is one.
     pub(crate) fn finished(&mut self) -> Option<Finished> {
         let readers = self.readers.as_mut()?;
         let finished = readers.results.1.try_recv().ok()?;
-        readers.open -= 1;
+        self.open -= 1;
         Some(finished)
     }
 }
@@ -124,13 +127,13 @@ impl Readers {
             jobs: Some(jobs),
             queue: Arc::new(Mutex::new(queue)),
             results: channel(),
-            open: 0,
             threads: Vec::new(),
         }
     }
 
-    fn push(&mut self, job: Job, waker: &Arc<Waker>) -> io::Result<()> {
-        if self.open >= self.threads.len() && self.threads.len() < THREADS {
+    /// Passes a job to the threads, which have `open` others.
+    fn push(&mut self, job: Job, open: usize, waker: &Arc<Waker>) -> io::Result<()> {
+        if open >= self.threads.len() && self.threads.len() < THREADS {
             match self.start_thread(waker.clone()) {
                 Err(error) if self.threads.is_empty() => return Err(error),
                 _ => {}
@@ -138,7 +141,6 @@ impl Readers {
         }
         let jobs = self.jobs.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         jobs.send(job).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.open += 1;
         Ok(())
     }
 

@@ -50,14 +50,24 @@ enum Visit {
 }
 
 impl Client {
-    /// Sends the part that comes next and isn't in the output, if there is one.
+    /// Sends external parts, and what follows them in the output, as far as the socket and the budget allow.
     #[cold]
-    pub(super) fn send_external(
-        &mut self,
-        cx: &mut Context,
-        outbox: &mut Outbox,
-        disk: &mut Disk,
-    ) -> Sending {
+    pub(super) fn send_parts(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
+        while self.connection.poll_external().is_some() {
+            match self.send_external(cx, outbox, disk) {
+                Sending::Done => {}
+                ended => return ended,
+            }
+            match self.send_bytes(cx) {
+                Sending::Done => {}
+                ended => return ended,
+            }
+        }
+        Sending::Done
+    }
+
+    /// Sends the part that comes next and isn't in the output, if there is one.
+    fn send_external(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
         let is_secured = self.connection.is_secured();
         let mut budget = if is_secured { ENCRYPTED_BYTES_PER_VISIT } else { BYTES_PER_VISIT };
         while let Some(External { request_id, missing, .. }) = self.connection.poll_external() {

@@ -7,7 +7,7 @@ use protocol::Context;
 use super::Reactor;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, Phase};
-use crate::io::{Disk, SHORT_CALLS_ARM};
+use crate::io::SHORT_CALLS_ARM;
 
 /// Where sending a client's output stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,12 @@ impl Reactor {
         if matches!(client.phase, Phase::Lingering { .. } | Phase::AwaitingProxy { .. }) {
             return;
         }
-        let sending = client.send(&mut self.cx, &mut self.outbox, &mut self.disk);
+        let sending = match client.send_bytes(&mut self.cx) {
+            Sending::Done if !client.external_parts.is_empty() => {
+                client.send_parts(&mut self.cx, &mut self.outbox, &mut self.disk)
+            }
+            sending => sending,
+        };
         match sending {
             Sending::Done | Sending::Unfinished | Sending::AwaitsDisk => {}
             Sending::Blocked if client.is_blocked => {}
@@ -69,27 +74,9 @@ impl Reactor {
 }
 
 impl Client {
-    /// Sends what the connection has to send, external parts included, as far as the socket and the budget allow.
+    /// Sends what is in the output, as far as the socket allows.
     #[inline]
-    fn send(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
-        loop {
-            match self.send_bytes(cx) {
-                Sending::Done => {}
-                ended => return ended,
-            }
-            if self.external_parts.is_empty() || self.connection.poll_external().is_none() {
-                return Sending::Done;
-            }
-            // What follows the part is sent in the next round.
-            match self.send_external(cx, outbox, disk) {
-                Sending::Done => {}
-                ended => return ended,
-            }
-        }
-    }
-
-    #[inline]
-    fn send_bytes(&mut self, cx: &mut Context) -> Sending {
+    pub(super) fn send_bytes(&mut self, cx: &mut Context) -> Sending {
         if self.is_blocked {
             return Sending::Blocked;
         }
