@@ -76,7 +76,7 @@ built('the package has a command', async (t) => {
 })
 
 built('the complete snippets of the documentation run unchanged', async (t) => {
-  for (const file of ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]) {
+  for (const file of ['README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]) {
     for (const [, snippet] of readFileSync(join(root, file), 'utf8').matchAll(/```js\n([^]*?)```/g)) {
       // A part of a program, which docs.spec parses.
       if (!snippet!.startsWith('import ')) continue
