@@ -12,7 +12,7 @@ const LEAST = 64
 export class IdTable<Value> {
   /** 0 for places that are free. */
   #ids = new Float64Array(LEAST)
-  #values: (Value | undefined)[] = new Array<Value | undefined>(LEAST).fill(undefined)
+  #values: (Value | undefined)[] = Array.from({ length: LEAST })
   #mask = LEAST - 1
   #size = 0
 
@@ -69,7 +69,7 @@ export class IdTable<Value> {
     const values = this.#values
     const length = ids.length * 2
     this.#ids = new Float64Array(length)
-    this.#values = new Array<Value | undefined>(length).fill(undefined)
+    this.#values = Array.from({ length })
     this.#mask = length - 1
     this.#size = 0
     ids.forEach((id, at) => {

@@ -7,7 +7,9 @@ mod pair;
 use std::io::IoSlice;
 
 use pair::{Habit, Pair, Tunnel};
-use protocol::{Answer, Connection, Context, Event, External, Finish, Limits, Own, Payload, RequestId, is_large};
+use protocol::{
+    Answer, Connection, Context, Event, External, Finish, Limits, Own, Payload, RequestId, is_large,
+};
 
 const BODY: &[u8] = &[b'x'; 20_000];
 
