@@ -67,7 +67,7 @@ function actions(pick: Random, file: string): ((request: Request) => Response | 
   ]
 }
 
-/** Asks again and again over a connection of its own until it is told to stop. Returns how many answers were right. */
+/** Asks again and again over a connection of its own until it has to stop. Returns how many answers were right. */
 async function askHonestly(port: number, isOver: () => boolean): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   let right = 0

@@ -75,7 +75,7 @@ for (const [how, read] of Object.entries(READS)) {
   }
 }
 
-test('a body that is closed between two pieces is dropped, and the connection goes on', async (t) => {
+test('a body that is closed between two pieces is dropped, and the connection continues', async (t) => {
   const { connect } = await open(
     t,
     async (request) => {

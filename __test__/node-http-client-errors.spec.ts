@@ -104,7 +104,7 @@ test('without a listener the engine answers, and a listener that is added while 
   t.regex(await second.send('BAD\r\n\r\n').end(), /^ \[(?:end|reset)\]$/)
 })
 
-test('TLS that fails is told as tlsClientError, and as clientError to those who listen to that', async (t) => {
+test('TLS that fails emits tlsClientError, and clientError where that has a listener', async (t) => {
   const { cert, key } = new Authority().issue()
   for (const event of ['tlsClientError', 'clientError']) {
     const server = createSecureServer({ cert, key }, () => t.fail())
@@ -118,7 +118,7 @@ test('TLS that fails is told as tlsClientError, and as clientError to those who 
   }
 })
 
-test('a connection above maxConnections is told as a drop, with both addresses', async (t) => {
+test('a connection above maxConnections emits drop, with both addresses', async (t) => {
   const server = createServer((_req, res) => void res.write('busy'))
   server.maxConnections = 1
   const port = await listen(t, server)

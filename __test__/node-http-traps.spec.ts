@@ -142,7 +142,7 @@ test('when a client leaves, events come in Node’s order', async (t) => {
   t.false(res.writableFinished)
 })
 
-test('a timeout is told to the request, the response and the server, and destroys a socket without a listener', async (t) => {
+test('a timeout is an event of the request, the response and the server, and destroys a socket without a listener', async (t) => {
   const { server, get, dial } = await serveNode(t, (req, res) => {
     if (req.url === '/res') res.setTimeout(20, () => res.end('late'))
     else req.socket.setTimeout(20, () => {})

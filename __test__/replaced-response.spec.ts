@@ -51,7 +51,7 @@ test('a body that the replacement has wrapped is read to its end', async (t) => 
   t.deepEqual(events, ['ended', 'disposed'])
 })
 
-test('a stream that nobody reads is cancelled', async (t) => {
+test('a stream that is not read is cancelled', async (t) => {
   let isDestroyed = false
   const stream = new Readable({
     read() {},

@@ -264,7 +264,7 @@ test('it can be mounted, and its responses are like any other', async (t) => {
   t.deepEqual(await text('a.txt'), [404, ''])
 })
 
-test('wrong settings are told where the root is made', (t) => {
+test('wrong settings are reported where the root is made', (t) => {
   const wrong = (message: RegExp, root: unknown, settings?: unknown) => void t.throws(() => new DocumentRoot(root as string, settings as DocumentRootSettings), { instanceOf: OptionError, message })
   wrong(/root/, '')
   wrong(/root/, 5)

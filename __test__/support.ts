@@ -33,7 +33,7 @@ if (IS_TLS) process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
 /** What URLs of these servers begin with. */
 export const SCHEME = IS_TLS ? 'https' : 'http'
 
-/** What curl is told besides: its HTTP/2 is another matter. */
+/** What curl gets besides: its HTTP/2 is another matter. */
 export const CURL: readonly string[] = IS_TLS ? ['--insecure', '--http1.1'] : []
 
 /** For tests of what there is on plaintext alone, and of clients that can't be told to speak TLS or HTTP/2. */

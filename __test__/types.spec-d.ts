@@ -260,7 +260,7 @@ same<typeof maybe, User | undefined>(true)
 const free = request.getAttribute('free')
 same<typeof free, unknown>(true)
 
-// Bodies: what is read is unknown until somebody says what it is.
+// Bodies: what is read is unknown until the code says what it is.
 export async function bodies(): Promise<void> {
   const unknown = await request.json()
   same<typeof unknown, unknown>(true)

@@ -210,7 +210,7 @@ test('extended CONNECT is not switched on without a WebSocket, or where it is no
   t.false(new HttpServer(0, () => new Response(204)).getOptions().isExtendedConnectAllowed())
 })
 
-test('wrong settings are told where the handler is made', (t) => {
+test('wrong settings are reported where the handler is made', (t) => {
   for (const [settings, message] of [
     [{ maxPayload: 0 }, /maxPayload/],
     [{ maxpayload: 5 }, /maxpayload/],

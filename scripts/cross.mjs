@@ -118,7 +118,7 @@ function build(target) {
   const file = { linux: 'libbinding.so', darwin: 'libbinding.dylib', win32: 'binding.dll' }[target.os]
   mkdirSync(output, { recursive: true })
   const place = join(output, target.file)
-  // Whoever reads it meanwhile has the old one or the new one.
+  // A process that reads it meanwhile has the old one or the new one.
   copyFileSync(path(`target/cross-build/${triple}/release/${file}`), `${place}.new`)
   renameSync(`${place}.new`, place)
   const faults = [...binaryFaults(target, place)]

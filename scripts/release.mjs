@@ -98,7 +98,7 @@ if (failures > 0) {
 
 if (values.publish === true) {
   for (const { name, directory } of packages) {
-    // A release that was interrupted goes on where it ended.
+    // A release that was interrupted continues where it ended.
     const { stdout } = spawnSync('npm', ['view', `${name}@${version}`, 'version'], { encoding: 'utf8' })
     if (stdout.trim() === version) console.log(`${name}@${version} is published already`)
     else mustRun('npm', ['publish', '--ignore-scripts', '--access', 'public', '--provenance'], directory)

@@ -99,7 +99,7 @@ async function makeProject(directory: string): Promise<void> {
   }
 }
 
-/** How the server speaks TLS, and what the user is told once its URL is known. */
+/** How the server speaks TLS, and what the user reads once its URL is known. */
 interface Secured {
   readonly tls: TlsOptions | null
   readonly hints: (url: string) => readonly string[]

@@ -76,7 +76,7 @@ async function ask(target, { serve, asked }, options) {
       answers.push(JSON.stringify([response.status, fields, (await response.text()).replaceAll(String(port), 'PORT')]))
     }
     child.kill('SIGTERM')
-    const end = await Promise.race([exited.then(([code, signal]) => String(code ?? signal)), wait(10_000, 'it goes on')])
+    const end = await Promise.race([exited.then(([code, signal]) => String(code ?? signal)), wait(10_000, 'it continues')])
     return { answers, servers: Number(/(\d+) servers are served by busbar(?![^]*servers are served by busbar)/.exec(told)?.[1] ?? 0), end }
   } finally {
     child.kill('SIGKILL')

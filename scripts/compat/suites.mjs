@@ -50,7 +50,7 @@ export const SUITES = [
   { name: 'ws', repo: 'websockets/ws', run: mocha('--timeout', '4000', 'test/*.test.js') },
   {
     name: 'node-server', repo: 'honojs/node-server', run: vitest(),
-    reasons: { autoCleanupIncoming: 'a request whose body goes on behind its response ends at once for the application' },
+    reasons: { autoCleanupIncoming: 'a request whose body continues behind its response ends at once for the application' },
   },
   { name: 'srvx', repo: 'h3js/srvx', run: vitest('test/node') },
   {

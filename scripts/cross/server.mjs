@@ -29,6 +29,6 @@ async function stop() {
 await server.start()
 const ports = server.getServers().map((address) => address.getPort())
 const text = `Node ${process.versions.node} on ${process.platform} ${process.arch}, ${versions.crypto}`
-// Whoever waits for the file finds all of it.
+// A program that waits for the file finds all of it.
 writeFileSync(`${file}.new`, JSON.stringify({ ports, text }))
 renameSync(`${file}.new`, file)

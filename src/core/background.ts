@@ -1,5 +1,5 @@
 /**
- * Work that goes on behind a response: a server that stops waits for it.
+ * Work that continues behind a response: a server that stops waits for it.
  */
 
 /** The work of one server. */

@@ -19,7 +19,7 @@ export interface FetchAddress {
   readonly family: 'IPv4' | 'IPv6' | 'unix'
 }
 
-/** What an application is told beside the request. The names are those of WinterTC's draft of an HTTP server. */
+/** What an application gets beside the request. The names are those of WinterTC's draft of an HTTP server. */
 export interface FetchContext {
   /** The address of the peer. Behind proxies that is the proxy; `request.getRemoteAddress()` believes trusted ones. */
   readonly remoteAddress: FetchAddress

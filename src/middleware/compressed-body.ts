@@ -83,7 +83,7 @@ export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
         await this.#advance()
       }
     } catch (error) {
-      // A compressor that has failed leaves a source that goes on.
+      // A compressor that has failed leaves a source that continues.
       this.cancel(() => {})
       throw error
     }

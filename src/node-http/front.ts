@@ -188,7 +188,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   }
 
   #addConnection(slot: number, id: number): Connection {
-    // The slot has a new connection: that of the former one has closed, unnoticed because nobody had asked.
+    // The slot has a new connection: that of the former one has closed, unnoticed because its notice was not asked for.
     this.#connections[slot]?.closed()
     const connection = new Connection(this, slot, id)
     this.#connections[slot] = connection
@@ -229,7 +229,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         if ((flags & Flag.Http2) !== 0) return this.#refuseStream(slot, id, words[at + 4]!)
         return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
       case Notice.Refused: {
-        // The connection of a stream goes on.
+        // The connection of a stream continues.
         if ((flags & Flag.Http2) !== 0) return
         const [, text = ''] = this.#bytesAt(kind, at).toString('latin1').split('\n')
         const status = words[at + 4]!

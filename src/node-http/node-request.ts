@@ -271,7 +271,7 @@ const SHIELD = Object.fromEntries(
 Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: false, upgrade: false, statusCode: null, statusMessage: null })
 
 function emitError(request: NodeRequest, error: Error | null, done: Done): void {
-  // As Node does: nobody has to listen.
+  // As Node does: a listener isn't needed.
   if (request.listenerCount('error') === 0) done()
   else done(error)
 }

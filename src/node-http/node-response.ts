@@ -115,7 +115,7 @@ export class NodeResponse {
     this._header = `${firstLine}${exchange.head.lines}\r\n`
   }
 
-  /** The head of a response whose `writeHead` nobody has replaced: without the detour. */
+  /** The head of a response whose `writeHead` is the original one: without the detour. */
   _decideHead(): void {
     const usual = this.writeHead === nodeWriteHead && this._implicitHeader === nodeImplicitHeader
     const { statusCode } = this

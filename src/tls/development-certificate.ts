@@ -4,7 +4,7 @@
  *
  *   <cache folder>/busbar/localhost/  cert.pem  key.pem
  *
- * The pair is made in a folder beside it, which is renamed as a whole, and by one process at a time: whoever reads
+ * The pair is made in a folder beside it, which is renamed as a whole, and by one process at a time: a process that reads
  * never finds a certificate with the key of another, and all processes that start together have the same.
  */
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'

@@ -76,7 +76,7 @@ export class ListenerTls {
     if (options.ticketKeys !== undefined) this.#checkKeys()
   }
 
-  /** Keys that were given don't change by themselves. One that seals for too long is told of each day. */
+  /** Keys that were given don't change by themselves. One that seals for too long is reported each day. */
   #checkKeys(): void {
     let told = 0
     const check = (): void => {

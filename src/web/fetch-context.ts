@@ -1,5 +1,5 @@
 /**
- * What a web-standard application is told beside the request.
+ * What a web-standard application gets beside the request.
  */
 import type { Client } from '../connection/client.ts'
 import { backgroundOf } from '../core/background.ts'

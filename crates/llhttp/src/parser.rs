@@ -37,10 +37,10 @@ pub struct Progress {
 /// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// All input was consumed and the message goes on.
+    /// All input was consumed and the message continues.
     More,
     /// The head is complete and has a Transfer-Encoding, whose value llhttp can't be trusted with. If it is one
-    /// `chunked`, [`Parser::execute_chunked`] goes on; else the message has to be refused.
+    /// `chunked`, [`Parser::execute_chunked`] continues; else the message has to be refused.
     Coded,
     /// The message is complete and the parser waits right after it. A further `execute` parses what follows as HTTP.
     Complete,
@@ -171,7 +171,7 @@ impl Parser {
     }
 
     /// llhttp before 9.4 refuses a TAB behind the digits of Content-Length, which means as little there as a space
-    /// (RFC 9110 §5.6.3). Puts the parser where it stands behind a space instead, and goes on; None when it has
+    /// (RFC 9110 §5.6.3). Puts the parser where it stands behind a space instead, and continues; None when it has
     /// failed for another reason.
     #[cold]
     fn pass_tab(&mut self, input: &[u8], record: &mut Record) -> Option<i32> {
@@ -179,13 +179,13 @@ impl Parser {
         if self.raw.reason.is_null() || input.get(at) != Some(&b'\t') {
             return None;
         }
-        // SAFETY: a reason is a string constant of llhttp's. An overflow is told apart by it alone.
+        // SAFETY: a reason is a string constant of llhttp's. Only it marks an overflow.
         if unsafe { CStr::from_ptr(self.raw.reason) } != ffi::REASON_INVALID_CONTENT_LENGTH {
             return None;
         }
         let behind_space = behind_length();
         self.raw._current = behind_space.state as *mut c_void;
-        // The span of the value, which llhttp has ended, goes on; the call sets where.
+        // The span of the value, which llhttp has ended, continues; the call sets where.
         self.raw._span_pos0 = ptr::from_ref(input).cast::<c_void>().cast_mut();
         self.raw._span_cb0 = behind_space.span_callback as *mut c_void;
         self.raw.error = ffi::HPE_OK;

@@ -257,7 +257,7 @@ unsafe extern "C" fn on_frame_not_send(
         return OK;
     }
     let stream = header.stream_id;
-    // SAFETY: a stream that has ended or is unknown is told by its return value.
+    // SAFETY: its return value says that a stream has ended or is unknown.
     if unsafe { ffi::nghttp2_session_get_stream_local_close(session, stream) } != 0 {
         return OK;
     }

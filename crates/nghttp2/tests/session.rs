@@ -198,7 +198,7 @@ fn output_stops_at_its_limit() {
     let mut server = Server::new();
     server.reads(&[window_update(0, 1 << 20), settings(&[(4, 1 << 20)]), get(1)].concat());
     server.session.submit_response(StreamId(1), OK, Content::Full(&[1; 200_000])).expect("it is open");
-    server.session.poll_transmit(&mut server.out, 40_000, &mut server.received).expect("it goes on");
+    server.session.poll_transmit(&mut server.out, 40_000, &mut server.received).expect("it continues");
     assert!((40_000..60_000).contains(&server.out.len()));
     assert!(server.session.wants_write());
     assert!(server.session.queued(StreamId(1)) > 140_000);

@@ -42,7 +42,7 @@ pub enum Event<'a> {
         /// The trailer section; only at the end, and only if there is one.
         trailers: Option<Trailers>,
     },
-    /// The body asked for is larger than its limit; it goes on if the limit is raised.
+    /// The body asked for is larger than its limit; it continues if the limit is raised.
     BodyLimit {
         /// The request it belongs to.
         request_id: RequestId,

@@ -1,4 +1,4 @@
-//! What goes on the wire, as readable texts: `traces/*.txt`.
+//! What is sent, as readable texts: `traces/*.txt`.
 //!
 //! ```text
 //! ## title                      RFC

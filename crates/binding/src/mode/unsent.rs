@@ -8,7 +8,7 @@
 //!  notice ── on_drained ◄── mark ────────── thread: all that it has taken so far is sent
 //! ```
 //! A mark is the number of bytes written up to a write. A notice says that these are sent, and further ones
-//! may be on their way to the thread: the notice goes on to JavaScript only if they are few enough for the
+//! may be on their way to the thread: the notice gets to JavaScript only if they are few enough for the
 //! writer to resume. As long as they aren't, each write asks anew, so a last notice always follows.
 
 use std::collections::HashMap;

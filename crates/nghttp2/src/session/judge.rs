@@ -147,7 +147,7 @@ impl Session {
         Verdict::Drop
     }
 
-    /// RFC 9218 §7.1. Kept from nghttp2, which would open a stream for every number it is told.
+    /// RFC 9218 §7.1. Kept from nghttp2, which would open a stream for every number it gets.
     fn reprioritize(&mut self, stream: StreamId, received: &mut Received) -> Verdict {
         if stream.0.is_multiple_of(2) {
             return Verdict::Fail(ErrorCode::PROTOCOL_ERROR);

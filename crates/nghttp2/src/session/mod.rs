@@ -283,7 +283,7 @@ impl Session {
 
     /// Whether a stream is known: not over in both directions.
     pub fn is_open(&self, stream: StreamId) -> bool {
-        // SAFETY: the session is live; an unknown stream is told by the return value.
+        // SAFETY: the session is live; the return value says that a stream is unknown.
         unsafe { ffi::nghttp2_session_get_stream_remote_close(self.raw.as_ptr(), stream.0 as i32) != -1 }
     }
 

@@ -41,7 +41,7 @@ impl Server {
     /// Takes input. Returns the events, one a line.
     pub fn reads(&mut self, input: &[u8]) -> String {
         self.received.clear();
-        self.session.handle_input(input, &mut self.received).expect("the session goes on");
+        self.session.handle_input(input, &mut self.received).expect("the session continues");
         self.text(input)
     }
 
@@ -49,7 +49,7 @@ impl Server {
     pub fn sends(&mut self) -> String {
         self.received.clear();
         self.out.clear();
-        self.session.poll_transmit(&mut self.out, usize::MAX, &mut self.received).expect("it goes on");
+        self.session.poll_transmit(&mut self.out, usize::MAX, &mut self.received).expect("it continues");
         describe(&self.out)
     }
 

@@ -165,7 +165,7 @@ impl Connection {
         self.raw_mut().ok()?.poll_upgraded()
     }
 
-    /// True once, when the sending side is to be closed and reading goes on.
+    /// True once, when the sending side is to be closed and reading continues.
     pub fn poll_shutdown(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Http1(_) => false,
@@ -191,7 +191,7 @@ impl Connection {
         }
     }
 
-    /// How the connection is to be closed; None while it goes on or has something to send.
+    /// How the connection is to be closed; None while it continues or has something to send.
     #[inline]
     pub fn finish(&self) -> Option<Finish> {
         match &self.protocol {

@@ -65,7 +65,7 @@ pub(super) fn put_head<'a>(
     let is_unframed = matches!(answer.payload, Payload::UntilClose);
     // A 205 says that it is empty, or by its close. RFC 9110 §15.3.6.
     let length = if answer.status == 205 && !is_unframed { Some(0) } else { length };
-    // HEAD is told what a GET would be, which for a 204 and a 304 is no coding either. RFC 9112 §6.1.
+    // HEAD gets what a GET would get, which for a 204 and a 304 is no coding either. RFC 9112 §6.1.
     let is_chunked = outcome.stream == Some(Stream::Chunked)
         || outcome.stream == Some(Stream::Silent)
             && length.is_none()

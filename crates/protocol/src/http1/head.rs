@@ -87,7 +87,7 @@ pub(super) fn check(
     match hosts {
         1 => {}
         0 if version == Version::Http10 || limits.allow_missing_host => {}
-        // As with Node, whoever takes the connection over looks for itself.
+        // As with Node, the application that takes the connection over looks for itself.
         0 if is_upgrade && limits.node_style => {}
         found => return Err(RequestError::HostCount { found }),
     }

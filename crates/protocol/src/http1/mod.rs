@@ -11,7 +11,7 @@
 //! Any of them goes to `Closed` when no further request will be read: the last one has come, a request
 //! was refused, the peer has closed its side, or the server stops. Answers still owed are written all the same.
 //! Behind a request that asks for an upgrade reading waits in `AwaitingUpgrade` for its answer. If that takes
-//! the connection over, `TakenOver` is the last state, and another protocol goes on from what is left.
+//! the connection over, `TakenOver` is the last state, and another protocol continues from what is left.
 //!
 //! What the methods mean for a caller is said where `crate::Connection` forwards them.
 

@@ -44,7 +44,7 @@ pub(super) fn put_head(
     out.extend_from_slice(b"\r\n");
 }
 
-/// The lines that keep a connection open, for so many seconds if that is told.
+/// The lines that keep a connection open, for so many seconds if they are given.
 pub(crate) fn keep_alive_lines(seconds: Option<u64>) -> Vec<u8> {
     let mut lines = b"Connection: keep-alive\r\n".to_vec();
     if let Some(seconds) = seconds {

@@ -86,7 +86,7 @@ impl Connection {
         self.keep_head(cx, input, progress)
     }
 
-    /// The head goes on in the next input: its bytes and spans are kept, so that parsing continues where it stopped.
+    /// The head continues in the next input: its bytes and spans are kept, so that parsing continues where it stopped.
     #[cold]
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
         match progress.state {

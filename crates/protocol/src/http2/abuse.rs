@@ -98,7 +98,7 @@ impl Abuse {
         self.refused = 0;
     }
 
-    /// A stream was refused because `limit` run already. False: as many again were, and the client goes on. One
+    /// A stream was refused because `limit` run already. False: as many again were, and the client continues. One
     /// that hasn't seen the limit yet may send more.
     pub(super) fn refused(&mut self, limit: u32, is_known: bool) -> bool {
         self.refused = self.refused.saturating_add(1);

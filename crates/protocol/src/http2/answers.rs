@@ -151,7 +151,7 @@ impl Connection {
     }
 
     /// An ordinary answer to an extended CONNECT: the stream isn't taken over. One that tells of success would have the
-    /// client speak a protocol that nobody answers; with HTTP/1 the same answer is one without an upgrade.
+    /// client speak a protocol that is not answered; with HTTP/1 the same answer is one without an upgrade.
     #[cold]
     fn decline(&mut self, cx: &Context, id: StreamId, answer: Answer<'_>) -> Result<(), AnswerError> {
         self.discard_body(id);
@@ -166,7 +166,7 @@ impl Connection {
         self.submit(cx, id, answer, false, false)
     }
 
-    /// A request is answered: its stream is reset when all of that is sent, where nobody takes what still comes. That is
+    /// A request is answered: its stream is reset when all of that is sent, where what still comes is not taken. That is
     /// so behind an extended CONNECT that was answered, and a body that was refused.
     fn drop_rest(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
@@ -267,7 +267,7 @@ impl Connection {
         let id = stream.id;
         stream.answering = Answering::Given;
         if stream.is_taken {
-            // The other direction goes on.
+            // The other direction continues.
             return self.session.finish(id).map_err(|_| AnswerError::Stale);
         }
         if stream.is_closed {

@@ -110,7 +110,7 @@ impl Connection {
         self.end(if is_orderly { CloseReason::Done } else { CloseReason::ClientLeft }, Finish::Close);
     }
 
-    /// How the connection is to be closed; None while it goes on or has something to send.
+    /// How the connection is to be closed; None while it continues or has something to send.
     pub fn finish(&self) -> Option<Finish> {
         match self.ending {
             Ending::Over(Finish::Reset) => Some(Finish::Reset),

@@ -220,7 +220,7 @@ impl Connection {
         self.poll_event(cx)
     }
 
-    /// The peer has reset a stream. Its handler is told, and its place stays taken until that has settled.
+    /// The peer has reset a stream. Its handler is notified, and its place stays taken until that has settled.
     fn note_reset(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         if let Some(head) = stream.head.take() {
@@ -258,7 +258,7 @@ impl Connection {
         }
     }
 
-    /// Nothing more comes or goes on a stream. One whose handler runs stays in the table.
+    /// Nothing more comes or leaves on a stream. One whose handler runs stays in the table.
     pub(super) fn lose(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.is_closed = true;

@@ -56,7 +56,7 @@ use crate::output::Output;
 use crate::timestamp::Timestamp;
 use crate::way::Way;
 
-/// The receive window that a stream begins with: as much as may lie unread of a body that nobody asks for.
+/// The receive window that a stream begins with: as much as may lie unread of a body that is not asked for.
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// The receive window of a connection. It opens on receipt, so it bounds only what is under way.
 const CONNECTION_WINDOW: i32 = 16 * 1024 * 1024;
@@ -117,7 +117,7 @@ pub struct Connection {
     refusals: VecDeque<Refusal>,
     /// The failure of the connection is among them, or was.
     is_failure_noted: bool,
-    /// Streams to be reset when their answer is sent: nobody reads what still comes.
+    /// Streams to be reset when their answer is sent: what still comes is not read.
     leftover: Vec<StreamId>,
     /// The head that was handed over last.
     current: Option<Box<HeadBytes>>,

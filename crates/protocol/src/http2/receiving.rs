@@ -27,7 +27,7 @@ impl Connection {
     pub(super) fn take_content(&mut self, cx: &Context, id: StreamId, bytes: &[u8]) {
         self.session.consume_connection(bytes.len());
         let Some(stream) = self.streams.get_mut(id) else {
-            // An answer of ours is under way, and the request goes on.
+            // An answer of ours is under way, and the request continues.
             self.session.consume_stream(id, bytes.len());
             return;
         };

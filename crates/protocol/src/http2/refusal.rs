@@ -199,7 +199,7 @@ impl Connection {
         let mut numbers = Numbers::default();
         let list = fields::of_answer(cx, &answer, &mut numbers);
         let content = if is_head { Content::None } else { Content::Full(body.as_bytes()) };
-        // A stream that is gone has nobody to be told.
+        // A stream that is gone needs no answer.
         let _ = self.session.submit_response(id, list, content);
         if !has_ended {
             self.leftover.push(id);

@@ -239,7 +239,7 @@ fn refuse_expired(
     Ok(())
 }
 
-/// How a handshake goes on once the client's name is known.
+/// How a handshake continues once the client's name is known.
 pub(super) enum Decision {
     /// With this certificate, or with one from the table.
     Begin(Option<Arc<Certificate>>),

@@ -150,7 +150,7 @@ pub(super) fn flush_alerts(
 
 fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, output: &mut Vec<u8>) {
     let start = output.len();
-    // The size is told only by an attempt with too little room.
+    // The size is known only from an attempt with too little room.
     if let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) {
         output.resize(start + needed.required_size, 0);
         let written = data.encode(output.get_mut(start..).unwrap_or_default()).unwrap_or(0);

@@ -24,7 +24,7 @@ pub struct Info {
     pub alpn: Option<Vec<u8>>,
     /// The name that the client asked for, in lower case.
     pub server_name: Option<String>,
-    /// The session goes on from an earlier one.
+    /// The session continues from an earlier one.
     pub is_resumed: bool,
     /// The group of the key exchange; None where there was none, in a resumed session of TLS 1.2.
     pub group: Option<&'static str>,

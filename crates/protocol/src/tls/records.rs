@@ -32,7 +32,7 @@ fn length_of(record: &[u8]) -> Option<usize> {
 }
 
 /// Bytes that can't be processed yet: a record that has not come whole, and before it records that rustls
-/// wants to see again because a handshake message goes on in the next.
+/// wants to see again because a handshake message continues in the next.
 #[derive(Default)]
 pub(super) struct Pending {
     bytes: Vec<u8>,

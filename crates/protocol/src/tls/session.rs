@@ -29,7 +29,7 @@ const UNRECOGNISED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// What has happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A certificate for this name is wanted; `handle_certificate` goes on. The caller sets the deadline.
+    /// A certificate for this name is wanted; `handle_certificate` continues. The caller sets the deadline.
     NeedsCertificate(String),
     /// The handshake is done: `info` and `write` may be used.
     Established,

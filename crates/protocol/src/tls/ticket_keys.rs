@@ -131,7 +131,7 @@ impl TicketKeys {
         materials.clone()
     }
 
-    /// A given key that has sealed for too long, which makes recorded traffic readable by whoever gets it.
+    /// A given key that has sealed for too long, which makes recorded traffic readable by all who get it.
     pub(super) fn overdue(&self, now: UnixTime) -> Option<Warning> {
         let since = self.materials().first()?.since;
         (self.is_given && now.as_secs().saturating_sub(since) > SEALS_AT_MOST).then(|| {

@@ -79,7 +79,7 @@ fn a_window_opens_as_the_application_reads_and_grows_while_it_keeps_up() {
     assert_eq!(server.asks(0, 1_000_000), "1 body 64000");
     assert_eq!(server.sends(), "1 WINDOW_UPDATE +64000");
     server.reads(&data(1, &[0; 16_000]));
-    // A whole window was read, so it grows fourfold, and the client is told of twice as much: 524,288 from 65,536.
+    // A whole window was read, so it grows fourfold, and the client gets twice as much: 524,288 from 65,536.
     assert_eq!(server.sends(), "1 WINDOW_UPDATE +458752");
 }
 

@@ -142,7 +142,7 @@ fn the_stream_of_a_body_that_is_refused_is_reset_behind_its_answer() {
             let payload = if is_streamed { Payload::Stream { length: None } } else { Payload::Full(b"no") };
             assert!(server.answers(0, status, payload));
             if is_streamed {
-                assert_eq!(server.sends(), "1 HEADERS", "the answer goes on");
+                assert_eq!(server.sends(), "1 HEADERS", "the answer continues");
                 let request_id = server.request(0);
                 server.connection.handle_write(&server.cx, request_id, b"no").unwrap();
                 server.connection.handle_end(request_id, b"").unwrap();

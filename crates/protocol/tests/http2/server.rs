@@ -1,4 +1,4 @@
-//! The server's side, driven as the reactor does it. The application notes what it is told, one line each.
+//! The server's side, driven as the reactor does it. The application notes what it gets, one line each.
 
 use protocol::Way;
 use protocol::http2::Connection;
@@ -51,7 +51,7 @@ impl Server {
         describe(connection.unsent())
     }
 
-    /// Takes input. Returns what the application is told.
+    /// Takes input. Returns what the application gets.
     pub(crate) fn reads(&mut self, mut input: &[u8]) -> String {
         let mut lines = Vec::new();
         loop {
@@ -67,7 +67,7 @@ impl Server {
         lines.join("\n")
     }
 
-    /// What the application is told otherwise.
+    /// What the application gets otherwise.
     pub(crate) fn events(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(event) = self.connection.poll_event(&self.cx) {

@@ -21,7 +21,7 @@ fn conversation() -> Vec<u8> {
     .concat()
 }
 
-/// What the application is told, with pieces of a body put together, and the frames that are sent.
+/// What the application gets, with pieces of a body put together, and the frames that are sent.
 fn outcome(pieces: &[&[u8]]) -> (Vec<String>, String) {
     let mut server = Server::new();
     let mut told = Vec::new();

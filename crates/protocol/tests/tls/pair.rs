@@ -32,7 +32,7 @@ pub(crate) fn provider() -> CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 
-/// The client's clock, which nobody turns: what matters is the server's.
+/// The client's clock, which stands still: what matters is the server's.
 #[derive(Debug)]
 struct Noon;
 

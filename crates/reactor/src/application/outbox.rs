@@ -126,7 +126,7 @@ impl Outbox {
         self.refuse_with(facts, error, limits, unparsed, flags);
     }
 
-    /// The same of a stream, whose connection goes on, or of frames.
+    /// The same of a stream, whose connection continues, or of frames.
     #[cold]
     pub(crate) fn refuse_stream(&mut self, facts: &Facts, refusal: Refusal, limits: &Limits) {
         let Refusal { error, unparsed } = refusal;

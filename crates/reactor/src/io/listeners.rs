@@ -67,7 +67,7 @@ impl Listeners {
         self.is_accepting && self.listeners.iter().flatten().any(|listener| listener.is_ready)
     }
 
-    /// Milliseconds until accepting goes on; None when it isn't interrupted.
+    /// Milliseconds until accepting continues; None when it isn't interrupted.
     pub(crate) fn next_retry(&self, now: Timestamp) -> Option<u64> {
         self.retry_at.map(|at| at.0.saturating_sub(now.0).max(1))
     }

@@ -125,7 +125,7 @@ impl Client {
         self.count_refusals(cx, outbox);
     }
 
-    /// Counts what was refused on a connection that goes on.
+    /// Counts what was refused on a connection that continues.
     #[cold]
     pub(super) fn count_refusals(&mut self, cx: &Context, outbox: &mut Outbox) {
         while let Some(refusal) = self.connection.poll_refusal() {
