@@ -90,7 +90,15 @@ impl Outbox {
     }
 
     /// Moves notices into the batch, as many as fit.
+    #[inline]
     pub(crate) fn deliver(&mut self, batch: &mut Batch<'_>) {
+        if !self.notices.is_empty() {
+            self.deliver_waiting(batch);
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_waiting(&mut self, batch: &mut Batch<'_>) {
         while !batch.is_full() {
             let Some(notice) = self.notices.pop_front() else { break };
             batch.push_notice(notice);

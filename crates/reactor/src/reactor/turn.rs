@@ -284,6 +284,7 @@ impl Reactor {
     }
 
     /// Keeps the rest of `input` for later.
+    #[inline]
     pub(super) fn keep_unread(&mut self, slot: u32, input: &[u8], taken: usize) {
         if taken < input.len()
             && let Some(client) = self.clients.get_mut(slot)
