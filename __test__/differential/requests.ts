@@ -51,7 +51,7 @@ export interface Outcome {
   readonly events: readonly string[]
 }
 
-const OPTIONS: ServerOptions = { keepAliveTimeout: 5000 }
+const OPTIONS: ServerOptions = { keepAliveTimeout: 60_000 }
 
 /** A server on a free port, closed behind the test. */
 export async function listen(t: ExecutionContext, server: Server): Promise<number> {
