@@ -101,6 +101,20 @@ export class Connection {
     return exchange.isHttp2
   }
 
+  /** What came in the body of the last request is malformed: its response, unless that was given, can't be sent. */
+  loseLast(): void {
+    this.taken = this.#waiting?.at(-1) ?? this.current
+    if (this.taken?.isRegistered === true) this.taken.unregister()
+  }
+
+  /** The connection has closed: tells the exchanges of which the engine announces nothing more. */
+  leave(): void {
+    const { taken, early } = this
+    if (early?.isRegistered === true) early.unregister()
+    taken?.response.clientLeft()
+    early?.request.clientLeft()
+  }
+
   /** Nothing more happens to the response: the next one has its turn. */
   settled(exchange: Exchange): void {
     if (this.current === exchange) return this.#advance()

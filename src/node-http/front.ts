@@ -17,6 +17,7 @@ import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { Exchange, GIVEN, OVER } from './exchange.ts'
 import type { ExchangeOwner } from './exchange.ts'
+import { connectionReset } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import { NodeSocket } from './node-socket.ts'
@@ -227,7 +228,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#owner.onIdle()
       case Notice.Unparsed:
         if ((flags & Flag.Http2) !== 0) return this.#refuseStream(slot, id, words[at + 4]!)
-        return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)))
+        return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)), (flags & Flag.Body) !== 0)
       case Notice.Refused: {
         // The connection of a stream continues.
         if ((flags & Flag.Http2) !== 0) return
@@ -257,9 +258,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   }
 
   /** What came is no request: the application gets the connection, behind the responses that are due. */
-  #unparsed(slot: number, requestId: number, status: number, unparsed: Unparsed): void {
+  #unparsed(slot: number, requestId: number, status: number, unparsed: Unparsed, isOfBody: boolean): void {
     const connection = this.#connectionOf(slot, unparsed.client)
     connection.facts()
+    if (isOfBody) connection.loseLast()
     if (connection.takeOver({ requestId }, () => this.#owner.onUnparsed(connection, status, unparsed))) this.#refused.set(requestId, connection)
   }
 
@@ -292,7 +294,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#sent(exchange)
       case Notice.BodyFailed:
         // The engine answers itself, and closes the connection behind that.
-        return exchange.request.clientLeft()
+        return exchange.isHttp2 ? exchange.request.clientLeft() : this.#failed(exchange)
       case Notice.HalfClosed:
         if (this.#owner.isPatient) return
         exchange.connection.close()
@@ -317,12 +319,22 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     if (exchange.connection.isClosed && !exchange.connection.isWatched) this.#closed(exchange.connection)
   }
 
+  /** The body of a request can't be received: the engine answers that, and ends the connection. */
+  #failed(exchange: Exchange): void {
+    const { connection } = exchange
+    const isFirst = connection.current === exchange || connection.current === null
+    connection.isClosed ||= isFirst
+    this.#left(exchange)
+    if (isFirst) connection.socket.failed(connectionReset())
+    // As with Node, earlier responses are lost.
+    else connection.socket.destroy(connectionReset())
+  }
+
   #closed(connection: Connection | null): void {
     if (connection === null || !connection.closed()) return
     if (this.#connections[connection.slot] === connection) this.#connections[connection.slot] = undefined
     try {
-      connection.taken?.response.clientLeft()
-      if (connection.early !== null) this.#left(connection.early)
+      connection.leave()
       connection.socket.hasClosed()
     } catch (error) {
       throwLater(error)

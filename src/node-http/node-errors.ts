@@ -80,6 +80,7 @@ const PARSE_CODES: Readonly<Record<string, string>> = {
   BUSBAR_ENCODING_IN_HTTP10: 'HPE_INVALID_TRANSFER_ENCODING',
   BUSBAR_SYNTAX_CHUNK: 'HPE_INVALID_CHUNK_SIZE',
   BUSBAR_SYNTAX_LINE_END: 'HPE_LF_EXPECTED',
+  BUSBAR_SYNTAX_LINE: 'HPE_STRICT',
   BUSBAR_HTTP2_PREFACE: 'HPE_PAUSED_H2_UPGRADE',
   BUSBAR_EXTENSIONS_TOO_LARGE: 'HPE_CHUNK_EXTENSIONS_OVERFLOW',
 }
@@ -90,6 +91,8 @@ const PARSE_WORDS: Readonly<Record<string, string>> = {
   HPE_INVALID_METHOD: 'Invalid method encountered',
   HPE_INVALID_VERSION: 'Invalid HTTP version',
   HPE_HEADER_OVERFLOW: 'Header overflow',
+  HPE_INVALID_CHUNK_SIZE: 'Invalid character in chunk size',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'Chunk extensions overflow',
 }
 
 /** The error of bytes that were refused with a status, for a reason with its code in parentheses. */

@@ -205,7 +205,7 @@ export class NodeRequest {
       const exchange = this[EXCHANGE]
       if (exchange.isHttp2) {
         if (exchange.stage !== OVER) exchange.abort()
-      } else if (!this.socket.destroyed) this.socket.destroy(error ?? undefined)
+      } else if (this[IS_LEFT] !== true && !this.socket.destroyed) this.socket.destroy(error ?? undefined)
     }
     if (error === null && !this.aborted) done()
     else process.nextTick(emitError, this, error, done)

@@ -283,6 +283,7 @@ export class NodeSocket {
     this[CONNECTION].close()
     this[CONNECTION].closed()
     done(error)
+    process.nextTick(leave, this)
     process.nextTick(emitClose, this, error !== null)
     written?.(connectionReset('write EPIPE'))
     ended?.()
@@ -297,6 +298,11 @@ export class NodeSocket {
   receiveEnd(): void {
     this.push(null)
     this.read(0)
+  }
+
+  /** What came can't be read on. */
+  failed(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error)
   }
 
   /** Everything written is sent. */
@@ -329,6 +335,10 @@ export class NodeSocket {
       } else Duplex.prototype.destroy.call(this)
     } else if (this.listenerCount('close') > 0) process.nextTick(emitClose, this, false)
   }
+}
+
+function leave(socket: NodeSocket): void {
+  socket[CONNECTION].leave()
 }
 
 function emitClose(socket: NodeSocket, hadError: boolean): void {

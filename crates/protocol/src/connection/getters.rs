@@ -246,6 +246,11 @@ impl Connection {
         self.http1_mut().ok().map(http1::Connection::take_packet)
     }
 
+    /// Whether what was refused was in the body of a request.
+    pub fn has_refused_body(&self) -> bool {
+        self.http1().is_some_and(http1::Connection::has_refused_body)
+    }
+
     /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         match self.http2() {

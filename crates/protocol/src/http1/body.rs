@@ -94,9 +94,9 @@ impl Connection {
         }
         let progress = self.parser.execute(input, &mut incoming.record);
         incoming.take(input);
-        self.follow(cx, &progress);
+        self.follow(cx, &progress, || input.to_vec());
         self.end_discarded_body(cx);
-        let event = self.poll_body();
+        let event = self.poll_body().or_else(|| self.take_unparsed());
         self.rearm(cx);
         Step { taken: progress.consumed, event }
     }
@@ -113,25 +113,27 @@ impl Connection {
     pub(crate) fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
         let Some(incoming) = &mut self.incoming else { return Direct::default() };
         let progress = self.parser.execute(bytes, &mut incoming.record);
+        // The content is moved among the bytes.
+        let packet = failure_of(cx, &progress, &incoming.record).map(|_| bytes.to_vec());
         let content = incoming.gather(bytes);
-        self.follow(cx, &progress);
+        self.follow(cx, &progress, || packet.unwrap_or_default());
         self.rearm(cx);
         Direct { content, taken: progress.consumed, event: self.poll_body() }
     }
 
-    /// The parser has come so far in the body.
-    fn follow(&mut self, cx: &mut Context, progress: &Progress) {
+    /// The parser has come so far in the body; `packet` are the bytes that it was given.
+    fn follow(&mut self, cx: &mut Context, progress: &Progress, packet: impl FnOnce() -> Vec<u8>) {
         let Some(incoming) = &mut self.incoming else { return };
-        let failure = match progress.state {
-            State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
-            _ => head::check_framing(&incoming.record, &cx.limits),
-        };
+        let failure = failure_of(cx, progress, &incoming.record);
         let is_complete = progress.state == State::Complete;
         if is_complete {
             incoming.complete();
         }
         if let Some(error) = failure {
             self.fail_body(cx, error);
+            if self.has_refused_body() {
+                self.note_packet(packet);
+            }
         } else if is_complete {
             self.message_complete();
         }
@@ -233,6 +235,9 @@ impl Connection {
     /// A body can't be received: nothing that follows is read. A request whose answer hasn't begun is answered here.
     #[cold]
     pub(super) fn fail_body(&mut self, cx: &mut Context, error: RequestError) {
+        if self.refuse_body(cx, error) {
+            return;
+        }
         self.reading = Reading::Closed;
         self.is_last = true;
         let Some(incoming) = &mut self.incoming else { return };
@@ -363,5 +368,13 @@ impl Connection {
         if self.is_last && self.pipeline.is_empty() {
             self.end(CloseReason::Done, Finish::Linger);
         }
+    }
+}
+
+/// What is wrong with a body that was parsed so far.
+fn failure_of(cx: &Context, progress: &Progress, record: &Record) -> Option<RequestError> {
+    match progress.state {
+        State::Failed(error) => Some(RequestError::Syntax { kind: error.kind, offset: error.offset }),
+        _ => head::check_framing(record, &cx.limits),
     }
 }

@@ -206,6 +206,14 @@ impl Pipeline {
         self.len().checked_sub(1).and_then(|at| self.get_mut(at))
     }
 
+    /// Removes the last request, unless its answer is complete. Returns its flags.
+    #[cold]
+    pub(super) fn give_up_last(&mut self, request_id: RequestId) -> Option<RequestFlags> {
+        let is_it = self.open().last().is_some_and(|last| last.request_id == request_id && !last.is_done());
+        let last = if is_it { self.pending.pop() } else { None };
+        last.map(|last| last.flags)
+    }
+
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);

@@ -28,6 +28,8 @@ pub(super) struct Refusal {
     page: Option<Page>,
     /// What came, for the application that is asked for a page.
     packet: Vec<u8>,
+    /// It was in the body of a request, which isn't answered any more.
+    is_of_body: bool,
 }
 
 /// The answer to what was no request.
@@ -81,7 +83,7 @@ impl Connection {
         self.partial = None;
         self.is_last = true;
         if !error.is_other_protocol() && cx.take_page() {
-            return self.await_page(cx, error, is_head);
+            return self.await_page(cx, error, is_head, false);
         }
         let answer = encode::error_answer(cx, &error, is_head);
         self.refusal = Some(Box::new(Refusal {
@@ -89,6 +91,7 @@ impl Connection {
             answer: Some(refused(&error, &answer)),
             page: None,
             packet: Vec::new(),
+            is_of_body: false,
         }));
         if self.pipeline.is_empty() {
             self.output.put(cx, &answer);
@@ -99,14 +102,46 @@ impl Connection {
         }
     }
 
-    fn await_page(&mut self, cx: &mut Context, error: RequestError, is_head: bool) {
+    /// A body can't be received: a server in the style of node:http answers that itself, in place of the response that is
+    /// due or behind the one that was given. False where it doesn't.
+    #[cold]
+    pub(super) fn refuse_body(&mut self, cx: &mut Context, error: RequestError) -> bool {
+        let Some(incoming) = self.incoming.as_ref().filter(|_| cx.limits.node_style) else { return false };
+        let request_id = incoming.body.request_id();
+        let is_external = self.pipeline.external_bytes(request_id) > 0;
+        if is_external || self.refusal.is_some() || !cx.take_page() {
+            return false;
+        }
+        self.reading = Reading::Closed;
+        self.is_last = true;
+        let given_up = self.pipeline.give_up_last(request_id);
+        if given_up.is_some() {
+            self.abandoned.push(request_id);
+        }
+        self.await_page(cx, error, given_up.is_some_and(|flags| flags.is_head), true);
+        true
+    }
+
+    /// Whether this is the page for what was no request.
+    pub(super) fn is_page(&self, request_id: RequestId) -> bool {
+        let page = self.refusal.as_ref().and_then(|refusal| refusal.page);
+        page.is_some_and(|page| page.request_id == request_id)
+    }
+
+    /// Whether what was refused was in a body.
+    pub(crate) fn has_refused_body(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| refusal.is_of_body)
+    }
+
+    fn await_page(&mut self, cx: &mut Context, error: RequestError, is_head: bool, is_of_body: bool) {
         let request_id = cx.next_request_id();
         self.pipeline.push(request_id, RequestFlags { is_head, ..RequestFlags::LAST });
         if let Some(pending) = self.pipeline.last_mut() {
             pending.state().refusal = Some(error);
         }
         let page = Page { request_id, until: cx.now.after_millis(PAGE_MILLIS), is_announced: false };
-        self.refusal = Some(Box::new(Refusal { error, answer: None, page: Some(page), packet: Vec::new() }));
+        self.refusal =
+            Some(Box::new(Refusal { error, answer: None, page: Some(page), packet: Vec::new(), is_of_body }));
     }
 
     /// The end of a step that may have refused its bytes.

@@ -63,14 +63,16 @@ impl Outbox {
         });
     }
 
-    /// Asks the application for the page of what is no request. `packet` is what came; None for a stream.
+    /// Asks the application for the page of what is no request. `packet` is what came; None for a stream. It
+    /// was in the body of the connection's last request when `is_of_body` says so.
     pub(crate) fn ask_for_page(
         &mut self,
         facts: &Facts,
         (request_id, error): (RequestId, RequestError),
         packet: Option<&[u8]>,
+        is_of_body: bool,
     ) {
-        let flags = if packet.is_some() { 0 } else { flag::HTTP2 };
+        let flags = if packet.is_some() { 0 } else { flag::HTTP2 } | if is_of_body { flag::BODY } else { 0 };
         let packet = packet.unwrap_or_default();
         let parsed = error.offset().unwrap_or(packet.len());
         let line = format!("{} {parsed} {error} ({})\n", facts.id(), error.code());

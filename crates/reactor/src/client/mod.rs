@@ -315,7 +315,8 @@ impl Client {
                 self.requests = self.requests.wrapping_add(1);
                 self.facts.on_dispatched();
                 let packet = self.connection.take_packet();
-                outbox.ask_for_page(&self.facts, (request_id, error), packet.as_deref());
+                let is_of_body = self.connection.has_refused_body();
+                outbox.ask_for_page(&self.facts, (request_id, error), packet.as_deref(), is_of_body);
             }
             _ => {}
         }
