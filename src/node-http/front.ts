@@ -82,6 +82,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
+  /** Each throws what a handler has thrown, in its context. */
+  #thrown: (() => never)[] = []
   #slab: Buffer | null = null
   #slabWords: Uint32Array | null = null
 
@@ -147,7 +149,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     try {
       this.#owner.handle(request, response)
     } catch (error) {
-      throwLater(error)
+      this.#throwSoon(error)
     }
   }
 
@@ -155,7 +157,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     try {
       return this.#owner.handleSpecial(exchange)
     } catch (error) {
-      throwLater(error)
+      this.#throwSoon(error)
       return true
     }
   }
@@ -363,17 +365,34 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   /** The response is handed to the system; its events follow when the running code has returned. */
   finishLater(exchange: Exchange): void {
-    if (this.#finishing.push(exchange) === 1) withoutContext(this.#planFinish)
+    if (this.#finishing.push(exchange) === 1 && this.#thrown.length === 0) withoutContext(this.#planFinish)
+  }
+
+  /** Makes an error of a handler an uncaught exception when the other notices are delivered, ahead of later events. */
+  #throwSoon(error: unknown): void {
+    if (this.#thrown.push(AsyncResource.bind(() => rethrow(error))) === 1 && this.#finishing.length === 0) withoutContext(this.#planFinish)
   }
 
   readonly #planFinish = (): void => process.nextTick(this.#finish)
 
   readonly #finish = (): void => {
+    const thrown = this.#thrown.shift()
+    if (thrown !== undefined) {
+      if (this.#thrown.length > 0 || this.#finishing.length > 0) withoutContext(this.#planFinish)
+      thrown()
+    }
     const exchanges = this.#finishing
     this.#finishing = []
-    for (const exchange of exchanges) {
-      if ((exchange.response as { _events?: unknown })._events === undefined) this.#sent(exchange)
-      else exchange.resource.runInAsyncScope(this.#sent, undefined, exchange)
+    let at = 0
+    try {
+      for (; at < exchanges.length; at++) {
+        const exchange = exchanges[at]!
+        if ((exchange.response as { _events?: unknown })._events === undefined) this.#sent(exchange)
+        else exchange.resource.runInAsyncScope(this.#sent, undefined, exchange)
+      }
+    } finally {
+      // A listener of the application has thrown: the others have their turn.
+      for (const exchange of exchanges.slice(at + 1)) this.finishLater(exchange)
     }
   }
 
@@ -383,10 +402,9 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     try {
       this.#owner.finished(exchange.response)
       exchange.response.sent()
-    } catch (error) {
-      throwLater(error)
+    } finally {
+      exchange.resource.emitDestroy()
     }
-    exchange.resource.emitDestroy()
   }
 
   onTimeout(connection: Connection): void {

@@ -344,7 +344,7 @@ export class NodeResponse {
   sent(): void {
     this._wasSent = true
     if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
-    this._takeCallbacks()?.forEach((callback) => callback())
+    this._takeCallbacks()?.forEach(callOrThrowLater)
     const isHeard = (this as { _events?: unknown })._events !== undefined
     // Who keeps 'finish' back keeps back the close as well.
     const isKept = Object.hasOwn(this, 'emit')
@@ -442,6 +442,17 @@ function close(response: NodeResponse): void {
   response.destroyed = true
   response._closed = true
   response.emit('close')
+}
+
+/** Calls what `end` was given. What it throws is uncaught, and the response finishes all the same. */
+function callOrThrowLater(callback: Callback): void {
+  try {
+    callback()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
 }
 
 /** A destroyed response whose connection has no more to say. */
