@@ -287,7 +287,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Drained:
         return exchange.drained()
       case Notice.Written:
-        this.#unregister(exchange)
+        if (exchange.body?.isOpen() !== true) this.#unregister(exchange)
         exchange.drained()
         return this.#sent(exchange)
       case Notice.BodyFailed:
@@ -322,6 +322,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     if (this.#connections.get(connection.slot) === connection) this.#connections.delete(connection.slot)
     try {
       connection.taken?.response.clientLeft()
+      if (connection.early !== null) this.#left(connection.early)
       connection.socket.hasClosed()
     } catch (error) {
       throwLater(error)

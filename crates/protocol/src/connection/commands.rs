@@ -159,9 +159,25 @@ impl Connection {
         if let Some(http2) = self.http2_mut() {
             return http2.handle_end(request_id, trailers);
         }
-        self.http1_mut()?.handle_end(cx, request_id, trailers)?;
+        self.http1_mut()?.handle_end(cx, request_id, trailers, false)?;
         self.switch_if_taken_over();
         Ok(())
+    }
+
+    /// The same while the body of the request still arrives, and is read: HTTP/1 delivers it as before. HTTP/2 drops it.
+    ///
+    /// # Errors
+    /// As `handle_end`.
+    pub fn handle_end_early(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        trailers: &[u8],
+    ) -> Result<(), AnswerError> {
+        match self.http1_mut() {
+            Ok(http1) => http1.handle_end(cx, request_id, trailers, true),
+            Err(_) => self.handle_end(cx, request_id, trailers),
+        }
     }
 
     /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
