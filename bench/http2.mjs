@@ -18,6 +18,8 @@ const WORKS = [
   { name: 'h2: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4, bytes: MEBIBYTE },
   { name: 'h2 over TLS: hello, 64 x 10', handler: 'hello', connections: 64, streams: 10, isSecure: true },
   { name: 'h2 over TLS: hello, 1 x 100', handler: 'hello', connections: 1, streams: 100, isSecure: true },
+  // The same application on Node speaks HTTP/1.1 without TLS.
+  { name: 'h2 over TLS: Express 5, 64 x 10', handler: 'express', servers: ['busbar/http', "Node's http without TLS"], connections: 64, streams: 10, isSecure: true },
   { name: 'h2 over TLS: 1 MiB, 4 x 4', handler: 'longer', connections: 4, streams: 4, bytes: MEBIBYTE, isSecure: true },
 ]
 
@@ -25,9 +27,10 @@ const WORKS = [
 export const hasH2load = spawnSync('h2load', ['--version']).error === undefined
 const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
 
-async function load({ connections, streams, body, isSecure = false }, { port }, { seconds, scratch }) {
-  const scheme = isSecure ? 'https' : 'http'
-  const args = ['-c', connections, '-m', streams, '-D', seconds, `--tls13-ciphers=${CIPHER}`, `${scheme}://127.0.0.1:${port}/`].map(String)
+async function load({ connections, streams, body, isSecure = false }, { port, peer: { isHttp1 = false } }, { seconds, scratch }) {
+  const scheme = isSecure && !isHttp1 ? 'https' : 'http'
+  const protocol = isHttp1 ? ['--h1', '-m', 1] : ['-m', streams]
+  const args = ['-c', connections, ...protocol, '-D', seconds, `--tls13-ciphers=${CIPHER}`, `${scheme}://127.0.0.1:${port}/`].map(String)
   if (body !== undefined) {
     const file = join(scratch, `body-${body}`)
     writeFileSync(file, 'x'.repeat(body))
@@ -49,7 +52,8 @@ export async function http2Works(settings, report) {
   const installed = HTTP2_PEERS.filter((peer) => settings.isServer(peer.name) && peer.version(settings) !== null)
   const works = WORKS.filter(({ isSecure = false }) => !isSecure || hasOpenssl)
   for (const work of works.filter(({ name }) => settings.isWanted(name))) {
-    const measure = () => inRounds(work, installed, settings, load)
+    const peers = installed.filter(({ name }) => work.servers === undefined || work.servers.includes(name))
+    const measure = () => inRounds(work, peers, settings, load)
     report(work, await (work.isSecure ? withCertificate(settings.scratch, measure) : measure()))
   }
 }

@@ -61,6 +61,7 @@ const BUN = [here('../node_modules/.bin/bun'), here('../target/runtimes/node_mod
  * @property {(settings: { node: string }) => string | null} version null when it isn't installed
  * @property {(run: { node: string, handler: string, scratch: string, port: number }) => [string, string[]]} command
  * @property {readonly string[]} [handlers] the only handlers it has; all when left out
+ * @property {boolean} [isHttp1] it is asked over HTTP/1.1 without TLS
  * @property {boolean} [needsPort] it can't choose a free port itself
  */
 
@@ -107,7 +108,7 @@ export const PEERS = [
   },
 ]
 
-/** The servers that speak HTTP/2 without TLS. @type {readonly Peer[]} */
+/** The servers that speak HTTP/2, and the one that an application over HTTP/2 is compared with. @type {readonly Peer[]} */
 export const HTTP2_PEERS = [
   { name: 'busbar', version: BUSBAR, command: script('busbar', '0', 'h2c') },
   { name: 'busbar (1 thread)', version: BUSBAR, command: script('busbar', '1', 'h2c') },
@@ -119,6 +120,8 @@ export const HTTP2_PEERS = [
     needsPort: true,
     command: ({ scratch, port, handler }) => ['nginx', ['-c', nginxConfiguration(scratch, port, handler, ' http2'), '-p', scratch]],
   },
+  { name: 'busbar/http', version: BUSBAR, handlers: ['express'], command: script('framework', 'busbar-h2') },
+  { name: "Node's http without TLS", isHttp1: true, version: ({ node }) => firstLine(node, ['--version']), handlers: ['express'], command: script('framework', 'node') },
 ]
 
 /** Compiles one of the C files, once in a run. */

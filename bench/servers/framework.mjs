@@ -1,9 +1,19 @@
-// Applications for node:http: framework.mjs FRAMEWORK KIND [ioThreads], where the kind is `busbar` or `node`.
+// Applications for node:http: framework.mjs FRAMEWORK KIND [ioThreads], where the kind is `busbar`, `busbar-h2`, which is
+// HTTP/2 over TLS, or `node`.
+import { readFileSync } from 'node:fs'
 import * as nodeHttp from 'node:http'
 
 const [framework, kind, ioThreads] = process.argv.slice(2)
 if (ioThreads !== undefined) process.env.BUSBAR_IO_THREADS = ioThreads
-const http = kind === 'busbar' ? await import('../../dist/http.js') : nodeHttp
+
+async function overHttp2() {
+  const { createServer } = await import('../../dist/https.js')
+  const [cert, key] = [process.env.BENCH_TLS_CERT, process.env.BENCH_TLS_KEY].map((file) => readFileSync(file))
+  return { createServer: (listener) => createServer({ cert, key, http2: true }, listener) }
+}
+
+const modules = { busbar: () => import('../../dist/http.js'), 'busbar-h2': overHttp2, node: () => nodeHttp }
+const http = await modules[kind]()
 const HELLO = 'Hello, World!'
 
 async function koa() {
