@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
-use crate::client::{Client, SentNotice, When};
+use crate::client::{Burst, Client, SentNotice, When};
 use crate::io::SHORT_CALLS_ARM;
 
 pub use raw::UpgradeError;
@@ -80,6 +80,16 @@ impl Reactor {
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
     ) -> Result<R, Stale> {
+        self.command_sending_ahead(slot, false, run)
+    }
+
+    /// The same; with `is_ahead` the kernel is told that more follows these bytes.
+    fn command_sending_ahead<R>(
+        &mut self,
+        slot: u32,
+        is_ahead: bool,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
+    ) -> Result<R, Stale> {
         let command = |client: &mut Client| {
             let (socket, is_blocked) = (&client.socket, client.is_blocked);
             let mut is_short = false;
@@ -90,6 +100,7 @@ impl Reactor {
                 // An error of the socket occurs in the flush again, and is handled there.
                 let mut filled = parts.iter().filter(|part| !part.is_empty());
                 let sent = match (filled.next(), filled.next()) {
+                    _ if is_ahead => socket.write_ahead(parts),
                     // The kernel copies from one range of memory faster than from a list of ranges.
                     (Some(only), None) => socket.write(only),
                     _ => socket.write_vectored(parts),
@@ -99,12 +110,23 @@ impl Reactor {
                 count
             };
             let result = run(&mut client.connection, &mut self.cx, &mut send)?;
+            client.burst = match is_ahead && !is_short {
+                true => Burst::Kept,
+                false => Burst::Begun,
+            };
             if is_short {
                 client.mark_blocked(self.unacknowledged);
             }
             Ok(result)
         };
         self.clients.command(slot, command).map_err(|_| Stale)
+    }
+
+    /// Whether a piece of an answer is one of several that are written between two visits, and not the last.
+    fn is_ahead(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> bool {
+        self.clients.get(slot).is_some_and(|client| {
+            client.burst != Burst::None && client.connection.continues_behind(request_id, bytes.len())
+        })
     }
 
     /// A notice follows when bytes have been sent.
