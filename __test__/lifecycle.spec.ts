@@ -129,8 +129,8 @@ const MEBIBYTE = 1024 * 1024
   t.is(left['hooks'], 3000)
 })
 
-;(isLinux ? test.serial : test.serial.skip)('50 workers that are terminated under load leave no resources, and the main thread continues', async (t) => {
-  const { line, ended } = run(t, 'workers', '50')
+;(isLinux ? test.serial : test.serial.skip)('30 workers that are terminated under load leave no resources, and the main thread continues', async (t) => {
+  const { line, ended } = run(t, 'workers', '30')
   const left = JSON.parse(await line()) as Record<string, unknown>
   t.deepEqual(await ended, ENDED_WELL)
   t.is(left['descriptors'], 0)

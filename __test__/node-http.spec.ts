@@ -102,11 +102,3 @@ test('the class is made with and without new, extended, and is one of Node’s',
   const { get } = await open(t, made[3]!)
   t.is((await get('/')).text, 'mine')
 })
-
-test('classes of the application for requests and responses are made by Node', async (t) => {
-  class Mine extends http.IncomingMessage {
-    readonly mine = true
-  }
-  const { get } = await serveNode(t, (req, res) => void res.end(String((req as Mine).mine)), { IncomingMessage: Mine })
-  t.is((await get('/')).text, 'true')
-})

@@ -149,7 +149,10 @@ test('a source is not read faster than the client reads', async (t) => {
   let given = 0
   const piece = Buffer.alloc(64 * 1024, 'x')
   async function* endless(): AsyncGenerator<Uint8Array> {
-    for (; given < 1000; given++) yield piece
+    while (given < 1000) {
+      given++
+      yield piece
+    }
   }
   const { connect } = await open(t, () => new Response(200, {}, endless()))
   const wire = await connect()

@@ -12,7 +12,7 @@ export interface Decision {
 
 const OWN = /^(?:connection|keep-alive|content-length|transfer-encoding): /
 const LENGTH = /^(?:content-length|transfer-encoding): /
-const STAYS = ['connection: keep-alive', 'keep-alive: timeout=5']
+const STAYS = ['connection: keep-alive', 'keep-alive: timeout=60']
 
 /** The final response with other fields of the server's own. */
 function withOwn(outcome: Outcome, own: readonly string[], more: Partial<Received> = {}): Outcome {

@@ -51,7 +51,7 @@ export interface Outcome {
   readonly events: readonly string[]
 }
 
-const OPTIONS: ServerOptions = { keepAliveTimeout: 5000 }
+const OPTIONS: ServerOptions = { keepAliveTimeout: 60_000 }
 
 /** A server on a free port, closed behind the test. */
 export async function listen(t: ExecutionContext, server: Server): Promise<number> {
@@ -83,17 +83,25 @@ export function watch(req: IncomingMessage, res: ServerResponse, note: (event: s
 }
 
 /** Sends requests, each behind the response to the one before, and says what became of each. */
-export async function converse(t: ExecutionContext, kind: keyof typeof KINDS, app: Application, sent: readonly Sent[], isWatched: boolean): Promise<Outcome[]> {
+export async function converse(
+  t: ExecutionContext,
+  kind: keyof typeof KINDS,
+  app: Application,
+  sent: readonly Sent[],
+  isWatched: boolean,
+  more: ServerOptions = {},
+): Promise<Outcome[]> {
+  const options = { ...OPTIONS, ...more }
   let events: string[] = []
   let closes: Promise<unknown>[] = []
-  const listener = await app((given) => KINDS[kind](OPTIONS, given))
+  const listener = await app((given) => KINDS[kind](options, given))
   const watched: RequestListener = (req, res) => {
     const own = events
     watch(req, res, (event) => own.push(event))
     closes.push(...[req, res].map((each) => new Promise((resolve) => each.once('close', resolve))))
     return listener(req, res)
   }
-  const port = await listen(t, KINDS[kind](OPTIONS, isWatched ? watched : listener))
+  const port = await listen(t, KINDS[kind](options, isWatched ? watched : listener))
   const outcomes: Outcome[] = []
   let dialogue = await Dialogue.dial(port)
   for (const { method, bytes } of sent) {

@@ -12,6 +12,25 @@ const HALF = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf'
 const BEHIND = process.env.BUSBAR_IO_THREADS === undefined ? 'head' : ''
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis))
 
+const CHUNKED_HALF = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'
+/** What `behind` notes of a request whose body hasn't come whole. */
+const BEHIND_ANSWER = 'behind the answer: complete false, ended false, readable true, destroyed false'
+
+/** Notes the state of a POST some time after its answer. */
+function behind(req, res, note) {
+  if (req.method !== 'POST') return
+  res.once('close', () => setTimeout(() => note(`behind the answer: complete ${req.complete}, ended ${req.readableEnded}, readable ${req.readable}, destroyed ${req.destroyed}`), 20))
+}
+
+/** Sends the rest of a body when it is answered, and then another request. */
+async function rest(dialogue, { noted }, bytes = 'hello!') {
+  const first = await dialogue.response('POST')
+  await noted(BEHIND_ANSWER)
+  dialogue.send(bytes)
+  await noted('req close')
+  return JSON.stringify([first, await dialogue.send(GET).response('GET')])
+}
+
 /** Notes the events of a request, of its response and of its socket. */
 function watch(req, res, note, name = '') {
   for (const event of ['aborted', 'end', 'close', 'timeout']) req.on(event, () => note(`${name}req ${event}`))
@@ -82,6 +101,16 @@ export const scenes = [
   // Bodies and answers that overtake each other.
   { title: 'an answer before the body is whole', serve: handler((req, res) => { res.end('early'); req.resume() }), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); dialogue.send('hello!'); await pause(20); dialogue.send(GET); return JSON.stringify([first, await dialogue.response('GET')]) } },
   { title: 'an answer to a body that is not read', serve: handler((req, res) => void res.end(`early ${req.method}`)), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); dialogue.send('hello!'); await pause(20); dialogue.send(GET); return JSON.stringify([first, await dialogue.response('GET')]) } },
+  { title: 'a body that is not read ends when it has come', serve: handler((req, res, note) => { behind(req, res, note); res.end('early') }), first: HALF, talk: rest },
+  { title: 'a body that is not read ends when it has come, behind an answer in chunks', serve: handler((req, res, note) => { behind(req, res, note); res.write('ear'); res.end('ly') }), first: HALF, talk: rest },
+  { title: 'a body in chunks that is not read ends when it has come', serve: handler((req, res, note) => { behind(req, res, note); res.end('early') }), first: CHUNKED_HALF, talk: (dialogue, context) => rest(dialogue, context, '6\r\nhello!\r\n0\r\nX-Sum: 1\r\n\r\n') },
+  { title: 'a body is read on behind the answer', serve: handler((req, res, note) => { let text = ''; req.on('data', (piece) => (text += piece)); req.on('end', () => note(text)); behind(req, res, note); res.end('early') }), first: HALF, talk: rest },
+  { title: 'a body is read by read() behind the answer', serve: handler((req, res, note) => { let text = ''; req.on('readable', () => { for (let piece; (piece = req.read()) !== null; ) text += piece }); req.on('end', () => note(text)); behind(req, res, note); res.end('early') }), first: HALF, talk: rest },
+  { title: 'a body is resumed, and the answer comes first', serve: handler((req, res, note) => { req.resume(); behind(req, res, note); res.end('early') }), first: HALF, talk: rest },
+  { title: 'a listener behind the answer to a body that was not read gets nothing', serve: handler((req, res, note) => { res.once('close', () => setTimeout(() => req.on('data', (piece) => note(`data ${piece}`)), 5)); behind(req, res, note); res.end('early') }), first: HALF, talk: rest },
+  { title: 'a paused body holds the next request back, behind its answer as well', serve: handler((req, res, note) => { if (req.method === 'GET') return res.end('next'); req.once('data', () => { req.pause(); res.end('early'); setTimeout(() => { note('resumed'); req.resume() }, 60) }) }), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); dialogue.send(`hello!${GET}`); return JSON.stringify([first, await dialogue.response('GET')]) } },
+  { title: 'a handler destroys a request behind its answer, in the middle of its body', serve: handler((req, res) => { res.once('close', () => setTimeout(() => req.destroy(), 5)); res.end('early') }), first: HALF, talk: async (dialogue) => { const first = await dialogue.response('POST'); return JSON.stringify([first, await dialogue.end()]) } },
+  { title: 'a client leaves behind the answer to a body that is not read', serve: handler((req, res, note) => { behind(req, res, note); res.end('early') }), first: HALF, talk: async (dialogue, { noted }) => { await dialogue.response('POST'); await noted(BEHIND_ANSWER); dialogue.close() }, differs: { reason: 'a request whose connection ends is closed', events: ['res prefinish', 'res finish', 'res close', BEHIND_ANSWER, 'req close'] } },
   { title: 'a streamed answer while the body comes', serve: handler((req, res) => { res.write('>'); req.on('data', (piece) => res.write(String(piece))); req.on('end', () => res.end('<')) }), first: HALF, talk: async (dialogue) => { await dialogue.until((text) => text.includes('half')); dialogue.send('hello!'); return JSON.stringify(await dialogue.response('POST')) } },
   { title: 'a request is paused and continues', serve: handler((req, res, note) => { let count = 0; req.on('data', (piece) => { count += piece.length; req.pause(); note(`flowing ${req.readableFlowing} ${req.isPaused()}`); setTimeout(() => req.resume(), 5) }); req.on('end', () => res.end(String(count))) }), first: HALF, talk: async (dialogue, { noted }) => { await noted('flowing false true'); dialogue.send('hello!'); return JSON.stringify(await dialogue.response('POST')) } },
   // Pipelining.
@@ -109,7 +138,7 @@ export const scenes = [
   // Expectations.
   { title: 'a client waits for a 100', serve: handler((req, res) => req.pipe(res)), first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => { const informed = await dialogue.until((text) => text.includes('\r\n\r\n')); dialogue.received = ''; return `${informed} ${JSON.stringify(await dialogue.send('hello').response('POST'))}` } },
   { title: 'a listener to checkContinue continues', serve: (server, note) => { server.on('checkContinue', (req, res) => { note('checkContinue'); watch(req, res, note); res.writeContinue(() => note('continued')); req.pipe(res) }) }, first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => { const informed = await dialogue.until((text) => text.includes('\r\n\r\n')); dialogue.received = ''; return `${informed} ${JSON.stringify(await dialogue.send('hello').response('POST'))}` } },
-  { title: 'a listener to checkContinue refuses', serve: (server, note) => { server.on('checkContinue', (req, res) => { note('checkContinue'); watch(req, res, note); res.writeHead(417, { Connection: 'close' }).end('no') }) }, first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => statusOf(await dialogue.response('POST')), differs: { reason: 'a request whose connection ends is closed', events: ['checkContinue', 'res prefinish', 'res finish', 'res close', 'req end', 'req close'] } },
+  { title: 'a listener to checkContinue refuses', serve: (server, note) => { server.on('checkContinue', (req, res) => { note('checkContinue'); watch(req, res, note); res.writeHead(417, { Connection: 'close' }).end('no') }) }, first: request('POST /', { Expect: '100-continue', 'Content-Length': '5' }).bytes, talk: async (dialogue) => { const status = statusOf(await dialogue.response('POST')); dialogue.close(); return status }, differs: { reason: 'a request whose connection ends is closed', events: ['checkContinue', 'res prefinish', 'res finish', 'res close', 'req close'] } },
   { title: 'a listener to checkExpectation', serve: (server, note) => { server.on('checkExpectation', (req, res) => { note(req.headers.expect); res.writeHead(202).end('ok') }) }, first: get('/', { Expect: 'tea' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
   { title: 'an expectation that has no listener', serve: handler((_req, res) => void res.end('no')), first: get('/', { Expect: 'tea' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
   // Connections that leave HTTP.

@@ -47,8 +47,12 @@ export interface HotFunctions {
    * 2 when the system can't do it: JavaScript has to read the file.
    */
   sendFile(slot: number, requestId: number, descriptor: number, offset: number, length: number): number
-  /** Ends a streamed answer, with trailers as lines `name: value\r\n`, or an empty string. */
-  end(slot: number, requestId: number, trailers: string): number
+  /**
+   * Ends a streamed answer, with trailers as lines `name: value\r\n`, or an empty string. What still comes of the request's
+   * body is dropped. With `keepsBody` 1, which is for HTTP/1, `awaitBody` and `receiveBody` serve it on, and `Aborted`
+   * says that no more of it comes.
+   */
+  end(slot: number, requestId: number, trailers: string, keepsBody?: 0 | 1): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
   /**

@@ -48,10 +48,7 @@ export const SUITES = [
     },
   },
   { name: 'ws', repo: 'websockets/ws', run: mocha('--timeout', '4000', 'test/*.test.js') },
-  {
-    name: 'node-server', repo: 'honojs/node-server', run: vitest(),
-    reasons: { autoCleanupIncoming: 'a request whose body continues behind its response ends at once for the application' },
-  },
+  { name: 'node-server', repo: 'honojs/node-server', run: vitest() },
   { name: 'srvx', repo: 'h3js/srvx', run: vitest('test/node') },
   {
     name: 'engine.io', npm: 'engine.io@6.6.9', repo: 'socketio/socket.io', folder: 'packages/engine.io', paths: ['test'],

@@ -82,8 +82,18 @@ export function adoptApplication(listener: unknown): { request: object; response
 
 /** Makes the members of ours reachable through the prototypes of an application's, e.g. `app.request` of Express. */
 export function adoptPrototypes(request: object, response: object): void {
-  mend(request, REQUESTS)
-  mend(response, RESPONSES)
+  adoptRequests(request)
+  adoptResponses(response)
+}
+
+/** The same for what requests inherit from. */
+export function adoptRequests(prototype: object): void {
+  mend(prototype, REQUESTS)
+}
+
+/** The same for what responses inherit from. */
+export function adoptResponses(prototype: object): void {
+  mend(prototype, RESPONSES)
 }
 
 function isOurs(object: object): boolean {

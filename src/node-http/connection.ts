@@ -50,8 +50,8 @@ export class Connection {
   socket: NodeSocket = null as never
   /** The oldest request whose response isn't wholly given. */
   current: Exchange | null = null
-  /** The exchange whose response is wholly given while the body of its request still arrives. */
-  ending: Exchange | null = null
+  /** The exchange whose response was given before the body of its request has come whole. */
+  early: Exchange | null = null
   /** Requests so far. */
   requests = 0
   isClosed = false
@@ -119,9 +119,9 @@ export class Connection {
     next.response.haveTurn(this.socket)
   }
 
-  /** Whether no response is due. */
+  /** Whether neither a response nor the rest of a request is due. */
   get isIdle(): boolean {
-    return this.current === null || this.current.response.finished
+    return (this.current === null || this.current.response.finished) && this.early === null
   }
 
   /** A sign of life, for the timeout of the socket. */
@@ -184,9 +184,8 @@ export class Connection {
   stop(): void {
     if (this.isClosed) return
     // The rest of a body may never come.
-    if (this.ending === null) return void this.facts()?.stop()
-    this.ending.body?.drop()
-    this.close()
+    if (this.early === null) this.facts()?.stop()
+    else this.close()
   }
 
   /** The connection has closed. False when that was known. */

@@ -82,6 +82,8 @@ export class Exchange {
   isFresh = false
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
+  /** Those of a response that ends with the body of its request. */
+  #trailers: string | null = null
   #slab: Buffer
   #at: number
 
@@ -168,20 +170,26 @@ export class Exchange {
     return this.owner.hot.write(this.connection.slot, this.requestId, chunk)
   }
 
-  /** Ends the body, with trailers as lines. */
+  /** Ends the body, with trailers as lines. That of the request may still arrive, and is read on. */
   end(trailers: string): void {
-    if (this.body?.isOpen() === true) {
-      // The engine drops what comes of a request's body behind the response, and the application may still read it.
+    const isEarly = this.body?.isOpen() === true
+    if (isEarly) this.connection.early = this
+    // Without its 100 the body never comes, and the engine announces nothing but the close of the connection.
+    if (this.body?.isHeld === true) this.connection.facts()
+    if (isEarly && this.isHttp2) {
+      // The engine drops what comes of a stream behind its response.
       this.isTold = false
-      this.connection.ending = this
-      this.body.onEnd = () => this.#end(trailers)
-    } else this.#end(trailers)
+      this.#trailers = trailers
+    } else this.owner.hot.end(this.connection.slot, this.requestId, trailers, isEarly ? 1 : 0)
     this.#given()
   }
 
-  #end(trailers: string): void {
-    if (this.connection.ending === this) this.connection.ending = null
-    this.owner.hot.end(this.connection.slot, this.requestId, trailers)
+  /** The body of the request has ended, or no more of it comes. */
+  bodyOver(): void {
+    if (this.connection.early === this) this.connection.early = null
+    if (this.#trailers !== null) this.owner.hot.end(this.connection.slot, this.requestId, this.#trailers)
+    this.#trailers = null
+    if (this.stage === OVER && this.isRegistered) this.unregister()
   }
 
   /** Sends an informational response; `lines` are its fields. */

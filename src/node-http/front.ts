@@ -13,6 +13,7 @@ import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
 import type { Unparsed } from '../server/refusals.ts'
 import { adoptPrototypes } from './bridges.ts'
+import { ConnectionTable } from './connection-table.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { Exchange, GIVEN, OVER } from './exchange.ts'
@@ -72,8 +73,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   readonly lengthField = LENGTH_FIELD
   readonly #owner: FrontOwner
   readonly #methods: readonly string[]
-  /** Connections by slot: each slot has one at a time. */
-  readonly #connections: (Connection | undefined)[] = []
+  readonly #connections = new ConnectionTable()
   /** Exchanges that expect notices, by request id. */
   readonly #registered = new IdTable<Exchange>()
   /** Connections that become the application's because of what came, by the id that the engine has given that. */
@@ -183,22 +183,22 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   }
 
   #connectionOf(slot: number, id: number): Connection {
-    const known = this.#connections[slot]
+    const known = this.#connections.get(slot)
     return known !== undefined && known.id === id ? known : this.#addConnection(slot, id)
   }
 
   #addConnection(slot: number, id: number): Connection {
     // The slot has a new connection: that of the former one has closed, unnoticed because its notice was not asked for.
-    this.#connections[slot]?.closed()
+    this.#connections.get(slot)?.closed()
     const connection = new Connection(this, slot, id)
-    this.#connections[slot] = connection
+    this.#connections.set(slot, connection)
     connection.socket = this.#owner.makeSocket(connection)
     return connection
   }
 
   /** The connection with an id, if it is known. */
   #known(slot: number, id: number): Connection | null {
-    const connection = this.#connections[slot]
+    const connection = this.#connections.get(slot)
     return connection !== undefined && connection.id === id ? connection : null
   }
 
@@ -287,7 +287,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Drained:
         return exchange.drained()
       case Notice.Written:
-        this.#unregister(exchange)
+        if (exchange.body?.isOpen() !== true) this.#unregister(exchange)
         exchange.drained()
         return this.#sent(exchange)
       case Notice.BodyFailed:
@@ -319,9 +319,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   #closed(connection: Connection | null): void {
     if (connection === null || !connection.closed()) return
-    if (this.#connections[connection.slot] === connection) this.#connections[connection.slot] = undefined
+    if (this.#connections.get(connection.slot) === connection) this.#connections.delete(connection.slot)
     try {
       connection.taken?.response.clientLeft()
+      if (connection.early !== null) this.#left(connection.early)
       connection.socket.hasClosed()
     } catch (error) {
       throwLater(error)
@@ -382,7 +383,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   /** All known connections. */
   *connections(): Iterable<Connection> {
-    for (const connection of this.#connections) if (connection !== undefined && !connection.isClosed) yield connection
+    for (const connection of this.#connections.values()) if (!connection.isClosed) yield connection
   }
 
   /** A copy of the bytes that came with a notice. */

@@ -22,6 +22,7 @@ const kind: ServerKind = {
       return "it listens to 'stream', which is Node's own HTTP/2"
     }
     if (server.listenerCount('session') > 0) return "it listens to 'session', which is Node's own HTTP/2"
+    if ('Http2ServerRequest' in options || 'Http2ServerResponse' in options) return "the options Http2ServerRequest and Http2ServerResponse: its messages aren't Node's"
     return secure.obstacle(server, options)
   },
 }
@@ -33,7 +34,8 @@ export function createSecureServerOf(create: Create): Create {
     if (typeof options !== 'object' || options?.allowHTTP1 !== true) return server
     const base = Object.getPrototypeOf(server) as NodeServer
     Object.setPrototypeOf(server, Object.create(base, { ...serverMembers(base), ...secureMembers(base) }) as object)
-    adopt(server as unknown as NodeServer, kind, options)
+    const { Http1IncomingMessage: IncomingMessage, Http1ServerResponse: ServerResponse } = options
+    adopt(server as unknown as NodeServer, kind, { ...options, IncomingMessage, ServerResponse })
     return server
   }
 }

@@ -10,11 +10,14 @@ import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
 import type { Unparsed } from '../server/refusals.ts'
 import { adoptApplication } from './bridges.ts'
+import { HIGH_WATER } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { Front } from './front.ts'
 import type { FrontOwner, Refusal } from './front.ts'
+import { requestOf, responseOf } from './message-classes.ts'
+import type { MessageClasses } from './message-classes.ts'
 import { parseError, tlsError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
@@ -63,13 +66,15 @@ export class Listening implements FrontOwner {
   readonly #joins: boolean
   readonly #unique: ReadonlySet<string> | null
   readonly #rejectsBody: boolean
+  readonly #classes: MessageClasses
   /** The application gives requests and responses prototypes of its own: they are made with them. */
   readonly #born: Born | null
   /** Called when the last connection has closed. */
   whenIdle: (() => void) | null = null
 
-  constructor(server: ServerParts, limits: EngineLimits, threads: number, Socket: typeof NodeSocket, secured: Secured | null) {
+  constructor(server: ServerParts, limits: EngineLimits, threads: number, Socket: typeof NodeSocket, secured: Secured | null, classes: MessageClasses) {
     this.#server = server
+    this.#classes = classes
     this.#Socket = Socket
     this.#born = bornWith(server.listeners('request'))
     this.#secured = secured
@@ -92,8 +97,11 @@ export class Listening implements FrontOwner {
 
   makeRequest(exchange: Exchange, method: string, url: string, major: number, minor: number): NodeRequest {
     const { socket } = exchange.connection
+    const { Request } = this.#classes
     const request =
-      this.#born === null
+      Request !== null
+        ? requestOf(Request, exchange, method, url, major, minor)
+        : this.#born === null
         ? new NodeRequest(exchange, socket, method, url, major, minor)
         : (Reflect.construct(NodeRequest, [exchange, socket, method, url, major, minor], this.#born.Request) as NodeRequest)
     if (this.#joins) request.joinDuplicateHeaders = true
@@ -101,13 +109,17 @@ export class Listening implements FrontOwner {
   }
 
   makeResponse(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null): NodeResponse {
+    const { Response } = this.#classes
     const response =
-      this.#born === null
+      Response !== null
+        ? responseOf(Response, exchange, request, socket, { highWaterMark: HIGH_WATER, rejectNonStandardBodyWrites: this.#rejectsBody })
+        : this.#born === null
         ? new NodeResponse(exchange, request, socket)
         : (Reflect.construct(NodeResponse, [exchange, request, socket], this.#born.Response) as NodeResponse)
     if (this.#unique !== null) response[UNIQUE_HEADERS] = this.#unique
     if (this.#rejectsBody) response[REJECTS_BODY] = true
-    if (responseCreated.hasSubscribers) responseCreated.publish({ request, response })
+    // Node's constructor has published the others.
+    if (Response === null && responseCreated.hasSubscribers) responseCreated.publish({ request, response })
     return response
   }
 

@@ -28,6 +28,7 @@ const SIGNAL: unique symbol = Symbol('signal')
 const RESPONSE: unique symbol = Symbol('response')
 const IS_FED: unique symbol = Symbol('isFed')
 const IS_CLOSED: unique symbol = Symbol('isClosed')
+const IS_LEFT: unique symbol = Symbol('isLeft')
 
 /** The parts of Node's state of a stream that are set for a request that was closed before. */
 interface ReadState {
@@ -54,6 +55,7 @@ interface Lazy {
   [RESPONSE]?: unknown
   [IS_FED]?: boolean
   [IS_CLOSED]?: boolean
+  [IS_LEFT]?: boolean
 }
 
 // What is declared here is Node's, and comes by the prototype.
@@ -194,7 +196,8 @@ export class NodeRequest {
   }
 
   _destroy(error: Error | null, done: Done): void {
-    if (!this.readableEnded || !this.complete) {
+    const isUnread = this[IS_LEFT] === true && this._dumped
+    if (!isUnread && (!this.readableEnded || !this.complete)) {
       this.aborted = true
       this.emit('aborted')
       this[SIGNAL]?.abort()
@@ -210,7 +213,8 @@ export class NodeRequest {
 
   /** Bytes of the body have come. Returns whether more are wanted. */
   pushBytes(bytes: Buffer): boolean {
-    return this.push(bytes)
+    // As with Node, what comes behind the response of a request that wasn't read is dropped.
+    return this._dumped || this.push(bytes)
   }
 
   /** The body has come to its end. */
@@ -228,11 +232,12 @@ export class NodeRequest {
     } else if (this[EXCHANGE].stage < GIVEN) feed(this)
   }
 
-  /** The response is sent: an unread body is dropped, and the request ends. */
+  /** The response is sent: an unread body is dropped as it comes, and the request ends. */
   responseFinished(): void {
-    const { body } = this[EXCHANGE]
+    const { body, isHttp2 } = this[EXCHANGE]
     if (this._consuming || isWanted(this)) return
     const isOpen = body?.isOpen() === true
+    if (isOpen && !isHttp2) return this._dump()
     if (isOpen) body.drop()
     if (hasStream(this) || (this as { _events?: unknown })._events !== undefined) {
       this._dump()
@@ -241,9 +246,11 @@ export class NodeRequest {
     } else this.complete = this[IS_CLOSED] = this._dumped = true
   }
 
-  /** The client has left before the response was sent. */
+  /** The client has left before all was received and sent. That no body comes which isn't read is no error. */
   clientLeft(): void {
-    if (!this.destroyed) this.destroy(connectionReset())
+    if (this.destroyed) return
+    this[IS_LEFT] = true
+    this.destroy(this._dumped ? undefined : connectionReset())
   }
 }
 

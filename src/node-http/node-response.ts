@@ -137,7 +137,11 @@ export class NodeResponse {
   }
 
   write(chunk: Chunk, encoding?: BufferEncoding | Callback | null, callback?: Callback): boolean {
-    if (typeof encoding === 'function') return this.write(chunk, null, encoding)
+    if (typeof encoding === 'function') {
+      // Not by its name: libraries replace it.
+      callback = encoding
+      encoding = null
+    }
     if (chunk === null) throw nodeError('ERR_STREAM_NULL_VALUES')
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) throw invalidChunk(chunk)
     const isWritten = this._writeChunk(chunk, encoding ?? null, callback)
@@ -220,8 +224,13 @@ export class NodeResponse {
   }
 
   end(chunk?: Chunk | Callback | null, encoding?: BufferEncoding | Callback | null, callback?: Callback): this {
-    if (typeof chunk === 'function') return this.end(null, null, chunk)
-    if (typeof encoding === 'function') return this.end(chunk, null, encoding)
+    if (typeof chunk === 'function') {
+      callback = chunk
+      chunk = encoding = null
+    } else if (typeof encoding === 'function') {
+      callback = encoding
+      encoding = null
+    }
     const body = chunk === undefined || chunk === null || chunk === '' ? undefined : chunk
     if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
     if (this.finished) return this._endAgain(body, callback)

@@ -23,8 +23,6 @@ export class RequestBytes implements BodyTransport {
   #hasEnded = false
   /** The client waits for a 100 that the application hasn't allowed yet. */
   isHeld = false
-  /** Called at the end of the body, or when no more of it comes. */
-  onEnd: (() => void) | null = null
 
   private constructor(exchange: Exchange) {
     this.#exchange = exchange
@@ -104,7 +102,7 @@ export class RequestBytes implements BodyTransport {
   #end(): void {
     this.#hasEnded = true
     this.#exchange.request.pushEnd()
-    this.#finish()
+    this.#exchange.bodyOver()
   }
 
   /** No more of it comes: the client has left, or the engine has refused it. */
@@ -112,18 +110,12 @@ export class RequestBytes implements BodyTransport {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#isReading = false
-    this.#finish()
+    this.#exchange.bodyOver()
   }
 
   /** The rest isn't wanted: the engine drops it. */
   drop(): void {
     this.fail()
-  }
-
-  #finish(): void {
-    const { onEnd } = this
-    this.onEnd = null
-    onEnd?.()
   }
 
   declaredLength(): number {

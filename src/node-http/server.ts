@@ -9,7 +9,6 @@ import { lookup } from 'node:dns'
 import { channel } from 'node:diagnostics_channel'
 import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NodeServer } from 'node:http'
 import { debuglog } from 'node:util'
 import { announce, isClusterWorker } from '../server/cluster.ts'
@@ -24,6 +23,7 @@ import { watchLimits } from './live-limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
 import { listenFailure, nodeError } from './node-errors.ts'
+import { classObstacle, classesOf } from './message-classes.ts'
 import { installBridges } from './bridges.ts'
 import type { NodeSocket } from './node-socket.ts'
 import type { Secured } from './secured.ts'
@@ -208,13 +208,6 @@ function listeningOf(server: Ours): Listening[] {
   return [...(state.listening === null ? [] : [state.listening]), ...state.closing]
 }
 
-/** Requests and responses are made without the constructors of Node, so those of others wouldn't run. */
-function classObstacle({ IncomingMessage: Request, ServerResponse: Response }: State['options']): string | null {
-  if (Request !== undefined && Request !== IncomingMessage) return 'the option IncomingMessage: its constructor would not run'
-  if (Response !== undefined && Response !== ServerResponse) return 'the option ServerResponse: its constructor would not run'
-  return null
-}
-
 /** Why the engine can't listen there; null when it can. */
 function obstacleOf(wish: ListenWish): string | null {
   if (!isClusterWorker()) return null
@@ -243,7 +236,7 @@ function limitsNow(server: Ours, state: State): EngineLimits {
 }
 
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
-  const listening = new Listening(server, limitsNow(server, state), ioThreads(undefined), state.kind.Socket, state.secured)
+  const listening = new Listening(server, limitsNow(server, state), ioThreads(undefined), state.kind.Socket, state.secured, classesOf(state.options))
   const { engine } = listening.front
   try {
     state.bound = engine.listen(optionsOf(wish, host), state.secured?.context() ?? null)

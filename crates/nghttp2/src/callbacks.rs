@@ -12,10 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::ErrorCode;
 use crate::ffi;
 use crate::outgoing::Next;
-use crate::received::{Event, Received, Span, StreamId};
+use crate::received::{Event, Lent, Received, Span, StreamId};
 use crate::state::{NvList, State};
 
 const OK: c_int = 0;
+/// Frames that one output may have whose content lies with the caller, however short they are.
+const LENT_AT_ONCE: usize = 64;
 
 /// One call into nghttp2.
 pub(crate) struct Call<'a> {
@@ -25,8 +27,8 @@ pub(crate) struct Call<'a> {
     pub(crate) input: &'a [u8],
     /// Where output goes, and the length at which it is enough; None while reading.
     pub(crate) out: Option<(&'a mut Vec<u8>, usize)>,
-    /// The content of the answer with this key, which lies with the caller.
-    pub(crate) lent: Option<(c_int, &'a [u8])>,
+    /// Bytes of frames that lie with the caller, of those that this output has.
+    pub(crate) lent: usize,
     pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
@@ -293,10 +295,6 @@ pub(crate) unsafe extern "C" fn read_data(
             let Some(outgoing) = call.state.outgoing(key) else {
                 return ffi::NGHTTP2_ERR_CALLBACK_FAILURE as isize;
             };
-            if outgoing.is_lent() && call.lent.is_none_or(|(lent, _)| lent != key) {
-                outgoing.is_deferred = true;
-                return ffi::NGHTTP2_ERR_DEFERRED as isize;
-            }
             let (count, mut say) = match outgoing.next(room) {
                 Next::Wait => {
                     outgoing.is_deferred = true;
@@ -339,13 +337,16 @@ unsafe extern "C" fn send_data(
             let (Some(outgoing), Some((out, limit))) = (call.state.outgoing(key), call.out.as_mut()) else {
                 return ffi::NGHTTP2_ERR_CALLBACK_FAILURE;
             };
-            let lent = call.lent.filter(|(lent, _)| *lent == key).map(|(_, bytes)| bytes);
             out.extend_from_slice(header);
-            if !outgoing.take(length, out, lent) {
-                return ffi::NGHTTP2_ERR_CALLBACK_FAILURE;
+            match outgoing.take_lent(length) {
+                Some(start) => {
+                    call.received.lent.push(Lent { stream, at: out.len(), start, length });
+                    call.lent += length;
+                }
+                None => outgoing.take(length, out),
             }
             let queued = outgoing.queued();
-            let is_enough = out.len() >= *limit;
+            let is_enough = out.len() + call.lent >= *limit || call.received.lent.len() >= LENT_AT_ONCE;
             call.received.events.push(Event::Sent { stream, bytes: length, queued });
             if is_enough { ffi::NGHTTP2_ERR_PAUSE } else { OK }
         })

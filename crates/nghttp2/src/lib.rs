@@ -40,7 +40,7 @@ mod state;
 
 pub use error::{Error, ErrorCode, Gone};
 pub use priority::Priority;
-pub use received::{Counts, Event, Field, List, ListLimits, Overflow, Received, Span, StreamId};
+pub use received::{Counts, Event, Field, Lent, List, ListLimits, Overflow, Received, Span, StreamId};
 pub use session::{Content, Session};
 pub use settings::Settings;
 

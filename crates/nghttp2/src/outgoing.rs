@@ -75,7 +75,7 @@ pub(crate) struct Outgoing {
     /// Bytes of `first` that are sent.
     sent: usize,
     rest: VecDeque<Vec<u8>>,
-    /// Bytes that lie with the caller, and how many of them were sent. Nothing else waits then.
+    /// Bytes that lie with the caller, ahead of all others, and how many before them were sent.
     lent: usize,
     lent_sent: usize,
     queued: usize,
@@ -120,23 +120,34 @@ impl Outgoing {
         }
     }
 
-    /// The content is `count` bytes, which are given with each call that sends, until the rest is kept.
-    pub(crate) fn lend(&mut self, count: usize) {
-        self.lent = count;
-        self.queued = count;
+    /// Adds `count` bytes that lie with the caller. False: others wait before them.
+    pub(crate) fn lend(&mut self, count: usize) -> bool {
+        if self.queued > 0 {
+            return false;
+        }
+        (self.lent, self.lent_sent, self.queued) = (count, 0, count);
+        true
     }
 
-    /// Whether the bytes that wait lie with the caller.
-    pub(crate) fn is_lent(&self) -> bool {
-        self.lent > 0
+    /// Bytes that wait and lie with the caller.
+    pub(crate) fn lent(&self) -> usize {
+        self.lent
     }
 
     /// Copies what is unsent of the bytes that were lent.
     pub(crate) fn keep(&mut self, bytes: &[u8]) {
-        if self.lent > 0 {
-            let rest = bytes.get(self.lent_sent..).unwrap_or(&[]);
-            self.queued -= std::mem::take(&mut self.lent);
-            self.push(rest);
+        if self.lent == 0 {
+            return;
+        }
+        self.lent = 0;
+        self.queued = 0;
+        let behind = std::mem::take(&mut self.first);
+        let rest = std::mem::take(&mut self.rest);
+        let from = std::mem::take(&mut self.sent);
+        self.push(bytes.get(self.lent_sent..).unwrap_or(&[]));
+        self.push(&behind[from..]);
+        for piece in rest {
+            self.push(&piece);
         }
     }
 
@@ -153,7 +164,7 @@ impl Outgoing {
 
     /// What goes into a frame of at most `room` bytes.
     pub(crate) fn next(&mut self, room: usize) -> Next {
-        let count = room.min(self.queued);
+        let count = room.min(if self.lent > 0 { self.lent } else { self.queued });
         if count < self.queued {
             return Next::Bytes(count);
         }
@@ -167,17 +178,17 @@ impl Outgoing {
         }
     }
 
-    /// Moves the next `count` bytes to `out`, of those that were lent if there are any. False: they aren't at hand.
-    pub(crate) fn take(&mut self, mut count: usize, out: &mut Vec<u8>, lent: Option<&[u8]>) -> bool {
-        if self.lent > 0 {
-            let from = self.lent_sent;
-            let Some(piece) = lent.and_then(|bytes| bytes.get(from..from + count)) else { return false };
-            out.extend_from_slice(piece);
-            self.lent -= count;
-            self.lent_sent += count;
-            self.queued -= count;
-            return true;
-        }
+    /// The next `count` bytes leave, if they lie with the caller: where they begin in what was lent.
+    pub(crate) fn take_lent(&mut self, count: usize) -> Option<usize> {
+        self.lent = self.lent.checked_sub(count).filter(|_| self.lent > 0)?;
+        self.queued -= count;
+        let start = self.lent_sent;
+        self.lent_sent += count;
+        Some(start)
+    }
+
+    /// Moves the next `count` bytes to `out`.
+    pub(crate) fn take(&mut self, mut count: usize, out: &mut Vec<u8>) {
         while count > 0 {
             let left = &self.first[self.sent..];
             let piece = &left[..left.len().min(count)];
@@ -191,12 +202,11 @@ impl Outgoing {
                     Some(next) => self.first = next,
                     None => {
                         self.first.clear();
-                        return true;
+                        return;
                     }
                 }
             }
         }
-        true
     }
 
     /// Gives back memory for the next answer; None if it isn't worth keeping.
@@ -221,7 +231,7 @@ mod tests {
         let mut out = Vec::new();
         while outgoing.queued() > 0 {
             let Next::Bytes(count) = outgoing.next(7_000) else { panic!("it isn't finished") };
-            assert!(outgoing.take(count, &mut out, None));
+            outgoing.take(count, &mut out);
         }
         let expected = [vec![1; 20_000], vec![2; 10], vec![3; 20_000], vec![4; 1], vec![5; 200_000]].concat();
         assert!(out == expected);
@@ -235,18 +245,38 @@ mod tests {
         let content: Vec<u8> = (0..100).collect();
         let mut outgoing = Outgoing::new(Vec::new());
         let mut out = Vec::new();
-        outgoing.lend(content.len());
+        assert!(outgoing.lend(content.len()));
+        assert!(!outgoing.lend(1));
         outgoing.finish(None);
         assert!(matches!(outgoing.next(40), Next::Bytes(40)));
-        assert!(!outgoing.take(40, &mut out, None));
-        assert!(outgoing.take(40, &mut out, Some(&content)));
-        assert_eq!((outgoing.queued(), outgoing.is_lent()), (60, true));
+        assert_eq!(outgoing.take_lent(40), Some(0));
+        assert_eq!((outgoing.queued(), outgoing.lent()), (60, 60));
         outgoing.keep(&content);
-        assert_eq!((outgoing.queued(), outgoing.is_lent()), (60, false));
+        assert_eq!((outgoing.queued(), outgoing.lent()), (60, 0));
+        assert_eq!(outgoing.take_lent(60), None);
         assert!(matches!(outgoing.next(1000), Next::Last(60)));
-        assert!(outgoing.take(60, &mut out, None));
-        assert_eq!(out, content);
+        outgoing.take(60, &mut out);
+        assert_eq!(out, content[40..]);
         outgoing.keep(&content);
         assert_eq!(outgoing.queued(), 0);
+    }
+
+    #[test]
+    fn what_is_pushed_behind_bytes_that_were_lent_has_frames_of_its_own() {
+        let mut outgoing = Outgoing::new(Vec::new());
+        outgoing.push(b"first");
+        assert!(!outgoing.lend(30));
+        outgoing.take(5, &mut Vec::new());
+        assert!(outgoing.lend(30));
+        outgoing.push(b"behind");
+        assert_eq!((outgoing.queued(), outgoing.lent()), (36, 30));
+        assert!(matches!(outgoing.next(1000), Next::Bytes(30)));
+        assert_eq!(outgoing.take_lent(20), Some(0));
+        outgoing.keep(&[1; 30]);
+        outgoing.finish(None);
+        assert!(matches!(outgoing.next(1000), Next::Last(16)));
+        let mut out = Vec::new();
+        outgoing.take(16, &mut out);
+        assert_eq!(out, [&[1; 10][..], b"behind"].concat());
     }
 }

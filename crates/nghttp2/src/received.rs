@@ -163,6 +163,19 @@ pub enum Event {
     },
 }
 
+/// Content of a DATA frame that lies with the caller: it follows what the output held then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent {
+    /// Its stream.
+    pub stream: StreamId,
+    /// The length of the output before it.
+    pub at: usize,
+    /// Where it begins in what was lent.
+    pub start: usize,
+    /// How many bytes it has.
+    pub length: usize,
+}
+
 /// Frames of one call by what they cost us and don't bring. The caller judges them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -197,6 +210,8 @@ pub struct Received {
     pub events: Vec<Event>,
     /// Frames by their kind.
     pub counts: Counts,
+    /// What belongs into the output and lies with the caller, in order.
+    pub lent: Vec<Lent>,
     bytes: Vec<u8>,
     fields: Vec<Field>,
     pub(crate) open: Option<OpenList>,
@@ -230,6 +245,7 @@ impl Received {
         const KEPT_BYTES: usize = 64 * 1024;
         self.events.clear();
         self.counts = Counts::default();
+        self.lent.clear();
         self.bytes.clear();
         self.fields.clear();
         self.bytes.shrink_to(KEPT_BYTES);

@@ -63,6 +63,11 @@ impl State {
         self.answers.get(key).map_or(0, Outgoing::queued)
     }
 
+    /// The same of those that lie with the caller.
+    pub(crate) fn lent(&self, key: usize) -> usize {
+        self.answers.get(key).map_or(0, Outgoing::lent)
+    }
+
     /// Drops the content of a stream whose user data is `mark`.
     pub(crate) fn drop_outgoing(&mut self, mark: usize) {
         let Some(outgoing) = mark.checked_sub(1).and_then(|key| self.answers.try_remove(key)) else { return };

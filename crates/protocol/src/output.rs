@@ -147,6 +147,16 @@ impl Output {
         }
     }
 
+    /// Where a place in the buffer stands in what is unsent.
+    pub(crate) fn place(&self, at: usize) -> usize {
+        at - self.sent
+    }
+
+    /// Gives the buffer back with what is unsent in it.
+    pub(crate) fn give_back(self, cx: &mut Context) {
+        cx.give_buffer(self.bytes);
+    }
+
     /// Drops everything unsent.
     pub(crate) fn clear(&mut self) {
         *self = Output::default();

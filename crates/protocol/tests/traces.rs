@@ -241,6 +241,9 @@ fn obey(pair: &mut Pair, command: &str) {
             let trailers = bytes_of(second);
             pair.command(|connection, cx| connection.handle_end(cx, request_id, &trailers));
         }
+        "end-early" => {
+            pair.command(|connection, cx| connection.handle_end_early(cx, request_id, b""));
+        }
         "inform" => {
             let fields = bytes_of(third);
             pair.command(|connection, cx| connection.handle_inform(cx, request_id, status, &fields));

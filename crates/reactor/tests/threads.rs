@@ -315,6 +315,31 @@ fn an_answer_given_right_before_the_end_is_sent() {
 }
 
 #[test]
+fn an_answer_of_commands_before_those_that_close_its_client_is_sent() {
+    let mut app = App::new(1);
+    let mut stream = app.connect();
+    stream.write_all(get("/").as_bytes()).unwrap();
+    let mut is_closed = false;
+    while !is_closed {
+        app.round(&mut |app, request| {
+            let (_, slot) = ThreadHandle::split(request.slot);
+            let (done, busy) = channel();
+            // The thread gets to the rest only when all of it waits.
+            app.handles[0].run(slot, &[], move |_, _| busy.recv().unwrap());
+            app.handles[0].hand_over();
+            app.respond(request.slot, request.id, b"bye");
+            app.handles[0].hand_over();
+            app.handles[0].run(slot, &[], move |reactor, _| assert_eq!(reactor.close_all(), 0));
+            app.handles[0].hand_over();
+            done.send(()).unwrap();
+            is_closed = true;
+        });
+    }
+    assert_eq!(read_answers(&mut stream, 1), ["bye"]);
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
 fn long_bodies_are_sent_unchanged_although_the_application_uses_its_memory_again() {
     const LONG: usize = 6_000_000;
     let mut app = App::new(1);

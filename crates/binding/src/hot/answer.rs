@@ -131,12 +131,12 @@ pub(super) fn write(hot: &Hot, call: &Arguments) -> sys::napi_value {
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 
-/// `end(slot, requestId, trailers)`
+/// `end(slot, requestId, trailers, keepsBody)`
 pub(super) fn end(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
     let mut trailers = Vec::new();
     call.latin1(2, &mut trailers);
-    let result = hot.bridge.end(slot, request_id, &trailers);
+    let result = hot.bridge.end(slot, request_id, &trailers, call.u32(3) != 0);
     outcome(call, result)
 }
 

@@ -18,7 +18,7 @@ pub enum Content<'a> {
     None,
     /// All of it.
     Full(&'a [u8]),
-    /// So many bytes, above 0, that stay with the caller: it gives them to `poll_transmit_lent` and at last to `keep_lent`.
+    /// So many bytes, above 0, that stay with the caller, as by `lend`.
     Lent(usize),
     /// It follows by `push` and `finish`.
     Stream,
@@ -110,13 +110,23 @@ impl Session {
         self.mark(stream).checked_sub(1).and_then(|key| c_int::try_from(key).ok())
     }
 
-    /// Copies what is unsent of the content of an answer that was submitted as `Lent`.
+    /// Adds `count` bytes, above 0, to an answer that was submitted as `Stream`. They stay with the caller, which puts them
+    /// into the output where `Received::lent` says. False: others wait, so that these have to be pushed.
+    pub fn lend(&mut self, stream: StreamId, count: usize) -> Result<bool, Gone> {
+        let mut is_lent = false;
+        self.with_outgoing(stream, |outgoing| is_lent = outgoing.lend(count))?;
+        Ok(is_lent)
+    }
+
+    /// How many bytes that were lent haven't gone to the output.
+    pub fn lent(&self, stream: StreamId) -> usize {
+        self.mark(stream).checked_sub(1).map_or(0, |key| self.state.lent(key))
+    }
+
+    /// Copies what hasn't gone to the output of the bytes that were lent.
     pub fn keep_lent(&mut self, stream: StreamId, bytes: &[u8]) {
-        let Some(outgoing) = self.key(stream).and_then(|key| self.state.outgoing(key)) else { return };
-        outgoing.keep(bytes);
-        if std::mem::take(&mut outgoing.is_deferred) {
-            // SAFETY: the session is live and the stream's DATA was deferred by `read_data`.
-            unsafe { ffi::nghttp2_session_resume_data(self.raw.as_ptr(), stream.0 as i32) };
+        if let Some(outgoing) = self.key(stream).and_then(|key| self.state.outgoing(key)) {
+            outgoing.keep(bytes);
         }
     }
 

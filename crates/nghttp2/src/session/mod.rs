@@ -134,8 +134,7 @@ impl Session {
         let Some(piece) = input.get(part).filter(|piece| !piece.is_empty()) else { return Ok(()) };
         let raw = self.raw.as_ptr();
         let (status, panic) = {
-            let mut call =
-                Call { state: &mut self.state, received, input, out: None, lent: None, panic: None };
+            let mut call = Call { state: &mut self.state, received, input, out: None, lent: 0, panic: None };
             // SAFETY: the session is live; its user data is `call`, which outlives the call into nghttp2 and
             // is forgotten behind it. The piece is valid for its length, and nothing of it is kept.
             let status = unsafe {
@@ -167,40 +166,20 @@ impl Session {
         }
     }
 
-    /// Adds output to `out` until there is none, or `out` has grown to `limit`. The limit is overstepped by
-    /// at most a frame. Events tell what was sent and which streams ended by it.
+    /// Adds output to `out` until there is none, or `out` has grown to `limit`, content that was lent included: of that
+    /// `received` tells where it belongs. The limit is overstepped by at most a frame. Events tell what was sent and which
+    /// streams ended by it.
     pub fn poll_transmit(
         &mut self,
         out: &mut Vec<u8>,
         limit: usize,
         received: &mut Received,
     ) -> Result<(), Error> {
-        self.transmit(out, limit, received, None)
-    }
-
-    /// The same with the content of an answer that was submitted as `Lent`.
-    pub fn poll_transmit_lent(
-        &mut self,
-        out: &mut Vec<u8>,
-        limit: usize,
-        received: &mut Received,
-        (stream, bytes): (StreamId, &[u8]),
-    ) -> Result<(), Error> {
-        let lent = self.key(stream).map(|key| (key, bytes));
-        self.transmit(out, limit, received, lent)
-    }
-
-    fn transmit(
-        &mut self,
-        out: &mut Vec<u8>,
-        limit: usize,
-        received: &mut Received,
-        lent: Option<(c_int, &[u8])>,
-    ) -> Result<(), Error> {
         let raw = self.raw.as_ptr();
         let mut is_block_open = false;
+        let mut lent = 0;
         out.append(&mut self.state.urgent);
-        while (out.len() < limit || is_block_open) && !self.is_over {
+        while (out.len() + lent < limit || is_block_open) && !self.is_over {
             let mut frame: *const u8 = ptr::null();
             let (length, panic) = {
                 let out = Some((&mut *out, limit));
@@ -213,6 +192,7 @@ impl Session {
                     ffi::nghttp2_session_set_user_data(raw, ptr::null_mut());
                     length
                 };
+                lent = call.lent;
                 (length, call.panic)
             };
             if let Some(panic) = panic {

@@ -85,19 +85,20 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        if let Some(http2) = self.http2_mut() {
-            return http2.handle_write(cx, request_id, bytes);
-        }
         if let Some(tls) = self.tls_mut() {
             return tls.command_sending(cx, send, |inner, cx, send| {
                 inner.handle_write_vectored(cx, request_id, bytes, send)
             });
         }
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write_vectored(cx, request_id, bytes, send);
+        }
         self.http1_mut()?.handle_write_vectored(cx, request_id, bytes, send)
     }
 
     /// Like `handle_answer_vectored`, but where `send` doesn't take many bytes of the body these aren't copied either:
-    /// the result is how many at its end are to be sent when `poll_external` asks for them.
+    /// the result is how many at its end are to be sent when `poll_external` asks for them. With HTTP/2 they are sent by
+    /// `send_held`, and none of them here, so that the answers of a turn leave together.
     ///
     /// # Errors
     /// `Stale` when the request isn't open, its answer has begun, or the protocol `takes_external` parts no more.
@@ -108,14 +109,21 @@ impl Connection {
         answer: Answer<'_>,
         send: Send<'_>,
     ) -> Result<usize, AnswerError> {
-        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
-        let held = http1.handle_answer_held(cx, request_id, answer, send)?;
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_answer_held(cx, request_id, answer);
+        }
+        if let Some(tls) = self.tls_mut() {
+            return tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_answer_held(cx, request_id, answer, send)
+            });
+        }
+        let held = self.http1_mut()?.handle_answer_held(cx, request_id, answer, send)?;
         self.switch_if_taken_over();
         Ok(held)
     }
 
     /// Like `handle_write_vectored`, but bytes that `send` doesn't take aren't copied either, if they are many: the result
-    /// is how many at the end are to be sent when `poll_external` asks for them.
+    /// is how many at the end are to be sent when `poll_external` asks for them, and with HTTP/2 by `send_held`.
     ///
     /// # Errors
     /// As `handle_write`, and `Stale` when the protocol `takes_external` parts no more.
@@ -126,8 +134,15 @@ impl Connection {
         bytes: &[u8],
         send: Send<'_>,
     ) -> Result<usize, AnswerError> {
-        let Protocol::Http1(http1) = &mut self.protocol else { return Err(AnswerError::Stale) };
-        http1.handle_write_held(cx, request_id, bytes, send)
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_write_held(cx, request_id, bytes);
+        }
+        if let Some(tls) = self.tls_mut() {
+            return tls.command_sending(cx, send, |inner, cx, send| {
+                inner.handle_write_held(cx, request_id, bytes, send)
+            });
+        }
+        self.http1_mut()?.handle_write_held(cx, request_id, bytes, send)
     }
 
     /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the
@@ -159,9 +174,25 @@ impl Connection {
         if let Some(http2) = self.http2_mut() {
             return http2.handle_end(request_id, trailers);
         }
-        self.http1_mut()?.handle_end(cx, request_id, trailers)?;
+        self.http1_mut()?.handle_end(cx, request_id, trailers, false)?;
         self.switch_if_taken_over();
         Ok(())
+    }
+
+    /// The same while the body of the request still arrives, and is read: HTTP/1 delivers it as before. HTTP/2 drops it.
+    ///
+    /// # Errors
+    /// As `handle_end`.
+    pub fn handle_end_early(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        trailers: &[u8],
+    ) -> Result<(), AnswerError> {
+        match self.http1_mut() {
+            Ok(http1) => http1.handle_end(cx, request_id, trailers, true),
+            Err(_) => self.handle_end(cx, request_id, trailers),
+        }
     }
 
     /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.

@@ -39,12 +39,21 @@ impl Connection {
         }
     }
 
-    /// Whether parts of answers may be sent past the output: the `_held` methods and `poll_external`.
+    /// Whether parts of answers may be sent past the output: the `_held` methods, and `poll_external` or `send_held`.
     #[inline]
     pub fn takes_external(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) => true,
-            Protocol::Other(_) => false,
+            Protocol::Http1(_) | Protocol::Other(Other::Http2(_)) => true,
+            Protocol::Other(Other::Tls(tls)) => tls.inner.takes_external(),
+            Protocol::Other(Other::Undecided(_) | Other::Raw(_)) => false,
+        }
+    }
+
+    /// Whether a part of this answer is still to be sent past the output.
+    pub fn holds(&self, request_id: RequestId) -> bool {
+        match self.http2() {
+            Some(http2) => http2.holds(request_id),
+            None => self.http1().is_some_and(|http1| http1.holds(request_id)),
         }
     }
 

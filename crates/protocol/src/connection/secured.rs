@@ -8,6 +8,7 @@
 //! knows of back-pressure, deadlines and its end is true under TLS as well. So at most one portion is encrypted
 //! ahead.
 
+use std::io::IoSlice;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::sealing::Sealing;
 use crate::answer::{AnswerError, Finish};
 use crate::context::Context;
 use crate::http1::External;
-use crate::http2::Coverage;
+use crate::http2::{Coverage, Memory};
 use crate::output::{Output, Send};
 use crate::timestamp::Timestamp;
 use crate::tls::{self, Answer, Config, Failure, Session, UnixTime};
@@ -50,7 +51,7 @@ pub(super) struct Secured {
     is_exempt: bool,
     /// Ciphertext.
     output: Output,
-    /// Bytes of the inner connection's output that lie encrypted in `output`.
+    /// Bytes of what the inner connection sends, parts that are held included, that lie encrypted in `output`.
     in_flight: usize,
     /// When the handshake has begun, until it is done.
     begun: Option<Timestamp>,
@@ -237,12 +238,12 @@ impl Secured {
     }
 
     /// Runs a command of the inner connection that gives bytes to the socket at once.
-    pub(super) fn command_sending(
+    pub(super) fn command_sending<R>(
         &mut self,
         cx: &mut Context,
         send: Send<'_>,
-        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<(), AnswerError>,
-    ) -> Result<(), AnswerError> {
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
+    ) -> Result<R, AnswerError> {
         if !self.takes_vectored() {
             return run(&mut self.inner, cx, &mut |_| 0);
         }
@@ -261,6 +262,28 @@ impl Secured {
         result
     }
 
+    /// As that of the inner connection, behind ciphertext that is unsent.
+    pub(super) fn send_held(
+        &mut self,
+        cx: &mut Context,
+        memory: Memory<'_>,
+        most: usize,
+        send: Send<'_>,
+    ) -> usize {
+        if !self.output.is_empty() {
+            let count = send(&[IoSlice::new(self.output.unsent())]);
+            if count > 0 {
+                self.handle_sent(cx, count);
+            }
+        }
+        if !self.takes_vectored() {
+            return 0;
+        }
+        let sent =
+            self.command_sending(cx, send, |inner, cx, send| Ok(inner.send_held(cx, memory, most, send)));
+        sent.unwrap_or(0)
+    }
+
     /// Whether the inner connection has ended its sending side in order, and the client doesn't know it yet.
     fn owes_close_notify(&self) -> bool {
         !self.is_closed
@@ -274,9 +297,8 @@ impl Secured {
             return;
         }
         if self.output.is_empty() {
-            let unsent = self.inner.poll_transmit(cx).len();
-            let sent = mem::take(&mut self.in_flight).min(unsent);
-            self.inner.handle_sent(cx, sent);
+            let sent = mem::take(&mut self.in_flight);
+            self.inner.handle_sealed_sent(cx, sent);
         } else {
             self.inner.handle_acknowledged(cx);
         }

@@ -1,11 +1,14 @@
 //! The wire: what comes from the socket and the clock, and what is to be done with them next.
 
+use std::io::IoSlice;
+
 use super::other::Other;
 use super::undecided::First;
 use super::{Connection, Protocol};
 use crate::answer::Finish;
 use crate::context::Context;
 use crate::event::{Direct, Event, RequestId, Step};
+use crate::http2::Memory;
 use crate::output::Send;
 use crate::timestamp::Timestamp;
 use crate::{http1, http2};
@@ -110,6 +113,54 @@ impl Connection {
         } else if let Ok(http1) = self.http1_mut() {
             http1.handle_external_bytes(cx, bytes, send);
             self.switch_if_taken_over();
+        }
+    }
+
+    /// The same with bytes of which none are copied: what `send` doesn't take is to be given again. Returns how many it
+    /// has taken.
+    pub fn handle_external_held(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) -> usize {
+        if let Some(tls) = self.tls_mut() {
+            let sent = tls
+                .command_sending(cx, send, |inner, cx, send| Ok(inner.handle_external_held(cx, bytes, send)));
+            return sent.unwrap_or(0);
+        }
+        let Ok(http1) = self.http1_mut() else { return 0 };
+        let sent = send(&[IoSlice::new(bytes)]);
+        http1.handle_external_sent(cx, sent as u64);
+        self.switch_if_taken_over();
+        sent
+    }
+
+    /// With HTTP/2, sends what is unsent, content in `memory` included, until `send` takes no more, or has taken `most`
+    /// bytes. Returns how many it has taken.
+    pub fn send_held(&mut self, cx: &mut Context, memory: Memory<'_>, most: usize, send: Send<'_>) -> usize {
+        if let Some(tls) = self.tls_mut() {
+            return tls.send_held(cx, memory, most, send);
+        }
+        self.http2_mut().map_or(0, |http2| http2.send_held(cx, memory, most, send))
+    }
+
+    /// The memory that was held for an answer of HTTP/2 is gone: its stream is reset.
+    #[cold]
+    pub fn handle_held_lost(&mut self, request_id: RequestId) {
+        if let Some(http2) = self.http2_mut() {
+            http2.handle_held_lost(request_id);
+        }
+    }
+
+    /// `count` bytes of what comes next on the wire, wherever they lie, have been encrypted and sent.
+    pub(super) fn handle_sealed_sent(&mut self, cx: &mut Context, count: usize) {
+        match &mut self.protocol {
+            Protocol::Other(Other::Http2(http2)) => http2.handle_sent(cx, count),
+            _ => {
+                let own = count.min(self.poll_transmit(cx).len());
+                if own > 0 {
+                    self.handle_sent(cx, own);
+                }
+                if own < count {
+                    self.handle_external_sent(cx, (count - own) as u64);
+                }
+            }
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Incoming {
     pub(super) body: Receiving,
     /// What the parser saw of it in the present input, and its trailer section so far.
     record: Record,
+    /// Its request is answered, and the application still reads it.
+    is_kept: bool,
 }
 
 impl Incoming {
@@ -46,6 +48,11 @@ impl Incoming {
         content
     }
 
+    /// Whether the application has asked for it, or will.
+    pub(super) fn may_be_read(&self) -> bool {
+        self.is_kept || !self.body.is_unasked()
+    }
+
     fn complete(&mut self) {
         let trailers = std::mem::take(&mut self.record.trailers);
         let bytes = std::mem::take(&mut self.record.trailer_bytes);
@@ -68,7 +75,7 @@ impl Connection {
         let record = cx.record.split_off_body();
         let awaits_continue = checked.expectation == Expectation::Continue;
         let body = Receiving::new(cx, request_id, declared, awaits_continue);
-        let mut incoming = Incoming { body, record };
+        let mut incoming = Incoming { body, record, is_kept: false };
         incoming.take(input);
         if is_complete {
             incoming.complete();
@@ -135,6 +142,10 @@ impl Connection {
         let event = incoming.body.poll();
         if incoming.body.is_finished() {
             self.incoming = None;
+            // One that is read behind its answer.
+            if self.is_last && self.pipeline.is_empty() {
+                self.end(CloseReason::Done, self.closing_finish(false));
+            }
         }
         event
     }
@@ -229,7 +240,7 @@ impl Connection {
         incoming.body.fail(error);
         let Some((at, pending)) = self.pipeline.find_mut(request_id) else {
             // Its answer is complete: the connection ends after that.
-            self.incoming = None;
+            self.incoming.take_if(|incoming| !incoming.is_kept);
             match self.pipeline.last_mut() {
                 Some(answered) => {
                     let state = answered.state();
@@ -306,6 +317,31 @@ impl Connection {
         }
         body.discard();
         false
+    }
+
+    /// Lets the body of a request whose answer is complete continue, since the application reads it. True when the
+    /// connection has to end after the answer.
+    pub(super) fn keep_body(&mut self, request_id: RequestId) -> bool {
+        let of_request = |incoming: &&mut Box<Incoming>| incoming.body.request_id() == request_id;
+        let Some(incoming) = self.incoming.as_mut().filter(of_request) else { return false };
+        incoming.is_kept = true;
+        let never_comes = incoming.body.may_never_come();
+        if never_comes {
+            self.reading = Reading::Closed;
+            self.leaves_unread = true;
+        }
+        never_comes
+    }
+
+    /// The request whose body is read behind its answer.
+    pub(super) fn reading_on(&self) -> Option<RequestId> {
+        let incoming = self.incoming.as_ref().filter(|incoming| incoming.is_kept)?;
+        Some(incoming.body.request_id())
+    }
+
+    /// Whether a body that has come whole is still to be read behind its answer.
+    pub(super) fn has_body_to_read(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.is_kept && incoming.body.is_over())
     }
 
     /// Drops a discarded body that is complete, or turned out to be over its limit.

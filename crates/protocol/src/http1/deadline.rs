@@ -86,6 +86,8 @@ impl Connection {
                 }
                 return;
             }
+            // The application reads a body behind its answer.
+            Kind::Idle if self.incoming.is_some() => {}
             Kind::Idle => {
                 self.reading = Reading::Closed;
                 self.reason = CloseReason::IdleTimeout;

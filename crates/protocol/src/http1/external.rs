@@ -117,6 +117,11 @@ impl Connection {
         Some(External { request_id: first.request_id, missing: state.external, behind: &state.behind })
     }
 
+    /// Whether the answer to this request has an external part.
+    pub(crate) fn holds(&self, request_id: RequestId) -> bool {
+        self.pipeline.external_bytes(request_id) > 0
+    }
+
     /// Whether an external part is next on the wire.
     pub(super) fn awaits_external(&self) -> bool {
         self.poll_external().is_some()

@@ -223,7 +223,10 @@ impl Connection {
         if self.reading == Reading::Body {
             self.cut_body();
         }
-        if self.pipeline.is_empty() {
+        if self.pipeline.is_empty() && self.has_body_to_read() {
+            self.reading = Reading::Closed;
+            self.is_last = true;
+        } else if self.pipeline.is_empty() {
             let is_cut = self.reading == Reading::Head;
             let reason = if is_cut { CloseReason::ClientLeft } else { CloseReason::Done };
             self.end(reason, Finish::Close);
@@ -347,7 +350,8 @@ impl Connection {
 
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = RequestId> {
         let abandoned = self.abandoned.iter().copied().filter(|request_id| !self.is_open(*request_id));
-        self.pipeline.open_request_ids().chain(abandoned)
+        let reading_on = self.reading_on().filter(|request_id| !self.is_open(*request_id));
+        self.pipeline.open_request_ids().chain(abandoned).chain(reading_on)
     }
 
     pub(crate) fn is_written(&self, request_id: RequestId) -> bool {

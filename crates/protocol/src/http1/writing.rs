@@ -156,11 +156,13 @@ impl Connection {
         result
     }
 
+    /// Ends an answer; with `keeps_body` the application still reads the body of its request.
     pub(crate) fn handle_end(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
         trailers: &[u8],
+        keeps_body: bool,
     ) -> Result<(), AnswerError> {
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
@@ -175,9 +177,8 @@ impl Connection {
             };
             encode::put_last_chunk(trailers, out);
         }
-        if self.discard_body(request_id)
-            && let Some(pending) = self.pipeline.get_mut(at)
-        {
+        let closes = if keeps_body { self.keep_body(request_id) } else { self.discard_body(request_id) };
+        if closes && let Some(pending) = self.pipeline.get_mut(at) {
             pending.state().closes = true;
         }
         if at == 0 {
@@ -255,7 +256,7 @@ impl Connection {
                 self.reading = Reading::Closed;
                 let finish =
                     self.closing_finish(flags.wants_close && !flags.is_upgrade && self.incoming.is_none());
-                self.incoming = self.incoming.take().filter(|incoming| !incoming.body.is_unasked());
+                self.incoming = self.incoming.take().filter(|incoming| incoming.may_be_read());
                 match refusal {
                     Some(error) => self.end(CloseReason::Refused(error), Finish::Linger),
                     None if is_aborted => self.end(CloseReason::Aborted, self.closing_finish(false)),
@@ -275,7 +276,7 @@ impl Connection {
 
     /// How a connection ends after its last answer; `is_expected` when the client has asked for the end. A client that
     /// may still be sending needs a lingering close: a reset would destroy what it hasn't read yet.
-    fn closing_finish(&self, is_expected: bool) -> Finish {
+    pub(super) fn closing_finish(&self, is_expected: bool) -> Finish {
         match self.has_peer_ended || is_expected && !self.leaves_unread {
             true => Finish::Close,
             false => Finish::Linger,

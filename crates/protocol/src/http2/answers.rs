@@ -1,7 +1,5 @@
 //! From the application's answers to the session.
 
-use std::io::IoSlice;
-
 use nghttp2::{Content, ErrorCode, StreamId};
 
 use crate::answer::{Answer, AnswerError, Own, Payload, Taken};
@@ -11,13 +9,9 @@ use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::fields::{self, Numbers};
 use crate::http2::stream::Answering;
-use crate::output::Send;
 
 /// 501: an extended CONNECT for a protocol that isn't spoken. RFC 9220 §3.
 const NOT_IMPLEMENTED: u16 = 501;
-/// Bytes that one answer may give to the socket at once: a client that reads as fast as it is written to would hold up
-/// others.
-const SENT_AT_ONCE: usize = 2 * 1024 * 1024;
 
 impl Connection {
     /// Answers a request.
@@ -33,43 +27,7 @@ impl Connection {
         self.answer(cx, request_id, answer, false)
     }
 
-    /// Like `handle_answer`, with a body that goes in frames to `send` from where it is. As far as windows, other streams
-    /// or `send` don't let it leave, it is copied.
-    ///
-    /// # Errors
-    /// As `handle_answer`.
-    pub fn handle_answer_vectored(
-        &mut self,
-        cx: &mut Context,
-        request_id: RequestId,
-        answer: Answer<'_>,
-        send: Send<'_>,
-    ) -> Result<(), AnswerError> {
-        let id = self.streams.of(request_id).map(|stream| stream.id);
-        let (Some(id), Payload::Full(bytes)) = (id, &answer.payload) else {
-            return self.answer(cx, request_id, answer, false);
-        };
-        let bytes = *bytes;
-        self.answer(cx, request_id, answer, true)?;
-        let mut sent = 0;
-        while sent < SENT_AT_ONCE {
-            self.flush_with(cx, Some((id, bytes)));
-            let unsent = self.output.unsent();
-            let (length, count) = (unsent.len(), send(&[IoSlice::new(unsent)]));
-            if count > 0 {
-                self.output.handle_sent(cx, count);
-                self.sent = cx.now;
-                sent += count;
-            }
-            if length == 0 || count < length {
-                break;
-            }
-        }
-        self.session.keep_lent(id, bytes);
-        Ok(())
-    }
-
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
@@ -334,6 +292,7 @@ impl Connection {
             self.drop_stream(id);
             return Err(AnswerError::Stale);
         }
+        self.output.forget(request_id);
         self.session.reset(id, code);
         self.lose(id);
         Ok(())

@@ -231,9 +231,11 @@ impl Connection {
         if stream.page.is_some() {
             return self.drop_stream(id);
         }
+        let request_id = stream.request_id;
         if stream.is_incomplete() || stream.is_taken {
-            self.reset.push_back((stream.request_id, code));
+            self.reset.push_back((request_id, code));
         }
+        self.output.forget(request_id);
         self.lose(id);
     }
 

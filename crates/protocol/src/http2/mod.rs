@@ -26,7 +26,9 @@ mod answers;
 mod coverage;
 mod ending;
 mod fields;
+mod framed;
 mod head;
+mod held;
 mod input;
 mod malformed;
 mod pings;
@@ -48,6 +50,8 @@ use crate::handoff::Handoff;
 use crate::http2::abuse::Abuse;
 pub(crate) use crate::http2::coverage::Coverage;
 use crate::http2::ending::Ending;
+use crate::http2::framed::Framed;
+pub use crate::http2::framed::Memory;
 use crate::http2::head::{HeadBytes, Served};
 pub use crate::http2::malformed::Malformed;
 use crate::http2::pings::Pings;
@@ -132,7 +136,7 @@ pub struct Connection {
     settings_due: Timestamp,
     /// Bytes of all bodies that lie unread.
     unread: usize,
-    output: Output,
+    output: Framed,
     /// When a request or content came last, or an answer ended: idleness counts from here.
     active: Timestamp,
     /// When the kernel last took bytes, or had none to take.
@@ -192,7 +196,7 @@ impl Connection {
             knows_settings: false,
             settings_due: Timestamp(u64::MAX),
             unread: 0,
-            output: Output::default(),
+            output: Framed::default(),
             active: cx.now,
             sent: cx.now,
             head_since: None,
@@ -214,7 +218,7 @@ impl Connection {
     pub(crate) fn resume(cx: &Context, way: Way, handoff: Handoff) -> Option<(Connection, Vec<u8>)> {
         let Handoff { output, unread, has_peer_ended: _, serves_https: _, is_last, is_local: _ } = handoff;
         let mut connection = Connection::new(cx, way)?;
-        connection.output = output;
+        connection.output = Framed::new(output);
         if is_last {
             connection.handle_stop();
         }
@@ -280,29 +284,27 @@ impl Connection {
     /// Moves what the session has to say to the output, up to a bound. To be called before `unsent`, once all
     /// commands of a turn are given.
     pub fn flush(&mut self, cx: &mut Context) {
-        self.flush_with(cx, None);
+        self.flush_up_to(cx, HIGH_WATER);
     }
 
-    /// The same with content that lies with the caller.
-    fn flush_with(&mut self, cx: &mut Context, lent: Option<(StreamId, &[u8])>) {
-        if self.output.len() >= HIGH_WATER || matches!(self.ending, Ending::Over(_)) {
+    /// The same, as long as fewer than `most` bytes are unsent.
+    fn flush_up_to(&mut self, cx: &mut Context, most: usize) {
+        if self.output.is_full(most) || matches!(self.ending, Ending::Over(_)) {
             return;
         }
         if self.output.is_empty() {
             self.sent = cx.now;
-            self.output.expect_much(cx);
         }
         let mut received = std::mem::take(&mut cx.http2.received);
         let out = self.output.buffer(cx);
-        let limit = out.len() + HIGH_WATER;
-        let result = match lent {
-            None => self.session.poll_transmit(out, limit, &mut received),
-            Some(lent) => self.session.poll_transmit_lent(out, limit, &mut received, lent),
-        };
-        if self.output.is_empty() {
-            // An idle connection has no buffer.
-            self.output.handle_sent(cx, 0);
+        let limit = out.len() + most;
+        let result = self.session.poll_transmit(out, limit, &mut received);
+        for lent in &received.lent {
+            let request_id = self.streams.get_mut(lent.stream).map(|stream| stream.request_id);
+            self.output.add(lent, request_id);
         }
+        // An idle connection has no buffer.
+        self.output.release_unused(cx);
         self.abuse_of(cx, &received);
         self.handle_events(cx, &received, &[]);
         received.clear();
@@ -367,9 +369,9 @@ impl Connection {
         self.streams.of(request_id).is_none_or(|stream| !stream.is_incomplete())
     }
 
-    /// Bytes that wait before a streamed answer can go on.
+    /// Bytes that wait before a streamed answer can go on; those that are held count until they are with the kernel.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         let Some(stream) = self.streams.of(request_id) else { return 0 };
-        self.session.queued(stream.id)
+        self.session.queued(stream.id) + usize::from(self.output.uses(request_id))
     }
 }

@@ -8,6 +8,7 @@ mod abuse;
 mod bodies;
 mod ends;
 mod heads;
+mod held;
 mod lives;
 mod priorities;
 mod refusals;

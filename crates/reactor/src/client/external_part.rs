@@ -63,13 +63,8 @@ impl ExternalPart {
                 let sent = range.send(socket, count)?;
                 Ok(if sent == 0 { Sent::Ended } else { Sent::Some(sent) })
             }
-            Source::Memory { buffer, length } => {
-                let bytes = buffer.bytes();
-                let at = usize::try_from(next.missing).ok().and_then(|missing| length.checked_sub(missing));
-                let portion = at
-                    .filter(|_| bytes.len() >= *length)
-                    .and_then(|at| bytes.get(at..)?.get(..count as usize));
-                let Some(portion) = portion else { return Ok(Sent::Ended) };
+            Source::Memory { .. } => {
+                let Some(portion) = self.held(next.missing, count) else { return Ok(Sent::Ended) };
                 let behind = if count == next.missing { next.behind } else { &[] };
                 let sent = if behind.is_empty() {
                     socket.write(portion)?
@@ -80,6 +75,28 @@ impl ExternalPart {
                 Ok(if is_short { Sent::Blocked(sent as u64) } else { Sent::Some(sent as u64) })
             }
         }
+    }
+
+    /// All of the memory that is held; None when the application has taken it away, or this is a file.
+    pub(crate) fn memory(&mut self) -> Option<&[u8]> {
+        match &mut self.source {
+            Source::Memory { buffer, length } => {
+                let length = *length;
+                buffer.bytes().get(..length)
+            }
+            Source::File(_) => None,
+        }
+    }
+
+    /// `count` bytes of that, from where `missing` are left.
+    pub(crate) fn held(&mut self, missing: u64, count: u64) -> Option<&[u8]> {
+        let bytes = self.memory()?;
+        let at = bytes.len().checked_sub(usize::try_from(missing).ok()?)?;
+        bytes.get(at..)?.get(..count as usize)
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.source, Source::File(_))
     }
 
     /// Up to `longest` bytes that come next of a file, and none at its end; `advance` says that they are used. None: a

@@ -336,17 +336,21 @@ impl Client {
         outbox.push_event(self.facts.slot(), self.facts.id(), event);
     }
 
-    /// Moves the notices that are due to the outbox. All output was handed to the kernel.
+    /// Moves the notices that are due to the outbox. All output was handed to the kernel, or HTTP/2 is spoken, whose answers
+    /// go on beside each other.
     #[cold]
     pub(crate) fn notify_sent(&mut self, outbox: &mut Outbox) {
         let (slot, client_id) = (self.facts.slot(), self.facts.id());
         let connection = &self.connection;
+        let is_all_sent = connection.is_all_sent();
         self.sent_notices.retain(|notice| {
             let RequestId(request_id) = notice.request_id;
             let (kind, id, is_due) = match notice.when {
-                When::Written => (Kind::Written, request_id, connection.is_written(notice.request_id)),
+                When::Written => {
+                    (Kind::Written, request_id, is_all_sent && connection.is_written(notice.request_id))
+                }
                 When::Drained => (Kind::Drained, request_id, connection.backlog(notice.request_id) == 0),
-                When::RawDrained => (Kind::RawDrained, client_id, true),
+                When::RawDrained => (Kind::RawDrained, client_id, is_all_sent),
             };
             if is_due {
                 outbox.push(Notice {

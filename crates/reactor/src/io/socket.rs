@@ -7,7 +7,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use mio::event::Source;
@@ -37,6 +37,19 @@ impl Socket {
             Socket::Tcp(stream) => stream.register(registry, token, both),
             #[cfg(unix)]
             Socket::Unix(stream) => stream.register(registry, token, both),
+        }
+    }
+
+    /// Sends as much of `parts` as the kernel takes; returns how much.
+    ///
+    /// # Errors
+    /// Those of send(2) and writev(2).
+    pub(crate) fn write_parts(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut filled = parts.iter().filter(|part| !part.is_empty());
+        match (filled.next(), filled.next()) {
+            // The kernel copies from one range of memory faster than from a list of ranges.
+            (Some(only), None) => self.write(only),
+            _ => self.write_vectored(parts),
         }
     }
 

@@ -1,15 +1,17 @@
-//! Parts of answers that aren't in the output. On plaintext they go to the kernel from where they are; files under TLS
-//! are read here and encrypted.
+//! Parts of answers that aren't in the output. On plaintext they go to the kernel from where they are. Under TLS memory is
+//! encrypted from where it is, and files are read here. With HTTP/2 memory is the content of frames, and many answers may
+//! have some.
 
 use std::io::{self, IoSlice};
 
 use protocol::{Context, External, RequestId};
+use smallvec::SmallVec;
 
 use super::Reactor;
 use super::flush::Sending;
 use crate::application::{Kind, Outbox};
 use crate::client::{Client, ExternalPart, Sent};
-use crate::io::{Disk, Finished};
+use crate::io::{Disk, Finished, SHORT_CALLS_ARM, Socket};
 
 /// Bytes of a file, or of memory that is held, that one visit sends, so that a fast download doesn't delay other clients. A
 /// file that isn't in the page cache is read from the disk in this call, which is another reason for portions.
@@ -49,7 +51,97 @@ enum Visit {
     Broken,
 }
 
+/// What the kernel takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taking {
+    /// All that it was given.
+    All,
+    /// A part; it may take more.
+    Some,
+    /// Nothing more, until the socket is reported as writable.
+    Blocked,
+    /// The connection can't be used any more.
+    Broken,
+}
+
+impl Taking {
+    /// Gives it `parts`. Returns how many bytes it has taken.
+    fn send(&mut self, socket: &Socket, parts: &[IoSlice<'_>]) -> usize {
+        let length = parts.iter().map(|part| part.len()).sum();
+        let (taking, count) = match socket.write_parts(parts) {
+            Ok(count) if count == length => (Taking::All, count),
+            Ok(count) if SHORT_CALLS_ARM => (Taking::Blocked, count),
+            Ok(count) => (Taking::Some, count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Taking::Blocked, 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (Taking::Some, 0),
+            Err(_) => (Taking::Broken, 0),
+        };
+        *self = taking;
+        count
+    }
+}
+
 impl Client {
+    /// Sends everything, external parts included.
+    #[cold]
+    pub(super) fn send_all(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
+        if self.connection.is_http2() {
+            return self.send_frames(cx, outbox);
+        }
+        let sending = match self.send_bytes(cx) {
+            Sending::Done => self.send_parts(cx, outbox, disk),
+            ended => ended,
+        };
+        if self.connection.is_secured() {
+            // The last bytes of a part may have been sent as ciphertext that had waited.
+            self.drop_unused_parts();
+        }
+        sending
+    }
+
+    /// Gives back what no answer needs any more.
+    fn drop_unused_parts(&mut self) {
+        let connection = &self.connection;
+        self.external_parts.retain(|part| connection.holds(part.request_id));
+    }
+
+    /// Sends frames, whose content may lie in memory that is held.
+    fn send_frames(&mut self, cx: &mut Context, outbox: &mut Outbox) -> Sending {
+        if self.is_blocked {
+            self.drop_unused_parts();
+            return Sending::Blocked;
+        }
+        let most = if self.connection.is_secured() { ENCRYPTED_BYTES_PER_VISIT } else { BYTES_PER_VISIT };
+        let mut lost: SmallVec<[RequestId; 4]> = SmallVec::new();
+        let mut memory: SmallVec<[(RequestId, &[u8]); 16]> = SmallVec::new();
+        for part in &mut self.external_parts {
+            let request_id = part.request_id;
+            match part.memory() {
+                Some(bytes) => memory.push((request_id, bytes)),
+                None => lost.push(request_id),
+            }
+        }
+        let socket = &self.socket;
+        let mut taking = Taking::All;
+        let sent =
+            self.connection.send_held(cx, &memory, most as usize, &mut |parts| taking.send(socket, parts));
+        drop(memory);
+        for request_id in lost {
+            self.connection.handle_held_lost(request_id);
+            self.sent_notices.retain(|notice| notice.request_id != request_id);
+            outbox.notify(Kind::FileFailed, self.facts.slot(), request_id.0);
+        }
+        self.drop_unused_parts();
+        match taking {
+            Taking::Broken => Sending::Broken,
+            Taking::Blocked => Sending::Blocked,
+            Taking::Some => Sending::Unfinished,
+            Taking::All if sent as u64 >= most => Sending::Unfinished,
+            // Zeros in place of what was lost, and what needs no memory.
+            Taking::All => self.send_bytes(cx),
+        }
+    }
+
     /// Sends external parts, and what follows them in the output, as far as the socket and the budget allow.
     #[cold]
     pub(super) fn send_parts(&mut self, cx: &mut Context, outbox: &mut Outbox, disk: &mut Disk) -> Sending {
@@ -121,7 +213,7 @@ impl Client {
         visit
     }
 
-    /// Reads up to `most` of the `missing` bytes and sends them encrypted.
+    /// Sends up to `most` of the `missing` bytes encrypted. Of a file they are read first.
     fn send_encrypted(
         &mut self,
         cx: &mut Context,
@@ -131,6 +223,9 @@ impl Client {
         most: u64,
     ) -> Visit {
         let Some(part) = part_of(&mut self.external_parts, request_id) else { return Visit::Broken };
+        if !part.is_file() {
+            return self.send_memory_encrypted(cx, request_id, missing, most);
+        }
         let asker = (self.facts.slot(), self.facts.id());
         let bytes = match part.read(disk, asker, missing.min(most), missing) {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
@@ -148,5 +243,26 @@ impl Client {
         let count = bytes.len();
         part.advance(count);
         if is_full { Visit::Full(count as u64) } else { Visit::Sent(count as u64) }
+    }
+
+    /// The same from memory, of which nothing is copied.
+    fn send_memory_encrypted(
+        &mut self,
+        cx: &mut Context,
+        request_id: RequestId,
+        missing: u64,
+        most: u64,
+    ) -> Visit {
+        let Some(part) = part_of(&mut self.external_parts, request_id) else { return Visit::Broken };
+        let Some(bytes) = part.held(missing, missing.min(most)) else { return Visit::Ended };
+        let socket = &self.socket;
+        let mut taking = Taking::All;
+        let sent =
+            self.connection.handle_external_held(cx, bytes, &mut |parts| taking.send(socket, parts)) as u64;
+        match taking {
+            Taking::Broken => Visit::Broken,
+            Taking::Blocked => Visit::Full(sent),
+            Taking::Some | Taking::All => Visit::Sent(sent),
+        }
     }
 }

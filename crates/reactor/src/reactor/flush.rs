@@ -44,11 +44,10 @@ impl Reactor {
         if client.burst != Burst::None {
             client.end_burst(&mut self.cx);
         }
-        let sending = match client.send_bytes(&mut self.cx) {
-            Sending::Done if !client.external_parts.is_empty() => {
-                client.send_parts(&mut self.cx, &mut self.outbox, &mut self.disk)
-            }
-            sending => sending,
+        let sending = if client.external_parts.is_empty() {
+            client.send_bytes(&mut self.cx)
+        } else {
+            client.send_all(&mut self.cx, &mut self.outbox, &mut self.disk)
         };
         match sending {
             Sending::Done | Sending::Unfinished | Sending::AwaitsDisk => {}
@@ -131,7 +130,7 @@ impl Client {
     fn service_streams(&mut self, cx: &mut Context, outbox: &mut Outbox) {
         self.poll_events(cx, outbox);
         self.publish_streams();
-        if self.connection.is_all_sent() && !self.sent_notices.is_empty() {
+        if !self.sent_notices.is_empty() {
             self.notify_sent(outbox);
         }
         self.count_refusals(cx, outbox);

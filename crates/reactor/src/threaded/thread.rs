@@ -123,6 +123,8 @@ impl IoThread {
                 while !commands.is_empty() {
                     self.guarded(|reactor| commands.apply(reactor));
                 }
+                // In the next commands the application may close a client, behind an answer that has left for it.
+                self.guarded(Reactor::flush);
                 let _ = self.spare.try_send(commands.cleared());
             }
             Message::Listener(listener) => self.reactor.add_listener(listener),

@@ -166,10 +166,22 @@ impl Bridge {
         })
     }
 
-    /// Ends a streamed answer.
-    pub(crate) fn end(&self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Stale> {
+    /// Ends a streamed answer; with `keeps_body` while the body of its request is read on.
+    pub(crate) fn end(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        trailers: &[u8],
+        keeps_body: bool,
+    ) -> Result<(), Stale> {
         self.forget_stream(request_id);
-        self.command(slot, trailers, move |reactor, slot, trailers| reactor.end(slot, request_id, trailers))
+        self.command(slot, trailers, move |reactor, slot, trailers| {
+            if keeps_body {
+                reactor.end_early(slot, request_id, trailers)
+            } else {
+                reactor.end(slot, request_id, trailers)
+            }
+        })
     }
 
     /// Sends a 1xx answer.

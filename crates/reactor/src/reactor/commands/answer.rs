@@ -95,6 +95,15 @@ impl Reactor {
         self.command(slot, |connection, cx| connection.handle_end(cx, request_id, trailers))
     }
 
+    /// The same while the body of the request still arrives, and is read. HTTP/1 delivers it as before, and `Aborted`
+    /// says that no more of it comes; HTTP/2 drops it.
+    ///
+    /// # Errors
+    /// [`Stale`] when the stream isn't open any more.
+    pub fn end_early(&mut self, slot: u32, request_id: RequestId, trailers: &[u8]) -> Result<(), Stale> {
+        self.command(slot, |connection, cx| connection.handle_end_early(cx, request_id, trailers))
+    }
+
     /// Sends an informational answer (1xx) ahead of the final one.
     ///
     /// # Errors

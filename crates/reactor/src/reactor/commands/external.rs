@@ -53,8 +53,9 @@ impl Reactor {
         let held = self.command_sending(slot, |connection, cx, send| {
             connection.handle_answer_held(cx, request_id, answer, send)
         })?;
-        if let Some(client) = self.clients.get(slot) {
+        if let Some(client) = self.clients.get_mut(slot) {
             client.facts.on_returned();
+            client.publish_streams();
         }
         Ok(held)
     }

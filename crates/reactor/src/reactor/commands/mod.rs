@@ -98,13 +98,7 @@ impl Reactor {
                     return 0;
                 }
                 // An error of the socket occurs in the flush again, and is handled there.
-                let mut filled = parts.iter().filter(|part| !part.is_empty());
-                let sent = match (filled.next(), filled.next()) {
-                    _ if is_ahead => socket.write_ahead(parts),
-                    // The kernel copies from one range of memory faster than from a list of ranges.
-                    (Some(only), None) => socket.write(only),
-                    _ => socket.write_vectored(parts),
-                };
+                let sent = if is_ahead { socket.write_ahead(parts) } else { socket.write_parts(parts) };
                 let count = sent.unwrap_or(0);
                 is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
                 count
