@@ -160,3 +160,30 @@ fn memory_is_given_back_when_the_client_leaves() {
     app.round();
     is_returned.try_recv().unwrap();
 }
+
+/// TCP keeps what doesn't fill a packet for a fifth of a second when it is told that more follows. Two hundred times that is
+/// longer than `until` waits.
+#[test]
+fn the_end_of_the_last_of_several_pieces_is_sent_though_none_follows() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let request = stream(&mut app, &mut peer, None);
+    let piece = vec![b'x'; 16 * 1024];
+    let framed = [b"4000\r\n", &piece[..], b"\r\n"].concat();
+    let mut written = 0;
+    app.until("all pieces", |app| {
+        peer.read();
+        let head = peer.received.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+        if peer.received.len() == head + written * framed.len() {
+            if written == 400 {
+                return Some(());
+            }
+            for _ in 0..2 {
+                app.reactor.write_held(request.slot, request.request_id(), &piece).unwrap();
+            }
+            written += 2;
+        }
+        None
+    });
+    assert!(body(&peer) == framed.repeat(400));
+}

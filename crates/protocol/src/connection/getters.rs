@@ -57,6 +57,14 @@ impl Connection {
         }
     }
 
+    /// Whether bytes follow the next `count` of a streamed answer that is next on the wire.
+    pub fn continues_behind(&self, request_id: RequestId, count: usize) -> bool {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.continues_behind(request_id, count),
+            Protocol::Other(_) => false,
+        }
+    }
+
     /// Whether parts of answers may be files: `handle_file`. Under TLS their bytes have to be given.
     #[inline]
     pub fn takes_files(&self) -> bool {

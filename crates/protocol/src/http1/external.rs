@@ -101,6 +101,16 @@ impl Connection {
         Ok(held)
     }
 
+    /// Whether bytes follow the next `count` of an answer that is being written and is next on the wire.
+    pub(crate) fn continues_behind(&self, request_id: RequestId, count: usize) -> bool {
+        let first = self.pipeline.first().filter(|first| first.request_id == request_id);
+        match first.and_then(|first| first.state.as_ref()?.stream.as_ref()) {
+            Some(Stream::Length(missing)) => *missing > count as u64,
+            Some(Stream::Chunked | Stream::UntilClose) => true,
+            Some(Stream::Silent) | None => false,
+        }
+    }
+
     pub(crate) fn poll_external(&self) -> Option<External<'_>> {
         let first = self.pipeline.first().filter(|_| self.output.is_empty())?;
         let state = first.state.as_ref().filter(|state| state.external > 0)?;

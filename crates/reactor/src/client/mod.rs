@@ -82,6 +82,8 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
+    /// Long pieces that were written since its last visit.
+    pub(crate) burst: Burst,
     /// How old it may become.
     age: Age,
     /// It is to be stopped.
@@ -92,6 +94,17 @@ pub(crate) struct Client {
     pub(crate) is_rejected: bool,
     /// The lists of the table that it is on.
     listed: Listed,
+}
+
+/// Pieces that go to the kernel from where they are, one behind the other. From the second on the kernel is told that more
+/// follows, so that their ends share packets with what is behind them; the visit that follows sends the last end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Burst {
+    None,
+    /// The kernel has kept nothing.
+    Begun,
+    /// The kernel may have kept the end of the last piece.
+    Kept,
 }
 
 /// A stop that waits for requests which had reached the kernel when it began.
@@ -146,6 +159,7 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
+            burst: Burst::None,
             age: Age::default(),
             stop: None,
             has_waited: false,

@@ -100,3 +100,18 @@ pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
         SocketAddr::V4(_) => address,
     }
 }
+
+/// These systems aren't told that more follows.
+#[cfg(not(target_os = "linux"))]
+impl Socket {
+    /// Like `write_vectored`.
+    ///
+    /// # Errors
+    /// As for that.
+    pub(crate) fn write_ahead(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.write_vectored(parts)
+    }
+
+    /// Nothing was kept.
+    pub(crate) fn push(&self) {}
+}

@@ -6,7 +6,7 @@ use protocol::Context;
 
 use super::Reactor;
 use crate::application::{Kind, Outbox};
-use crate::client::{Client, Phase};
+use crate::client::{Burst, Client, Phase};
 use crate::io::SHORT_CALLS_ARM;
 
 /// Where sending a client's output stands.
@@ -40,6 +40,9 @@ impl Reactor {
         let Some(client) = self.clients.get_mut(slot) else { return };
         if matches!(client.phase, Phase::Lingering { .. } | Phase::AwaitingProxy { .. }) {
             return;
+        }
+        if client.burst != Burst::None {
+            client.end_burst(&mut self.cx);
         }
         let sending = if client.external_parts.is_empty() {
             client.send_bytes(&mut self.cx)
@@ -97,6 +100,15 @@ impl Client {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Sending::Broken,
             }
+        }
+    }
+
+    /// Has the kernel send the end of the last piece, unless bytes follow now.
+    #[cold]
+    fn end_burst(&mut self, cx: &mut Context) {
+        let burst = std::mem::replace(&mut self.burst, Burst::None);
+        if burst == Burst::Kept && self.connection.poll_transmit(cx).is_empty() {
+            self.socket.push();
         }
     }
 

@@ -56,6 +56,26 @@ impl Socket {
         Ok(rustix::net::send(self, bytes, WITHOUT_SIGNAL)?)
     }
 
+    /// The same with several parts, behind which more bytes follow at once: TCP keeps those that don't fill a packet for
+    /// these, or until [`Socket::push`].
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn write_ahead(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut none = rustix::net::SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(self, parts, &mut none, WITHOUT_SIGNAL | SendFlags::MORE)?)
+    }
+
+    /// Sends what `write_ahead` has kept.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn push(&self) {
+        if let Socket::Tcp(_) = self {
+            // It is set already. Each time it is set, the kernel sends what it has kept. An error is that of the next write.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(self, true);
+        }
+    }
+
     /// The same with several parts.
     ///
     /// # Errors

@@ -58,7 +58,8 @@ impl Reactor {
     /// [`Stale`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
         if protocol::is_large(bytes) && self.takes_vectored(slot) {
-            self.command_sending(slot, |connection, cx, send| {
+            let is_ahead = self.is_ahead(slot, request_id, bytes);
+            self.command_sending_ahead(slot, is_ahead, |connection, cx, send| {
                 connection.handle_write_vectored(cx, request_id, bytes, send)
             })?;
         } else {

@@ -75,7 +75,8 @@ impl Reactor {
         if !protocol::is_large(bytes) || !self.takes_external(slot) {
             return self.write(slot, request_id, bytes).map(|unsent| (unsent, 0));
         }
-        let held = self.command_sending(slot, |connection, cx, send| {
+        let is_ahead = self.is_ahead(slot, request_id, bytes);
+        let held = self.command_sending_ahead(slot, is_ahead, |connection, cx, send| {
             connection.handle_write_held(cx, request_id, bytes, send)
         })?;
         let unsent = self.after_write(slot, request_id);

@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use protocol::{AnswerError, Connection, Context, RequestId, Send};
 
 use super::Reactor;
-use crate::client::{Client, SentNotice, When};
+use crate::client::{Burst, Client, SentNotice, When};
 use crate::io::SHORT_CALLS_ARM;
 
 pub use raw::UpgradeError;
@@ -80,6 +80,16 @@ impl Reactor {
         slot: u32,
         run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
     ) -> Result<R, Stale> {
+        self.command_sending_ahead(slot, false, run)
+    }
+
+    /// The same; with `is_ahead` the kernel is told that more follows these bytes.
+    fn command_sending_ahead<R>(
+        &mut self,
+        slot: u32,
+        is_ahead: bool,
+        run: impl FnOnce(&mut Connection, &mut Context, Send<'_>) -> Result<R, AnswerError>,
+    ) -> Result<R, Stale> {
         let command = |client: &mut Client| {
             let (socket, is_blocked) = (&client.socket, client.is_blocked);
             let mut is_short = false;
@@ -88,17 +98,29 @@ impl Reactor {
                     return 0;
                 }
                 // An error of the socket occurs in the flush again, and is handled there.
-                let count = socket.write_parts(parts).unwrap_or(0);
+                let sent = if is_ahead { socket.write_ahead(parts) } else { socket.write_parts(parts) };
+                let count = sent.unwrap_or(0);
                 is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
                 count
             };
             let result = run(&mut client.connection, &mut self.cx, &mut send)?;
+            client.burst = match is_ahead && !is_short {
+                true => Burst::Kept,
+                false => Burst::Begun,
+            };
             if is_short {
                 client.mark_blocked(self.unacknowledged);
             }
             Ok(result)
         };
         self.clients.command(slot, command).map_err(|_| Stale)
+    }
+
+    /// Whether a piece of an answer is one of several that are written between two visits, and not the last.
+    fn is_ahead(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> bool {
+        self.clients.get(slot).is_some_and(|client| {
+            client.burst != Burst::None && client.connection.continues_behind(request_id, bytes.len())
+        })
     }
 
     /// A notice follows when bytes have been sent.
