@@ -218,6 +218,21 @@ fn http2_is_the_same_wherever_the_socket_stops() {
 }
 
 #[test]
+fn http2_gives_the_socket_no_short_records() {
+    let body = body(600_000);
+    let mut cx = Context::new(Limits::default());
+    let (mut connection, requests, _tunnel) = asked(&mut cx, true, &http2_input());
+    let whole = answer(Payload::Full(&body));
+    connection.handle_answer_held(&mut cx, requests[0], whole, &mut |_| 0).unwrap();
+    let mut sent = Vec::new();
+    connection.send_held(&mut cx, &[(requests[0], &body[..])], usize::MAX, &mut |parts| {
+        sent.push(parts.iter().map(|part| part.len()).sum::<usize>());
+        sent[sent.len() - 1]
+    });
+    assert!(sent.iter().all(|length| (65_536..90_000).contains(length)), "{sent:?}");
+}
+
+#[test]
 fn http2_forgets_memory_whose_ciphertext_waits() {
     let bodies = [body(600_000), body(100_000)];
     let mut cx = Context::new(Limits::default());

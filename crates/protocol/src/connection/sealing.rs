@@ -1,7 +1,7 @@
 //! Encryption of large bodies from the memory in which they are, straight into what the socket is given.
 //!
 //! ```text
-//!   head │ body │ suffix ──► portions of 64 KiB ──► ciphertext (of the context) ──► socket
+//!   head │ body │ suffix ──► portions of 64 KiB, or a little more ──► ciphertext (of the context) ──► socket
 //! ```
 //! Each portion goes to the socket before the next is encrypted. Of the one that the socket takes only in part the
 //! ciphertext is kept, and its plaintext counts as unsent.
@@ -47,7 +47,9 @@ impl<'a> Sealing<'a> {
         let total: usize = parts.iter().map(|part| part.len()).sum();
         let mut taken = 0;
         while taken < total && self.in_flight == 0 && !self.has_failed {
-            let portion = taken..total.min(taken + PORTION);
+            // What would be a short record of its own goes along.
+            let end = if total - taken < PORTION + RECORD { total } else { taken + PORTION };
+            let portion = taken..end;
             let Some(length) = self.seal(parts, portion.clone()) else {
                 self.has_failed = true;
                 break;

@@ -7,7 +7,7 @@
 //! The session frames the content of all answers in the order of their priorities, wherever it lies.
 
 use crate::answer::{Answer, AnswerError, Payload};
-use crate::context::Context;
+use crate::context::{Context, HIGH_WATER};
 use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::framed::Memory;
@@ -107,9 +107,20 @@ impl Connection {
     /// Sends what is unsent, content from `memory` included, until `send` takes no more, or has taken `most` bytes.
     /// Returns how many it has taken.
     pub fn send_held(&mut self, cx: &mut Context, memory: Memory<'_>, most: usize, send: Send<'_>) -> usize {
+        self.send(cx, memory, (WRITTEN_TOGETHER, most), send)
+    }
+
+    /// The same, with `together` bytes of frames at a time.
+    fn send(
+        &mut self,
+        cx: &mut Context,
+        memory: Memory<'_>,
+        (together, most): (usize, usize),
+        send: Send<'_>,
+    ) -> usize {
         let mut sent = 0;
         while sent < most {
-            self.flush_up_to(cx, WRITTEN_TOGETHER);
+            self.flush_up_to(cx, together);
             let parts = self.output.parts(memory);
             let length: usize = parts.iter().map(|part| part.len()).sum();
             let count = if length == 0 { 0 } else { send(&parts) };
@@ -147,7 +158,9 @@ impl Connection {
     }
 
     fn send_and_keep(&mut self, cx: &mut Context, request_id: RequestId, bytes: &[u8], send: Send<'_>) {
-        self.send_held(cx, &[(request_id, bytes)], SENT_AT_ONCE, send);
+        // What a peer that doesn't read leaves behind stays in the session, where it counts as the answer's backlog.
+        let together = if self.output.is_empty() { WRITTEN_TOGETHER } else { HIGH_WATER };
+        self.send(cx, &[(request_id, bytes)], (together, SENT_AT_ONCE), send);
         self.output.keep(cx, request_id, bytes);
         if let Some(stream) = self.streams.of(request_id) {
             self.session.keep_lent(stream.id, bytes);
