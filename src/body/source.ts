@@ -77,15 +77,9 @@ export class WholeSource implements PieceSource {
     this.#content = content
   }
 
-  /** The content, once; then null. */
-  take(): Uint8Array | string | null {
-    const content = this.#content
-    this.#content = null
-    return content
-  }
-
   next(): Promise<IteratorResult<unknown>> {
-    const value = this.take()
+    const value = this.#content
+    this.#content = null
     return Promise.resolve(value === null ? { done: true, value } : { done: false, value })
   }
 

@@ -14,7 +14,6 @@ import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FINISHED, HELD, IDLE, OPEN, OVER, READING, SENDING_FILE } from './stream-states.ts'
 import type { AnswerState, SourceState } from './stream-states.ts'
-import { framingOf, joined, lostBuffer } from './stream-framing.ts'
 import { resumeLater, tickAtPause } from './stream-turns.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
@@ -28,6 +27,7 @@ import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { isBodiless } from '../http/status.ts'
 import { trailerLines } from '../http/trailers.ts'
+import type { Trailers } from '../http/trailers.ts'
 
 /** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
@@ -118,35 +118,16 @@ export class ResponseStream {
     this.#extras.sender = this
     this.#exchange.setStream(this)
     if (this.#extras.isCut) return void this.cut()
-    if (this.#source instanceof WholeSource) return this.#sendWhole(this.#source)
     this.#scheduleFlush()
     void this.#extras.inBodyContext(() => this.#run())
-  }
-
-  /** Writes content that is complete. Nothing of it has to be waited for, except for the client. */
-  #sendWhole(source: WholeSource): void {
-    try {
-      if (!this.#hasBody()) return this.#endUnread()
-      this.#reading = OVER
-      const room = this.#take(source.take() ?? '')
-      if (room === undefined) this.#end().catch(this.#onFailure)
-      else room.then(() => (this.#isWriting() ? this.#end() : undefined)).catch(this.#onFailure)
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  /** Whether the body is sent; sets its length. */
-  #hasBody(): boolean {
-    this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
-    return this.#exchange.method() !== 'HEAD' && !isBodiless(this.#response.getStatus())
   }
 
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await answerWithFile(this.#request, this.#response, this.#source)
       if (!this.#isWriting()) return
-      if (!this.#hasBody()) return this.#endUnread()
+      this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
+      if (this.#exchange.method() === 'HEAD' || isBodiless(this.#response.getStatus())) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
       this.#read()
     } catch (error) {
@@ -220,7 +201,7 @@ export class ResponseStream {
       throw new HandlerError(`a body must yield strings and Uint8Arrays; got ${show(given)}`)
     }
     const piece = typeof given === 'string' && given.length > WRITE_SIZE ? Buffer.from(given) : given
-    if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length)
+    if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length > WRITE_SIZE && !this.#opensToHold()) return this.#takeLong(piece)
     else if (piece.length >= this.#threshold) this.#writeBehind(piece)
@@ -429,7 +410,8 @@ export class ResponseStream {
       this.#dispose()
       this.#owner.fail(this.#request, this.#exchange, error)
     } else if (this.#answer === OPEN) {
-      if (clientExceptionIn(error) !== undefined || this.#exchange.isClientGone(error)) this.#exchange.observation?.mark('aborted')
+      const isGone = clientExceptionIn(error) !== undefined || this.#exchange.isClientGone(error)
+      if (isGone) this.#exchange.observation?.mark('aborted')
       else this.#logFailure(error)
       this.#abort()
     }
@@ -497,4 +479,21 @@ export class ResponseStream {
     this.#exchange.observation?.fail(error)
     this.#owner.logFailure('the body of a response failed', this.#request, error)
   }
+}
+
+function lostBuffer(): HandlerError {
+  return new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
+
+/** The framing of a response. With trailers its body is chunked; clients of HTTP/1.0 know no trailers. */
+function framingOf(exchange: Exchange, response: Response, trailers: Trailers | null): Framing {
+  if (trailers === null || exchange.version() === '1.0') {
+    return { length: Number(response.getHeader('content-length') ?? -1), lines: '' }
+  }
+  const names = trailers.getFields().join(', ')
+  return { length: -1, lines: names === '' || response.hasHeader('trailer') ? '' : `trailer: ${names}\r\n` }
 }
