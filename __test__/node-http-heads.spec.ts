@@ -179,11 +179,12 @@ test('an upgraded connection that is reset ends with an error at the client', as
   const { server, port } = await serveNode(t, () => t.fail())
   server.on('upgrade', (_req, socket: Socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
-    setImmediate(() => socket.resetAndDestroy())
+    socket.once('data', () => socket.resetAndDestroy())
   })
   const client = connect(port, '127.0.0.1')
   client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n')
-  client.resume()
+  // A reset that comes together with bytes looks like an end to Node's clients.
+  client.once('data', () => client.write('reset'))
   const [error] = (await once(client, 'error')) as [NodeJS.ErrnoException]
   t.is(error.code, 'ECONNRESET')
 })
