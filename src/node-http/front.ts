@@ -18,7 +18,7 @@ import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { Exchange, GIVEN, OVER } from './exchange.ts'
 import type { ExchangeOwner } from './exchange.ts'
-import { connectionReset } from './node-errors.ts'
+import { connectionReset, rethrow, throwLater } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import { NodeSocket } from './node-socket.ts'
@@ -368,7 +368,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     if (this.#finishing.push(exchange) === 1 && this.#thrown.length === 0) withoutContext(this.#planFinish)
   }
 
-  /** Makes an error of a handler an uncaught exception when the other notices are delivered, ahead of later events. */
+  /** A handler has thrown: its error becomes an uncaught exception behind the other notices of this turn, before 'finish' and 'close'. */
   #throwSoon(error: unknown): void {
     if (this.#thrown.push(AsyncResource.bind(() => rethrow(error))) === 1 && this.#finishing.length === 0) withoutContext(this.#planFinish)
   }
@@ -392,7 +392,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       }
     } finally {
       // A listener of the application has thrown: the others have their turn.
-      for (const exchange of exchanges.slice(at + 1)) this.finishLater(exchange)
+      while (++at < exchanges.length) this.finishLater(exchanges[at]!)
     }
   }
 
@@ -445,13 +445,4 @@ function wordsOf(slab: Buffer): Uint32Array | null {
 function clientIdIn(words: Uint32Array, head: number): number {
   const at = head >>> 2
   return words[at + 1]! + words[at + 2]! * HIGH
-}
-
-function rethrow(error: unknown): never {
-  throw error
-}
-
-/** Makes an error of the application an uncaught exception, in its context, without losing the other notices. */
-function throwLater(error: unknown): void {
-  process.nextTick(rethrow, error)
 }

@@ -131,3 +131,13 @@ function withCode(error: Error, code: string): NodeJS.ErrnoException {
   if (code.startsWith('ERR_')) error.stack = error.stack?.replace(error.name, `${error.name} [${code}]`) ?? ''
   return coded
 }
+
+/** Throws what the application has thrown, in a place where it is uncaught. */
+export function rethrow(error: unknown): never {
+  throw error
+}
+
+/** Makes an error of the application an uncaught exception, in its context. The code that runs continues first. */
+export function throwLater(error: unknown): void {
+  process.nextTick(rethrow, error)
+}

@@ -10,7 +10,7 @@ import { AnswerFlag } from '../native.ts'
 import { GIVEN, OPEN, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { invalidChunk, lengthMismatch, nodeError } from './node-errors.ts'
+import { invalidChunk, lengthMismatch, nodeError, throwLater } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
 import { headOfGiven, headOfKept } from './response-head.ts'
@@ -449,9 +449,7 @@ function callOrThrowLater(callback: Callback): void {
   try {
     callback()
   } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+    throwLater(error)
   }
 }
 

@@ -3,39 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod app;
+mod held_memory;
 mod memory;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-
 use app::{App, GET, Peer, Seen};
+use held_memory::held;
 use protocol::{Answer, Limits, Payload};
-use reactor::{Kind, SendBuffer};
-
-/// Memory that can be shrunk while it is held, and says when it isn't any more.
-struct Held {
-    bytes: Vec<u8>,
-    length: Arc<Mutex<usize>>,
-    returned: Sender<()>,
-}
-
-impl SendBuffer for Held {
-    fn bytes(&mut self) -> &[u8] {
-        &self.bytes[..*self.length.lock().unwrap()]
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.returned.send(());
-    }
-}
-
-fn held(bytes: &[u8]) -> (Box<Held>, Arc<Mutex<usize>>, Receiver<()>) {
-    let (returned, is_returned) = channel();
-    let length = Arc::new(Mutex::new(bytes.len()));
-    (Box::new(Held { bytes: bytes.to_vec(), length: length.clone(), returned }), length, is_returned)
-}
+use reactor::Kind;
 
 /// Bytes that differ, so that an exchange of two would show; more than the kernel's buffers take.
 fn long() -> Vec<u8> {
@@ -161,8 +135,8 @@ fn memory_is_given_back_when_the_client_leaves() {
     is_returned.try_recv().unwrap();
 }
 
-/// TCP keeps what doesn't fill a packet for a fifth of a second when it is told that more follows. Two hundred times that is
-/// longer than `until` waits.
+/// With MSG_MORE the kernel keeps an end that fills no packet for 200 ms. In two hundred rounds that would be longer than
+/// `until` waits.
 #[test]
 fn the_end_of_the_last_of_several_pieces_is_sent_though_none_follows() {
     let mut app = App::new(Limits::default());

@@ -3,34 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod app;
+mod held_memory;
 mod memory;
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use app::{App, Peer, Seen};
+use held_memory::held;
 use protocol::{Answer, Limits, Own, Payload};
-use reactor::{Kind, SendBuffer};
-
-/// Memory that can be shrunk while it is held, and says when it isn't any more.
-struct Held {
-    bytes: Vec<u8>,
-    length: Arc<Mutex<usize>>,
-    returned: Sender<()>,
-}
-
-impl SendBuffer for Held {
-    fn bytes(&mut self) -> &[u8] {
-        &self.bytes[..*self.length.lock().unwrap()]
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.returned.send(());
-    }
-}
+use reactor::Kind;
 
 /// One answer of which a piece is held.
 struct Piece {
@@ -67,10 +50,8 @@ fn two_pieces(app: &mut App, bytes: [&[u8]; 2]) -> (Peer, [Piece; 2]) {
         app.reactor.respond(slot, request_id, answer).unwrap();
         let (unsent, missing) = app.reactor.write_held(slot, request_id, bytes).unwrap();
         assert!(unsent >= missing && missing == bytes.len());
-        let (returned, is_returned) = channel();
-        let length = Arc::new(Mutex::new(bytes.len()));
-        let buffer = Held { bytes: bytes.to_vec(), length: length.clone(), returned };
-        app.reactor.hold(slot, request_id, Box::new(buffer));
+        let (buffer, length, is_returned) = held(bytes);
+        app.reactor.hold(slot, request_id, buffer);
         Piece { request, length, is_returned }
     });
     (peer, pieces)

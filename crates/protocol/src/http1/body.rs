@@ -94,7 +94,8 @@ impl Connection {
         }
         let progress = self.parser.execute(input, &mut incoming.record);
         incoming.take(input);
-        self.follow(cx, &progress, || input.to_vec());
+        let failure = failure_of(cx, &progress, &incoming.record);
+        self.follow(cx, &progress, failure, || input.to_vec());
         self.end_discarded_body(cx);
         let event = self.poll_body().or_else(|| self.take_unparsed());
         self.rearm(cx);
@@ -113,18 +114,24 @@ impl Connection {
     pub(crate) fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
         let Some(incoming) = &mut self.incoming else { return Direct::default() };
         let progress = self.parser.execute(bytes, &mut incoming.record);
+        let failure = failure_of(cx, &progress, &incoming.record);
         // The content is moved among the bytes.
-        let packet = failure_of(cx, &progress, &incoming.record).map(|_| bytes.to_vec());
+        let packet = failure.map(|_| bytes.to_vec());
         let content = incoming.gather(bytes);
-        self.follow(cx, &progress, || packet.unwrap_or_default());
+        self.follow(cx, &progress, failure, || packet.unwrap_or_default());
         self.rearm(cx);
         Direct { content, taken: progress.consumed, event: self.poll_body() }
     }
 
     /// The parser has come so far in the body; `packet` are the bytes that it was given.
-    fn follow(&mut self, cx: &mut Context, progress: &Progress, packet: impl FnOnce() -> Vec<u8>) {
+    fn follow(
+        &mut self,
+        cx: &mut Context,
+        progress: &Progress,
+        failure: Option<RequestError>,
+        packet: impl FnOnce() -> Vec<u8>,
+    ) {
         let Some(incoming) = &mut self.incoming else { return };
-        let failure = failure_of(cx, progress, &incoming.record);
         let is_complete = progress.state == State::Complete;
         if is_complete {
             incoming.complete();

@@ -191,7 +191,7 @@ fn memory_of_an_answer_that_is_reset_is_not_sent_any_more() {
         end(&mut server);
         assert!(!server.connection.holds(ids[0]));
         drain(&mut server, &[(ids[1], &two)], 30_000, &mut wire);
-        assert_eq!(received(&wire, 3), (two.clone(), true), "the other answer goes on");
+        assert_eq!(received(&wire, 3), (two.clone(), true), "the other answer is sent whole");
         let (sent, has_ended) = received(&wire, 1);
         let same = sent.iter().zip(&one).take_while(|(sent, byte)| sent == byte).count();
         assert!(!has_ended && same < 20_000 && sent[same..].iter().all(|byte| *byte == 0));

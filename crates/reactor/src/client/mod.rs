@@ -96,14 +96,14 @@ pub(crate) struct Client {
     listed: Listed,
 }
 
-/// Pieces that go to the kernel from where they are, one behind the other. From the second on the kernel is told that more
-/// follows, so that their ends share packets with what is behind them; the visit that follows sends the last end.
+/// Long pieces of an answer that were sent since the client's last visit. The second and later ones are sent with MSG_MORE:
+/// TCP keeps the end that fills no packet, and puts the next piece behind it. The next visit sends the last end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Burst {
     None,
-    /// The kernel has kept nothing.
+    /// Pieces were sent, and TCP keeps nothing.
     Begun,
-    /// The kernel may have kept the end of the last piece.
+    /// TCP may keep the end of the last piece.
     Kept,
 }
 
@@ -337,8 +337,8 @@ impl Client {
         outbox.push_event(self.facts.slot(), self.facts.id(), event);
     }
 
-    /// Moves the notices that are due to the outbox. All output was handed to the kernel, or HTTP/2 is spoken, whose answers
-    /// go on beside each other.
+    /// Moves the notices that are due to the outbox. All output was handed to the kernel; of HTTP/2 that of
+    /// some answers may be, while others are being sent.
     #[cold]
     pub(crate) fn notify_sent(&mut self, outbox: &mut Outbox) {
         let (slot, client_id) = (self.facts.slot(), self.facts.id());

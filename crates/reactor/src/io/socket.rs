@@ -101,7 +101,7 @@ pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// These systems aren't told that more follows.
+/// These systems have no MSG_MORE.
 #[cfg(not(target_os = "linux"))]
 impl Socket {
     /// Like `write_vectored`.

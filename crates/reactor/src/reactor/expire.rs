@@ -252,7 +252,7 @@ mod tests {
         fixture.reactor.flush();
         fixture.client.write_all(&[b'x'; 256 * 1024]).unwrap();
         fixture.turn();
-        // What the kernels move meanwhile is progress, and puts the end off. They come to rest.
+        // Each byte that still goes from one kernel buffer to the other counts as progress, and moves the deadline.
         let is_closed = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(2));
             fixture.expire_after(16_000);

@@ -83,7 +83,7 @@ impl Reactor {
         self.command_sending_ahead(slot, false, run)
     }
 
-    /// The same; with `is_ahead` the kernel is told that more follows these bytes.
+    /// The same; with `is_ahead` the bytes are sent with MSG_MORE.
     fn command_sending_ahead<R>(
         &mut self,
         slot: u32,
