@@ -243,6 +243,7 @@ for (const [what, request, status] of [
     t.true(received.endsWith('\r\n\r\n'))
     t.is(count(received, '\r\n\r\n'), 1)
     t.is(/transfer-encoding: chunked/.test(received), what === 'HEAD')
+    await until(() => disposals.count > 0)
     t.deepEqual([tap.asked, tap.cancelled, disposals.count], [0, 1, 1])
   })
 }
