@@ -202,3 +202,26 @@ fn priorities_of_streams_to_come_are_bounded() {
     assert_eq!(server.reads(&get(1)), "1 request :method=GET :path=/ end");
     assert_eq!(server.reads(&get(1999)), "1999 request :method=GET :path=/ end u=1");
 }
+
+#[test]
+fn a_session_that_fails_within_a_header_block_leaves_nothing_of_it_to_another() {
+    let list = [(":method", "GET"), (":path", "/")];
+    let begun = headers(0, 3, &list);
+    let too_many: Vec<u8> = (0..20).flat_map(|_| continuation(0, 3, &[("a", "b")])).collect();
+    let broken = [continuation(0, 3, &[]), frame(1, 0, 3, b"\xff\xff\xff\xff\xff")].concat();
+    for failing in [too_many, broken, frame(6, 0, 0, b"")] {
+        let (mut one, mut other) = (Server::new(), Server::new());
+        // A part of a list has come on the other.
+        other.reads(&headers(0, 1, &list));
+        // The list that isn't complete lies behind one that is.
+        one.reads(&[get(1), begun.clone(), failing].concat());
+        one.sends();
+        assert!(one.session.failure().is_some());
+        // One `Received` serves both.
+        std::mem::swap(&mut one.received, &mut other.received);
+        assert_eq!(other.reads(&continuation(0, 1, &[("x", "y")])), "");
+        let last = continuation(END_HEADERS, 1, &[("x", "z")]);
+        assert_eq!(other.reads(&last), "1 request :method=GET :path=/ x=y x=z");
+        assert_eq!(other.reads(&get(3)), "3 request :method=GET :path=/ end");
+    }
+}

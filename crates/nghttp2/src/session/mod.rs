@@ -78,6 +78,15 @@ impl Session {
     /// Takes all of `input`, and adds to `received` what it meant. Nothing is taken once the session has
     /// failed, or when `is_over`.
     pub fn handle_input(&mut self, input: &[u8], received: &mut Received) -> Result<(), Error> {
+        let result = self.take_frames(input, received);
+        // `received` serves other sessions: however this ends, no list of ours is left open in it.
+        if let Some(kept) = received.keep_list() {
+            self.state.kept = Some(kept);
+        }
+        result
+    }
+
+    fn take_frames(&mut self, input: &[u8], received: &mut Received) -> Result<(), Error> {
         let mut fed = 0;
         let mut at = 0;
         while at < input.len() && self.state.failure.is_none() && !self.is_over {
@@ -123,9 +132,6 @@ impl Session {
         let end = at.saturating_sub(self.scanner.held());
         if self.state.failure.is_none() {
             self.feed(input, fed..end, received)?;
-        }
-        if let Some(kept) = received.keep_list() {
-            self.state.kept = Some(kept);
         }
         Ok(())
     }
