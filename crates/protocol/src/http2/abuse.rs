@@ -23,6 +23,11 @@ const RESETS: Rate = Rate { burst: 1_000, per_second: 33 };
 /// Streams that it makes us reset weigh more: no working client does (CVE-2025-8671).
 const PROVOKED_WEIGHT: u64 = 10;
 
+/// Frames that may wait for a client that doesn't read, beside those of the streams that run.
+const WAITING_FRAMES: usize = 2_000;
+/// Frames that one of these may have waiting: a head, trailers, a reset and a window.
+const FRAMES_PER_STREAM: usize = 4;
+
 /// Streams that may be refused before the client has acknowledged our settings.
 const UNKNOWN_LIMIT: u32 = 1_000;
 
@@ -86,6 +91,12 @@ impl Abuse {
         }
         self.noise.forgive(FORGIVEN * (u64::from(counts.requests) + u64::from(counts.data)));
         self.noise.add(NOISE, now, noise) && self.resets.add(RESETS, now, resets)
+    }
+
+    /// Whether more frames wait for the client than its streams, of which `limit` may run, have any use for: resets that it
+    /// makes us send, and doesn't read.
+    pub(super) fn is_overfull(waiting: usize, limit: u32) -> bool {
+        waiting > WAITING_FRAMES.saturating_add(FRAMES_PER_STREAM.saturating_mul(limit as usize))
     }
 
     /// Content has been sent, which the client answers with WINDOW_UPDATE.

@@ -80,7 +80,7 @@ impl Connection {
         is_head: bool,
         is_lent: bool,
     ) -> Result<(), AnswerError> {
-        let is_silent = is_head || matches!(answer.status, 204 | 304);
+        let is_silent = is_head || matches!(answer.status, 204 | 205 | 304);
         let (content, answering, is_cut) = plan(&answer.payload, is_silent);
         let content = match content {
             Content::Full(bytes) if is_lent => Content::Lent(bytes.len()),
@@ -125,10 +125,10 @@ impl Connection {
     }
 
     /// A request is answered: its stream is reset when all of that is sent, where what still comes is not taken. That is
-    /// so behind an extended CONNECT that was answered, and a body that was refused.
+    /// so behind a conversation, which has no other end, and a body that was refused.
     fn drop_rest(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        let is_of_no_use = stream.is_lost || stream.checked.is_extended;
+        let is_of_no_use = stream.is_lost || stream.checked.is_conversation;
         if is_of_no_use && stream.answering == Answering::Given && !stream.has_ended {
             self.leftover.push(id);
         }

@@ -13,6 +13,7 @@ use crate::answer::Finish;
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::http2::Connection;
+use crate::http2::stream::Answering;
 use crate::timestamp::Timestamp;
 
 /// How long a client may take to acknowledge the first GOAWAY, in milliseconds.
@@ -235,14 +236,21 @@ impl Connection {
     fn fail_late_bodies(&mut self, cx: &Context) {
         let mut late = Vec::new();
         for stream in self.streams.iter_mut() {
-            let is_unanswered = stream.is_owed();
+            // Once the answer has begun a slow body may be one half of a conversation; behind the answer it isn't.
+            let has_minimum = !matches!(stream.answering, Answering::Streaming { .. });
             let Some(receiving) = &mut stream.receiving else { continue };
-            let is_late = receiving.inactive_at().is_some_and(|at| cx.now >= at)
-                || cx.now >= receiving.too_slow_at(is_unanswered);
+            receiving.update_deadlines(cx.now);
+            // While we don't read the body the client isn't late.
+            let is_late = receiving
+                .inactive_at()
+                .is_some_and(|at| cx.now >= at.min(receiving.too_slow_at(has_minimum)));
             if is_late && !receiving.is_over() && !stream.checked.is_conversation {
                 let error = receiving.lateness(cx.now);
                 receiving.fail(error);
                 late.push((stream.id, error));
+                if receiving.is_discarded() {
+                    self.leftover.push(stream.id);
+                }
             }
         }
         for (id, error) in late {

@@ -38,11 +38,13 @@ pub(super) fn of_answer<'a>(
     numbers: &'a mut Numbers,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let length = match answer.payload {
+        Payload::UntilClose => None,
+        // RFC 9110 §15.3.6.
+        _ if answer.status == 205 => Some(0),
         // What a 304 says of a length is about another answer, so it says nothing.
         Payload::Full(bytes) => (!matches!(answer.status, 204 | 304)).then_some(bytes.len() as u64),
         Payload::Declared { length, .. } => (answer.status != 204).then_some(length),
         Payload::Stream { length } => length.filter(|_| answer.status != 204),
-        Payload::UntilClose => None,
     };
     let status: &[u8] = numbers.status.format(answer.status).as_bytes();
     let length = length.map(|length| (&b"content-length"[..], numbers.length.format(length).as_bytes()));
@@ -53,6 +55,34 @@ pub(super) fn of_answer<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_is_said_where_it_means_something() {
+        let cx = Context::new(crate::limits::Limits::default());
+        let full = Payload::Full(b"hello");
+        let declared = Payload::Declared { length: 5, bytes: b"" };
+        let streamed = Payload::Stream { length: Some(5) };
+        for (status, payload, expected) in [
+            (200, full, Some("5")),
+            (200, Payload::Stream { length: None }, None),
+            (204, full, None),
+            (204, declared, None),
+            (204, streamed, None),
+            (205, full, Some("0")),
+            (205, declared, Some("0")),
+            (205, streamed, Some("0")),
+            (304, full, None),
+            (304, declared, Some("5")),
+            (200, Payload::UntilClose, None),
+        ] {
+            let own = crate::answer::Own::default();
+            let answer = Answer { status, reason: None, fields: b"", payload, close: false, own };
+            let mut numbers = Numbers::default();
+            let mut list = of_answer(&cx, &answer, &mut numbers);
+            let length = list.find(|(name, _)| *name == b"content-length").map(|(_, value)| value);
+            assert_eq!(length, expected.map(str::as_bytes), "{status} {payload:?}");
+        }
+    }
 
     #[test]
     fn lines_become_pairs_without_fields_of_a_connection() {

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::event::{Body, Event, Expectation, Head, Pieces, Request, Step, Version};
 use crate::http2::Connection;
+use crate::http2::abuse::Abuse;
 use crate::http2::ending::STEP_MILLIS;
 use crate::http2::head::{self, Checked, Fault, HeadBytes};
 use crate::http2::malformed::Malformed;
@@ -58,7 +59,8 @@ impl Connection {
 
     /// Judges the frames of one call.
     pub(super) fn abuse_of(&mut self, cx: &Context, received: &Received) {
-        let is_flood = !self.abuse.add(cx.now, &received.counts);
+        let is_flood = !self.abuse.add(cx.now, &received.counts)
+            || Abuse::is_overfull(self.session.waiting_frames(), cx.limits.concurrent_stream_limit);
         if is_flood && self.session.failure().is_none() {
             self.session.terminate(ErrorCode::ENHANCE_YOUR_CALM);
         }
@@ -154,7 +156,10 @@ impl Connection {
         } else {
             (!end).then(|| {
                 let awaits_continue = checked.expectation == Expectation::Continue;
-                Box::new(Receiving::new(cx, request_id, checked.content_length, awaits_continue))
+                let length = checked.content_length;
+                let mut receiving = Receiving::new(cx, request_id, length, awaits_continue);
+                receiving.update_deadlines(cx.now);
+                Box::new(receiving)
             })
         };
         if self.streams.is_empty() {
@@ -228,7 +233,7 @@ impl Connection {
             self.drop_stream(id);
             return;
         }
-        if stream.page.is_some() {
+        if stream.page.is_some() || stream.is_refused {
             return self.drop_stream(id);
         }
         let request_id = stream.request_id;

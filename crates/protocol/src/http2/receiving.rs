@@ -26,11 +26,7 @@ const GROWTH: u32 = 4;
 impl Connection {
     pub(super) fn take_content(&mut self, cx: &Context, id: StreamId, bytes: &[u8]) {
         self.session.consume_connection(bytes.len());
-        let Some(stream) = self.streams.get_mut(id) else {
-            // An answer of ours is under way, and the request continues.
-            self.session.consume_stream(id, bytes.len());
-            return;
-        };
+        let Some(stream) = self.streams.get_mut(id) else { return };
         stream.received += bytes.len() as u64;
         if !stream.is_length_right() {
             return self.reset_malformed_body(id, Malformed::ContentLength);

@@ -15,6 +15,7 @@ use crate::error::{CloseReason, Refusal, RequestError};
 use crate::event::{Event, RequestId};
 use crate::http1::{PAGE_MILLIS, Refused};
 use crate::http2::Connection;
+use crate::http2::ending::STEP_MILLIS;
 use crate::http2::fields::{self, Numbers};
 use crate::http2::head::Checked;
 use crate::http2::malformed::Malformed;
@@ -108,17 +109,31 @@ impl Connection {
         is_head: bool,
         has_ended: bool,
     ) {
+        let stream = Stream::new(id, cx.next_request_id(), Checked::of_refused(is_head), has_ended);
+        if self.streams.is_empty() {
+            self.look_at = cx.now.after_millis(STEP_MILLIS);
+        }
         if !cx.take_page() {
-            let length = self.send_text(cx, id, error.status(), &error.to_string(), is_head, has_ended);
-            let answer = Refused { status: error.status(), length };
-            return self.refusals.push_back(Refusal { error, unparsed: Some(Some(answer)) });
+            // Its answer may have to wait for the client: until then it takes a place like any other.
+            self.streams.push(stream);
+            return self.refuse_with_text(cx, id, error);
         }
         let until = cx.now.after_millis(PAGE_MILLIS);
         let page = Some(Box::new(Page { error, until, is_announced: false }));
-        let stream = Stream::new(id, cx.next_request_id(), Checked::of_refused(is_head), has_ended);
-        self.look_at = if self.streams.is_empty() { until } else { self.look_at.min(until) };
+        self.look_at = self.look_at.min(until);
         self.streams.push(Stream { page, ..stream });
         self.ready.push_back(id);
+    }
+
+    /// Answers a stream whose head was refused with a short text.
+    fn refuse_with_text(&mut self, cx: &Context, id: StreamId, error: RequestError) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.answering = Answering::Given;
+        stream.is_refused = true;
+        let (is_head, has_ended) = (stream.is_head(), stream.has_ended);
+        let length = self.send_text(cx, id, error.status(), &error.to_string(), is_head, has_ended);
+        let answer = Refused { status: error.status(), length };
+        self.refusals.push_back(Refusal { error, unparsed: Some(Some(answer)) });
     }
 
     /// The request for the page of a stream, once.
@@ -162,12 +177,7 @@ impl Connection {
         for id in late {
             let Some(stream) = self.streams.get_mut(id) else { continue };
             let Some(page) = stream.page.take() else { continue };
-            stream.answering = Answering::Given;
-            let (is_head, has_ended) = (stream.is_head(), stream.has_ended);
-            let error = page.error;
-            let length = self.send_text(cx, id, error.status(), &error.to_string(), is_head, has_ended);
-            let answer = Refused { status: error.status(), length };
-            self.refusals.push_back(Refusal { error, unparsed: Some(Some(answer)) });
+            self.refuse_with_text(cx, id, page.error);
         }
     }
 
@@ -201,6 +211,9 @@ impl Connection {
         let content = if is_head { Content::None } else { Content::Full(body.as_bytes()) };
         // A stream that is gone needs no answer.
         let _ = self.session.submit_response(id, list, content);
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.sending = (!is_head).then_some((cx.now, 0));
+        }
         if !has_ended {
             self.leftover.push(id);
         }

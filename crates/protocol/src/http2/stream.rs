@@ -59,6 +59,8 @@ pub(super) struct Stream {
     pub(super) is_closed: bool,
     /// Its head was refused, and the application is asked for a page.
     pub(super) page: Option<Box<Page>>,
+    /// Its head was refused with a text of ours: the application doesn't know it, or not any more.
+    pub(super) is_refused: bool,
 }
 
 impl Stream {
@@ -82,12 +84,14 @@ impl Stream {
             has_ended,
             is_closed: false,
             page: None,
+            is_refused: false,
         }
     }
 
     /// Whether the application has its request, or the request for its page.
     pub(super) fn is_handed_over(&self) -> bool {
-        self.head.is_none() && self.page.as_ref().is_none_or(|page| page.is_announced())
+        let is_announced = self.page.as_ref().is_none_or(|page| page.is_announced());
+        self.head.is_none() && is_announced && !self.is_refused
     }
 
     /// Whether its answer has no content whatever it is.

@@ -142,7 +142,7 @@ fn a_header_bomb_by_reference_is_bounded_cve_2026_49975() {
     bomb.extend([0xbe; 10_000]);
     assert_eq!(server.reads(&frame(1, 5, 1, &bomb)), "");
     assert!(server.sends().starts_with("1 HEADERS\n1 DATA"));
-    assert_eq!(server.reads(&request(3)), "1 GET / host=a");
+    assert_eq!(server.reads(&request(3)), "2 GET / host=a");
 }
 
 #[test]
@@ -157,4 +157,31 @@ fn a_header_block_that_drips_has_a_deadline() {
     }
     server.sends();
     assert!(server.connection.finish().is_some());
+}
+
+#[test]
+fn refused_requests_whose_text_cant_leave_take_a_place_each() {
+    let mut server = Server::with(Limits { concurrent_stream_limit: 10, ..Limits::default() });
+    server.reads(&settings(&[(4, 0)]));
+    let list = [(":method", "BREW"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    let ended = flood(&mut server, |at| headers(END_HEADERS | END_STREAM, 2 * at + 1, &list));
+    assert_eq!(ended, Some(20));
+}
+
+#[test]
+fn frames_that_a_client_makes_wait_and_doesnt_read_are_bounded() {
+    // An answer lies before them that isn't read.
+    let mut server = Server::new();
+    server.reads(&[settings(&[(4, 1_000_000)]), window_update(0, 1_000_000), request(1)].concat());
+    server.sends();
+    assert!(server.answers(0, 200, Payload::Full(&[7; 300_000])));
+    server.connection.flush(&mut server.cx);
+    let malformed = |stream| headers(END_HEADERS | END_STREAM, stream, &[(":method", "GET")]);
+    let flood = "too many frames or streams that bring nothing";
+    let ended = (1..10_000).find(|at| {
+        server.reads(&malformed(2 * at + 1));
+        server.connection.flush(&mut server.cx);
+        server.refusals().iter().any(|refusal| refusal == flood)
+    });
+    assert_eq!(ended, Some(2_401));
 }

@@ -125,7 +125,7 @@ fn what_cant_be_served_is_answered_on_its_stream() {
         assert_eq!(server.reads(&headers(END_HEADERS | END_STREAM, 1, &fields)), "");
         let sent = server.sends();
         assert!(sent.starts_with("1 HEADERS\n1 DATA"), "{fields:?}: {sent}");
-        assert_eq!(server.reads(&next), "1 GET / host=a");
+        assert_eq!(server.reads(&next), "2 GET / host=a");
     }
 }
 
@@ -151,7 +151,7 @@ fn a_head_over_its_limit_is_a_431_and_the_next_is_served() {
     assert!(server.sends().starts_with("1 HEADERS\n1 DATA"));
     let mut block = crate::wire::block(&[(":method", "GET"), (":scheme", "http"), (":path", "/")]);
     block.push(0xbe);
-    assert_eq!(server.reads(&frame(1, 5, 3, &block)), "1 GET / host=a");
+    assert_eq!(server.reads(&frame(1, 5, 3, &block)), "2 GET / host=a");
 }
 
 #[test]

@@ -107,3 +107,88 @@ fn a_client_that_acknowledges_no_settings_is_given_up() {
     assert_eq!(server.sends(), "0 GOAWAY after 1 SETTINGS_TIMEOUT");
     assert_eq!(server.connection.finish(), Some(Finish::Linger));
 }
+
+/// Lets time pass, and notes what is sent meanwhile.
+fn sent_within(server: &mut Server, seconds: u64) -> String {
+    let mut sent = server.sends();
+    for _ in 0..seconds {
+        server.waits(1_000);
+        sent += &server.sends();
+    }
+    sent
+}
+
+#[test]
+fn a_text_of_ours_that_isnt_taken_is_reset_like_an_answer_of_the_applications() {
+    let brew = [(":method", "BREW"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    let refused = headers(END_HEADERS | END_STREAM, 1, &brew);
+    let mut post = brew;
+    post[0].1 = "POST";
+    let large = [headers(END_HEADERS, 1, &post), data(1, &[0; 11])].concat();
+    for (input, is_request) in [(refused, false), (large, true)] {
+        let mut server = Server::with(Limits { body_size_limit: 10, ..Limits::default() });
+        server.reads(&[settings(&[(4, 0)]), input].concat());
+        if is_request {
+            assert!(server.answers(0, 200, Payload::Full(b"fine")));
+        }
+        assert_eq!(server.connection.unanswered().count(), usize::from(is_request));
+        assert!(!server.connection.is_idle());
+        assert!(sent_within(&mut server, 30).ends_with("1 RST_STREAM CANCEL"));
+        assert_eq!(server.events().len(), usize::from(is_request), "the application knows its own alone");
+        // The connection is idle from then on.
+        assert!(server.connection.is_idle());
+        assert_eq!(sent_within(&mut server, 100), "0 GOAWAY after 1 NO_ERROR");
+        assert_eq!(server.connection.finish(), Some(Finish::Linger));
+    }
+}
+
+#[test]
+fn an_upload_that_stands_still_or_drips_behind_its_answer_is_reset() {
+    let list = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    for drips in [false, true] {
+        for is_streamed in [false, true] {
+            let mut server = Server::new();
+            server.reads(&headers(END_HEADERS, 1, &list));
+            if is_streamed {
+                assert!(server.answers(0, 200, Payload::Stream { length: None }));
+                let request_id = server.request(0);
+                server.connection.handle_write(&server.cx, request_id, b"early").unwrap();
+                server.connection.handle_end(request_id, b"").unwrap();
+            } else {
+                assert!(server.answers(0, 200, Payload::Full(b"early")));
+            }
+            assert_eq!(server.sends(), "1 HEADERS\n1 DATA 5 bytes end");
+            let is_reset = (0..20).any(|_| {
+                if drips {
+                    server.reads(&data(1, b"x"));
+                }
+                server.waits(1_000);
+                server.sends() == "1 RST_STREAM NO_ERROR"
+            });
+            assert!(is_reset, "{drips}, {is_streamed}");
+            assert_eq!(server.refusals(), ["the request body came too slowly"]);
+            assert!(server.connection.is_idle());
+        }
+    }
+}
+
+#[test]
+fn a_client_that_waits_for_the_application_isnt_late() {
+    let front = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+    let expecting = [&front[..], &[("expect", "100-continue")]].concat();
+    // The handler looks for long whether it wants the body.
+    let mut server = Server::new();
+    server.reads(&headers(END_HEADERS, 1, &expecting));
+    server.waits(60_000);
+    assert_eq!(server.asks(0, 100), "");
+    assert_eq!(server.sends(), "1 HEADERS");
+    assert_eq!(server.reads(&last_data(1, b"body")), "1 body 4 end");
+    // It does something else between two pieces.
+    let mut server = Server::new();
+    server.reads(&[headers(END_HEADERS, 1, &front), data(1, &[0; 1_000])].concat());
+    assert_eq!(server.asks(0, 1_000), "1 body 1000");
+    server.waits(60_000);
+    assert_eq!(server.asks(0, 100), "");
+    assert_eq!(server.reads(&last_data(1, b"rest")), "1 body 4 end");
+    assert!(server.refusals().is_empty());
+}
