@@ -56,6 +56,35 @@ for (const [title, answer, expected] of HEADS) {
   })
 }
 
+test('early hints can’t have what would begin another field', async (t) => {
+  const thrown: string[] = []
+  const link = '</a>; rel=preload'
+  const refused: readonly Record<string, string | string[]>[] = [
+    { link, x: 'y\r\nevil: 1' },
+    { link, x: 'y\nevil: 1' },
+    { link, x: ['y', '\u010d\u010aevil: 1'] },
+    { link, 'x\r\nevil': '1' },
+    { link: '</a\r\nevil: 1>; rel=preload' },
+    { link: [link, '</b\nevil: 1>; rel=preload'] },
+    { link: '</\u010aevil: 1>; rel=preload' },
+  ]
+  const served = await serveNode(t, (_req, res) => {
+    for (const hints of refused) {
+      try {
+        res.writeEarlyHints(hints)
+      }
+      catch (error) {
+        thrown.push((error as NodeJS.ErrnoException).code!)
+      }
+    }
+    res.writeEarlyHints({ link, x: 'y' })
+    res.end('ok')
+  })
+  const text = await answered(served, CLOSING)
+  t.true(text.startsWith(lines('HTTP/1.1 103 Early Hints', `Link: ${link}`, 'x: y') + 'HTTP/1.1 200 OK'), text)
+  t.deepEqual(thrown, ['ERR_INVALID_CHAR', 'ERR_INVALID_CHAR', 'ERR_INVALID_CHAR', 'ERR_INVALID_HTTP_TOKEN', 'ERR_INVALID_CHAR', 'ERR_INVALID_CHAR', 'ERR_INVALID_CHAR'])
+})
+
 test('a connection field that is removed isn’t sent, and the connection stays open', async (t) => {
   const served = await serveNode(t, (_req, res) => {
     res.removeHeader('connection')

@@ -13,7 +13,7 @@ import { HIGH_WATER } from './connection.ts'
 import { invalidChunk, lengthMismatch, nodeError, throwLater } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
-import { headOfGiven, headOfKept } from './response-head.ts'
+import { checkHints, headOfGiven, headOfKept } from './response-head.ts'
 import type { HeadOwner, KeptFields } from './response-head.ts'
 import { BYTES_WRITTEN, ERRORED, EXCHANGE, NEED_DRAIN, OUT_HEADERS, REJECTS_BODY } from './symbols.ts'
 
@@ -21,6 +21,7 @@ type Chunk = string | Uint8Array
 type Callback = (error?: Error | null) => void
 
 const nodeWriteHead = ServerResponse.prototype.writeHead
+const nodeWriteEarlyHints = ServerResponse.prototype.writeEarlyHints
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
@@ -286,6 +287,12 @@ export class NodeResponse {
       else (this._endCallbacks ??= []).push(callback)
     }
     return this
+  }
+
+  /** Node's own doesn't look for line ends in the fields, each of which would begin another field or response. */
+  writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): void {
+    checkHints(hints)
+    nodeWriteEarlyHints.call(this as unknown as ServerResponse, hints, callback)
   }
 
   /** Informational responses come here as text, from Node's own methods for them. */

@@ -89,6 +89,16 @@ export function headOfGiven(owner: HeadOwner, given: unknown, isHttp2: boolean):
   return finish(owner, said)
 }
 
+/** Throws for what `writeEarlyHints` was given and can't be sent. What else is wrong with it Node says. */
+export function checkHints(hints: unknown): void {
+  if (typeof hints !== 'object' || hints === null) return
+  for (const [name, value] of Object.entries(hints)) {
+    if (value === null || value === undefined) continue
+    validateHeaderName(name)
+    validateHeaderValue(name, String(value))
+  }
+}
+
 function nothingSaid(): Said {
   return { lines: '', length: -1, lengthLine: '', hasDate: false, hasConnection: false, hasCoding: false, hasTrailer: false }
 }
