@@ -100,7 +100,8 @@ async function run(directory, suite, folder, isHooked) {
 }
 
 function runCommand(directory, suite, folder, isHooked) {
-  const [command, ...given] = suite.run.map((word) => (word.startsWith('REPORTER') ? join(here, word.replace('REPORTER', 'reporter')) : word === 'RESULTS' ? RESULTS : word))
+  const words = typeof suite.run === 'function' ? suite.run(directory) : suite.run
+  const [command, ...given] = words.map((word) => (word.startsWith('REPORTER') ? join(here, word.replace('REPORTER', 'reporter')) : word === 'RESULTS' ? RESULTS : word))
   const { stdout, stderr, error } = spawnSync(command, given, {
     cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 30 * MINUTES, killSignal: 'SIGKILL', env: environment(folder, isHooked),
   })
