@@ -175,8 +175,12 @@ export declare class ClientFacts {
   close(): boolean
   /** Makes the close that follows a reset. */
   resetOnClose(): void
-  /** Closes the connection once its requests are answered; further ones are not taken. */
-  stop(): void
+  /**
+   * Closes the connection once its requests are answered; further ones are not taken. With `leaves_rest`, the rest
+   * of a body whose request is answered isn't awaited: the sending side is closed, and what comes is dropped for
+   * up to a second.
+   */
+  stop(leavesRest?: boolean | undefined | null): void
 }
 
 /** The native half of one `HttpServer`. */

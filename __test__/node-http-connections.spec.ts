@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import nodeHttp from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
 import { ConnectionTable } from '../src/node-http/connection-table.ts'
 import http from '../src/node-http/index.ts'
+import { serveNode } from './node-http-support.ts'
 
 test('a table of connections has those of each thread, and no place for others', (t) => {
   const table = new ConnectionTable<string>()
@@ -32,15 +35,15 @@ test('a server closes the idle connections of each of its threads, and later tho
   const { port } = server.address() as AddressInfo
   const agent = new nodeHttp.Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
-  const begin = async (path: string): Promise<nodeHttp.IncomingMessage> => {
-    const [response] = (await once(nodeHttp.get({ port, host: '127.0.0.1', path, agent }), 'response')) as [nodeHttp.IncomingMessage]
+  const begin = async (path: string): Promise<IncomingMessage> => {
+    const [response] = (await once(nodeHttp.get({ port, host: '127.0.0.1', path, agent }), 'response')) as [IncomingMessage]
     return response
   }
   const idle = await Promise.all(Array.from({ length: 8 }, () => begin('/idle')))
   const gone = idle.map((response) => once(response.socket, 'close'))
   for (const response of idle) t.is(await text(response), 'done')
   const working = await Promise.all(Array.from({ length: 8 }, async () => {
-    const [response] = (await once(nodeHttp.get({ port, host: '127.0.0.1', path: '/', agent: false }), 'response')) as [nodeHttp.IncomingMessage]
+    const [response] = (await once(nodeHttp.get({ port, host: '127.0.0.1', path: '/', agent: false }), 'response')) as [IncomingMessage]
     response.on('error', () => {})
     return response
   }))
@@ -52,3 +55,25 @@ test('a server closes the idle connections of each of its threads, and later tho
   server.closeAllConnections()
   await Promise.all(cut)
 })
+
+for (const way of ['destroySoon', 'end'] as const) {
+  test(`a client that has sent more than is read gets its response whole, and an end, by ${way}() of the socket`, async (t) => {
+    let request: IncomingMessage | undefined
+    const { port } = await serveNode(t, (req, res) => {
+      request = req
+      // Reads ahead as far as the buffer goes, and no further.
+      req.on('readable', () => {}).on('error', () => {})
+      res.writeHead(413).end('too much')
+    })
+    const client = connect(port, '127.0.0.1')
+    client.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n')
+    const [first] = (await once(client, 'data')) as [Buffer]
+    t.true(first.toString().startsWith('HTTP/1.1 413 '))
+    client.end(Buffer.alloc(256 * 1024))
+    await once(client, 'finish')
+    const closed = once(client, 'close')
+    client.resume()
+    request?.socket[way]()
+    t.deepEqual(await closed, [false])
+  })
+}

@@ -250,3 +250,28 @@ test('a server with an insecure parser is Node’s', async (t) => {
   t.is((await ask({ port, path: '/' }, undefined)).text, 'ok')
   t.true(server instanceof nodeHttp.Server)
 })
+
+test('a writer that is never interrupted is stopped when its client has left', async (t) => {
+  const MANY = 200_000
+  let end = (_pieces: number): void => {}
+  const ended = new Promise<number>((resolve) => (end = resolve))
+  const { port } = await serveNode(t, (_req, res) => {
+    let pieces = 0
+    res.on('close', () => end(pieces))
+    // Each turn is a microtask: between two of them nothing that happens to the connection is announced.
+    const write = async (): Promise<void> => {
+      while (pieces < MANY && res.write('a piece of a response'.padEnd(1024))) {
+        pieces++
+        await Promise.resolve()
+      }
+      if (pieces === MANY) end(MANY)
+    }
+    res.on('drain', () => void write())
+    void write()
+  })
+  const client = connect(port, '127.0.0.1')
+  client.write(GET)
+  for (let bytes = 0; bytes < 1_000_000; ) bytes += ((await once(client, 'data')) as [Buffer])[0].length
+  client.resetAndDestroy()
+  t.true((await ended) < MANY)
+})

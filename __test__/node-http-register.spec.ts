@@ -31,6 +31,15 @@ function call(server) {
   })
 }`
 
+built('a server that lets the process end closes all the same', async (t) => {
+  const source = `import http from 'node:http'
+    const server = http.createServer(() => {}).listen(0, '127.0.0.1', () => {
+      server.unref()
+      server.close(() => console.log('closed'))
+    })`
+  t.is((await node(source, 'module')).stdout, 'closed\n')
+})
+
 built('servers of CommonJS are busbar’s', async (t) => {
   const source = `const http = require('http'); ${CALL}; call(http.createServer((req, res) => res.end('hello')))`
   const { stdout, stderr } = await node(source, 'commonjs')

@@ -42,7 +42,10 @@ function known() {
   return table.trim().split('\n').slice(2).filter((row) => row.split(' | ').length === 6)
 }
 
-function write(rows) {
+/** Puts a row into the table, in place of the one of the same package, branch and Node. Other runs may have written since. */
+function write(row) {
+  const byKey = new Map([...known(), row].map((text) => [keyOf(text), text]))
+  const rows = [...byKey].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text)
   const [before, rest] = readFileSync(PAGE, 'utf8').split(BEGIN)
   const [, after] = rest.split(END)
   writeFileSync(PAGE, `${before}${BEGIN}${[HEAD, ...rows].join('\n')}\n${END}${after}`)
@@ -61,9 +64,6 @@ if (!existsSync(join(root, 'dist/register.js'))) fail('run npm run build first')
 const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name))
 if (unknown.length > 0) fail(`there is no suite ${unknown.join(', ')}; there are ${SUITES.map(({ name }) => name).join(', ')}`)
 
-/** Rows by package, its branch and Node. */
-const rows = new Map(known().map((row) => [keyOf(row), row]))
-
 function keyOf(row) {
   const [, title, node] = /^\| (.*?) \| (\d+) \|/.exec(row)
   const [name, version] = title.split(' ')
@@ -79,7 +79,6 @@ for (const suite of SUITES.filter(({ name }) => names.length === 0 || names.incl
     const { all, onNode, onBusbar, servers, only } = await compare(directory, suite, nodeFolder(node))
     const row = `| ${title} | ${node} | ${onNode} of ${all} | ${onBusbar} of ${all} | ${servers} | ${reasonsFor(only, suite)} |`
     console.log(row)
-    rows.set(keyOf(row), row)
-    write([...rows].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text))
+    write(row)
   }
 }

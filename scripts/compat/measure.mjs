@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '../..')
 const work = join(root, 'target/compat')
-const RESULTS = join(work, 'results')
-const COUNT = join(work, 'count')
+/** Where a suite's run writes its results, and where it counts its servers. */
+const resultsPath = ({ name }) => join(work, `${name}.results`)
+const countPath = ({ name }) => join(work, `${name}.servers`)
 const HOOK = join(work, 'count.mjs')
 /** Imported in place of the hook: what --import itself changes is the same on both sides. */
 const NOTHING = join(work, 'nothing.mjs')
@@ -20,7 +21,7 @@ const FILE_TIMEOUT = 60_000
 const COUNTER = `import { subscribe } from 'node:diagnostics_channel'
 import { appendFileSync } from 'node:fs'
 import ${JSON.stringify(join(root, 'dist/register.js'))}
-subscribe('busbar.server', ({ servedBy }) => appendFileSync(${JSON.stringify(COUNT)}, \`\${servedBy}\\n\`))
+subscribe('busbar.server', ({ servedBy }) => appendFileSync(process.env.COMPAT_SERVERS, \`\${servedBy}\\n\`))
 `
 
 const NPM = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', '--silent']
@@ -84,29 +85,32 @@ function unpackRepository(directory, source, { ref = 'HEAD', folder = '', paths 
 }
 
 /** The environment of a run; `isHooked` says whether busbar's servers stand in place of Node's. */
-function environment(folder, isHooked) {
+function environment(suite, folder, isHooked) {
   const { PATH } = process.env
   return {
     ...process.env, PATH: `${folder}:${PATH}`, NODE_ENV: 'test', FORCE_COLOR: '0', CI: 'true',
-    NODE_OPTIONS: `--import ${isHooked ? HOOK : NOTHING}`, COMPAT_RESULTS: RESULTS, NODE_TEST_DIR: join(work, 'tmp'),
+    NODE_OPTIONS: `--import ${isHooked ? HOOK : NOTHING}`, NODE_TEST_DIR: join(work, 'tmp'),
+    COMPAT_RESULTS: resultsPath(suite), COMPAT_SERVERS: countPath(suite),
   }
 }
 
 /** Runs a suite. Returns the result of each test by its name, and how many servers there were. */
 async function run(directory, suite, folder, isHooked) {
-  for (const path of [RESULTS, COUNT]) rmSync(path, { force: true })
+  for (const path of [resultsPath(suite), countPath(suite)]) rmSync(path, { force: true })
   const results = suite.files === undefined ? runCommand(directory, suite, folder, isHooked) : await runFiles(directory, suite, folder, isHooked)
-  return { results, servers: countServers() }
+  return { results, servers: countServers(countPath(suite)) }
 }
 
 function runCommand(directory, suite, folder, isHooked) {
-  const [command, ...given] = suite.run.map((word) => (word.startsWith('REPORTER') ? join(here, word.replace('REPORTER', 'reporter')) : word === 'RESULTS' ? RESULTS : word))
+  const words = typeof suite.run === 'function' ? suite.run(directory) : suite.run
+  const [command, ...given] = words.map((word) => (word.startsWith('REPORTER') ? join(here, word.replace('REPORTER', 'reporter')) : word === 'RESULTS' ? resultsPath(suite) : word))
   const { stdout, stderr, error } = spawnSync(command, given, {
-    cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 30 * MINUTES, killSignal: 'SIGKILL', env: environment(folder, isHooked),
+    cwd: directory, encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 30 * MINUTES, killSignal: 'SIGKILL', env: environment(suite, folder, isHooked),
   })
   writeFileSync(join(work, `${suite.name}-${isHooked ? 'busbar' : 'node'}.log`), `${stdout}\n${stderr}`)
   if (error !== undefined) console.log(`${suite.name}: ${error.message}`)
-  return existsSync(RESULTS) ? resultsIn(readFileSync(RESULTS, 'utf8'), directory) : new Map()
+  const path = resultsPath(suite)
+  return existsSync(path) ? resultsIn(readFileSync(path, 'utf8'), directory) : new Map()
 }
 
 /** The results of a report: lines of ours, or the JSON of Vitest. */
@@ -134,7 +138,7 @@ async function runFiles(directory, suite, folder, isHooked) {
   const results = new Map()
   const waiting = [...counted]
   let log = ''
-  const env = environment(folder, isHooked)
+  const env = environment(suite, folder, isHooked)
   const worker = async (number) => {
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
       const flags = /^\/\/ Flags: (.*)$/m.exec(readFileSync(join(directory, path), 'utf8'))?.[1].trim().split(/\s+/) ?? []
@@ -157,9 +161,9 @@ function runFile(given, options) {
   })
 }
 
-function countServers() {
-  if (!existsSync(COUNT)) return 0
-  return readFileSync(COUNT, 'utf8').split('\n').filter((line) => line === 'busbar').length
+function countServers(path) {
+  if (!existsSync(path)) return 0
+  return readFileSync(path, 'utf8').split('\n').filter((line) => line === 'busbar').length
 }
 
 /**

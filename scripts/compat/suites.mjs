@@ -1,16 +1,25 @@
 // The suites that `npm run compat` runs: where they come from, how they are run, and why a test of them fails only on
 // busbar.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { nodeFiles } from './node-files.mjs'
 
 const mocha = (...given) => ['npx', 'mocha', '--reporter', 'REPORTER.cjs', '--exit', ...given]
-const nodeTest = (...given) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', '--test-force-exit', ...given]
+/** The files are named one by one, because the test runner of Node 20 takes no patterns. */
+const nodeTest = (folder, ...given) => (directory) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', '--test-force-exit', ...given, ...testFiles(directory, folder)]
 const vitest = (...given) => ['npx', 'vitest', 'run', '--no-coverage', '--reporter', 'json', '--outputFile', 'RESULTS', ...given]
+
+function testFiles(directory, folder) {
+  const names = readdirSync(join(directory, folder), { recursive: true }).filter((name) => /\.test\.m?js$/.test(name))
+  return names.map((name) => join(folder, name)).toSorted()
+}
 
 const HOST = 'a Host that is no host is refused with a 400'
 const CLOSING = '`server.close()` ends each connection with the response that is due'
 const IDLE = 'an idle connection stays open for 15 or 75 seconds, not for 5'
 const SILENT = 'a connection that has sent nothing is idle, and gets no 408'
 const ORDER = 'bytes that are no request are answered behind the responses that are due'
+const BEHIND = 'not run, behind the next reason’s test in its file'
 const EXPRESS = { 'should escape the url': HOST, 'should not render evil javascript': HOST, 'should encode the url': HOST }
 
 /**
@@ -19,14 +28,15 @@ const EXPRESS = { 'should escape the url': HOST, 'should not render evil javascr
  * - `npm`: the package as it is published, where that has the tests, or is needed beside them.
  * - `install`: packages that are installed beside what the manifest's `dependencies` name, in place of `devDependencies`.
  * - `prepare`: commands that are run once before the tests.
- * - `run`: the command of the tests. `REPORTER` and `RESULTS` stand for files of ours.
+ * - `run`: the command of the tests, or what gives it for the suite's directory. `REPORTER` and `RESULTS` stand for files
+ *   of ours.
  * - `files`: in place of `run`, the files of tests, each of which is run by itself.
  * - `reasons`: why a test whose name has these words fails only on busbar.
  */
 export const SUITES = [
   { name: 'express', repo: 'expressjs/express', run: mocha('--require', 'test/support/env', 'test/', 'test/acceptance/'), reasons: EXPRESS },
   { name: 'express4', repo: 'expressjs/express', ref: '4.x', run: mocha('--require', 'test/support/env', 'test/', 'test/acceptance/'), reasons: EXPRESS },
-  { name: 'koa', repo: 'koajs/koa', prepare: [['npm', 'run', 'build', '--if-present']], run: nodeTest('__tests__/**/*.test.js') },
+  { name: 'koa', repo: 'koajs/koa', prepare: [['npm', 'run', 'build', '--if-present']], run: nodeTest('__tests__') },
   { name: 'connect', repo: 'senchalabs/connect', run: mocha('test/') },
   { name: 'finalhandler', repo: 'pillarjs/finalhandler', run: mocha('test/') },
   { name: 'send', repo: 'pillarjs/send', run: mocha('test/') },
@@ -38,18 +48,25 @@ export const SUITES = [
   { name: 'cookie-session', repo: 'expressjs/cookie-session', run: mocha('test/') },
   { name: 'morgan', repo: 'expressjs/morgan', run: mocha('test/'), reasons: { 'should not color 1xx': 'a status below 200 isn’t the last one of a request' } },
   { name: 'multer', repo: 'expressjs/multer', run: mocha('test/') },
-  { name: 'light-my-request', repo: 'fastify/light-my-request', run: nodeTest('test/*.test.js') },
-  { name: 'middie', repo: 'fastify/middie', run: nodeTest('test/*.test.js') },
+  { name: 'light-my-request', npm: 'light-my-request@6', run: nodeTest('test') },
+  { name: 'middie', repo: 'fastify/middie', run: nodeTest('test') },
   {
-    name: 'fastify', npm: 'fastify@5', run: nodeTest('--test-timeout', '60000', '--test-concurrency', '3', 'test/**/*.test.js', 'test/**/*.test.mjs'),
+    name: 'fastify', npm: 'fastify@5', run: nodeTest('test', '--test-timeout', '60000', '--test-concurrency', '3'),
     reasons: {
       'Current opened connection should not accept': CLOSING, 'rejected incoming connections should be logged': CLOSING, '503 while closing': CLOSING,
+      // Node 20 gives a file one time limit, and this file's first test waits for ever.
+      ': maxRequestsPerSocket zero': BEHIND, ': maxRequestsPerSocket should': BEHIND, 'requestTimeout passed to server': BEHIND,
       ': maxRequestsPerSocket': 'the last request of `maxRequestsPerSocket` ends its connection, as its response says',
     },
   },
   { name: 'ws', repo: 'websockets/ws', run: mocha('--timeout', '4000', 'test/*.test.js'), reasons: { 'Upgrade header field value cannot be read': 'more fields than maxHeadersCount are a 431, as on Node 24' } },
   { name: 'node-server', repo: 'honojs/node-server', run: vitest() },
-  { name: 'srvx', repo: 'h3js/srvx', run: vitest('test/node') },
+  {
+    // Its own undici needs Node 22.
+    name: 'srvx', repo: 'h3js/srvx', install: ['vitest@4', 'undici@7', 'execa@9', 'express@5', 'fastify@5', 'get-port-please@3', 'node-forge@1'],
+    run: vitest('--typecheck.enabled=false', 'test/node'),
+    reasons: { 'malformed Host header handling': HOST, 'userinfo is dropped': 'a user part in a request target is refused with a 400' },
+  },
   {
     name: 'engine.io', npm: 'engine.io@6.6.9', repo: 'socketio/socket.io', folder: 'packages/engine.io', paths: ['test'],
     install: ['mocha@10', 'superagent@9', 'expect.js@0.3', 'engine.io-client@6', 'engine.io-client-v3@npm:engine.io-client@3', 'express-session@1', 'helmet@7'],
@@ -57,8 +74,9 @@ export const SUITES = [
   },
   {
     name: 'socket.io', npm: 'socket.io@4.8.3', repo: 'socketio/socket.io', folder: 'packages/socket.io', paths: ['test'],
-    install: ['mocha@10', 'tsx@4', 'superagent@9', 'supertest@7', 'expect.js@0.3', 'socket.io-client@4', 'socket.io-client-v2@npm:socket.io-client@2', 'uWebSockets.js@npm:uwebsockets@3'],
-    run: mocha('--import=tsx', '--timeout', '10000', 'test/index.ts'),
+    install: ['mocha@10', 'tsx@4', 'superagent@9', 'supertest@7', 'expect.js@0.3', 'socket.io-client@4', 'socket.io-client-v2@npm:socket.io-client@2'],
+    // test/uws.ts needs uWebSockets.js, which isn't on the registry and serves without servers of Node's.
+    run: mocha('--import=tsx', '--timeout', '10000', '--ignore', 'test/{index,uws,*-d}.ts', 'test/*.ts'),
   },
   {
     name: 'node', repo: 'denoland/node_test', paths: ['package.json', 'node_version.ts', 'test/common', 'test/parallel', 'test/fixtures/keys', 'test/fixtures/person.jpg'],

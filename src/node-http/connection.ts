@@ -133,9 +133,14 @@ export class Connection {
     next.response.haveTurn(this.socket)
   }
 
+  /** Whether no response is due. */
+  get isAnswered(): boolean {
+    return this.current === null || this.current.response.finished
+  }
+
   /** Whether neither a response nor the rest of a request is due. */
   get isIdle(): boolean {
-    return (this.current === null || this.current.response.finished) && this.early === null
+    return this.isAnswered && this.early === null
   }
 
   /** A sign of life, for the timeout of the socket. */
@@ -197,9 +202,9 @@ export class Connection {
   /** Closes the connection when its responses are sent. */
   stop(): void {
     if (this.isClosed) return
-    // The rest of a body may never come.
-    if (this.early === null) this.facts()?.stop()
-    else this.close()
+    // The rest of a body may never come. The response is read by a client that still sends, unless a reset overtakes it.
+    if (this.early?.isHttp2 === true) this.close()
+    else this.facts()?.stop(this.early !== null)
   }
 
   /** The connection has closed. False when that was known. */

@@ -10,7 +10,7 @@ import { AnswerFlag } from '../native.ts'
 import { GIVEN, OPEN, OVER } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { invalidChunk, lengthMismatch, nodeError, throwLater } from './node-errors.ts'
+import { connectionReset, invalidChunk, lengthMismatch, nodeError, throwLater } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
 import { checkHints, headOfGiven, headOfKept } from './response-head.ts'
@@ -167,8 +167,15 @@ export class NodeResponse {
     if (exchange.connection.isClosed) return false
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
+    if (waiting < 0) return this._lost(callback)
     if (waiting <= HIGH_WATER && bytes.length > HIGH_WATER) return this._writtenMuch(callback)
     return this._written(waiting, callback)
+  }
+
+  /** The client has left, which is announced later: until then a writer that never waits would write for ever. */
+  _lost(callback: Callback | undefined): false {
+    if (typeof callback === 'function') process.nextTick(callback, connectionReset('write EPIPE'))
+    return false
   }
 
   /** So long a piece tells its writer to wait, as with Node, though it was sent at once. */

@@ -267,7 +267,7 @@ export class NodeSocket {
     const connection = this[CONNECTION]
     if (connection.isHttp) {
       // A response that is due can't be sent any more.
-      if (connection.isIdle) connection.stop()
+      if (connection.isAnswered) connection.stop()
       else connection.close()
       done()
     } else if (!connection.isClosed && connection.end()) this._ended = done

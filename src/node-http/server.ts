@@ -300,7 +300,8 @@ function stop(server: Ours, state: State): void {
       if (state.closing.size === 0 && state.listening === null) server.emit('close')
     })
   }
-  if (!state.isReferenced) engine.unref()
+  // As with Node, 'close' comes even if the server has let the process end before.
+  engine.ref()
   engine.stopGracefully()
 }
 

@@ -18,11 +18,12 @@ fn is_accepted(host: &str) -> bool {
 }
 
 /// A URL parser takes what a Host can't have: user parts, paths, percent escapes, characters that it encodes,
-/// ports with leading zeros, lists, and the DNS root.
+/// ports with leading zeros, lists, the DNS root, and empty labels.
 fn is_more_than_a_host(host: &str) -> bool {
     let name_end = host.rfind(']').unwrap_or(0);
     let port = host[name_end..].split_once(':').map(|(_, port)| port);
-    host.trim_end_matches(|character: char| character == ':' || character.is_ascii_digit()) == "."
+    host.starts_with('.')
+        || host.contains("..")
         || host
             .contains(|character: char| "@/?#%\\,\t\"`{}|^<> ".contains(character) || !character.is_ascii())
         || port.is_some_and(|port| port.len() > 1 && port.starts_with('0'))

@@ -161,11 +161,13 @@ impl ClientFacts {
         }
     }
 
-    /// Closes the connection once its requests are answered; further ones are not taken.
+    /// Closes the connection once its requests are answered; further ones are not taken. With `leaves_rest`, the rest
+    /// of a body whose request is answered isn't awaited: the sending side is closed, and what comes is dropped for
+    /// up to a second.
     #[napi(catch_unwind)]
-    pub fn stop(&self) {
+    pub fn stop(&self, leaves_rest: Option<bool>) {
         if let Some(bridge) = self.bridge.upgrade() {
-            bridge.stop_client(self.slot, &self.facts);
+            bridge.stop_client(self.slot, &self.facts, leaves_rest == Some(true));
         }
     }
 }

@@ -307,6 +307,15 @@ impl Connection {
             Protocol::Other(other) => other.handle_stop(cx),
         }
     }
+
+    /// The rest of a body that is read behind its answer isn't wanted: a stop doesn't wait for it. With HTTP/2 a
+    /// stream ends by itself, and nothing happens.
+    #[cold]
+    pub fn leave_rest(&mut self) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.leave_rest();
+        }
+    }
 }
 
 impl Connection {

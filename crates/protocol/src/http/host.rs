@@ -2,7 +2,7 @@
 //!
 //! Only what every URL parser takes is accepted, so that building a URL from it never throws; that includes the
 //! rules of <https://url.spec.whatwg.org/#host-parsing> for numbers and for `xn--` labels. Names are ASCII;
-//! percent escapes, user parts and lists are refused.
+//! percent escapes, user parts, lists and empty labels are refused.
 
 use std::net::Ipv6Addr;
 
@@ -73,8 +73,9 @@ fn are_labels_valid(name: &[u8]) -> bool {
     if is_numeric {
         return is_ipv4(without_root);
     }
-    !without_root.is_empty()
-        && (!without_root.split(|&byte| byte == b'.').any(is_encoded)
+    let labels = || without_root.split(|&byte| byte == b'.');
+    !labels().any(<[u8]>::is_empty)
+        && (!labels().any(is_encoded)
             || idna::domain_to_ascii_cow(without_root, idna::AsciiDenyList::URL).is_ok())
 }
 
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_a_url_parser_refuses_are_refused() {
+    fn what_is_no_host_is_refused() {
         for host in [
             "",
             ":80",
@@ -170,6 +171,10 @@ mod tests {
             "a?",
             "a\\b",
             ".",
+            "..",
+            ".a",
+            "a..b",
+            "a..",
         ] {
             assert!(!is_valid(host.as_bytes()), "{host}");
         }

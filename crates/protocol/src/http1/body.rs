@@ -345,6 +345,15 @@ impl Connection {
         never_comes
     }
 
+    /// The rest of a body that is read behind its answer isn't wanted: what of it still comes isn't read.
+    #[cold]
+    pub(crate) fn leave_rest(&mut self) {
+        if self.pipeline.is_empty() && self.incoming.take().is_some() {
+            self.reading = Reading::Closed;
+            self.leaves_unread = true;
+        }
+    }
+
     /// The request whose body is read behind its answer.
     pub(super) fn reading_on(&self) -> Option<RequestId> {
         let incoming = self.incoming.as_ref().filter(|incoming| incoming.is_kept)?;

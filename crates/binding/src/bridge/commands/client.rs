@@ -57,8 +57,8 @@ impl Bridge {
     }
 
     /// Ends a client once its requests are answered; further ones are not taken.
-    pub(crate) fn stop_client(&self, slot: u32, facts: &Facts) {
+    pub(crate) fn stop_client(&self, slot: u32, facts: &Facts, leaves_rest: bool) {
         let id = facts.id();
-        self.ask_of(slot, move |reactor, slot| reactor.stop(slot, id));
+        self.ask_of(slot, move |reactor, slot| reactor.stop(slot, id, leaves_rest));
     }
 }

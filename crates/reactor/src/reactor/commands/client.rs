@@ -42,11 +42,14 @@ impl Reactor {
         }
     }
 
-    /// Ends a client as soon as it owes nothing.
-    pub fn stop(&mut self, slot: u32, id: u64) {
-        if self.clients.with_id(slot, id).is_some() {
-            self.stop_client(slot);
+    /// Ends a client as soon as it owes nothing; with `leaves_rest` that doesn't wait for the rest of a body whose
+    /// request is answered.
+    pub fn stop(&mut self, slot: u32, id: u64, leaves_rest: bool) {
+        let Some(client) = self.clients.with_id_mut(slot, id) else { return };
+        if leaves_rest {
+            client.connection.leave_rest();
         }
+        self.stop_client(slot);
     }
 
     /// With true, no further requests are read from now on: the application has enough of them. Requests that
