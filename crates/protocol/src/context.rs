@@ -5,6 +5,7 @@ use llhttp::Record;
 use crate::event::RequestId;
 use crate::http::date::Date;
 use crate::http1::node_style;
+use crate::http1::repeated::Sections;
 use crate::http2::Scratch;
 use crate::limits::Limits;
 use crate::timestamp::Timestamp;
@@ -49,6 +50,8 @@ pub struct Context {
     pub(crate) head_bytes: Vec<u8>,
     /// The Host found valid last; nearly all clients of one server send the same.
     pub(crate) known_host: Vec<u8>,
+    /// Header sections that clients repeat.
+    pub(crate) sections: Sections,
     pub(crate) http2: Scratch,
     /// Ciphertext on its way to the socket. It keeps its length, so that it is filled with zeros only once.
     pub(crate) ciphertext: Vec<u8>,
@@ -76,6 +79,7 @@ impl Context {
             record: Record::default(),
             head_bytes: Vec::new(),
             known_host: Vec::new(),
+            sections: Sections::default(),
             http2: Scratch::default(),
             ciphertext: Vec::new(),
             next_request_id: 1,
@@ -94,6 +98,7 @@ impl Context {
         self.keep_alive = [limits.http1_timeout, limits.local_http1_timeout]
             .map(|announced| KeepAlive::new(announced, limits.node_style));
         self.limits = limits;
+        self.sections.clear();
         self.set_date(self.unix_seconds);
     }
 

@@ -24,6 +24,7 @@ pub(crate) mod node_style;
 mod pipeline;
 mod reading;
 mod refusal;
+pub(crate) mod repeated;
 mod upgrade;
 mod vectored;
 mod writing;
@@ -44,6 +45,7 @@ use crate::http1::pipeline::Pipeline;
 pub(crate) use crate::http1::refusal::PAGE_MILLIS;
 use crate::http1::refusal::Refusal;
 pub use crate::http1::refusal::Refused;
+use crate::http1::repeated::Place;
 use crate::output::Output;
 use crate::timestamp::Timestamp;
 use crate::way::Way;
@@ -90,6 +92,8 @@ pub(crate) struct Connection {
     partial: Option<Box<Partial>>,
     incoming: Option<Box<Incoming>>,
     pipeline: Pipeline,
+    /// The header section of its last request, if that may be repeated.
+    section: Place,
     /// Requests that can't be answered any more: those after an answer that ended the connection, and the one whose
     /// body failed, which was refused.
     abandoned: Vec<RequestId>,
@@ -133,6 +137,7 @@ impl Connection {
             partial: None,
             incoming: None,
             pipeline: Pipeline::new(),
+            section: Place::NONE,
             abandoned: Vec::new(),
             taken_over_by: None,
             output: Output::default(),

@@ -4,7 +4,7 @@ use llhttp::{ErrorKind, Method, ParseError, Progress, Record, State};
 
 use crate::context::Context;
 use crate::error::RequestError;
-use crate::event::{Body, Event, Head, Pieces, Request, Step, Version};
+use crate::event::{Body, Event, Head, Pieces, Request, RequestId, Step, Version};
 use crate::http::list::is_token;
 use crate::http1::head::{self, Checked};
 use crate::http1::pipeline::RequestFlags;
@@ -78,12 +78,31 @@ impl Connection {
     /// A head that begins with this input and, in nearly every case, ends in it.
     #[inline]
     fn read_head<'a>(&'a mut self, cx: &'a mut Context, input: &'a [u8]) -> Step<'a> {
+        if let Some((checked, len)) = cx.sections.find(self.section, input, &cx.limits, &mut cx.record) {
+            return self.accept_repeated(cx, input, &checked, len);
+        }
         cx.record.clear();
         let progress = self.parser.execute(input, &mut cx.record);
         if cx.record.head_complete {
             return self.accept(cx, input, None, progress);
         }
         self.keep_head(cx, input, progress)
+    }
+
+    /// A head whose section the client has sent before, and behind which nothing belongs to the message.
+    #[inline]
+    fn accept_repeated<'a>(
+        &'a mut self,
+        cx: &'a mut Context,
+        input: &'a [u8],
+        checked: &Checked,
+        len: usize,
+    ) -> Step<'a> {
+        let request_id = cx.next_request_id();
+        self.pipeline.push(request_id, RequestFlags::of(checked));
+        self.message_complete();
+        self.rearm(cx);
+        step_with_request(cx, input, request_id, checked, Body::None, len)
     }
 
     /// The head continues in the next input: its bytes and spans are kept, so that parsing continues where it stopped.
@@ -249,6 +268,9 @@ impl Connection {
         let mut declared = None;
         if is_whole {
             self.message_complete();
+            if !has_body && !is_partial {
+                self.section = cx.sections.keep(&checked, &input[..progress.consumed], &cx.record);
+            }
         } else {
             let bytes = if is_partial { &cx.head_bytes[..] } else { input };
             declared = head::declared_length(bytes, &cx.record);
@@ -267,24 +289,7 @@ impl Connection {
             }
         };
         let bytes = if is_partial { &cx.head_bytes[..] } else { input };
-        let end = cx.record.fields.last().map_or(cx.record.target.end, |field| field.value.end);
-        let head = Head {
-            bytes: bytes.get(..end as usize).unwrap_or(bytes),
-            target: cx.record.target,
-            fields: &cx.record.fields,
-        };
-        let request = Request {
-            request_id,
-            method: checked.method,
-            version: checked.version,
-            keep_alive: checked.keep_alive,
-            upgrade: checked.is_upgrade,
-            claims_https: false,
-            expectation: checked.expectation,
-            head,
-            body,
-        };
-        Step { taken: progress.consumed, event: Some(Event::Request(request)) }
+        step_with_request(cx, bytes, request_id, &checked, body, progress.consumed)
     }
 
     #[cold]
@@ -301,6 +306,36 @@ impl Connection {
         self.rearm(cx);
         self.step_taking(input.len())
     }
+}
+
+/// The step of a request whose head was parsed from `bytes` into the record.
+#[inline]
+fn step_with_request<'a>(
+    cx: &'a Context,
+    bytes: &'a [u8],
+    request_id: RequestId,
+    checked: &Checked,
+    body: Body<'a>,
+    taken: usize,
+) -> Step<'a> {
+    let end = cx.record.fields.last().map_or(cx.record.target.end, |field| field.value.end);
+    let head = Head {
+        bytes: bytes.get(..end as usize).unwrap_or(bytes),
+        target: cx.record.target,
+        fields: &cx.record.fields,
+    };
+    let request = Request {
+        request_id,
+        method: checked.method,
+        version: checked.version,
+        keep_alive: checked.keep_alive,
+        upgrade: checked.is_upgrade,
+        claims_https: false,
+        expectation: checked.expectation,
+        head,
+        body,
+    };
+    Step { taken, event: Some(Event::Request(request)) }
 }
 
 impl RequestFlags {
