@@ -18,7 +18,7 @@ import { parseArgs } from 'node:util'
 import { runSuite } from './cross/suite.mjs'
 import { tryBinaries } from './cross/try.mjs'
 import { releaseEnv } from './release-env.mjs'
-import { ENTRY, binaryFaults } from './release/checks.mjs'
+import { ENTRY, MACOS, binaryFaults } from './release/checks.mjs'
 import { root, targets } from './targets.mjs'
 
 /** The oldest glibc that the binaries run with. */
@@ -41,9 +41,12 @@ function settingsOf(target) {
   // A module that is loaded shares the C library of the program that loads it.
   if (target.libc === 'musl') env.RUSTFLAGS = '-C target-feature=-crt-static'
   if (target.os === 'darwin') {
+    env.MACOSX_DEPLOYMENT_TARGET = MACOS[target.cpu].join('.')
     // Cargo would call Apple's `strip`.
     env.CARGO_PROFILE_RELEASE_STRIP = 'none'
-    env.RUSTFLAGS = '-C link-arg=-Wl,-x -C link-arg=-Wl,-S'
+    env.RUSTFLAGS = '-C link-arg=-Wl,-x,-S'
+    // Zig's linker reads no list of exported symbols: it would export, and so keep, all functions of the C libraries.
+    env.CFLAGS = `${releaseEnv().CFLAGS} -fvisibility=hidden`
   }
   if (target.os === 'win32') {
     triple = zigTriple = target.cpu === 'x64' ? 'x86_64-pc-windows-gnu' : 'aarch64-pc-windows-gnullvm'

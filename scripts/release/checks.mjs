@@ -12,7 +12,7 @@ const BINARY_BYTES = 6_000_000
 /** The newest symbols of glibc that a binary may need: those of 2.17 are in every Linux that Node 20 runs on. */
 const GLIBC = [2, 17]
 /** The newest macOS that a binary may ask for: the oldest that Node 20 runs on. */
-const MACOS = { x64: [10, 15], arm64: [11, 0] }
+export const MACOS = { x64: [10, 15], arm64: [11, 0] }
 /** What Node looks a function up by, to load an addon. */
 export const ENTRY = 'napi_register_module_v1'
 
@@ -20,7 +20,7 @@ export const ENTRY = 'napi_register_module_v1'
 const LIBRARIES = {
   glibc: /^(lib(c|m|dl|rt|pthread|gcc_s)\.so\.\d+|ld-linux-[\w-]+\.so\.\d)$/,
   musl: /^(libc\.so|libc\.musl-\w+\.so\.1|libgcc_s\.so\.1)$/,
-  darwin: /^\/(usr\/lib\/lib(System\.B|iconv\.2|objc\.A)|System\/Library\/Frameworks\/\S+)(\.dylib)?$/,
+  darwin: /^\/(usr\/lib\/lib(System\.B|iconv\.2|charset\.1|objc\.A)|System\/Library\/Frameworks\/\S+)(\.dylib)?$/,
   // The C library of Windows 10 is part of it (api-ms-win-crt); that of Visual Studio, vcruntime140.dll, isn't.
   win32: /^(kernel32|ntdll|ws2_32|advapi32|bcrypt|bcryptprimitives|userenv|user32|crypt32|api-ms-win-[\w-]+)\.dll$/i,
 }
