@@ -40,6 +40,16 @@ built('a server that lets the process end closes all the same', async (t) => {
   t.is((await node(source, 'module')).stdout, 'closed\n')
 })
 
+built('an error of a handler that nothing catches is printed with a line of code, not a file', async (t) => {
+  const source = `import http from 'node:http'
+    const server = http.createServer(() => { throw new Error('thrown by a handler') }).listen(0, '127.0.0.1', () => {
+      http.get({ port: server.address().port, host: '127.0.0.1' }).on('error', () => {})
+    })`
+  const { stderr } = await t.throwsAsync<Error & { stderr: string }>(node(source, 'module'))
+  t.regex(stderr, /^Error: thrown by a handler\n {4}at /m)
+  for (const line of stderr.split('\n')) t.true(line.length < 1000, line)
+})
+
 built('servers of CommonJS are busbar’s', async (t) => {
   const source = `const http = require('http'); ${CALL}; call(http.createServer((req, res) => res.end('hello')))`
   const { stdout, stderr } = await node(source, 'commonjs')

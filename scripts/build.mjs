@@ -1,6 +1,6 @@
 // Builds the addon and the TypeScript. Run by `npm install` in a clone (prepare), and by `npm run build`.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { releaseEnv } from './release-env.mjs'
 import { LIBRARIES, root } from './targets.mjs'
@@ -89,4 +89,9 @@ for (const [name, file] of Object.entries(LIBRARIES)) {
     logLevel: 'warn',
     output: { file: `dist/${file}`, format: 'esm', comments: false, minify: true },
   })
+}
+const { breakLines } = await import('./break-lines.mjs')
+for (const name of readdirSync(new URL('dist', root)).filter((each) => each.endsWith('.js'))) {
+  const file = new URL(`dist/${name}`, root)
+  writeFileSync(file, breakLines(readFileSync(file, 'utf8')))
 }

@@ -6,7 +6,7 @@ import { nodeFiles } from './node-files.mjs'
 
 const mocha = (...given) => ['npx', 'mocha', '--reporter', 'REPORTER.cjs', '--exit', ...given]
 /** The files are named one by one, because the test runner of Node 20 takes no patterns. */
-const nodeTest = (folder, ...given) => (directory) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', '--test-force-exit', ...given, ...testFiles(directory, folder)]
+const nodeTest = (folder, ...given) => (directory) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', ...given, ...testFiles(directory, folder)]
 const vitest = (...given) => ['npx', 'vitest', 'run', '--no-coverage', '--reporter', 'json', '--outputFile', 'RESULTS', ...given]
 
 function testFiles(directory, folder) {

@@ -2,7 +2,7 @@
  * `busbar/https`: `node:https` whose servers run on busbar.
  */
 import * as https from 'node:https'
-import type { RequestListener, Server as HttpServer } from 'node:http'
+import type { RequestListener } from 'node:http'
 import type { ListenOptions } from 'node:net'
 import { serverFactory as plainFactory } from './index.ts'
 import { secureKind, secureMembers } from './secure-servers.ts'
@@ -48,12 +48,13 @@ export async function serve(app: Application, listen: number | string | ListenOp
 }
 
 /**
- * The `serverFactory` of Fastify, with its option `https`, and `http2` for both versions.
+ * The `serverFactory` of Fastify, with its option `https`, and `http2` for both versions. Without `https` its server has
+ * no TLS.
  *
  * @example const app = fastify({ serverFactory, https: { cert, key }, http2: true })
  */
-export function serverFactory(handler: RequestListener, options: FastifyServerOptions): HttpServer {
-  if (options.https === undefined || options.https === null) return plainFactory(handler, options)
+export function serverFactory(handler: RequestListener, options: FastifyServerOptions): Server {
+  if (options.https === undefined || options.https === null) return plainFactory(handler, options) as Server
   return applyFastify(createServer({ ...options.https, http2: options.http2 === true } as ServerOptions, handler), options)
 }
 
