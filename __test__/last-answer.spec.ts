@@ -37,6 +37,8 @@ async function receives(t: ExecutionContext, { first, headers, stops }: End, bef
   const { answer } = await next()
   await new Promise((resolve) => socket.write(later, resolve))
   const stopped = stops && server.stop(10_000)
+  // A stop reaches the connections behind the hooks of observers. A response that is given earlier isn't the last.
+  await new Promise(setImmediate)
   const response = Response.text(LONG, 200, headers)
   const sent = new Promise<void>((resolve) => response.onDispose(resolve))
   answer(response)

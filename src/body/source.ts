@@ -77,9 +77,15 @@ export class WholeSource implements PieceSource {
     this.#content = content
   }
 
-  next(): Promise<IteratorResult<unknown>> {
-    const value = this.#content
+  /** The content, once; then null. */
+  take(): Uint8Array | string | null {
+    const content = this.#content
     this.#content = null
+    return content
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    const value = this.take()
     return Promise.resolve(value === null ? { done: true, value } : { done: false, value })
   }
 

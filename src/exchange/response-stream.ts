@@ -14,6 +14,7 @@ import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FINISHED, HELD, IDLE, OPEN, OVER, READING, SENDING_FILE } from './stream-states.ts'
 import type { AnswerState, SourceState } from './stream-states.ts'
+import { framingOf, joined, lostBuffer } from './stream-framing.ts'
 import { resumeLater, tickAtPause } from './stream-turns.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
@@ -27,7 +28,6 @@ import { WholeSource, sourceOf } from '../body/source.ts'
 import type { PieceSource } from '../body/source.ts'
 import { isBodiless } from '../http/status.ts'
 import { trailerLines } from '../http/trailers.ts'
-import type { Trailers } from '../http/trailers.ts'
 
 /** Unsent bytes above which the source isn't read; the engine reports when they are sent (`Drained`). */
 const HIGH_WATER = 64 * 1024
@@ -118,16 +118,35 @@ export class ResponseStream {
     this.#extras.sender = this
     this.#exchange.setStream(this)
     if (this.#extras.isCut) return void this.cut()
+    if (this.#source instanceof WholeSource) return this.#sendWhole(this.#source)
     this.#scheduleFlush()
     void this.#extras.inBodyContext(() => this.#run())
+  }
+
+  /** Writes content that is complete. Nothing of it has to be waited for, except for the client. */
+  #sendWhole(source: WholeSource): void {
+    try {
+      if (!this.#hasBody()) return this.#endUnread()
+      this.#reading = OVER
+      const room = this.#take(source.take() ?? '')
+      if (room === undefined) this.#end()
+      else room.then(() => (this.#isWriting() ? this.#end() : undefined)).catch(this.#onFailure)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Whether the body is sent; sets its length. */
+  #hasBody(): boolean {
+    this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
+    return this.#exchange.method() !== 'HEAD' && !isBodiless(this.#response.getStatus())
   }
 
   async #run(): Promise<void> {
     try {
       if (this.#source instanceof FileBody) await answerWithFile(this.#request, this.#response, this.#source)
       if (!this.#isWriting()) return
-      this.#missing = Number(this.#response.getHeader('content-length') ?? -1)
-      if (this.#exchange.method() === 'HEAD' || isBodiless(this.#response.getStatus())) return this.#endUnread()
+      if (!this.#hasBody()) return this.#endUnread()
       if (this.#source instanceof FileBody && this.#sendFile(this.#source)) return
       this.#read()
     } catch (error) {
@@ -152,8 +171,7 @@ export class ResponseStream {
     try {
       if (item.done === true) {
         this.#reading = OVER
-        this.#end().catch(this.#onFailure)
-        return
+        return this.#end()
       }
       const room = this.#take(item.value)
       if (room === undefined) this.#readOn()
@@ -271,9 +289,9 @@ export class ResponseStream {
 
   #write(data: string | Uint8Array): void {
     if (!this.#open()) return
+    this.#exchange.observation?.count(data)
     // Another thread may be writing to shared memory: copied in JavaScript that is safe.
     const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
-    this.#exchange.observation?.count(data)
     const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data, 1)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
@@ -373,7 +391,7 @@ export class ResponseStream {
     this.#leave()
   }
 
-  async #end(): Promise<void> {
+  #end(): void {
     this.#flush()
     if (this.#missing > 0) {
       this.#logFailure(new HandlerError(`the body is ${this.#missing} bytes shorter than its content-length`))
@@ -381,8 +399,7 @@ export class ResponseStream {
     const { trailers } = this.#extras
     if (trailers === null) return this.#close('')
     this.#open()
-    const lines = await trailerLines(trailers)
-    this.#close(lines)
+    trailerLines(trailers).then((lines) => this.#close(lines)).catch(this.#onFailure)
   }
 
   /** The response has no body: its source isn't read. */
@@ -479,21 +496,4 @@ export class ResponseStream {
     this.#exchange.observation?.fail(error)
     this.#owner.logFailure('the body of a response failed', this.#request, error)
   }
-}
-
-function lostBuffer(): HandlerError {
-  return new HandlerError('the buffer of a body was transferred or has shrunk while it was being sent')
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
-}
-
-/** The framing of a response. With trailers its body is chunked; clients of HTTP/1.0 know no trailers. */
-function framingOf(exchange: Exchange, response: Response, trailers: Trailers | null): Framing {
-  if (trailers === null || exchange.version() === '1.0') {
-    return { length: Number(response.getHeader('content-length') ?? -1), lines: '' }
-  }
-  const names = trailers.getFields().join(', ')
-  return { length: -1, lines: names === '' || response.hasHeader('trailer') ? '' : `trailer: ${names}\r\n` }
 }

@@ -15,12 +15,19 @@ interface Stream {
 /** Streams whose source may have paused. */
 let pausing: Stream[] = []
 
+const READY = Promise.resolve()
+
 /** Calls `onTick` once when no other callback runs before the event loop continues. */
 export function tickAtPause(stream: Stream): void {
   if (pausing.push(stream) === 1) withoutContext(scheduleTick)
 }
 
+/** Ticks that are planned in a callback of the event loop come before its promises: this one comes behind them. */
 function scheduleTick(): void {
+  void READY.then(planTick)
+}
+
+function planTick(): void {
   process.nextTick(tick)
 }
 
