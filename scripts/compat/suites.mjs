@@ -1,6 +1,6 @@
 // The suites that `npm run compat` runs: where they come from, how they are run, and why a test of them fails only on
 // busbar.
-import { nodeFiles } from './node-files.mjs'
+import { nodeFiles, nodeTitle } from './node-files.mjs'
 
 const mocha = (...given) => ['npx', 'mocha', '--reporter', 'REPORTER.cjs', '--exit', ...given]
 const nodeTest = (...given) => ['node', '--test', '--test-reporter', 'REPORTER.mjs', '--test-force-exit', ...given]
@@ -9,8 +9,6 @@ const vitest = (...given) => ['npx', 'vitest', 'run', '--no-coverage', '--report
 const HOST = 'a Host that is no host is refused with a 400'
 const CLOSING = '`server.close()` ends each connection with the response that is due'
 const IDLE = 'an idle connection stays open for 15 or 75 seconds, not for 5'
-const SILENT = 'a connection that has sent nothing is idle, and gets no 408'
-const ORDER = 'bytes that are no request are answered behind the responses that are due'
 const EXPRESS = { 'should escape the url': HOST, 'should not render evil javascript': HOST, 'should encode the url': HOST }
 
 /**
@@ -21,6 +19,7 @@ const EXPRESS = { 'should escape the url': HOST, 'should not render evil javascr
  * - `prepare`: commands that are run once before the tests.
  * - `run`: the command of the tests. `REPORTER` and `RESULTS` stand for files of ours.
  * - `files`: in place of `run`, the files of tests, each of which is run by itself.
+ * - `title`: makes the name and the version that the table has, where the manifest has none.
  * - `reasons`: why a test whose name has these words fails only on busbar.
  */
 export const SUITES = [
@@ -62,12 +61,9 @@ export const SUITES = [
   },
   {
     name: 'node', repo: 'denoland/node_test', paths: ['package.json', 'node_version.ts', 'test/common', 'test/parallel', 'test/fixtures/keys', 'test/fixtures/person.jpg'],
-    install: [], files: nodeFiles,
+    install: [], files: nodeFiles, title: nodeTitle,
     reasons: {
-      'blank-header': ORDER, 'catch-uncaughtexception': IDLE, 'req-res-close': IDLE, 'keep-alive-defaults': IDLE, 'header-owstext': HOST,
-      'host-header-ipv6-fail': HOST, 'server-multiheaders': HOST, 'timeout-delayed-headers': SILENT, 'raw-headers': CLOSING,
-      'perf_hooks': 'the performance observer has no entries', 'multi-content-length': 'a response has one length',
-      'chunk-extensions-limit': 'the limit on chunk extensions is for a whole body', 'chunked-smuggling': 'a request whose body is malformed where its head ends isn’t begun',
+      'keep-alive-defaults': IDLE, 'keep-alive-max-requests-null': IDLE, 'server-multiheaders': 'several Host fields are refused with a 400',
       'repeated-chunked': 'an unknown transfer coding gets a 501',
     },
   },
