@@ -85,7 +85,7 @@ export const ANSWER_WORDS = BATCH_RECORDS * RECORD_WORDS
 export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
 
 /** Flags of a response. */
-export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512 } as const
+export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024 } as const
 
 /** Writes which request an answer is for. */
 export function addressAnswer(words: Uint32Array, slot: number, requestId: number): void {

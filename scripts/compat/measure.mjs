@@ -1,7 +1,7 @@
 // Preparing a suite, running it, and comparing two runs test by test.
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -13,9 +13,11 @@ const countPath = ({ name }) => join(work, `${name}.servers`)
 const HOOK = join(work, 'count.mjs')
 /** Imported in place of the hook: what --import itself changes is the same on both sides. */
 const NOTHING = join(work, 'nothing.mjs')
+/** Where tests of Node's own put their files. */
+const TEMPORARY = join(work, 'tmp')
 const MINUTES = 60_000
-/** How long one file of tests that is run by itself may take, in milliseconds. */
-const FILE_TIMEOUT = 60_000
+/** How long one file of tests that is run by itself may take, in milliseconds: as long as Node's own runner gives it. */
+const FILE_TIMEOUT = 120_000
 
 /** Counts the servers of a run, which proves that it met the hook. */
 const COUNTER = `import { subscribe } from 'node:diagnostics_channel'
@@ -89,15 +91,18 @@ function environment(suite, folder, isHooked) {
   const { PATH } = process.env
   return {
     ...process.env, PATH: `${folder}:${PATH}`, NODE_ENV: 'test', FORCE_COLOR: '0', CI: 'true',
-    NODE_OPTIONS: `--import ${isHooked ? HOOK : NOTHING}`, NODE_TEST_DIR: join(work, 'tmp'),
+    NODE_OPTIONS: `--import ${isHooked ? HOOK : NOTHING}`, NODE_TEST_DIR: TEMPORARY,
     COMPAT_RESULTS: resultsPath(suite), COMPAT_SERVERS: countPath(suite),
   }
 }
 
-/** Runs a suite. Returns the result of each test by its name, and how many servers there were. */
-async function run(directory, suite, folder, isHooked) {
+/**
+ * Runs a suite, or of one whose files are run by themselves those that have these `names`. Returns the result of each test
+ * by its name, and how many servers there were.
+ */
+async function run(directory, suite, folder, isHooked, names = null) {
   for (const path of [resultsPath(suite), countPath(suite)]) rmSync(path, { force: true })
-  const results = suite.files === undefined ? runCommand(directory, suite, folder, isHooked) : await runFiles(directory, suite, folder, isHooked)
+  const results = suite.files === undefined ? runCommand(directory, suite, folder, isHooked) : await runFiles(directory, suite, folder, isHooked, names)
   return { results, servers: countServers(countPath(suite)) }
 }
 
@@ -133,10 +138,10 @@ function resultsIn(text, directory) {
 }
 
 /** Runs files by themselves, two at a time: a file passes when its process does. */
-async function runFiles(directory, suite, folder, isHooked) {
+async function runFiles(directory, suite, folder, isHooked, names) {
   const { counted } = suite.files(directory)
   const results = new Map()
-  const waiting = [...counted]
+  const waiting = counted.filter((path) => names === null || names.includes(basename(path)))
   let log = ''
   const env = environment(suite, folder, isHooked)
   const worker = async (number) => {
@@ -144,7 +149,7 @@ async function runFiles(directory, suite, folder, isHooked) {
       const flags = /^\/\/ Flags: (.*)$/m.exec(readFileSync(join(directory, path), 'utf8'))?.[1].trim().split(/\s+/) ?? []
       const { code, output } = await runFile([...flags, path], { cwd: directory, env: { ...env, TEST_THREAD_ID: `${number}`, TEST_SERIAL_ID: `${number}` } })
       const isSkipped = code === 0 && /^1\.\.0 # Skipped/m.test(output)
-      results.set(path.replace(/^.*\//, ''), isSkipped ? 'skipped' : code === 0 ? 'passed' : 'failed')
+      results.set(basename(path), isSkipped ? 'skipped' : code === 0 ? 'passed' : 'failed')
       if (code !== 0) log += `--- failed: ${path}: ${code}\n${output}\n`
     }
   }
@@ -171,6 +176,7 @@ function countServers(path) {
  * busbar; one that failed once is counted as passed. Of files that are run by themselves those count that pass on Node.
  */
 export async function compare(directory, suite, folder) {
+  mkdirSync(TEMPORARY, { recursive: true })
   writeFileSync(HOOK, COUNTER)
   writeFileSync(NOTHING, '')
   const onNode = await run(directory, suite, folder, false)
@@ -179,7 +185,7 @@ export async function compare(directory, suite, folder) {
   const counted = [...onNode.results].filter(([, result]) => result === 'passed' || (result === 'failed' && suite.files === undefined)).map(([name]) => name)
   const passing = counted.filter((name) => onNode.results.get(name) === 'passed')
   let only = failing(passing, onBusbar)
-  if (only.length > 0) only = failing(only, await run(directory, suite, folder, true))
+  if (only.length > 0) only = failing(only, await run(directory, suite, folder, true, only))
   const known = counted.filter((name) => !passing.includes(name) && (onBusbar.results.get(name) ?? 'failed') === 'failed')
   return { all: counted.length, onNode: passing.length, onBusbar: counted.length - only.length - known.length, servers: onBusbar.servers, only }
 }

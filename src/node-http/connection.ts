@@ -9,7 +9,7 @@
  * application touches the socket.
  */
 import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
-import { GIVEN } from './exchange.ts'
+import { GIVEN, OPEN } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeSocket } from './node-socket.ts'
 
@@ -17,6 +17,9 @@ import type { NodeSocket } from './node-socket.ts'
 export const HIGH_WATER = 64 * 1024
 /** The longest piece that is read at once, in bytes. */
 const PIECE = 64 * 1024
+const NONE: readonly Exchange[] = []
+/** Seconds for which an application may leave a connection whose time is over. */
+const LEFT_SECONDS = 10
 /** What `hot.upgrade` answers when the request can't give its connection away. */
 const OCCUPIED = 2
 
@@ -26,6 +29,8 @@ export interface ConnectionOwner {
   readonly hot: HotFunctions
   /** A socket has been without a sign of life for the time of its `setTimeout`. */
   onTimeout(connection: Connection): void
+  /** So long it may then be without a request, in milliseconds, until `onTimeout` is called; 0 where the engine counts. */
+  restTime(connection: Connection): number
 }
 
 /** Takes what happens to a raw connection. */
@@ -71,9 +76,11 @@ export class Connection {
   #head: Buffer[] | null = null
   /** The exchange whose response the application writes itself. */
   taken: Exchange | null = null
+  #lost: readonly Exchange[] = NONE
   #onRaw: (() => void) | null = null
   #idleTimer: NodeJS.Timeout | null = null
   #idleMillis = 0
+  #timerMillis = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
     this.owner = owner
@@ -92,7 +99,7 @@ export class Connection {
   /** A request has come. Returns whether its response is the next one on the connection. */
   begin(exchange: Exchange): boolean {
     this.requests++
-    if (this.#idleMillis > 0) this.#startIdleTimer()
+    if (this.#idleMillis > 0) this.#startIdleTimer(this.#idleMillis)
     if (this.current === null) {
       this.current = exchange
       return true
@@ -101,10 +108,19 @@ export class Connection {
     return exchange.isHttp2
   }
 
-  /** What came in the body of the last request is malformed: its response, unless that was given, can't be sent. */
-  loseLast(): void {
-    this.taken = this.#waiting?.at(-1) ?? this.current
-    if (this.taken?.isRegistered === true) this.taken.unregister()
+  /** The exchange whose request has come last, while something of it is due. */
+  get newest(): Exchange | null {
+    return this.#waiting?.at(-1) ?? this.current ?? this.early
+  }
+
+  /**
+   * What came is no request, or malformed in the body of the newest one: responses that haven't begun, and that to the
+   * newest one then, can't be sent. The engine announces nothing more about them.
+   */
+  lose(isOfBody: boolean): void {
+    const due = [...(this.current === null ? [] : [this.current]), ...(this.#waiting ?? [])]
+    this.#lost = due.filter((exchange, at) => exchange.stage === OPEN || (isOfBody && at === due.length - 1))
+    for (const exchange of this.#lost) if (exchange.isRegistered) exchange.unregister()
   }
 
   /** The connection has closed: tells the exchanges of which the engine announces nothing more. */
@@ -112,6 +128,7 @@ export class Connection {
     const { taken, early } = this
     if (early?.isRegistered === true) early.unregister()
     taken?.response.clientLeft()
+    for (const exchange of this.#lost) exchange.response.clientLeft()
     early?.request.clientLeft()
   }
 
@@ -125,22 +142,21 @@ export class Connection {
   #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
-    // Between requests it's the engine that counts the time.
-    if (next === null && this.#idleTimer !== null) this.#stopIdleTimer()
+    if (next === null && this.#idleTimer !== null) this.#rest()
     if (next === null || this.isClosed || next.isHttp2) return
     // It may have been given before its turn.
     if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
     next.response.haveTurn(this.socket)
   }
 
-  /** Whether no response is due. */
+  /** Whether the end of no response is due. */
   get isAnswered(): boolean {
     return this.current === null || this.current.response.finished
   }
 
-  /** Whether neither a response nor the rest of a request is due. */
+  /** Whether neither a response nor the rest of a request is due. That of a client that has sent nothing is. */
   get isIdle(): boolean {
-    return this.isAnswered && this.early === null
+    return this.requests > 0 && this.isAnswered && this.early === null
   }
 
   /** A sign of life, for the timeout of the socket. */
@@ -152,12 +168,26 @@ export class Connection {
   setTimeout(millis: number): void {
     this.#stopIdleTimer()
     this.#idleMillis = millis
-    if (millis > 0 && !this.isClosed) this.#startIdleTimer()
+    if (millis > 0 && !this.isClosed) this.#startIdleTimer(millis)
   }
 
-  #startIdleTimer(): void {
-    if (this.#idleTimer !== null) this.#idleTimer.refresh()
-    else this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), this.#idleMillis).unref()
+  #startIdleTimer(millis: number): void {
+    if (this.#idleTimer !== null && this.#timerMillis === millis) {
+      this.#idleTimer.refresh()
+      return
+    }
+    this.#stopIdleTimer()
+    this.#timerMillis = millis
+    this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
+  }
+
+  /** Between requests the application hears of the time that the connection is kept for, or the engine counts it. */
+  #rest(): void {
+    const millis = this.isClosed ? 0 : this.owner.restTime(this)
+    if (millis === 0) return this.#stopIdleTimer()
+    this.#startIdleTimer(millis)
+    // What the application does then is its own matter; the engine closes what it has left.
+    this.facts()?.extendExpiration(Math.ceil((Date.now() + millis) / 1000) + LEFT_SECONDS)
   }
 
   #stopIdleTimer(): void {

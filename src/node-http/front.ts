@@ -4,10 +4,11 @@
  * Budget: 0.8 us a request beside the engine's part. Each request costs an exchange, a request, a response and an
  * AsyncResource. The listener is called directly unless something looks at the server's events.
  */
+import { STATUS_CODES } from 'node:http'
 import { AsyncResource } from '../core/builtin.ts'
 import { IdTable } from '../core/id-table.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
+import { ANSWER_WORDS, AnswerFlag, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
@@ -16,9 +17,10 @@ import { adoptPrototypes } from './bridges.ts'
 import { ConnectionTable } from './connection-table.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
-import { Exchange, GIVEN, OVER } from './exchange.ts'
+import { Exchange, GIVEN, OPEN, OVER } from './exchange.ts'
 import type { ExchangeOwner } from './exchange.ts'
-import { connectionReset, rethrow, throwLater } from './node-errors.ts'
+import { connectionReset, rethrow, throwLater, unparsedError } from './node-errors.ts'
+import type { UnparsedError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
 import { NodeSocket } from './node-socket.ts'
@@ -29,6 +31,18 @@ const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsContinue | Flag.ExpectsOt
 const UNTRACKED = { requireManualDestroy: true }
 /** The number under which the engine knows `content-length`. */
 const LENGTH_FIELD = 0
+
+/** What the refusal of bytes that are no request says of itself. */
+const REFUSAL_LINES = 'Connection: close\r\n'
+const REFUSAL_FLAGS = AnswerFlag.Close | AnswerFlag.OwnConnection | AnswerFlag.OwnDate | AnswerFlag.OwnFraming | AnswerFlag.Reason
+
+/** Bytes that aren't a request, or part of its body, under the id that the engine gives them. */
+interface Refused {
+  readonly requestId: number
+  readonly status: number
+  readonly error: Error
+  readonly isOfBody: boolean
+}
 
 /** A refusal of bytes that are no request. */
 export interface Refusal {
@@ -53,8 +67,11 @@ export interface FrontOwner {
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
-  /** Bytes that are no request: the connection is the application's, which answers them. */
-  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void
+  restTime(connection: Connection): number
+  /** The application hears of bytes that are no request, and answers them. */
+  readonly answersUnparsed: boolean
+  /** Bytes that are no request: the connection is the application's. */
+  onUnparsed(connection: Connection, error: UnparsedError): void
   /** The engine has refused and answered what was no request. */
   onRefused(connection: Connection, refusal: Refusal): void
   /** A TLS handshake, or TLS itself, has failed. */
@@ -78,7 +95,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Exchanges that expect notices, by request id. */
   readonly #registered = new IdTable<Exchange>()
   /** Connections that become the application's because of what came, by the id that the engine has given that. */
-  readonly #refused = new Map<number, Connection>()
+  readonly #unparsable = new Map<number, Connection>()
   /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
@@ -229,7 +246,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Idle:
         return this.#owner.onIdle()
       case Notice.Unparsed:
-        if ((flags & Flag.Http2) !== 0) return this.#refuseStream(slot, id, words[at + 4]!)
+        // Node tells the application of no stream that it refuses.
+        if ((flags & Flag.Http2) !== 0) return this.#answer(slot, id, words[at + 4]!, 0, '')
         return this.#unparsed(slot, id, words[at + 4]!, parseUnparsed(this.#bytesAt(kind, at)), (flags & Flag.Body) !== 0)
       case Notice.Refused: {
         // The connection of a stream continues.
@@ -241,30 +259,55 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       }
       case Notice.Rejected:
         return this.#owner.onDropped(this.#bytesAt(kind, at).toString('latin1'))
+      case Notice.Aborted:
+        this.#unparsable.delete(id)
+        break
       case Notice.Upgraded: {
-        const refused = this.#refused.get(id)
-        if (refused === undefined) break
-        this.#refused.delete(id)
-        return refused.becomeRaw()
+        const unparsable = this.#unparsable.get(id)
+        if (unparsable === undefined) break
+        this.#unparsable.delete(id)
+        return unparsable.becomeRaw()
       }
     }
     const exchange = this.#registered.get(id)
     if (exchange !== undefined) exchange.resource.runInAsyncScope(this.#notify, undefined, exchange, kind, at)
   }
 
-  /** Node tells the application of no stream that it refuses. */
-  #refuseStream(slot: number, requestId: number, status: number): void {
+  /** Answers in place of the application. */
+  #answer(slot: number, requestId: number, status: number, flags: number, lines: string): void {
     addressAnswer(this.words, slot, requestId)
-    writeAnswer(this.words, status, 0, -1)
-    this.hot.respond('')
+    writeAnswer(this.words, status, flags, -1)
+    this.hot.respond(lines, undefined, STATUS_CODES[status])
   }
 
-  /** What came is no request: the application gets the connection, behind the responses that are due. */
+  /** What came is no request. */
   #unparsed(slot: number, requestId: number, status: number, unparsed: Unparsed, isOfBody: boolean): void {
     const connection = this.#connectionOf(slot, unparsed.client)
+    const error = unparsedError(status, unparsed)
+    if (!this.#owner.answersUnparsed) return this.#refuse(connection, { requestId, status, error, isOfBody })
+    // The application gets the connection, behind the responses that have begun.
     connection.facts()
-    if (isOfBody) connection.loseLast()
-    if (connection.takeOver({ requestId }, () => this.#owner.onUnparsed(connection, status, unparsed))) this.#refused.set(requestId, connection)
+    connection.lose(isOfBody)
+    if (connection.takeOver({ requestId }, () => this.#owner.onUnparsed(connection, error))) this.#unparsable.set(requestId, connection)
+  }
+
+  /** As Node does, the refusal takes the place of a response that is due and hasn't begun. */
+  #refuse(connection: Connection, { requestId, status, error, isOfBody }: Refused): void {
+    const { current, newest } = connection
+    const isInPlace = current !== null && current.stage === OPEN && !(isOfBody && current === newest)
+    const lost = isOfBody ? newest : isInPlace ? current : null
+    this.#answer(connection.slot, isInPlace ? current.requestId : requestId, status, REFUSAL_FLAGS, REFUSAL_LINES)
+    if (lost !== null) lost.resource.runInAsyncScope(this.#lose, undefined, lost, error)
+    else connection.socket.failed(error)
+  }
+
+  readonly #lose = (exchange: Exchange, error: Error): void => {
+    try {
+      this.#mend(exchange)
+      this.#failed(exchange, error)
+    } catch (thrown) {
+      throwLater(thrown)
+    }
   }
 
   readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
@@ -296,7 +339,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#sent(exchange)
       case Notice.BodyFailed:
         // The engine answers itself, and closes the connection behind that.
-        return exchange.isHttp2 ? exchange.request.clientLeft() : this.#failed(exchange)
+        return exchange.isHttp2 ? exchange.request.clientLeft() : this.#failed(exchange, connectionReset())
       case Notice.HalfClosed:
         if (this.#owner.isPatient) return
         exchange.connection.close()
@@ -321,15 +364,15 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     if (exchange.connection.isClosed && !exchange.connection.isWatched) this.#closed(exchange.connection)
   }
 
-  /** The body of a request can't be received: the engine answers that, and ends the connection. */
-  #failed(exchange: Exchange): void {
+  /** A request can't be received, or answered: that is answered in its place, and the connection ends. */
+  #failed(exchange: Exchange, error: Error): void {
     const { connection } = exchange
     const isFirst = connection.current === exchange || connection.current === null
     connection.isClosed ||= isFirst
     this.#left(exchange)
-    if (isFirst) connection.socket.failed(connectionReset())
+    if (isFirst) connection.socket.failed(error)
     // As with Node, earlier responses are lost.
-    else connection.socket.destroy(connectionReset())
+    else connection.socket.destroy(error)
   }
 
   #closed(connection: Connection | null): void {
@@ -409,6 +452,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   onTimeout(connection: Connection): void {
     this.#owner.onTimeout(connection)
+  }
+
+  restTime(connection: Connection): number {
+    return this.#owner.restTime(connection)
   }
 
   /** All known connections. */

@@ -28,6 +28,11 @@ function seconds(millis: number): number {
   return millis > 0 ? millis / 1000 : Infinity
 }
 
+/** For so many milliseconds a connection may be without a request. */
+export function idleLimits(millis: number): Pick<EngineLimits, 'http1Timeout' | 'localHttp1Timeout'> {
+  return { http1Timeout: seconds(millis), localHttp1Timeout: seconds(millis) }
+}
+
 /**
  * The limits of the engine. Those that Node hasn't are lifted, but for the ones that protect the process: connections,
  * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.
@@ -35,11 +40,9 @@ function seconds(millis: number): number {
 export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): EngineLimits {
   const fields = node.maxHeadersCount !== null && node.maxHeadersCount > 0 ? node.maxHeadersCount : FIELDS
   const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: fields, minimumBodyRate: 0 }))
-  const idle = hasKeepAliveTimeout ? seconds(node.keepAliveTimeout) : null
   return {
     ...limits,
-    http1Timeout: idle ?? limits.http1Timeout,
-    localHttp1Timeout: idle ?? limits.localHttp1Timeout,
+    ...(hasKeepAliveTimeout ? idleLimits(node.keepAliveTimeout) : {}),
     headerTimeout: Math.min(seconds(node.headersTimeout), seconds(node.requestTimeout)),
     requestTimeout: node.requestTimeout > 0 ? node.requestTimeout / 1000 : 0,
     bodyTimeout: Infinity,

@@ -8,7 +8,6 @@ import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
-import type { Unparsed } from '../server/refusals.ts'
 import { adoptApplication } from './bridges.ts'
 import { HIGH_WATER } from './connection.ts'
 import type { Connection } from './connection.ts'
@@ -19,8 +18,10 @@ import type { FrontOwner, Refusal } from './front.ts'
 import { requestOf, responseOf } from './message-classes.ts'
 import type { MessageClasses } from './message-classes.ts'
 import { parseError, tlsError } from './node-errors.ts'
+import type { UnparsedError } from './node-errors.ts'
 import { NodeRequest } from './node-request.ts'
 import { NodeResponse } from './node-response.ts'
+import { areObserved, beginEntry, endEntry } from './performance-entries.ts'
 import type { NodeSocket } from './node-socket.ts'
 import type { Secured } from './secured.ts'
 import { CAPTURE, EXCHANGE, REJECTS_BODY, UNIQUE_HEADERS } from './symbols.ts'
@@ -40,6 +41,8 @@ export interface ServerParts extends Server {
   readonly shouldUpgradeCallback?: (request: NodeRequest) => boolean
   readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
   readonly rejectNonStandardBodyWrites?: boolean
+  /** Since Node 24. */
+  readonly keepAliveTimeoutBuffer?: number
   readonly [CAPTURE]?: boolean
 }
 
@@ -118,6 +121,7 @@ export class Listening implements FrontOwner {
         : (Reflect.construct(NodeResponse, [exchange, request, socket], this.#born.Response) as NodeResponse)
     if (this.#unique !== null) response[UNIQUE_HEADERS] = this.#unique
     if (this.#rejectsBody) response[REJECTS_BODY] = true
+    if (areObserved()) beginEntry(request, response)
     // Node's constructor has published the others.
     if (Response === null && responseCreated.hasSubscribers) responseCreated.publish({ request, response })
     return response
@@ -217,6 +221,7 @@ export class Listening implements FrontOwner {
   }
 
   finished(response: NodeResponse): void {
+    if (areObserved()) endEntry(response)
     if (!responseFinish.hasSubscribers) return
     const { req } = response
     responseFinish.publish({ request: req, response, socket: req.socket, server: this.#server })
@@ -250,9 +255,25 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
-  onUnparsed(connection: Connection, status: number, unparsed: Unparsed): void {
-    const error = Object.assign(parseError(status, unparsed.text), { bytesParsed: unparsed.parsed, rawPacket: unparsed.packet })
-    if (!this.#server.emit('clientError', error, connection.socket as never)) connection.socket.destroy()
+  restTime({ socket }: Connection): number {
+    const { keepAliveTimeout, keepAliveTimeoutBuffer = 0 } = this.#server
+    const isHeard = this.#server.listenerCount('timeout') > 0 || socket.listenerCount('timeout') > 0
+    if (!isHeard) return 0
+    return keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : socket.timeout
+  }
+
+  get answersUnparsed(): boolean {
+    return this.#server.listenerCount('clientError') > 0
+  }
+
+  onUnparsed({ socket }: Connection, error: UnparsedError): void {
+    const tell = (one: Error): void => {
+      if (!this.#server.emit('clientError', one, socket as never)) socket.destroy(one)
+    }
+    // As with Node, whose parser stays where it has failed: what follows is refused again, and the end is answered.
+    socket.on('data', (rawPacket: Buffer) => tell(Object.assign(new Error(error.message), error, { bytesParsed: 0, rawPacket })))
+    socket.on('end', () => void socket.end())
+    tell(error)
   }
 
   onRefused(connection: Connection, { status, text }: Refusal): void {
@@ -277,14 +298,9 @@ export class Listening implements FrontOwner {
     this.#secured?.ask(this.front.engine, slot, client, name)
   }
 
-  /**
-   * From now on the application hears of what is no request, and of TLS that fails. With `areAnswered` it answers what is
-   * no request itself.
-   */
-  tellErrors(areAnswered: boolean): void {
-    const { engine } = this.front
-    engine.explainRefusals()
-    if (areAnswered) engine.askForPages()
+  /** From now on the application hears of what the engine has refused itself, and of TLS that fails. */
+  tellErrors(): void {
+    this.front.engine.explainRefusals()
   }
 
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */

@@ -3,7 +3,7 @@
  */
 import type { Server } from 'node:http'
 
-const NAMES = ['keepAliveTimeout', 'headersTimeout', 'requestTimeout', 'maxHeadersCount'] as const
+const NAMES = ['timeout', 'keepAliveTimeout', 'headersTimeout', 'requestTimeout', 'maxHeadersCount'] as const
 
 /** The name of such a property. */
 export type LimitName = (typeof NAMES)[number]

@@ -2,6 +2,7 @@
  * Errors as Node's own modules throw them: applications and libraries look at their codes.
  */
 import { getSystemErrorMap, inspect } from 'node:util'
+import type { Unparsed } from '../server/refusals.ts'
 
 type ErrorClass = new (message: string) => Error
 
@@ -102,6 +103,19 @@ export function parseError(status: number, reason: string): NodeJS.ErrnoExceptio
   const words = PARSE_WORDS[nodes] ?? ours
   const error = withCode(new Error(status === 408 ? 'Request timeout' : `Parse Error: ${words}`), nodes)
   return status === 408 ? error : Object.assign(error, { reason: words })
+}
+
+/** The error of bytes that the application hears of. */
+export interface UnparsedError extends NodeJS.ErrnoException {
+  /** How many of them were parsed. */
+  readonly bytesParsed: number
+  /** All of them. */
+  readonly rawPacket: Buffer
+}
+
+/** The same of bytes that the engine has handed over. */
+export function unparsedError(status: number, { text, parsed, packet }: Unparsed): UnparsedError {
+  return Object.assign(parseError(status, text), { bytesParsed: parsed, rawPacket: packet })
 }
 
 /** The error of a connection whose TLS has failed, for a reason that has its code. */

@@ -230,7 +230,7 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
     owner.chunkedEncoding = false
     owner.shouldKeepAlive = false
   }
-  if (!owner.shouldKeepAlive || owner.maxRequestsOnConnectionReached) owner._last = true
+  if (!owner.shouldKeepAlive) owner._last = true
   let isUntilClose = false
   if (said.length < 0 && !owner.chunkedEncoding && owner._hasBody) {
     const isKnown = !said.hasTrailer && !owner._removedContLen && typeof owner._contentLength === 'number'
@@ -242,7 +242,8 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
   if (owner.chunkedEncoding && said.lengthLine !== '') said.lines = said.lines.replace(said.lengthLine, '')
   const lines = said.lines + connectionLines(owner, said)
   let flags = owner._last ? AnswerFlag.Close : 0
-  if (said.hasConnection || owner._removedConnection || lines !== said.lines) flags |= AnswerFlag.OwnConnection
+  if (said.hasConnection || owner._removedConnection) flags |= AnswerFlag.OwnConnection
+  else if (lines !== said.lines) flags |= AnswerFlag.OwnKeepAlive
   // Of a HEAD whose body isn't known yet nothing is said.
   const isUnknown = !owner._hasBody && owner.statusCode !== 205 && said.length < 0 && typeof owner._contentLength !== 'number'
   if (owner.chunkedEncoding ? said.hasCoding : said.lengthLine !== '' || isUnknown) flags |= AnswerFlag.OwnFraming
@@ -256,6 +257,8 @@ function finish(owner: HeadOwner, said: Said): AnswerHead {
 /** What is said of the connection where the engine would say something else; else nothing. */
 function connectionLines(owner: HeadOwner, { hasConnection }: Said): string {
   if (hasConnection || owner._removedConnection || owner._last) return ''
+  // As with Node, that doesn't close it: further requests get a 503.
+  if (owner.maxRequestsOnConnectionReached) return 'Connection: close\r\n'
   if (!owner._defaultKeepAlive) return 'Connection: keep-alive\r\n'
   const most = Math.trunc(owner._maxRequestsPerSocket)
   if (most <= 0) return ''

@@ -18,7 +18,7 @@ import { planOne } from '../server/listen.ts'
 import { toAddress } from '../net/socket-address.ts'
 import { Listening } from './listening.ts'
 import type { ServerParts } from './listening.ts'
-import { limitsOf } from './limits.ts'
+import { idleLimits, limitsOf } from './limits.ts'
 import { watchLimits } from './live-limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
@@ -86,13 +86,15 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
   watchLimits(server, (name) => {
     const state = (server as Ours)[STATE]
     if (name === 'keepAliveTimeout') state.hasKeepAliveTimeout = true
-    state.listening?.front.engine.replaceLimits(limitsNow(server as Ours, state))
+    if (name === 'timeout') {
+      if (server.timeout > 0) state.listening?.front.engine.announceAccepted()
+    } else state.listening?.front.engine.replaceLimits(limitsNow(server as Ours, state))
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
   server.on('newListener', (event: string) => {
     const listening = (server as Ours)[STATE].listening
     if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
-    else if (event === 'clientError' || event === 'tlsClientError') listening?.tellErrors(event === 'clientError')
+    else if (event === 'clientError' || event === 'tlsClientError') listening?.tellErrors()
   })
 }
 
@@ -249,10 +251,11 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   installBridges()
   state.listening = listening
   count(server, 'busbar', null)
-  // Announced one by one only where something listens: that costs each connection a round.
-  if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1) engine.announceAccepted()
+  // Announced one by one only where something listens, or counts their time: that costs each connection a round.
+  if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1 || server.timeout > 0) engine.announceAccepted()
   // A server with TLS listens to its own 'tlsClientError'.
-  if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors(server.listenerCount('clientError') > 0)
+  if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors()
+  engine.askForPages()
   engine.start()
   if (!state.isReferenced) engine.unref()
   if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])
@@ -302,6 +305,8 @@ function stop(server: Ours, state: State): void {
   }
   // As with Node, 'close' comes even if the server has let the process end before.
   engine.ref()
+  // As with Node, clients keep their connections for `keepAliveTimeout` behind a response.
+  engine.replaceLimits({ ...limitsNow(server, state), ...idleLimits(server.keepAliveTimeout) })
   engine.stopGracefully()
 }
 

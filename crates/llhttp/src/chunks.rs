@@ -55,6 +55,8 @@ pub(crate) struct Chunks {
     state: State,
     /// The size of the chunk; in its data, how many bytes are missing.
     size: u64,
+    /// Bytes of this chunk's extensions so far.
+    extensions: u32,
 }
 
 /// How far the framing got.
@@ -70,7 +72,7 @@ pub(crate) enum Read {
 
 impl Chunks {
     pub(crate) fn new() -> Chunks {
-        Chunks { state: State::SizeStart, size: 0 }
+        Chunks { state: State::SizeStart, size: 0, extensions: 0 }
     }
 
     /// Reads `input` from `at` on, and adds content and extensions to `record`.
@@ -109,17 +111,18 @@ impl Chunks {
             State::SizeStart | State::Size { .. } | State::SizeLf | State::DataCr | State::DataLf
         );
         if is_extension && byte != b'\r' || byte == b';' {
-            record.extension_bytes = record.extension_bytes.saturating_add(1);
+            self.count_extension(record);
         }
         match (self.state, byte) {
             (State::SizeStart, _) => {
+                self.extensions = 0;
                 self.size = hex_digit(byte).ok_or(ErrorKind::Chunk)?;
                 Ok(State::Size { digits: 1 })
             }
             (State::Size { digits }, _) => match hex_digit(byte) {
                 Some(digit) => {
                     if digits >= SIZE_DIGITS {
-                        record.extension_bytes = record.extension_bytes.saturating_add(1);
+                        self.count_extension(record);
                     }
                     let shifted = self.size.checked_mul(16).ok_or(ErrorKind::Chunk)?;
                     self.size = shifted + digit;
@@ -148,6 +151,12 @@ impl Chunks {
             (State::Failed(kind), _) => Err(kind),
             _ => Err(fault(byte)),
         }
+    }
+
+    fn count_extension(&mut self, record: &mut Record) {
+        self.extensions = self.extensions.saturating_add(1);
+        record.extension_bytes = record.extension_bytes.saturating_add(1);
+        record.longest_extensions = record.longest_extensions.max(self.extensions);
     }
 }
 

@@ -118,6 +118,15 @@ impl Parser {
         self.read_chunks(input, at, record)
     }
 
+    /// Has chunks that have failed read again, from the first on. False when it isn't they that have failed.
+    #[cold]
+    pub fn restart_chunked(&mut self, record: &mut Record) -> bool {
+        let Some(chunks) = &mut self.chunks else { return false };
+        *chunks = Chunks::new();
+        record.clear_chunks();
+        true
+    }
+
     /// The content of a chunked body. llhttp sees no more of it than its last chunk, ahead of the trailer section.
     #[cold]
     fn read_chunks(&mut self, input: &[u8], at: usize, record: &mut Record) -> Progress {

@@ -62,6 +62,8 @@ pub struct Record {
     pub body: Vec<Span>,
     /// Bytes of chunk extensions in this message so far, all that stands between size and line end.
     pub extension_bytes: u32,
+    /// The same of one chunk: the most that any had.
+    pub longest_extensions: u32,
     /// Fields of the trailer section, whose spans are into `trailer_bytes`.
     pub trailers: Vec<Field>,
     /// Names and values of the trailer section, copied.
@@ -82,6 +84,7 @@ impl Record {
         self.head_complete = false;
         self.body.clear();
         self.extension_bytes = 0;
+        self.longest_extensions = 0;
         self.trailers.clear();
         self.trailer_bytes.clear();
         self.complete = false;
@@ -96,11 +99,19 @@ impl Record {
             head_complete: true,
             body: std::mem::take(&mut self.body),
             extension_bytes: self.extension_bytes,
+            longest_extensions: self.longest_extensions,
             trailers: std::mem::take(&mut self.trailers),
             trailer_bytes: std::mem::take(&mut self.trailer_bytes),
             in_name: self.in_name,
             ..Record::default()
         }
+    }
+
+    /// Forgets the chunks of the body.
+    pub(crate) fn clear_chunks(&mut self) {
+        self.body.clear();
+        self.extension_bytes = 0;
+        self.longest_extensions = 0;
     }
 
     /// Prepares it for the next input of the same message.

@@ -27,6 +27,8 @@ pub struct Own {
     pub date: bool,
     /// Connection and Keep-Alive, where answers look as Node's. A close that it doesn't know of is added.
     pub connection: bool,
+    /// What Connection says where it isn't `close`, where answers look as Node's: the fields end with that.
+    pub keep_alive: bool,
     /// Content-Length or Transfer-Encoding, where answers look as Node's. They have to say what the payload does.
     pub framing: bool,
 }

@@ -34,7 +34,8 @@ pub struct Limits {
     pub header_field_limit: u64,
     /// The request line.
     pub request_line_limit: u64,
-    /// Chunk extensions of one body. Nothing legitimate sends any (CVE-2024-22019).
+    /// Chunk extensions of one body, in the style of node:http of one chunk. Nothing legitimate sends any
+    /// (CVE-2024-22019).
     pub chunk_extension_limit: u64,
     /// Requests of one HTTP/1 connection that run or wait at once.
     pub pipeline_limit: u64,
@@ -62,7 +63,7 @@ pub struct Limits {
     pub connection_age_grace: u64,
     /// A TLS handshake, from its first byte.
     pub tls_setup_timeout: u64,
-    /// Answers of HTTP/1 look as those of node:http.
+    /// Answers of HTTP/1 look as those of node:http, and its connections are served and ended as Node does.
     pub node_style: bool,
     /// HTTP/1.1 requests may lack a Host.
     pub allow_missing_host: bool,

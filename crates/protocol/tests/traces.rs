@@ -229,11 +229,17 @@ fn obey(pair: &mut Pair, command: &str) {
         "own" => {
             // own 1 200 Connection: x␍␊…: the application's lines stand for those of the connection and of the framing.
             let fields = bytes_of(third);
-            let own = Own { date: false, connection: true, framing: true };
+            let own = Own { date: false, connection: true, keep_alive: false, framing: true };
             pair.answer(
                 number,
                 Answer { own, ..whole(Payload::Declared { length: 2, bytes: b"ok" }, &fields, false) },
             );
+        }
+        "own-keep-alive" => {
+            // own-keep-alive 1 200 A: b␍␊Connection: x␍␊…: the lines from Connection on stand for those of one that stays.
+            let fields = bytes_of(third);
+            let own = Own { keep_alive: true, ..Own::default() };
+            pair.answer(number, Answer { own, ..whole(Payload::Full(b"ok"), &fields, false) });
         }
         "stream-last" => pair.answer(number, whole(Payload::Stream { length: None }, b"", true)),
         "write" => pair.command(|connection, cx| connection.handle_write(cx, request_id, second.as_bytes())),

@@ -28,6 +28,8 @@ mod flag {
     pub(super) const OWN_CONNECTION: u32 = 256;
     /// The fields have the length or the coding.
     pub(super) const OWN_FRAMING: u32 = 512;
+    /// The fields end with the connection's lines, for the case that it stays open.
+    pub(super) const OWN_KEEP_ALIVE: u32 = 1024;
 }
 
 /// Scratch memory above this size, which a long body needed, is freed.
@@ -105,6 +107,7 @@ fn answer(
         own: Own {
             date: flags & flag::OWN_DATE != 0,
             connection: flags & flag::OWN_CONNECTION != 0,
+            keep_alive: flags & flag::OWN_KEEP_ALIVE != 0,
             framing: flags & flag::OWN_FRAMING != 0,
         },
     };

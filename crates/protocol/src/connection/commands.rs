@@ -300,6 +300,14 @@ impl Connection {
         self.http1_mut()?.handle_abort(request_id)
     }
 
+    /// Other limits are in force: an idle connection of HTTP/1 is closed when they say.
+    #[cold]
+    pub fn renew_idle_time(&mut self, cx: &Context) {
+        if let Ok(http1) = self.http1_mut() {
+            http1.renew_idle_time(cx);
+        }
+    }
+
     /// Ends the connection as soon as nothing is owed; a raw one is ended by the application.
     pub fn handle_stop(&mut self, cx: &mut Context) {
         match &mut self.protocol {

@@ -103,6 +103,12 @@ impl Connection {
         self.http1().is_some_and(http1::Connection::is_receiving)
     }
 
+    /// Whether HTTP/1 is spoken, or will be.
+    #[cold]
+    pub fn is_http1(&self) -> bool {
+        self.http1().is_some()
+    }
+
     /// Whether HTTP/2 is spoken.
     #[inline]
     pub fn is_http2(&self) -> bool {
@@ -147,7 +153,7 @@ impl Connection {
     /// Since when the connection waits for nothing but another request; None when it has something to do.
     pub fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
         match &self.protocol {
-            Protocol::Http1(http1) => http1.idle_since(),
+            Protocol::Http1(http1) => http1.idle_since(cx),
             Protocol::Other(other) => other.idle_since(cx),
         }
     }

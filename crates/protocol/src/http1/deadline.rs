@@ -15,6 +15,8 @@ const RUNNING_STEP_MILLIS: u64 = 1000;
 enum Kind {
     /// The next request.
     Idle,
+    /// The first request, which has to come in time as the rest of a head has.
+    First,
     /// The rest of a head.
     Head,
     /// More of a body.
@@ -35,9 +37,18 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn idle(cx: &Context, idle_time: u64) -> Deadline {
-        Deadline { at: cx.now.after_millis(idle_time), kind: Kind::Idle }
+    /// That of a connection which has just been accepted.
+    pub(super) fn first(cx: &Context, idle_time: u64) -> Deadline {
+        match cx.limits.node_style {
+            true => Deadline { at: head_deadline(cx, cx.now), kind: Kind::First },
+            false => Deadline { at: cx.now.after_millis(idle_time), kind: Kind::Idle },
+        }
     }
+}
+
+/// When a head that began at `begun` must be complete.
+fn head_deadline(cx: &Context, begun: Timestamp) -> Timestamp {
+    begun.after_millis(cx.limits.header_timeout).min(cx.limits.request_deadline(begun))
 }
 
 impl Connection {
@@ -46,7 +57,7 @@ impl Connection {
     #[inline]
     pub(crate) fn poll_timeout(&self, floor: Timestamp) -> Option<Timestamp> {
         let at = match self.deadline.kind {
-            Kind::Idle | Kind::Running => self.deadline.at.max(floor),
+            Kind::Idle | Kind::First | Kind::Running => self.deadline.at.max(floor),
             Kind::Body => self.deadline.at.max(floor).min(self.slow_body_deadline()),
             Kind::Head | Kind::Write | Kind::Page => self.deadline.at,
         };
@@ -54,12 +65,27 @@ impl Connection {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.deadline.kind == Kind::Idle
+        matches!(self.deadline.kind, Kind::Idle | Kind::First)
     }
 
     /// Since when it is idle; None when it isn't.
-    pub(crate) fn idle_since(&self) -> Option<Timestamp> {
-        self.is_idle().then(|| Timestamp(self.deadline.at.0.saturating_sub(self.idle_time)))
+    pub(crate) fn idle_since(&self, cx: &Context) -> Option<Timestamp> {
+        let time = match self.deadline.kind {
+            Kind::Idle => self.idle_time,
+            Kind::First => head_deadline(cx, Timestamp(0)).0,
+            _ => return None,
+        };
+        Some(Timestamp(self.deadline.at.0.saturating_sub(time)))
+    }
+
+    /// Takes the time that the limits have for idle connections now.
+    #[cold]
+    pub(crate) fn renew_idle_time(&mut self, cx: &Context) {
+        let renewed = cx.keep_alive(self.is_local).idle_time;
+        let former = std::mem::replace(&mut self.idle_time, renewed);
+        if self.deadline.kind == Kind::Idle && former != renewed {
+            self.deadline.at = Timestamp(self.deadline.at.0.saturating_sub(former)).after_millis(renewed);
+        }
     }
 
     pub(crate) fn is_sending(&self) -> bool {
@@ -94,6 +120,7 @@ impl Connection {
                 self.ending = Some(Finish::Linger);
             }
             Kind::Page => self.give_up_page(cx),
+            Kind::First => self.refuse(cx, RequestError::HeadTimeout),
             Kind::Head => self.refuse(cx, self.late_head(cx)),
             Kind::Body => self.fail_body(cx, self.late_body(cx)),
             Kind::Write => {
@@ -160,8 +187,7 @@ impl Connection {
     #[cold]
     fn rearm_head(&mut self, cx: &Context) {
         let begun = self.partial.as_ref().map_or(cx.now, |partial| partial.begun);
-        let at = begun.after_millis(cx.limits.header_timeout).min(cx.limits.request_deadline(begun));
-        self.deadline = Deadline { at, kind: Kind::Head };
+        self.deadline = Deadline { at: head_deadline(cx, begun), kind: Kind::Head };
     }
 
     #[cold]

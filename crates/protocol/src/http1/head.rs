@@ -91,10 +91,14 @@ pub(super) fn check(
         0 if is_upgrade && limits.node_style => {}
         found => return Err(RequestError::HostCount { found }),
     }
-    if hosts == 1 && host_value != &known_host[..] {
+    // As with Node, it's the application that looks at its value.
+    if hosts == 1 && host_value != &known_host[..] && !limits.node_style {
         check_host(host_value, known_host)?;
     }
-    target::check(method, record.target.of(bytes), serves_https)?;
+    // As with Node, what a tunnel leads to is the application's matter.
+    if method != Method::CONNECT || !limits.node_style {
+        target::check(method, record.target.of(bytes), serves_https)?;
+    }
     let keep_alive = !options.close && (version != Version::Http10 || options.keep_alive);
     Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
@@ -116,7 +120,8 @@ pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), Request
 
 /// Checks the parts of framing that could grow without limit while a body arrives.
 pub(super) fn check_framing(record: &Record, limits: &Limits) -> Option<RequestError> {
-    if u64::from(record.extension_bytes) > limits.chunk_extension_limit {
+    let extensions = if limits.node_style { record.longest_extensions } else { record.extension_bytes };
+    if u64::from(extensions) > limits.chunk_extension_limit {
         return Some(RequestError::ExtensionsTooLarge);
     }
     let is_too_large = record.trailer_bytes.len() as u64 > limits.header_size_limit

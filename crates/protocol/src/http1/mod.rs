@@ -141,7 +141,7 @@ impl Connection {
             abandoned: Vec::new(),
             taken_over_by: None,
             output: Output::default(),
-            deadline: Deadline::idle(cx, cx.keep_alive(false).idle_time),
+            deadline: Deadline::first(cx, cx.keep_alive(false).idle_time),
             ending: None,
             reason: CloseReason::Open,
             lost: 0,
@@ -165,7 +165,7 @@ impl Connection {
         if way.is_exempt {
             connection.is_local = true;
             connection.idle_time = cx.keep_alive(true).idle_time;
-            connection.deadline = Deadline::idle(cx, connection.idle_time);
+            connection.deadline = Deadline::first(cx, connection.idle_time);
         }
         connection
     }

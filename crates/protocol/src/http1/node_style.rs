@@ -20,7 +20,11 @@ pub(super) fn put_head(
     } else {
         put_status_line(answer.status, answer.reason, out);
     }
-    out.extend_from_slice(answer.fields);
+    let (fields, keep_alive_lines) = match answer.own.keep_alive {
+        true => split_connection(answer.fields),
+        false => (answer.fields, &keep_alive.lines[..]),
+    };
+    out.extend_from_slice(fields);
     if !answer.own.date {
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(cx.date.value());
@@ -31,7 +35,7 @@ pub(super) fn put_head(
     } else if closes {
         out.extend_from_slice(b"Connection: close\r\n");
     } else {
-        out.extend_from_slice(&keep_alive.lines);
+        out.extend_from_slice(keep_alive_lines);
     }
     if answer.own.framing {
     } else if let Some(length) = length {
@@ -42,6 +46,14 @@ pub(super) fn put_head(
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The fields, and what Connection says, with which they end.
+#[cold]
+fn split_connection(fields: &[u8]) -> (&[u8], &[u8]) {
+    const NAME: &[u8] = b"Connection: ";
+    let at = fields.windows(NAME.len()).rposition(|window| window == NAME);
+    fields.split_at(at.unwrap_or(fields.len()))
 }
 
 /// The lines that keep a connection open, for so many seconds if they are given.

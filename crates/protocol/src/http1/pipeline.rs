@@ -214,6 +214,25 @@ impl Pipeline {
         last.map(|last| last.flags)
     }
 
+    /// Removes the requests whose answers haven't begun, but for one. Returns their ids.
+    #[cold]
+    pub(super) fn give_up_unbegun(&mut self, kept: RequestId) -> Vec<RequestId> {
+        let mut given_up = Vec::new();
+        let mut answered = self.first;
+        self.pending.retain(|pending| {
+            if answered > 0 {
+                answered -= 1;
+                return true;
+            }
+            let stays = pending.has_begun || pending.request_id == kept;
+            if !stays {
+                given_up.push(pending.request_id);
+            }
+            stays
+        });
+        given_up
+    }
+
     /// Whether the answer to a request has begun and isn't complete.
     pub(super) fn is_answering(&self, request_id: RequestId) -> bool {
         let pending = self.open().iter().find(|pending| pending.request_id == request_id);

@@ -110,7 +110,7 @@ impl Connection {
     fn keep_head<'a>(&'a mut self, cx: &'a mut Context, input: &[u8], progress: Progress) -> Step<'a> {
         match progress.state {
             State::Failed(error) if !is_undecided(input, &error, &cx.limits) => {
-                self.refuse_to(cx, syntax_error(input, error), is_head(input));
+                self.refuse_to(cx, syntax_error(input, error, &cx.limits), is_head(input));
                 self.note_packet(|| input.to_vec());
             }
             state => {
@@ -169,7 +169,7 @@ impl Connection {
             if is_undecided(&partial.bytes, &error, &cx.limits) {
                 partial.undecided = Some(Undecided::Method(error));
             } else {
-                let error = syntax_error(&partial.bytes, error);
+                let error = syntax_error(&partial.bytes, error, &cx.limits);
                 self.refuse(cx, error);
             }
         } else {
@@ -197,7 +197,7 @@ impl Connection {
         if let Some(partial) = &mut self.partial {
             partial.bytes.extend_from_slice(input);
             if !is_undecided(&partial.bytes, &error, &cx.limits) {
-                let error = syntax_error(&partial.bytes, error);
+                let error = syntax_error(&partial.bytes, error, &cx.limits);
                 self.refuse(cx, error);
             }
         }
@@ -248,7 +248,8 @@ impl Connection {
             Ok(checked) => checked,
             Err(error) => return self.refuse_head(cx, input, is_partial, error),
         };
-        let progress = match progress.state {
+        let head_end = progress.consumed;
+        let mut progress = match progress.state {
             State::Coded => self.parser.execute_chunked(input, progress.consumed, &mut cx.record),
             _ => progress,
         };
@@ -257,7 +258,11 @@ impl Connection {
             _ => head::check_framing(&cx.record, &cx.limits),
         };
         if let Some(error) = failure {
-            return self.refuse_head(cx, input, is_partial, error);
+            if !cx.limits.node_style || !self.parser.restart_chunked(&mut cx.record) {
+                return self.refuse_head(cx, input, is_partial, error);
+            }
+            // As with Node, the application gets the request, whose body fails when it is read.
+            progress = Progress { consumed: head_end, state: State::More };
         }
         let request_id = cx.next_request_id();
         self.pipeline.push(request_id, RequestFlags::of(&checked));
@@ -371,8 +376,12 @@ fn empty_lines(input: &[u8]) -> usize {
     input.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
-/// Whether a request that begins like this has a safe method; None while that isn't known.
+/// Whether a request that begins like this has a safe method; None while that isn't known. What can't be a request, since
+/// all methods are of capital letters, is as safe: it is refused.
 fn begins_safe(input: &[u8]) -> Option<bool> {
+    if input.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+        return Some(true);
+    }
     let methods = [&b"GET "[..], b"HEAD ", b"OPTIONS ", b"TRACE "];
     if methods.iter().any(|method| input.starts_with(method)) {
         return Some(true);
@@ -381,8 +390,11 @@ fn begins_safe(input: &[u8]) -> Option<bool> {
     (!may_become).then_some(false)
 }
 
-/// Whether more of the request line is needed to know what is wrong with its method.
+/// Whether more of the request line is needed to know what is wrong with its method. Node doesn't wait for it.
 fn is_undecided(bytes: &[u8], error: &ParseError, limits: &Limits) -> bool {
+    if limits.node_style {
+        return false;
+    }
     let line = request_line(bytes);
     let method = line.split(|&byte| byte == b' ').next().unwrap_or(b"");
     error.kind == ErrorKind::Method
@@ -396,9 +408,9 @@ fn request_line(bytes: &[u8]) -> &[u8] {
 }
 
 /// llhttp refuses an unknown method at the first byte that differs. The whole line shows whether it is a method at
-/// all, which is 501, or else 400.
+/// all, which is 501, or else 400. With Node it's always 400.
 #[cold]
-fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
+fn syntax_error(bytes: &[u8], error: ParseError, limits: &Limits) -> RequestError {
     if let [HANDSHAKE] | [HANDSHAKE, TLS_MAJOR, ..] = bytes {
         return RequestError::Tls;
     }
@@ -409,7 +421,8 @@ fn syntax_error(bytes: &[u8], error: ParseError) -> RequestError {
     let (method, _, version) = (parts.next(), parts.next(), parts.next());
     match error.kind {
         ErrorKind::Method
-            if method.is_some_and(is_token)
+            if !limits.node_style
+                && method.is_some_and(is_token)
                 && version.is_some_and(|version| version.starts_with(b"HTTP/1.")) =>
         {
             RequestError::UnknownMethod

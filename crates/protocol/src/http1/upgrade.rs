@@ -16,11 +16,14 @@ impl Connection {
         request_id: RequestId,
         fields: Option<&[u8]>,
     ) -> Result<(), AnswerError> {
-        let open = self.pipeline.len();
-        if self.is_page(request_id) && self.has_refused_body() {
-            // What had come of it was given.
-            self.incoming = None;
+        if self.is_page(request_id) {
+            if self.has_refused_body() {
+                // What had come of it was given.
+                self.incoming = None;
+            }
+            self.abandoned.extend(self.pipeline.give_up_unbegun(request_id));
         }
+        let open = self.pipeline.len();
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let is_occupied = open > at + 1 || self.incoming.is_some();
         if pending.has_begun || self.ending.is_some() {

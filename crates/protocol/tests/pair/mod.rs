@@ -56,6 +56,7 @@ pub struct Pair {
     raw_wanted: u64,
     /// Bodies are received straight into the application's memory where the connection allows it.
     pub is_direct: bool,
+    is_node_style: bool,
     /// The client's TLS, if they speak it, and how many bytes of ciphertext come to the server at once.
     tunnel: Option<Tunnel>,
     pub ciphertext_step: usize,
@@ -65,6 +66,7 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(limits: Limits, habit: Habit) -> Pair {
+        let is_node_style = limits.node_style;
         let cx = Context::new(limits);
         let connection = Connection::new(&cx);
         Pair {
@@ -80,6 +82,7 @@ impl Pair {
             is_over: false,
             raw_wanted: 0,
             is_direct: false,
+            is_node_style,
             tunnel: None,
             ciphertext_step: usize::MAX,
             wanted: None,
@@ -302,6 +305,9 @@ impl Pair {
                 let step = self.connection.handle_input(&mut self.cx, &input[taken..]);
                 let is_idle = step.taken == 0 && step.event.is_none();
                 taken += step.taken;
+                if let Some(Event::Request(request)) = &step.event {
+                    promises::check(request, self.is_node_style);
+                }
                 if let Some(event) = step.event.map(OwnedEvent::of) {
                     self.notify(event);
                     self.transmit();

@@ -2,8 +2,6 @@
 
 use protocol::{Body, Event, Expectation, RequestError, RequestId};
 
-use super::promises;
-
 /// An event without its borrows.
 pub enum OwnedEvent {
     Request { request_id: RequestId, line: String, body: Option<Vec<u8>> },
@@ -17,7 +15,6 @@ impl OwnedEvent {
     pub fn of(event: Event<'_>) -> OwnedEvent {
         match event {
             Event::Request(request) => {
-                promises::check(&request);
                 let target = String::from_utf8_lossy(request.head.target.of(request.head.bytes));
                 let mut line = format!("request {} {target}", request.method.name());
                 let traits = [

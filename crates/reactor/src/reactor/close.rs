@@ -11,13 +11,16 @@ use crate::client::{Client, Phase, When};
 const LINGER_MILLIS: u64 = 1000;
 
 impl Reactor {
-    /// Ends every client as soon as it owes nothing: idle ones now, others after their last answer. `Idle` is
-    /// announced when none is left.
+    /// Ends every client as soon as it owes nothing: idle ones now, others after their last answer. In the style of
+    /// node:http those of HTTP/1 are served until they are idle for too long. `Idle` is announced when none is left.
     pub fn stop_gracefully(&mut self) {
         self.is_stopping = true;
         self.tick();
         for slot in self.clients.slots() {
-            self.stop_client(slot);
+            let is_http1 = self.clients.get(slot).is_some_and(|client| client.connection.is_http1());
+            if !is_http1 || !self.cx.limits.node_style {
+                self.stop_client(slot);
+            }
         }
         self.announce_idle();
     }

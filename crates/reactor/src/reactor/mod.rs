@@ -221,6 +221,11 @@ impl Reactor {
     /// Puts other limits of connections and requests in force.
     pub fn replace_limits(&mut self, limits: Limits) {
         self.cx.replace_limits(limits);
+        for slot in self.clients.slots() {
+            let Some(client) = self.clients.get_mut(slot) else { continue };
+            client.connection.renew_idle_time(&self.cx);
+            client.schedule(&mut self.timers);
+        }
     }
 
     /// Sends the application a notice without detail about a request or a client: the outcome of a command
