@@ -122,6 +122,11 @@ export class Connection {
     if (at >= 0) this.#waiting!.splice(at, 1)
   }
 
+  /** Whether an exchange waits behind others. */
+  isQueued(exchange: Exchange): boolean {
+    return this.#waiting?.includes(exchange) === true
+  }
+
   #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
@@ -133,9 +138,15 @@ export class Connection {
     next.response.haveTurn(this.socket)
   }
 
-  /** Whether neither a response nor the rest of a request is due. */
+  /** Whether neither the end of a response nor the rest of a request is due. */
+  get isAnswered(): boolean {
+    if (this.early !== null || (this.#waiting !== null && this.#waiting.length > 0)) return false
+    return this.current === null || this.current.response.finished
+  }
+
+  /** The same, with no request being handled. */
   get isIdle(): boolean {
-    return (this.current === null || this.current.response.finished) && this.early === null
+    return this.isAnswered && this.current?.hasReturned !== false
   }
 
   /** A sign of life, for the timeout of the socket. */
