@@ -139,6 +139,11 @@ export class Connection {
     if (at >= 0) this.#waiting!.splice(at, 1)
   }
 
+  /** Whether an exchange waits behind others. */
+  isQueued(exchange: Exchange): boolean {
+    return this.#waiting?.includes(exchange) === true
+  }
+
   #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
@@ -151,12 +156,16 @@ export class Connection {
 
   /** Whether the end of no response is due. */
   get isAnswered(): boolean {
+    if (this.#waiting !== null && this.#waiting.length > 0) return false
     return this.current === null || this.current.response.finished
   }
 
-  /** Whether neither a response nor the rest of a request is due. That of a client that has sent nothing is. */
+  /**
+   * Whether neither a response nor the rest of a request is due, and no handler runs. That of a client that has sent nothing
+   * is due.
+   */
   get isIdle(): boolean {
-    return this.requests > 0 && this.isAnswered && this.early === null
+    return this.requests > 0 && this.isAnswered && this.early === null && this.current?.hasReturned !== false
   }
 
   /** A sign of life, for the timeout of the socket. */

@@ -29,6 +29,15 @@ const HIGH = 2 ** 32
 /** A body longer than this is finished when the engine reports that its last byte is sent. */
 const TOLD_ABOVE = 64 * 1024
 
+/** A piece of a body. */
+export type Chunk = string | Uint8Array
+
+/** What the engine is given: it encodes text as UTF-8 itself. */
+export function asSent(chunk: Chunk, encoding: BufferEncoding | null): Chunk {
+  const isText = typeof chunk === 'string' && encoding !== null && encoding !== 'utf8' && encoding !== 'utf-8'
+  return isText ? Buffer.from(chunk, encoding) : chunk
+}
+
 /** What an exchange needs of its server. */
 export interface ExchangeOwner {
   readonly hot: HotFunctions

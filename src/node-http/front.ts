@@ -99,6 +99,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
+  /** Those whose client has ended its side, and whether their response was due then. */
+  #ending: { exchange: Exchange; wasDue: boolean }[] = []
   /** Each throws what a handler has thrown, in its context. */
   #thrown: (() => never)[] = []
   #slab: Buffer | null = null
@@ -341,10 +343,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         // The engine answers itself, and closes the connection behind that.
         return exchange.isHttp2 ? exchange.request.clientLeft() : this.#failed(exchange, connectionReset())
       case Notice.HalfClosed:
-        if (this.#owner.isPatient) return
-        exchange.connection.close()
-        exchange.connection.isClosed = true
-        return this.#left(exchange)
+        return this.#owner.isPatient ? undefined : this.#halfClosed(exchange)
       case Notice.Aborted:
         if (!exchange.isHttp2) exchange.connection.isClosed = true
         return this.#left(exchange)
@@ -354,6 +353,30 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Upgraded:
         this.#unregister(exchange)
         return exchange.connection.becomeRaw()
+    }
+  }
+
+  /** The client has ended its side, perhaps with its request: with Node that is read a turn later, and the handler may have answered. */
+  #halfClosed(exchange: Exchange): void {
+    if (this.#ending.push({ exchange, wasDue: exchange.stage < GIVEN }) === 1) setImmediate(this.#end)
+  }
+
+  readonly #end = (): void => {
+    const ending = this.#ending
+    this.#ending = []
+    for (const { exchange, wasDue } of ending) {
+      if (wasDue && exchange.stage >= GIVEN && exchange.body?.isOpen() !== true) continue
+      exchange.connection.close()
+      exchange.connection.isClosed = true
+      exchange.resource.runInAsyncScope(this.#leave, undefined, exchange)
+    }
+  }
+
+  readonly #leave = (exchange: Exchange): void => {
+    try {
+      this.#left(exchange)
+    } catch (error) {
+      throwLater(error)
     }
   }
 

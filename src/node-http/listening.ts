@@ -306,7 +306,7 @@ export class Listening implements FrontOwner {
   /** Closes the connections that speak HTTP; with `onlyIdle` those without a request. */
   closeConnections(onlyIdle: boolean): void {
     for (const connection of this.front.connections()) {
-      if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.close()
+      if (connection.isHttp && (!onlyIdle || connection.isIdle)) connection.socket.destroy()
     }
     // Of those that have sent nothing only the engine knows.
     if (!onlyIdle) this.front.engine.closeSilent()

@@ -36,8 +36,25 @@ export function nodeError(code: keyof typeof MESSAGES, detail = ''): NodeJS.Errn
 
 /** The error for a chunk that is neither text nor bytes. */
 export function invalidChunk(chunk: unknown): NodeJS.ErrnoException {
-  const message = `The "chunk" argument must be of type string or an instance of Buffer or Uint8Array. Received ${received(chunk)}`
-  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+  return invalidType('chunk', 'string or an instance of Buffer or Uint8Array', chunk)
+}
+
+function invalidType(name: string, expected: string, value: unknown): NodeJS.ErrnoException {
+  return withCode(new TypeError(`The "${name}" argument must be of type ${expected}. Received ${received(value)}`), 'ERR_INVALID_ARG_TYPE')
+}
+
+/** The error for an argument whose value can't be. */
+export function invalidValue(name: string, value: unknown): NodeJS.ErrnoException {
+  return withCode(new TypeError(`The argument '${name}' is invalid. Received ${inspect(value)}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+/** Throws for what Node's sockets don't take as a timeout, in milliseconds, or as its callback. */
+export function checkTimeout(millis: unknown, callback: unknown): void {
+  if (typeof millis !== 'number') throw invalidType('msecs', 'number', millis)
+  if (!(millis >= 0 && Number.isFinite(millis))) {
+    throw withCode(new RangeError(`The value of "msecs" is out of range. It must be a non-negative finite number. Received ${millis}`), 'ERR_OUT_OF_RANGE')
+  }
+  if (callback !== undefined && typeof callback !== 'function') throw invalidType('callback', 'function', callback)
 }
 
 /** A value as Node's messages describe it. */

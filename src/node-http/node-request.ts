@@ -34,6 +34,7 @@ const IS_LEFT: unique symbol = Symbol('isLeft')
 interface ReadState {
   flowing: boolean | null
   readingMore: boolean
+  sync: boolean
   ended: boolean
   endEmitted: boolean
   destroyed: boolean
@@ -61,7 +62,7 @@ interface Lazy {
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeRequest extends Inherited, Lazy {
-  joinDuplicateHeaders: boolean
+  joinDuplicateHeaders: boolean | null
   upgrade: boolean
   _dump(): void
 }
@@ -69,7 +70,8 @@ export interface NodeRequest extends Inherited, Lazy {
 /** A request. */
 export class NodeRequest {
   [EXCHANGE]: Exchange
-  socket: NodeSocket
+  /** Null once Node's `pipeline` ends the request without its connection. */
+  socket: NodeSocket | null
   url: string
   method: string
   httpVersionMajor: number
@@ -104,15 +106,15 @@ export class NodeRequest {
     if (Object.getPrototypeOf(this) === NodeRequest.prototype) Object.defineProperties(this, SHIELD)
   }
 
-  get client(): NodeSocket {
+  get client(): NodeSocket | null {
     return this.socket
   }
 
-  get connection(): NodeSocket {
+  get connection(): NodeSocket | null {
     return this.socket
   }
 
-  set connection(socket: NodeSocket) {
+  set connection(socket: NodeSocket | null) {
     this.socket = socket
   }
 
@@ -179,6 +181,8 @@ export class NodeRequest {
   on(event: string | symbol, listener: Listener): this {
     // These two begin to read; for the others the state of a stream isn't needed yet.
     const isRead = event === 'data' || event === 'readable'
+    // What has come before isn't announced while the listener is added.
+    if (isRead && !hasStream(this)) makeStream(this)
     const add = isRead || hasStream(this) ? Readable.prototype.on : EventEmitter.prototype.on
     return add.call(this, event as string, listener as never) as unknown as this
   }
@@ -205,7 +209,7 @@ export class NodeRequest {
       const exchange = this[EXCHANGE]
       if (exchange.isHttp2) {
         if (exchange.stage !== OVER) exchange.abort()
-      } else if (this[IS_LEFT] !== true && !this.socket.destroyed) this.socket.destroy(error ?? undefined)
+      } else if (this[IS_LEFT] !== true && this.socket?.destroyed === false) this.socket.destroy(error ?? undefined)
     }
     if (error === null && !this.aborted) done()
     else process.nextTick(emitError, this, error, done)
@@ -226,9 +230,11 @@ export class NodeRequest {
   /** The handler has returned: what of the body is here can be read, and the rest is read ahead. */
   handlerReturned(): void {
     const { body } = this[EXCHANGE]
-    if (body === null || !body.isArriving()) {
-      this.complete = true
+    if (body === null || body.isEmpty()) this.pushEnd()
+    else if (!body.isArriving()) {
       if (hasStream(this)) feed(this)
+      // As with Node, ticks and microtasks of the handler run between a body and its end.
+      void Promise.resolve().then(() => process.nextTick(pushEnd, this))
     } else if (this[EXCHANGE].stage < GIVEN) feed(this)
   }
 
@@ -275,7 +281,7 @@ const SHIELD = Object.fromEntries(
 )
 
 /** Defaults that few requests change. */
-Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: false, upgrade: false, statusCode: null, statusMessage: null })
+Object.assign(NodeRequest.prototype, { joinDuplicateHeaders: null, upgrade: false, statusCode: null, statusMessage: null })
 
 function emitError(request: NodeRequest, error: Error | null, done: Done): void {
   // As Node does: a listener isn't needed.
@@ -293,6 +299,10 @@ function hasStream(request: NodeRequest): boolean {
   return Object.hasOwn(request, '_readableState')
 }
 
+function pushEnd(request: NodeRequest): void {
+  request.pushEnd()
+}
+
 function own(request: NodeRequest, value: unknown): void {
   Object.defineProperty(request, '_readableState', { value, writable: true, enumerable: true, configurable: true })
 }
@@ -305,7 +315,11 @@ function makeStream(request: NodeRequest): void {
   state.readingMore = true
   if (request[IS_CLOSED] === true) {
     state.ended = state.endEmitted = state.destroyed = state.closed = state.closeEmitted = true
-  } else if (exchange.hasReturned) feed(request)
+  } else if (exchange.hasReturned) {
+    // A body that is here counts as read before.
+    if (exchange.body !== null) state.sync = false
+    feed(request)
+  }
 }
 
 /** Gives the stream what is there of the body, once. */
@@ -313,7 +327,7 @@ function feed(request: NodeRequest): void {
   if (request[IS_FED] === true) return
   request[IS_FED] = true
   const { body } = request[EXCHANGE]
-  if (body === null) return request.pushEnd()
+  if (body === null) return void request.push(null)
   // Bytes that come later are pushed to a stream.
   if (!hasStream(request)) makeStream(request)
   if (body.isArriving()) {
@@ -323,8 +337,8 @@ function feed(request: NodeRequest): void {
     return
   }
   const bytes = body.take()
-  if (bytes !== null) request.push(bytes)
-  request.pushEnd()
+  if (bytes !== null && bytes.length > 0) request.push(bytes)
+  if (request.complete) request.push(null)
 }
 
 Object.setPrototypeOf(NodeRequest.prototype, IncomingMessage.prototype)

@@ -5,20 +5,21 @@
  * is one command to the engine. The head is decided by `writeHead`, which libraries replace on the response, so it is
  * always called by its name there.
  */
-import { ServerResponse } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { STATUS_CODES, ServerResponse } from 'node:http'
 import { AnswerFlag } from '../native.ts'
-import { GIVEN, OPEN, OVER } from './exchange.ts'
-import type { Exchange } from './exchange.ts'
+import { GIVEN, OPEN, OVER, asSent } from './exchange.ts'
+import type { Chunk, Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { connectionReset, invalidChunk, lengthMismatch, nodeError, throwLater } from './node-errors.ts'
+import { connectionReset, invalidChunk, lengthMismatch, nodeError } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
+import { callSent, callWhenSent, callWhenWritten, callWritten, failureOf, takeSent } from './response-callbacks.ts'
+import type { Callback } from './response-callbacks.ts'
 import { checkHints, headOfGiven, headOfKept } from './response-head.ts'
 import type { HeadOwner, KeptFields } from './response-head.ts'
 import { BYTES_WRITTEN, ERRORED, EXCHANGE, NEED_DRAIN, OUT_HEADERS, REJECTS_BODY } from './symbols.ts'
 
-type Chunk = string | Uint8Array
-type Callback = (error?: Error | null) => void
 
 const nodeWriteHead = ServerResponse.prototype.writeHead
 const nodeWriteEarlyHints = ServerResponse.prototype.writeEarlyHints
@@ -31,7 +32,6 @@ type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'st
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface NodeResponse extends Inherited, HeadOwner {
   statusCode: number
-  statusMessage: string
   _header: string | null
   _headerSent: boolean
   _trailer: string
@@ -73,6 +73,15 @@ export class NodeResponse {
 
   set connection(socket: NodeSocket | null) {
     this.socket = socket
+  }
+
+  /** The standard phrase once the head is decided, unless the application has set one. */
+  get statusMessage(): string | undefined {
+    return this._message ?? (this._header === null ? undefined : (STATUS_CODES[this.statusCode] ?? 'unknown'))
+  }
+
+  set statusMessage(message: string | undefined) {
+    this._message = message
   }
 
   get closed(): boolean {
@@ -132,8 +141,16 @@ export class NodeResponse {
   }
 
   flushHeaders(): void {
+    this._start()
+    // As with Node, a close in the running code lets it out.
+    this[EXCHANGE].isFresh = false
+  }
+
+  /** Begins the response, unless it has begun. */
+  _start(): void {
     if (this._header === null) this._decideHead()
-    if (this[EXCHANGE].stage === OPEN && !this.destroyed) this[EXCHANGE].start()
+    const exchange = this[EXCHANGE]
+    if (exchange.stage === OPEN && !this.destroyed && !exchange.connection.isClosed) exchange.start()
     this._headerSent = true
   }
 
@@ -157,14 +174,18 @@ export class NodeResponse {
     this._count(bytes, false)
     const exchange = this[EXCHANGE]
     if (this._header === null) this._decideHead()
-    if (exchange.stage === OPEN) this.flushHeaders()
     if (!this._hasBody) {
       if (this[REJECTS_BODY]) throw nodeError('ERR_HTTP_BODY_NOT_ALLOWED')
+      // The head waits for the end.
       if (typeof callback === 'function') process.nextTick(callback)
       return true
     }
+    if (exchange.stage === OPEN) this._start()
     // The close of a destroyed connection lets out what was written before, and no more.
-    if (exchange.connection.isClosed) return false
+    if (exchange.connection.isClosed) {
+      if (typeof callback === 'function' && this.socket !== null) process.nextTick(callback, failureOf(this, 'write'))
+      return bytes.length > 0
+    }
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
     if (waiting < 0) return this._lost(callback)
@@ -182,7 +203,7 @@ export class NodeResponse {
   _writtenMuch(callback: Callback | undefined): false {
     this._unsent = 0
     setImmediate(() => {
-      callback?.()
+      callback?.(null)
       this._drained()
     })
     return false
@@ -194,8 +215,8 @@ export class NodeResponse {
     if (isFull && this._unsent === 0) this[EXCHANGE].onDrain(() => this._drained())
     this._unsent = isFull ? waiting : 0
     if (typeof callback === 'function') {
-      if (isFull) this[EXCHANGE].onDrain(callback)
-      else process.nextTick(callback)
+      if (isFull) this[EXCHANGE].onDrain(() => callback(null))
+      else callWhenWritten(this, callback)
     }
     return !isFull
   }
@@ -224,6 +245,8 @@ export class NodeResponse {
   /** A write that comes too late. */
   _refuse(error: Error, callback: Callback | undefined): false {
     const { destroyed: wasDestroyed } = this
+    // A response without listeners is destroyed as soon as it is sent, which would hide the error.
+    if (!wasDestroyed && (this as { _events?: unknown })._events === undefined) EventEmitter.call(this as never)
     process.nextTick(() => {
       callback?.(error)
       if (!wasDestroyed && !this.destroyed) this.emit('error', error)
@@ -239,9 +262,10 @@ export class NodeResponse {
       callback = encoding
       encoding = null
     }
-    const body = chunk === undefined || chunk === null || chunk === '' ? undefined : chunk
-    if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
+    // What is falsy, such as 0, counts as nothing.
+    const body = chunk || undefined
     if (this.finished) return this._endAgain(body, callback)
+    if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) throw invalidChunk(body)
     const bytes = body === undefined ? undefined : asSent(body, encoding ?? null)
     if (this.destroyed && bytes !== undefined) return this._endDestroyed()
     if (bytes !== undefined) this._count(bytes, true)
@@ -249,8 +273,8 @@ export class NodeResponse {
       this._contentLength = bytes === undefined ? 0 : typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.byteLength
       this._decideHead()
     }
-    // Those of a destroyed response are never called, as with Node.
-    if (typeof callback === 'function') (this._endCallbacks ??= []).push(callback)
+    if (bytes !== undefined && !this._hasBody && this[REJECTS_BODY]) throw nodeError('ERR_HTTP_BODY_NOT_ALLOWED')
+    if (typeof callback === 'function') callWhenSent(this, callback)
     if (this.strictContentLength) this._checkLength(this[BYTES_WRITTEN], true)
     this.finished = true
     if (!this.destroyed) this._give(bytes)
@@ -262,7 +286,7 @@ export class NodeResponse {
   /** What is given to a destroyed response goes nowhere; it is ended all the same. */
   _endDestroyed(): this {
     this.finished = true
-    this.given()
+    if (this.socket !== null) this.given()
     return this
   }
 
@@ -279,7 +303,7 @@ export class NodeResponse {
       return exchange.respond(bytes)
     }
     if (isWhole && exchange.head!.length < 0 && this._hasBody) exchange.head = { ...exchange.head!, length: this._contentLength ?? 0 }
-    if (exchange.stage === OPEN) this.flushHeaders()
+    if (exchange.stage === OPEN) this._start()
     if (bytes !== undefined && this._hasBody) this._unsent = Math.max(0, exchange.write(bytes))
     // As with a response that is given at once: what is short is as good as sent.
     if (this._unsent <= HIGH_WATER) exchange.isTold = false
@@ -291,7 +315,7 @@ export class NodeResponse {
       if (!this.destroyed) this._refuse(nodeError('ERR_STREAM_WRITE_AFTER_END'), callback)
     } else if (typeof callback === 'function') {
       if (this.writableFinished) callback(nodeError('ERR_STREAM_ALREADY_FINISHED', 'end'))
-      else (this._endCallbacks ??= []).push(callback)
+      else callWhenSent(this, callback)
     }
     return this
   }
@@ -304,6 +328,7 @@ export class NodeResponse {
 
   /** Informational responses come here as text, from Node's own methods for them. */
   _writeRaw(text: string, _encoding?: unknown, callback?: Callback): boolean {
+    if (this.destroyed || this[EXCHANGE].connection.isClosed) return false
     const [, status, lines] = /^HTTP\/1\.1 (1\d\d) [^\r]*\r\n([^]*)\r\n$/.exec(text) ?? []
     const exchange = this[EXCHANGE]
     if (status === '100' && exchange.body !== null) {
@@ -312,7 +337,9 @@ export class NodeResponse {
       exchange.body.read()
     }
     else if (status !== undefined) exchange.inform(Number(status), lines!)
-    if (typeof callback === 'function') process.nextTick(callback)
+    if (typeof callback !== 'function') return true
+    if (this.socket === null) callWhenWritten(this, callback)
+    else process.nextTick(callback, null)
     return true
   }
 
@@ -326,9 +353,14 @@ export class NodeResponse {
     this.destroyed = true
     this[ERRORED] = error
     const exchange = this[EXCHANGE]
+    // The close of the connection is that of the response.
     if (!exchange.isHttp2 && this.socket !== null) this.socket.destroy(error)
-    else if (exchange.stage < GIVEN) exchange.abort()
-    process.nextTick(leave, this)
+    // Earlier responses aren't lost: the connection ends with its turn.
+    else if (!exchange.isHttp2 && exchange.connection.isQueued(exchange)) process.nextTick(close, this)
+    else {
+      if (exchange.stage < GIVEN) exchange.abort()
+      process.nextTick(leave, this)
+    }
     return this
   }
 
@@ -337,6 +369,8 @@ export class NodeResponse {
     if (this.socket !== null) return
     this.socket = socket
     if ((this as { _events?: unknown })._events !== undefined) this.emit('socket', socket)
+    if (this.destroyed) return void socket.destroy()
+    if (this._writeCallbacks !== null) process.nextTick(callWritten, this)
     if (this.finished) this.given()
   }
 
@@ -356,9 +390,11 @@ export class NodeResponse {
 
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
+    if (this[ERRORED]) return this._failed(this[ERRORED])
     this._wasSent = true
     if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
-    this._takeCallbacks()?.forEach(callOrThrowLater)
+    callWritten(this)
+    callSent(this, null)
     const isHeard = (this as { _events?: unknown })._events !== undefined
     // Who keeps 'finish' back keeps back the close as well.
     const isKept = Object.hasOwn(this, 'emit')
@@ -369,6 +405,12 @@ export class NodeResponse {
     if (isHeard || isKept) this.emit('finish')
   }
 
+  /** The response was destroyed with an error behind its end: as with Node it doesn't finish, though it may arrive. */
+  _failed(error: Error): void {
+    callSent(this, error)
+    setImmediate(leave, this)
+  }
+
   /** What follows once the response has finished. */
   _finished(isHeard: boolean): void {
     this.req.responseFinished()
@@ -376,13 +418,6 @@ export class NodeResponse {
     this.socket = null
     if (isHeard) process.nextTick(close, this)
     else this.destroyed = this._closed = true
-  }
-
-  /** What `end` was given so far. */
-  _takeCallbacks(): Callback[] | null {
-    const callbacks = this._endCallbacks
-    this._endCallbacks = null
-    return callbacks
   }
 
   setTimeout(millis: number, callback?: () => void): this {
@@ -397,7 +432,7 @@ export class NodeResponse {
     const exchange = this[EXCHANGE]
     if (exchange.stage === OVER) return
     exchange.settle()
-    const callbacks = this._takeCallbacks()
+    const callbacks = takeSent(this)
     this.req.clientLeft()
     close(this)
     exchange.drained()
@@ -411,9 +446,12 @@ export class NodeResponse {
 export interface NodeResponse {
   /** Bytes that wait unsent, while they are too many. */
   _unsent: number
+  /** What was set as `statusMessage`. */
+  _message: string | undefined
   _corks: number
   _wasSent: boolean
   _endCallbacks: Callback[] | null
+  _writeCallbacks: Callback[] | null
 }
 
 /** Defaults that few responses change; on the prototype they cost nothing. */
@@ -442,9 +480,11 @@ Object.assign(NodeResponse.prototype, {
   _sent100: false,
   _expect_continue: false,
   _unsent: 0,
+  _message: undefined,
   _corks: 0,
   _wasSent: false,
   _endCallbacks: null,
+  _writeCallbacks: null,
   [NEED_DRAIN]: false,
   [ERRORED]: null,
   [BYTES_WRITTEN]: 0,
@@ -458,24 +498,9 @@ function close(response: NodeResponse): void {
   response.emit('close')
 }
 
-/** Calls what `end` was given. What it throws is uncaught, and the response finishes all the same. */
-function callOrThrowLater(callback: Callback): void {
-  try {
-    callback()
-  } catch (error) {
-    throwLater(error)
-  }
-}
-
 /** A destroyed response whose connection has no more to say. */
 function leave(response: NodeResponse): void {
   response.clientLeft()
-}
-
-/** What the engine is given: it encodes text as UTF-8 itself. */
-function asSent(chunk: Chunk, encoding: BufferEncoding | null): Chunk {
-  const isText = typeof chunk === 'string' && encoding !== null && encoding !== 'utf8' && encoding !== 'utf-8'
-  return isText ? Buffer.from(chunk, encoding) : chunk
 }
 
 Object.setPrototypeOf(NodeResponse.prototype, ServerResponse.prototype)

@@ -12,7 +12,7 @@ import type { BoundAddress } from '../native.ts'
 import type { Connection } from './connection.ts'
 import { OPEN } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
-import { connectionReset, nodeError } from './node-errors.ts'
+import { checkTimeout, connectionReset, nodeError } from './node-errors.ts'
 import type { NodeResponse } from './node-response.ts'
 import { CONNECTION } from './symbols.ts'
 
@@ -23,7 +23,7 @@ const nothing = (): void => {}
 const STREAM_EVENTS = new Set<string | symbol>(['data', 'readable'])
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<Socket, 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'end' | 'readableEnded' | 'writableFinished'>
+type Inherited = Pick<Socket, 'once' | 'removeListener' | 'listenerCount' | 'push' | 'read' | 'errored' | 'end' | 'readableEnded' | 'writableFinished'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -187,9 +187,10 @@ export class NodeSocket {
   }
 
   setTimeout(millis: number, callback?: () => void): this {
+    checkTimeout(millis, callback)
     this.timeout = millis
     this[CONNECTION].setTimeout(millis)
-    if (typeof callback === 'function') {
+    if (callback !== undefined) {
       if (millis > 0) this.once('timeout', callback)
       else this.removeListener('timeout', callback)
     }
@@ -218,7 +219,12 @@ export class NodeSocket {
   }
 
   destroySoon(): void {
-    if (this[CONNECTION].isHttp) return this[CONNECTION].stop()
+    if (this[CONNECTION].isHttp) {
+      // A response that is due can't be sent any more.
+      if (this[CONNECTION].isAnswered) this[CONNECTION].stop()
+      else this.destroy()
+      return
+    }
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
     else this.once('finish', () => this.destroy())
@@ -282,9 +288,10 @@ export class NodeSocket {
     this._hasEnded = true
     this[CONNECTION].close()
     this[CONNECTION].closed()
+    if (error !== null && this[CONNECTION].isHttp) process.nextTick(tellServer, this, error)
     done(error)
-    process.nextTick(leave, this)
-    process.nextTick(emitClose, this, error !== null)
+    // Where Node's loop closes handles.
+    setImmediate(leave, this, error !== null)
     written?.(connectionReset('write EPIPE'))
     ended?.()
   }
@@ -337,8 +344,14 @@ export class NodeSocket {
   }
 }
 
-function leave(socket: NodeSocket): void {
+function leave(socket: NodeSocket, hadError: boolean): void {
   socket[CONNECTION].leave()
+  emitClose(socket, hadError)
+}
+
+/** The application has destroyed a connection that speaks HTTP, with an error. */
+function tellServer(socket: NodeSocket, error: Error): void {
+  ;(socket.server as Listening | null)?.emit('clientError', error, socket)
 }
 
 function emitClose(socket: NodeSocket, hadError: boolean): void {
@@ -369,7 +382,7 @@ function getter(name: string): () => boolean {
   throw new TypeError(`streams have no ${name}`)
 }
 
-interface Listening {
+interface Listening extends EventEmitter {
   /** The server listens by IPv6, where the system shows IPv4 addresses as parts of IPv6. */
   readonly listensByIpv6?: boolean
 }

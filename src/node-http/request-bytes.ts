@@ -55,6 +55,11 @@ export class RequestBytes implements BodyTransport {
     return this.#length < 0
   }
 
+  /** Whether it has come, and has no bytes. */
+  isEmpty(): boolean {
+    return this.#length === 0
+  }
+
   /** Whether more of it may come. */
   isOpen(): boolean {
     return this.#length < 0 && !this.#hasEnded

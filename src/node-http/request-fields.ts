@@ -53,7 +53,7 @@ export function rawFields(block: string): string[] {
 }
 
 /** One value by lower-case name. With `joins` several values of any name are joined. */
-export function joinedFields(raw: readonly string[], joins: boolean): IncomingHttpHeaders {
+export function joinedFields(raw: readonly string[], joins: boolean | null): IncomingHttpHeaders {
   const fields: Record<string, string | string[] | undefined> = {}
   for (let at = 0; at < raw.length; at += 2) {
     const { lower, kind } = nameOf(raw[at]!)

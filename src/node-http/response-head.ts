@@ -9,14 +9,14 @@ import type { OutgoingHttpHeader } from 'node:http'
 import { reasonPhrase } from '../http/status.ts'
 import { AnswerFlag } from '../native.ts'
 import type { AnswerHead } from './exchange.ts'
-import { nodeError } from './node-errors.ts'
+import { invalidValue, nodeError } from './node-errors.ts'
 import { UNIQUE_HEADERS } from './symbols.ts'
 
 /** What of a response decides about its head. */
 export interface HeadOwner {
   readonly req: { readonly httpVersionMajor: number; readonly httpVersionMinor: number }
   statusCode: number
-  statusMessage: string
+  readonly statusMessage: string | undefined
   sendDate: boolean
   shouldKeepAlive: boolean
   maxRequestsOnConnectionReached: boolean
@@ -112,9 +112,7 @@ function eachField(given: unknown, take: (name: string, value: OutgoingHttpHeade
     for (const [name, value] of given as [string, OutgoingHttpHeader][]) take(name, value)
   } else {
     if (given.length % 2 !== 0) {
-      const error: NodeJS.ErrnoException = new TypeError("The argument 'headers' is invalid: it must have an even length")
-      error.code = 'ERR_INVALID_ARG_VALUE'
-      throw error
+      throw invalidValue('headers', given)
     }
     for (let at = 0; at < given.length; at += 2) take(given[at] as string, given[at + 1] as OutgoingHttpHeader)
   }
