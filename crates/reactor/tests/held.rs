@@ -6,10 +6,12 @@ mod app;
 mod held_memory;
 mod memory;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use app::{App, GET, Peer, Seen};
 use held_memory::held;
 use protocol::{Answer, Limits, Payload};
-use reactor::Kind;
+use reactor::{Kind, SendBuffer};
 
 /// Bytes that differ, so that an exchange of two would show; more than the kernel's buffers take.
 fn long() -> Vec<u8> {
@@ -160,4 +162,39 @@ fn the_end_of_the_last_of_several_pieces_is_sent_though_none_follows() {
         None
     });
     assert!(body(&peer) == framed.repeat(400));
+}
+
+/// Memory that is there when its length is asked for, and panics when it is to be sent.
+struct Panicking {
+    bytes: Vec<u8>,
+    is_known: bool,
+}
+
+impl SendBuffer for Panicking {
+    fn bytes(&mut self) -> &[u8] {
+        assert!(!std::mem::replace(&mut self.is_known, true), "a fault");
+        &self.bytes
+    }
+}
+
+#[test]
+fn a_panic_while_a_client_is_flushed_closes_it_alone_and_once() {
+    let mut app = App::new(Limits::default());
+    let (mut bad, mut good) = (app.connect(), app.connect());
+    let bytes = long();
+    let request = stream(&mut app, &mut bad, Some(bytes.len() as u64));
+    let (slot, request_id) = (request.slot, request.request_id());
+    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
+    app.reactor.hold(slot, request_id, Box::new(Panicking { bytes, is_known: false }));
+    // It is sent from there as soon as the client has read what is before it.
+    app.until("the panic", |app| {
+        bad.read();
+        catch_unwind(AssertUnwindSafe(|| app.round())).is_err().then_some(())
+    });
+    assert_eq!(app.reactor.recover(), Some(request.client));
+    assert_eq!(app.reactor.client_count(), 1);
+    good.sends(GET);
+    let other = app.next(Kind::Request);
+    app.respond(&other, "served");
+    app.receives(&mut good, "served");
 }

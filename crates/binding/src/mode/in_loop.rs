@@ -155,11 +155,10 @@ impl InLoop {
     /// on.
     fn guarded(&self, run: impl FnOnce(&mut Reactor)) {
         let mut reactor = self.reactor.borrow_mut();
-        if catch_unwind(AssertUnwindSafe(|| run(&mut reactor))).is_err() {
-            if let Some(id) = reactor.recover() {
-                report_panic(id);
-            }
-            reactor.wake();
+        if catch_unwind(AssertUnwindSafe(|| run(&mut reactor))).is_err()
+            && let Some(id) = reactor.recover()
+        {
+            report_panic(id);
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::client::{Client, Phase};
 impl Reactor {
     /// Ends the clients whose deadline has passed; requests that are read meanwhile go to `batch`.
     pub(super) fn expire_timers(&mut self, batch: &mut Batch<'_>) {
-        let mut due = std::mem::take(&mut self.due);
-        self.timers.expire(self.cx.now, &mut due);
-        for (slot, tick) in due.drain(..) {
+        self.timers.expire(self.cx.now, &mut self.due);
+        // Should one of them panic, the others still expire, in the next turn.
+        while let Some((slot, tick)) = self.due.pop() {
             let Some(client) = self.clients.get_mut(slot) else { continue };
             let has_aged = client.has_aged(tick);
             if client.armed == tick {
@@ -22,7 +22,6 @@ impl Reactor {
                 self.age(slot);
             }
         }
-        self.due = due;
     }
 
     fn expire(&mut self, slot: u32, batch: &mut Batch<'_>) {
@@ -96,6 +95,7 @@ impl Reactor {
 mod tests {
     use std::io::Write;
     use std::net::TcpStream;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -291,5 +291,25 @@ mod tests {
         }
         fixture.expire_after(16_000);
         assert_eq!(fixture.phase(), None);
+    }
+
+    #[test]
+    fn a_panic_at_one_deadline_takes_no_other_deadline_away() {
+        let mut fixture = Fixture::open();
+        fixture.answer_too_much();
+        fixture.reactor.ask_unacknowledged(|_| panic!("a fault"));
+        let address = fixture.client.peer_addr().unwrap();
+        // One deadline before that of the answer, and one after it.
+        let mut others = [TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap()];
+        others[0].write_all(b"GET / HT").unwrap();
+        while fixture.reactor.client_count() < 3 {
+            fixture.turn();
+        }
+        fixture.turn();
+        assert!(catch_unwind(AssertUnwindSafe(|| fixture.expire_after(80_000))).is_err());
+        assert!(fixture.reactor.recover().is_some());
+        fixture.expire_after(0);
+        let mut clients = fixture.reactor.clients.iter();
+        assert!(clients.all(|(_, client)| matches!(client.phase, Phase::Lingering { .. })));
     }
 }

@@ -29,9 +29,12 @@ impl Reactor {
     pub fn flush(&mut self) {
         // A client that becomes dirty meanwhile is added at the end of the list.
         let mut at = 0;
+        let outer = self.current;
         while let Some(slot) = self.clients.next_dirty(&mut at) {
+            self.current = Some(slot);
             self.service(slot);
         }
+        self.current = outer;
     }
 
     /// Brings a client up to date after anything has happened on it: sends, finishes, publishes its deadline,

@@ -50,7 +50,7 @@ pub struct Reactor {
     /// Unix time in seconds for which the Date field was last written.
     date_second: u64,
     timers: Timers,
-    /// Entries of the timer queue that are due; empty between turns.
+    /// Entries of the timer queue that are due; empty between turns, unless one has panicked.
     due: Vec<(u32, u64)>,
     unacknowledged: Unacknowledged,
     outbox: Outbox,
@@ -286,8 +286,9 @@ impl Reactor {
     }
 
     /// After a panic was caught: closes the client that was worked on and restores what the interrupted turn
-    /// had taken out. Returns the id of the closed client.
+    /// had taken out. Another turn follows at once, for what was left undone. Returns the id of the closed client.
     pub fn recover(&mut self) -> Option<u64> {
+        self.wake();
         if self.buffer.len() != RECEIVE_BUFFER {
             self.buffer = vec![0; RECEIVE_BUFFER].into_boxed_slice();
         }
