@@ -47,7 +47,7 @@ test('maxRequestsPerSocket and timeout hold for what comes after they were set',
   await first.send(GET).response('GET')
   server.maxRequestsPerSocket = 2
   t.true((await first.send(GET).response('GET'))!.at(-1)!.fields.includes('connection: close'))
-  server.timeout = 30
+  server.timeout = 500
   t.is(await (await Dialogue.dial(port)).send('GET /never HTTP/1.1\r\nHost: a\r\n\r\n').end(), ' [end]')
 })
 
