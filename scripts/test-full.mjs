@@ -31,6 +31,8 @@ const STEPS = [
   ['tls', ['node', ava, '--concurrency', '2', ...OVER_TLS], 20, { BUSBAR_TEST_TLS: '1' }],
   ['chaos', ['node', ava, '--timeout', '5m', '__test__/chaos.spec.ts'], 5, { BUSBAR_CHAOS_SECONDS: '120' }],
   ['chaos-io', ['node', ava, '--timeout', '5m', '__test__/chaos.spec.ts'], 5, { BUSBAR_CHAOS_SECONDS: '120', BUSBAR_IO_THREADS: '2' }],
+  // Programs that CI doesn't run; what is found is fresh each day.
+  ['random', [nodes[1][1], ava, '--timeout', '25m', '__test__/node-http-random.spec.ts'], 30, { BUSBAR_RANDOM_PROGRAMS: '2000', BUSBAR_RANDOM_SEED: String(Math.floor(Date.now() / 86_400_000) * 2000) }],
   // The other library behind TLS, for systems that the usual one doesn't build for.
   ['ring', ['cargo', 'check', '-p', 'protocol', '--no-default-features', '--features', 'ring', '--all-targets', '--locked'], 15],
   ['http2', ['node', ava, '--concurrency', '2', ...OVER_HTTP2], 20, { BUSBAR_TEST_HTTP2: '1' }],

@@ -126,6 +126,12 @@ export const scenes = [
     differs: { reason: 'what follows is dropped, and doesn’t end the answer that is due', said: 'HTTP/1.1 200 OK,HTTP/1.1 200 OK, [end]' },
   },
   {
+    title: 'a queued response is destroyed, and the one before it is sent', first: get('/1') + get('/2'), isNew: true,
+    serve: (server, note) => void server.on('request', (req, res) => { if (req.url === '/2') { watch(req, res, note, '/2 '); res.destroy() } else setTimeout(() => res.end('first'), 20) }),
+    talk: async (dialogue) => { const first = statusOf(await dialogue.response('GET')); await pause(20); return `${first} ${dialogue.ending}` },
+    differs: { reason: 'the connection ends in the turn of a destroyed response', said: 'HTTP/1.1 200 OK end', events: ['/2 res close', '/2 req aborted', '/2 req error ECONNRESET aborted', '/2 req close'] },
+  },
+  {
     title: 'a pipelined HEAD, and one of no content', first: request('HEAD /1').bytes + get('/204') + get('/3'),
     serve: (server, note) => void server.on('request', (req, res) => { note(req.url); if (req.url === '/204') res.writeHead(204).end(); else res.setHeader('Content-Length', 2).end(req.url) }),
     talk: async (dialogue) => JSON.stringify([await dialogue.response('HEAD'), await dialogue.response('GET'), await dialogue.response('GET')]),

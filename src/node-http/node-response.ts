@@ -184,7 +184,7 @@ export class NodeResponse {
     // The close of a destroyed connection lets out what was written before, and no more.
     if (exchange.connection.isClosed) {
       if (typeof callback === 'function' && this.socket !== null) process.nextTick(callback, failureOf(this, 'write'))
-      return bytes.length > 0
+      return bytes.length > 0 || this.socket === null
     }
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
@@ -390,7 +390,8 @@ export class NodeResponse {
 
   /** The response is sent, or handed to the system: its events follow. */
   sent(): void {
-    if (this[ERRORED]) return this._failed(this[ERRORED])
+    const error = this[ERRORED] ?? (this[EXCHANGE].connection.isClosed ? this.socket?.errored : null)
+    if (error) return this._failed(error)
     this._wasSent = true
     if (this._last && !this[EXCHANGE].isHttp2) this[EXCHANGE].connection.hasLastAnswer = true
     callWritten(this)
@@ -405,7 +406,7 @@ export class NodeResponse {
     if (isHeard || isKept) this.emit('finish')
   }
 
-  /** The response was destroyed with an error behind its end: as with Node it doesn't finish, though it may arrive. */
+  /** The response, or its connection, was destroyed with an error behind its end: as with Node it doesn't finish, though it may arrive. */
   _failed(error: Error): void {
     callSent(this, error)
     setImmediate(leave, this)

@@ -37,20 +37,18 @@ export function soften(program: Program, seen: View): View {
     return isBare ? { ...response, framing: 'none' as const, fields: response.fields.filter((field) => !LENGTH.test(field)) } : response
   })
   // A queued response hears of the close of its connection.
-  if (program.flow === 'pipelined' && turns.length > 1) view.notes = view.notes.slice(0, view.notes.indexOf('-'))
+  if (program.flow === 'pipelined' && turns.length > 1) view.notes = view.notes.slice(0, view.notes.indexOf('-')).filter((note) => !note.includes('(Error ERR_STREAM_DESTROYED'))
   const acts = JSON.stringify(turns.map(({ steps }) => steps))
   const end = view.notes.indexOf('-')
   // A request is closed when its connection ends, also behind its response.
-  view.notes = view.notes.filter((note, place) => place < end || !note.endsWith('req close'))
+  view.notes = view.notes.filter((note, place) => (place < end && departure === null) || !/ req (?:close|aborted|error)\b/.test(note))
   // Whether a destroyed response that is ended is prefinished depends on what it is ended with.
   if (/"destroy|closeAll/.test(acts)) view.notes = view.notes.filter((note) => !note.endsWith('res prefinish'))
   if (/"destroy|closeAll/.test(acts)) {
     view.notes = view.notes.filter((note) => !/ req (?:close|end)$| callback /.test(note))
-    // A response that is destroyed before its turn ends the connection in its turn.
-    if (program.flow === 'pipelined' && turns.length > 1) {
-      view.ending = null
-      view.notes = view.notes.filter((note) => !/^[1-9] req (?:aborted|error)/.test(note))
-    }
+    // What of a response had left before the destroy is the kernel's matter, and what its request shows behind that.
+    view.rest = ''
+    view.notes = view.notes.filter((note) => !/ req (?:data|readable)\b/.test(note))
   }
   // The responses that are due when a server closes say so.
   if (/"on":"server","call":"close"/.test(acts)) {
@@ -85,6 +83,8 @@ export function soften(program: Program, seen: View): View {
 export function isDecided(program: Program, node: View, _ours: View): boolean {
   // An error that the process catches in the middle of Node's parser ends the connection.
   if (node.notes.some((note) => note.endsWith('HPE_JS_EXCEPTION'))) return true
+  // What is destroyed in a pipeline ends the connection in its turn, and the responses before are sent.
+  if (program.flow === 'pipelined' && program.turns.length > 1 && /"destroy|closeAll/.test(JSON.stringify(program.turns))) return true
   // A response of another length than it says: what is short cuts the connection, what is long is cut.
   return /content-length/i.test(JSON.stringify(program.turns.map(({ steps }) => steps))) && (node.rest !== '' || node.responses.some(({ body }) => body.endsWith('[cut]')))
 }
