@@ -61,7 +61,7 @@ export interface OptionValues {
   handlerTimeout: number
   /** A client that has closed its sending side still gets its response. */
   allowHalfClose: boolean
-  /** Time that a response may stay without progress because its client doesn't read. */
+  /** Time in which a client must read some of a response, and as much as `minimumBodyRate` says on average. */
   writeTimeout: number
   /** Fields in one header section. */
   headerFieldLimit: number

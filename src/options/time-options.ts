@@ -199,7 +199,7 @@ export abstract class TimeOptions {
   }
 
   /**
-   * Time that a response may stay without progress because its client doesn't read.
+   * Time in which a client must read some of a response, and as much as `minimumBodyRate` says on average.
    *
    * @example options.getWriteTimeout()
    */

@@ -18,11 +18,12 @@ pub struct Limits {
     pub header_timeout: u64,
     /// A body of which no byte comes.
     pub body_timeout: u64,
-    /// Bytes a second that must come of a body on average after five seconds; 0 = off.
+    /// Bytes a second that must come of a body on average after five seconds, and that the peer must take of an answer
+    /// on average over `write_timeout`; 0 = off.
     pub minimum_body_rate: u64,
     /// Receipt of one request, from its first byte to its last; 0 = off.
     pub request_timeout: u64,
-    /// Unsent bytes of which the peer takes none.
+    /// Unsent bytes of which the peer takes none, or fewer than the minimum rate asks for.
     pub write_timeout: u64,
     /// A client that closes its sending side after a whole request still waits for its answer.
     pub allow_half_close: bool,
@@ -109,5 +110,10 @@ impl Limits {
     /// When a request that began at `begun` must be complete.
     pub(crate) fn request_deadline(&self, begun: Timestamp) -> Timestamp {
         begun.after_millis(if self.request_timeout == 0 { u64::MAX } else { self.request_timeout })
+    }
+
+    /// How many unsent bytes a peer has to take within `millis` to be one that reads. Byte by byte is no progress.
+    pub(crate) fn least_read(&self, millis: u64) -> u64 {
+        (millis.saturating_mul(self.minimum_body_rate) / 1000).max(1)
     }
 }

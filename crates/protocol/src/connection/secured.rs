@@ -300,7 +300,7 @@ impl Secured {
             let sent = mem::take(&mut self.in_flight);
             self.inner.handle_sealed_sent(cx, sent);
         } else {
-            self.inner.handle_acknowledged(cx);
+            self.inner.restart_write_timeout(cx);
         }
     }
 

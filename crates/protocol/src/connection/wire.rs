@@ -86,12 +86,22 @@ impl Connection {
         }
     }
 
-    /// The peer has acknowledged more of what was sent before: it does read, and its time starts again.
-    pub fn handle_acknowledged(&mut self, cx: &Context) {
+    /// At the end of its time: the peer has acknowledged so many bytes of what was sent before. If they are no fewer
+    /// than the minimum rate asks for, it does read, and its time starts again.
+    pub fn handle_acknowledged(&mut self, cx: &Context, bytes: u32) {
         if let Some(http2) = self.http2_mut() {
-            http2.handle_acknowledged(cx);
+            http2.handle_acknowledged(cx, bytes);
         } else if let Ok(http1) = self.http1_mut() {
-            http1.handle_acknowledged(cx);
+            http1.handle_acknowledged(cx, bytes);
+        }
+    }
+
+    /// Some ciphertext of what was sent is with the kernel: the time for the rest starts again.
+    pub(super) fn restart_write_timeout(&mut self, cx: &Context) {
+        if let Some(http2) = self.http2_mut() {
+            http2.restart_write_timeout(cx);
+        } else if let Ok(http1) = self.http1_mut() {
+            http1.rearm_after_sending(cx);
         }
     }
 

@@ -92,13 +92,15 @@ impl Connection {
         self.deadline.kind == Kind::Write
     }
 
-    pub(crate) fn handle_acknowledged(&mut self, cx: &Context) {
-        self.rearm_after_sending(cx);
+    pub(crate) fn handle_acknowledged(&mut self, cx: &Context, bytes: u32) {
+        if u64::from(bytes) >= cx.limits.least_read(self.write_timeout) {
+            self.rearm_after_sending(cx);
+        }
     }
 
     /// Bytes have been sent: the time for the rest, if there is one, starts again.
     #[inline]
-    pub(super) fn rearm_after_sending(&mut self, cx: &Context) {
+    pub(crate) fn rearm_after_sending(&mut self, cx: &Context) {
         self.deadline.kind = Kind::Running;
         self.rearm(cx);
     }

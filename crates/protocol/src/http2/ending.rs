@@ -217,8 +217,7 @@ impl Connection {
             if cx.now < since.after_millis(timeout) {
                 continue;
             }
-            let least = timeout.saturating_mul(cx.limits.minimum_body_rate) / 1000;
-            if *sent < least.max(1) {
+            if *sent < cx.limits.least_read(timeout) {
                 self.session.reset(stream.id, ErrorCode::CANCEL);
             } else {
                 (*since, *sent) = (cx.now, 0);
@@ -227,7 +226,7 @@ impl Connection {
     }
 
     /// How long the peer may take nothing: as long as the most patient answer.
-    fn write_timeout(&self, cx: &Context) -> u64 {
+    pub(super) fn write_timeout(&self, cx: &Context) -> u64 {
         let own = self.streams.iter().filter_map(|stream| stream.write_timeout).max();
         own.map_or(cx.limits.write_timeout, |own| own.max(cx.limits.write_timeout))
     }

@@ -339,8 +339,14 @@ impl Connection {
         self.output.unsent()
     }
 
-    /// The peer has acknowledged more of what was sent before: it does read.
-    pub fn handle_acknowledged(&mut self, cx: &Context) {
+    /// The peer has acknowledged so many bytes of what was sent before.
+    pub fn handle_acknowledged(&mut self, cx: &Context, bytes: u32) {
+        if u64::from(bytes) >= cx.limits.least_read(self.write_timeout(cx)) {
+            self.restart_write_timeout(cx);
+        }
+    }
+
+    pub(crate) fn restart_write_timeout(&mut self, cx: &Context) {
         self.sent = cx.now;
     }
 

@@ -8,12 +8,12 @@ use super::Client;
 pub type Unacknowledged = fn(BorrowedFd<'_>) -> Option<u32>;
 
 impl Client {
-    /// Whether the peer has acknowledged anything since the last check.
+    /// How many bytes the peer has acknowledged since the last check.
     #[cold]
-    pub(crate) fn has_acknowledged(&mut self, ask: Unacknowledged) -> bool {
+    pub(crate) fn acknowledged(&mut self, ask: Unacknowledged) -> u32 {
         let before = self.unacknowledged;
         self.update_unacknowledged(ask);
-        self.unacknowledged < before
+        before.saturating_sub(self.unacknowledged)
     }
 
     /// The kernel's send buffer is full.

@@ -38,8 +38,9 @@ impl Reactor {
         self.current = Some(slot);
         if client.connection.is_idle() {
             self.read_once_more(slot, batch);
-        } else if client.connection.is_sending() && client.has_acknowledged(self.unacknowledged) {
-            client.connection.handle_acknowledged(&self.cx);
+        } else if client.connection.is_sending() {
+            let bytes = client.acknowledged(self.unacknowledged);
+            client.connection.handle_acknowledged(&self.cx, bytes);
         }
         match self.clients.get_mut(slot) {
             Some(client) if client.has_expired(now) => {
@@ -279,16 +280,19 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_acknowledges_bytes_stays_open() {
-        static LEFT: AtomicU32 = AtomicU32::new(1000);
+    fn a_client_stays_open_while_it_acknowledges_bytes_at_the_minimum_rate() {
+        static LEFT: AtomicU32 = AtomicU32::new(100_000);
         let mut fixture = Fixture::open();
         fixture.reactor.ask_unacknowledged(|_| Some(LEFT.load(Ordering::Relaxed)));
         fixture.answer_too_much();
-        for left in [900, 899] {
-            LEFT.store(left, Ordering::Relaxed);
+        let Limits { minimum_body_rate, write_timeout, .. } = Limits::default();
+        let least = (minimum_body_rate * write_timeout / 1000) as u32;
+        for acknowledged in [least, 2 * least] {
+            LEFT.fetch_sub(acknowledged, Ordering::Relaxed);
             fixture.expire_after(16_000);
             assert_eq!(fixture.phase(), Some(Phase::Serving));
         }
+        LEFT.fetch_sub(least - 1, Ordering::Relaxed);
         fixture.expire_after(16_000);
         assert_eq!(fixture.phase(), None);
     }
