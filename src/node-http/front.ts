@@ -293,21 +293,28 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   /** As Node does, the refusal takes the place of a response that is due and hasn't begun. */
   #refuse(connection: Connection, { requestId, status, error, isOfBody }: Refused): void {
-    const { current, newest } = connection
-    const isInPlace = current !== null && current.stage === OPEN && !(isOfBody && current === newest)
-    const lost = isOfBody ? newest : isInPlace ? current : null
-    this.#answer(connection.slot, isInPlace ? current.requestId : requestId, status, REFUSAL_FLAGS, REFUSAL_LINES)
-    if (lost !== null) lost.resource.runInAsyncScope(this.#lose, undefined, lost, error)
-    else connection.socket.failed(error)
+    const { current, newest, socket } = connection
+    const lost = isOfBody ? newest : null
+    const replaced = current !== lost && current?.stage === OPEN ? current : null
+    this.#answer(connection.slot, replaced?.requestId ?? requestId, status, REFUSAL_FLAGS, REFUSAL_LINES)
+    if (replaced === null && lost !== null) return this.#within(lost, () => this.#failed(lost, error))
+    if (replaced !== null) {
+      connection.isClosed = true
+      for (const each of lost === null ? [replaced] : [replaced, lost]) this.#within(each, () => this.#left(each))
+    }
+    socket.failed(error)
   }
 
-  readonly #lose = (exchange: Exchange, error: Error): void => {
-    try {
-      this.#mend(exchange)
-      this.#failed(exchange, error)
-    } catch (thrown) {
-      throwLater(thrown)
-    }
+  /** Does something in the context of an exchange, whose listeners may throw. */
+  #within(exchange: Exchange, action: () => void): void {
+    exchange.resource.runInAsyncScope(() => {
+      try {
+        this.#mend(exchange)
+        action()
+      } catch (error) {
+        throwLater(error)
+      }
+    })
   }
 
   readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
