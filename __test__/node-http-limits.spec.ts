@@ -18,6 +18,10 @@ test('keepAliveTimeout is announced and kept from the moment when it is set', as
   t.true((await first.send(GET).response('GET'))!.at(-1)!.fields.includes('keep-alive: timeout=7'))
   t.is(server.keepAliveTimeout, 7000)
   t.true(Object.keys(server).includes('keepAliveTimeout'))
+  server.keepAliveTimeout = 50
+  await first.send(GET).response('GET')
+  await first.end()
+  t.is(first.ending, 'end')
 })
 
 test('headersTimeout and requestTimeout hold from the moment when they are set', async (t) => {

@@ -89,6 +89,20 @@ test('what is no request takes the place of a response that is due and hasn’t 
   }
 })
 
+test('a malformed body takes the place of an earlier response that is due', async (t) => {
+  await plays(t, [REFUSED, ['/ aborted', '/2 aborted', '/ close', '/2 close'].toSorted()], async (create) => {
+    const seen: string[] = []
+    const server = create((req) => {
+      for (const event of ['aborted', 'close']) req.on(event, () => seen.push(`${req.url} ${event}`))
+    })
+    const dialogue = (await dial(t, server)).send(GET)
+    await once(server, 'request')
+    const text = await dialogue.send('GET /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n').end()
+    await until(() => seen.length === 4)
+    return [text, seen.toSorted()]
+  })
+})
+
 test('a server that is closed serves its connections until they are idle for too long', async (t) => {
   await plays(t, [['connection: keep-alive', 200], ['connection: keep-alive', 200], ['connection: keep-alive', 200], ['end', 'end']], async (create) => {
     const server = create({ keepAliveTimeout: 100 }, (req, res) => {

@@ -19,11 +19,10 @@ import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { Exchange, GIVEN, OPEN, OVER } from './exchange.ts'
 import type { ExchangeOwner } from './exchange.ts'
+import type { FrontOwner } from './front-owner.ts'
 import { connectionReset, rethrow, throwLater, unparsedError } from './node-errors.ts'
-import type { UnparsedError } from './node-errors.ts'
-import { NodeRequest } from './node-request.ts'
-import { NodeResponse } from './node-response.ts'
-import { NodeSocket } from './node-socket.ts'
+import type { NodeRequest } from './node-request.ts'
+import type { NodeResponse } from './node-response.ts'
 import { RequestBytes } from './request-bytes.ts'
 
 const HIGH = 2 ** 32
@@ -42,45 +41,6 @@ interface Refused {
   readonly status: number
   readonly error: Error
   readonly isOfBody: boolean
-}
-
-/** A refusal of bytes that are no request. */
-export interface Refusal {
-  readonly status: number
-  readonly text: string
-}
-
-/** What a front needs of its server. */
-export interface FrontOwner {
-  /** Makes the socket of a new connection. */
-  makeSocket(connection: Connection): NodeSocket
-  /** Makes the request of an exchange. */
-  makeRequest(exchange: Exchange, method: string, url: string, major: number, minor: number): NodeRequest
-  /** Makes the response of an exchange; its socket is null while earlier ones are due. */
-  makeResponse(exchange: Exchange, request: NodeRequest, socket: NodeSocket | null): NodeResponse
-  /** Calls the application. */
-  handle(request: NodeRequest, response: NodeResponse): void
-  /** Takes a request with an Upgrade, an Expect or CONNECT; false when it is an ordinary one. */
-  handleSpecial(exchange: Exchange): boolean
-  /** The response is sent as far as the application is concerned. */
-  finished(response: NodeResponse): void
-  onAccepted(connection: Connection): void
-  onSecured(connection: Connection): void
-  onTimeout(connection: Connection): void
-  restTime(connection: Connection): number
-  /** The application hears of bytes that are no request, and answers them. */
-  readonly answersUnparsed: boolean
-  /** Bytes that are no request: the connection is the application's. */
-  onUnparsed(connection: Connection, error: UnparsedError): void
-  /** The engine has refused and answered what was no request. */
-  onRefused(connection: Connection, refusal: Refusal): void
-  /** A TLS handshake, or TLS itself, has failed. */
-  onTlsFailed(connection: Connection, why: string): void
-  onDropped(address: string): void
-  onServerName(slot: number, client: number, name: string): void
-  onIdle(): void
-  /** A client that has closed its sending side still gets its response. */
-  readonly isPatient: boolean
 }
 
 /** The requests of one server. */
@@ -295,21 +255,28 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   /** As Node does, the refusal takes the place of a response that is due and hasn't begun. */
   #refuse(connection: Connection, { requestId, status, error, isOfBody }: Refused): void {
-    const { current, newest } = connection
-    const isInPlace = current !== null && current.stage === OPEN && !(isOfBody && current === newest)
-    const lost = isOfBody ? newest : isInPlace ? current : null
-    this.#answer(connection.slot, isInPlace ? current.requestId : requestId, status, REFUSAL_FLAGS, REFUSAL_LINES)
-    if (lost !== null) lost.resource.runInAsyncScope(this.#lose, undefined, lost, error)
-    else connection.socket.failed(error)
+    const { current, newest, socket } = connection
+    const lost = isOfBody ? newest : null
+    const replaced = current !== lost && current?.stage === OPEN ? current : null
+    this.#answer(connection.slot, replaced?.requestId ?? requestId, status, REFUSAL_FLAGS, REFUSAL_LINES)
+    if (replaced === null && lost !== null) return this.#within(lost, () => this.#failed(lost, error))
+    if (replaced !== null) {
+      connection.isClosed = true
+      for (const each of lost === null ? [replaced] : [replaced, lost]) this.#within(each, () => this.#left(each))
+    }
+    socket.failed(error)
   }
 
-  readonly #lose = (exchange: Exchange, error: Error): void => {
-    try {
-      this.#mend(exchange)
-      this.#failed(exchange, error)
-    } catch (thrown) {
-      throwLater(thrown)
-    }
+  /** Does something in the context of an exchange, whose listeners may throw. */
+  #within(exchange: Exchange, action: () => void): void {
+    exchange.resource.runInAsyncScope(() => {
+      try {
+        this.#mend(exchange)
+        action()
+      } catch (error) {
+        throwLater(error)
+      }
+    })
   }
 
   readonly #notify = (exchange: Exchange, kind: number, at: number): void => {
