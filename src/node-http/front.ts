@@ -7,7 +7,7 @@
 import { AsyncResource } from '../core/builtin.ts'
 import { IdTable } from '../core/id-table.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, hotOf, respond, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
@@ -91,8 +91,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     this.#owner = owner
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(limits, this.words, onNotices, threads, hasLibuv())
-    // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
-    this.hot = { ...this.engine.hot() }
+    this.hot = hotOf(this.engine)
     this.hot.nameField(LENGTH_FIELD, 'content-length')
     this.#methods = Engine.methods()
   }
@@ -256,7 +255,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   #refuseStream(slot: number, requestId: number, status: number): void {
     addressAnswer(this.words, slot, requestId)
     writeAnswer(this.words, status, 0, -1)
-    this.hot.respond('')
+    respond(this.hot, this.words, '')
   }
 
   /** What came is no request: the application gets the connection, behind the responses that are due. */
