@@ -1,7 +1,7 @@
 import test from 'ava'
 import { HandlerError, InvalidCookieException, InvalidHeaderException, OptionError, Request, Response, Trailers } from '../src/index.ts'
 import type { FieldsInit } from '../src/index.ts'
-import { LAST_GET, keepErrors, open } from './support.ts'
+import { GET, LAST_GET, keepErrors, open } from './support.ts'
 
 /** The bytes that a client receives for a response. */
 async function sent(t: Parameters<typeof open>[0], response: () => Response, request = LAST_GET): Promise<string> {
@@ -14,6 +14,15 @@ test('status, fields and body are sent as given', async (t) => {
   t.regex(received, /^HTTP\/1\.1 201 Created\r\n/)
   t.regex(received, /\r\nX-One: 1\r\nx-two: 2\r\nx-two: b\r\n/)
   t.true(received.endsWith('\r\ncontent-length: 7\r\n\r\ncreated'))
+})
+
+test('each response has its own fields, whatever those of the response before were', async (t) => {
+  const long = 'x'.repeat(3000)
+  const values = ['a', 'a', 'b', 'a', long, long, `${long.slice(1)}y`, 'a', 'é', 'é', 'a']
+  const given = values[Symbol.iterator]()
+  const { connect } = await open(t, () => new Response(200, { 'x-value': String(given.next().value) }))
+  const received = await (await connect()).send(GET.repeat(values.length - 1) + LAST_GET).end()
+  t.deepEqual([...received.matchAll(/x-value: (.*)\r\n/g)].map(([, value]) => value), values)
 })
 
 test('bytes are sent as they are, text as UTF-8', async (t) => {

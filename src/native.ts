@@ -8,7 +8,6 @@ export type {
   BoundAddress,
   CertificateDetails,
   EngineLimits,
-  HotFunctions,
   ListenOptions,
   TlsAnswer,
   TlsCertificate,
@@ -85,13 +84,40 @@ export const ANSWER_WORDS = BATCH_RECORDS * RECORD_WORDS
 export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
 
 /** Flags of a response. */
-export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024 } as const
+export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024, SameFields: 2048 } as const
+
+/**
+ * Results of functions that send a body. Of `write`: nothing was written, because the memory is shared with other threads. Of
+ * `sendFile`: the system can't send files, or has no descriptor left. Of `startStream`: `write` copies nothing of long pieces.
+ */
+export const Result = { Shared: -2, Unsupported: 2, Holds: 4 } as const
 
 /** Writes which request an answer is for. */
 export function addressAnswer(words: Uint32Array, slot: number, requestId: number): void {
   words[ANSWER_WORDS + Answer.Slot] = slot
   words[ANSWER_WORDS + Answer.RequestIdLow] = requestId
   words[ANSWER_WORDS + Answer.RequestIdHigh] = requestId / 2 ** 32
+}
+
+/** Fields above this length aren't kept to be compared with those of the next answer. */
+const COMPARED = 1024
+
+/** The hot functions of one engine, and what was given to them last. */
+export interface HotFunctions extends Addon.HotFunctions {
+  /** The fields of the last `respond`; null when they are too long. */
+  lastFields: string | null
+}
+
+/** The hot functions in an object of our own: calls to those of one that the addon made, which is in V8's dictionary mode, aren't direct. */
+export function hotOf(engine: Engine): HotFunctions {
+  return { ...engine.hot(), lastFields: null }
+}
+
+/** Answers with a whole body; its numbers are in the words. Fields that the last answer had, too, aren't copied again. */
+export function respond(hot: HotFunctions, words: Uint32Array, fields: string, body?: string | Uint8Array, reason?: string): 1 | undefined {
+  if (fields === hot.lastFields) words[ANSWER_WORDS + Answer.Flags]! |= AnswerFlag.SameFields
+  else hot.lastFields = fields.length <= COMPARED ? fields : null
+  return hot.respond(fields, body, reason)
 }
 
 /** Writes the numbers of an answer but for its request; a length of -1 is unknown. */

@@ -17,7 +17,8 @@
  * The numbers of an answer stand in the last eight of the shared words: slot, request id (low, high), status,
  * flags, declared length (low, high), unused. The flags are 1: close the connection behind the answer, 2: send a
  * `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there is a reason phrase, 32: there is a
- * declared length, 64: no Date is added, because the fields have one or none is to be sent.
+ * declared length, 64: no Date is added, because the fields have one or none is to be sent, 2048: the fields are those
+ * of the last `respond`.
  */
 export interface HotFunctions {
   /**
@@ -25,9 +26,10 @@ export interface HotFunctions {
    *
    * `fields` are lines `name: value\r\n`, without Date, Connection, Keep-Alive, Transfer-Encoding and Content-Length,
    * which the engine sends. A declared length is what Content-Length says instead of the size of the body: for HEAD
-   * the size that GET would have. The connection closes behind a body that is shorter.
+   * the size that GET would have. The connection closes behind a body that is shorter. The result is undefined when the
+   * answer was taken.
    */
-  respond(fields: string, body?: string | Uint8Array, reason?: string): number
+  respond(fields: string, body?: string | Uint8Array, reason?: string): 1 | undefined
   /**
    * Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. The result is 4 when
    * `write` copies nothing of a long chunk that is held, so that it may be given whole.
@@ -37,7 +39,8 @@ export interface HotFunctions {
    * Sends more of a streamed answer. The result is the number of bytes that wait unsent, or -1 when the answer
    * isn't open any more. Above 65536 the writer should pause: a `Drained` notice follows when all are sent. With
    * `isHeld` 1 and such a result the memory of the chunk is in use until then: what the kernel hasn't taken of it is sent
-   * from there. If it has become shorter by then, the answer is aborted, and `FileFailed` says so.
+   * from there. If it has become shorter by then, the answer is aborted, and `FileFailed` says so. Memory that is shared
+   * with other threads isn't taken so: the result is -2.
    */
   write(slot: number, requestId: number, chunk: string | Uint8Array, isHeld?: 0 | 1): number
   /**

@@ -18,6 +18,7 @@ import { framingOf, joined, lostBuffer } from './stream-framing.ts'
 import { resumeLater, tickAtPause } from './stream-turns.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
+import { Result } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import type { Request } from '../message/request.ts'
@@ -39,10 +40,6 @@ const TURN = 1024 * 1024
 const TURN_TIME = 100
 /** Milliseconds that the head is held for the first bytes. */
 const HEAD_WAIT = 100
-/** `openStream`: the response is open, and `write` copies nothing of long pieces. */
-const HOLDS = 4
-/** `sendFile`: the system can't send files, or has no descriptor left. */
-const UNSUPPORTED = 2
 /**
  * Milliseconds that a silent source is kept after the client has closed its sending side. Most such clients have
  * disconnected, which only a write would show.
@@ -196,7 +193,7 @@ export class ResponseStream {
     if (!this.#open()) return true
     const { slot, requestId } = this.#exchange
     const result = this.#owner.hot.sendFile(slot, requestId, part.descriptor, part.start, part.size)
-    if (result === UNSUPPORTED) return false
+    if (result === Result.Unsupported) return false
     if (result === 0) {
       this.#exchange.observation?.count(part.size)
       this.#close('', SENDING_FILE)
@@ -290,9 +287,10 @@ export class ResponseStream {
   #write(data: string | Uint8Array): void {
     if (!this.#open()) return
     this.#exchange.observation?.count(data)
+    const { hot } = this.#owner
+    let waiting = hot.write(this.#slot, this.#requestId, data, 1)
     // Another thread may be writing to shared memory: copied in JavaScript that is safe.
-    const isShared = typeof data !== 'string' && data.buffer instanceof SharedArrayBuffer
-    const waiting = this.#owner.hot.write(this.#slot, this.#requestId, isShared ? new Uint8Array(data) : data, 1)
+    if (waiting === Result.Shared) waiting = hot.write(this.#slot, this.#requestId, new Uint8Array(data as Uint8Array), 1)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
     this.#sinceTurn += data.length
@@ -324,7 +322,7 @@ export class ResponseStream {
     this.#answer = OPEN
     const framing = framingOf(this.#exchange, this.#response, this.#extras.trailers)
     const result = this.#owner.openStream(this.#exchange, this.#response, framing)
-    this.#holds = result === HOLDS
+    this.#holds = result === Result.Holds
     if (result === 0 || this.#holds) return true
     // No notice follows: the client had disconnected, or the request was answered.
     this.#exchange.setStream(null)

@@ -10,7 +10,7 @@ import { FileBody } from '../body/file-body.ts'
 import { checkFileSettings } from '../body/file-settings.ts'
 import type { FileSettings } from '../body/file-settings.ts'
 import { mediaTypeOf } from '../http/media-type.ts'
-import { AnswerFlag, writeAnswer } from '../native.ts'
+import { AnswerFlag, respond, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import { checkLength } from './content-length.ts'
 import type { RequestSource } from './request-source.ts'
@@ -29,8 +29,8 @@ import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /**
- * Sends a response for the request whose slot and request id are in `words`. Returns 0 when the engine took it. Throws
- * when it was sent before, and when its content-length isn't that of its body.
+ * Sends a response for the request whose slot and request id are in `words`. Returns undefined when the engine took it.
+ * Throws when it was sent before, and when its content-length isn't that of its body.
  */
 export let sendResponse: (
   response: Response,
@@ -38,7 +38,7 @@ export let sendResponse: (
   hot: HotFunctions,
   request: Pick<RequestSource, 'method'>,
   tellsWritten: boolean,
-) => number
+) => 1 | undefined
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -415,7 +415,7 @@ export class Response extends ResponseDelivery {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>, tellsWritten: boolean): number {
+  #send(words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>, tellsWritten: boolean): 1 | undefined {
     const length = this.#declaredLength
     // Before it counts as sent, so that it can be discarded.
     if (length >= 0) checkLength(this, request.method())
@@ -423,7 +423,7 @@ export class Response extends ResponseDelivery {
     const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     const lines = this.#writeHead(words, tellsWritten ? kind | AnswerFlag.TellWritten : kind, length)
-    return hot.respond(lines, body, this.#reason)
+    return respond(hot, words, lines, body, this.#reason)
   }
 
   #open(words: Uint32Array, hot: HotFunctions, { length, lines }: Framing): number {

@@ -9,7 +9,7 @@
  * handler has returned without a whole response: those that are answered at once are never looked up.
  */
 import type { AsyncResource } from '../core/builtin.ts'
-import { Answer, ANSWER_WORDS, AnswerFlag, Flag, writeAnswer } from '../native.ts'
+import { Answer, ANSWER_WORDS, AnswerFlag, Flag, respond, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import type { Connection } from './connection.ts'
 import type { NodeRequest } from './node-request.ts'
@@ -149,7 +149,7 @@ export class Exchange {
     }
     this.#address()
     writeAnswer(this.owner.words, status, kind, length)
-    this.owner.hot.respond(lines, body, reason)
+    respond(this.owner.hot, this.owner.words, lines, body, reason)
     this.#given()
   }
 

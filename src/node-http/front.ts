@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import { AsyncResource } from '../core/builtin.ts'
 import { IdTable } from '../core/id-table.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, AnswerFlag, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, writeAnswer } from '../native.ts'
+import { ANSWER_WORDS, AnswerFlag, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, hotOf, respond, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
@@ -70,8 +70,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     this.#owner = owner
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(limits, this.words, onNotices, threads, hasLibuv())
-    // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
-    this.hot = { ...this.engine.hot() }
+    this.hot = hotOf(this.engine)
     this.hot.nameField(LENGTH_FIELD, 'content-length')
     this.#methods = Engine.methods()
   }
@@ -239,7 +238,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   #answer(slot: number, requestId: number, status: number, flags: number, lines: string): void {
     addressAnswer(this.words, slot, requestId)
     writeAnswer(this.words, status, flags, -1)
-    this.hot.respond(lines, undefined, STATUS_CODES[status])
+    respond(this.hot, this.words, lines, undefined, STATUS_CODES[status])
   }
 
   /** What came is no request. */

@@ -31,7 +31,7 @@ import type { Observer } from './observer.ts'
 import type { ServerStatistics } from './statistics.ts'
 import { UnparsedRequests } from './unparsed-requests.ts'
 import { refusalOf } from '../http/methods.ts'
-import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer } from '../native.ts'
+import { ANSWER_WORDS, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, hotOf } from '../native.ts'
 import type { EngineLimits, HotFunctions, TlsAnswer } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import { Exchange } from '../exchange/exchange.ts'
@@ -131,8 +131,7 @@ export class Dispatcher implements ClientOwner {
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
     this.#observer = settings.observer
     if (this.options.get('debug') || this.#observer.hasHooks()) this.engine.explainRefusals()
-    // A copy: an object made by the addon is in V8's dictionary mode, so calls to its functions aren't direct.
-    this.hot = { ...this.engine.hot() }
+    this.hot = hotOf(this.engine)
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
     this.running = new RunningHandlers({

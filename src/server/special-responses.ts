@@ -87,7 +87,7 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
   #sendWithHooks(exchange: Exchange, response: Response, extras: Extras): void {
     if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
     addressAnswer(this.#words, exchange.slot, exchange.requestId)
-    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === 0
+    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === undefined
     exchange.markAnswered()
     this.#timeout?.delete(exchange.requestId)
     const dispose = (): void => this.#dispose(extras)

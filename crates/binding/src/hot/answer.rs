@@ -1,8 +1,12 @@
 //! The functions that answer a request.
 
+use std::ptr;
+
 use napi::sys;
 use protocol::{Answer, Own, Payload, RequestId, Taken};
 use reactor::{Stale, UpgradeError};
+
+use crate::node::{Call, Shared};
 
 use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
 
@@ -30,26 +34,34 @@ mod flag {
     pub(super) const OWN_FRAMING: u32 = 512;
     /// The fields end with the connection's lines, for the case that it stays open.
     pub(super) const OWN_KEEP_ALIVE: u32 = 1024;
+    /// The fields are those of the answer before, whatever argument 0 is.
+    pub(super) const SAME_FIELDS: u32 = 2048;
 }
 
 /// Scratch memory above this size, which a long body needed, is freed.
 const SCRATCH_KEPT: usize = 1024 * 1024;
 
+/// Arguments of the functions that begin an answer.
+const ANSWER_ARGUMENTS: usize = 3;
+
 /// Result of an upgrade that isn't possible: nothing has changed.
 const OCCUPIED: u32 = 2;
 
-/// `respond(fields, body, reason)`; the numbers are in the words.
-pub(super) fn respond(hot: &Hot, call: &Arguments) -> sys::napi_value {
+/// `respond(fields, body, reason)`; the numbers are in the words. No value is made for an answer that was taken.
+pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_value {
     let words = hot.bridge.delivery().answer_words();
     let flags = words[4];
+    let mut fields = hot.fields.borrow_mut();
+    if flags & flag::SAME_FIELDS == 0 {
+        fields.clear();
+        call.latin1(0, &mut fields);
+    }
     let mut scratch = hot.scratch.borrow_mut();
     scratch.clear();
-    call.latin1(0, &mut scratch);
-    let fields_end = scratch.len();
     if flags & flag::TEXT != 0 {
         call.utf8(1, &mut scratch);
     }
-    let (fields, text) = scratch.split_at(fields_end);
+    let text = &scratch[..];
     let bytes = if flags & flag::BYTES != 0 {
         // SAFETY: the answer is taken before JavaScript runs again; what isn't sent by then is copied.
         unsafe { call.bytes(1) }.unwrap_or(&[])
@@ -61,15 +73,15 @@ pub(super) fn respond(hot: &Hot, call: &Arguments) -> sys::napi_value {
     } else {
         Payload::Full(bytes)
     };
-    let result = answer(hot, call, &words, fields, payload);
+    let result = answer(hot, call, &words, &fields, payload);
     if scratch.capacity() > SCRATCH_KEPT {
         *scratch = Vec::new();
     }
-    outcome(call, result)
+    if result.is_ok() { ptr::null_mut() } else { call.integer(STALE) }
 }
 
 /// `startStream(fields, undefined, reason)`; the numbers are in the words.
-pub(super) fn start_stream(hot: &Hot, call: &Arguments) -> sys::napi_value {
+pub(super) fn start_stream(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_value {
     let words = hot.bridge.delivery().answer_words();
     let mut fields = Vec::new();
     call.latin1(0, &mut fields);
@@ -86,11 +98,11 @@ pub(super) fn start_stream(hot: &Hot, call: &Arguments) -> sys::napi_value {
 #[inline]
 fn answer(
     hot: &Hot,
-    call: &Arguments,
+    call: &Call<ANSWER_ARGUMENTS>,
     words: &[u32; 8],
     fields: &[u8],
     payload: Payload<'_>,
-) -> std::result::Result<(), Stale> {
+) -> Result<(), Stale> {
     let [slot, low, high, status, flags, ..] = *words;
     let request_id = RequestId(wide(low, high));
     let mut phrase = Vec::new();
@@ -118,20 +130,32 @@ fn wide(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// `write(slot, requestId, chunk, isHeld)`: bytes that wait unsent, or -1.
-pub(super) fn write(hot: &Hot, call: &Arguments) -> sys::napi_value {
+/// `write(slot, requestId, chunk, isHeld)`: bytes that wait unsent, -1, or -2.
+pub(super) fn write(hot: &Hot, call: &Call<4>) -> sys::napi_value {
     let (slot, request_id) = request_id(call);
     if call.u32(3) != 0 {
         // SAFETY: the bytes are used last before this function returns.
-        if let Some(bytes) = unsafe { call.bytes(2) } {
-            let waiting = hot.bridge.write_held(slot, request_id, bytes, call.args[2]);
-            return call.number(waiting.map_or(-1.0, |waiting| waiting as f64));
+        match unsafe { call.unshared_bytes(2) } {
+            Ok(Some(bytes)) => {
+                let waiting = hot.bridge.write_held(slot, request_id, bytes, call.args[2]);
+                return unsent(call, waiting);
+            }
+            Ok(None) => {}
+            Err(Shared) => return call.number(-2.0),
         }
     }
     let mut text = hot.scratch.borrow_mut();
     text.clear();
-    let waiting = hot.bridge.write(slot, request_id, chunk(call, 2, &mut text));
-    call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
+    unsent(call, hot.bridge.write(slot, request_id, chunk(call, 2, &mut text)))
+}
+
+/// The result of a write. A small integer is cheaper than a number, for which JavaScript needs memory.
+fn unsent<const N: usize>(call: &Call<N>, waiting: Result<usize, Stale>) -> sys::napi_value {
+    match waiting.map(i32::try_from) {
+        Ok(Ok(waiting)) => call.integer(waiting.cast_unsigned()),
+        Ok(Err(_)) => call.number(f64::MAX),
+        Err(Stale) => call.number(-1.0),
+    }
 }
 
 /// `end(slot, requestId, trailers, keepsBody)`

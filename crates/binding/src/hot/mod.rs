@@ -42,17 +42,19 @@ const STALE: u32 = 1;
 const STREAM: u32 = 3;
 /// Result of a stream that was opened, and to which long pieces are written whole: they aren't copied.
 const HOLDS: u32 = 4;
-/// Arguments of the function that has most.
+/// Arguments of the function that has most. Each one costs time, so that the hottest functions have fewer.
 const ARGUMENTS: usize = 5;
 
 type Arguments = Call<ARGUMENTS>;
-type Body = fn(&Hot, &Arguments) -> sys::napi_value;
+type Body<const N: usize> = fn(&Hot, &Call<N>) -> sys::napi_value;
 
 /// What the data of each function points to.
 struct Hot {
     bridge: Rc<Bridge>,
     /// Names of fields that JavaScript asks for, by number.
     field_names: RefCell<Vec<Box<[u8]>>>,
+    /// The fields of the last answer: those of the next one are often the same.
+    fields: RefCell<Vec<u8>>,
     /// Memory for the strings of one call.
     scratch: RefCell<Vec<u8>>,
 }
@@ -68,6 +70,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     let hot = Rc::new(Hot {
         bridge: bridge.clone(),
         field_names: RefCell::default(),
+        fields: RefCell::default(),
         scratch: RefCell::new(Vec::with_capacity(16 * 1024)),
     });
     /// Wraps a safe function in one that C can call, and adds it.
@@ -139,10 +142,14 @@ unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut
 }
 
 #[inline]
-unsafe fn enter(env: sys::napi_env, info: sys::napi_callback_info, body: Body) -> sys::napi_value {
+unsafe fn enter<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    body: Body<N>,
+) -> sys::napi_value {
     // SAFETY: by the caller's contract; data is the reference that `add` gave the function.
     let (call, hot) = unsafe {
-        let call = Arguments::of(env, info);
+        let call = Call::<N>::of(env, info);
         let hot = &*call.data.cast_const().cast::<Hot>();
         (call, hot)
     };
@@ -152,16 +159,16 @@ unsafe fn enter(env: sys::napi_env, info: sys::napi_callback_info, body: Body) -
     })
 }
 
-fn request_id(call: &Arguments) -> (u32, RequestId) {
+fn request_id<const N: usize>(call: &Call<N>) -> (u32, RequestId) {
     (call.u32(0), RequestId(call.u64(1)))
 }
 
-fn outcome(call: &Arguments, result: std::result::Result<(), Stale>) -> sys::napi_value {
+fn outcome<const N: usize>(call: &Call<N>, result: std::result::Result<(), Stale>) -> sys::napi_value {
     call.integer(if result.is_ok() { TAKEN } else { STALE })
 }
 
 /// Argument `at` as bytes: a string is written to `text` as UTF-8, a typed array is used in place.
-fn chunk<'a>(call: &Arguments, at: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
+fn chunk<'a, const N: usize>(call: &Call<N>, at: usize, text: &'a mut Vec<u8>) -> &'a [u8] {
     if call.kind(at) == sys::ValueType::napi_string {
         call.utf8(at, text);
         return text;

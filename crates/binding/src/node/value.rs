@@ -145,6 +145,21 @@ impl<const N: usize> Call<N> {
         unsafe { typed_array(self.env, self.args[at]).map(|bytes| &*bytes) }
     }
 
+    /// The same, unless another thread may be writing to them.
+    ///
+    /// # Safety
+    /// As for [`Call::bytes`].
+    #[inline]
+    pub(crate) unsafe fn unshared_bytes<'a>(&self, at: usize) -> Result<Option<&'a [u8]>, Shared> {
+        // SAFETY: the caller keeps the contract.
+        let Some(view) = (unsafe { view(self.env, self.args[at]) }) else { return Ok(None) };
+        let mut is_own = false;
+        // SAFETY: the buffer is a handle of the running call.
+        unsafe { sys::napi_is_arraybuffer(self.env, view.buffer, &mut is_own) };
+        // SAFETY: as above.
+        if is_own { Ok(Some(unsafe { view.bytes() })) } else { Err(Shared) }
+    }
+
     /// A number.
     #[inline]
     pub(crate) fn number(&self, value: f64) -> sys::napi_value {
@@ -242,13 +257,45 @@ unsafe fn read_utf8(
 /// again, and must be the only one of this memory that is in use.
 #[inline]
 pub(crate) unsafe fn typed_array<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a mut [u8]> {
+    // SAFETY: by contract.
+    unsafe { view(env, value).map(|view| view.bytes()) }
+}
+
+/// Where the bytes of a typed array are.
+struct View {
+    data: *mut u8,
+    len: usize,
+    /// A handle to the buffer that they are in.
+    buffer: sys::napi_value,
+}
+
+impl View {
+    /// # Safety
+    /// As for [`typed_array`].
+    #[inline]
+    unsafe fn bytes<'a>(self) -> &'a mut [u8] {
+        if self.data.is_null() || self.len == 0 {
+            return &mut [];
+        }
+        // SAFETY: the runtime has just told the address and the length; the rest by contract.
+        unsafe { std::slice::from_raw_parts_mut(self.data, self.len) }
+    }
+}
+
+/// None for a value that isn't a typed array.
+///
+/// # Safety
+/// `env` must be live and of this thread, `value` a handle of it.
+#[inline]
+unsafe fn view(env: sys::napi_env, value: sys::napi_value) -> Option<View> {
     let mut kind = 0;
     let mut len = 0;
     let mut data = ptr::null_mut();
+    let mut buffer = ptr::null_mut();
     // SAFETY: by contract; for any other value the function only returns a status.
     let status = unsafe {
         let none = ptr::null_mut();
-        sys::napi_get_typedarray_info(env, value, &mut kind, &mut len, &mut data, none, ptr::null_mut())
+        sys::napi_get_typedarray_info(env, value, &mut kind, &mut len, &mut data, &mut buffer, none)
     };
     if status != OK {
         return None;
@@ -267,12 +314,11 @@ pub(crate) unsafe fn typed_array<'a>(env: sys::napi_env, value: sys::napi_value)
         // A kind newer than this code, whose elements have an unknown size.
         _ => return None,
     };
-    if data.is_null() || len == 0 {
-        return Some(&mut []);
-    }
-    // SAFETY: the runtime has just told the address and the number of elements.
-    Some(unsafe { std::slice::from_raw_parts_mut(data.cast(), len * width) })
+    Some(View { data: data.cast(), len: len * width, buffer })
 }
+
+/// The memory is shared with other threads of JavaScript.
+pub(crate) struct Shared;
 
 /// A strong reference to a JavaScript value, deleted by [`Reference::delete`].
 pub(crate) struct Reference {
