@@ -12,8 +12,8 @@ import { generate } from './differential/random/generate.ts'
 import { Judge, tell, tellDifference } from './differential/random/judge.ts'
 import type { Difference } from './differential/random/judge.ts'
 
-const COUNT = Number(process.env.BUSBAR_RANDOM_PROGRAMS ?? 100)
-const FIRST = Number(process.env.BUSBAR_RANDOM_SEED ?? 200)
+const COUNT = Number(process.env['BUSBAR_RANDOM_PROGRAMS'] ?? 100)
+const FIRST = Number(process.env['BUSBAR_RANDOM_SEED'] ?? 200)
 /** Programs that run at the same time. */
 const AT_ONCE = 6
 /** How often a difference has to come. */

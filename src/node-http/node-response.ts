@@ -11,18 +11,17 @@ import { AnswerFlag } from '../native.ts'
 import { GIVEN, OPEN, OVER, asSent } from './exchange.ts'
 import type { Chunk, Exchange } from './exchange.ts'
 import { HIGH_WATER } from './connection.ts'
+import { sendInformational, writeEarlyHints } from './informational.ts'
 import { connectionReset, invalidChunk, lengthMismatch, nodeError } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
 import { callSent, callWhenSent, callWhenWritten, callWritten, failureOf, takeSent } from './response-callbacks.ts'
 import type { Callback } from './response-callbacks.ts'
-import { checkHints, headOfGiven, headOfKept } from './response-head.ts'
+import { headOfGiven, headOfKept } from './response-head.ts'
 import type { HeadOwner, KeptFields } from './response-head.ts'
 import { BYTES_WRITTEN, ERRORED, EXCHANGE, NEED_DRAIN, OUT_HEADERS, REJECTS_BODY } from './symbols.ts'
 
-
 const nodeWriteHead = ServerResponse.prototype.writeHead
-const nodeWriteEarlyHints = ServerResponse.prototype.writeEarlyHints
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
@@ -320,23 +319,14 @@ export class NodeResponse {
     return this
   }
 
-  /** Node's own doesn't look for line ends in the fields, each of which would begin another field or response. */
   writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): void {
-    checkHints(hints)
-    nodeWriteEarlyHints.call(this as unknown as ServerResponse, hints, callback)
+    writeEarlyHints(this, hints, callback)
   }
 
   /** Informational responses come here as text, from Node's own methods for them. */
   _writeRaw(text: string, _encoding?: unknown, callback?: Callback): boolean {
     if (this.destroyed || this[EXCHANGE].connection.isClosed) return false
-    const [, status, lines] = /^HTTP\/1\.1 (1\d\d) [^\r]*\r\n([^]*)\r\n$/.exec(text) ?? []
-    const exchange = this[EXCHANGE]
-    if (status === '100' && exchange.body !== null) {
-      // The engine sends the 100 when the body is asked for.
-      exchange.body.isHeld = false
-      exchange.body.read()
-    }
-    else if (status !== undefined) exchange.inform(Number(status), lines!)
+    sendInformational(this[EXCHANGE], text)
     if (typeof callback !== 'function') return true
     if (this.socket === null) callWhenWritten(this, callback)
     else process.nextTick(callback, null)

@@ -1,4 +1,5 @@
 /** Does what the handlers of a program do, and notes what they see. */
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Readable, finished, pipeline } from 'node:stream'
 import type { Duplex } from 'node:stream'
@@ -22,7 +23,7 @@ export function reveal(value: Value, note: Note): unknown {
   if ('text' in value) return value.text.repeat(value.times)
   if ('callback' in value) return (...given: unknown[]) => note(`callback ${value.callback}(${given.map((each) => show(each, {})).join(', ')})`)
   if ('error' in value) return new Error(value.error)
-  if ('headers' in value) return new Headers(value.headers.map(([key, of]) => [key, of]))
+  if ('headers' in value) return new Headers(value.headers.map(([key, of]): [string, string] => [key, of]))
   if ('map' in value) return new Map(value.map.map(([key, of]) => [key, reveal(of, note)]))
   return Object.fromEntries(Object.entries(value.object).map(([key, of]) => [key, reveal(of, note)]))
 }
@@ -49,7 +50,7 @@ function showError(error: Error & { code?: string }): string {
 }
 
 /** Hears of an event and notes it. */
-function hear(target: { on: (event: string, listener: (...given: never[]) => void) => unknown }, name: string, event: string, note: Note): void {
+function hear(target: EventEmitter, name: string, event: string, note: Note): void {
   target.on(event, (...given: unknown[]) => note(`${name} ${event}${given.length === 0 ? '' : ` ${given.map((each) => (typeof each === 'object' && !(each instanceof Error) && !(each instanceof Uint8Array) ? 'object' : show(each, {}))).join(', ')}`}`))
 }
 

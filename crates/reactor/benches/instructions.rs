@@ -31,8 +31,12 @@ fn works() -> Vec<Work> {
         &[b'x'; 1024],
     ];
     let hello = b"GET / HTTP/1.1\r\nHost: localhost:8080\r\n\r\n";
+    // No section is the one that the connection has sent before.
+    let others = b"GET / HTTP/1.1\r\nHost: localhost:8080\r\nX-Request-Id: 1\r\n\r\n\
+        GET / HTTP/1.1\r\nHost: localhost:8080\r\nX-Request-Id: 2\r\n\r\n";
     vec![
         Work { name: "hello", request: hello, requests: 1 },
+        Work { name: "2 with new fields", request: others, requests: 2 },
         Work {
             name: "12 headers",
             request: b"GET /articles/42?page=2 HTTP/1.1\r\n\
