@@ -242,7 +242,7 @@ built('the forms by which bundlers and tracers see the binaries stay in what is 
   // Local names are short in what is published.
   t.regex(source, /new URL\(`\.\.\/busbar\.\$\{\w+\}\.node`,import\.meta\.url\)/, 'webpack, tracers: the binary in the package')
   t.regex(source, /new URL\(`\.\.\/\.\.\/@busbar\/\$\{(\w+)\}\/busbar\.\$\{\1\}\.node`,import\.meta\.url\)/, 'webpack, tracers: a package beside')
-  const required = /\b(\w+)=\w+\.createRequire\(import\.meta\.url\);switch/.exec(source)?.[1]
+  const required = /\b(\w+)=\w+\.createRequire\(import\.meta\.url\);\s*switch/.exec(source)?.[1]
   t.truthy(required, 'tracers: a binding of createRequire')
   for (const { name } of releasedTargets()) {
     for (const form of [`require("../busbar.${name}.node")`, `require("@busbar/${name}")`, `${required}(\`@busbar/${name}\`)`]) {
