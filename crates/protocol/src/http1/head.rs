@@ -1,6 +1,6 @@
 //! Checks of a request head that llhttp's grammar doesn't make.
 
-use llhttp::{Field, Method, Parser, Record};
+use llhttp::{Field, Method, Parser, Record, Span};
 
 use crate::error::RequestError;
 use crate::event::{Expectation, Version};
@@ -11,7 +11,7 @@ use crate::limits::Limits;
 const VERSION_BYTES: u64 = 9;
 
 /// What a head says about its message.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Checked {
     pub(super) method: Method,
     pub(super) version: Version,
@@ -103,9 +103,15 @@ pub(super) fn check(
     Ok(Checked { method, version, keep_alive, is_upgrade, expectation })
 }
 
+/// Whether a request line with this target is short enough.
+#[inline]
+pub(super) fn is_line_within(target: Span, limits: &Limits) -> bool {
+    u64::from(target.end) + VERSION_BYTES <= limits.request_line_limit
+}
+
 /// Checks the sizes of a head, complete or not.
 pub(super) fn check_size(record: &Record, limits: &Limits) -> Result<(), RequestError> {
-    if u64::from(record.target.end) + VERSION_BYTES > limits.request_line_limit {
+    if !is_line_within(record.target, limits) {
         return Err(RequestError::RequestLineTooLong);
     }
     let Some((first, last)) = record.fields.first().zip(record.fields.last()) else { return Ok(()) };

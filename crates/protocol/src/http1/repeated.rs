@@ -17,7 +17,7 @@
 use llhttp::{Field, Method, Record, Span};
 
 use crate::event::{Expectation, Version};
-use crate::http1::head::Checked;
+use crate::http1::head::{Checked, is_line_within};
 use crate::limits::Limits;
 
 /// Sections that are kept.
@@ -28,6 +28,15 @@ const LONGEST: usize = 4096;
 const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What follows the target.
 const LINE_END: &[u8; 11] = b" HTTP/1.1\r\n";
+
+/// What the checks find in each head whose section is kept, but for the method.
+const PLAIN: Checked = Checked {
+    method: Method::GET,
+    version: Version::Http11,
+    keep_alive: true,
+    is_upgrade: false,
+    expectation: Expectation::None,
+};
 
 /// Where a connection's section is kept. It may have been replaced since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,31 +81,21 @@ impl Sections {
         let section = self.kept.get(usize::from(place.0))?;
         let (method, target) = plain_line(input)?;
         let at = target.end as usize + LINE_END.len();
-        let is_within = at - b"\r\n".len() <= limit(limits.request_line_limit);
-        if !is_within || section.bytes.is_empty() || !input.get(at..)?.starts_with(&section.bytes) {
+        let is_same = !section.bytes.is_empty() && input.get(at..)?.starts_with(&section.bytes);
+        if !is_same || !is_line_within(target, limits) {
             return None;
         }
         record.clear();
         record.target = target;
         record.fields.extend(section.fields.iter().map(|field| moved(*field, at as u32)));
-        let checked = Checked {
-            method,
-            version: Version::Http11,
-            keep_alive: true,
-            is_upgrade: false,
-            expectation: Expectation::None,
-        };
-        Some((checked, at + section.bytes.len()))
+        Some((Checked { method, ..PLAIN }, at + section.bytes.len()))
     }
 
     /// Keeps the section of the head that was parsed into `record`: all of `head`, behind which nothing belongs to the
     /// message. Returns its place, if it is one that may be kept.
     #[inline]
     pub(super) fn keep(&mut self, checked: &Checked, head: &[u8], record: &Record) -> Place {
-        let is_plain = checked.version == Version::Http11
-            && checked.keep_alive
-            && !checked.is_upgrade
-            && checked.expectation == Expectation::None;
+        let is_plain = *checked == Checked { method: checked.method, ..PLAIN };
         match plain_line(head) {
             Some((_, target)) if is_plain && target == record.target => {
                 self.keep_behind(target.end as usize + LINE_END.len(), head, record)
@@ -126,11 +125,6 @@ impl Sections {
         }
         place
     }
-}
-
-/// A limit in bytes; those above what memory can hold are none.
-fn limit(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The same section has the same place on every connection. Sections that differ mostly have others: the length and the
@@ -189,14 +183,6 @@ mod tests {
 
     use super::*;
 
-    const KEPT: Checked = Checked {
-        method: Method::GET,
-        version: Version::Http11,
-        keep_alive: true,
-        is_upgrade: false,
-        expectation: Expectation::None,
-    };
-
     fn parsed(head: &[u8]) -> Record {
         let mut record = Record::default();
         Parser::new().execute(head, &mut record);
@@ -211,7 +197,7 @@ mod tests {
     fn a_section_is_found_behind_another_target_and_reads_as_if_it_were_parsed() {
         let mut sections = Sections::default();
         let head = b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
-        let place = sections.keep(&KEPT, head, &parsed(head));
+        let place = sections.keep(&PLAIN, head, &parsed(head));
         for input in [&head[..], b"HEAD /long/path?x=%20 HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\nGET / HTT"] {
             let mut record = parsed(b"GET /other HTTP/1.1\r\nHost: b\r\nA: b\r\nC: d\r\n\r\n");
             let (checked, len) = sections.find(place, input, &Limits::default(), &mut record).unwrap();
@@ -240,7 +226,8 @@ mod tests {
         let heads: Vec<Vec<u8>> = (0..200)
             .map(|at| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {at:08}{at:08}\r\n\r\n").into_bytes())
             .collect();
-        let places: Vec<Place> = heads.iter().map(|head| sections.keep(&KEPT, head, &parsed(head))).collect();
+        let places: Vec<Place> =
+            heads.iter().map(|head| sections.keep(&PLAIN, head, &parsed(head))).collect();
         let found =
             heads.iter().zip(&places).filter(|(head, place)| is_found(&sections, **place, head)).count();
         assert!((2..=PLACES).contains(&found), "{found} of 200 are kept");
@@ -250,14 +237,14 @@ mod tests {
     fn what_ends_or_changes_the_connection_is_not_kept() {
         let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         for checked in [
-            Checked { keep_alive: false, ..KEPT },
-            Checked { version: Version::Http10, ..KEPT },
-            Checked { is_upgrade: true, ..KEPT },
-            Checked { expectation: Expectation::Continue, ..KEPT },
+            Checked { keep_alive: false, ..PLAIN },
+            Checked { version: Version::Http10, ..PLAIN },
+            Checked { is_upgrade: true, ..PLAIN },
+            Checked { expectation: Expectation::Continue, ..PLAIN },
         ] {
             assert_eq!(Sections::default().keep(&checked, head, &parsed(head)), Place::NONE);
         }
         let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(LONGEST)).into_bytes();
-        assert_eq!(Sections::default().keep(&KEPT, &long, &parsed(&long)), Place::NONE);
+        assert_eq!(Sections::default().keep(&PLAIN, &long, &parsed(&long)), Place::NONE);
     }
 }
