@@ -44,6 +44,23 @@ test('resets that the server is made to send end the connection (CVE-2025-8671)'
   t.is(code, CALM)
 })
 
+test('responses that the application aborts are no attack: the connection continues', async (t) => {
+  const aborted = (): Response => {
+    const response = new Response(200, {}, Buffer.alloc(1_000_000))
+    setImmediate(() => response.abort())
+    return response
+  }
+  const { port } = await open(t, (request) => (request.getPath() === '/aborted' ? aborted() : Response.text('on')), { http2Cleartext: true }, '127.0.0.1:0')
+  const client = await session(t, port)
+  for (let at = 0; at < 300; at++) {
+    const stream = client.request({ ':path': '/aborted' })
+    stream.on('error', () => {})
+    await new Promise((resolve) => stream.once('close', resolve))
+    if (at % 100 === 0) t.is(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR)
+  }
+  t.is((await send(client)).text, 'on')
+})
+
 test('CONTINUATION frames without an end end the connection (CVE-2024-27316)', async (t) => {
   const code = await attack(t, (wire) => {
     wire.send(frame(Frame.Headers, END_STREAM, 1, request()))

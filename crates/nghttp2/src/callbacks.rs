@@ -240,7 +240,14 @@ unsafe extern "C" fn on_frame_send(
                 return OK;
             }
             let code = ErrorCode((*frame).rst_stream.error_code);
-            let is_ours = [ErrorCode::NO_ERROR, ErrorCode::CANCEL, ErrorCode::REFUSED_STREAM].contains(&code);
+            let is_ours = [
+                ErrorCode::NO_ERROR,
+                ErrorCode::CANCEL,
+                ErrorCode::REFUSED_STREAM,
+                // The answer has failed or was aborted, which is no fault of the peer's.
+                ErrorCode::INTERNAL_ERROR,
+            ]
+            .contains(&code);
             call.received.counts.provoked += u32::from(!is_ours);
             OK
         })

@@ -199,7 +199,8 @@ pub struct Counts {
     pub window_updates: u32,
     /// Frames that change nothing: acknowledgements, unknown types, frames for streams that have ended.
     pub idle: u32,
-    /// RST_STREAM that the peer made us send: all but `NO_ERROR`, `CANCEL` and `REFUSED_STREAM` (CVE-2025-8671).
+    /// RST_STREAM that the peer made us send: all but `NO_ERROR`, `CANCEL`, `REFUSED_STREAM` and `INTERNAL_ERROR`
+    /// (CVE-2025-8671).
     pub provoked: u32,
 }
 

@@ -142,11 +142,13 @@ fn a_window_opens_as_it_is_consumed() {
 #[test]
 fn either_side_may_reset_a_stream() {
     let mut server = Server::new();
-    let input = [post(1), post(3), rst_stream(1, 8)].concat();
+    let input = [post(1), post(3), post(5), rst_stream(1, 8)].concat();
     assert!(server.reads(&input).ends_with("1 reset CANCEL\n1 closed CANCEL"));
     server.session.reset(StreamId(3), ErrorCode::REFUSED_STREAM);
     assert_eq!(server.sends(), "3 RST_STREAM REFUSED_STREAM");
     assert_eq!(server.text(b""), "3 closed REFUSED_STREAM");
+    server.session.reset(StreamId(5), ErrorCode::INTERNAL_ERROR);
+    assert_eq!(server.sends(), "5 RST_STREAM INTERNAL_ERROR");
     assert_eq!(server.received.counts.provoked, 0);
     assert!(server.session.submit_response(StreamId(3), OK, Content::None).is_err());
 }
