@@ -17,7 +17,7 @@ use crate::io::{Bind, ListenError, ListenerFacts, ListenerRegistry};
 use crate::reactor::Reactor;
 
 /// Bytes of commands above which they are sent at once, so that memory for them is reused.
-const MANY_BYTES: usize = 256 * 1024;
+const MANY_BYTES: usize = 1024 * 1024;
 
 /// One thread, as the application sees it. Commands are collected until [`ThreadHandle::hand_over`]; those
 /// that come too late change nothing.
