@@ -27,9 +27,11 @@ export interface HotFunctions {
    * `fields` are lines `name: value\r\n`, without Date, Connection, Keep-Alive, Transfer-Encoding and Content-Length,
    * which the engine sends. A declared length is what Content-Length says instead of the size of the body: for HEAD
    * the size that GET would have. The connection closes behind a body that is shorter. The result is undefined when the
-   * answer was taken.
+   * answer was taken, and 4 when the memory of a long body of bytes is in use until a `Written` notice: what the kernel
+   * hasn't taken of it is sent from there. If it has become shorter by then, the answer is aborted, and `FileFailed` says
+   * so.
    */
-  respond(fields: string, body?: string | Uint8Array, reason?: string): 1 | undefined
+  respond(fields: string, body?: string | Uint8Array, reason?: string): 1 | 4 | undefined
   /**
    * Begins an answer whose body follows by `write`, `sendFile` and `end`; otherwise like `respond`. The result is 4 when
    * `write` copies nothing of a long chunk that is held, so that it may be given whole.

@@ -89,8 +89,12 @@ export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason:
 /**
  * Results of functions that send a body. Of `write`: nothing was written, because the memory is shared with other threads. Of
  * `sendFile`: the system can't send files, or has no descriptor left. Of `startStream`: `write` copies nothing of long pieces.
+ * Of `respond`: nothing of a long body is copied, and its memory is in use until `Written`.
  */
 export const Result = { Shared: -2, Unsupported: 2, Holds: 4 } as const
+
+/** Bytes of a body that may be copied at once on the way to an I/O thread; what is longer waits for the client in portions. */
+const COPIED_AT_ONCE = 256 * 1024
 
 /** Writes which request an answer is for. */
 export function addressAnswer(words: Uint32Array, slot: number, requestId: number): void {
@@ -106,15 +110,17 @@ const COMPARED = 1024
 export interface HotFunctions extends Addon.HotFunctions {
   /** The fields of the last `respond`; null when they are too long. */
   lastFields: string | null
+  /** Bytes of the longest body that `respond` should be given. */
+  readonly longest: number
 }
 
 /** The hot functions in an object of our own: calls to those of one that the addon made, which is in V8's dictionary mode, aren't direct. */
-export function hotOf(engine: Engine): HotFunctions {
-  return { ...engine.hot(), lastFields: null }
+export function hotOf(engine: Engine, ioThreads: number): HotFunctions {
+  return { ...engine.hot(), lastFields: null, longest: ioThreads === 0 ? Infinity : COPIED_AT_ONCE }
 }
 
 /** Answers with a whole body; its numbers are in the words. Fields that the last answer had, too, aren't copied again. */
-export function respond(hot: HotFunctions, words: Uint32Array, fields: string, body?: string | Uint8Array, reason?: string): 1 | undefined {
+export function respond(hot: HotFunctions, words: Uint32Array, fields: string, body?: string | Uint8Array, reason?: string): 1 | 4 | undefined {
   if (fields === hot.lastFields) words[ANSWER_WORDS + Answer.Flags]! |= AnswerFlag.SameFields
   else hot.lastFields = fields.length <= COMPARED ? fields : null
   return hot.respond(fields, body, reason)

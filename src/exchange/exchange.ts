@@ -375,6 +375,10 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
 
   onFileFailed(): void {
     this.#state?.stream?.onFileFailed()
+    // A stream of HTTP/2 was reset, and no notice follows.
+    if (!this.isHttp2()) return
+    this.#owner.pending.delete(this.requestId)
+    this.onGone(0, false)
   }
 
   onDrained(): void {

@@ -32,6 +32,8 @@ export class ResponseExtras<Takeover> {
   disposers: Hook<[]>[] = []
   /** The body is sent piece by piece. */
   isStreamed = false
+  /** The body is long content, which may be sent from where it is. */
+  isLong = false
   /** Where the source of the body runs: where it was handed over. */
   bodyContext: Handover | null = null
   /** It has had an `upgrade` field, with which an option of `connection` goes. */
@@ -58,6 +60,7 @@ export class ResponseExtras<Takeover> {
   /** The body is replaced. */
   releaseBody(): void {
     this.isStreamed = false
+    this.isLong = false
     this.bodyContext?.release()
     this.bodyContext = null
   }

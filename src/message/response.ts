@@ -29,8 +29,8 @@ import { encodeLocation } from '../http/target.ts'
 import { Trailers } from '../http/trailers.ts'
 
 /**
- * Sends a response for the request whose slot and request id are in `words`. Returns undefined when the engine took it.
- * Throws when it was sent before, and when its content-length isn't that of its body.
+ * Sends a response for the request whose slot and request id are in `words`. Returns what `respond` does. Throws when it was
+ * sent before, and when its content-length isn't that of its body. `content` is sent in place of the body, if it is given.
  */
 export let sendResponse: (
   response: Response,
@@ -38,7 +38,8 @@ export let sendResponse: (
   hot: HotFunctions,
   request: Pick<RequestSource, 'method'>,
   tellsWritten: boolean,
-) => 1 | undefined
+  content?: Content,
+) => 1 | 4 | undefined
 /** Marks a response as sent whose body is streamed or whose connection is taken over. Throws when it was sent before. */
 export let markSent: (response: Response) => void
 /** Sends the head of a response that is marked as sent; its body follows. */
@@ -56,8 +57,8 @@ export let replaceLines: (response: Response, status: number, lines: string) => 
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
 
-/** A body of this many characters or bytes is sent piece by piece, as fast as the client takes it. */
-const STREAM_ABOVE = 256 * 1024
+/** A body of this many characters or bytes is long: it is sent from where it is, or piece by piece. */
+const LONG_FROM = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype
 
@@ -335,19 +336,16 @@ export class Response extends ResponseDelivery {
   }
 
   #setBody(body: Body): void {
-    if (typeof body === 'string' ? body.length >= STREAM_ABOVE : !(body instanceof Uint8Array) || body.length >= STREAM_ABOVE) {
-      this.#setStreamed(body)
-    }
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) this.#setStreamed(body)
+    else if (body.length >= LONG_FROM) this.#ownExtras().isLong = true
     this.#body = body
   }
 
   #setStreamed(body: Body): void {
-    if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
-      if (!isStreamed(body)) {
-        throw new HandlerError(`a body must be a string, a Uint8Array, a stream of them, or null; got ${show(body)}`)
-      }
-      if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
+    if (!isStreamed(body)) {
+      throw new HandlerError(`a body must be a string, a Uint8Array, a stream of them, or null; got ${show(body)}`)
     }
+    if (body instanceof Blob && this.#declaredLength < 0) this.#declaredLength = body.size
     const extras = this.#ownExtras()
     extras.isStreamed = true
     if (isOfApplication(body)) extras.bodyContext ??= new Handover()
@@ -415,12 +413,17 @@ export class Response extends ResponseDelivery {
     this.#extras?.dispose(report)
   }
 
-  #send(words: Uint32Array, hot: HotFunctions, request: Pick<RequestSource, 'method'>, tellsWritten: boolean): 1 | undefined {
+  #send(
+    words: Uint32Array,
+    hot: HotFunctions,
+    request: Pick<RequestSource, 'method'>,
+    tellsWritten: boolean,
+    body = this.#body as Content | undefined,
+  ): 1 | 4 | undefined {
     const length = this.#declaredLength
     // Before it counts as sent, so that it can be discarded.
     if (length >= 0) checkLength(this, request.method())
     this.#markSent()
-    const body = this.#body as Content | undefined
     const kind = body === undefined ? 0 : typeof body === 'string' ? AnswerFlag.Text : AnswerFlag.Bytes
     const lines = this.#writeHead(words, tellsWritten ? kind | AnswerFlag.TellWritten : kind, length)
     return respond(hot, words, lines, body, this.#reason)
@@ -432,7 +435,8 @@ export class Response extends ResponseDelivery {
   }
 
   static {
-    sendResponse = (response, words, hot, request, tellsWritten) => response.#send(words, hot, request, tellsWritten)
+    sendResponse = (response, words, hot, request, tellsWritten, content) =>
+      response.#send(words, hot, request, tellsWritten, content)
     markSent = (response) => response.#markSent()
     openResponse = (response, words, hot, framing) => response.#open(words, hot, framing)
     // A proxy passes `instanceof` but has no private fields; skip it.

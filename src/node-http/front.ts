@@ -70,7 +70,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     this.#owner = owner
     const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
     this.engine = new Engine(limits, this.words, onNotices, threads, hasLibuv())
-    this.hot = hotOf(this.engine)
+    this.hot = hotOf(this.engine, threads)
     this.hot.nameField(LENGTH_FIELD, 'content-length')
     this.#methods = Engine.methods()
   }

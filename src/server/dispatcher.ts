@@ -131,7 +131,7 @@ export class Dispatcher implements ClientOwner {
     this.engine = new Engine(settings.limits, this.#words, onNotices, settings.ioThreads, hasLibuv())
     this.#observer = settings.observer
     if (this.options.get('debug') || this.#observer.hasHooks()) this.engine.explainRefusals()
-    this.hot = hotOf(this.engine)
+    this.hot = hotOf(this.engine, settings.ioThreads)
     this.clients = new ClientRegistry(this)
     this.pending = new PendingExchanges(this.hot, this.clients)
     this.running = new RunningHandlers({

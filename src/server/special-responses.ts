@@ -1,11 +1,13 @@
 /**
- * The responses that the hot path leaves: upgrades, streams, trailers, and those with dispose hooks.
+ * The responses that the hot path leaves: upgrades, streams, long content, trailers, and those with dispose hooks.
  */
 import type { RawConnections } from '../connection/raw-connection.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { PendingExchanges } from '../exchange/pending-exchanges.ts'
 import type { OpenExchanges } from '../exchange/open-exchanges.ts'
+import type { Content } from '../body/source.ts'
+import { HeldResponse } from '../exchange/held-response.ts'
 import { ResponseStream } from '../exchange/response-stream.ts'
 import type { StreamOwner } from '../exchange/response-stream.ts'
 import { upgrade } from '../exchange/upgrade.ts'
@@ -20,7 +22,7 @@ import type { Extras } from '../message/response-delivery.ts'
 import type { Response } from '../message/response.ts'
 import type { Takeover } from '../message/takeover.ts'
 import { unaskedProtocol } from '../message/upgrade-request.ts'
-import { addressAnswer } from '../native.ts'
+import { Result, addressAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import type { Options } from '../options/options.ts'
 import type { FailedRequests } from './failed-requests.ts'
@@ -79,20 +81,25 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
       this.#stream(request, exchange, response, extras)
       return true
     }
-    if (!extras.hasDisposers()) return false
-    this.#sendWithHooks(exchange, response, extras)
+    if (!extras.isLong && !extras.hasDisposers()) return false
+    const content = extras.isLong ? bytesOf(response) : undefined
+    if (content !== undefined && content.byteLength > this.hot.longest) this.#stream(request, exchange, response, extras)
+    else this.#sendWhole(request, exchange, response, extras, content)
     return true
   }
 
-  #sendWithHooks(exchange: Exchange, response: Response, extras: Extras): void {
-    if (exchange.observation !== null) noteAnswer(exchange, exchange.observation, response)
+  #sendWhole(request: Request, exchange: Exchange, response: Response, extras: Extras, content?: Uint8Array): void {
+    const { observation } = exchange
+    if (observation !== null) noteAnswer(exchange, observation, response)
     addressAnswer(this.#words, exchange.slot, exchange.requestId)
-    const isTaken = sendResponse(response, this.#words, this.hot, exchange, true) === undefined
-    exchange.markAnswered()
+    const tellsWritten = observation !== null || extras.hasDisposers()
+    const result = sendResponse(response, this.#words, this.hot, exchange, tellsWritten, content)
     this.#timeout?.delete(exchange.requestId)
-    const dispose = (): void => this.#dispose(extras)
-    exchange.settle(isTaken ? dispose : null)
-    if (!isTaken) dispose()
+    if (result === Result.Holds) return void new HeldResponse(this, request, exchange, extras)
+    exchange.markAnswered()
+    const dispose = tellsWritten ? (): void => this.#dispose(extras) : null
+    if (dispose !== null || exchange.isListening) exchange.settle(result === undefined ? dispose : null)
+    if (result !== undefined) dispose?.()
   }
 
   #dispose(extras: Extras): void {
@@ -151,4 +158,11 @@ export class SpecialResponses implements StreamOwner, UpgradeOwner {
   logFailure(message: string, request: Request, error: unknown): void {
     this.#failed.log(message, request, error)
   }
+}
+
+/** The body of a response as bytes that no other thread writes to. */
+function bytesOf(response: Response): Uint8Array {
+  const body = response.getBody() as Content
+  if (typeof body === 'string') return Buffer.from(body)
+  return body.buffer instanceof SharedArrayBuffer ? new Uint8Array(body) : body
 }

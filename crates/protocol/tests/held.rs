@@ -94,6 +94,37 @@ fn a_whole_answer_is_the_same_wherever_the_socket_stops() {
 }
 
 #[test]
+fn a_head_and_the_memory_behind_it_may_leave_together_wherever_the_socket_stops() {
+    let body = body();
+    let mut cx = Context::new(Limits::default());
+    let (mut connection, request_id) = asked(&mut cx);
+    assert!(connection.poll_together().is_none());
+    connection.handle_answer(&mut cx, request_id, answer(Payload::Full(&body))).unwrap();
+    assert!(connection.poll_together().is_none(), "all is in the output");
+    let copied = connection.poll_transmit(&mut cx).to_vec();
+    for stop in stops().map(|stop| stop + 1) {
+        let (mut connection, request_id) = asked(&mut cx);
+        let whole = answer(Payload::Full(&body));
+        let held = connection.handle_answer_held(&mut cx, request_id, whole, &mut |_| 0).unwrap();
+        assert_eq!(held, body.len());
+        assert!(connection.poll_external().is_none(), "the head comes first");
+        let (before, part) = connection.poll_together().unwrap();
+        assert_eq!((part.request_id, part.missing, part.behind), (request_id, held as u64, &b""[..]));
+        let (own, offered) = (before.len(), [before, &body].concat());
+        let count = stop.min(offered.len());
+        let mut wire = offered[..count].to_vec();
+        connection.handle_sent(&mut cx, count.min(own));
+        if count > own {
+            connection.handle_external_sent(&mut cx, (count - own) as u64);
+        }
+        drain(&mut cx, &mut connection, &body, usize::MAX, &mut wire);
+        assert_eq!(wire, copied, "stopped at {stop}");
+        assert!(connection.is_written(request_id));
+        next(&mut cx, &mut connection);
+    }
+}
+
+#[test]
 fn a_piece_is_the_same_wherever_the_socket_stops_and_what_is_written_meanwhile_follows_it() {
     let body = body();
     for length in [None, Some(40_005)] {

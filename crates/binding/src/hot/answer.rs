@@ -38,6 +38,9 @@ mod flag {
     pub(super) const SAME_FIELDS: u32 = 2048;
 }
 
+/// A typed array of this many bytes stays where it is until the kernel has taken it, where the engine can do that.
+const HELD_FROM: usize = 256 * 1024;
+
 /// Scratch memory above this size, which a long body needed, is freed.
 const SCRATCH_KEPT: usize = 1024 * 1024;
 
@@ -63,7 +66,7 @@ pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_val
     }
     let text = &scratch[..];
     let bytes = if flags & flag::BYTES != 0 {
-        // SAFETY: the answer is taken before JavaScript runs again; what isn't sent by then is copied.
+        // SAFETY: the answer is taken before JavaScript runs again; what isn't sent by then is copied, or fetched anew.
         unsafe { call.bytes(1) }.unwrap_or(&[])
     } else {
         text
@@ -73,11 +76,45 @@ pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_val
     } else {
         Payload::Full(bytes)
     };
-    let result = answer(hot, call, &words, &fields, payload);
+    if bytes.len() >= HELD_FROM && flags & flag::BYTES != 0 {
+        return respond_held(hot, call, &words, &fields, payload);
+    }
+    let result =
+        answer(&words, &fields, payload, &reason(call, flags), |slot, request_id, answer, is_told| {
+            hot.bridge.respond(slot, request_id, answer, is_told)
+        });
     if scratch.capacity() > SCRATCH_KEPT {
         *scratch = Vec::new();
     }
     if result.is_ok() { ptr::null_mut() } else { call.integer(STALE) }
+}
+
+/// `respond` with a long typed array. Memory that other threads may be writing to, and an array of which only a part is
+/// the body, are copied.
+#[inline(never)]
+fn respond_held(
+    hot: &Hot,
+    call: &Call<ANSWER_ARGUMENTS>,
+    words: &[u32; 8],
+    fields: &[u8],
+    payload: Payload<'_>,
+) -> sys::napi_value {
+    let is_part = matches!(payload, Payload::Declared { length, bytes } if length != bytes.len() as u64);
+    // SAFETY: the bytes aren't used.
+    let can_hold = !is_part && matches!(unsafe { call.unshared_bytes(1) }, Ok(Some(_)));
+    let result =
+        answer(words, fields, payload, &reason(call, words[4]), |slot, request_id, answer, is_told| {
+            if can_hold {
+                hot.bridge.respond_held(slot, request_id, answer, is_told, call.args[1])
+            } else {
+                hot.bridge.respond(slot, request_id, answer, is_told).map(|()| false)
+            }
+        });
+    match result {
+        Ok(false) => ptr::null_mut(),
+        Ok(true) => call.integer(HOLDS),
+        Err(Stale) => call.integer(STALE),
+    }
 }
 
 /// `startStream(fields, undefined, reason)`; the numbers are in the words.
@@ -88,31 +125,29 @@ pub(super) fn start_stream(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::nap
     let length = (words[4] & flag::LENGTH != 0).then(|| wide(words[5], words[6]));
     let payload =
         if words[4] & flag::UNTIL_CLOSE != 0 { Payload::UntilClose } else { Payload::Stream { length } };
-    let result = answer(hot, call, &words, &fields, payload);
+    let result =
+        answer(&words, &fields, payload, &reason(call, words[4]), |slot, request_id, answer, is_told| {
+            hot.bridge.respond(slot, request_id, answer, is_told)
+        });
     if result.is_ok() && hot.bridge.holds(words[0]) {
         return call.integer(HOLDS);
     }
     outcome(call, result)
 }
 
+/// Gives the answer that the words describe.
 #[inline]
-fn answer(
-    hot: &Hot,
-    call: &Call<ANSWER_ARGUMENTS>,
+fn answer<R>(
     words: &[u32; 8],
     fields: &[u8],
     payload: Payload<'_>,
-) -> Result<(), Stale> {
+    reason: &Option<Vec<u8>>,
+    give: impl FnOnce(u32, RequestId, Answer<'_>, bool) -> R,
+) -> R {
     let [slot, low, high, status, flags, ..] = *words;
-    let request_id = RequestId(wide(low, high));
-    let mut phrase = Vec::new();
-    let has_phrase = flags & flag::REASON != 0;
-    if has_phrase {
-        call.latin1(2, &mut phrase);
-    }
     let answer = Answer {
         status: status as u16,
-        reason: has_phrase.then_some(&phrase[..]),
+        reason: reason.as_deref(),
         fields,
         payload,
         close: flags & flag::CLOSE != 0,
@@ -123,7 +158,17 @@ fn answer(
             framing: flags & flag::OWN_FRAMING != 0,
         },
     };
-    hot.bridge.respond(slot, request_id, answer, flags & flag::NOTIFY_WRITTEN != 0)
+    give(slot, RequestId(wide(low, high)), answer, flags & flag::NOTIFY_WRITTEN != 0)
+}
+
+/// The reason phrase, if there is one of its own.
+#[inline]
+fn reason(call: &Call<ANSWER_ARGUMENTS>, flags: u32) -> Option<Vec<u8>> {
+    (flags & flag::REASON != 0).then(|| {
+        let mut phrase = Vec::new();
+        call.latin1(2, &mut phrase);
+        phrase
+    })
 }
 
 fn wide(low: u32, high: u32) -> u64 {

@@ -221,6 +221,15 @@ impl Connection {
         }
     }
 
+    /// The same in cleartext, with the bytes to be sent before it: both may leave in one call. `handle_sent` comes before
+    /// `handle_external_sent` then.
+    pub fn poll_together(&self) -> Option<(&[u8], http1::External<'_>)> {
+        match &self.protocol {
+            Protocol::Http1(http1) => http1.poll_together(),
+            Protocol::Other(_) => None,
+        }
+    }
+
     /// The request after which the connection has become raw, once everything before is sent.
     pub fn poll_upgraded(&mut self) -> Option<RequestId> {
         self.raw_mut().ok()?.poll_upgraded()

@@ -6,6 +6,7 @@
 //!                                   └──► handle_write_held(bytes) ┤  handle_write, handle_end: behind it
 //!   handle_answer_held(Full(bytes)) ──────────────────────────────┤
 //!   all before it is sent ──► poll_external ──► handle_external_sent … until nothing is missing
+//!   or poll_together, with what is before it
 //!                              under TLS a file ──► handle_external_bytes
 //! ```
 //! An answer has at most one such part at a time. What is written meanwhile is kept, and leaves together with the end
@@ -17,7 +18,7 @@ use crate::error::CloseReason;
 use crate::event::RequestId;
 use crate::http1::Connection;
 use crate::http1::encode::{self, Piece};
-use crate::http1::pipeline::{PendingState, Stream};
+use crate::http1::pipeline::{Pending, PendingState, Stream};
 use crate::http1::writing::Offer;
 use crate::output::{Send, is_large};
 
@@ -112,9 +113,11 @@ impl Connection {
     }
 
     pub(crate) fn poll_external(&self) -> Option<External<'_>> {
-        let first = self.pipeline.first().filter(|_| self.output.is_empty())?;
-        let state = first.state.as_ref().filter(|state| state.external > 0)?;
-        Some(External { request_id: first.request_id, missing: state.external, behind: &state.behind })
+        self.pipeline.first().filter(|_| self.output.is_empty())?.external_part()
+    }
+
+    pub(crate) fn poll_together(&self) -> Option<(&[u8], External<'_>)> {
+        Some((self.output.unsent(), self.pipeline.first()?.external_part()?))
     }
 
     /// Whether the answer to this request has an external part.
@@ -163,6 +166,14 @@ impl Connection {
         }
         self.advance(cx);
         self.rearm_after_sending(cx);
+    }
+}
+
+impl Pending {
+    #[inline]
+    fn external_part(&self) -> Option<External<'_>> {
+        let state = self.state.as_ref().filter(|state| state.external > 0)?;
+        Some(External { request_id: self.request_id, missing: state.external, behind: &state.behind })
     }
 }
 

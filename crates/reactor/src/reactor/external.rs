@@ -88,15 +88,47 @@ impl Client {
         if self.connection.is_http2() {
             return self.send_frames(cx, outbox);
         }
-        let sending = match self.send_bytes(cx) {
-            Sending::Done => self.send_parts(cx, outbox, disk),
+        let sending = match self.send_together(cx) {
+            Sending::Done => match self.send_bytes(cx) {
+                Sending::Done => self.send_parts(cx, outbox, disk),
+                ended => ended,
+            },
             ended => ended,
         };
-        if self.connection.is_secured() {
-            // The last bytes of a part may have been sent as ciphertext that had waited.
-            self.drop_unused_parts();
-        }
+        // The last bytes of a part may have been sent with the output, or as ciphertext that had waited.
+        self.drop_unused_parts();
         sending
+    }
+
+    /// Sends what is in the output, and the memory behind it, in one call. Leaves everything else to the steps that follow.
+    #[cold]
+    fn send_together(&mut self, cx: &mut Context) -> Sending {
+        if self.is_blocked {
+            return Sending::Blocked;
+        }
+        let Some((before, next)) = self.connection.poll_together() else { return Sending::Done };
+        let (own, missing) = (before.len(), next.missing);
+        let part = part_of(&mut self.external_parts, next.request_id);
+        let count = missing.min(BYTES_PER_VISIT);
+        let Some(portion) = part.and_then(|part| part.held(missing, count)).filter(|_| own > 0) else {
+            return Sending::Done;
+        };
+        let behind = if count == missing { next.behind } else { &[] };
+        let mut taking = Taking::All;
+        let sent =
+            taking.send(&self.socket, &[IoSlice::new(before), IoSlice::new(portion), IoSlice::new(behind)]);
+        if sent > 0 {
+            self.connection.handle_sent(cx, sent.min(own));
+        }
+        if sent > own {
+            self.connection.handle_external_sent(cx, (sent - own) as u64);
+        }
+        match taking {
+            Taking::Broken => Sending::Broken,
+            Taking::Blocked => Sending::Blocked,
+            Taking::All if count < missing => Sending::Unfinished,
+            Taking::All | Taking::Some => Sending::Done,
+        }
     }
 
     /// Gives back what no answer needs any more.

@@ -79,8 +79,9 @@ impl Reactor {
 }
 
 impl Client {
-    /// Sends what is in the output, as far as the socket allows.
-    #[inline]
+    /// Sends what is in the output, as far as the socket allows. It is inlined into the hot path although it has rare
+    /// callers, too.
+    #[inline(always)]
     pub(super) fn send_bytes(&mut self, cx: &mut Context) -> Sending {
         if self.is_blocked {
             return Sending::Blocked;

@@ -103,6 +103,47 @@ impl Bridge {
         }
     }
 
+    /// Answers a request with a long body, the typed array `buffer`, which is copied on its way to a thread alone. True
+    /// when its memory is used until a `Written` notice, which follows then in any case.
+    pub(crate) fn respond_held(
+        &self,
+        slot: u32,
+        request_id: RequestId,
+        answer: Answer<'_>,
+        notifies_written: bool,
+        buffer: napi::sys::napi_value,
+    ) -> Result<bool, Stale> {
+        let Mode::InLoop(mode) = &self.mode else {
+            return self.respond(slot, request_id, answer, notifies_written).map(|()| false);
+        };
+        self.before_command();
+        let mut reactor = mode.reactor();
+        let is_held = reactor.respond_held(slot, request_id, answer)? > 0;
+        if is_held {
+            self.hold(&mut reactor, slot, request_id, buffer)?;
+        }
+        if is_held || notifies_written {
+            reactor.notify_written(slot, request_id);
+        }
+        Ok(is_held)
+    }
+
+    /// Has the reactor send the rest of a body from `buffer`, an argument of the call that is running.
+    fn hold(
+        &self,
+        reactor: &mut Reactor,
+        slot: u32,
+        request_id: RequestId,
+        buffer: napi::sys::napi_value,
+    ) -> Result<(), Stale> {
+        // SAFETY: the caller's call is running, of which `buffer` is an argument; the reactor is the in-loop one.
+        match unsafe { self.delivery.hold(buffer) } {
+            Some(buffer) => reactor.hold(slot, request_id, Box::new(buffer)),
+            None => reactor.abort(slot, request_id)?,
+        }
+        Ok(())
+    }
+
     /// Sends more of a streamed answer. The result is how many bytes wait unsent.
     pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
         match &self.mode {
@@ -140,11 +181,7 @@ impl Bridge {
         if held == 0 {
             return Ok(unsent);
         }
-        // SAFETY: the caller's call is running, of which `buffer` is an argument; the reactor is the in-loop one.
-        match unsafe { self.delivery.hold(buffer) } {
-            Some(buffer) => reactor.hold(slot, request_id, Box::new(buffer)),
-            None => reactor.abort(slot, request_id)?,
-        }
+        self.hold(&mut reactor, slot, request_id, buffer)?;
         Ok(unsent.max(HIGH_WATER + 1))
     }
 

@@ -50,9 +50,18 @@ impl Reactor {
         if !answer.payload.is_large() || !self.takes_external(slot) {
             return self.respond(slot, request_id, answer).map(|()| 0);
         }
-        let held = self.command_sending(slot, |connection, cx, send| {
-            connection.handle_answer_held(cx, request_id, answer, send)
-        })?;
+        let held = if self.encrypts(slot) {
+            self.command_sending(slot, |connection, cx, send| {
+                connection.handle_answer_held(cx, request_id, answer, send)
+            })
+        } else {
+            // Nothing is sent before the flush: a long body drives the application's code out of the CPU's caches, so
+            // all answers of a batch are taken first.
+            self.try_command(slot, |connection, cx| {
+                connection.handle_answer_held(cx, request_id, answer, &mut |_| 0)
+            })
+            .map_err(|_| Stale)
+        }?;
         if let Some(client) = self.clients.get_mut(slot) {
             client.facts.on_returned();
             client.publish_streams();
@@ -95,6 +104,11 @@ impl Reactor {
         if let Some(client) = self.clients.get_mut(slot) {
             client.external_parts.push(part);
         }
+    }
+
+    /// Whether what a client is sent is encrypted.
+    fn encrypts(&self, slot: u32) -> bool {
+        self.clients.get(slot).is_some_and(|client| client.connection.is_secured())
     }
 
     /// Whether the protocol of a client lets parts of answers be sent past its output.
