@@ -69,6 +69,29 @@ test('HTTP/2 is spoken without TLS to those who begin with it', async (t) => {
   t.is((await ask({ port, path: '/y' })).text, '1.1 /y')
 })
 
+/** On the way to an I/O thread responses are copied. */
+const inLoopTest = (process.env['BUSBAR_IO_THREADS'] ?? '0') === '0' ? test : test.skip
+for (const version of [1, 2] as const) {
+  inLoopTest(`a response whose memory is taken away is aborted and closed, and others are served (HTTP/${version})`, async (t) => {
+    let closed = 0
+    const listener: RequestListener = (req, res) => {
+      if (req.url === '/y') return void res.end('y')
+      const body = Buffer.from(new ArrayBuffer(24_000_000))
+      res.once('close', () => closed++)
+      res.end(body)
+      structuredClone(body.buffer, { transfer: [body.buffer] })
+    }
+    const port = await started(t, http.createServer({ http2: true }, listener))
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    t.teardown(() => session.destroy())
+    if (version === 1) await t.throwsAsync(ask({ port, path: '/x' }))
+    else await t.throwsAsync(once(session.request({ ':path': '/x' }).resume(), 'close'), { message: /INTERNAL_ERROR/ })
+    while (closed === 0) await new Promise((resolve) => setImmediate(resolve))
+    t.is((await ask({ port, path: '/y' })).text, 'y')
+    t.is(closed, 1)
+  })
+}
+
 test('an Express application runs on HTTP/2', async (t) => {
   const app = packaged<() => RequestListener & { use(handler: (req: { secure: boolean }, res: { json(value: unknown): void }) => void): void }>('express')()
   app.use((req, res) => void res.json({ secure: req.secure }))

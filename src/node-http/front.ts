@@ -313,6 +313,9 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Aborted:
         if (!exchange.isHttp2) exchange.connection.isClosed = true
         return this.#left(exchange)
+      case Notice.FileFailed:
+        // The memory of the content is gone. The connection of HTTP/1 is aborted; of a stream nothing follows.
+        return exchange.isHttp2 ? this.#left(exchange) : undefined
       case Notice.Reset:
       case Notice.Late:
         return this.#left(exchange)
