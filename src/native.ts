@@ -52,6 +52,8 @@ export const Notice = {
   ServerName: 25,
   Reset: 26,
   Unparsed: 27,
+  RawReady: 28,
+  RawRead: 29,
 } as const
 
 /** Flags of a notice, from bit 16 of the first word of its record. */

@@ -100,11 +100,17 @@ export interface HotFunctions {
    */
   upgrade(slot: number, requestId: number, fields: string | null): number
   /**
-   * Asks for one piece of up to `bytes` bytes of a raw connection. One `Raw` notice answers when there are bytes;
-   * 0 `bytes` withdraws an ask, which an empty `Raw` answers. A `Raw` flagged End says that the peer has closed its
+   * Asks for one piece of up to `bytes` bytes of a raw connection. One `Raw` notice answers when there are bytes; or
+   * `RawReady`, when they are many: then `receiveRaw` gets them. 0 `bytes` withdraws an ask, which an empty `Raw`
+   * answers. A `Raw` flagged End says that the peer has closed its
    * sending side: it comes without an ask too, and answers one.
    */
   askRaw(slot: number, client: number, bytes: number): number
+  /**
+   * Asks for one piece of a raw connection, for which there is `memory`: a `RawRead` notice says how many bytes are in it,
+   * or a `Raw` answers instead. Until then nothing else may know the memory.
+   */
+  receiveRaw(slot: number, client: number, memory: Uint8Array): number
   /**
    * Sends on a raw connection. The result is the number of bytes that wait unsent, or -1 when the connection isn't
    * open any more. Above 65536 the writer should pause: a `RawDrained` notice follows when all are sent.

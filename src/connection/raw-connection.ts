@@ -16,6 +16,14 @@ export const HIGH_WATER = 65536
 /** The longest piece that is read at once, in bytes. */
 const PIECE = 65536
 
+/** The longest piece that is received into memory of its own. */
+const LONG_PIECE = 256 * 1024
+
+/** Memory for bytes of which about `count` have arrived. */
+export function memoryForPiece(count: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.min(count, LONG_PIECE))
+}
+
 /** Takes the events of a raw connection. */
 export interface RawReceiver {
   /** The bytes of one read. */
@@ -112,6 +120,8 @@ export class RawConnection implements SocketTransport {
   readonly #unsubscribe: () => void
   #receiver = IGNORE
   #isAsked = false
+  /** The engine receives bytes into it. */
+  #memory: Buffer | null = null
 
   constructor(client: Client, slot: number, hot: HotFunctions, registry: RawConnections) {
     this.client = client
@@ -183,10 +193,23 @@ export class RawConnection implements SocketTransport {
     this.#hot.askRaw(this.#slot, this.client.getId(), 0)
   }
 
+  /** Many bytes have arrived, for which the engine has no memory. */
+  onReady(count: number): void {
+    if (this.client.isClosed()) return
+    this.#memory = memoryForPiece(count)
+    this.#hot.receiveRaw(this.#slot, this.client.getId(), this.#memory)
+  }
+
+  /** So many of them are in the memory. */
+  onRead(count: number): void {
+    if (this.#memory !== null) this.onNotice(this.#memory.subarray(0, count), false)
+  }
+
   /** Bytes, or the end of the peer's side, have arrived. */
   onNotice(bytes: Buffer, isEnd: boolean): void {
     if (this.client.isClosed()) return
     this.#isAsked = false
+    this.#memory = null
     if (!isEnd) return this.#receiver.onBytes(bytes)
     this.hasEnded = true
     this.#receiver.onEnd()

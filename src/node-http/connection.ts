@@ -8,6 +8,7 @@
  * It is made with its first request. Its close is announced once its facts are opened, which happens when the
  * application touches the socket.
  */
+import { memoryForPiece } from '../connection/raw-connection.ts'
 import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
 import { GIVEN, OPEN } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
@@ -72,6 +73,8 @@ export class Connection {
   #wasOpened = false
   #hasGone = false
   #isAsked = false
+  /** The engine receives bytes into it. */
+  #memory: Buffer | null = null
   /** Bytes that came behind the request, until they are given with its event. */
   #head: Buffer[] | null = null
   /** The exchange whose response the application writes itself. */
@@ -296,10 +299,23 @@ export class Connection {
     this.owner.hot.askRaw(this.slot, this.id, PIECE)
   }
 
+  /** Many bytes have arrived, for which the engine has no memory. */
+  ready(count: number): void {
+    if (this.isClosed) return
+    this.#memory = memoryForPiece(count)
+    this.owner.hot.receiveRaw(this.slot, this.id, this.#memory)
+  }
+
+  /** So many of them are in the memory. */
+  read(count: number): void {
+    if (this.#memory !== null) this.received(this.#memory.subarray(0, count), false)
+  }
+
   /** Bytes, or the end of the peer's side, have arrived. */
   received(bytes: Buffer, isEnd: boolean): void {
     if (this.isClosed && bytes.length === 0) return
     this.#isAsked = false
+    this.#memory = null
     this.#idleTimer?.refresh()
     this.bytesRead += bytes.length
     if (isEnd) {

@@ -196,6 +196,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         return this.#known(slot, id)?.socket.peerEnded()
       case Notice.Raw:
         return this.#known(slot, id)?.received(this.#bytesAt(kind, at), (flags & Flag.End) !== 0)
+      case Notice.RawReady:
+        return this.#known(slot, id)?.ready(words[at + 7]!)
+      case Notice.RawRead:
+        return this.#known(slot, id)?.read(words[at + 7]!)
       case Notice.RawDrained:
         return this.#known(slot, id)?.socket.drained()
       case Notice.Accepted:

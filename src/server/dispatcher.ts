@@ -383,6 +383,10 @@ export class Dispatcher implements ClientOwner {
         return this.clients.halfClosed(id)
       case Notice.Raw:
         return this.rawConnections.get(id)?.onNotice(this.#bytesAt(kind, at), ((kind >>> 16) & Flag.End) !== 0)
+      case Notice.RawReady:
+        return this.rawConnections.get(id)?.onReady(words[at + 7]!)
+      case Notice.RawRead:
+        return this.rawConnections.get(id)?.onRead(words[at + 7]!)
       case Notice.RawDrained:
         return this.rawConnections.get(id)?.onDrained()
       case Notice.Accepted:

@@ -75,6 +75,26 @@ impl Connection {
         Step { taken, event: Some(Event::Raw { bytes: &input[..taken] }) }
     }
 
+    /// How many bytes may be received straight into the application's memory.
+    pub(crate) fn direct_room(&self) -> usize {
+        if self.wants_input() { usize::try_from(self.asked).unwrap_or(usize::MAX) } else { 0 }
+    }
+
+    /// Bytes were received there, which answers the ask.
+    pub(crate) fn handle_direct(&mut self) {
+        self.asked = 0;
+    }
+
+    /// Nothing is read until the application asks again.
+    pub(crate) fn handle_revoke(&mut self) {
+        self.asked = 0;
+    }
+
+    /// Bytes that wait here; None when no more come from the socket.
+    pub(crate) fn kept(&self) -> Option<usize> {
+        (!self.has_peer_ended).then_some(self.unread.len())
+    }
+
     pub(crate) fn handle_eof(&mut self) {
         self.owes_end = !self.has_peer_ended;
         self.has_peer_ended = true;

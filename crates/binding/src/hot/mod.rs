@@ -11,7 +11,7 @@
 //!  answer   respond, startStream, write, end, inform, upgrade, abort
 //!  file     sendFile
 //!  body     awaitBody, receiveBody, releaseBody, raiseBodyLimit, setBodyRate
-//!  raw      askRaw, writeRaw, endRaw, serve, takeRaw
+//!  raw      askRaw, receiveRaw, writeRaw, endRaw, serve, takeRaw
 //!  head     header, headerBlock, target, clientId, copyHead, nameField, takeBytes
 //! ```
 
@@ -96,6 +96,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     add!(c"raiseBodyLimit", body::raise_body_limit);
     add!(c"upgrade", answer::upgrade);
     add!(c"askRaw", raw::ask);
+    add!(c"receiveRaw", raw::receive);
     add!(c"writeRaw", raw::write);
     add!(c"endRaw", raw::end);
     add!(c"serve", raw::serve);

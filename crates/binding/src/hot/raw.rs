@@ -1,6 +1,7 @@
 //! The functions of raw connections, which are identified by slot and client id.
 
 use napi::sys;
+use reactor::Stale;
 
 use super::{Arguments, Hot, chunk, outcome};
 
@@ -12,6 +13,15 @@ fn client(call: &Arguments) -> (u32, u64) {
 pub(super) fn ask(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let (slot, client) = client(call);
     outcome(call, hot.bridge.ask_raw(slot, client, call.u64(2)))
+}
+
+/// `receiveRaw(slot, client, memory)`
+pub(super) fn receive(hot: &Hot, call: &Arguments) -> sys::napi_value {
+    let (slot, client) = client(call);
+    // SAFETY: the handle is one of this call; our own JavaScript shows the buffer to others only after a
+    // notice has given it back.
+    let memory = unsafe { hot.bridge.delivery().provided_buffer(call.args[2]) };
+    outcome(call, memory.ok_or(Stale).and_then(|memory| hot.bridge.receive_raw(slot, client, memory)))
 }
 
 /// `writeRaw(slot, client, chunk)`: bytes that wait unsent, or -1.

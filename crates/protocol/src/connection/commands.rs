@@ -228,12 +228,14 @@ impl Connection {
         self.http1_mut()?.handle_credit(cx, request_id, credit)
     }
 
-    /// Revokes what is left of the credit for the body of this request. Until the next credit its client isn't late.
+    /// Revokes the rest of a body's credit, or a raw connection's ask. Until the next one its client isn't late.
     pub fn handle_revoke(&mut self, cx: &Context, request_id: RequestId) {
         if let Some(http2) = self.http2_mut() {
             http2.handle_revoke(cx, request_id);
         } else if let Ok(http1) = self.http1_mut() {
             http1.handle_revoke(cx, request_id);
+        } else if let Ok(raw) = self.raw_mut() {
+            raw.handle_revoke();
         }
     }
 

@@ -24,6 +24,7 @@ impl Connection {
     pub fn direct_room(&self) -> usize {
         match &self.protocol {
             Protocol::Http1(http1) => http1.direct_room(),
+            Protocol::Other(Other::Raw(raw)) => raw.direct_room(),
             Protocol::Other(_) => 0,
         }
     }
@@ -282,11 +283,15 @@ impl Connection {
         }
     }
 
-    /// How many bytes are kept of the body of this request; None when the application isn't to have any.
+    /// How many bytes are kept of the body of this request, or of a raw connection; None when the application isn't to have
+    /// any.
     pub fn kept_of_body(&self, request_id: RequestId) -> Option<usize> {
-        match self.http2() {
-            Some(http2) => http2.kept_of_body(request_id),
-            None => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
+        match &self.protocol {
+            Protocol::Other(Other::Raw(raw)) => raw.kept(),
+            _ => match self.http2() {
+                Some(http2) => http2.kept_of_body(request_id),
+                None => self.http1().and_then(|http1| http1.kept_of_body(request_id)),
+            },
         }
     }
 

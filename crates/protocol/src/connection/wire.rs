@@ -64,8 +64,13 @@ impl Connection {
     }
 
     /// Takes bytes of a body that lie in the application's memory already, at most `direct_room`: what isn't content is
-    /// moved out from between. The event that follows brings no bytes of its own, but may be the body's last.
+    /// moved out from between. The event that follows brings no bytes of its own, but may be the body's last. All bytes of a
+    /// raw connection are content, and answer its ask.
     pub fn handle_direct(&mut self, cx: &mut Context, bytes: &mut [u8]) -> Direct {
+        if let Protocol::Other(Other::Raw(raw)) = &mut self.protocol {
+            raw.handle_direct();
+            return Direct { content: bytes.len(), taken: bytes.len(), event: None };
+        }
         self.http1_mut().map_or_else(|_| Direct::default(), |http1| http1.handle_direct(cx, bytes))
     }
 

@@ -94,6 +94,10 @@ pub enum Kind {
     Upgraded = 14,
     /// Bytes of a raw connection: [2, 3] the client's id, [5, 6] bytes.
     Raw = 15,
+    /// Many bytes of a raw connection have arrived: [2, 3] the client's id, [7] about how many.
+    RawReady = 28,
+    /// The buffer provided for a raw connection is returned: [2, 3] the client's id, [7] bytes in it.
+    RawRead = 29,
     /// A raw connection can be written to again: [2, 3] the client's id, [4, 7] as for `Drained`.
     RawDrained = 16,
     /// A file in an answer is shorter than declared or can't be read, or memory that was held is: [2, 3] request id.

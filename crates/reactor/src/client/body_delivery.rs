@@ -9,6 +9,9 @@
 //! A buffer is returned by a `Body` notice; when the rest of the body can't be received any more it is
 //! dropped without one. Content is received straight into the buffer, where chunks
 //! are joined.
+//!
+//! A raw connection is read like this as long as it brings many bytes at once: below that, one notice with the bytes in it
+//! costs less than two. It has no request: its delivery is that of `RAW`.
 
 use protocol::{Connection, Context, Direct, Event, FRAMED_ROOM, RequestId, Trailers};
 
@@ -17,6 +20,11 @@ use crate::application::{Kind, Notice, Outbox, flag, lines};
 
 /// Bytes received into a buffer at once, so that other clients are served in between.
 const LONGEST_READ: usize = 1024 * 1024;
+
+/// What stands for a request in the delivery of a raw connection. No request has this id.
+pub(crate) const RAW: RequestId = RequestId(0);
+/// Bytes of a raw connection that are many.
+const MANY_RAW: usize = 32 * 1024;
 
 /// A buffer of the application's for the bytes of a body. The reactor writes to it until it drops it.
 pub trait RecvBuffer: Send {
@@ -143,7 +151,7 @@ impl BodyDeliveries {
     }
 
     /// Ends a delivery; returns how far its buffer was filled.
-    fn remove(&mut self, request_id: RequestId) -> usize {
+    pub(crate) fn remove(&mut self, request_id: RequestId) -> usize {
         let filled = self.filling(request_id).map_or(0, |filling| filling.filled);
         self.0.retain(|delivery| delivery.request_id != request_id);
         filled
@@ -230,6 +238,9 @@ impl Client {
     /// Announces bytes of the bodies that are waited for, if there are any; returns about how many will be
     /// received.
     pub(crate) fn announce_body(&mut self, cx: &Context, outbox: &mut Outbox) -> usize {
+        if self.connection.is_raw() {
+            return self.announce_raw(cx, outbox);
+        }
         let mut announced = 0;
         while let Some(request_id) = self.next_to_announce() {
             let unparsed = if self.connection.is_http2() { 0 } else { self.unread.len() };
@@ -246,6 +257,38 @@ impl Client {
             announced += count;
         }
         announced
+    }
+
+    /// The same for a raw connection. 0 when its bytes are few: they are read into a notice.
+    fn announce_raw(&mut self, cx: &Context, outbox: &mut Outbox) -> usize {
+        let count = if self.unread.is_empty() { self.socket.waiting() } else { 0 };
+        self.brings_many = count >= MANY_RAW;
+        if !self.brings_many {
+            self.bodies.remove(RAW);
+            return 0;
+        }
+        self.bodies.set(RAW, State::Ready);
+        self.connection.handle_revoke(cx, RAW);
+        outbox.push(Notice {
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            ..Notice::of(Kind::RawReady, self.facts.slot(), self.facts.id())
+        });
+        count
+    }
+
+    /// Bytes of a raw connection were read into a notice. With TLS the socket has others than the application.
+    pub(crate) fn note_raw(&mut self, count: usize) {
+        self.brings_many = count >= MANY_RAW && !self.connection.is_secured();
+    }
+
+    /// The application asks for bytes of a raw connection, and provides a buffer when they are many; or, with 0, for none
+    /// any more.
+    pub(crate) fn await_raw(&mut self, bytes: u64) {
+        if bytes > 0 && self.brings_many {
+            self.bodies.set(RAW, State::Waiting);
+        } else if !matches!(self.bodies.state(RAW), Some(State::Ready)) {
+            self.bodies.remove(RAW);
+        }
     }
 
     /// Bytes of a body were parsed by the connection.
@@ -310,7 +353,10 @@ impl Client {
         self.connection.handle_revoke(cx, request_id);
         let flags = if end.is_some() { flag::END } else { 0 };
         let trailers = end.and_then(|end| end.trailers).map(|trailers| lines(trailers.iter()));
-        let notice = Notice::of(Kind::Body, self.facts.slot(), request_id.0);
+        let notice = match request_id {
+            RAW => Notice::of(Kind::RawRead, self.facts.slot(), self.facts.id()),
+            _ => Notice::of(Kind::Body, self.facts.slot(), request_id.0),
+        };
         outbox.push(Notice { count, flags, trailers, ..notice });
     }
 }

@@ -16,6 +16,7 @@ use crate::io::Socket;
 use crate::time::Timers;
 
 use age::Age;
+pub(crate) use body_delivery::RAW;
 pub use body_delivery::RecvBuffer;
 use body_delivery::Step;
 pub(crate) use body_delivery::{BodyDeliveries, BodyEnd};
@@ -82,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) is_write_shut: bool,
     /// The kernel's send buffer is full until it reports the socket as writable.
     pub(crate) is_blocked: bool,
+    /// The last bytes of a raw connection were many, so that the next are received into a buffer of the application's.
+    brings_many: bool,
     /// Long pieces that were written since its last visit.
     pub(crate) burst: Burst,
     /// How old it may become.
@@ -159,6 +162,7 @@ impl Client {
             is_hung_up: false,
             is_write_shut: false,
             is_blocked: false,
+            brings_many: false,
             burst: Burst::None,
             age: Age::default(),
             stop: None,

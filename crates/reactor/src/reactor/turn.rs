@@ -125,7 +125,7 @@ impl Reactor {
         }
         if client.has_to_announce_body() {
             let count = client.announce_body(&self.cx, &mut self.outbox);
-            if !client.connection.is_http2() {
+            if count > 0 && !client.connection.is_http2() {
                 return count;
             }
         }
@@ -259,7 +259,11 @@ impl Reactor {
                         client.connection.handle_last();
                     }
                 }
-                Some(Event::Raw { bytes }) => batch.push_raw(slot, client.facts.id(), bytes),
+                Some(Event::Raw { bytes }) => {
+                    let count = bytes.len();
+                    batch.push_raw(slot, client.facts.id(), bytes);
+                    client.note_raw(count);
+                }
                 Some(Event::Body { request_id, bytes, end, trailers }) => {
                     let end = end.then_some(BodyEnd { trailers });
                     client.deliver_body(&self.cx, &mut self.outbox, request_id, &bytes, end);

@@ -112,7 +112,7 @@ impl App {
                 client = head.client_id();
             }
             let bytes = match flags & flag::LARGE {
-                0 if record[0] & 0xff == Kind::Body as u32 => {
+                0 if [Kind::Body as u32, Kind::RawRead as u32].contains(&(record[0] & 0xff)) => {
                     let mut memory = self.returned.1.try_recv().unwrap_or_default();
                     memory.truncate(record[7] as usize);
                     memory

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reactor::{Facts, Stale};
 
 use crate::bridge::Bridge;
+use crate::delivery::ProvidedBuffer;
 use crate::mode::Mode;
 
 impl Bridge {
@@ -34,6 +35,18 @@ impl Bridge {
     /// Asks for one piece of up to `bytes` of a raw connection.
     pub(crate) fn ask_raw(&self, slot: u32, client: u64, bytes: u64) -> Result<(), Stale> {
         self.command(slot, &[], move |reactor, slot, _| reactor.ask_raw(slot, client, bytes))
+    }
+
+    /// Asks for one piece of a raw connection, which is written to `memory`.
+    pub(crate) fn receive_raw(&self, slot: u32, client: u64, memory: ProvidedBuffer) -> Result<(), Stale> {
+        let memory = Box::new(memory);
+        let result =
+            self.command(slot, &[], move |reactor, slot, _| reactor.receive_raw(slot, client, memory));
+        if result.is_err() {
+            // After the server is disposed of no round would release it.
+            self.delivery.release_buffers();
+        }
+        result
     }
 
     /// Sends on a raw connection. The result is how many bytes wait unsent.

@@ -5,7 +5,7 @@
 use protocol::{AnswerError, Connection, Context, RequestId, Taken};
 
 use super::Stale;
-use crate::client::{Phase, When};
+use crate::client::{Phase, RAW, RecvBuffer, When};
 use crate::reactor::Reactor;
 
 /// Why a connection couldn't be upgraded.
@@ -75,13 +75,33 @@ impl Reactor {
     }
 
     /// Asks for one piece of up to `bytes` bytes of a raw connection: one `Raw` notice follows when bytes, or
-    /// the end, have arrived. 0 takes an unanswered request back: an empty `Raw` answers it.
+    /// the end, have arrived. Or `RawReady`, when they are many, to be answered by [`Reactor::receive_raw`]. 0 takes an
+    /// unanswered request back: an empty `Raw` answers it.
     ///
     /// # Errors
     /// [`Stale`] when it is closed or isn't raw.
     pub fn ask_raw(&mut self, slot: u32, id: u64, bytes: u64) -> Result<(), Stale> {
         self.raw_command(slot, id, |connection, _| connection.handle_raw_ask(bytes))?;
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.await_raw(bytes);
+        }
         self.take_connection_events(slot);
+        Ok(())
+    }
+
+    /// Asks for one piece, which is received into `buffer`: `RawRead` follows, or `Raw` with the end.
+    ///
+    /// # Errors
+    /// [`Stale`] when it is closed or isn't raw.
+    pub fn receive_raw(&mut self, slot: u32, id: u64, mut buffer: Box<dyn RecvBuffer>) -> Result<(), Stale> {
+        let room = buffer.bytes().len() as u64;
+        self.raw_command(slot, id, |connection, _| connection.handle_raw_ask(room))?;
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.fill(RAW, buffer, false);
+        }
+        self.take_connection_events(slot);
+        // Its turn had come when the bytes were announced.
+        self.clients.queue_read_first(slot);
         Ok(())
     }
 
