@@ -201,6 +201,8 @@ impl Receiving {
 
     pub(crate) fn discard(&mut self) {
         self.demand = Demand::Discard;
+        // No 100 follows: a client that waits for it is late one day.
+        self.awaits_continue = false;
         self.bytes = Vec::new();
     }
 

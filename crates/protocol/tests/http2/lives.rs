@@ -192,3 +192,26 @@ fn a_client_that_waits_for_the_application_isnt_late() {
     assert_eq!(server.reads(&last_data(1, b"rest")), "1 body 4 end");
     assert!(server.refusals().is_empty());
 }
+
+#[test]
+fn a_client_that_waits_for_its_100_behind_an_answer_has_its_time() {
+    let list = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/"),
+        ("expect", "100-continue"),
+    ];
+    for payload in [Payload::Full(b"no"), Payload::Stream { length: None }] {
+        let mut server = Server::new();
+        server.reads(&headers(END_HEADERS, 1, &list));
+        assert!(server.answers(0, 200, payload));
+        let request_id = server.request(0);
+        // The other one has ended.
+        let _ = server.connection.handle_end(request_id, b"");
+        server.sends();
+        server.waits(20_000);
+        assert_eq!(server.sends(), "1 RST_STREAM NO_ERROR");
+        assert!(server.connection.is_idle());
+    }
+}
