@@ -54,8 +54,9 @@ export interface HotFunctions {
   sendFile(slot: number, requestId: number, descriptor: number, offset: number, length: number): number
   /**
    * Ends a streamed answer, with trailers as lines `name: value\r\n`, or an empty string. What still comes of the request's
-   * body is dropped. With `keepsBody` 1, which is for HTTP/1, `awaitBody` and `receiveBody` serve it on, and `Aborted`
-   * says that no more of it comes.
+   * body is dropped. With `keepsBody` 1 `awaitBody` and `receiveBody` serve it on, and `Aborted`, `Reset` or `BodyFailed`
+   * says that no more of it comes. With HTTP/2 a second call, without it, drops the rest then, and `abort` has the client
+   * send no more.
    */
   end(slot: number, requestId: number, trailers: string, keepsBody?: 0 | 1): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */

@@ -179,7 +179,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The same while the body of the request still arrives, and is read: HTTP/1 delivers it as before. HTTP/2 drops it.
+    /// The same while the body of the request arrives, and is read on; with HTTP/2 `handle_end` then drops its rest.
     ///
     /// # Errors
     /// As `handle_end`.
@@ -189,10 +189,10 @@ impl Connection {
         request_id: RequestId,
         trailers: &[u8],
     ) -> Result<(), AnswerError> {
-        match self.http1_mut() {
-            Ok(http1) => http1.handle_end(cx, request_id, trailers, true),
-            Err(_) => self.handle_end(cx, request_id, trailers),
+        if let Some(http2) = self.http2_mut() {
+            return http2.handle_end_early(request_id, trailers);
         }
+        self.http1_mut()?.handle_end(cx, request_id, trailers, true)
     }
 
     /// Sends an informational answer ahead of the final one. RFC 9110 §15.2.
@@ -318,11 +318,13 @@ impl Connection {
         }
     }
 
-    /// The rest of a body that is read behind its answer isn't wanted: a stop doesn't wait for it. With HTTP/2 a
-    /// stream ends by itself, and nothing happens.
+    /// The rest of a body that is read behind its answer isn't wanted: a stop doesn't wait for it. With HTTP/2 its
+    /// stream is reset, without an error.
     #[cold]
     pub fn leave_rest(&mut self) {
-        if let Ok(http1) = self.http1_mut() {
+        if let Some(http2) = self.http2_mut() {
+            http2.leave_rest();
+        } else if let Ok(http1) = self.http1_mut() {
             http1.leave_rest();
         }
     }

@@ -192,7 +192,7 @@ impl Other {
     pub(super) fn handle_eof(&mut self, cx: &mut Context) {
         match self {
             Other::Undecided(undecided) => undecided.handle_eof(),
-            Other::Http2(http2) => http2.handle_eof(),
+            Other::Http2(http2) => http2.handle_eof(cx),
             Other::Raw(raw) => raw.handle_eof(),
             Other::Tls(tls) => tls.handle_eof(cx),
         }

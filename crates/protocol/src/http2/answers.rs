@@ -8,7 +8,7 @@ use crate::error::RequestError;
 use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::fields::{self, Numbers};
-use crate::http2::stream::Answering;
+use crate::http2::stream::{Answering, Stream};
 
 /// 501: an extended CONNECT for a protocol that isn't spoken. RFC 9220 §3.
 const NOT_IMPLEMENTED: u16 = 501;
@@ -125,10 +125,10 @@ impl Connection {
     }
 
     /// A request is answered: its stream is reset when all of that is sent, where what still comes is not taken. That is
-    /// so behind a conversation, which has no other end, and a body that was refused.
+    /// so behind a conversation that isn't read on, which has no other end, and a body that was refused.
     fn drop_rest(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        let is_of_no_use = stream.is_lost || stream.checked.is_conversation;
+        let is_of_no_use = stream.is_lost || stream.checked.is_conversation && !stream.is_read_on();
         if is_of_no_use && stream.answering == Answering::Given && !stream.has_ended {
             self.leftover.push(id);
         }
@@ -218,21 +218,52 @@ impl Connection {
     /// # Errors
     /// `Stale` when no stream is open for the request.
     pub fn handle_end(&mut self, request_id: RequestId, trailers: &[u8]) -> Result<(), AnswerError> {
+        if self.streams.of(request_id).is_some_and(Stream::is_read_on) {
+            self.drop_kept(request_id);
+            return Ok(());
+        }
+        self.end_answer(request_id, trailers, false)
+    }
+
+    /// The same while the content of the request still arrives, and is read: the client's side of the stream stays open.
+    /// RFC 9113 §8.1. `handle_end` then drops the rest.
+    ///
+    /// # Errors
+    /// As `handle_end`.
+    pub fn handle_end_early(&mut self, request_id: RequestId, trailers: &[u8]) -> Result<(), AnswerError> {
+        self.end_answer(request_id, trailers, true)
+    }
+
+    fn end_answer(
+        &mut self,
+        request_id: RequestId,
+        trailers: &[u8],
+        keeps_body: bool,
+    ) -> Result<(), AnswerError> {
         let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
         let Answering::Streaming { missing, is_silent } = stream.answering else {
             return Err(AnswerError::Stale);
         };
         let id = stream.id;
         stream.answering = Answering::Given;
+        // What is lost and wasn't asked for is of no use.
+        stream.is_kept = keeps_body
+            && stream.receiving.as_ref().is_some_and(|body| !(stream.is_lost && body.is_unasked()))
+            && !stream.is_taken;
         if stream.is_taken {
             // The other direction continues.
             return self.session.finish(id).map_err(|_| AnswerError::Stale);
         }
+        let is_read_on = stream.is_read_on();
         if stream.is_closed {
-            self.drop_stream(id);
+            if !is_read_on {
+                self.drop_stream(id);
+            }
             return Ok(());
         }
-        self.discard_body(id);
+        if !is_read_on {
+            self.discard_body(id);
+        }
         self.drop_rest(id);
         if missing.is_some_and(|missing| missing > 0) && !is_silent {
             self.session.reset(id, ErrorCode::INTERNAL_ERROR);
@@ -244,6 +275,43 @@ impl Connection {
             (false, false) => self.session.finish_with_trailers(id, fields::pairs(trailers)),
         };
         ended.map_err(|_| AnswerError::Stale)
+    }
+
+    /// The application doesn't read the rest of the content behind its answer.
+    #[cold]
+    fn drop_kept(&mut self, request_id: RequestId) {
+        let Some(stream) = self.streams.of_mut(request_id) else { return };
+        let id = stream.id;
+        stream.is_kept = false;
+        if stream.is_closed {
+            self.drop_stream(id);
+        } else {
+            self.discard_body(id);
+            self.drop_rest(id);
+        }
+        self.end_if_read();
+    }
+
+    /// Nor does it want the client to send that: a client that has all of the answer is told so without an error.
+    /// RFC 9113 §8.1.
+    #[cold]
+    fn refuse_kept(&mut self, request_id: RequestId) {
+        self.drop_kept(request_id);
+        self.leftover.extend(self.streams.of(request_id).map(|stream| stream.id));
+        if !self.session.wants_write() {
+            self.reset_leftover();
+        }
+    }
+
+    /// The rest of what is read behind answers isn't wanted.
+    #[cold]
+    pub fn leave_rest(&mut self) {
+        let kept = self.streams.iter().filter(|stream| stream.is_read_on());
+        let kept: Vec<_> = kept.map(|stream| stream.request_id).collect();
+        for request_id in kept {
+            self.refuse_kept(request_id);
+            self.reset.push_back((request_id, ErrorCode::NO_ERROR));
+        }
     }
 
     /// Sets how many milliseconds this answer may make too little progress because its stream isn't read.
@@ -284,6 +352,10 @@ impl Connection {
         let stream = self.streams.of_mut(request_id).ok_or(AnswerError::Stale)?;
         let id = stream.id;
         let is_closed = stream.is_closed;
+        if stream.is_read_on() && stream.sending.is_none() {
+            self.refuse_kept(request_id);
+            return Ok(());
+        }
         // What TCP has a reset for. RFC 8441 §5.
         let code = if stream.is_taken { ErrorCode::CANCEL } else { code };
         // The application knows.

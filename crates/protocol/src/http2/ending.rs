@@ -13,7 +13,7 @@ use crate::answer::Finish;
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
 use crate::http2::Connection;
-use crate::http2::stream::Answering;
+use crate::http2::stream::{Answering, Stream};
 use crate::timestamp::Timestamp;
 
 /// How long a client may take to acknowledge the first GOAWAY, in milliseconds.
@@ -89,8 +89,22 @@ impl Connection {
             if !self.session.wants_write() {
                 self.end(CloseReason::Http2(code), Finish::Linger);
             }
-        } else if self.session.is_over() {
+        } else if self.session.is_over() && !self.has_rest() {
             self.end(CloseReason::Done, Finish::Linger);
+        }
+    }
+
+    /// Whether content that has come is still to be read behind an answer.
+    fn has_rest(&self) -> bool {
+        self.streams.iter().any(Stream::has_rest)
+    }
+
+    /// Content has been read behind its answer: a connection that has waited for that ends.
+    pub(super) fn end_if_read(&mut self) {
+        if !self.has_peer_ended {
+            self.end_if_over();
+        } else if !self.has_rest() {
+            self.end_by_peer();
         }
     }
 
@@ -104,9 +118,21 @@ impl Connection {
         }
     }
 
-    /// The peer has closed its sending side: it has left, for streams need it.
-    pub fn handle_eof(&mut self) {
+    /// The peer has closed its sending side: it has left, for streams need it. What it has sent before and the
+    /// application reads behind the answer is read on, as with HTTP/1.
+    pub fn handle_eof(&mut self, cx: &mut Context) {
         self.has_peer_ended = true;
+        if !self.has_rest() {
+            return self.end_by_peer();
+        }
+        let cut = self.streams.iter().filter(|stream| !stream.has_rest() && !stream.is_closed);
+        let cut: Vec<_> = cut.map(|stream| stream.id).collect();
+        for id in cut {
+            self.note_reset(cx, id, ErrorCode::CANCEL);
+        }
+    }
+
+    fn end_by_peer(&mut self) {
         let is_orderly = self.streams.is_empty();
         self.end(if is_orderly { CloseReason::Done } else { CloseReason::ClientLeft }, Finish::Close);
     }
@@ -231,7 +257,7 @@ impl Connection {
         own.map_or(cx.limits.write_timeout, |own| own.max(cx.limits.write_timeout))
     }
 
-    /// Bodies that stand still, or come too slowly.
+    /// Bodies that stand still, or come too slowly. Behind an answer the client is told to send no more.
     fn fail_late_bodies(&mut self, cx: &Context) {
         let mut late = Vec::new();
         for stream in self.streams.iter_mut() {
@@ -243,11 +269,12 @@ impl Connection {
             let is_late = receiving
                 .inactive_at()
                 .is_some_and(|at| cx.now >= at.min(receiving.too_slow_at(has_minimum)));
-            if is_late && !receiving.is_over() && !stream.checked.is_conversation {
+            let has_limit = !stream.checked.is_conversation || stream.is_kept;
+            if is_late && !receiving.is_over() && has_limit {
                 let error = receiving.lateness(cx.now);
                 receiving.fail(error);
                 late.push((stream.id, error));
-                if receiving.is_discarded() {
+                if receiving.is_discarded() || stream.is_kept {
                     self.leftover.push(stream.id);
                 }
             }

@@ -226,7 +226,7 @@ impl Connection {
     }
 
     /// The peer has reset a stream. Its handler is notified, and its place stays taken until that has settled.
-    fn note_reset(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
+    pub(super) fn note_reset(&mut self, cx: &mut Context, id: StreamId, code: ErrorCode) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         if let Some(head) = stream.head.take() {
             cx.http2.give_head(head);
@@ -237,7 +237,7 @@ impl Connection {
             return self.drop_stream(id);
         }
         let request_id = stream.request_id;
-        if stream.is_incomplete() || stream.is_taken {
+        if stream.is_incomplete() || stream.is_taken || stream.is_read_on() {
             self.reset.push_back((request_id, code));
         }
         self.output.forget(request_id);
@@ -252,7 +252,8 @@ impl Connection {
         }
         // To HEAD an answer is over before the application has ended it.
         let is_silent = matches!(stream.answering, Answering::Streaming { is_silent: true, .. });
-        if stream.is_incomplete() && !(is_silent && code == ErrorCode::NO_ERROR) {
+        let is_cut = stream.is_read_on() && !stream.has_rest();
+        if is_cut || stream.is_incomplete() && !(is_silent && code == ErrorCode::NO_ERROR) {
             return self.note_reset(cx, id, code);
         }
         stream.is_closed = true;

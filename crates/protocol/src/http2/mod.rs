@@ -12,7 +12,7 @@
 //! leave together.
 //!
 //! ```text
-//!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► dropped
+//!   head ──► waits in `ready` ──► handed over ──► answered ──► END_STREAM sent ──► body read on ──► dropped
 //!     │            │ reset             │ reset: an event, and kept until it is answered
 //!     │            └──► dropped        └──────────────────────────────────────────► dropped
 //!     └──► refused: RST_STREAM, an answer of ours, or a page of the application's
@@ -239,9 +239,9 @@ impl Connection {
         is_unused.then_some(handoff)
     }
 
-    /// Bytes are always taken.
+    /// Bytes are always taken, as long as some may come.
     pub fn wants_input(&self) -> bool {
-        !matches!(self.ending, Ending::Over(_))
+        !self.has_peer_ended && !matches!(self.ending, Ending::Over(_))
     }
 
     /// Whether requests wait that `handle_input` gives without further input.
@@ -363,11 +363,12 @@ impl Connection {
         owed.map(|stream| stream.request_id)
     }
 
-    /// Requests to which no complete answer will have been sent if the connection ends now.
+    /// Requests to which no complete answer will have been sent if the connection ends now, or whose content the
+    /// application won't have had.
     pub fn unanswered(&self) -> impl Iterator<Item = RequestId> {
-        let incomplete =
-            self.streams.iter().filter(|stream| stream.is_handed_over() && stream.is_incomplete());
-        incomplete.map(|stream| stream.request_id)
+        let is_cut = |stream: &&Stream| stream.is_incomplete() || stream.is_read_on();
+        let cut = self.streams.iter().filter(|stream| stream.is_handed_over()).filter(is_cut);
+        cut.map(|stream| stream.request_id)
     }
 
     /// Whether the answer to a request is complete, and in the output.

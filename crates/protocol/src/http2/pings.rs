@@ -40,6 +40,11 @@ impl Connection {
         if cx.now < self.pings.due() {
             return false;
         }
+        if self.has_peer_ended {
+            // It can't answer.
+            self.pings.since = cx.now;
+            return false;
+        }
         if self.pings.is_unanswered {
             return true;
         }

@@ -54,8 +54,8 @@ impl Connection {
     /// Resets the upload of which most lies unread.
     #[cold]
     fn reset_slowest(&mut self) {
-        if let Some(slowest) = self.streams.iter().max_by_key(|stream| stream.unread).map(|stream| stream.id)
-        {
+        let open = self.streams.iter().filter(|stream| !stream.is_closed);
+        if let Some(slowest) = open.max_by_key(|stream| stream.unread).map(|stream| stream.id) {
             self.session.reset(slowest, ErrorCode::ENHANCE_YOUR_CALM);
         }
     }
@@ -120,8 +120,12 @@ impl Connection {
                 && stream.receiving.as_ref().is_some_and(|receiving| receiving.is_finished())
             {
                 stream.receiving = None;
+                let is_kept = stream.is_kept;
                 if stream.is_closed && !stream.is_owed() {
                     self.drop_stream(id);
+                }
+                if is_kept {
+                    self.end_if_read();
                 }
             }
             return Some(event);

@@ -78,6 +78,10 @@ impl Connection {
     #[cold]
     pub(super) fn note_lost_body(&mut self, id: StreamId, error: RequestError) {
         let Some(stream) = self.streams.get_mut(id) else { return };
+        if let Some(receiving) = stream.receiving.as_mut().filter(|body| stream.is_kept && body.is_unasked())
+        {
+            receiving.discard();
+        }
         if !std::mem::replace(&mut stream.is_lost, true) {
             self.refusals.push_back(Refusal { error, unparsed: None });
         }

@@ -45,6 +45,8 @@ pub(super) struct Stream {
     pub(super) window: u32,
     pub(super) read_since: usize,
     pub(super) answering: Answering,
+    /// All of its answer is with the session, and the application reads its content on.
+    pub(super) is_kept: bool,
     /// Content that waits to be sent: since when, and how much has gone since.
     pub(super) sending: Option<(Timestamp, u64)>,
     /// How long that may make too little progress, in milliseconds; None for the limit of the server.
@@ -77,6 +79,7 @@ impl Stream {
             window: STREAM_WINDOW,
             read_since: 0,
             answering: Answering::Owed,
+            is_kept: false,
             sending: None,
             write_timeout: None,
             is_taken: false,
@@ -121,6 +124,16 @@ impl Stream {
     /// Whether the application has it and may still say something.
     pub(super) fn is_owed(&self) -> bool {
         self.answering != Answering::Given
+    }
+
+    /// Whether the application reads its content behind its answer, and hasn't had the last of it.
+    pub(super) fn is_read_on(&self) -> bool {
+        self.is_kept && self.receiving.as_ref().is_some_and(|body| !body.is_discarded())
+    }
+
+    /// Whether nothing more of that content comes: it lies here to be read.
+    pub(super) fn has_rest(&self) -> bool {
+        self.is_read_on() && self.receiving.as_ref().is_some_and(|body| body.is_over())
     }
 }
 

@@ -6,6 +6,7 @@ mod wire;
 
 mod abuse;
 mod bodies;
+mod early;
 mod ends;
 mod heads;
 mod held;

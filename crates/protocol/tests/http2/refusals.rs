@@ -166,7 +166,7 @@ fn the_end_of_a_connection_is_counted_with_its_reason() {
     assert_eq!(server.refusals(), ["a frame breaks a rule of HTTP/2"]);
     let mut server = Server::new();
     server.reads(&frame(7, 0, 0, &[0; 8]));
-    server.connection.handle_eof();
+    server.connection.handle_eof(&mut server.cx);
     server.sends();
     assert!(server.refusals().is_empty());
 }

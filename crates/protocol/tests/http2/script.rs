@@ -4,7 +4,7 @@
 //!   first byte   what follows
 //!   0-9          a frame: type, flags, stream, and as many bytes of payload as the next one says
 //!   10           so many bytes as they are
-//!   11, 12, 13   the oldest request is answered: at once, as a stream, not at all or, by the next byte, taken over
+//!   11, 12, 13   the oldest request is answered: at once, as a stream, before its body, not at all or taken over
 //!   14           its body is asked for
 //!   15           time passes, output is read
 //! ```
@@ -54,8 +54,15 @@ pub(crate) fn play(script: &[u8]) {
                 if answer(&mut connection, &mut cx, request_id, Payload::Stream { length: None }) {
                     let request_id = request_id.unwrap_or(RequestId(0));
                     // Stale ones are refused, which is what is tested.
-                    let _ = connection.handle_write(&cx, request_id, &[next(); 40]);
-                    let _ = connection.handle_end(request_id, b"a: b\r\n");
+                    let piece = next();
+                    let _ = connection.handle_write(&cx, request_id, &[piece; 40]);
+                    if piece.is_multiple_of(2) {
+                        let _ = connection.handle_end(request_id, b"a: b\r\n");
+                    } else {
+                        let _ = connection.handle_end_early(request_id, b"a: b\r\n");
+                        // Its body is read, dropped or left by later steps.
+                        requests.push_back(request_id);
+                    }
                 }
             }
             13 => {

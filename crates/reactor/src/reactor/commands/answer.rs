@@ -95,8 +95,8 @@ impl Reactor {
         self.command(slot, |connection, cx| connection.handle_end(cx, request_id, trailers))
     }
 
-    /// The same while the body of the request still arrives, and is read. HTTP/1 delivers it as before, and `Aborted`
-    /// says that no more of it comes; HTTP/2 drops it.
+    /// The same while the body of the request still arrives, and is read: it is delivered as before, and `Aborted` or
+    /// `Reset` says that no more of it comes. With HTTP/2 `end` then drops the rest.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more.
