@@ -56,8 +56,10 @@ export class Connection {
   socket: NodeSocket = null as never
   /** The oldest request whose response isn't wholly given. */
   current: Exchange | null = null
-  /** The exchange whose response was given before the body of its request has come whole. */
+  /** The exchange of HTTP/1 whose response was given before the body of its request has come whole. */
   early: Exchange | null = null
+  /** How many streams of HTTP/2 are like that. */
+  #earlyStreams = 0
   /** Requests so far. */
   requests = 0
   isClosed = false
@@ -126,6 +128,22 @@ export class Connection {
     for (const exchange of this.#lost) if (exchange.isRegistered) exchange.unregister()
   }
 
+  /** A response was given before the body of its request has come whole. */
+  beginEarly(exchange: Exchange): void {
+    if (exchange.isHttp2) this.#earlyStreams++
+    else this.early = exchange
+  }
+
+  /** The body behind a response has come whole, or no more of it comes. */
+  endEarly(exchange: Exchange): void {
+    if (exchange.isHttp2) this.#earlyStreams--
+    else if (this.early === exchange) this.early = null
+  }
+
+  get #hasEarly(): boolean {
+    return this.early !== null || this.#earlyStreams > 0
+  }
+
   /** The connection has closed: tells the exchanges of which the engine announces nothing more. */
   leave(): void {
     const { taken, early } = this
@@ -168,7 +186,7 @@ export class Connection {
    * is due.
    */
   get isIdle(): boolean {
-    return this.requests > 0 && this.isAnswered && this.early === null && this.current?.hasReturned !== false
+    return this.requests > 0 && this.isAnswered && !this.#hasEarly && this.current?.hasReturned !== false
   }
 
   /** A sign of life, for the timeout of the socket. */
@@ -245,8 +263,7 @@ export class Connection {
   stop(): void {
     if (this.isClosed) return
     // The rest of a body may never come. The response is read by a client that still sends, unless a reset overtakes it.
-    if (this.early?.isHttp2 === true) this.close()
-    else this.facts()?.stop(this.early !== null)
+    this.facts()?.stop(this.#hasEarly)
   }
 
   /** The connection has closed. False when that was known. */

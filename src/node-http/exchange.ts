@@ -91,8 +91,8 @@ export class Exchange {
   isFresh = false
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
-  /** Those of a response that ends with the body of its request. */
-  #trailers: string | null = null
+  /** The response is given, and the engine delivers the body of the request on. */
+  #isEarly = false
   #slab: Buffer
   #at: number
 
@@ -181,24 +181,24 @@ export class Exchange {
 
   /** Ends the body, with trailers as lines. That of the request may still arrive, and is read on. */
   end(trailers: string): void {
-    const isEarly = this.body?.isOpen() === true
-    if (isEarly) this.connection.early = this
+    this.#isEarly = this.body?.isOpen() === true
+    if (this.#isEarly) this.connection.beginEarly(this)
     // Without its 100 the body never comes, and the engine announces nothing but the close of the connection.
     if (this.body?.isHeld === true) this.connection.facts()
-    if (isEarly && this.isHttp2) {
-      // The engine drops what comes of a stream behind its response.
-      this.isTold = false
-      this.#trailers = trailers
-    } else this.owner.hot.end(this.connection.slot, this.requestId, trailers, isEarly ? 1 : 0)
+    this.owner.hot.end(this.connection.slot, this.requestId, trailers, this.#isEarly ? 1 : 0)
     this.#given()
   }
 
   /** The body of the request has ended, or no more of it comes. */
   bodyOver(): void {
-    if (this.connection.early === this) this.connection.early = null
-    if (this.#trailers !== null) this.owner.hot.end(this.connection.slot, this.requestId, this.#trailers)
-    this.#trailers = null
+    if (this.#isEarly) this.connection.endEarly(this)
+    this.#isEarly = false
     if (this.stage === OVER && this.isRegistered) this.unregister()
+  }
+
+  /** The rest of the body isn't wanted behind the response: the engine drops it. For HTTP/2. */
+  dropBody(): void {
+    if (this.#isEarly) this.owner.hot.end(this.connection.slot, this.requestId, '')
   }
 
   /** Sends an informational response; `lines` are its fields. */

@@ -9,7 +9,7 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
-import { GIVEN, OVER } from './exchange.ts'
+import { GIVEN } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { connectionReset } from './node-errors.ts'
 import type { NodeSocket } from './node-socket.ts'
@@ -205,10 +205,13 @@ export class NodeRequest {
       this.aborted = true
       this.emit('aborted')
       this[SIGNAL]?.abort()
-      this[EXCHANGE].body?.fail()
       const exchange = this[EXCHANGE]
+      const isOpen = exchange.body?.isOpen() === true
+      exchange.body?.fail()
       if (exchange.isHttp2) {
-        if (exchange.stage !== OVER) exchange.abort()
+        // A response that is given is sent though the body behind it has failed.
+        const isOwn = this[IS_LEFT] !== true && (exchange.stage === GIVEN || isOpen)
+        if (exchange.stage < GIVEN || isOwn) exchange.abort()
       } else if (this[IS_LEFT] !== true && this.socket?.destroyed === false) this.socket.destroy(error ?? undefined)
     }
     if (error === null && !this.aborted) done()
@@ -241,7 +244,11 @@ export class NodeRequest {
   /** The response is sent: an unread body is dropped as it comes, and the request ends. */
   responseFinished(): void {
     const { body, isHttp2 } = this[EXCHANGE]
-    if (this._consuming || isWanted(this)) return
+    if (this._consuming || isWanted(this)) {
+      // Without its 100 the body of a stream never comes.
+      if (isHttp2 && body?.isHeld === true) setImmediate(() => this.clientLeft())
+      return
+    }
     const isOpen = body?.isOpen() === true
     if (isOpen && !isHttp2) return this._dump()
     if (isOpen) body.drop()

@@ -120,6 +120,7 @@ export class RequestBytes implements BodyTransport {
 
   /** The rest isn't wanted: the engine drops it. */
   drop(): void {
+    this.#exchange.dropBody()
     this.fail()
   }
 
