@@ -2,9 +2,9 @@ import { constants } from 'node:http2'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import test from 'ava'
-import { ClientException, Response } from '../src/index.ts'
+import { ClientException, Response, StateError } from '../src/index.ts'
 import { END_HEADERS, END_STREAM, Frame, begin, closed, dialFrames, frame, holdHttp2, openHttp2, request, send, word } from './http2.ts'
-import { hold, keepErrors, open, until } from './support.ts'
+import { hold, keepErrors, open, postHead, until } from './support.ts'
 
 const CANCEL = constants.NGHTTP2_CANCEL
 
@@ -222,6 +222,38 @@ test('a body that arrives too slowly is a 408 on its stream', async (t) => {
   const [headers] = await once(stream, 'response')
   t.is(headers[':status'], 408)
   t.is((await send(client)).text, 'on')
+})
+
+test('a response that ends before its request is complete at once, and the rest is dropped, as with HTTP/1', async (t) => {
+  const failures: unknown[] = []
+  const { client, connect } = await openHttp2(t, (of) => {
+    const body = of.getBody()
+    return new Response(200, { 'content-length': '10' }, (async function* () {
+      yield Buffer.from((await body.read())!)
+      body.read().catch((error: unknown) => failures.push(error))
+      yield ' early'
+    })())
+  }, { bodySizeLimit: 100_000 })
+  const stream = begin(client, { ':method': 'POST' }, false)
+  stream.write('half')
+  let text = ''
+  stream.on('data', (piece: Buffer) => (text += String(piece)))
+  await once(stream, 'end')
+  t.is(text, 'half early')
+  stream.end('rest')
+  t.is(await closed(stream), constants.NGHTTP2_NO_ERROR)
+  const one = await connect()
+  await one.send(`${postHead(8)}half`).until((received) => received.endsWith('half early'))
+  await until(() => failures.length === 2)
+  t.true(failures.every((error) => error instanceof StateError))
+  t.deepEqual(failures.map(String), [String(failures[0]), String(failures[0])])
+  // The client is told to send no more of a body that is larger than its limit.
+  const endless = begin(client, { ':method': 'POST' }, false)
+  endless.resume().write('half')
+  await once(endless, 'end')
+  endless.write(Buffer.alloc(150_000))
+  t.is(await closed(endless), constants.NGHTTP2_NO_ERROR)
+  t.is((await send(client, { ':method': 'POST' }, 'next')).text, 'next early')
 })
 
 test('client.close and client.stop end an HTTP/2 connection', async (t) => {
