@@ -204,6 +204,9 @@ fn an_abort_behind_the_answer_has_the_client_send_no_more() {
     assert_eq!(server.sends(), "1 HEADERS\n1 HEADERS end\n1 RST_STREAM NO_ERROR");
     assert!(server.events().is_empty());
     assert!(server.connection.is_idle());
+    let mut server = answered(Limits::default());
+    server.connection.handle_abort(server.request(0), ErrorCode::INTERNAL_ERROR).unwrap();
+    assert_eq!(server.sends(), "1 RST_STREAM NO_ERROR");
     // An answer that isn't all sent breaks off.
     let mut server = Server::new();
     server.reads(&[settings(&[(4, 3)]), upload(1, &[])].concat());
@@ -281,6 +284,39 @@ fn an_upload_of_which_most_lies_unread_is_reset_behind_its_answer_as_well() {
 }
 
 #[test]
+fn of_uploads_that_have_come_whole_none_is_reset() {
+    let limits = Limits { body_size_limit: u64::MAX, http2_window_limit: 65_536, ..Limits::default() };
+    let mut server = Server::with(limits);
+    for (at, stream) in [1, 3, 5, 7, 9].into_iter().enumerate() {
+        server.reads(&upload(stream, &[]));
+        answer(&mut server, at);
+    }
+    for stream in [1, 3, 5, 7] {
+        for _ in 0..3 {
+            server.reads(&data(stream, &[0; 15_000]));
+        }
+        server.reads(&last_data(stream, &[0; 15_000]));
+        server.sends();
+    }
+    server.reads(&data(9, &[0; 15_000]));
+    server.reads(&data(9, &[0; 15_000]));
+    assert!(server.sends().contains("9 RST_STREAM ENHANCE_YOUR_CALM"));
+    assert_eq!(server.asks(0, 100_000), "5 reset ENHANCE_YOUR_CALM\n1 body 60000 end");
+}
+
+#[test]
+fn content_that_was_late_before_the_answer_ended_and_wasnt_asked_for_leaves_nothing_behind() {
+    let mut server = Server::new();
+    server.reads(&[upload(1, &[]), data(1, b"ab")].concat());
+    assert!(server.answers(0, 200, Payload::Stream { length: None }));
+    assert_eq!(server.sends(), "1 HEADERS");
+    server.waits(20_000);
+    server.connection.handle_end_early(server.request(0), b"").unwrap();
+    assert_eq!(server.sends(), "1 DATA 0 bytes end\n1 RST_STREAM NO_ERROR");
+    assert!(server.connection.is_idle());
+}
+
+#[test]
 fn a_connection_that_closes_cuts_what_is_due_alone() {
     let mut server = answered(Limits::default());
     assert_eq!(server.connection.unanswered().count(), 1);
@@ -312,7 +348,11 @@ fn what_has_come_whole_is_read_though_the_client_has_left() {
         assert_eq!((server.sends(), server.connection.finish()), (String::new(), None));
         assert_eq!(server.asks(0, 3), "1 body 3");
         assert_eq!(server.connection.finish(), None);
-        assert_eq!(server.asks(0, 3), "1 body 1 end");
+        if has_goaway {
+            server.connection.handle_end(server.request(0), b"").unwrap();
+        } else {
+            assert_eq!(server.asks(0, 3), "1 body 1 end");
+        }
         assert_eq!(server.connection.finish(), Some(Finish::Close));
     }
 }
