@@ -17,6 +17,7 @@
 mod commands;
 mod getters;
 mod other;
+mod raw_commands;
 mod sealing;
 mod secured;
 mod security;

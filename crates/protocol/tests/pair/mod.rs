@@ -329,6 +329,7 @@ impl Pair {
     }
 
     fn feed_directly(&mut self, room: usize) {
+        let kind = if self.connection.is_raw() { "raw" } else { "piece" };
         let mut bytes = self.inbox.drain(..room).collect::<Vec<_>>();
         let Direct { content, taken, event } = self.connection.handle_direct(&mut self.cx, &mut bytes);
         self.inbox.splice(..0, bytes[taken..].iter().copied()).for_each(drop);
@@ -338,9 +339,9 @@ impl Pair {
                 OwnedEvent::Body { request_id, bytes, trailers: None }
             }
             None if bytes.is_empty() => return self.transmit(),
-            None => OwnedEvent::Piece { kind: "piece", bytes },
+            None => OwnedEvent::Piece { kind, bytes },
             Some(event) => {
-                self.notify(OwnedEvent::Piece { kind: "piece", bytes });
+                self.notify(OwnedEvent::Piece { kind, bytes });
                 OwnedEvent::of(event)
             }
         };
