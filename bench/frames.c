@@ -1,5 +1,6 @@
 /* Load for WebSockets that echo: one text frame under way on each; the next is sent when it is echoed. RFC 6455.
- * Arguments: port, connections, seconds, bytes of a message, 126 to 65,535. Prints one line of JSON. */
+ * Arguments: port, connections, seconds, bytes of a message, 126 to 65,535. With `bytes` as the last one the connections
+ * echo bytes, without frames. Prints one line of JSON. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -63,13 +64,14 @@ static int dial(int port) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 5) return 2;
+  if (count != 5 && (count != 6 || strcmp(arguments[5], "bytes") != 0)) return 2;
   int connections = atoi(arguments[2]), poller = epoll_create1(0);
   size_t length = (size_t)atoi(arguments[4]);
   if (length < 126 || length > 65535) return 2;
   memcpy(frame, (unsigned char[]){0x81, 0x80 | 126, (unsigned char)(length >> 8), (unsigned char)length}, 4);
   memset(frame + HEAD, 'x', length);
   frame_length = HEAD + length;
+  size_t echoed = count == 6 ? frame_length : frame_length - MASK;
   struct connection *all = calloc((size_t)connections, sizeof *all);
   if (all == NULL) return 1;
   for (int at = 0; at < connections; at++) {
@@ -88,7 +90,7 @@ int main(int count, char **arguments) {
       ssize_t got = recv(one->fd, input, sizeof input, 0);
       if (got <= 0) fail("a WebSocket was closed");
       one->received += (size_t)got;
-      if (one->received < frame_length - MASK) continue;
+      if (one->received < echoed) continue;
       one->received = 0;
       done++;
       send_all(one->fd, frame, frame_length);

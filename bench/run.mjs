@@ -12,16 +12,16 @@ import { idleMemory, latency, startTime } from './rest.mjs'
 import { hasH2load, http2Works, idleHttp2 } from './http2.mjs'
 import { writePlots } from './plot.mjs'
 import { inRounds } from './rounds.mjs'
-import { eventStreams, webSockets } from './streams.mjs'
+import { eventStreams, upgrades, webSockets } from './streams.mjs'
 import { idleTls, missing, overTls } from './tls.mjs'
 import { table, workTable } from './table.mjs'
 import { WORKS } from './works.mjs'
 
 const HELP = `Usage: npm run bench -- [--works hello,JSON] [--servers busbar,node:http] [--rounds 5] [--seconds 2]
        [--connections 64] [--node PATH] [--latency] [--idle] [--start] [--events]
-       [--websockets] [--tls] [--h2] [--json] [--smoke] [--plot]
+       [--websockets] [--upgrades] [--tls] [--h2] [--json] [--smoke] [--plot]
 
-Without --works, --latency, --idle, --start, --events, --websockets, --tls and --h2 everything is measured.
+Without --works, --latency, --idle, --start, --events, --websockets, --upgrades, --tls and --h2 everything is measured.
 `
 const { values } = parseArgs({
   options: {
@@ -36,6 +36,7 @@ const { values } = parseArgs({
     start: { type: 'boolean', default: false },
     events: { type: 'boolean', default: false },
     websockets: { type: 'boolean', default: false },
+    upgrades: { type: 'boolean', default: false },
     tls: { type: 'boolean', default: false },
     h2: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -87,7 +88,7 @@ says(`load by ${tool}, ${connections} connections, median of ${rounds} rounds of
 const congestion = useCubic()
 if (congestion !== null) says(`congestion control: ${congestion.name}${congestion.before === null ? '' : `, instead of ${congestion.before}`}`)
 
-const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.tls && !values.h2
+const isAll = !values.smoke && settings.works === undefined && !values.latency && !values.idle && !values.start && !values.events && !values.websockets && !values.upgrades && !values.tls && !values.h2
 const report = { versions: Object.fromEntries(versions), congestion, works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
@@ -125,8 +126,8 @@ if (isAll || values.start) {
   const rows = report.start.map(({ name, milliseconds }) => [name, milliseconds.toFixed(1)])
   says(`\n${table([['import and listen', 'ms over bare node'], ...rows])}`)
 }
-for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets]]) {
-  const isLeftOut = name === 'websockets' && COMPILER === null
+for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['websockets', 'message', webSockets], ['upgrades', 'piece', upgrades]]) {
+  const isLeftOut = name !== 'events' && COMPILER === null
   if ((!isAll && !values[name]) || isLeftOut) continue
   report[name] = await measureAll(plain, shared)
   const node = report[name].find((row) => row.name === 'node:http')?.cpu ?? Number.NaN

@@ -1,5 +1,5 @@
 /**
- * Long connections: event streams with an event each second, and WebSockets that echo.
+ * Long connections: event streams with an event each second, WebSockets that echo, and connections that echo bytes.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -13,6 +13,8 @@ import { median } from './table.mjs'
 const STREAMS = 5000
 const WEBSOCKETS = 64
 const MESSAGE = 1024
+/** Bytes that an upgraded connection echoes at once. */
+const PIECE = 65_000
 
 /** CPU microseconds per event. All servers are measured at the same time, each with `STREAMS` streams. */
 export async function eventStreams(peers, settings, streams = STREAMS) {
@@ -57,16 +59,25 @@ async function untilQuiet(servers) {
 }
 
 /** CPU microseconds per message of 1 KiB that a WebSocket server echoes, by the package `ws` on each server. */
-export async function webSockets(peers, { scratch, ...settings }) {
+export function webSockets(peers, settings) {
+  return echoes(peers, settings, 'websocket', [MESSAGE])
+}
+
+/** CPU microseconds per 65 KB that an upgraded connection echoes. */
+export function upgrades(peers, settings) {
+  return echoes(peers, settings, 'upgrade', [PIECE, 'bytes'])
+}
+
+async function echoes(peers, { scratch, ...settings }, handler, load) {
   const servers = []
   try {
     for (const peer of peers.filter(({ name }) => ['busbar', 'busbar (1 thread)', 'node:http'].includes(name))) {
-      servers.push({ running: await start(peer, { ...settings, scratch, handler: 'websocket' }), rounds: [] })
+      servers.push({ running: await start(peer, { ...settings, scratch, handler }), rounds: [] })
     }
     for (let round = 0; round <= settings.rounds; round++) {
       for (const { running, rounds } of servers) {
         const before = cpuTime(running.pid).all
-        const args = [running.port, WEBSOCKETS, settings.seconds, MESSAGE].map(String)
+        const args = [running.port, WEBSOCKETS, settings.seconds, ...load].map(String)
         const { requests } = JSON.parse(await output(compiled('frames', scratch), args))
         const cpu = (cpuTime(running.pid).all - before) / 1000 / requests
         if (round > 0) rounds.push({ cpu, rate: requests / settings.seconds })

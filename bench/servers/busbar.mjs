@@ -53,6 +53,11 @@ const handlers = {
         webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
       })
     }),
+  upgrade: () =>
+    new Response(101, { upgrade: 'websocket' }).upgrade((socket) => {
+      socket.on('error', () => {})
+      socket.pipe(socket)
+    }),
   async: () => new Promise((resolve) => setImmediate(() => resolve(new Response(200, TEXT, 'Hello, World!')))),
 }
 

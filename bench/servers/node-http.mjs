@@ -49,6 +49,7 @@ const handlers = {
     response.on('close', () => eventStreams.delete(response))
   },
   websocket() {},
+  upgrade() {},
   burn(_, response) {
     const end = performance.now() + 0.02
     while (performance.now() < end);
@@ -72,6 +73,13 @@ if (process.argv[2] === 'websocket') {
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
     })
+  })
+}
+if (process.argv[2] === 'upgrade') {
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n')
+    socket.pipe(socket)
   })
 }
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))
