@@ -11,6 +11,8 @@ use crate::reactor::Reactor;
 
 /// Capacity for bytes beyond this, which one long body may have caused, is freed.
 const KEPT: usize = 256 * 1024;
+/// Bytes of long bodies that are sent together. They are in memory of their own, and each message has its price.
+const MANY_LONG: usize = 1024 * 1024;
 
 /// A function to be executed on the thread, with its bytes.
 type Run = Box<dyn FnOnce(&mut Reactor, &[u8]) + Send>;
@@ -65,9 +67,9 @@ impl CommandBatch {
         self.list.is_empty()
     }
 
-    /// How many bytes the commands refer to.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.long
+    /// Whether it refers to so many bytes that it is sent at once: memory for them is used again then.
+    pub(super) fn is_much(&self) -> bool {
+        self.bytes.len() > KEPT || self.long > MANY_LONG
     }
 
     pub(super) fn respond(
@@ -126,6 +128,18 @@ impl CommandBatch {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         self.list.push(Command::Run { slot, bytes: at..self.bytes.len(), run: Box::new(run) });
+    }
+
+    /// The same with a long piece in memory of its own.
+    pub(super) fn run_with(
+        &mut self,
+        slot: u32,
+        piece: PooledBody,
+        run: impl FnOnce(&mut Reactor, &[u8]) + Send + 'static,
+    ) {
+        self.long += piece.bytes().len();
+        let run: Run = Box::new(move |reactor, _| run(reactor, piece.bytes()));
+        self.list.push(Command::Run { slot, bytes: 0..0, run });
     }
 
     /// Executes the rest of the list, from its end: [`CommandBatch::reverse`] was called before. A command

@@ -16,9 +16,6 @@ use crate::application::Facts;
 use crate::io::{Bind, ListenError, ListenerFacts, ListenerRegistry};
 use crate::reactor::Reactor;
 
-/// Bytes of commands above which they are sent at once, so that memory for them is reused.
-const MANY_BYTES: usize = 1024 * 1024;
-
 /// One thread, as the application sees it. Commands are collected until [`ThreadHandle::hand_over`]; those
 /// that come too late change nothing.
 pub struct ThreadHandle {
@@ -105,6 +102,21 @@ impl ThreadHandle {
         });
     }
 
+    /// Sends on a raw connection; with a mark, [`Reactor::notify_raw_drained`] follows. A large piece is copied once, and
+    /// sent from there as far as the kernel takes it.
+    pub fn write_raw(&mut self, slot: u32, client: u64, bytes: &[u8], mark: Option<u32>) {
+        let write = move |reactor: &mut Reactor, bytes: &[u8]| {
+            if let (Ok(_), Some(mark)) = (reactor.write_raw(slot, client, bytes), mark) {
+                reactor.notify_raw_drained(slot, mark);
+            }
+        };
+        if !is_large(bytes) {
+            return self.run(slot, bytes, write);
+        }
+        self.commands.run_with(slot, self.pool.copy(bytes), write);
+        self.hand_over_many();
+    }
+
     /// Has `run` executed on the thread, with these bytes, on behalf of the client at `slot`, which is closed
     /// should it panic.
     pub fn run(&mut self, slot: u32, bytes: &[u8], run: impl FnOnce(&mut Reactor, &[u8]) + Send + 'static) {
@@ -149,7 +161,7 @@ impl ThreadHandle {
     }
 
     fn hand_over_many(&mut self) {
-        if self.commands.len() > MANY_BYTES {
+        if self.commands.is_much() {
             self.hand_over();
         }
     }

@@ -60,14 +60,9 @@ impl Bridge {
                 // The count of a closed client would stay forever: no notice ends it.
                 mode.thread(slot, |thread, slot| thread.facts(slot, client)).flatten().ok_or(Stale)?;
                 let (waiting, mark) = mode.unsent().count_raw(client, bytes.len());
-                self.command(slot, bytes, move |reactor, slot, bytes| {
-                    reactor.write_raw(slot, client, bytes)?;
-                    if let Some(mark) = mark {
-                        reactor.notify_raw_drained(slot, mark);
-                    }
-                    Ok(())
-                })?;
-                Ok(waiting)
+                self.before_command();
+                let sent = mode.thread(slot, |thread, slot| thread.write_raw(slot, client, bytes, mark));
+                sent.map(|()| waiting).ok_or(Stale)
             }
         }
     }
