@@ -2,9 +2,11 @@
 import { once } from 'node:events'
 import nodeHttp from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
+import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
+import { text } from 'node:stream/consumers'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import http from '../src/node-http/index.ts'
@@ -254,6 +256,24 @@ test('the timeout of a server runs before the first request and, as keepAliveTim
       return [text.slice(-' [end]'.length), heard]
     })
   }
+})
+
+test('a response counts its own bytes alone, however many are unsent of earlier ones', async (t) => {
+  await plays(t, [[true, false, true], [20_000_000, 10_000, 70_000, 10_000]], async (create) => {
+    const isWritten: boolean[] = []
+    const server = create((req, res) => {
+      if (req.url === '/') return void res.end('1'.repeat(20_000_000))
+      const body = '2'.repeat(Number(req.url!.slice(1)))
+      isWritten.push(res.setHeader('content-length', body.length).write(body))
+      res.end()
+    })
+    const client = connect(await listen(t, server), '127.0.0.1')
+    // Much of the first response is unsent when the others are written.
+    const asked = ['/', '/10000', '/70000', '/10000'].map((path) => GET.replace('/', path)).join('')
+    client.write(`${asked.slice(0, -2)}Connection: close\r\n\r\n`)
+    const bodies = (await text(client)).split(/HTTP\/1\.1 200 OK\r\n(?:.+\r\n)+\r\n/)
+    return [isWritten, bodies.slice(1).map(({ length }) => length)]
+  })
 })
 
 test.serial('an observer of performance has an entry for each request', async (t) => {

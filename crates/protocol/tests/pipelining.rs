@@ -56,6 +56,39 @@ fn opens_stream() -> Answer<'static> {
 }
 
 #[test]
+fn a_streamed_answer_doesn_t_wait_for_what_is_unsent_of_earlier_ones() {
+    let mut pair = Pair::new(Limits::default(), Habit::Hold);
+    pair.is_client_stuck = true;
+    pair.client_sends(&GET.repeat(4));
+    let backlogs = |pair: &Pair| [1, 2, 3].map(|number| pair.connection.backlog(pair.request_id(number)));
+    // The third one comes before its turn.
+    let third = pair.request_id(3);
+    pair.answer(3, opens_stream());
+    pair.command(|connection, cx| connection.handle_write(cx, third, &[b'3'; 3000]));
+    pair.respond(1, 200, &"1".repeat(50_000));
+    pair.answer(2, opens_stream());
+    let second = pair.request_id(2);
+    pair.command(|connection, cx| connection.handle_write(cx, second, &[b'2'; 2000]));
+    let [_, of_second, of_third] = backlogs(&pair);
+    assert!((2000..2300).contains(&of_second), "{of_second}");
+    assert!((3000..3300).contains(&of_third), "{of_third}");
+    // What is sent of the first one changes nothing.
+    pair.command(|connection, cx| {
+        connection.handle_sent(cx, 40_000);
+        Ok(())
+    });
+    assert_eq!(backlogs(&pair), [0, of_second, of_third]);
+    pair.command(|connection, cx| connection.handle_end(cx, second, b""));
+    assert_eq!(backlogs(&pair), [0, 0, of_third]);
+    pair.command(|connection, cx| connection.handle_write(cx, third, &[b'3'; 1000]));
+    assert!(backlogs(&pair)[2] > of_third + 1000);
+    pair.client_reads_again();
+    assert_eq!(backlogs(&pair), [0, 0, 0]);
+    pair.command(|connection, cx| connection.handle_end(cx, third, b""));
+    assert_eq!(pair.connection.owed(), 1);
+}
+
+#[test]
 fn a_request_that_came_while_a_streamed_answer_filled_the_pipeline_is_served() {
     let mut pair = Pair::new(Limits { pipeline_limit: 1, ..Limits::default() }, Habit::Hold);
     pair.client_sends(GET);

@@ -275,7 +275,8 @@ impl Connection {
         self.http1().is_some_and(http1::Connection::has_refused_body)
     }
 
-    /// Bytes that wait before a streamed answer can go on: all unsent ones in its turn, before that those kept of it.
+    /// Bytes of a streamed answer that wait before it can go on: those unsent in its turn, before that those kept of it. Of
+    /// earlier answers none count, since a writer that waits for these would have to wait for what others write.
     pub fn backlog(&self, request_id: RequestId) -> usize {
         match self.http2() {
             Some(http2) => http2.backlog(request_id),

@@ -89,8 +89,15 @@ impl Connection {
             return Ok(0);
         }
         let held = if at == 0 {
-            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, self.output.buffer(cx));
+            let out = self.output.buffer(cx);
+            let before = out.len();
+            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, out);
+            state.put += out.len() - before;
             let held = self.output.put_or_hold(cx, bytes, suffix, send);
+            // Of a piece that is held only what the socket took was put.
+            if held == 0 {
+                state.put += bytes.len() + suffix.len();
+            }
             state.hold(held, suffix);
             held
         } else {
@@ -138,6 +145,7 @@ impl Connection {
             let behind = std::mem::take(&mut state.behind);
             let sent = usize::try_from(count - of_part).unwrap_or(usize::MAX);
             if let Some(unsent @ [_, ..]) = behind.get(sent..) {
+                state.put += unsent.len();
                 self.output.put(cx, unsent);
             }
             self.advance(cx);
@@ -147,6 +155,9 @@ impl Connection {
 
     /// The next bytes of the part; they are copied only as far as `send` doesn't take them.
     pub(crate) fn handle_external_bytes(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) {
+        if let Some(state) = self.pipeline.first_mut().and_then(|first| first.state.as_mut()) {
+            state.put += bytes.len();
+        }
         self.output.put_vectored(cx, bytes, b"", send);
         self.handle_external_sent(cx, bytes.len() as u64);
     }

@@ -368,7 +368,7 @@ impl Connection {
     }
 
     pub(crate) fn backlog(&self, request_id: RequestId) -> usize {
-        let unsent = if self.pipeline.is_first(request_id) { self.output.len() } else { 0 };
+        let unsent = self.pipeline.put_of(request_id, self.output.len());
         let external = usize::try_from(self.pipeline.external_bytes(request_id)).unwrap_or(usize::MAX);
         (unsent + self.pipeline.kept_bytes(request_id)).saturating_add(external)
     }

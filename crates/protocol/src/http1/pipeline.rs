@@ -55,6 +55,8 @@ pub(super) struct PendingState {
     pub(super) early: Vec<u8>,
     /// The framing of a body that is being streamed.
     pub(super) stream: Option<Stream>,
+    /// How many bytes of a streamed answer went to the output. The last so many there are its own, as far as they are unsent.
+    pub(super) put: usize,
     /// How many bytes follow that aren't here: of a file, or of memory that is held.
     pub(super) external: u64,
     /// Bytes of the answer behind those.
@@ -184,6 +186,12 @@ impl Pipeline {
         pending
             .and_then(|pending| pending.state.as_ref())
             .map_or(0, |state| state.early.len() + state.behind.len())
+    }
+
+    /// How many of so many bytes at the end of the output may be of this answer, if it has its turn.
+    pub(super) fn put_of(&self, request_id: RequestId, unsent: usize) -> usize {
+        let first = self.open().first().filter(|first| first.request_id == request_id);
+        first.and_then(|first| first.state.as_ref()).map_or(0, |state| state.put.min(unsent))
     }
 
     /// How many bytes an answer still contains that aren't here.

@@ -46,7 +46,10 @@ impl Connection {
         if *stream == Stream::Silent {
             return Ok(());
         }
-        let Piece { bytes, suffix, result } = encode::put_piece_start(stream, bytes, self.output.buffer(cx));
+        let out = self.output.buffer(cx);
+        let before = out.len();
+        let Piece { bytes, suffix, result } = encode::put_piece_start(stream, bytes, out);
+        state.put += out.len() - before + bytes.len() + suffix.len();
         self.output.put_vectored(cx, bytes, suffix, send);
         self.rearm_after_sending(cx);
         result

@@ -79,6 +79,7 @@ impl Connection {
         offer: Option<Offer<'_>>,
     ) {
         let out = self.output.buffer(cx);
+        let begun = out.len();
         let (outcome, body) =
             encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, out);
         let mut held = 0;
@@ -104,8 +105,10 @@ impl Connection {
         self.note_page(0, answer, flags.is_head);
         if let Some(first) = self.pipeline.first_mut() {
             first.has_begun = true;
-            first.state().begin(&outcome);
-            first.state().hold(held, b"");
+            let state = first.state();
+            state.begin(&outcome);
+            state.put += self.output.len_from(begun);
+            state.hold(held, b"");
         }
         self.advance(cx);
     }
@@ -146,12 +149,17 @@ impl Connection {
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         let stream = state.stream.as_mut().ok_or(AnswerError::Stale)?;
+        let is_put = at == 0 && state.external == 0;
         let out = match at {
             _ if state.external > 0 => &mut state.behind,
             0 => self.output.buffer(cx),
             _ => early_buffer(cx, &mut state.early),
         };
+        let before = out.len();
         let result = encode::put_piece(stream, bytes, out);
+        if is_put {
+            state.put += out.len() - before;
+        }
         self.rearm(cx);
         result
     }
@@ -237,6 +245,7 @@ impl Connection {
             let (request_id, is_upgraded) = (first.request_id, state.is_upgraded);
             let flags = first.flags;
             if !early.is_empty() {
+                state.put += early.len();
                 self.output.put(cx, &early);
             }
             if !is_done {

@@ -51,8 +51,8 @@ impl Reactor {
         self.notify_with_mark(slot, request_id, When::Drained, Some(mark));
     }
 
-    /// Sends more of a streamed answer. Returns how many bytes are unsent on this connection; above the
-    /// high-water mark the writer should pause until `Drained`.
+    /// Sends more of a streamed answer. Returns how many of its bytes are unsent; above the high-water mark the writer
+    /// should pause until `Drained`.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more.
