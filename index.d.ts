@@ -15,8 +15,9 @@
  * begins at offset `head` of the slab.
  *
  * The numbers of an answer stand in the last eight of the shared words: slot, request id (low, high), status,
- * flags, declared length (low, high), unused. The flags are 1: close the connection behind the answer, 2: send a
- * `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there is a reason phrase, 32: there is a
+ * flags, declared length (low, high). In the last the engine counts the waits of the loop. The flags are 1: close the
+ * connection behind the answer, 2: send a `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there
+ * is a reason phrase, 32: there is a
  * declared length, 64: no Date is added, because the fields have one or none is to be sent, 2048: the fields are those
  * of the last `respond`.
  */

@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import nodeHttp from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
 import { text } from 'node:stream/consumers'
@@ -273,6 +273,76 @@ test('a response counts its own bytes alone, however many are unsent of earlier 
     client.write(`${asked.slice(0, -2)}Connection: close\r\n\r\n`)
     const bodies = (await text(client)).split(/HTTP\/1\.1 200 OK\r\n(?:.+\r\n)+\r\n/)
     return [isWritten, bodies.slice(1).map(({ length }) => length)]
+  })
+})
+
+const inLoop = process.env['BUSBAR_IO_THREADS'] === undefined ? test : test.skip
+
+inLoop('a client has left when its end came before what the handler waits for', async (t) => {
+  for (const head of [GET, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n']) {
+    await plays(t, ['close'], async (create) => {
+      const events: string[] = []
+      let answer = (): void => {}
+      const server = create((req, res) => {
+        for (const event of ['finish', 'close']) res.on(event, () => events.push(event))
+        answer = () => void res.end('late')
+        req.resume()
+      })
+      const signals = createServer((socket) => void socket.on('data', () => answer())).listen(0, '127.0.0.1')
+      t.teardown(() => signals.close())
+      await once(signals, 'listening')
+      const signal = connect((signals.address() as AddressInfo).port, '127.0.0.1')
+      await once(signal, 'connect')
+      const dialogue = (await dial(t, server)).send(head)
+      await once(server, 'request')
+      if (head !== GET) dialogue.send('ab')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      // Both are here when the loop waits for events again, in this order.
+      setImmediate(() => {
+        dialogue.socket.destroy()
+        signal.end('now')
+      })
+      await until(() => events.includes('close'))
+      return events
+    })
+  }
+})
+
+test('a handler answers in the turn in which the request has come whole, though the client’s end came with it', async (t) => {
+  const long = '3'.repeat(3_000_000)
+  for (const isLong of [false, true]) {
+    await plays(t, ['200', isLong ? `${long.length}` : '0', 'finish', 'close'], async (create) => {
+      const events: string[] = []
+      const server = create((req, res) => {
+        for (const event of ['finish', 'close']) res.on(event, () => events.push(event))
+        let length = 0
+        req.on('aborted', () => events.push('aborted'))
+        req.on('data', (piece: Buffer) => (length += piece.length)).on('end', () => setImmediate(() => res.end(String(length))))
+      })
+      const dialogue = await dial(t, server)
+      dialogue.socket.end(isLong ? `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${long.length}\r\n\r\n${long}` : GET)
+      const { line, body } = (await dialogue.response('GET'))!.at(-1)!
+      await until(() => events.includes('close'))
+      return [line.split(' ')[1], body, ...events]
+    })
+  }
+})
+
+test('what a client has sent before its end is read, though the handler begins late', async (t) => {
+  const long = '3'.repeat(3_000_000)
+  await plays(t, ['200', `${long.length}`, 'finish', 'close'], async (create) => {
+    const events: string[] = []
+    const server = create((req, res) => {
+      for (const event of ['finish', 'close']) res.on(event, () => events.push(event))
+      req.on('aborted', () => events.push('aborted'))
+      let length = 0
+      setTimeout(() => req.on('data', (piece: Buffer) => (length += piece.length)).on('end', () => res.end(String(length))), 100)
+    })
+    const dialogue = await dial(t, server)
+    dialogue.socket.end(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${long.length}\r\n\r\n${long}`)
+    const { line, body } = (await dialogue.response('GET'))!.at(-1)!
+    await until(() => events.includes('close'))
+    return [line.split(' ')[1], body, ...events]
   })
 })
 

@@ -85,6 +85,12 @@ export const ANSWER_WORDS = BATCH_RECORDS * RECORD_WORDS
 /** The words of a response, from there. */
 export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, Flags: 4, LengthLow: 5, LengthHigh: 6 } as const
 
+/**
+ * Index of the word that counts how often the event loop has waited for events, which it does behind all immediates: equal
+ * numbers mean that notices came from one wait.
+ */
+export const LOOP_WAITS = ANSWER_WORDS + 7
+
 /** Flags of a response. */
 export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024, SameFields: 2048 } as const
 

@@ -69,6 +69,8 @@ export class Connection {
   hasPeerEnded = false
   bytesWritten = 0
   bytesRead = 0
+  /** The loop's waits when the application last got a request or the end of a body that it hasn't answered at once. */
+  fedAt = -1
   #waiting: Exchange[] | null = null
   #mode: typeof HTTP | typeof AWAITED | typeof RAW = HTTP
   #facts: ClientFacts | null = null
@@ -113,6 +115,11 @@ export class Connection {
     return exchange.isHttp2
   }
 
+  /** Those whose responses aren't wholly given, and those behind them, in order. */
+  get due(): Exchange[] {
+    return [...(this.current === null ? [] : [this.current]), ...(this.#waiting ?? [])]
+  }
+
   /** The exchange whose request has come last, while something of it is due. */
   get newest(): Exchange | null {
     return this.#waiting?.at(-1) ?? this.current ?? this.early
@@ -123,7 +130,7 @@ export class Connection {
    * newest one then, can't be sent. The engine announces nothing more about them.
    */
   lose(isOfBody: boolean): void {
-    const due = [...(this.current === null ? [] : [this.current]), ...(this.#waiting ?? [])]
+    const { due } = this
     this.#lost = due.filter((exchange, at) => exchange.stage === OPEN || (isOfBody && at === due.length - 1))
     for (const exchange of this.#lost) if (exchange.isRegistered) exchange.unregister()
   }

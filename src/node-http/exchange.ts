@@ -9,7 +9,7 @@
  * handler has returned without a whole response: those that are answered at once are never looked up.
  */
 import type { AsyncResource } from '../core/builtin.ts'
-import { Answer, ANSWER_WORDS, AnswerFlag, Flag, respond, writeAnswer } from '../native.ts'
+import { Answer, ANSWER_WORDS, AnswerFlag, Flag, LOOP_WAITS, respond, writeAnswer } from '../native.ts'
 import type { HotFunctions } from '../native.ts'
 import type { Connection } from './connection.ts'
 import type { NodeRequest } from './node-request.ts'
@@ -49,6 +49,8 @@ export interface ExchangeOwner {
   unregister(exchange: Exchange): void
   /** The response is sent as far as the application is concerned. */
   finishLater(exchange: Exchange): void
+  /** The body has ended, and behind it the client's side. */
+  endBehindBody(exchange: Exchange): void
 }
 
 /** The head of a response as the engine takes it. */
@@ -193,6 +195,8 @@ export class Exchange {
   bodyOver(): void {
     if (this.#isEarly) this.connection.endEarly(this)
     this.#isEarly = false
+    this.connection.fedAt = this.owner.words[LOOP_WAITS]!
+    if (this.body?.hasEndBehind === true) this.owner.endBehindBody(this)
     if (this.stage === OVER && this.isRegistered) this.unregister()
   }
 

@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import { AsyncResource } from '../core/builtin.ts'
 import { IdTable } from '../core/id-table.ts'
 import { withoutContext } from '../core/no-context.ts'
-import { ANSWER_WORDS, AnswerFlag, Engine, Flag, Notice, RECORD_WORDS, addressAnswer, hotOf, respond, writeAnswer } from '../native.ts'
+import { ANSWER_WORDS, AnswerFlag, Engine, Flag, LOOP_WAITS, Notice, RECORD_WORDS, addressAnswer, hotOf, respond, writeAnswer } from '../native.ts'
 import type { EngineLimits, HotFunctions } from '../native.ts'
 import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
@@ -329,28 +329,43 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     }
   }
 
-  /** The client has ended its side, perhaps with its request: with Node that is read a turn later, and the handler may have answered. */
+  /** The client has ended its side: with Node that is read behind all that came before, in a turn of its own. */
   #halfClosed(exchange: Exchange): void {
-    if (this.#ending.push({ exchange, wasDue: exchange.stage < GIVEN }) === 1) setImmediate(this.#end)
+    const { connection } = exchange
+    const isDue = exchange.stage < GIVEN
+    const body = connection.newest?.body ?? null
+    if (isDue && body?.isOpen() === true && !body.isHeld) body.hasEndBehind = true
+    else if (connection.fedAt === this.words[LOOP_WAITS]) this.#endSoon(exchange, isDue)
+    else this.#end(exchange)
   }
 
-  readonly #end = (): void => {
+  endBehindBody(exchange: Exchange): void {
+    // The request has its 'end' first.
+    setImmediate(() => this.#endSoon(exchange, true))
+  }
+
+  /** The turn of the loop is the handler's, which may answer. */
+  #endSoon(exchange: Exchange, wasDue: boolean): void {
+    if (this.#ending.push({ exchange, wasDue }) === 1) setImmediate(this.#endThose)
+  }
+
+  readonly #endThose = (): void => {
     const ending = this.#ending
     this.#ending = []
     for (const { exchange, wasDue } of ending) {
-      if (wasDue && exchange.stage >= GIVEN && exchange.body?.isOpen() !== true) continue
-      exchange.connection.close()
-      exchange.connection.isClosed = true
-      exchange.resource.runInAsyncScope(this.#leave, undefined, exchange)
+      const isAnswered = exchange.stage >= GIVEN && exchange.body?.isOpen() !== true && !exchange.connection.isQueued(exchange)
+      if (!wasDue || !isAnswered) this.#end(exchange)
     }
   }
 
-  readonly #leave = (exchange: Exchange): void => {
-    try {
-      this.#left(exchange)
-    } catch (error) {
-      throwLater(error)
-    }
+  /** The exchanges of the connection that are due end with it, at once: further notices may come a tick later. */
+  #end(exchange: Exchange): void {
+    const { connection } = exchange
+    const ended = connection.due.filter((each) => each === exchange || each !== connection.current || each.stage < GIVEN)
+    connection.close()
+    connection.isClosed = true
+    if (!ended.includes(exchange)) ended.unshift(exchange)
+    for (const each of ended) this.#within(each, () => this.#left(each))
   }
 
   #left(exchange: Exchange): void {
@@ -384,6 +399,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   register(exchange: Exchange): void {
     this.#registered.set(exchange.requestId, exchange)
+    exchange.connection.fedAt = this.words[LOOP_WAITS]!
     exchange.place = this.#borrowers.push(exchange) - 1
   }
 

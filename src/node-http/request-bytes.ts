@@ -23,6 +23,8 @@ export class RequestBytes implements BodyTransport {
   #hasEnded = false
   /** The client waits for a 100 that the application hasn't allowed yet. */
   isHeld = false
+  /** The client has ended its side behind the body, which is still being read. */
+  hasEndBehind = false
 
   private constructor(exchange: Exchange) {
     this.#exchange = exchange

@@ -179,13 +179,9 @@ impl Bridge {
             handle.set_timer(millis);
         }
     }
-}
 
-impl OnLoop for Bridge {
-    fn on_source(&self) {
-        if !self.delivery.is_idle() {
-            return;
-        }
+    /// Takes what is ready, and delivers it.
+    fn take_ready(&self) {
         // Without libuv no call comes before the loop waits; this one stands in for it.
         if matches!(self.mode, Mode::Threaded(_)) && self.is_flush_planned.replace(false) {
             self.mode.before_wait(&self.delivery);
@@ -193,10 +189,21 @@ impl OnLoop for Bridge {
         self.set_timer(self.mode.round(&self.delivery));
         self.delivery.release_buffers();
     }
+}
+
+impl OnLoop for Bridge {
+    fn on_source(&self) {
+        if self.delivery.is_idle() {
+            self.take_ready();
+            self.delivery.count_wait();
+        }
+    }
 
     fn on_timer(&self) {
         self.mode.on_timer();
-        self.on_source();
+        if self.delivery.is_idle() {
+            self.take_ready();
+        }
     }
 
     fn on_prepare(&self) {

@@ -16,7 +16,7 @@ const SLAB_REST: usize = 4 * 1024;
 pub(crate) struct Memory {
     words: Reference,
     /// The last eight of the words.
-    answer: *const [u32; RECORD_WORDS],
+    answer: *mut [u32; RECORD_WORDS],
     on_notices: Reference,
     resource: Reference,
     slab: Reference,
@@ -37,7 +37,8 @@ impl Memory {
     ) -> Option<Memory> {
         // SAFETY: by contract; each handle is of the running call's scope.
         unsafe {
-            let answer = typed_array(env, words)?.last_chunk_mut::<{ 4 * RECORD_WORDS }>()?.as_ptr().cast();
+            let answer =
+                typed_array(env, words)?.last_chunk_mut::<{ 4 * RECORD_WORDS }>()?.as_mut_ptr().cast();
             let mut resource = ptr::null_mut();
             sys::napi_create_object(env, &mut resource);
             let mut name = ptr::null_mut();
@@ -63,6 +64,15 @@ impl Memory {
         // SAFETY: the reference keeps the words' memory, which never moves, and is never detached by the
         // contract of `new`. JavaScript writes it on this thread only.
         unsafe { self.answer.read() }
+    }
+
+    /// Counts one more wait of the loop in the last word, which JavaScript reads.
+    pub(crate) fn count_wait(&self) {
+        // SAFETY: as for `answer_words`; no reference to the words is held while JavaScript could read them.
+        unsafe {
+            let [.., waits] = &mut *self.answer;
+            *waits = waits.wrapping_add(1);
+        }
     }
 
     /// Handles to `onNotices` and the async resource, and the async context.

@@ -132,6 +132,13 @@ impl Delivery {
         self.memory.borrow().as_ref().map_or([0; RECORD_WORDS], Memory::answer_words)
     }
 
+    /// The loop has waited for events, and what it woke for is delivered: what follows comes behind the next wait.
+    pub(crate) fn count_wait(&self) {
+        if let Some(memory) = &*self.memory.borrow() {
+            memory.count_wait();
+        }
+    }
+
     /// Takes a large piece of the batch that is being delivered; empty when there is none, or it was taken.
     pub(crate) fn take_large(&self, index: usize) -> Vec<u8> {
         self.large.borrow_mut().get_mut(index).and_then(Option::take).unwrap_or_default()
