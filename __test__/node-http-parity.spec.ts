@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -324,6 +325,23 @@ test('a handler answers in the turn in which the request has come whole, though 
       const { line, body } = (await dialogue.response('GET'))!.at(-1)!
       await until(() => events.includes('close'))
       return [line.split(' ')[1], body, ...events]
+    })
+  }
+})
+
+test('a body that goes through a stream to a client that reads is written before its request closes, however long its pieces are', async (t) => {
+  for (const length of [65_000, 100_000, 131_021, 300_000, 1_000_000]) {
+    await plays(t, [length, 'req end', 'res prefinish', 'req close', 'res finish', 'res close'], async (create) => {
+      const events: string[] = []
+      const server = create((req, res) => {
+        for (const event of ['end', 'close']) req.on(event, () => events.push(`req ${event}`))
+        for (const event of ['prefinish', 'finish', 'close']) res.on(event, () => events.push(`res ${event}`))
+        req.pipe(new PassThrough()).pipe(res)
+      })
+      const dialogue = (await dial(t, server)).send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+      const { body } = (await dialogue.response('POST'))!.at(-1)!
+      await until(() => events.length === 5)
+      return [body.length, ...events]
     })
   }
 })

@@ -68,8 +68,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   constructor(owner: FrontOwner, limits: EngineLimits, threads: number) {
     this.#owner = owner
-    const onNotices = (first: number, count: number, slab: Buffer): void => this.#onNotices(first, count, slab)
-    this.engine = new Engine(limits, this.words, onNotices, threads, hasLibuv())
+    this.engine = new Engine(limits, this.words, (first, count, slab) => this.#onNotices(first, count, slab), threads, hasLibuv())
     this.hot = hotOf(this.engine, threads)
     this.hot.nameField(LENGTH_FIELD, 'content-length')
     this.#methods = Engine.methods()
@@ -370,8 +369,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   #left(exchange: Exchange): void {
     this.#unregister(exchange)
-    if (exchange.stage === OVER) exchange.request.clientLeft()
-    else exchange.response.clientLeft()
+    ;(exchange.stage === OVER ? exchange.request : exchange.response).clientLeft()
     if (exchange.connection.isClosed && !exchange.connection.isWatched) this.#closed(exchange.connection)
   }
 

@@ -15,7 +15,7 @@ import { sendInformational, writeEarlyHints } from './informational.ts'
 import { connectionReset, invalidChunk, lengthMismatch, nodeError } from './node-errors.ts'
 import type { NodeRequest } from './node-request.ts'
 import type { NodeSocket } from './node-socket.ts'
-import { callSent, callWhenSent, callWhenWritten, callWritten, failureOf, takeSent } from './response-callbacks.ts'
+import { callSent, callWhenSent, callWhenWritten, callWritten, failureOf, goOnSoon, mayBeSent, takeSent } from './response-callbacks.ts'
 import type { Callback } from './response-callbacks.ts'
 import { headOfGiven, headOfKept } from './response-head.ts'
 import type { HeadOwner, KeptFields } from './response-head.ts'
@@ -188,23 +188,17 @@ export class NodeResponse {
     exchange.connection.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
     if (waiting < 0) return this._lost(callback)
-    if (waiting <= HIGH_WATER && bytes.length > HIGH_WATER) return this._writtenMuch(callback)
-    return this._written(waiting, callback)
+    const isMuch = waiting > HIGH_WATER ? mayBeSent(exchange, waiting, bytes.length) : bytes.length > HIGH_WATER
+    if (!isMuch) return this._written(waiting, callback)
+    // So long a piece tells its writer to wait, as with Node, though it was sent at once.
+    this._written(waiting, undefined)
+    goOnSoon(this, callback)
+    return false
   }
 
   /** The client has left, which is announced later: until then a writer that never waits would write for ever. */
   _lost(callback: Callback | undefined): false {
     if (typeof callback === 'function') process.nextTick(callback, connectionReset('write EPIPE'))
-    return false
-  }
-
-  /** So long a piece tells its writer to wait, as with Node, though it was sent at once. */
-  _writtenMuch(callback: Callback | undefined): false {
-    this._unsent = 0
-    setImmediate(() => {
-      callback?.(null)
-      this._drained()
-    })
     return false
   }
 
@@ -222,6 +216,10 @@ export class NodeResponse {
 
   _drained(): void {
     this._unsent = 0
+    this._goOn()
+  }
+
+  _goOn(): void {
     if (!this[NEED_DRAIN] || this.destroyed || this.finished) return
     this[NEED_DRAIN] = false
     this.emit('drain')

@@ -101,12 +101,14 @@ export class RequestBytes implements BodyTransport {
   #take(piece: Uint8Array | null): void {
     this.#isReading = false
     if (this.#hasEnded) return
-    if (piece === null) return this.#end()
+    // As with Node, ticks of those who have heard of the last piece run before the end.
+    if (piece === null) return void process.nextTick(() => this.#end())
     this.#exchange.connection.touch()
     if (this.#exchange.request.pushBytes(asBuffer(piece))) this.read()
   }
 
   #end(): void {
+    if (this.#hasEnded) return
     this.#hasEnded = true
     this.#exchange.request.pushEnd()
     this.#exchange.bodyOver()

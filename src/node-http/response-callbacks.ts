@@ -4,6 +4,7 @@
  * Node writes when the running code has returned, and calls back in the tick behind that; behind earlier responses it
  * does so in the response's turn.
  */
+import { HIGH_WATER } from './connection.ts'
 import type { Exchange } from './exchange.ts'
 import { nodeError, throwLater } from './node-errors.ts'
 import { ERRORED, EXCHANGE } from './symbols.ts'
@@ -18,6 +19,8 @@ export interface CallbackOwner {
   readonly destroyed: boolean
   _writeCallbacks: Callback[] | null
   _endCallbacks: Callback[] | null
+  /** Emits 'drain' where a writer waits for it. */
+  _goOn(): void
 }
 
 /** Keeps the callback of a write whose bytes are as good as sent. */
@@ -39,6 +42,29 @@ export function callWritten(response: CallbackOwner, error: Error | null = null)
   const callbacks = response._writeCallbacks
   response._writeCallbacks = null
   callbacks?.forEach((callback) => callOrThrowLater(callback, error))
+}
+
+/**
+ * Whether a piece may be sent although more than is to wait was unsent behind it. What a thread has sent is known a turn
+ * later, and with Node a client that reads has a piece before its writer hears of anything else: so a thread is given one more.
+ */
+export function mayBeSent({ owner }: Exchange, waiting: number, length: number): boolean {
+  const { longest } = owner.hot
+  return longest < Infinity && length <= longest && waiting - length <= HIGH_WATER
+}
+
+/** Has the writer of bytes that are as good as sent go on, when Node's does. */
+export function goOnSoon(response: CallbackOwner, callback: Callback | undefined): void {
+  process.nextTick(goOnNext, response, callback)
+}
+
+function goOnNext(response: CallbackOwner, callback: Callback | undefined): void {
+  process.nextTick(goOn, response, callback)
+}
+
+function goOn(response: CallbackOwner, callback: Callback | undefined): void {
+  response._goOn()
+  callback?.(null)
 }
 
 /** Keeps the callback of an end. Those of a destroyed response are never called, as with Node. */
