@@ -139,7 +139,8 @@ export class NodeSocket {
   }
 
   get writable(): boolean {
-    return hasStreams(this) ? getter('writable').call(this) && !this.destroyed : !this.destroyed
+    if (this.destroyed || this[CONNECTION].hasLastAnswer) return false
+    return !hasStreams(this) || getter('writable').call(this)
   }
 
   get writableEnded(): boolean {

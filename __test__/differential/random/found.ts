@@ -26,6 +26,7 @@ const unwatched = (one: Program): Program => ({ ...one, turns: one.turns.map((ea
 const toHead = (one: Program): Program => ({ ...one, turns: one.turns.map((each) => ({ ...each, method: 'HEAD' })) })
 
 export const FOUND: Readonly<Record<string, Program>> = {
+  'a socket behind its last response can’t be written to': program([turn(null, at('microtask', now({ on: 'socket', get: 'readyState' })), call('res', 'end')), { ...turn(null, call('res', 'end')), version: '1.0' }]),
   'callbacks of writes come two ticks later, with null': got(call('res', 'write', 'a', callback), at('tick', get('res', 'headersSent')), at('tick', call('res', 'end', callback))),
   'callbacks of what is written before the turn wait for it': pipelined([at('timer 1', call('res', 'end'))], [call('res', 'write', 'a', callback), call('res', 'writeProcessing', callback), at('timer 2', call('res', 'end'))]),
   'callbacks of informational responses before the turn wait for it': pipelined([at('timer 1', call('res', 'end'))], [call('res', 'writeEarlyHints', { object: { link: '</a.css>; rel=preload' } }, callback), at('timer 2', call('res', 'end'))]),
