@@ -1,4 +1,5 @@
 /** What may differ by decision, taken out of what is compared. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Program } from './program.ts'
 import type { Received } from '../wire.ts'
 
@@ -79,13 +80,18 @@ export function soften(program: Program, seen: View): View {
   return view
 }
 
+/** The same with its notes in one order. */
+function unordered(view: View): View {
+  return { ...view, notes: view.notes.toSorted() }
+}
+
 /** Whether a method is called, and something else is done. */
 function callsAmongOthers({ steps }: Program['turns'][number], name: string): boolean {
   return steps.length > 1 && steps.some(({ act }) => 'call' in act && act.call === name)
 }
 
 /** Whether all that differs is decided. */
-export function isDecided(program: Program, node: View, _ours: View): boolean {
+export function isDecided(program: Program, node: View, ours: View): boolean {
   // An error that the process catches in the middle of Node's parser ends the connection.
   if (node.notes.some((note) => note.endsWith('HPE_JS_EXCEPTION'))) return true
   // What is destroyed in a pipeline ends the connection in its turn, and the responses before are sent.
@@ -93,7 +99,8 @@ export function isDecided(program: Program, node: View, _ours: View): boolean {
   // A socket that is ended soon while a response is due is closed at once, so what is done behind that finds it closed.
   if (program.turns.some((turn) => callsAmongOthers(turn, 'destroySoon')) && node.responses.length < program.turns.length) return true
   // What has come of a body with its head may be read a turn later, and what is done there comes behind the response.
-  if (program.isSlow && program.turns.some(({ body, steps }) => body !== null && steps.some(({ when }) => /^req (?:data|readable)/.test(when)))) return true
+  const isLater = program.isSlow && program.turns.some(({ body, steps }) => body !== null && steps.some(({ when }) => /^req (?:data|readable)/.test(when)))
+  if (isLater && isDeepStrictEqual(unordered(node), unordered(ours))) return true
   // A response of another length than it says: what is short cuts the connection, what is long is cut.
   return /content-length/i.test(JSON.stringify(program.turns.map(({ steps }) => steps))) && (node.rest !== '' || node.responses.some(({ body }) => body.endsWith('[cut]')))
 }
