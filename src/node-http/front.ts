@@ -14,6 +14,7 @@ import { hasLibuv } from '../server/io-threads.ts'
 import { parseUnparsed } from '../server/refusals.ts'
 import type { Unparsed } from '../server/refusals.ts'
 import { adoptPrototypes } from './bridges.ts'
+import { ClientEnds } from './client-ends.ts'
 import { ConnectionTable } from './connection-table.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
@@ -59,8 +60,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   /** Registered exchanges whose heads lie in the current slab. Nothing that is over stays here: it would live until the slab is full. */
   #borrowers: Exchange[] = []
   #finishing: Exchange[] = []
-  /** Those whose client has ended its side, and whether their response was due then. */
-  #ending: { exchange: Exchange; wasDue: boolean }[] = []
+  readonly #ends = new ClientEnds(this.words, (exchange) => this.#within(exchange, () => this.#left(exchange)))
   /** Each throws what a handler has thrown, in its context. */
   #thrown: (() => never)[] = []
   #slab: Buffer | null = null
@@ -312,7 +312,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         // The engine answers itself, and closes the connection behind that.
         return exchange.isHttp2 ? exchange.request.clientLeft() : this.#failed(exchange, connectionReset())
       case Notice.HalfClosed:
-        return this.#owner.isPatient ? undefined : this.#halfClosed(exchange)
+        return this.#owner.isPatient ? undefined : this.#ends.note(exchange)
       case Notice.Aborted:
         if (!exchange.isHttp2) exchange.connection.isClosed = true
         return this.#left(exchange)
@@ -328,43 +328,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     }
   }
 
-  /** The client has ended its side: with Node that is read behind all that came before, in a turn of its own. */
-  #halfClosed(exchange: Exchange): void {
-    const { connection } = exchange
-    const isDue = exchange.stage < GIVEN
-    const body = connection.newest?.body ?? null
-    if (isDue && body?.isOpen() === true && !body.isHeld) body.hasEndBehind = true
-    else if (connection.fedAt === this.words[LOOP_WAITS]) this.#endSoon(exchange, isDue)
-    else this.#end(exchange)
-  }
-
   endBehindBody(exchange: Exchange): void {
-    // The request has its 'end' first.
-    setImmediate(() => this.#endSoon(exchange, true))
-  }
-
-  /** The turn of the loop is the handler's, which may answer. */
-  #endSoon(exchange: Exchange, wasDue: boolean): void {
-    if (this.#ending.push({ exchange, wasDue }) === 1) setImmediate(this.#endThose)
-  }
-
-  readonly #endThose = (): void => {
-    const ending = this.#ending
-    this.#ending = []
-    for (const { exchange, wasDue } of ending) {
-      const isAnswered = exchange.stage >= GIVEN && exchange.body?.isOpen() !== true && !exchange.connection.isQueued(exchange)
-      if (!wasDue || !isAnswered) this.#end(exchange)
-    }
-  }
-
-  /** The exchanges of the connection that are due end with it, at once: further notices may come a tick later. */
-  #end(exchange: Exchange): void {
-    const { connection } = exchange
-    const ended = connection.due.filter((each) => each === exchange || each !== connection.current || each.stage < GIVEN)
-    connection.close()
-    connection.isClosed = true
-    if (!ended.includes(exchange)) ended.unshift(exchange)
-    for (const each of ended) this.#within(each, () => this.#left(each))
+    this.#ends.noteBehindBody(exchange)
   }
 
   #left(exchange: Exchange): void {

@@ -44,11 +44,6 @@ impl Output {
         self.bytes.len() - self.sent
     }
 
-    /// How many bytes of the buffer, sent ones among them, stand from a place on.
-    pub(crate) fn len_from(&self, at: usize) -> usize {
-        self.bytes.len().saturating_sub(at)
-    }
-
     /// What is unsent.
     #[inline]
     pub(crate) fn unsent(&self) -> &[u8] {

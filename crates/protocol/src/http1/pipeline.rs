@@ -55,7 +55,7 @@ pub(super) struct PendingState {
     pub(super) early: Vec<u8>,
     /// The framing of a body that is being streamed.
     pub(super) stream: Option<Stream>,
-    /// How many bytes of a streamed answer went to the output. The last so many there are its own, as far as they are unsent.
+    /// How many bytes of a streamed answer went to the output, not counting its head. The last so many there are its own, as far as they are unsent.
     pub(super) put: usize,
     /// How many bytes follow that aren't here: of a file, or of memory that is held.
     pub(super) external: u64,

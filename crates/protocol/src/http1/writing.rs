@@ -79,7 +79,6 @@ impl Connection {
         offer: Option<Offer<'_>>,
     ) {
         let out = self.output.buffer(cx);
-        let begun = out.len();
         let (outcome, body) =
             encode::put_head(cx, (flags, cx.keep_alive(self.is_local)), answer, closes, out);
         let mut held = 0;
@@ -107,7 +106,6 @@ impl Connection {
             first.has_begun = true;
             let state = first.state();
             state.begin(&outcome);
-            state.put += self.output.len_from(begun);
             state.hold(held, b"");
         }
         self.advance(cx);
