@@ -17,9 +17,8 @@
  * The numbers of an answer stand in the last eight of the shared words: slot, request id (low, high), status,
  * flags, declared length (low, high). In the last the engine counts the waits of the loop. The flags are 1: close the
  * connection behind the answer, 2: send a `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there
- * is a reason phrase, 32: there is a
- * declared length, 64: no Date is added, because the fields have one or none is to be sent, 2048: the fields are those
- * of the last `respond`.
+ * is a reason phrase, 32: there is a declared length, 64: no Date is added, because the fields have one or none is to
+ * be sent, 2048: the fields are those of the last `respond`.
  */
 export interface HotFunctions {
   /**
@@ -56,8 +55,8 @@ export interface HotFunctions {
   /**
    * Ends a streamed answer, with trailers as lines `name: value\r\n`, or an empty string. What still comes of the request's
    * body is dropped. With `keepsBody` 1 `awaitBody` and `receiveBody` serve it on, and `Aborted`, `Reset` or `BodyFailed`
-   * says that no more of it comes. With HTTP/2 a second call, without it, drops the rest then, and `abort` has the client
-   * send no more.
+   * says that no more of it comes. With HTTP/2 a second call, without it, drops the rest then, and `abort` resets the
+   * stream with NO_ERROR.
    */
   end(slot: number, requestId: number, trailers: string, keepsBody?: 0 | 1): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
@@ -104,8 +103,8 @@ export interface HotFunctions {
   /**
    * Asks for one piece of up to `bytes` bytes of a raw connection. One `Raw` notice answers when there are bytes; or
    * `RawReady`, when they are many: then `receiveRaw` gets them. 0 `bytes` withdraws an ask, which an empty `Raw`
-   * answers. A `Raw` flagged End says that the peer has closed its
-   * sending side: it comes without an ask too, and answers one.
+   * answers. A `Raw` flagged End says that the peer has closed its sending side: it comes without an ask too, and
+   * answers one.
    */
   askRaw(slot: number, client: number, bytes: number): number
   /**

@@ -247,7 +247,7 @@ test('a response that ends before its request is complete at once, and the rest 
   await until(() => failures.length === 2)
   t.true(failures.every((error) => error instanceof StateError))
   t.deepEqual(failures.map(String), [String(failures[0]), String(failures[0])])
-  // The client is told to send no more of a body that is larger than its limit.
+  // The body exceeds its limit, so the server resets the stream with NO_ERROR.
   const endless = begin(client, { ':method': 'POST' }, false)
   endless.resume().write('half')
   await once(endless, 'end')

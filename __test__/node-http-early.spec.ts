@@ -30,6 +30,21 @@ function watch(req: IncomingMessage, note: (text: string) => void): void {
   req.on('error', (error: NodeJS.ErrnoException) => note(error.code ?? error.message))
 }
 
+/** A handler that answers at the first piece of a body, and reads the others once `resume` is called. */
+function pausing() {
+  const paused = { size: 0, resume: (): void => {} }
+  const handler = (req: IncomingMessage, res: ServerResponse, note: (text: string) => void): void => {
+    watch(req, note)
+    req.on('data', (piece: Buffer) => (paused.size += piece.length))
+    req.once('data', () => {
+      req.pause()
+      res.end('early')
+    })
+    paused.resume = () => void req.resume()
+  }
+  return { paused, handler }
+}
+
 const post = { ':method': 'POST' }
 
 /** Reads a response to its end, whether or not its request has ended. */
@@ -138,42 +153,24 @@ plainTest('a body that is not read is dropped, and the request ends', async (t) 
 })
 
 plainTest('a paused body holds its client back, and continues', async (t) => {
-  let resume: () => void = () => {}
-  let size = 0
-  const { port, notes } = await serve(t, (req, res, note) => {
-    watch(req, note)
-    req.on('data', (piece: Buffer) => (size += piece.length))
-    req.once('data', () => {
-      req.pause()
-      res.end('early')
-    })
-    resume = () => void req.resume()
-  })
+  const { paused, handler } = pausing()
+  const { port, notes } = await serve(t, handler)
   const stream = begin(await session(t, port), post, false)
   stream.write('half')
   t.is(await text(stream), 'early')
   stream.end(Buffer.alloc(8_000_000))
   await new Promise((resolve) => setTimeout(resolve, 100))
   t.false(stream.closed)
-  t.is(size, 4)
-  resume()
+  t.is(paused.size, 4)
+  paused.resume()
   t.is(await closed(stream), NO_ERROR)
   await until(() => notes.includes('close'))
-  t.deepEqual([size, notes], [8_000_004, ['end', 'close']])
+  t.deepEqual([paused.size, notes], [8_000_004, ['end', 'close']])
 })
 
 plainTest('what has come is read though the client has said goodbye and left', async (t) => {
-  let resume: () => void = () => {}
-  let size = 0
-  const { port, notes } = await serve(t, (req, res, note) => {
-    watch(req, note)
-    req.on('data', (piece: Buffer) => (size += piece.length))
-    req.once('data', () => {
-      req.pause()
-      res.end('early')
-    })
-    resume = () => void req.resume()
-  })
+  const { paused, handler } = pausing()
+  const { port, notes } = await serve(t, handler)
   const wire = await dialFrames(t, port)
   wire.send(frame(Frame.Headers, END_HEADERS, 1, request('POST')), frame(Frame.Data, 0, 1, Buffer.from('half')))
   await wire.until(({ type, flags }) => type === Frame.Data && (flags & END_STREAM) !== 0)
@@ -181,25 +178,17 @@ plainTest('what has come is read though the client has said goodbye and left', a
   wire.send(...rest, frame(Frame.Data, END_STREAM, 1), frame(Frame.GoAway, 0, 0, Buffer.alloc(8)))
   wire.socket.end()
   await new Promise((resolve) => setTimeout(resolve, 100))
-  resume()
+  paused.resume()
   await until(() => notes.includes('close'))
-  t.deepEqual([size, notes], [48_004, ['end', 'close']])
+  t.deepEqual([paused.size, notes], [48_004, ['end', 'close']])
   await wire.end()
 })
 
 test('so it is over TLS', async (t) => {
-  let resume: () => void = () => {}
-  let size = 0
+  const { paused, handler } = pausing()
   const notes: string[] = []
-  const server = https.createServer({ ...new Authority().issue(), http2: true } as ServerOptions, (req, res) => {
-    watch(req, (text) => void notes.push(text))
-    req.on('data', (piece: Buffer) => (size += piece.length))
-    req.once('data', () => {
-      req.pause()
-      res.end('early')
-    })
-    resume = () => void req.resume()
-  })
+  const listener: RequestListener = (req, res) => handler(req, res, (text) => void notes.push(text))
+  const server = https.createServer({ ...new Authority().issue(), http2: true } as ServerOptions, listener)
   const { port } = await open(t, server)
   const client = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
   t.teardown(() => client.destroy())
@@ -211,9 +200,9 @@ test('so it is over TLS', async (t) => {
   client.close()
   await once(client, 'close')
   await new Promise((resolve) => setTimeout(resolve, 100))
-  resume()
+  paused.resume()
   await until(() => notes.includes('close'))
-  t.deepEqual([size, notes], [48_004, ['end', 'close']])
+  t.deepEqual([paused.size, notes], [48_004, ['end', 'close']])
 })
 
 plainTest('a request that is destroyed behind its response has its client send no more', async (t) => {

@@ -49,9 +49,9 @@ export class HeldResponse implements AnswerStream {
 
   /** Aborts the response; false when it is over. */
   cut(): boolean {
-    if (this.#isOver) return false
-    this.#exchange.observation?.mark('failed')
-    return this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId) === 0
+    const isCut = !this.#isOver && this.#owner.hot.abort(this.#exchange.slot, this.#exchange.requestId) === 0
+    if (isCut) this.#exchange.observation?.mark('failed')
+    return isCut
   }
 
   #leave(): void {

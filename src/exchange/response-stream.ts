@@ -435,8 +435,9 @@ export class ResponseStream {
   /** Aborts the response; false when its end was sent already. */
   cut(): boolean {
     if (this.#answer === SENDING_FILE) {
-      this.#exchange.observation?.mark('failed')
-      return this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+      const isCut = this.#owner.hot.abort(this.#slot, this.#requestId) === 0
+      if (isCut) this.#exchange.observation?.mark('failed')
+      return isCut
     }
     if (this.#answer === FINISHED) return false
     this.#abort()

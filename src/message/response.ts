@@ -57,7 +57,7 @@ export let replaceLines: (response: Response, status: number, lines: string) => 
 /** The rarer parts of a response; null for most. */
 export let extrasOf: (response: Response) => Extras | null
 
-/** A body of this many characters or bytes is long: it is sent from where it is, or piece by piece. */
+/** A body of this many characters or bytes is long: it is sent from where it is, or piece by piece. The engine's `HELD_FROM`. */
 const LONG_FROM = 256 * 1024
 
 const { hasOwnProperty } = Object.prototype

@@ -1,11 +1,11 @@
 /**
- * Clients that have ended their side: Node reads that behind all that came before, in a turn of its own, and so it is noted
- * here.
+ * Clients that have ended their side. Node reads that end after all that came before, in a turn of its own, so the due
+ * exchanges end in that turn here, too.
  *
  * ```text
- *   the client's end ──► a body is still to be read ──► its end ──► two turns later ─┐
- *                   ├──► the handler's own turn ──► one turn later ──────────────────┼──► what is due is left
- *                   └──► any other turn ─────────────────────────────────────────────┘
+ *   the client's end ──► a body is still being read ──► its end ──► two turns later ─┐
+ *                   ├──► in the handler's own turn ──► one turn later ───────────────┼──► connection and due exchanges end
+ *                   └──► in any other turn ──────────────────────────────────────────┘
  * ```
  */
 import { LOOP_WAITS } from '../native.ts'
@@ -35,13 +35,13 @@ export class ClientEnds {
     else this.#end(exchange)
   }
 
-  /** The body before the client's end has been read. */
+  /** The application has read the body that came before the client's end. */
   noteBehindBody(exchange: Exchange): void {
     // The request has its 'end' first.
     setImmediate(() => this.#endSoon(exchange, true))
   }
 
-  /** The turn of the loop is the handler's, which may answer. */
+  /** The handler may still answer in this turn of the loop. */
   #endSoon(exchange: Exchange, wasDue: boolean): void {
     if (this.#ending.push({ exchange, wasDue }) === 1) setImmediate(this.#endThose)
   }

@@ -58,7 +58,7 @@ export class Connection {
   current: Exchange | null = null
   /** The exchange of HTTP/1 whose response was given before the body of its request has come whole. */
   early: Exchange | null = null
-  /** How many streams of HTTP/2 are like that. */
+  /** Streams of HTTP/2 whose response was given before the body of its request has come whole. */
   #earlyStreams = 0
   /** Requests so far. */
   requests = 0

@@ -317,7 +317,8 @@ export class Front implements ExchangeOwner, ConnectionOwner {
         if (!exchange.isHttp2) exchange.connection.isClosed = true
         return this.#left(exchange)
       case Notice.FileFailed:
-        // The memory of the content is gone. The connection of HTTP/1 is aborted; of a stream nothing follows.
+        // The application has taken the memory of its content away. HTTP/1 aborts the connection, and `Aborted` follows; HTTP/2
+        // resets the stream, and no notice follows.
         return exchange.isHttp2 ? this.#left(exchange) : undefined
       case Notice.Reset:
       case Notice.Late:

@@ -245,7 +245,7 @@ export class NodeRequest {
   responseFinished(): void {
     const { body, isHttp2 } = this[EXCHANGE]
     if (this._consuming || isWanted(this)) {
-      // Without its 100 the body of a stream never comes.
+      // The client waits for a 100 that the server doesn't send any more, so its body never comes.
       if (isHttp2 && body?.isHeld === true) setImmediate(() => this.clientLeft())
       return
     }

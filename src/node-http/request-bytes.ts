@@ -101,7 +101,7 @@ export class RequestBytes implements BodyTransport {
   #take(piece: Uint8Array | null): void {
     this.#isReading = false
     if (this.#hasEnded) return
-    // As with Node, ticks of those who have heard of the last piece run before the end.
+    // As with Node, ticks that listeners of the last piece have planned run before 'end'.
     if (piece === null) return void process.nextTick(() => this.#end())
     this.#exchange.connection.touch()
     if (this.#exchange.request.pushBytes(asBuffer(piece))) this.read()

@@ -45,15 +45,15 @@ export function callWritten(response: CallbackOwner, error: Error | null = null)
 }
 
 /**
- * Whether a piece may be sent although more than is to wait was unsent behind it. What a thread has sent is known a turn
- * later, and with Node a client that reads has a piece before its writer hears of anything else: so a thread is given one more.
+ * Whether an I/O thread may already have sent a piece that counts as unsent: it reports that a turn later. On Node a client
+ * that reads has received a piece before its writer gets any event, so the writer may give the thread one more.
  */
 export function mayBeSent({ owner }: Exchange, waiting: number, length: number): boolean {
   const { longest } = owner.hot
   return longest < Infinity && length <= longest && waiting - length <= HIGH_WATER
 }
 
-/** Has the writer of bytes that are as good as sent go on, when Node's does. */
+/** Emits 'drain' and calls a writer's callback two ticks later, as Node does for a long piece that it has sent at once. */
 export function goOnSoon(response: CallbackOwner, callback: Callback | undefined): void {
   process.nextTick(goOnNext, response, callback)
 }

@@ -38,7 +38,8 @@ mod flag {
     pub(super) const SAME_FIELDS: u32 = 2048;
 }
 
-/// A typed array of this many bytes stays where it is until the kernel has taken it, where the engine can do that.
+/// A typed array of this many bytes stays where it is until the kernel has taken it, where the engine can do that. From
+/// the same length on (`LONG_FROM` in response.ts) JavaScript expects that.
 const HELD_FROM: usize = 256 * 1024;
 
 /// Scratch memory above this size, which a long body needed, is freed.

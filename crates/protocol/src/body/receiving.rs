@@ -201,7 +201,7 @@ impl Receiving {
 
     pub(crate) fn discard(&mut self) {
         self.demand = Demand::Discard;
-        // No 100 follows: a client that waits for it is late one day.
+        // The server sends no 100 any more, so the body's timeout holds for a client that waits for one, too.
         self.awaits_continue = false;
         self.bytes = Vec::new();
     }

@@ -277,7 +277,7 @@ impl Connection {
         ended.map_err(|_| AnswerError::Stale)
     }
 
-    /// The application doesn't read the rest of the content behind its answer.
+    /// The application has answered, and drops the rest of the request's content.
     #[cold]
     fn drop_kept(&mut self, request_id: RequestId) {
         let Some(stream) = self.streams.of_mut(request_id) else { return };
@@ -292,7 +292,7 @@ impl Connection {
         self.end_if_read();
     }
 
-    /// Nor does it want the client to send that: a client that has all of the answer is told so without an error.
+    /// The same, and the client must not send the rest: behind the whole answer the server resets the stream with NO_ERROR.
     /// RFC 9113 §8.1.
     #[cold]
     fn refuse_kept(&mut self, request_id: RequestId) {
@@ -303,7 +303,8 @@ impl Connection {
         }
     }
 
-    /// The rest of what is read behind answers isn't wanted.
+    /// The connection is to end: it drops the content that the application still reads behind its answers, and resets those
+    /// streams.
     #[cold]
     pub fn leave_rest(&mut self) {
         let kept = self.streams.iter().filter(|stream| stream.is_read_on());

@@ -257,7 +257,7 @@ impl Connection {
         own.map_or(cx.limits.write_timeout, |own| own.max(cx.limits.write_timeout))
     }
 
-    /// Bodies that stand still, or come too slowly. Behind an answer the client is told to send no more.
+    /// Fails bodies that stand still, or come too slowly. Behind a whole answer the server resets the stream with NO_ERROR.
     fn fail_late_bodies(&mut self, cx: &Context) {
         let mut late = Vec::new();
         for stream in self.streams.iter_mut() {

@@ -41,7 +41,7 @@ impl Connection {
             return false;
         }
         if self.has_peer_ended {
-            // It can't answer.
+            // The client has closed its side: it can't acknowledge a PING.
             self.pings.since = cx.now;
             return false;
         }

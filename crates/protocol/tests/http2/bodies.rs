@@ -115,11 +115,7 @@ fn what_lies_unread_on_a_connection_is_capped() {
     for stream in streams {
         server.reads(&upload(stream, &[]));
     }
-    for stream in streams {
-        for _ in 0..3 {
-            server.reads(&data(stream, &[0; 15_000]));
-        }
-    }
+    server.receives_much(&streams);
     assert!(server.sends().contains("RST_STREAM ENHANCE_YOUR_CALM"));
     assert_eq!(server.events().len(), 1);
 }

@@ -274,11 +274,7 @@ fn an_upload_of_which_most_lies_unread_is_reset_behind_its_answer_as_well() {
         server.reads(&upload(stream, &[]));
         answer(&mut server, at);
     }
-    for stream in streams {
-        for _ in 0..3 {
-            server.reads(&data(stream, &[0; 15_000]));
-        }
-    }
+    server.receives_much(&streams);
     assert!(server.sends().contains("RST_STREAM ENHANCE_YOUR_CALM"));
     assert_eq!(server.events().len(), 1);
 }

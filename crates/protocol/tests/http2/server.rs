@@ -67,6 +67,15 @@ impl Server {
         lines.join("\n")
     }
 
+    /// Takes 45,000 bytes of content on each stream.
+    pub(crate) fn receives_much(&mut self, streams: &[u32]) {
+        for stream in streams {
+            for _ in 0..3 {
+                self.reads(&data(*stream, &[0; 15_000]));
+            }
+        }
+    }
+
     /// What the application gets otherwise.
     pub(crate) fn events(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
