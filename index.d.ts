@@ -59,6 +59,11 @@ export interface HotFunctions {
    * stream with NO_ERROR.
    */
   end(slot: number, requestId: number, trailers: string, keepsBody?: 0 | 1): number
+  /**
+   * `write` with several pieces, whose memory all stays in use as with `isHeld` 1. They are one chunk where the body is
+   * chunked. With HTTP/2 they are copied.
+   */
+  writeAll(slot: number, requestId: number, chunks: readonly Uint8Array[]): number
   /** Sends an informational (1xx) answer ahead of the final one, with fields as lines `name: value\r\n`. */
   inform(slot: number, requestId: number, status: number, fields: string): number
   /**

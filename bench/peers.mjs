@@ -47,7 +47,7 @@ const BUSBAR = () => JSON.parse(readFileSync(here('../package.json'), 'utf8')).v
 export const COMPILER = process.platform === 'linux' ? firstLine('cc', ['--version']) : null
 
 /** Handlers that bare-bodies.c has. */
-const BODIES = ['long', 'longer', 'stream', 'echo', 'pipe', 'huge', 'file']
+const BODIES = ['long', 'longer', 'stream', 'ahead', 'echo', 'pipe', 'huge', 'file']
 
 /** Applications of servers/framework.mjs. */
 const FRAMEWORKS = ['bare', 'express', 'express4', 'fastify', 'koa']

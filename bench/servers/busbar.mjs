@@ -1,4 +1,4 @@
-import { HttpServer, Response } from '../../dist/index.js'
+import { HttpServer, Response, readAhead } from '../../dist/index.js'
 import { DocumentRoot } from '../../dist/static.js'
 
 const TEXT = { 'content-type': 'text/plain' }
@@ -32,6 +32,7 @@ const handlers = {
   long: () => new Response(200, TEXT, LONG),
   longer: () => new Response(200, TEXT, MEBIBYTE),
   stream: () => new Response(200, { ...TEXT, 'content-length': MEBIBYTE.length }, pieces(16)),
+  ahead: () => new Response(200, { ...TEXT, 'content-length': MEBIBYTE.length }, readAhead(pieces(16))),
   huge: () => new Response(200, { ...TEXT, 'content-length': GIBIBYTE }, pieces(GIBIBYTE / LONG.length)),
   file: () => Response.file(process.env.BENCH_FILE, { headers: TEXT }),
   pipe(request) {

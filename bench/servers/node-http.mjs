@@ -36,6 +36,7 @@ const handlers = {
   long: (_, response) => send(response, LONG),
   longer: (_, response) => send(response, MEBIBYTE),
   stream: (_, response) => stream(response, MEBIBYTE.length, Readable.from(pieces(16))),
+  ahead: (_, response) => stream(response, MEBIBYTE.length, Readable.from(pieces(16))),
   huge: (_, response) => stream(response, GIBIBYTE, Readable.from(pieces(GIBIBYTE / LONG.length))),
   file: (_, response) => stream(response, GIBIBYTE, createReadStream(process.env.BENCH_FILE)),
   pipe(request, response) {

@@ -48,6 +48,7 @@ const handlers = {
   long: (response) => response.writeHeader('content-type', 'text/plain').end(LONG),
   longer: (response) => response.writeHeader('content-type', 'text/plain').end(MEBIBYTE),
   stream: (response) => stream(response, 16),
+  ahead: (response) => stream(response, 16),
   huge: (response) => stream(response, 1024 ** 3 / LONG.length),
   pipe(response, request) {
     const total = Number(request.getHeader('content-length'))

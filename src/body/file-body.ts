@@ -41,6 +41,7 @@ const MISSING: ReadonlySet<string | undefined> = new Set([
 
 /** The content of one file. */
 export class FileBody implements PieceSource, AsyncIterable<Uint8Array> {
+  readonly givesAway = false
   readonly rules: FileRules
   /** Status and fields of its response are set. */
   isAnswered = false

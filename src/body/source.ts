@@ -14,6 +14,8 @@ export type Body = Content | Streamed
 
 /** The source of a streamed body. */
 export interface PieceSource {
+  /** Whether it gives its pieces away: it never uses their memory again, so that several may wait to be sent. */
+  readonly givesAway: boolean
   /** The next piece, as the result of an iterator. */
   next(): Promise<IteratorResult<unknown>>
   /** Ends the source early; called at most once and never after its end. A `next` may be pending. */
@@ -71,6 +73,7 @@ function isNodeStream(value: object): value is NodeStream {
 
 /** Content in memory that is sent like a stream, because it is long or has trailers. */
 export class WholeSource implements PieceSource {
+  readonly givesAway = true
   #content: Uint8Array | string | null
 
   constructor(content: Uint8Array | string) {
@@ -94,12 +97,16 @@ export class WholeSource implements PieceSource {
   }
 }
 
-class IteratorSource implements PieceSource {
+/** An async iterable as a source. */
+export class IteratorSource implements PieceSource {
+  readonly givesAway: boolean
   readonly #body: AsyncIterable<unknown>
   #iterator: AsyncIterator<unknown> | null = null
 
-  constructor(body: AsyncIterable<unknown>) {
+  /** A generator may fill the same memory again for its next piece, unless it is known to give its pieces away. */
+  constructor(body: AsyncIterable<unknown>, givesAway = false) {
     this.#body = body
+    this.givesAway = givesAway
   }
 
   next(): Promise<IteratorResult<unknown>> {
@@ -114,6 +121,8 @@ class IteratorSource implements PieceSource {
 }
 
 class NodeSource implements PieceSource {
+  // Node streams read ahead by themselves.
+  readonly givesAway = true
   readonly #stream: NodeStream
   #iterator: AsyncIterator<unknown> | null = null
 
@@ -147,6 +156,7 @@ function checkFresh({ readableEnded, destroyed, errored }: NodeStream): void {
 }
 
 class WebSource implements PieceSource {
+  readonly givesAway = true
   readonly #stream: ReadableStream<unknown>
   #reader: ReadableStreamDefaultReader<unknown> | null = null
 

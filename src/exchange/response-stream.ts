@@ -3,10 +3,10 @@
  * are in stream-states.ts.
  *
  * The head is held until the first bytes, so that both leave in one write, for 100 ms at most. Pieces shorter than
- * `streamThreshold` are gathered for as long as the source gives them without a pause, for 100 ms at most. While
- * more than the high-water mark is unsent the source isn't asked for more. A source that fails while the head is
- * held gives an error page, and aborts the response later. Whatever ends a response before its source has ended
- * cancels the source, once.
+ * `streamThreshold`, and longer ones that their source has given away, are gathered for as long as the source gives them
+ * without a pause, for 100 ms at most. While more than the high-water mark is unsent the source isn't asked for more. A
+ * source that fails while the head is held gives an error page, and aborts the response later. Whatever ends a response
+ * before its source has ended cancels the source, once.
  */
 import { Client } from '../connection/client.ts'
 import { HandlerError, show } from '../core/errors.ts'
@@ -14,8 +14,11 @@ import { clientExceptionIn } from '../connection/client-exception.ts'
 import type { Exchange } from './exchange.ts'
 import { FINISHED, HELD, IDLE, OPEN, OVER, READING, SENDING_FILE } from './stream-states.ts'
 import type { AnswerState, SourceState } from './stream-states.ts'
-import { framingOf, joined, lostBuffer } from './stream-framing.ts'
+import { Gathered } from './gathered.ts'
+import { framingOf, lostBuffer } from './stream-framing.ts'
 import { resumeLater, tickAtPause } from './stream-turns.ts'
+import { lengthOf, writeContent } from './stream-writing.ts'
+import type { Written } from './stream-writing.ts'
 import { answerWithFile } from '../body/file-answer.ts'
 import { FileBody } from '../body/file-body.ts'
 import { Result } from '../native.ts'
@@ -66,6 +69,7 @@ export class ResponseStream {
   readonly #requestId: number
   readonly #source: PieceSource
   readonly #threshold: number
+  readonly #gathered: Gathered
   readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
   readonly #onFailure = (error: unknown): void => this.#fail(error)
   readonly #onRoom = (): void => this.#readOn()
@@ -85,10 +89,6 @@ export class ResponseStream {
   /** The client has closed its sending side. */
   #isPeerDone = false
   #timer: NodeJS.Timeout | null = null
-  /** Gathered content: text or pieces, never both. */
-  #text = ''
-  #pieces: Uint8Array[] = []
-  #gathered = 0
   #resume: (() => void) | null = null
   readonly #request: Request
   readonly #exchange: Exchange
@@ -104,6 +104,7 @@ export class ResponseStream {
     this.#response = response
     this.#extras = extras
     this.#threshold = owner.options.get('streamThreshold')
+    this.#gathered = new Gathered(this.#threshold)
     const body = response.getBody() ?? ''
     const isContent = typeof body === 'string' || body instanceof Uint8Array
     this.#source = isContent ? new WholeSource(body) : body instanceof FileBody ? body : sourceOf(body)
@@ -219,7 +220,7 @@ export class ResponseStream {
     if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length > WRITE_SIZE && !this.#opensToHold()) return this.#takeLong(piece)
-    else if (piece.length >= this.#threshold) this.#writeBehind(piece)
+    else if (piece.length >= this.#threshold) this.#takeWhole(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
     // Every eighth piece: reading the clock costs a third of what a short piece costs.
     if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()
@@ -249,34 +250,39 @@ export class ResponseStream {
     this.#missing -= length
   }
 
+  /** Takes a piece that isn't worth a copy: it is written at once, or with others where its memory stays as it is. */
+  #takeWhole(piece: Uint8Array): void {
+    // With HTTP/2 the engine frames content from one place alone.
+    if (!this.#source.givesAway || this.#exchange.isHttp2()) return this.#writeBehind(piece)
+    if (this.#gathered.hasText) this.#flush()
+    this.#gathered.addLong(piece)
+    this.#flushIfEnough()
+  }
+
   #gatherText(piece: string): void {
     if (piece === '') return
-    if (this.#pieces.length > 0) this.#flush()
-    this.#text += piece
-    this.#gather(piece.length)
+    if (this.#gathered.hasBytes) this.#flush()
+    this.#gathered.addText(piece)
+    this.#flushIfEnough()
   }
 
   #gatherBytes(piece: Uint8Array): void {
-    if (this.#text !== '') this.#flush()
-    // A copy: sources may reuse their memory for the next piece.
-    this.#pieces.push(Buffer.from(piece))
-    this.#gather(piece.length)
+    if (this.#gathered.hasText) this.#flush()
+    this.#gathered.addCopy(piece)
+    this.#flushIfEnough()
   }
 
-  #gather(length: number): void {
-    this.#gathered += length
-    if (this.#gathered >= this.#threshold) this.#flush()
+  #flushIfEnough(): void {
+    if (this.#gathered.isEnough) this.#flush()
     else this.#scheduleFlush()
   }
 
   /** Writes what is gathered. */
   #flush(): void {
-    if (this.#gathered === 0) return
-    const gathered = this.#text === '' ? joined(this.#pieces) : this.#text
-    this.#text = ''
-    if (this.#pieces.length > 0) this.#pieces = []
-    this.#gathered = 0
-    this.#write(gathered)
+    if (this.#gathered.isEmpty) return
+    const content = this.#gathered.take()
+    if (content === null) this.#fail(lostBuffer())
+    else this.#write(content)
   }
 
   #writeBehind(bytes: Uint8Array): void {
@@ -284,16 +290,14 @@ export class ResponseStream {
     if (this.#isWriting()) this.#write(bytes)
   }
 
-  #write(data: string | Uint8Array): void {
+  #write(content: Written): void {
     if (!this.#open()) return
-    this.#exchange.observation?.count(data)
-    const { hot } = this.#owner
-    let waiting = hot.write(this.#slot, this.#requestId, data, 1)
-    // Another thread may be writing to shared memory: copied in JavaScript that is safe.
-    if (waiting === Result.Shared) waiting = hot.write(this.#slot, this.#requestId, new Uint8Array(data as Uint8Array), 1)
+    const length = lengthOf(content)
+    this.#exchange.observation?.count(typeof content === 'string' ? content : length)
+    const waiting = writeContent(this.#owner.hot, this.#slot, this.#requestId, content)
     if (waiting < 0) return this.#leave()
     this.#isBlocked = waiting > HIGH_WATER
-    this.#sinceTurn += data.length
+    this.#sinceTurn += length
     if (this.#isBlocked || this.#sinceTurn > TURN) this.#endTurn()
   }
 
@@ -346,7 +350,7 @@ export class ResponseStream {
   onTick(): void {
     this.#isTickPlanned = false
     this.#turnPieces = 0
-    if (this.#gathered > 0) this.#flush()
+    this.#flush()
     if (this.#reading !== READING || this.#timer !== null) return
     if (this.#answer === HELD) this.#timer = setTimeout(() => this.#stopHolding(), HEAD_WAIT)
     else if (this.#isPeerDone) this.#timer = setTimeout(() => this.#giveUp(), SILENCE)
@@ -418,7 +422,7 @@ export class ResponseStream {
     // A source that has failed isn't cancelled.
     if (this.#reading === READING) this.#reading = OVER
     // Bytes that were gathered make the response begin, after which there is no error page.
-    if (this.#gathered > 0) this.#flush()
+    this.#flush()
     if (this.#answer === HELD) {
       this.#stop(FINISHED)
       this.#exchange.setStream(null)
@@ -465,9 +469,7 @@ export class ResponseStream {
     if (state === FINISHED) this.#extras.sender = null
     if (!wasWriting) return
     this.#stopTimer()
-    this.#text = ''
-    this.#pieces = []
-    this.#gathered = 0
+    this.#gathered.clear()
     this.onDrained()
     this.#cancelSource()
   }

@@ -1,5 +1,5 @@
 /**
- * What surrounds the pieces of a streamed response, and what is made of several.
+ * What surrounds the pieces of a streamed response, and the error of one that is gone.
  */
 import { HandlerError } from '../core/errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -14,11 +14,6 @@ export function framingOf(exchange: Exchange, response: Response, trailers: Trai
   }
   const names = trailers.getFields().join(', ')
   return { length: -1, lines: names === '' || response.hasHeader('trailer') ? '' : `trailer: ${names}\r\n` }
-}
-
-/** Gathered pieces as one. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }
 
 /** The error of a piece whose memory is gone. */

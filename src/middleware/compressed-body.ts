@@ -37,6 +37,7 @@ const PAUSED = Symbol('paused')
 
 /** A body in a coding. */
 export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
+  readonly givesAway = true
   readonly #source: PieceSource
   readonly #plan: CompressionPlan
   /** Read and not compressed. */
@@ -203,7 +204,7 @@ export class CompressedBody implements PieceSource, AsyncIterable<Uint8Array> {
 }
 
 /** Pieces of a source, read until there are more than `enough` bytes, it has ended, or some milliseconds are over. */
-export async function readAhead(
+export async function readBeginning(
   source: PieceSource,
   enough: number,
   milliseconds: number,

@@ -23,7 +23,7 @@ import { LASTING_CODINGS, compressElsewhere, compressHere, isAvailable } from '.
 import type { Coding } from './codings.ts'
 import { checkCompression } from './compression-settings.ts'
 import type { CompressionRules, CompressionSettings } from './compression-settings.ts'
-import { CompressedBody, readAhead } from './compressed-body.ts'
+import { CompressedBody, readBeginning } from './compressed-body.ts'
 import type { Begun } from './compressed-body.ts'
 import type { Middleware, Next } from './middleware.ts'
 
@@ -146,7 +146,7 @@ export class CompressionMiddleware implements Middleware {
   async #unknown(response: Response, coding: Coding, source: PieceSource): Promise<Response> {
     const { minimumLength, bufferTimeout } = this.#rules
     const extras = extrasOf(response)
-    const begun = await readAhead(source, minimumLength - 1, bufferTimeout, (call) => extras?.inBodyContext(call) ?? call()).catch((error: unknown) => {
+    const begun = await readBeginning(source, minimumLength - 1, bufferTimeout, (call) => extras?.inBodyContext(call) ?? call()).catch((error: unknown) => {
       // It has ended by that: nothing is left to cancel.
       response.setBody(null)
       throw error

@@ -5,15 +5,20 @@
 
 use std::io::IoSlice;
 
+use smallvec::SmallVec;
+
 use crate::context::{Context, HIGH_WATER};
 
 /// Bytes from which a vectored write is worth a system call of its own. In memory that is in the cache 16 KiB
 /// are copied in about 1 us, and a call that writes them takes more than 3.
-pub(crate) const VECTORED_BYTES: usize = 16 * 1024;
+pub const VECTORED_BYTES: usize = 16 * 1024;
 
 /// The most bytes that are offered to the socket at once from the application's memory; more follow with the flush, in
 /// visits of the same length, so that a client that reads fast doesn't delay others.
 const PORTION: usize = 1024 * 1024;
+
+/// Parts of one write that need no memory of their own: as many as JavaScript hands over at once, and what surrounds them.
+pub const PARTS: usize = 20;
 
 /// Hands bytes to the socket; returns how many it took, 0 when it takes none now.
 pub type Send<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> usize;
@@ -21,6 +26,32 @@ pub type Send<'a> = &'a mut dyn FnMut(&[IoSlice<'_>]) -> usize;
 /// Whether bytes are so many that they are better written from where they are than copied.
 pub fn is_large(bytes: &[u8]) -> bool {
     bytes.len() >= VECTORED_BYTES
+}
+
+/// How many bytes lie in `parts`.
+pub fn total_of(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
+}
+
+/// Appends `count` bytes of `parts` from byte `at` on, or as many as there are, to `list`.
+pub fn add_range<'a>(
+    list: &mut SmallVec<[IoSlice<'a>; PARTS]>,
+    parts: &'a [IoSlice<'_>],
+    mut at: usize,
+    mut count: usize,
+) {
+    for part in parts {
+        let Some(rest) = part.get(at..) else {
+            at -= part.len();
+            continue;
+        };
+        at = 0;
+        let rest = rest.get(..count).unwrap_or(rest);
+        if !rest.is_empty() {
+            list.push(IoSlice::new(rest));
+            count -= rest.len();
+        }
+    }
 }
 
 /// Unsent bytes of one connection.
@@ -86,38 +117,47 @@ impl Output {
 
     /// Offers everything unsent, then `bytes` and `suffix`, to the socket; what it doesn't take is copied.
     pub(crate) fn put_vectored(&mut self, cx: &mut Context, bytes: &[u8], suffix: &[u8], send: Send<'_>) {
-        let taken = self.offer(bytes, suffix, send);
-        self.put_rest(cx, bytes, suffix, taken);
+        let parts = [IoSlice::new(bytes), IoSlice::new(suffix)];
+        let taken = self.offer(&parts, send);
+        self.put_rest(cx, &parts, taken);
     }
 
-    /// The same, but where the socket leaves many of `bytes` these aren't copied, and neither is `suffix`: the result is
-    /// how many are to be sent behind everything unsent.
+    /// The same with content in several places, of which the first `length` bytes are wanted. Where the socket leaves many
+    /// of these they aren't copied, and neither is `suffix`: the result is how many are to be sent behind everything unsent.
     pub(crate) fn put_or_hold(
         &mut self,
         cx: &mut Context,
-        bytes: &[u8],
+        content: &[IoSlice<'_>],
+        length: usize,
         suffix: &[u8],
         send: Send<'_>,
     ) -> usize {
-        let (portion, suffix_now) = match bytes.get(..PORTION) {
-            Some(portion) if portion.len() < bytes.len() => (portion, &[][..]),
-            _ => (bytes, suffix),
-        };
-        let taken = self.offer(portion, suffix_now, send);
-        let rest = bytes.len().saturating_sub(taken);
-        if !is_large(&bytes[bytes.len() - rest..]) {
-            self.put_rest(cx, bytes, suffix, taken);
+        // What would stay behind a portion is much, or goes along.
+        let portion = if length < PORTION + VECTORED_BYTES { length } else { PORTION };
+        let mut parts = SmallVec::new();
+        add_range(&mut parts, content, 0, portion);
+        if portion == length {
+            parts.push(IoSlice::new(suffix));
+        }
+        let taken = self.offer(&parts, send);
+        let rest = length.saturating_sub(taken);
+        if rest < VECTORED_BYTES {
+            self.put_rest(cx, &parts, taken);
             return 0;
         }
         self.release_unused(cx);
         rest
     }
 
-    /// Offers everything unsent, then `bytes` and `suffix`, to the socket; returns how many of these two it took.
-    fn offer(&mut self, bytes: &[u8], suffix: &[u8], send: Send<'_>) -> usize {
+    /// Offers everything unsent, then `parts`, to the socket; returns how many bytes of these it took.
+    fn offer(&mut self, parts: &[IoSlice<'_>], send: Send<'_>) -> usize {
         let unsent = self.unsent();
         let waiting = unsent.len();
-        let taken = send(&[IoSlice::new(unsent), IoSlice::new(bytes), IoSlice::new(suffix)]);
+        let mut all: SmallVec<[IoSlice<'_>; PARTS]> = SmallVec::new();
+        all.push(IoSlice::new(unsent));
+        all.extend(parts.iter().map(|part| IoSlice::new(part)));
+        let taken = send(&all);
+        drop(all);
         let of_waiting = taken.min(waiting);
         self.sent += of_waiting;
         if of_waiting == waiting {
@@ -127,9 +167,9 @@ impl Output {
         taken - of_waiting
     }
 
-    /// Copies what the socket has left of `bytes` and `suffix`.
-    fn put_rest(&mut self, cx: &mut Context, bytes: &[u8], suffix: &[u8], mut taken: usize) {
-        for part in [bytes, suffix] {
+    /// Copies what the socket has left of `parts`.
+    fn put_rest(&mut self, cx: &mut Context, parts: &[IoSlice<'_>], mut taken: usize) {
+        for part in parts {
             let count = taken.min(part.len());
             self.bytes.extend_from_slice(&part[count..]);
             taken -= count;

@@ -141,7 +141,9 @@ fn a_piece_is_the_same_wherever_the_socket_stops_and_what_is_written_meanwhile_f
                 connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
                 let mut wire = Vec::new();
                 let mut send = socket(stop, &mut wire);
-                let held = connection.handle_write_held(&mut cx, request_id, &body, &mut send).unwrap();
+                let held = connection
+                    .handle_write_held(&mut cx, request_id, &[IoSlice::new(&body)], &mut send)
+                    .unwrap();
                 drop(send);
                 assert!(connection.backlog(request_id) >= held);
                 connection.handle_write(&mut cx, request_id, b"after").unwrap();
@@ -150,6 +152,30 @@ fn a_piece_is_the_same_wherever_the_socket_stops_and_what_is_written_meanwhile_f
                 assert_eq!(wire, copied, "stopped at {stop}, length {length:?}");
                 assert!(connection.is_written(request_id));
             }
+        }
+    }
+}
+
+#[test]
+fn a_piece_in_several_places_is_that_of_one_wherever_the_socket_stops() {
+    let body = body();
+    let cuts = [0, 1, 15_000, 15_000, 39_999, body.len()];
+    let parts: Vec<_> = cuts.windows(2).map(|cut| IoSlice::new(&body[cut[0]..cut[1]])).collect();
+    for length in [None, Some(40_000)] {
+        for stop in stops() {
+            let mut wires = [Vec::new(), Vec::new()];
+            for (wire, piece) in wires.iter_mut().zip([&[IoSlice::new(&body)], &parts[..]]) {
+                let mut cx = Context::new(Limits::default());
+                let (mut connection, request_id) = asked(&mut cx);
+                connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length })).unwrap();
+                let mut send = socket(stop, wire);
+                connection.handle_write_held(&mut cx, request_id, piece, &mut send).unwrap();
+                drop(send);
+                connection.handle_end(&mut cx, request_id, b"").unwrap();
+                drain(&mut cx, &mut connection, &body, usize::MAX, wire);
+                assert!(connection.is_written(request_id));
+            }
+            assert_eq!(wires[0], wires[1], "stopped at {stop}, length {length:?}");
         }
     }
 }
@@ -167,7 +193,7 @@ fn nothing_of_an_answer_that_waits_for_its_turn_is_copied() {
         } else {
             let stream = answer(Payload::Stream { length: None });
             connection.handle_answer(&mut cx, second, stream).unwrap();
-            connection.handle_write_held(&mut cx, second, &body, &mut refuse)
+            connection.handle_write_held(&mut cx, second, &[IoSlice::new(&body)], &mut refuse)
         };
         assert_eq!(held, Ok(body.len()));
         assert!(connection.backlog(second) >= body.len());
@@ -208,7 +234,7 @@ fn a_part_whose_memory_is_gone_aborts_the_connection() {
         let Some(Event::Request(request)) = step.event else { panic!("no request") };
         let request_id = request.request_id;
         connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length: None })).unwrap();
-        connection.handle_write_held(&mut cx, request_id, &body, &mut |_| 0).unwrap();
+        connection.handle_write_held(&mut cx, request_id, &[IoSlice::new(&body)], &mut |_| 0).unwrap();
         connection.handle_write(&mut cx, request_id, b"never sent").unwrap();
         let unsent = connection.poll_transmit(&mut cx).len();
         connection.handle_sent(&mut cx, unsent);
@@ -227,7 +253,7 @@ fn a_piece_that_outgrows_its_length_is_cut_off_there() {
     let mut cx = Context::new(Limits::default());
     let (mut connection, request_id) = asked(&mut cx);
     connection.handle_answer(&mut cx, request_id, answer(Payload::Stream { length: Some(39_000) })).unwrap();
-    let result = connection.handle_write_held(&mut cx, request_id, &body, &mut |_| 0);
+    let result = connection.handle_write_held(&mut cx, request_id, &[IoSlice::new(&body)], &mut |_| 0);
     assert_eq!(result, Err(AnswerError::TooLong));
     assert!(connection.poll_transmit(&mut cx).ends_with(&body[..39_000]));
 }

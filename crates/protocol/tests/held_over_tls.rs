@@ -88,7 +88,7 @@ fn send_part(cx: &mut Context, connection: &mut Connection, held: &[u8], limit: 
     while let Some(External { missing, .. }) = connection.poll_external() {
         let at = held.len() - missing as usize;
         let portion = &held[at..held.len().min(at + 100_000)];
-        let sent = connection.handle_external_held(cx, portion, &mut socket(limit, wire));
+        let sent = connection.handle_external_held(cx, &[IoSlice::new(portion)], &mut socket(limit, wire));
         assert!(sent <= portion.len());
         flush(cx, connection, wire);
     }
@@ -109,7 +109,12 @@ fn http1_is_the_same_wherever_the_socket_stops() {
                     .handle_answer(&mut cx, request_id, answer(Payload::Stream { length: None }))
                     .unwrap();
                 connection
-                    .handle_write_held(&mut cx, request_id, &body, &mut socket(limit, &mut wire))
+                    .handle_write_held(
+                        &mut cx,
+                        request_id,
+                        &[IoSlice::new(&body)],
+                        &mut socket(limit, &mut wire),
+                    )
                     .unwrap()
             } else {
                 let whole = answer(Payload::Full(&body));

@@ -6,6 +6,7 @@ mod app;
 mod held_memory;
 mod memory;
 
+use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use app::{App, GET, Peer, Seen};
@@ -45,10 +46,10 @@ fn a_piece_is_sent_from_where_it_is_and_given_back_before_drained() {
     let bytes = long();
     let request = stream(&mut app, &mut peer, Some(bytes.len() as u64 + 5));
     let (slot, request_id) = (request.slot, request.request_id());
-    let (unsent, missing) = app.reactor.write_held(slot, request_id, &bytes).unwrap();
+    let (unsent, missing) = app.reactor.write_held(slot, request_id, &[IoSlice::new(&bytes)]).unwrap();
     assert!(missing > 0 && unsent >= missing);
     let (buffer, _, is_returned) = held(&bytes);
-    app.reactor.hold(slot, request_id, buffer);
+    app.reactor.hold(slot, request_id, [buffer]);
     app.round();
     assert!(is_returned.try_recv().is_err(), "the peer doesn't read");
     assert!(!app.inbox.iter().any(|notice| notice.is(Kind::Drained)));
@@ -82,7 +83,7 @@ fn a_whole_answer_is_sent_from_where_it_is_and_the_next_request_served() {
     let (slot, request_id) = (request.slot, request.request_id());
     assert!(app.reactor.respond_held(slot, request_id, answer).unwrap() > 0);
     let (buffer, _, is_returned) = held(&bytes);
-    app.reactor.hold(slot, request_id, buffer);
+    app.reactor.hold(slot, request_id, [buffer]);
     peer.sends(&GET.repeat(3));
     for _ in 0..10 {
         app.round();
@@ -108,9 +109,59 @@ fn memory_that_has_become_shorter_aborts_its_answer() {
     let bytes = long();
     let request = stream(&mut app, &mut peer, None);
     let (slot, request_id) = (request.slot, request.request_id());
-    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
+    assert!(app.reactor.write_held(slot, request_id, &[IoSlice::new(&bytes)]).unwrap().1 > 0);
     let (buffer, length, is_returned) = held(&bytes);
-    app.reactor.hold(slot, request_id, buffer);
+    app.reactor.hold(slot, request_id, [buffer]);
+    *length.lock().unwrap() -= 1;
+    app.until("the end", |_| {
+        peer.read();
+        peer.has_ended.then_some(())
+    });
+    assert_eq!(app.next(Kind::FileFailed).request_id(), request_id);
+    is_returned.try_recv().unwrap();
+    assert!(!peer.received.ends_with(b"0\r\n\r\n"));
+}
+
+#[test]
+fn a_piece_in_several_places_is_sent_from_these() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    let request = stream(&mut app, &mut peer, Some(bytes.len() as u64));
+    let (slot, request_id) = (request.slot, request.request_id());
+    let parts: Vec<_> = bytes.chunks(1_700_000).collect();
+    let piece: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    assert!(app.reactor.write_held(slot, request_id, &piece).unwrap().1 > 0);
+    let (buffers, others): (Vec<_>, Vec<_>) = parts
+        .iter()
+        .map(|part| {
+            let (buffer, _, is_returned) = held(part);
+            (buffer, is_returned)
+        })
+        .unzip();
+    app.reactor.hold(slot, request_id, buffers);
+    app.until("all bytes", |_| {
+        peer.read();
+        (peer.received.len() > bytes.len()).then_some(())
+    });
+    app.next(Kind::Drained);
+    others.iter().for_each(|is_returned| is_returned.try_recv().unwrap());
+    app.reactor.end(slot, request_id, b"").unwrap();
+    assert!(body(&peer) == bytes, "the bytes are unchanged");
+}
+
+#[test]
+fn one_of_several_places_that_has_become_shorter_aborts_its_answer() {
+    let mut app = App::new(Limits::default());
+    let mut peer = app.connect();
+    let bytes = long();
+    let request = stream(&mut app, &mut peer, None);
+    let (slot, request_id) = (request.slot, request.request_id());
+    let (first, last) = bytes.split_at(12_000_000);
+    let piece = [IoSlice::new(first), IoSlice::new(last)];
+    assert!(app.reactor.write_held(slot, request_id, &piece).unwrap().1 > last.len());
+    let ((first, _, _), (last, length, is_returned)) = (held(first), held(last));
+    app.reactor.hold(slot, request_id, [first, last]);
     *length.lock().unwrap() -= 1;
     app.until("the end", |_| {
         peer.read();
@@ -128,9 +179,9 @@ fn memory_is_given_back_when_the_client_leaves() {
     let bytes = long();
     let request = stream(&mut app, &mut peer, None);
     let (slot, request_id) = (request.slot, request.request_id());
-    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
+    assert!(app.reactor.write_held(slot, request_id, &[IoSlice::new(&bytes)]).unwrap().1 > 0);
     let (buffer, _, is_returned) = held(&bytes);
-    app.reactor.hold(slot, request_id, buffer);
+    app.reactor.hold(slot, request_id, [buffer]);
     drop(peer);
     app.next(Kind::Aborted);
     app.round();
@@ -155,7 +206,7 @@ fn the_end_of_the_last_of_several_pieces_is_sent_though_none_follows() {
                 return Some(());
             }
             for _ in 0..2 {
-                app.reactor.write_held(request.slot, request.request_id(), &piece).unwrap();
+                app.reactor.write_held(request.slot, request.request_id(), &[IoSlice::new(&piece)]).unwrap();
             }
             written += 2;
         }
@@ -184,8 +235,8 @@ fn a_panic_while_a_client_is_flushed_closes_it_alone_and_once() {
     let bytes = long();
     let request = stream(&mut app, &mut bad, Some(bytes.len() as u64));
     let (slot, request_id) = (request.slot, request.request_id());
-    assert!(app.reactor.write_held(slot, request_id, &bytes).unwrap().1 > 0);
-    app.reactor.hold(slot, request_id, Box::new(Panicking { bytes, is_known: false }));
+    assert!(app.reactor.write_held(slot, request_id, &[IoSlice::new(&bytes)]).unwrap().1 > 0);
+    app.reactor.hold(slot, request_id, [Box::new(Panicking { bytes, is_known: false })]);
     // It is sent from there as soon as the client has read what is before it.
     app.until("the panic", |app| {
         bad.read();

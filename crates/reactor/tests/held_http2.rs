@@ -6,6 +6,7 @@ mod app;
 mod held_memory;
 mod memory;
 
+use std::io::IoSlice;
 use std::io::Write;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -48,10 +49,10 @@ fn two_pieces(app: &mut App, bytes: [&[u8]; 2]) -> (Peer, [Piece; 2]) {
         let answer =
             Answer { status: 200, reason: None, fields: b"", payload, close: false, own: Own::default() };
         app.reactor.respond(slot, request_id, answer).unwrap();
-        let (unsent, missing) = app.reactor.write_held(slot, request_id, bytes).unwrap();
+        let (unsent, missing) = app.reactor.write_held(slot, request_id, &[IoSlice::new(bytes)]).unwrap();
         assert!(unsent >= missing && missing == bytes.len());
         let (buffer, length, is_returned) = held(bytes);
-        app.reactor.hold(slot, request_id, buffer);
+        app.reactor.hold(slot, request_id, [buffer]);
         Piece { request, length, is_returned }
     });
     (peer, pieces)

@@ -6,6 +6,7 @@ mod memory;
 mod thread_app;
 
 use std::collections::HashMap;
+use std::io::IoSlice;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::Relaxed;
@@ -370,7 +371,9 @@ fn long_bodies_are_sent_unchanged_although_the_application_uses_its_memory_again
                     };
                     let thread = &mut app.handles[0];
                     thread.respond(slot, request_id, &stream, false);
-                    memory.chunks(300_000).for_each(|piece| thread.write(slot, request_id, piece, None));
+                    memory
+                        .chunks(300_000)
+                        .for_each(|piece| thread.write(slot, request_id, &[IoSlice::new(piece)], None));
                     thread.run(slot, b"", move |reactor, _| reactor.end(slot, request_id, b"").unwrap());
                 }
                 memory.fill(b'-');

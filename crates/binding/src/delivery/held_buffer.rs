@@ -10,7 +10,7 @@ use napi::sys;
 use reactor::SendBuffer;
 
 use super::provided_buffer::ReturnedBuffers;
-use crate::node::{HandleScope, Reference, typed_array};
+use crate::node::{HandleScope, Reference, unshared_bytes};
 
 /// A buffer that is sent from until the reactor drops this.
 pub(crate) struct HeldBuffer {
@@ -48,7 +48,7 @@ impl SendBuffer for HeldBuffer {
         unsafe {
             let scope = HandleScope::open(self.env);
             let value = scope.as_ref().zip(self.reference.as_ref()).map(|(_, reference)| reference.get());
-            value.and_then(|value| typed_array(self.env, value)).map_or(&[], |bytes| &*bytes)
+            value.and_then(|value| unshared_bytes(self.env, value).ok().flatten()).unwrap_or(&[])
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The functions that answer a request.
 
+use std::io::IoSlice;
 use std::ptr;
 
 use napi::sys;
-use protocol::{Answer, Own, Payload, RequestId, Taken};
+use protocol::{Answer, Own, PARTS, Payload, RequestId, Taken};
 use reactor::{Stale, UpgradeError};
+use smallvec::SmallVec;
 
-use crate::node::{Call, Shared};
+use crate::node::{Call, Shared, unshared_bytes};
 
 use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
 
@@ -47,6 +49,9 @@ const SCRATCH_KEPT: usize = 1024 * 1024;
 
 /// Arguments of the functions that begin an answer.
 const ANSWER_ARGUMENTS: usize = 3;
+
+/// Result of a write of memory that other threads may be writing to: nothing was written.
+const SHARED: f64 = -2.0;
 
 /// Result of an upgrade that isn't possible: nothing has changed.
 const OCCUPIED: u32 = 2;
@@ -183,16 +188,36 @@ pub(super) fn write(hot: &Hot, call: &Call<4>) -> sys::napi_value {
         // SAFETY: the bytes are used last before this function returns.
         match unsafe { call.unshared_bytes(2) } {
             Ok(Some(bytes)) => {
-                let waiting = hot.bridge.write_held(slot, request_id, bytes, call.args[2]);
+                let piece = &[IoSlice::new(bytes)];
+                let waiting = hot.bridge.write_held(slot, request_id, piece, &[call.args[2]]);
                 return unsent(call, waiting);
             }
             Ok(None) => {}
-            Err(Shared) => return call.number(-2.0),
+            Err(Shared) => return call.number(SHARED),
         }
     }
     let mut text = hot.scratch.borrow_mut();
     text.clear();
     unsent(call, hot.bridge.write(slot, request_id, chunk(call, 2, &mut text)))
+}
+
+/// `writeAll(slot, requestId, chunks)`: bytes that wait unsent, -1, or -2.
+pub(super) fn write_all(hot: &Hot, call: &Call<3>) -> sys::napi_value {
+    let (slot, request_id) = request_id(call);
+    let mut pieces: SmallVec<[IoSlice<'_>; PARTS]> = SmallVec::new();
+    let mut buffers: SmallVec<[sys::napi_value; PARTS]> = SmallVec::new();
+    for buffer in call.elements(2) {
+        // SAFETY: the bytes are used last before this function returns.
+        match unsafe { unshared_bytes(call.env, buffer) } {
+            Ok(Some(bytes)) => {
+                pieces.push(IoSlice::new(bytes));
+                buffers.push(buffer);
+            }
+            Ok(None) => {}
+            Err(Shared) => return call.number(SHARED),
+        }
+    }
+    unsent(call, hot.bridge.write_held(slot, request_id, &pieces, &buffers))
 }
 
 /// The result of a write. A small integer is cheaper than a number, for which JavaScript needs memory.

@@ -8,7 +8,7 @@
 //! shared with JavaScript: slot, request id (low, high), status, flags, declared length (low, high).
 //!
 //! ```text
-//!  answer   respond, startStream, write, end, inform, upgrade, abort
+//!  answer   respond, startStream, write, writeAll, end, inform, upgrade, abort
 //!  file     sendFile
 //!  body     awaitBody, receiveBody, releaseBody, raiseBodyLimit, setBodyRate
 //!  raw      askRaw, receiveRaw, writeRaw, endRaw, serve, takeRaw
@@ -87,6 +87,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
     add!(c"respond", answer::respond);
     add!(c"startStream", answer::start_stream);
     add!(c"write", answer::write);
+    add!(c"writeAll", answer::write_all);
     add!(c"sendFile", file::send);
     add!(c"end", answer::end);
     add!(c"inform", answer::inform);

@@ -19,4 +19,4 @@ mod value;
 pub(crate) use loop_handle::LoopHandle;
 pub(crate) use on_loop::{OnLoop, Source};
 pub(crate) use scope::{CallbackScope, HandleScope};
-pub(crate) use value::{Call, Reference, Shared, typed_array};
+pub(crate) use value::{Call, Reference, Shared, typed_array, unshared_bytes};

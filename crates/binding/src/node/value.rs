@@ -152,12 +152,21 @@ impl<const N: usize> Call<N> {
     #[inline]
     pub(crate) unsafe fn unshared_bytes<'a>(&self, at: usize) -> Result<Option<&'a [u8]>, Shared> {
         // SAFETY: the caller keeps the contract.
-        let Some(view) = (unsafe { view(self.env, self.args[at]) }) else { return Ok(None) };
-        let mut is_own = false;
-        // SAFETY: the buffer is a handle of the running call.
-        unsafe { sys::napi_is_arraybuffer(self.env, view.buffer, &mut is_own) };
-        // SAFETY: as above.
-        if is_own { Ok(Some(unsafe { view.bytes() })) } else { Err(Shared) }
+        unsafe { unshared_bytes(self.env, self.args[at]) }
+    }
+
+    /// The elements of the array argument `at`; none of anything else.
+    pub(crate) fn elements(&self, at: usize) -> impl Iterator<Item = sys::napi_value> {
+        let (env, array) = (self.env, self.args[at]);
+        let mut count = 0;
+        // SAFETY: the argument belongs to this call; for anything else than an array the function only returns a status.
+        unsafe { sys::napi_get_array_length(env, array, &mut count) };
+        (0..count).filter_map(move |index| {
+            let mut element = ptr::null_mut();
+            // SAFETY: as above.
+            let status = unsafe { sys::napi_get_element(env, array, index, &mut element) };
+            (status == OK).then_some(element)
+        })
     }
 
     /// A number.
@@ -280,6 +289,19 @@ impl View {
         // SAFETY: the runtime has just told the address and the length; the rest by contract.
         unsafe { std::slice::from_raw_parts_mut(self.data, self.len) }
     }
+
+    /// The bytes, of which other slices may be in use.
+    ///
+    /// # Safety
+    /// The slice may be used until JavaScript runs again, and nobody may write to the memory meanwhile.
+    #[inline]
+    unsafe fn shared<'a>(self) -> &'a [u8] {
+        if self.data.is_null() || self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the runtime has just told the address and the length; the rest by contract.
+        unsafe { std::slice::from_raw_parts(self.data, self.len) }
+    }
 }
 
 /// None for a value that isn't a typed array.
@@ -315,6 +337,24 @@ unsafe fn view(env: sys::napi_env, value: sys::napi_value) -> Option<View> {
         _ => return None,
     };
     Some(View { data: data.cast(), len: len * width, buffer })
+}
+
+/// Bytes of a typed array, empty when it is detached, unless another thread may be writing to them; None for anything else.
+///
+/// # Safety
+/// `env` must be live and of this thread, `value` a handle of it. The slice must not be used when JavaScript runs again.
+#[inline]
+pub(crate) unsafe fn unshared_bytes<'a>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+) -> Result<Option<&'a [u8]>, Shared> {
+    // SAFETY: by contract.
+    let Some(view) = (unsafe { view(env, value) }) else { return Ok(None) };
+    let mut is_own = false;
+    // SAFETY: the buffer is a handle of the running call.
+    unsafe { sys::napi_is_arraybuffer(env, view.buffer, &mut is_own) };
+    // SAFETY: as above.
+    if is_own { Ok(Some(unsafe { view.shared() })) } else { Err(Shared) }
 }
 
 /// The memory is shared with other threads of JavaScript.

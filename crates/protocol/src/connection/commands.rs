@@ -4,6 +4,8 @@ use super::other::Other;
 use super::{Connection, Protocol};
 use nghttp2::ErrorCode;
 
+use std::io::IoSlice;
+
 use crate::answer::{Answer, AnswerError, Credit};
 use crate::context::Context;
 use crate::error::Refusal;
@@ -120,8 +122,9 @@ impl Connection {
         Ok(held)
     }
 
-    /// Like `handle_write_vectored`, but bytes that `send` doesn't take aren't copied either, if they are many: the result
-    /// is how many at the end are to be sent when `poll_external` asks for them, and with HTTP/2 by `send_held`.
+    /// Like `handle_write_vectored`, with a piece whose bytes may lie in several places. Those that `send` doesn't take
+    /// aren't copied either, if they are many: the result is how many at the end are to be sent when `poll_external` asks for
+    /// them, and with HTTP/2 by `send_held`, which takes content from one place alone.
     ///
     /// # Errors
     /// As `handle_write`, and `Stale` when the protocol `takes_external` parts no more.
@@ -129,18 +132,23 @@ impl Connection {
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
-        bytes: &[u8],
+        piece: &[IoSlice<'_>],
         send: Send<'_>,
     ) -> Result<usize, AnswerError> {
         if let Some(http2) = self.http2_mut() {
-            return http2.handle_write_held(cx, request_id, bytes);
+            return match piece {
+                [bytes] => http2.handle_write_held(cx, request_id, bytes),
+                parts => {
+                    parts.iter().try_for_each(|part| http2.handle_write(cx, request_id, part)).map(|()| 0)
+                }
+            };
         }
         if let Some(tls) = self.tls_mut() {
             return tls.command_sending(cx, send, |inner, cx, send| {
-                inner.handle_write_held(cx, request_id, bytes, send)
+                inner.handle_write_held(cx, request_id, piece, send)
             });
         }
-        self.http1_mut()?.handle_write_held(cx, request_id, bytes, send)
+        self.http1_mut()?.handle_write_held(cx, request_id, piece, send)
     }
 
     /// Announces that the next `length` bytes of a streamed answer come from a file. False when they don't go on the

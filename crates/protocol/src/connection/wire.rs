@@ -133,14 +133,14 @@ impl Connection {
 
     /// The same with bytes of which none are copied: what `send` doesn't take is to be given again. Returns how many it
     /// has taken.
-    pub fn handle_external_held(&mut self, cx: &mut Context, bytes: &[u8], send: Send<'_>) -> usize {
+    pub fn handle_external_held(&mut self, cx: &mut Context, parts: &[IoSlice<'_>], send: Send<'_>) -> usize {
         if let Some(tls) = self.tls_mut() {
             let sent = tls
-                .command_sending(cx, send, |inner, cx, send| Ok(inner.handle_external_held(cx, bytes, send)));
+                .command_sending(cx, send, |inner, cx, send| Ok(inner.handle_external_held(cx, parts, send)));
             return sent.unwrap_or(0);
         }
         let Ok(http1) = self.http1_mut() else { return 0 };
-        let sent = send(&[IoSlice::new(bytes)]);
+        let sent = send(parts);
         http1.handle_external_sent(cx, sent as u64);
         self.switch_if_taken_over();
         sent

@@ -149,34 +149,35 @@ pub(super) fn put_piece(stream: &mut Stream, bytes: &[u8], out: &mut Vec<u8>) ->
     if bytes.is_empty() {
         return Ok(());
     }
-    let Piece { bytes, suffix, result } = put_piece_start(stream, bytes, out);
-    out.extend_from_slice(bytes);
+    let Piece { length, suffix, result } = put_piece_start(stream, bytes.len(), out);
+    out.extend_from_slice(&bytes[..length]);
     out.extend_from_slice(suffix);
     result
 }
 
 /// The rest of a piece, after what `put_piece_start` wrote.
-pub(super) struct Piece<'a> {
-    pub(super) bytes: &'a [u8],
+pub(super) struct Piece {
+    /// How many of its bytes are sent.
+    pub(super) length: usize,
     pub(super) suffix: &'static [u8],
     pub(super) result: Result<(), AnswerError>,
 }
 
-/// Writes what stands before the bytes of a piece, which must not be empty; returns what is to follow.
-pub(super) fn put_piece_start<'a>(stream: &mut Stream, bytes: &'a [u8], out: &mut Vec<u8>) -> Piece<'a> {
+/// Writes what stands before the `length` bytes of a piece, which must not be empty; returns what is to follow.
+pub(super) fn put_piece_start(stream: &mut Stream, length: usize, out: &mut Vec<u8>) -> Piece {
     match stream {
-        Stream::Silent => Piece { bytes: b"", suffix: b"", result: Ok(()) },
-        Stream::UntilClose => Piece { bytes, suffix: b"", result: Ok(()) },
+        Stream::Silent => Piece { length: 0, suffix: b"", result: Ok(()) },
+        Stream::UntilClose => Piece { length, suffix: b"", result: Ok(()) },
         Stream::Chunked => {
-            put_hex(bytes.len(), out);
+            put_hex(length, out);
             out.extend_from_slice(b"\r\n");
-            Piece { bytes, suffix: b"\r\n", result: Ok(()) }
+            Piece { length, suffix: b"\r\n", result: Ok(()) }
         }
         Stream::Length(missing) => {
-            let fits = bytes.len().min(usize::try_from(*missing).unwrap_or(usize::MAX));
+            let fits = length.min(usize::try_from(*missing).unwrap_or(usize::MAX));
             *missing -= fits as u64;
-            let result = if fits < bytes.len() { Err(AnswerError::TooLong) } else { Ok(()) };
-            Piece { bytes: &bytes[..fits], suffix: b"", result }
+            let result = if fits < length { Err(AnswerError::TooLong) } else { Ok(()) };
+            Piece { length: fits, suffix: b"", result }
         }
     }
 }

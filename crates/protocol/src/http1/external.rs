@@ -12,6 +12,8 @@
 //! An answer has at most one such part at a time. What is written meanwhile is kept, and leaves together with the end
 //! of the part.
 
+use std::io::IoSlice;
+
 use crate::answer::{Answer, AnswerError, Finish};
 use crate::context::{Context, HIGH_WATER};
 use crate::error::CloseReason;
@@ -20,7 +22,7 @@ use crate::http1::Connection;
 use crate::http1::encode::{self, Piece};
 use crate::http1::pipeline::{Pending, PendingState, Stream};
 use crate::http1::writing::Offer;
-use crate::output::{Send, is_large};
+use crate::output::{Send, VECTORED_BYTES, total_of};
 
 /// What comes next on the wire, and isn't in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,23 +69,24 @@ impl Connection {
         Ok(self.pipeline.external_bytes(request_id) as usize)
     }
 
-    /// Like `handle_write_vectored`; what the socket doesn't take of a large piece isn't copied. Returns how many bytes at
-    /// its end are an external part now.
+    /// Like `handle_write_vectored`, with a piece whose bytes may lie in several places; what the socket doesn't take of a
+    /// large one isn't copied. Returns how many bytes at its end are an external part now.
     pub(crate) fn handle_write_held(
         &mut self,
         cx: &mut Context,
         request_id: RequestId,
-        bytes: &[u8],
+        piece: &[IoSlice<'_>],
         send: Send<'_>,
     ) -> Result<usize, AnswerError> {
+        let length = total_of(piece);
         let (at, pending) = self.pipeline.find_mut(request_id).ok_or(AnswerError::Stale)?;
         let state = pending.state.as_mut().ok_or(AnswerError::Stale)?;
         let stream = state.stream.as_mut().ok_or(AnswerError::Stale)?;
-        let is_too_long = matches!(stream, Stream::Length(missing) if (bytes.len() as u64) > *missing);
+        let is_too_long = matches!(stream, Stream::Length(missing) if (length as u64) > *missing);
         // Before its turn a source may go on as far as it may with a client that reads slowly.
-        let is_ahead = at > 0 && bytes.len() <= HIGH_WATER;
-        if !is_large(bytes) || is_ahead || state.external > 0 || is_too_long {
-            return self.handle_write(cx, request_id, bytes).map(|()| 0);
+        let is_ahead = at > 0 && length <= HIGH_WATER;
+        if length < VECTORED_BYTES || is_ahead || state.external > 0 || is_too_long {
+            return piece.iter().try_for_each(|part| self.handle_write(cx, request_id, part)).map(|()| 0);
         }
         if *stream == Stream::Silent {
             return Ok(0);
@@ -91,19 +94,19 @@ impl Connection {
         let held = if at == 0 {
             let out = self.output.buffer(cx);
             let before = out.len();
-            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, out);
+            let Piece { suffix, .. } = encode::put_piece_start(stream, length, out);
             state.put += out.len() - before;
-            let held = self.output.put_or_hold(cx, bytes, suffix, send);
+            let held = self.output.put_or_hold(cx, piece, length, suffix, send);
             // Of a piece that is held only what the socket took was put.
             if held == 0 {
-                state.put += bytes.len() + suffix.len();
+                state.put += length + suffix.len();
             }
             state.hold(held, suffix);
             held
         } else {
-            let Piece { bytes, suffix, .. } = encode::put_piece_start(stream, bytes, &mut state.early);
-            state.hold(bytes.len(), suffix);
-            bytes.len()
+            let Piece { suffix, .. } = encode::put_piece_start(stream, length, &mut state.early);
+            state.hold(length, suffix);
+            length
         };
         self.rearm_after_sending(cx);
         Ok(held)

@@ -48,9 +48,9 @@ impl Connection {
         }
         let out = self.output.buffer(cx);
         let before = out.len();
-        let Piece { bytes, suffix, result } = encode::put_piece_start(stream, bytes, out);
-        state.put += out.len() - before + bytes.len() + suffix.len();
-        self.output.put_vectored(cx, bytes, suffix, send);
+        let Piece { length, suffix, result } = encode::put_piece_start(stream, bytes.len(), out);
+        state.put += out.len() - before + length + suffix.len();
+        self.output.put_vectored(cx, &bytes[..length], suffix, send);
         self.rearm_after_sending(cx);
         result
     }

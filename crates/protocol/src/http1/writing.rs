@@ -3,6 +3,8 @@
 //! In its turn, which is nearly always, an answer is written straight into the connection's output. While earlier
 //! answers are owed its bytes are kept with the request.
 
+use std::io::IoSlice;
+
 use crate::answer::{Answer, AnswerError, Finish, Payload};
 use crate::context::Context;
 use crate::error::{CloseReason, RequestError};
@@ -85,7 +87,9 @@ impl Connection {
         match offer {
             None => out.extend_from_slice(body),
             Some(Offer { send, holds: false }) => self.output.put_vectored(cx, body, b"", send),
-            Some(Offer { send, holds: true }) => held = self.output.put_or_hold(cx, body, b"", send),
+            Some(Offer { send, holds: true }) => {
+                held = self.output.put_or_hold(cx, &[IoSlice::new(body)], body.len(), b"", send);
+            }
         }
         self.is_paused = false;
         if outcome.stream.is_none() && !outcome.closes && !outcome.is_aborted && held == 0 {

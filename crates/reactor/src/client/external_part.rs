@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 
-use protocol::{External, RequestId};
+use protocol::{External, PARTS, RequestId, total_of};
+use smallvec::SmallVec;
 
 use super::file_range::FileRange;
 use crate::io::{Asker, Disk, SHORT_CALLS_ARM, Socket};
@@ -23,11 +24,14 @@ pub(crate) struct ExternalPart {
 
 enum Source {
     File(FileRange),
-    /// The last bytes of a buffer that had `length` of them when it was given.
-    Memory {
-        buffer: Box<dyn SendBuffer>,
-        length: usize,
-    },
+    /// The last bytes of what lies in these buffers, one behind the other.
+    Memory(SmallVec<[Held; 1]>),
+}
+
+/// A buffer, and how many bytes it had when it was given.
+struct Held {
+    buffer: Box<dyn SendBuffer>,
+    length: usize,
 }
 
 /// What became of a visit.
@@ -41,14 +45,30 @@ pub(crate) enum Sent {
     Ended,
 }
 
+/// Bytes of one write.
+pub(crate) type Parts<'a> = SmallVec<[IoSlice<'a>; PARTS]>;
+
+impl Held {
+    /// None when the application has taken them away.
+    fn bytes(&mut self) -> Option<&[u8]> {
+        self.buffer.bytes().get(..self.length)
+    }
+}
+
 impl ExternalPart {
     pub(crate) fn of_file(request_id: RequestId, file: File, offset: u64) -> ExternalPart {
         ExternalPart { request_id, source: Source::File(FileRange::new(file, offset)) }
     }
 
-    pub(crate) fn of_memory(request_id: RequestId, mut buffer: Box<dyn SendBuffer>) -> ExternalPart {
-        let length = buffer.bytes().len();
-        ExternalPart { request_id, source: Source::Memory { buffer, length } }
+    pub(crate) fn of_memory(
+        request_id: RequestId,
+        buffers: impl Iterator<Item = Box<dyn SendBuffer>>,
+    ) -> ExternalPart {
+        let held = |mut buffer: Box<dyn SendBuffer>| {
+            let length = buffer.bytes().len();
+            Held { buffer, length }
+        };
+        ExternalPart { request_id, source: Source::Memory(buffers.map(held).collect()) }
     }
 
     /// Has the kernel take up to `most` bytes, without a copy in our memory, and what is behind the part if that is all
@@ -64,35 +84,47 @@ impl ExternalPart {
                 Ok(if sent == 0 { Sent::Ended } else { Sent::Some(sent) })
             }
             Source::Memory { .. } => {
-                let Some(portion) = self.held(next.missing, count) else { return Ok(Sent::Ended) };
-                let behind = if count == next.missing { next.behind } else { &[] };
-                let sent = if behind.is_empty() {
-                    socket.write(portion)?
-                } else {
-                    socket.write_vectored(&[IoSlice::new(portion), IoSlice::new(behind)])?
-                };
-                let is_short = SHORT_CALLS_ARM && sent < portion.len() + behind.len();
+                let Some(mut parts) = self.held(next.missing, count) else { return Ok(Sent::Ended) };
+                if count == next.missing && !next.behind.is_empty() {
+                    parts.push(IoSlice::new(next.behind));
+                }
+                let sent = socket.write_parts(&parts)?;
+                let is_short = SHORT_CALLS_ARM && sent < total_of(&parts);
                 Ok(if is_short { Sent::Blocked(sent as u64) } else { Sent::Some(sent as u64) })
             }
         }
     }
 
-    /// All of the memory that is held; None when the application has taken it away, or this is a file.
+    /// All of the memory that is held in one place; None when the application has taken it away, or this is something else.
     pub(crate) fn memory(&mut self) -> Option<&[u8]> {
         match &mut self.source {
-            Source::Memory { buffer, length } => {
-                let length = *length;
-                buffer.bytes().get(..length)
-            }
+            Source::Memory(buffers) => match &mut buffers[..] {
+                [held] => held.bytes(),
+                _ => None,
+            },
             Source::File(_) => None,
         }
     }
 
-    /// `count` bytes of that, from where `missing` are left.
-    pub(crate) fn held(&mut self, missing: u64, count: u64) -> Option<&[u8]> {
-        let bytes = self.memory()?;
-        let at = bytes.len().checked_sub(usize::try_from(missing).ok()?)?;
-        bytes.get(at..)?.get(..count as usize)
+    /// `count` bytes of what is held, from where `missing` are left. None when the application has taken any of these away.
+    pub(crate) fn held(&mut self, missing: u64, count: u64) -> Option<Parts<'_>> {
+        let Source::Memory(buffers) = &mut self.source else { return None };
+        let total: usize = buffers.iter().map(|held| held.length).sum();
+        let mut at = total.checked_sub(usize::try_from(missing).ok()?)?;
+        let mut count = usize::try_from(count).ok()?;
+        let mut parts = Parts::new();
+        for held in buffers {
+            if at >= held.length {
+                at -= held.length;
+            } else if count > 0 {
+                let rest = held.bytes()?.get(at..)?;
+                let rest = rest.get(..count).unwrap_or(rest);
+                count -= rest.len();
+                at = 0;
+                parts.push(IoSlice::new(rest));
+            }
+        }
+        (count == 0).then_some(parts)
     }
 
     pub(crate) fn is_file(&self) -> bool {

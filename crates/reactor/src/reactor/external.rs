@@ -110,13 +110,16 @@ impl Client {
         let (own, missing) = (before.len(), next.missing);
         let part = part_of(&mut self.external_parts, next.request_id);
         let count = missing.min(BYTES_PER_VISIT);
-        let Some(portion) = part.and_then(|part| part.held(missing, count)).filter(|_| own > 0) else {
+        let Some(mut parts) = part.and_then(|part| part.held(missing, count)).filter(|_| own > 0) else {
             return Sending::Done;
         };
-        let behind = if count == missing { next.behind } else { &[] };
+        parts.insert(0, IoSlice::new(before));
+        if count == missing {
+            parts.push(IoSlice::new(next.behind));
+        }
         let mut taking = Taking::All;
-        let sent =
-            taking.send(&self.socket, &[IoSlice::new(before), IoSlice::new(portion), IoSlice::new(behind)]);
+        let sent = taking.send(&self.socket, &parts);
+        drop(parts);
         if sent > 0 {
             self.connection.handle_sent(cx, sent.min(own));
         }
@@ -286,11 +289,11 @@ impl Client {
         most: u64,
     ) -> Visit {
         let Some(part) = part_of(&mut self.external_parts, request_id) else { return Visit::Broken };
-        let Some(bytes) = part.held(missing, missing.min(most)) else { return Visit::Ended };
+        let Some(held) = part.held(missing, missing.min(most)) else { return Visit::Ended };
         let socket = &self.socket;
         let mut taking = Taking::All;
         let sent =
-            self.connection.handle_external_held(cx, bytes, &mut |parts| taking.send(socket, parts)) as u64;
+            self.connection.handle_external_held(cx, &held, &mut |parts| taking.send(socket, parts)) as u64;
         match taking {
             Taking::Broken => Visit::Broken,
             Taking::Blocked => Visit::Full(sent),

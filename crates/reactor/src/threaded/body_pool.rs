@@ -5,7 +5,10 @@
 //! ```
 //! The memory that came back last is given out first: it is the likeliest to be in the cache.
 
+use std::io::IoSlice;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::total_of;
 
 use crate::client::SendBuffer;
 
@@ -33,11 +36,13 @@ pub(super) struct PooledBody {
 }
 
 impl BodyPool {
-    /// A copy of `body`.
-    pub(super) fn copy(&self, body: &[u8]) -> PooledBody {
-        let mut bytes =
-            self.take(body.len()).unwrap_or_else(|| Vec::with_capacity(body.len().next_power_of_two()));
-        bytes.extend_from_slice(body);
+    /// A copy of a body, which may lie in several places.
+    pub(super) fn copy(&self, parts: &[IoSlice<'_>]) -> PooledBody {
+        let length = total_of(parts);
+        let mut bytes = self.take(length).unwrap_or_else(|| Vec::with_capacity(length.next_power_of_two()));
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
         PooledBody { bytes, pool: self.clone() }
     }
 
@@ -89,10 +94,11 @@ mod tests {
     #[test]
     fn memory_goes_back_and_is_given_out_again() {
         let pool = BodyPool::default();
-        let body = pool.copy(&[1; 50_000]);
+        let body = pool.copy(&[IoSlice::new(&[1; 50_000])]);
         let place = body.bytes().as_ptr();
         drop(body);
-        let (small, again) = (pool.copy(&[2; 60_000]), pool.copy(&[3; 10]));
+        let (small, again) =
+            (pool.copy(&[IoSlice::new(&[2; 30_000]); 2]), pool.copy(&[IoSlice::new(&[3; 10])]));
         assert_eq!(small.bytes().as_ptr(), place);
         assert_ne!(again.bytes().as_ptr(), place);
         assert_eq!((small.bytes(), again.bytes()), (&[2; 60_000][..], &[3; 10][..]));
@@ -101,9 +107,9 @@ mod tests {
     #[test]
     fn little_memory_is_kept() {
         let pool = BodyPool::default();
-        drop(pool.copy(&vec![0; LARGEST_KEPT + 1]));
+        drop(pool.copy(&[IoSlice::new(&vec![0; LARGEST_KEPT + 1])]));
         assert_eq!(pool.lock().bytes, 0);
-        let bodies = (0..20).map(|_| pool.copy(&vec![0; 1024 * 1024])).collect::<Vec<_>>();
+        let bodies = (0..20).map(|_| pool.copy(&[IoSlice::new(&vec![0; 1024 * 1024])])).collect::<Vec<_>>();
         drop(bodies);
         let free = pool.lock();
         assert_eq!(free.bytes, KEPT_BYTES);

@@ -1,6 +1,7 @@
 //! A batch of commands on its way from the application to a thread. Long bodies are in memory of their own, from which
 //! they are sent.
 
+use std::io::IoSlice;
 use std::ops::Range;
 
 use protocol::{Answer, Own, Payload, RequestId, is_large};
@@ -91,7 +92,7 @@ impl CommandBatch {
         let reason_end = self.bytes.len();
         self.bytes.extend_from_slice(answer.fields);
         let fields_end = self.bytes.len();
-        let long = is_large(body).then(|| pool.copy(body));
+        let long = is_large(body).then(|| pool.copy(&[IoSlice::new(body)]));
         match long {
             Some(_) => self.long += body.len(),
             None => self.bytes.extend_from_slice(body),
@@ -180,9 +181,11 @@ impl CommandBatch {
 
 /// A write that comes too late changes nothing.
 fn write(reactor: &mut Reactor, slot: u32, request_id: RequestId, piece: PooledBody, mark: Option<u32>) {
-    let Ok((_, missing)) = reactor.write_held(slot, request_id, piece.bytes()) else { return };
+    let Ok((_, missing)) = reactor.write_held(slot, request_id, &[IoSlice::new(piece.bytes())]) else {
+        return;
+    };
     if missing > 0 {
-        reactor.hold(slot, request_id, Box::new(piece));
+        reactor.hold(slot, request_id, [Box::new(piece)]);
     }
     if let Some(mark) = mark {
         reactor.notify_drained(slot, request_id, mark);
@@ -213,7 +216,7 @@ impl Respond {
             reactor.respond(self.slot, self.request_id, answer).map(|()| 0)
         };
         if let (Ok(1..), Some(body)) = (taken, long) {
-            reactor.hold(self.slot, self.request_id, Box::new(body));
+            reactor.hold(self.slot, self.request_id, [Box::new(body)]);
         }
         if taken.is_err() {
             // The application took the answer as given, and may expect `Written`.

@@ -1,5 +1,6 @@
 //! The application's handle to one I/O thread.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -88,18 +89,25 @@ impl ThreadHandle {
         self.hand_over_many();
     }
 
-    /// Sends more of a streamed answer; with a mark, [`Reactor::notify_drained`] follows. A large piece is copied once, and
-    /// sent from there.
-    pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8], mark: Option<u32>) {
+    /// Sends more of a streamed answer, a piece whose bytes may lie in several places; with a mark,
+    /// [`Reactor::notify_drained`] follows. A large piece is copied once, and sent from there.
+    pub fn write(&mut self, slot: u32, request_id: RequestId, piece: &[IoSlice<'_>], mark: Option<u32>) {
+        let [bytes] = piece else {
+            return self.write_long(slot, request_id, piece, mark);
+        };
         if is_large(bytes) {
-            self.commands.write(slot, request_id, self.pool.copy(bytes), mark);
-            return self.hand_over_many();
+            return self.write_long(slot, request_id, piece, mark);
         }
         self.run(slot, bytes, move |reactor, bytes| {
             if let (Ok(_), Some(mark)) = (reactor.write(slot, request_id, bytes), mark) {
                 reactor.notify_drained(slot, request_id, mark);
             }
         });
+    }
+
+    fn write_long(&mut self, slot: u32, request_id: RequestId, piece: &[IoSlice<'_>], mark: Option<u32>) {
+        self.commands.write(slot, request_id, self.pool.copy(piece), mark);
+        self.hand_over_many();
     }
 
     /// Sends on a raw connection; with a mark, [`Reactor::notify_raw_drained`] follows. A large piece is copied once, and
@@ -113,7 +121,7 @@ impl ThreadHandle {
         if !is_large(bytes) {
             return self.run(slot, bytes, write);
         }
-        self.commands.run_with(slot, self.pool.copy(bytes), write);
+        self.commands.run_with(slot, self.pool.copy(&[IoSlice::new(bytes)]), write);
         self.hand_over_many();
     }
 

@@ -5,12 +5,14 @@
 //! command came too late. On another thread it runs there, in the order of the calls, and counts as taken.
 
 use std::fs::File;
+use std::io::IoSlice;
 
-use protocol::{Answer, HIGH_WATER, Payload, RequestId, Taken};
+use protocol::{Answer, HIGH_WATER, Payload, RequestId, Taken, total_of};
 use reactor::{Reactor, Stale, UpgradeError};
+use smallvec::SmallVec;
 
 use crate::bridge::Bridge;
-use crate::mode::Mode;
+use crate::mode::{Mode, Threaded};
 
 mod body;
 mod client;
@@ -120,7 +122,7 @@ impl Bridge {
         let mut reactor = mode.reactor();
         let is_held = reactor.respond_held(slot, request_id, answer)? > 0;
         if is_held {
-            self.hold(&mut reactor, slot, request_id, buffer)?;
+            self.hold(&mut reactor, slot, request_id, &[buffer])?;
         }
         if is_held || notifies_written {
             reactor.notify_written(slot, request_id);
@@ -128,17 +130,21 @@ impl Bridge {
         Ok(is_held)
     }
 
-    /// Has the reactor send the rest of a body from `buffer`, an argument of the call that is running.
+    /// Has the reactor send the rest of a body from `buffers`, handles of the call that is running.
     fn hold(
         &self,
         reactor: &mut Reactor,
         slot: u32,
         request_id: RequestId,
-        buffer: napi::sys::napi_value,
+        buffers: &[napi::sys::napi_value],
     ) -> Result<(), Stale> {
-        // SAFETY: the caller's call is running, of which `buffer` is an argument; the reactor is the in-loop one.
-        match unsafe { self.delivery.hold(buffer) } {
-            Some(buffer) => reactor.hold(slot, request_id, Box::new(buffer)),
+        let held = buffers.iter().map(|buffer| {
+            // SAFETY: the caller's call is running, of which `buffer` is a handle; the reactor is the in-loop one.
+            let held = unsafe { self.delivery.hold(*buffer) };
+            held.map(Box::new)
+        });
+        match held.collect::<Option<SmallVec<[_; 1]>>>() {
+            Some(held) => reactor.hold(slot, request_id, held),
             None => reactor.abort(slot, request_id)?,
         }
         Ok(())
@@ -146,17 +152,10 @@ impl Bridge {
 
     /// Sends more of a streamed answer. The result is how many bytes wait unsent.
     pub(crate) fn write(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
+        self.before_command();
         match &self.mode {
-            Mode::InLoop(mode) => {
-                self.before_command();
-                mode.reactor().write(slot, request_id, bytes)
-            }
-            Mode::Threaded(mode) => {
-                let (waiting, mark) = mode.unsent().count(request_id, bytes.len()).ok_or(Stale)?;
-                self.before_command();
-                let sent = mode.thread(slot, |thread, slot| thread.write(slot, request_id, bytes, mark));
-                sent.map(|()| waiting).ok_or(Stale)
-            }
+            Mode::InLoop(mode) => mode.reactor().write(slot, request_id, bytes),
+            Mode::Threaded(mode) => write_on_thread(mode, slot, request_id, &[IoSlice::new(bytes)]),
         }
     }
 
@@ -165,23 +164,26 @@ impl Bridge {
         matches!(&self.mode, Mode::InLoop(mode) if mode.reactor().takes_external(slot))
     }
 
-    /// The same with a typed array, whose last bytes `buffer` stay where they are if the kernel doesn't take them now: then
-    /// the result is above the high-water mark, and the memory is used until `Drained`.
+    /// The same with one or several typed arrays, which stay where they are if the kernel doesn't take their last bytes now:
+    /// then the result is above the high-water mark, and the memory is used until `Drained`.
     pub(crate) fn write_held(
         &self,
         slot: u32,
         request_id: RequestId,
-        bytes: &[u8],
-        buffer: napi::sys::napi_value,
+        piece: &[IoSlice<'_>],
+        buffers: &[napi::sys::napi_value],
     ) -> Result<usize, Stale> {
-        let Mode::InLoop(mode) = &self.mode else { return self.write(slot, request_id, bytes) };
         self.before_command();
+        let mode = match &self.mode {
+            Mode::InLoop(mode) => mode,
+            Mode::Threaded(mode) => return write_on_thread(mode, slot, request_id, piece),
+        };
         let mut reactor = mode.reactor();
-        let (unsent, held) = reactor.write_held(slot, request_id, bytes)?;
+        let (unsent, held) = reactor.write_held(slot, request_id, piece)?;
         if held == 0 {
             return Ok(unsent);
         }
-        self.hold(&mut reactor, slot, request_id, buffer)?;
+        self.hold(&mut reactor, slot, request_id, buffers)?;
         Ok(unsent.max(HIGH_WATER + 1))
     }
 
@@ -262,4 +264,16 @@ impl Bridge {
             mode.unsent().close_stream(request_id.0);
         }
     }
+}
+
+/// Has a thread send more of a streamed answer. The result is how many bytes wait unsent.
+fn write_on_thread(
+    mode: &Threaded,
+    slot: u32,
+    request_id: RequestId,
+    piece: &[IoSlice<'_>],
+) -> Result<usize, Stale> {
+    let (waiting, mark) = mode.unsent().count(request_id, total_of(piece)).ok_or(Stale)?;
+    let sent = mode.thread(slot, |thread, slot| thread.write(slot, request_id, piece, mark));
+    sent.map(|()| waiting).ok_or(Stale)
 }

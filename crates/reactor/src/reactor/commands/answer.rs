@@ -58,7 +58,7 @@ impl Reactor {
     /// [`Stale`] when the stream isn't open any more.
     pub fn write(&mut self, slot: u32, request_id: RequestId, bytes: &[u8]) -> Result<usize, Stale> {
         if protocol::is_large(bytes) && self.takes_vectored(slot) {
-            let is_ahead = self.is_ahead(slot, request_id, bytes);
+            let is_ahead = self.is_ahead(slot, request_id, bytes.len());
             self.command_sending_ahead(slot, is_ahead, |connection, cx, send| {
                 connection.handle_write_vectored(cx, request_id, bytes, send)
             })?;

@@ -2,8 +2,9 @@
 //! the application holds until it is sent.
 
 use std::fs::File;
+use std::io::IoSlice;
 
-use protocol::{Answer, AnswerError, RequestId};
+use protocol::{Answer, AnswerError, RequestId, VECTORED_BYTES, total_of};
 
 use super::Stale;
 use crate::client::{ExternalPart, SendBuffer, When};
@@ -69,9 +70,9 @@ impl Reactor {
         Ok(held)
     }
 
-    /// Like [`Reactor::write`], but a large piece isn't copied where the kernel doesn't take it at once. The second result
-    /// is how many bytes at its end are missing: unless it is 0, [`Reactor::hold`] has to follow, and `Drained` says when
-    /// the memory isn't used any more.
+    /// Like [`Reactor::write`], with a piece whose bytes may lie in several places. A large one isn't copied where the kernel
+    /// doesn't take it at once. The second result is how many bytes at its end are missing: unless it is 0, [`Reactor::hold`]
+    /// has to follow, and `Drained` says when the memory isn't used any more.
     ///
     /// # Errors
     /// [`Stale`] when the stream isn't open any more.
@@ -79,14 +80,19 @@ impl Reactor {
         &mut self,
         slot: u32,
         request_id: RequestId,
-        bytes: &[u8],
+        piece: &[IoSlice<'_>],
     ) -> Result<(usize, usize), Stale> {
-        if !protocol::is_large(bytes) || !self.takes_external(slot) {
-            return self.write(slot, request_id, bytes).map(|unsent| (unsent, 0));
+        let length = total_of(piece);
+        if length < VECTORED_BYTES || !self.takes_external(slot) {
+            let mut unsent = 0;
+            for part in piece {
+                unsent = self.write(slot, request_id, part)?;
+            }
+            return Ok((unsent, 0));
         }
-        let is_ahead = self.is_ahead(slot, request_id, bytes);
+        let is_ahead = self.is_ahead(slot, request_id, length);
         let held = self.command_sending_ahead(slot, is_ahead, |connection, cx, send| {
-            connection.handle_write_held(cx, request_id, bytes, send)
+            connection.handle_write_held(cx, request_id, piece, send)
         })?;
         let unsent = self.after_write(slot, request_id);
         if held > 0 {
@@ -95,9 +101,15 @@ impl Reactor {
         Ok((unsent, held))
     }
 
-    /// Keeps the memory whose last bytes are missing in an answer, until they are sent.
-    pub fn hold(&mut self, slot: u32, request_id: RequestId, buffer: Box<dyn SendBuffer>) {
-        self.add_part(slot, ExternalPart::of_memory(request_id, buffer));
+    /// Keeps the memory whose last bytes are missing in an answer, until they are sent: all that was given, in its order.
+    pub fn hold<B: SendBuffer + 'static>(
+        &mut self,
+        slot: u32,
+        request_id: RequestId,
+        buffers: impl IntoIterator<Item = Box<B>>,
+    ) {
+        let buffers = buffers.into_iter().map(|buffer| buffer as Box<dyn SendBuffer>);
+        self.add_part(slot, ExternalPart::of_memory(request_id, buffers));
     }
 
     fn add_part(&mut self, slot: u32, part: ExternalPart) {

@@ -117,9 +117,9 @@ impl Reactor {
     }
 
     /// Whether a piece of an answer is one of several that are written between two visits, and not the last.
-    fn is_ahead(&self, slot: u32, request_id: RequestId, bytes: &[u8]) -> bool {
+    fn is_ahead(&self, slot: u32, request_id: RequestId, count: usize) -> bool {
         self.clients.get(slot).is_some_and(|client| {
-            client.burst != Burst::None && client.connection.continues_behind(request_id, bytes.len())
+            client.burst != Burst::None && client.connection.continues_behind(request_id, count)
         })
     }
 
