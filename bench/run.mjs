@@ -136,7 +136,7 @@ for (const [name, unit, measureAll] of [['events', 'event', eventStreams], ['web
 }
 if (values.tls && lacks !== null) says(`\n--tls needs ${lacks}`)
 if ((isAll || values.tls) && lacks === null) {
-  report.tls = await overTls(plain, shared)
+  report.tls = await overTls(plain, { ...shared, isWanted: (name) => isNamed(settings.works, name) })
   for (const work of new Set(report.tls.map((row) => row.work))) {
     const rows = report.tls.filter((row) => row.work === work)
     const node = rows.find((row) => row.name === 'node:http')?.cpu ?? Number.NaN

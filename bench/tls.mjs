@@ -3,7 +3,7 @@
  * openssl's, because both are written in C.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cpuTime } from './cpu.mjs'
 import { output } from './load.mjs'
@@ -16,11 +16,18 @@ const SERVERS = ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js', '
 export const CIPHER = 'TLS_AES_128_GCM_SHA256'
 
 /** Sends requests on open connections, so many a second of the round as a fast server answers; returns how many. */
-async function requests(port, { seconds, connections }, rate, path = '/') {
+async function requests(port, { seconds, connections }, rate, path = '/', more = []) {
   const count = Math.max(connections, Math.round(rate * seconds))
   const args = ['--h1', '-t1', `-c${connections}`, `-n${count}`, `--tls13-ciphers=${CIPHER}`]
-  const printed = await output('h2load', [...args, `https://127.0.0.1:${port}${path}`])
+  const printed = await output('h2load', [...args, ...more, `https://127.0.0.1:${port}${path}`])
   return Number(/, (\d+) succeeded/.exec(printed)?.[1] ?? 0)
+}
+
+/** Sends requests with a body of 1 MiB, which comes back. */
+async function echoes(port, shared) {
+  const body = join(shared.scratch, 'mebibyte')
+  if (!existsSync(body)) writeFileSync(body, 'x'.repeat(1024 ** 2))
+  return requests(port, shared, 100, '/', ['-d', body])
 }
 
 /** Opens connections with one request each; returns how many. */
@@ -34,6 +41,7 @@ async function handshakes(port, { seconds }, ...how) {
 const WORKS = [
   { name: 'hello over TLS', handler: 'hello', load: (port, shared) => requests(port, shared, 15_000), unit: 'us/request' },
   { name: '1 MiB over TLS', handler: 'longer', load: (port, shared) => requests(port, shared, 250), unit: 'us/request' },
+  { name: 'echo 1 MiB over TLS', handler: 'echo', servers: ['busbar', 'busbar (1 thread)', 'node:http', 'uWebSockets.js'], load: echoes, unit: 'us/request' },
   {
     name: 'file of 16 MiB over TLS',
     handler: 'static',
@@ -103,7 +111,7 @@ export function overTls(peers, shared) {
 async function allWorks(peers, shared) {
   const able = peers.filter(({ name }) => SERVERS.includes(name))
   const rows = []
-  for (const work of WORKS) {
+  for (const work of WORKS.filter(({ name }) => shared.isWanted(name))) {
     const running = []
     const wanted = able.filter(({ name, handlers = [work.handler] }) => {
       return handlers.includes(work.handler) && (work.servers ?? [name]).includes(name)
