@@ -92,7 +92,7 @@ export const Answer = { Slot: 0, RequestIdLow: 1, RequestIdHigh: 2, Status: 3, F
 export const LOOP_WAITS = ANSWER_WORDS + 7
 
 /** Flags of a response. */
-export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024, SameFields: 2048 } as const
+export const AnswerFlag = { Close: 1, TellWritten: 2, Text: 4, Bytes: 8, Reason: 16, Length: 32, OwnDate: 64, UntilClose: 128, OwnConnection: 256, OwnFraming: 512, OwnKeepAlive: 1024, SameFields: 2048, SameText: 4096 } as const
 
 /**
  * Results of functions that send a body. Of `write`: nothing was written, because the memory is shared with other threads. Of
@@ -111,26 +111,35 @@ export function addressAnswer(words: Uint32Array, slot: number, requestId: numbe
   words[ANSWER_WORDS + Answer.RequestIdHigh] = requestId / 2 ** 32
 }
 
-/** Fields above this length aren't kept to be compared with those of the next answer. */
+/** Fields and text above this length aren't kept to be compared with those of the next answer. */
 const COMPARED = 1024
 
 /** The hot functions of one engine, and what was given to them last. */
 export interface HotFunctions extends Addon.HotFunctions {
   /** The fields of the last `respond`; null when they are too long. */
   lastFields: string | null
+  /** The text of the last `respond` that had some; null when it was too long. */
+  lastText: string | null
   /** Bytes of the longest body that `respond` should be given. */
   readonly longest: number
 }
 
 /** The hot functions in an object of our own: calls to those of one that the addon made, which is in V8's dictionary mode, aren't direct. */
 export function hotOf(engine: Engine, ioThreads: number): HotFunctions {
-  return { ...engine.hot(), lastFields: null, longest: ioThreads === 0 ? Infinity : COPIED_AT_ONCE }
+  return { ...engine.hot(), lastFields: null, lastText: null, longest: ioThreads === 0 ? Infinity : COPIED_AT_ONCE }
 }
 
-/** Answers with a whole body; its numbers are in the words. Fields that the last answer had, too, aren't copied again. */
+/**
+ * Answers with a whole body; its numbers are in the words. Fields and text that the last answer had, too, aren't copied and
+ * encoded again: errors, pages without content and answers to health checks are alike.
+ */
 export function respond(hot: HotFunctions, words: Uint32Array, fields: string, body?: string | Uint8Array, reason?: string): 1 | 4 | undefined {
   if (fields === hot.lastFields) words[ANSWER_WORDS + Answer.Flags]! |= AnswerFlag.SameFields
   else hot.lastFields = fields.length <= COMPARED ? fields : null
+  if (typeof body === 'string') {
+    if (body === hot.lastText) words[ANSWER_WORDS + Answer.Flags]! |= AnswerFlag.SameText
+    else hot.lastText = body.length <= COMPARED ? body : null
+  }
   return hot.respond(fields, body, reason)
 }
 

@@ -6,7 +6,7 @@
  */
 import type * as Hooks from 'node:async_hooks'
 
-export const { AsyncResource } = process.getBuiltinModule('node:async_hooks')
+export const { AsyncResource, executionAsyncId } = process.getBuiltinModule('node:async_hooks')
 export type AsyncResource = Hooks.AsyncResource
 const fs = process.getBuiltinModule('node:fs')
 export const { close, constants, fstat, open, read, stat } = fs

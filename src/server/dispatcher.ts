@@ -5,7 +5,7 @@
  * Each request costs a Request, its Exchange and an AsyncResource. A request is registered only when it expects
  * notices. Rare cases leave the path by a call to a function of their own.
  */
-import { AsyncResource } from '../core/builtin.ts'
+import { AsyncResource, executionAsyncId } from '../core/builtin.ts'
 import { FieldNumbers } from '../exchange/field-numbers.ts'
 import { HandlerTimeout } from '../handler/handler-timeout.ts'
 import type { DriverSelector, SelectorOwner } from '../driver/driver-selector.ts'
@@ -47,7 +47,8 @@ import { Response, extrasOf, sendResponse } from '../message/response.ts'
 const HIGH = 2 ** 32
 
 const UNUSUAL = Flag.Body | Flag.Spilled | Flag.ExpectsOther
-const UNTRACKED = { requireManualDestroy: true }
+/** How the resource of a request is made. What triggers it is the batch of notices, and the same for all of one. */
+const UNTRACKED = { requireManualDestroy: true, triggerAsyncId: 0 }
 
 /** Gives the certificate of a server name; null is the default one. */
 interface CertificateSource {
@@ -165,6 +166,7 @@ export class Dispatcher implements ClientOwner {
     if (slab !== this.#slab) this.#changeSlab(slab)
     const words = this.#words
     this.#isObserved = this.#observer.isActive()
+    UNTRACKED.triggerAsyncId = executionAsyncId()
     for (let at = first * RECORD_WORDS, end = at + count * RECORD_WORDS; at < end; at += RECORD_WORDS) {
       const kind = words[at]!
       if ((kind & 0xff) === Notice.Request) this.#dispatch(words, at, kind, slab)

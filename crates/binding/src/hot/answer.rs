@@ -38,6 +38,8 @@ mod flag {
     pub(super) const OWN_KEEP_ALIVE: u32 = 1024;
     /// The fields are those of the answer before, whatever argument 0 is.
     pub(super) const SAME_FIELDS: u32 = 2048;
+    /// The body is the string of the answer before that had one, whatever argument 1 is.
+    pub(super) const SAME_TEXT: u32 = 4096;
 }
 
 /// A typed array of this many bytes stays where it is until the kernel has taken it, where the engine can do that. From
@@ -65,17 +67,16 @@ pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_val
         fields.clear();
         call.latin1(0, &mut fields);
     }
-    let mut scratch = hot.scratch.borrow_mut();
-    scratch.clear();
-    if flags & flag::TEXT != 0 {
-        call.utf8(1, &mut scratch);
+    let mut text = hot.text.borrow_mut();
+    if flags & (flag::TEXT | flag::SAME_TEXT) == flag::TEXT {
+        text.clear();
+        call.utf8(1, &mut text);
     }
-    let text = &scratch[..];
-    let bytes = if flags & flag::BYTES != 0 {
+    let bytes = match flags & (flag::TEXT | flag::BYTES) {
+        flag::TEXT => &text[..],
         // SAFETY: the answer is taken before JavaScript runs again; what isn't sent by then is copied, or fetched anew.
-        unsafe { call.bytes(1) }.unwrap_or(&[])
-    } else {
-        text
+        flag::BYTES => unsafe { call.bytes(1) }.unwrap_or(&[]),
+        _ => &[],
     };
     let payload = if flags & flag::LENGTH != 0 {
         Payload::Declared { length: wide(words[5], words[6]), bytes }
@@ -89,8 +90,8 @@ pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_val
         answer(&words, &fields, payload, &reason(call, flags), |slot, request_id, answer, is_told| {
             hot.bridge.respond(slot, request_id, answer, is_told)
         });
-    if scratch.capacity() > SCRATCH_KEPT {
-        *scratch = Vec::new();
+    if text.capacity() > SCRATCH_KEPT {
+        *text = Vec::new();
     }
     if result.is_ok() { ptr::null_mut() } else { call.integer(STALE) }
 }

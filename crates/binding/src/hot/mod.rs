@@ -55,6 +55,8 @@ struct Hot {
     field_names: RefCell<Vec<Box<[u8]>>>,
     /// The fields of the last answer: those of the next one are often the same.
     fields: RefCell<Vec<u8>>,
+    /// The text of the last answer that had some.
+    text: RefCell<Vec<u8>>,
     /// Memory for the strings of one call.
     scratch: RefCell<Vec<u8>>,
 }
@@ -71,6 +73,7 @@ pub(crate) unsafe fn functions(env: sys::napi_env, bridge: &Rc<Bridge>) -> Resul
         bridge: bridge.clone(),
         field_names: RefCell::default(),
         fields: RefCell::default(),
+        text: RefCell::default(),
         scratch: RefCell::new(Vec::with_capacity(16 * 1024)),
     });
     /// Wraps a safe function in one that C can call, and adds it.

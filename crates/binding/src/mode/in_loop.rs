@@ -120,7 +120,7 @@ impl InLoop {
 
     /// When the next round is due. Work that is left makes the descriptor readable at once.
     fn next_timer(&self) -> NextTimer {
-        let reactor = self.reactor.borrow();
+        let mut reactor = self.reactor.borrow_mut();
         if reactor.has_work() {
             reactor.wake();
         }

@@ -252,7 +252,7 @@ impl Reactor {
     }
 
     /// Milliseconds until a turn is due without any readiness.
-    pub fn next_timeout(&self) -> Option<u64> {
+    pub fn next_timeout(&mut self) -> Option<u64> {
         let retry = self.listeners.next_retry(self.cx.now);
         let timer = self.timers.next_in(self.cx.now);
         let paused = self.clients.paused_since().map(|since| {

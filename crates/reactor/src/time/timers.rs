@@ -18,6 +18,8 @@ pub(crate) struct Timers {
     buckets: Box<[Vec<Entry>]>,
     /// The next tick to be processed.
     cursor: u64,
+    /// No entry is due before this tick: each round asks for the next one, and mustn't look through the wheel for it.
+    nearest: u64,
     entries: usize,
 }
 
@@ -29,7 +31,8 @@ struct Entry {
 
 impl Timers {
     pub(crate) fn new() -> Timers {
-        Timers { buckets: (0..BUCKETS).map(|_| Vec::new()).collect(), cursor: 0, entries: 0 }
+        let buckets = (0..BUCKETS).map(|_| Vec::new()).collect();
+        Timers { buckets, cursor: 0, nearest: u64::MAX, entries: 0 }
     }
 
     /// The first tick at which the deadline has passed.
@@ -43,6 +46,7 @@ impl Timers {
         if let Some(bucket) = self.buckets.get_mut(tick as usize & (BUCKETS - 1)) {
             bucket.push(Entry { slot, tick });
             self.entries += 1;
+            self.nearest = self.nearest.min(tick);
         }
         tick
     }
@@ -80,17 +84,19 @@ impl Timers {
     }
 
     /// Milliseconds from `now` until the next entry is due; None when there is none.
-    pub(crate) fn next_in(&self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn next_in(&mut self, now: Timestamp) -> Option<u64> {
         if self.entries == 0 {
+            self.nearest = u64::MAX;
             return None;
         }
-        let nearest = (0..BUCKETS as u64).find_map(|step| {
-            let tick = self.cursor + step;
-            let bucket = &self.buckets[tick as usize & (BUCKETS - 1)];
-            bucket.iter().any(|entry| entry.tick <= tick).then_some(tick)
-        });
-        let tick = nearest.unwrap_or(self.cursor + BUCKETS as u64);
-        Some((tick * TICK).saturating_sub(now.0).max(1))
+        let revolution = self.cursor + BUCKETS as u64;
+        let mut ticks = self.nearest.max(self.cursor)..revolution;
+        let is_due = |tick: &u64| {
+            let bucket = &self.buckets[*tick as usize & (BUCKETS - 1)];
+            bucket.iter().any(|entry| entry.tick <= *tick)
+        };
+        self.nearest = ticks.find(is_due).unwrap_or(revolution);
+        Some((self.nearest * TICK).saturating_sub(now.0).max(1))
     }
 }
 
@@ -123,6 +129,32 @@ mod tests {
             assert!(expired(&mut timers, now).is_empty(), "{now}");
         }
         assert_eq!(expired(&mut timers, 75_000), [1]);
+    }
+
+    #[test]
+    fn the_next_entry_is_found_whatever_was_armed_and_expired_before() {
+        let mut timers = Timers::new();
+        let mut armed: Vec<u64> = Vec::new();
+        let (mut now, mut seed) = (0, 7_u64);
+        for slot in 0..20_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            match seed >> 62 {
+                0 => armed.push(timers.arm(slot, now / TICK + (seed >> 40) % 900)),
+                1 => {
+                    now += (seed >> 40) % 1_000;
+                    let due = expired(&mut timers, now).len();
+                    let before = armed.len();
+                    armed.retain(|tick| *tick > now / TICK);
+                    assert_eq!(due, before - armed.len());
+                }
+                _ => {
+                    let next = armed.iter().min();
+                    // Of an entry that is further away than one revolution only that is known.
+                    let next = next.map(|tick| (*tick).min(timers.cursor + BUCKETS as u64) * TICK - now);
+                    assert_eq!(timers.next_in(Timestamp(now)), next.map(|millis| millis.max(1)));
+                }
+            }
+        }
     }
 
     #[test]
