@@ -68,13 +68,18 @@ export const Role = {
   Upgrade: 4,
 } as const
 
-/** A valid name, with the last line that was made with it. */
-interface Name {
+/** A valid name, with the last line that was made with it, and the name that followed it last. */
+export interface Name {
+  readonly spelling: string
   readonly lower: string
   readonly role: number
   value: string
   line: string
+  next: Name | null
 }
+
+/** Stands before the first name of an object. */
+export const START: Name = { spelling: '', lower: '', role: Role.Ordinary, value: '', line: '', next: null }
 
 const ROLES: ReadonlyMap<string, number> = new Map([
   ['date', Role.Managed],
@@ -99,12 +104,18 @@ export function nameOf(name: string): Name {
   return NAMES.get(name) ?? newName(name)
 }
 
+/** The same for a name behind another: most responses have the fields of the one before, so that nothing is looked up. */
+export function nameAfter(before: Name, name: string): Name {
+  const likely = before.next
+  return likely !== null && likely.spelling === name ? likely : (before.next = nameOf(name))
+}
+
 function newName(name: string): Name {
   if (typeof name !== 'string' || name === '' || NOT_A_NAME.test(name)) {
     throw new InvalidHeaderException(`${show(name)} isn't a header name, which may contain letters, digits and !#$%&'*+-.^_\`|~`)
   }
   const lower = name.toLowerCase()
-  const found = { lower, role: ROLES.get(lower) ?? Role.Ordinary, value: '', line: `${name}: \r\n` }
+  const found = { spelling: name, lower, role: ROLES.get(lower) ?? Role.Ordinary, value: '', line: `${name}: \r\n`, next: null }
   if (NAMES.size >= NAMES_KEPT) NAMES.clear()
   NAMES.set(name, found)
   return found
@@ -179,7 +190,7 @@ function badValue(name: string, text: string): InvalidHeaderException {
 
 /** Whether fields are given as pairs; throws when they have none of the accepted forms. */
 export function arePairs(init: FieldsInit): init is Iterable<readonly [string, string]> {
-  if (typeof init === 'object' && init !== null) return Symbol.iterator in init
+  if (typeof init === 'object' && init !== null) return (init as { [Symbol.iterator]?: unknown })[Symbol.iterator] !== undefined
   throw new InvalidHeaderException(`headers must be an object, pairs, or the web's Headers; got ${show(init)}`)
 }
 

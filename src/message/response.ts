@@ -3,8 +3,8 @@
  */
 import { HandlerError, OptionError, StateError, show } from '../core/errors.ts'
 import { Handover } from '../core/handover.ts'
-import { Fields, Role, arePairs, eachField, emptiedNames, lineOf, nameOf, valueOf } from '../http/fields.ts'
-import type { FieldsInit } from '../http/fields.ts'
+import { Fields, Role, START, arePairs, eachField, emptiedNames, lineOf, nameAfter, nameOf, valueOf } from '../http/fields.ts'
+import type { FieldsInit, Name } from '../http/fields.ts'
 import { FIELDS } from '../http/http-message.ts'
 import { FileBody } from '../body/file-body.ts'
 import { checkFileSettings } from '../body/file-settings.ts'
@@ -289,19 +289,20 @@ export class Response extends ResponseDelivery {
 
   #setLines(headers: FieldsInit): void {
     if (arePairs(headers)) {
-      eachField(headers, (name, value) => this.#addLine(name, value))
+      eachField(headers, (name, value) => this.#addLine(name, nameOf(name), value))
       return
     }
+    let known = START
     for (const name in headers) {
       if (!hasOwnProperty.call(headers, name)) continue
       const value = (headers as Readonly<Record<string, unknown>>)[name]
-      if (Array.isArray(value)) for (const item of value) this.#addLine(name, item)
-      else this.#addLine(name, value)
+      known = nameAfter(known, name)
+      if (Array.isArray(value)) for (const item of value) this.#addLine(name, known, item)
+      else this.#addLine(name, known, value)
     }
   }
 
-  #addLine(name: string, value: unknown): void {
-    const known = nameOf(name)
+  #addLine(name: string, known: Name, value: unknown): void {
     if (known.role === Role.Ordinary) this.#lines += lineOf(name, known, value)
     else if (known.role === Role.Upgrade) {
       this.#lines += lineOf(name, known, value)

@@ -184,12 +184,16 @@ export class Dispatcher implements ClientOwner {
     if (this.#isObserved) this.#observer.observe(request, exchange)
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
-    this.#timeout?.add(requestId, () => this.#failed.expire(request, exchange))
+    if (this.#timeout !== null) this.#limitTime(this.#timeout, request, exchange)
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
     if (this.running.mustWait(exchange)) return this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
     resource.runInAsyncScope(exchange.observation === null ? this.#run : this.#runObserved, undefined, request, exchange)
     resource.emitDestroy()
+  }
+
+  #limitTime(timeout: HandlerTimeout, request: Request, exchange: Exchange): void {
+    timeout.add(exchange.requestId, () => this.#failed.expire(request, exchange))
   }
 
   #handle(request: Request, exchange: Exchange): void {
