@@ -130,8 +130,8 @@ export function hotOf(engine: Engine, ioThreads: number): HotFunctions {
 }
 
 /**
- * Answers with a whole body; its numbers are in the words. Fields and text that the last answer had, too, aren't copied and
- * encoded again: errors, pages without content and answers to health checks are alike.
+ * Answers with a whole body; its numbers are in the words. Fields and text that the last answer had, too, aren't encoded
+ * again: many answers are alike, such as errors and those to health checks.
  */
 export function respond(hot: HotFunctions, words: Uint32Array, fields: string, body?: string | Uint8Array, reason?: string): 1 | 4 | undefined {
   if (fields === hot.lastFields) words[ANSWER_WORDS + Answer.Flags]! |= AnswerFlag.SameFields

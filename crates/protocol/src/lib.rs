@@ -52,7 +52,7 @@ pub use http2::Malformed;
 pub use limits::Limits;
 pub use llhttp::{Field, Method, Span};
 pub use nghttp2::ErrorCode;
-pub use output::{PARTS, Send, VECTORED_BYTES, add_range, is_large, total_of};
+pub use output::{PARTS, Send, VECTORED_BYTES, is_large, total_of};
 pub use timestamp::Timestamp;
 pub use versions::{Versions, versions};
 pub use way::Way;

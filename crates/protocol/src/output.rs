@@ -34,7 +34,7 @@ pub fn total_of(parts: &[IoSlice<'_>]) -> usize {
 }
 
 /// Appends `count` bytes of `parts` from byte `at` on, or as many as there are, to `list`.
-pub fn add_range<'a>(
+fn add_range<'a>(
     list: &mut SmallVec<[IoSlice<'a>; PARTS]>,
     parts: &'a [IoSlice<'_>],
     mut at: usize,
