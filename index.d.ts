@@ -18,7 +18,7 @@
  * flags, declared length (low, high). In the last the engine counts the waits of the loop. The flags are 1: close the
  * connection behind the answer, 2: send a `Written` notice, 4: the body is a string, 8: the body is bytes, 16: there
  * is a reason phrase, 32: there is a declared length, 64: no Date is added, because the fields have one or none is to
- * be sent, 2048: the fields are those of the last `respond`.
+ * be sent, 2048: the fields are those of the last `respond`, 4096: the text is that of the last one that had some.
  */
 export interface HotFunctions {
   /**
