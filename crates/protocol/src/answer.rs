@@ -55,7 +55,16 @@ pub enum Payload<'a> {
     UntilClose,
 }
 
-impl Payload<'_> {
+impl<'a> Payload<'a> {
+    /// The bytes of a body that is all there; None for a stream, and for bytes under a length of another body.
+    pub(crate) fn whole(&self) -> Option<&'a [u8]> {
+        match *self {
+            Payload::Full(bytes) => Some(bytes),
+            Payload::Declared { length, bytes } => (length == bytes.len() as u64).then_some(bytes),
+            Payload::Stream { .. } | Payload::UntilClose => None,
+        }
+    }
+
     /// Whether it is so large that it is better written from where it is than copied.
     #[inline]
     pub fn is_large(&self) -> bool {

@@ -6,7 +6,7 @@
 //! ```
 //! The session frames the content of all answers in the order of their priorities, wherever it lies.
 
-use crate::answer::{Answer, AnswerError, Payload};
+use crate::answer::{Answer, AnswerError};
 use crate::context::{Context, HIGH_WATER};
 use crate::event::RequestId;
 use crate::http2::Connection;
@@ -33,7 +33,7 @@ impl Connection {
         answer: Answer<'_>,
         send: Send<'_>,
     ) -> Result<(), AnswerError> {
-        let Payload::Full(bytes) = answer.payload else {
+        let Some(bytes) = answer.payload.whole() else {
             return self.handle_answer(cx, request_id, answer);
         };
         self.answer(cx, request_id, answer, true)?;
@@ -68,8 +68,7 @@ impl Connection {
         request_id: RequestId,
         answer: Answer<'_>,
     ) -> Result<usize, AnswerError> {
-        let is_whole = matches!(answer.payload, Payload::Full(_));
-        self.answer(cx, request_id, answer, is_whole)?;
+        self.answer(cx, request_id, answer, answer.payload.whole().is_some())?;
         Ok(self.streams.of(request_id).map_or(0, |stream| self.session.lent(stream.id)))
     }
 

@@ -275,6 +275,24 @@ fn what_a_socket_leaves_of_memory_that_isnt_held_is_copied() {
 }
 
 #[test]
+fn content_under_its_own_length_is_held_and_under_another_it_is_copied() {
+    let body = content(0, 60_000);
+    let mut server = asked(3);
+    let ids = [0, 1, 2].map(|at| server.request(at));
+    for (id, length, held) in [(ids[0], 60_000, 60_000), (ids[1], 59_000, 0), (ids[2], 61_000, 0)] {
+        let payload = Payload::Declared { length, bytes: &body };
+        let Server { connection, cx, .. } = &mut server;
+        assert_eq!(connection.handle_answer_held(cx, id, answer(payload)), Ok(held));
+        assert_eq!(connection.holds(id), held > 0);
+    }
+    let mut wire = Vec::new();
+    drain(&mut server, &[(ids[0], &body)], usize::MAX, &mut wire);
+    assert!(received(&wire, 1) == (body.clone(), true));
+    assert!(received(&wire, 3) == (body[..59_000].to_vec(), true));
+    assert!(!received(&wire, 5).1, "it is shorter than it says");
+}
+
+#[test]
 fn nothing_is_held_of_what_isnt_sent() {
     let body = content(0, 40_000);
     let mut server = asked(0);
