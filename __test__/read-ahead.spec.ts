@@ -4,7 +4,7 @@ import test from 'ava'
 import { CompressionMiddleware, Response, readAhead, stack } from '../src/index.ts'
 import type { Streamed } from '../src/index.ts'
 import { Disposals, answered, unchunked, yielding } from './sources.ts'
-import { GET, LAST_GET, http1Test, keepErrors, open, until } from './support.ts'
+import { GET, LAST_GET, http1Test, keepErrors, open, steady, until } from './support.ts'
 
 const KIB = 1024
 const PIECES = Array.from({ length: 8 }, (_, at) => Buffer.alloc(40 * KIB, `${at}`))
@@ -100,11 +100,7 @@ test('a source that is read ahead stops with a client that does not read', async
   const wire = await connect()
   wire.socket.pause()
   wire.send(LAST_GET)
-  let seen = -1
-  while (seen !== given) {
-    seen = given
-    for (let at = 0; at < 20; at++) await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  await steady(() => given)
   t.true(given > 0 && given < 200, `${given} pieces`)
   wire.socket.resume()
   await wire.end()
@@ -174,11 +170,7 @@ for (const at of [0, 3, 7]) {
     const wire = await connect()
     wire.socket.pause()
     wire.send(LAST_GET)
-    let seen = -1
-    while (seen !== given.length) {
-      seen = given.length
-      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 5))
-    }
+    await steady(() => given.length)
     const lost = given.at(at - 8) ?? given.at(-1)!
     structuredClone(lost.buffer, { transfer: [lost.buffer] })
     wire.socket.resume()

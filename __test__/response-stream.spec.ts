@@ -5,7 +5,7 @@ import test from 'ava'
 import { Response, StateError } from '../src/index.ts'
 import type { Body, Client, Request, Streamed } from '../src/index.ts'
 import { Disposals, LAST_HEAD, OLD_GET, Tap, answered, unchunked, webStream, yielding } from './sources.ts'
-import { GET, IS_HTTP2, LAST_GET, count, http1Test, keepErrors, open, plainTest, until } from './support.ts'
+import { GET, IS_HTTP2, LAST_GET, count, http1Test, keepErrors, open, plainTest, steady, until } from './support.ts'
 
 const LONG_TEXT = 'é'.repeat(200_000)
 const LONG_BYTES = Uint8Array.from({ length: 700_000 }, (_, at) => at % 251)
@@ -158,12 +158,7 @@ test('a source is not read faster than the client reads', async (t) => {
   const wire = await connect()
   wire.socket.pause()
   wire.send(LAST_GET)
-  let seen = -1
-  // The source has stopped when several requests on another connection find its count unchanged.
-  while (seen !== given) {
-    seen = given
-    for (let at = 0; at < 20; at++) await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  await steady(() => given)
   t.true(given > 0 && given < 200, `${given} pieces`)
   wire.socket.resume()
   await wire.end()

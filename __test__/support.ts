@@ -229,6 +229,15 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Resolves when a count has stayed the same for 100 ms at least: what raises it has stopped. */
+export async function steady(read: () => number): Promise<void> {
+  let seen = Number.NaN
+  while (seen !== read()) {
+    seen = read()
+    for (let at = 0; at < 20; at++) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
 /** Number of occurrences of a text in another. */
 export function count(text: string, part: string): number {
   return text.split(part).length - 1

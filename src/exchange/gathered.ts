@@ -7,7 +7,6 @@
  *   long    pieces that were given away ──► the pieces, from where they are
  * ```
  */
-
 import { lengthOf } from './stream-writing.ts'
 import type { Written } from './stream-writing.ts'
 
@@ -18,16 +17,16 @@ const PIECES_TOGETHER = 16
 
 /** What is gathered. It is text or bytes, never both: the caller takes what is of the other kind first. */
 export class Gathered {
-  readonly #threshold: number
+  /** Bytes from which short content is enough, and a piece is long. */
+  readonly threshold: number
   #text = ''
   #pieces: Uint8Array[] = []
   /** Bytes, or characters of text. */
   #length = 0
   #isLong = false
 
-  /** Short content is enough from `threshold` bytes on. */
   constructor(threshold: number) {
-    this.#threshold = threshold
+    this.threshold = threshold
   }
 
   get isEmpty(): boolean {
@@ -44,7 +43,7 @@ export class Gathered {
 
   /** Whether it is to be written now, although more may follow at once. */
   get isEnough(): boolean {
-    if (!this.#isLong) return this.#length >= this.#threshold
+    if (!this.#isLong) return this.#length >= this.threshold
     return this.#length >= LONG_TOGETHER || this.#pieces.length >= PIECES_TOGETHER
   }
 

@@ -68,7 +68,6 @@ export class ResponseStream {
   readonly #slot: number
   readonly #requestId: number
   readonly #source: PieceSource
-  readonly #threshold: number
   readonly #gathered: Gathered
   readonly #onPiece = (item: IteratorResult<unknown>): void => this.#handle(item)
   readonly #onFailure = (error: unknown): void => this.#fail(error)
@@ -103,8 +102,7 @@ export class ResponseStream {
     this.#requestId = exchange.requestId
     this.#response = response
     this.#extras = extras
-    this.#threshold = owner.options.get('streamThreshold')
-    this.#gathered = new Gathered(this.#threshold)
+    this.#gathered = new Gathered(owner.options.get('streamThreshold'))
     const body = response.getBody() ?? ''
     const isContent = typeof body === 'string' || body instanceof Uint8Array
     this.#source = isContent ? new WholeSource(body) : body instanceof FileBody ? body : sourceOf(body)
@@ -220,7 +218,7 @@ export class ResponseStream {
     if (this.#missing >= 0) this.#count(typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength)
     if (typeof piece === 'string') this.#gatherText(piece)
     else if (piece.length > WRITE_SIZE && !this.#opensToHold()) return this.#takeLong(piece)
-    else if (piece.length >= this.#threshold) this.#takeWhole(piece)
+    else if (piece.length >= this.#gathered.threshold) this.#takeWhole(piece)
     else if (piece.length > 0) this.#gatherBytes(piece)
     // Every eighth piece: reading the clock costs a third of what a short piece costs.
     if ((++this.#turnPieces & 7) === 1) this.#yieldIfLong()

@@ -33,25 +33,14 @@ pub fn total_of(parts: &[IoSlice<'_>]) -> usize {
     parts.iter().map(|part| part.len()).sum()
 }
 
-/// Appends `count` bytes of `parts` from byte `at` on, or as many as there are, to `list`.
-fn add_range<'a>(
-    list: &mut SmallVec<[IoSlice<'a>; PARTS]>,
-    parts: &'a [IoSlice<'_>],
-    mut at: usize,
-    mut count: usize,
-) {
-    for part in parts {
-        let Some(rest) = part.get(at..) else {
-            at -= part.len();
-            continue;
-        };
-        at = 0;
-        let rest = rest.get(..count).unwrap_or(rest);
-        if !rest.is_empty() {
-            list.push(IoSlice::new(rest));
-            count -= rest.len();
-        }
-    }
+/// The first `count` bytes of `parts`.
+fn first_of<'a>(parts: &'a [IoSlice<'_>], mut count: usize) -> SmallVec<[IoSlice<'a>; PARTS]> {
+    let cut = |part: &'a IoSlice<'_>| {
+        let taken = part.get(..count).unwrap_or(part);
+        count -= taken.len();
+        IoSlice::new(taken)
+    };
+    parts.iter().map(cut).collect()
 }
 
 /// Unsent bytes of one connection.
@@ -122,20 +111,19 @@ impl Output {
         self.put_rest(cx, &parts, taken);
     }
 
-    /// The same with content in several places, of which the first `length` bytes are wanted. Where the socket leaves many
-    /// of these they aren't copied, and neither is `suffix`: the result is how many are to be sent behind everything unsent.
+    /// The same with content in several places. Where the socket leaves many bytes of it they aren't copied, and neither is
+    /// `suffix`: the result is how many are to be sent behind everything unsent.
     pub(crate) fn put_or_hold(
         &mut self,
         cx: &mut Context,
         content: &[IoSlice<'_>],
-        length: usize,
         suffix: &[u8],
         send: Send<'_>,
     ) -> usize {
+        let length = total_of(content);
         // What would stay behind a portion is much, or goes along.
         let portion = if length < PORTION + VECTORED_BYTES { length } else { PORTION };
-        let mut parts = SmallVec::new();
-        add_range(&mut parts, content, 0, portion);
+        let mut parts = first_of(content, portion);
         if portion == length {
             parts.push(IoSlice::new(suffix));
         }

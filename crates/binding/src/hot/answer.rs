@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::node::{Call, Shared, unshared_bytes};
 
-use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id};
+use super::{Arguments, HOLDS, Hot, STALE, STREAM, TAKEN, chunk, outcome, request_id, trim};
 
 /// Flags of an answer, in its words.
 mod flag {
@@ -45,9 +45,6 @@ mod flag {
 /// A typed array of this many bytes stays where it is until the kernel has taken it, where the engine can do that. From
 /// the same length on (`LONG_FROM` in response.ts) JavaScript expects that.
 const HELD_FROM: usize = 256 * 1024;
-
-/// Scratch memory above this size, which a long body needed, is freed.
-const SCRATCH_KEPT: usize = 1024 * 1024;
 
 /// Arguments of the functions that begin an answer.
 const ANSWER_ARGUMENTS: usize = 3;
@@ -90,9 +87,7 @@ pub(super) fn respond(hot: &Hot, call: &Call<ANSWER_ARGUMENTS>) -> sys::napi_val
         answer(&words, &fields, payload, &reason(call, flags), |slot, request_id, answer, is_told| {
             hot.bridge.respond(slot, request_id, answer, is_told)
         });
-    if text.capacity() > SCRATCH_KEPT {
-        *text = Vec::new();
-    }
+    trim(&mut text);
     if result.is_ok() { ptr::null_mut() } else { call.integer(STALE) }
 }
 
@@ -199,7 +194,9 @@ pub(super) fn write(hot: &Hot, call: &Call<4>) -> sys::napi_value {
     }
     let mut text = hot.scratch.borrow_mut();
     text.clear();
-    unsent(call, hot.bridge.write(slot, request_id, chunk(call, 2, &mut text)))
+    let waiting = hot.bridge.write(slot, request_id, chunk(call, 2, &mut text));
+    trim(&mut text);
+    unsent(call, waiting)
 }
 
 /// `writeAll(slot, requestId, chunks)`: bytes that wait unsent, -1, or -2.

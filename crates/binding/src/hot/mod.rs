@@ -42,6 +42,8 @@ const STALE: u32 = 1;
 const STREAM: u32 = 3;
 /// Result of a stream that was opened, and to which long pieces are written whole: they aren't copied.
 const HOLDS: u32 = 4;
+/// Memory for strings above this size, which a long one needed, is freed.
+const STRING_KEPT: usize = 1024 * 1024;
 /// Arguments of the function that has most. Each one costs time, so that the hottest functions have fewer.
 const ARGUMENTS: usize = 5;
 
@@ -170,6 +172,13 @@ fn request_id<const N: usize>(call: &Call<N>) -> (u32, RequestId) {
 
 fn outcome<const N: usize>(call: &Call<N>, result: std::result::Result<(), Stale>) -> sys::napi_value {
     call.integer(if result.is_ok() { TAKEN } else { STALE })
+}
+
+/// Frees the memory of a long string, which would stay as long as the server.
+fn trim(memory: &mut Vec<u8>) {
+    if memory.capacity() > STRING_KEPT {
+        *memory = Vec::new();
+    }
 }
 
 /// Argument `at` as bytes: a string is written to `text` as UTF-8, a typed array is used in place.

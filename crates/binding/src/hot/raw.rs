@@ -3,7 +3,7 @@
 use napi::sys;
 use reactor::Stale;
 
-use super::{Arguments, Hot, chunk, outcome};
+use super::{Arguments, Hot, chunk, outcome, trim};
 
 fn client(call: &Arguments) -> (u32, u64) {
     (call.u32(0), call.u64(1))
@@ -30,6 +30,7 @@ pub(super) fn write(hot: &Hot, call: &Arguments) -> sys::napi_value {
     let mut text = hot.scratch.borrow_mut();
     text.clear();
     let waiting = hot.bridge.write_raw(slot, client, chunk(call, 2, &mut text));
+    trim(&mut text);
     call.number(waiting.map_or(-1.0, |waiting| waiting as f64))
 }
 

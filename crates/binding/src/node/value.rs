@@ -293,9 +293,9 @@ impl View {
     /// The bytes, of which other slices may be in use.
     ///
     /// # Safety
-    /// The slice may be used until JavaScript runs again, and nobody may write to the memory meanwhile.
+    /// The caller uses the slice only until JavaScript runs again, and no thread writes to the memory before.
     #[inline]
-    unsafe fn shared<'a>(self) -> &'a [u8] {
+    unsafe fn read_only<'a>(self) -> &'a [u8] {
         if self.data.is_null() || self.len == 0 {
             return &[];
         }
@@ -354,7 +354,7 @@ pub(crate) unsafe fn unshared_bytes<'a>(
     // SAFETY: the buffer is a handle of the running call.
     unsafe { sys::napi_is_arraybuffer(env, view.buffer, &mut is_own) };
     // SAFETY: as above.
-    if is_own { Ok(Some(unsafe { view.shared() })) } else { Err(Shared) }
+    if is_own { Ok(Some(unsafe { view.read_only() })) } else { Err(Shared) }
 }
 
 /// The memory is shared with other threads of JavaScript.

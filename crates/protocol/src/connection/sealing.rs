@@ -10,7 +10,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 
 use super::secured::PORTION;
-use crate::output::Send;
+use crate::output::{Send, total_of};
 use crate::tls::Session;
 
 /// Longest content of a record. RFC 8446 §5.1.
@@ -44,7 +44,7 @@ impl<'a> Sealing<'a> {
 
     /// Encrypts and sends `parts`, one behind the other. Returns how many of their bytes have left whole.
     pub(super) fn take(&mut self, parts: &[IoSlice<'_>]) -> usize {
-        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let total = total_of(parts);
         let mut taken = 0;
         while taken < total && self.in_flight == 0 && !self.has_failed {
             // What would be a short record of its own goes along.

@@ -96,7 +96,7 @@ impl Connection {
             let before = out.len();
             let Piece { suffix, .. } = encode::put_piece_start(stream, length, out);
             state.put += out.len() - before;
-            let held = self.output.put_or_hold(cx, piece, length, suffix, send);
+            let held = self.output.put_or_hold(cx, piece, suffix, send);
             // Of a piece that is held only what the socket took was put.
             if held == 0 {
                 state.put += length + suffix.len();

@@ -88,7 +88,7 @@ impl Connection {
             None => out.extend_from_slice(body),
             Some(Offer { send, holds: false }) => self.output.put_vectored(cx, body, b"", send),
             Some(Offer { send, holds: true }) => {
-                held = self.output.put_or_hold(cx, &[IoSlice::new(body)], body.len(), b"", send);
+                held = self.output.put_or_hold(cx, &[IoSlice::new(body)], b"", send);
             }
         }
         self.is_paused = false;

@@ -12,7 +12,7 @@ use crate::event::RequestId;
 use crate::http2::Connection;
 use crate::http2::framed::Memory;
 use crate::http2::stream::Answering;
-use crate::output::{Send, is_large};
+use crate::output::{Send, is_large, total_of};
 
 /// Bytes that one answer may give to the socket at once: a client that reads as fast as it is written to would hold up
 /// others.
@@ -121,7 +121,7 @@ impl Connection {
         while sent < most {
             self.flush_up_to(cx, together);
             let parts = self.output.parts(memory);
-            let length: usize = parts.iter().map(|part| part.len()).sum();
+            let length = total_of(&parts);
             let count = if length == 0 { 0 } else { send(&parts) };
             if count > 0 {
                 drop(parts);

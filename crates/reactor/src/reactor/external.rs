@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 
-use protocol::{Context, External, RequestId};
+use protocol::{Context, External, RequestId, total_of};
 use smallvec::SmallVec;
 
 use super::Reactor;
@@ -67,7 +67,7 @@ enum Taking {
 impl Taking {
     /// Gives it `parts`. Returns how many bytes it has taken.
     fn send(&mut self, socket: &Socket, parts: &[IoSlice<'_>]) -> usize {
-        let length = parts.iter().map(|part| part.len()).sum();
+        let length = total_of(parts);
         let (taking, count) = match socket.write_parts(parts) {
             Ok(count) if count == length => (Taking::All, count),
             Ok(count) if SHORT_CALLS_ARM => (Taking::Blocked, count),
@@ -272,7 +272,7 @@ impl Client {
         self.connection.handle_external_bytes(cx, bytes, &mut |parts: &[IoSlice<'_>]| {
             // An error of the socket occurs again when the output is sent, and is handled there.
             let count = socket.write_vectored(parts).unwrap_or(0);
-            is_full = count > 0 && count < parts.iter().map(|part| part.len()).sum();
+            is_full = count > 0 && count < total_of(parts);
             count
         });
         let count = bytes.len();

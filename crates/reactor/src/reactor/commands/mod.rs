@@ -12,7 +12,7 @@ mod raw;
 
 use std::io::IoSlice;
 
-use protocol::{AnswerError, Connection, Context, RequestId, Send};
+use protocol::{AnswerError, Connection, Context, RequestId, Send, total_of};
 
 use super::Reactor;
 use crate::client::{Burst, Client, SentNotice, When};
@@ -100,7 +100,7 @@ impl Reactor {
                 // An error of the socket occurs in the flush again, and is handled there.
                 let sent = if is_ahead { socket.write_ahead(parts) } else { socket.write_parts(parts) };
                 let count = sent.unwrap_or(0);
-                is_short = SHORT_CALLS_ARM && count > 0 && count < parts.iter().map(|part| part.len()).sum();
+                is_short = SHORT_CALLS_ARM && count > 0 && count < total_of(parts);
                 count
             };
             let result = run(&mut client.connection, &mut self.cx, &mut send)?;
