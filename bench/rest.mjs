@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { setTimeout as pause } from 'node:timers/promises'
-import { privateMemory } from './cpu.mjs'
+import { cpuTime, privateMemory } from './cpu.mjs'
 import { load, output } from './load.mjs'
 import { LOAD_CORE, compiled, pinned, start } from './peers.mjs'
 import { median } from './table.mjs'
@@ -16,7 +16,7 @@ const HELLO = WORKS[0]
 const CONNECTIONS = 64
 const SHARES = [0.2, 0.5, 0.8]
 
-/** p50, p99 and p99.9 in microseconds, at shares of the highest rate of node:http. */
+/** p50, p99 and p99.9 in microseconds, and CPU microseconds per request, at shares of the highest rate of node:http. */
 export async function latency(peers, settings) {
   const most = await atMost(peers.find(({ name }) => name === 'node:http') ?? peers[0], settings)
   const program = compiled('fixed-rate', settings.scratch)
@@ -27,8 +27,11 @@ export async function latency(peers, settings) {
       const running = await start(peer, { ...settings, handler: 'hello' })
       await load(HELLO, running.port, { ...settings, seconds: 1, connections: CONNECTIONS })
       const args = [running.port, CONNECTIONS, rate, settings.seconds + 1].map(String)
+      const before = cpuTime(running.pid).all
       const { stdout } = spawnSync(...pinned(LOAD_CORE, program, args), { encoding: 'utf8' })
-      results.push({ name: peer.name, share, rate, ...JSON.parse(stdout) })
+      const measured = JSON.parse(stdout)
+      const cpu = (cpuTime(running.pid).all - before) / 1000 / measured.requests
+      results.push({ name: peer.name, share, rate, cpu, ...measured })
       await running.stop()
     }
   }

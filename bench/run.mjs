@@ -92,7 +92,7 @@ const isAll = !values.smoke && settings.works === undefined && !values.latency &
 const report = { versions: Object.fromEntries(versions), congestion, works: {} }
 for (const work of WORKS) {
   const isWanted = values.smoke || isAll || (settings.works !== undefined && isNamed(settings.works, work.name))
-  const isLeftOut = (work.bulk !== undefined && (values.smoke || COMPILER === null)) || (work.chunk !== undefined && tool !== 'wrk')
+  const isLeftOut = (work.bulk !== undefined && values.smoke) || (COMPILER === null && (work.bulk ?? work.chunk) !== undefined)
   if (!isWanted || isLeftOut) continue
   report.works[work.name] = await measure(work)
   says(`\n${workTable(work, report.works[work.name])}`)
@@ -106,12 +106,13 @@ if (report.works['8 headers, unread'] !== undefined && report.works.hello !== un
   const { busbar, bare } = report.unreadHeaders
   says(`\n8 unread headers cost busbar ${busbar.toFixed(2)} us, the bare loop ${bare.toFixed(2)} us`)
 }
-if (isAll || values.latency) {
+if (values.latency && COMPILER === null) says('\n--latency needs a C compiler')
+if ((isAll || values.latency) && COMPILER !== null) {
   report.latency = await latency(plain, shared)
-  const rows = report.latency.map(({ name, share, rate, p50, p99, p999, errors }) => [
-    `${name} at ${share * 100} % of node:http's most`, String(rate), String(p50), String(p99), String(p999), String(errors),
+  const rows = report.latency.map(({ name, share, rate, cpu, p50, p99, p999, errors }) => [
+    `${name} at ${share * 100} % of node:http's most`, String(rate), cpu.toFixed(2), String(p50), String(p99), String(p999), String(errors),
   ])
-  says(`\n${table([['latency, us', 'req/s', 'p50', 'p99', 'p99.9', 'errors'], ...rows])}`)
+  says(`\n${table([['latency, us', 'req/s', 'CPU', 'p50', 'p99', 'p99.9', 'errors'], ...rows])}`)
 }
 if (isAll || values.idle) {
   report.idle = await idleMemory(plain, shared)

@@ -28,7 +28,7 @@ export function summary(rounds) {
     errors: results.reduce((sum, { errors }) => sum + errors, 0),
   }))
   const of = (name) => rows.find((row) => row.name === name)?.cpu ?? Number.NaN
-  const others = rows.filter(({ name }) => name !== 'busbar' && name !== 'bare epoll').map(({ cpu }) => cpu)
+  const others = rows.filter(({ name }) => !name.includes('busbar') && name !== 'bare epoll').map(({ cpu }) => cpu)
   const best = others.length === 0 ? Number.NaN : Math.min(...others)
   return rows.map((row) => ({
     ...row,
@@ -41,7 +41,7 @@ export function summary(rounds) {
 /** The table of one work as text. */
 export function workTable({ name: title, bytes }, rows) {
   const unit = bytes === undefined ? [] : ['MiB/CPU s']
-  const head = [title, ...unit, 'us/req', 'least', 'JS thread', 'req/s', '/ node', '/ best peer', '/ bare', 'errors']
+  const head = [title, ...unit, 'us/req', 'least', 'JS thread', 'req/s', 'busy', '/ node', '/ best peer', '/ bare', 'errors']
   const body = rows.map((row) => [
     row.name,
     ...(bytes === undefined ? [] : [fixed(bytes / 1024 ** 2 / (row.cpu / 1e6), 0)]),
@@ -49,6 +49,7 @@ export function workTable({ name: title, bytes }, rows) {
     fixed(row.least),
     fixed(row.main),
     fixed(row.rate, 0),
+    fixed((row.cpu * row.rate) / 1e6),
     fixed(row.toNode),
     fixed(row.toBest),
     fixed(row.toBare),

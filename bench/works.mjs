@@ -44,7 +44,7 @@ const TWELVE = {
  * @property {number} [pipeline] requests under way on each connection
  * @property {boolean} [closes] each request has a connection of its own
  * @property {string} [answer] the body of the right response; unused with `bulk`
- * @property {{ method: string, sends: number, receives: number }} [bulk] bytes of bodies too long for wrk, all the same byte
+ * @property {{ method: string, sends: number, receives: number }} [bulk] bytes of bodies too long for a string, all the same byte
  * @property {readonly string[]} [servers] the only servers to measure; all when left out
  * @property {number} [bytes] of the bodies of one request and its response, when their length decides the cost
  */
