@@ -235,9 +235,9 @@ impl Round<'_> {
         .map(|(records, slab)| Written { records, slab })
     }
 
-    /// Delivers a batch in portions. `flush` runs between two of them, so that an early answer doesn't wait
-    /// for slow handlers. Returns early when a handler disposes of the server.
-    pub(crate) fn deliver(&self, batch: &Written, flush: impl Fn()) -> Result<(), Terminated> {
+    /// Delivers a batch in portions, and returns their number. `flush` runs between two of them, so that an early answer
+    /// doesn't wait for slow handlers. Returns early when a handler disposes of the server.
+    pub(crate) fn deliver(&self, batch: &Written, flush: impl Fn()) -> Result<u32, Terminated> {
         let delivery = self.delivery;
         delivery.phase.set(Phase::Delivering);
         let result = self.deliver_portions(batch, flush);
@@ -247,22 +247,23 @@ impl Round<'_> {
         result
     }
 
-    fn deliver_portions(&self, batch: &Written, flush: impl Fn()) -> Result<(), Terminated> {
+    fn deliver_portions(&self, batch: &Written, flush: impl Fn()) -> Result<u32, Terminated> {
         let delivery = self.delivery;
-        let mut first = 0;
+        let (mut first, mut portions) = (0, 0);
         while first < batch.records {
             let count = delivery.portion_size.borrow().portion().min(batch.records - first);
             let begun = Instant::now();
             delivery.call_on_notices(first, count, batch.slab)?;
             delivery.portion_size.borrow_mut().learn(begun.elapsed(), count);
             first += count;
+            portions += 1;
             if delivery.is_closed() {
-                return Ok(());
+                break;
             }
             if first < batch.records {
                 flush();
             }
         }
-        Ok(())
+        Ok(portions)
     }
 }

@@ -1,8 +1,8 @@
 //! The in-loop mode: the reactor on the event loop of the thread that runs JavaScript.
 //!
 //! The loop watches the poller's descriptor. When that is readable a round begins: turn, deliver the notices,
-//! flush; again until no work is left or the round's budget is spent. Commands given at other times are
-//! flushed once before the loop waits for events.
+//! flush; again until no work is left and nothing more has come, or the round's budget is spent. Commands given at other
+//! times are flushed once before the loop waits for events.
 //!
 //! The reactor isn't borrowed while JavaScript runs, so a handler may give any command.
 
@@ -65,21 +65,23 @@ impl InLoop {
         self.reactor.borrow_mut().tick();
     }
 
-    /// Turns until no work is left, or the budget is spent.
+    /// Turns until no work is left and nothing more has come, or the budget is spent.
     pub(crate) fn round(&self, delivery: &Delivery) -> NextTimer {
         let Some(round) = delivery.begin() else { return NextTimer::Unchanged };
         for _ in 0..TURNS_PER_ROUND {
             let Some(batch) = self.turn(&round) else { return NextTimer::Unchanged };
-            if round.deliver(&batch, || self.flush()).is_err() {
+            let Ok(portions) = round.deliver(&batch, || self.flush()) else {
                 // The environment has ended; its cleanup hook closes the rest.
                 self.reactor.borrow_mut().close_all();
                 return NextTimer::Unchanged;
-            }
+            };
             if delivery.is_closed() {
                 return NextTimer::Unchanged;
             }
             self.flush();
-            if !self.reactor.borrow().has_work() {
+            // Behind a short batch more may have come: to ask the poller costs less than to ask the loop. A longer one
+            // has kept the loop's other work waiting.
+            if portions != 1 && !self.reactor.borrow().has_work() {
                 break;
             }
         }
