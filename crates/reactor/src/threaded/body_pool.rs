@@ -3,17 +3,18 @@
 //! ```text
 //!   application's thread: take, copy ──► commands ──► I/O thread: sent from there ──► dropped, back into the pool
 //! ```
-//! The memory that came back last is given out first: it is the likeliest to be in the cache.
+//! The memory that came back last is given out first: it is the likeliest to be in the cache. The thread frees what
+//! hasn't been needed for a while: fresh memory costs the kernel as much as the copy does.
 
 use std::io::IoSlice;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::total_of;
 
 use crate::client::SendBuffer;
 
 /// Bytes of memory that are kept while no body is in them.
-const KEPT_BYTES: usize = 8 * 1024 * 1024;
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
 /// Memory with more capacity than this isn't kept.
 const LARGEST_KEPT: usize = 2 * 1024 * 1024;
 /// Pieces of memory that are looked at for one that is large enough.
@@ -27,6 +28,8 @@ pub(super) struct BodyPool(Arc<Mutex<Free>>);
 struct Free {
     list: Vec<Vec<u8>>,
     bytes: usize,
+    /// The fewest that `bytes` was since the last trim: so much wasn't needed.
+    fewest: usize,
 }
 
 /// A body in memory of the pool, to which it goes back.
@@ -52,6 +55,7 @@ impl BodyPool {
         let at = from + free.list[from..].iter().rposition(|bytes| bytes.capacity() >= length)?;
         let bytes = free.list.remove(at);
         free.bytes -= bytes.capacity();
+        free.fewest = free.fewest.min(free.bytes);
         Some(bytes)
     }
 
@@ -64,7 +68,30 @@ impl BodyPool {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Free> {
+    /// Frees the memory that hasn't been needed since the last trim, the oldest first.
+    pub(super) fn trim(&self) {
+        let mut free = self.lock();
+        let mut unneeded = free.fewest;
+        let count = free.list.iter().take_while(|bytes| {
+            let is_unneeded = bytes.capacity() <= unneeded;
+            unneeded -= if is_unneeded { bytes.capacity() } else { 0 };
+            is_unneeded
+        });
+        let count = count.count();
+        let unneeded = free.list.drain(..count).collect::<Vec<_>>();
+        free.bytes -= unneeded.iter().map(Vec::capacity).sum::<usize>();
+        free.fewest = free.bytes;
+        // The lock isn't held while the memory is freed.
+        drop(free);
+        drop(unneeded);
+    }
+
+    /// Whether no memory is kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().list.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Free> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -91,6 +118,12 @@ impl Drop for PooledBody {
 mod tests {
     use super::*;
 
+    const MEBIBYTE: usize = 1024 * 1024;
+
+    fn bodies(pool: &BodyPool, count: usize) -> Vec<PooledBody> {
+        (0..count).map(|_| pool.copy(&[IoSlice::new(&vec![0; MEBIBYTE])])).collect()
+    }
+
     #[test]
     fn memory_goes_back_and_is_given_out_again() {
         let pool = BodyPool::default();
@@ -109,10 +142,30 @@ mod tests {
         let pool = BodyPool::default();
         drop(pool.copy(&[IoSlice::new(&vec![0; LARGEST_KEPT + 1])]));
         assert_eq!(pool.lock().bytes, 0);
-        let bodies = (0..20).map(|_| pool.copy(&[IoSlice::new(&vec![0; 1024 * 1024])])).collect::<Vec<_>>();
-        drop(bodies);
+        drop(bodies(&pool, 80));
         let free = pool.lock();
         assert_eq!(free.bytes, KEPT_BYTES);
         assert_eq!(free.bytes, free.list.iter().map(Vec::capacity).sum());
+    }
+
+    #[test]
+    fn memory_that_is_not_needed_between_two_trims_is_freed() {
+        let pool = BodyPool::default();
+        drop(bodies(&pool, 10));
+        pool.trim();
+        assert_eq!(pool.lock().bytes, 10 * MEBIBYTE);
+        drop(bodies(&pool, 4));
+        drop(bodies(&pool, 3));
+        pool.trim();
+        assert_eq!(pool.lock().bytes, 4 * MEBIBYTE);
+        assert!(!pool.is_empty());
+        let under_way = bodies(&pool, 4);
+        pool.trim();
+        drop(under_way);
+        pool.trim();
+        assert_eq!(pool.lock().bytes, 4 * MEBIBYTE);
+        pool.trim();
+        assert!(pool.is_empty());
+        assert_eq!(pool.lock().bytes, 0);
     }
 }

@@ -50,6 +50,7 @@ use protocol::Limits;
 use crate::admission::{Admission, ConnectionLimits};
 use crate::client::Unacknowledged;
 use crate::reactor::Reactor;
+use body_pool::BodyPool;
 use client_index::ClientIndex;
 pub use doorbell::Doorbell;
 pub use handle::ThreadHandle;
@@ -110,6 +111,7 @@ pub fn start(
         }
         let mailbox = mailboxes[index].clone();
         let registry = if index == 0 { Some(reactor.listener_registry()?) } else { None };
+        let pool = BodyPool::default();
         let thread = IoThread {
             reactor,
             messages,
@@ -118,10 +120,12 @@ pub fn start(
             spare: spare_in,
             park: mailbox.park(),
             doorbell: doorbell.clone(),
+            pool: pool.clone(),
+            next_trim: 0,
             report,
         };
         let thread = thread.start(index)?;
-        handles.push(ThreadHandle::new(mailbox, notices, emptied, spare, clients, registry, thread));
+        handles.push(ThreadHandle::new(mailbox, notices, emptied, (spare, pool), clients, registry, thread));
     }
     Ok(handles)
 }

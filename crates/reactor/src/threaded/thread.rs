@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::body_pool::BodyPool;
 use super::command_batch::CommandBatch;
 use super::doorbell::Doorbell;
 use super::message::Message;
@@ -27,8 +28,14 @@ pub(super) struct IoThread {
     pub(super) spare: SyncSender<CommandBatch>,
     pub(super) park: Arc<Park>,
     pub(super) doorbell: Arc<Doorbell>,
+    pub(super) pool: BodyPool,
+    /// On the reactor's clock.
+    pub(super) next_trim: u64,
     pub(super) report: ReportPanic,
 }
+
+/// Milliseconds between two trims of the pool.
+const TRIM_INTERVAL: u64 = 1000;
 
 /// The thread is to end.
 struct Ended;
@@ -64,6 +71,10 @@ impl IoThread {
         let wait = self.wait(batch)?;
         self.turn(batch, wait);
         self.park.end();
+        if self.reactor.now_millis() >= self.next_trim {
+            self.pool.trim();
+            self.next_trim = self.reactor.now_millis() + TRIM_INTERVAL;
+        }
         Ok(())
     }
 
@@ -85,7 +96,9 @@ impl IoThread {
                 return Ok(Some(Duration::ZERO));
             }
         }
-        Ok(self.reactor.next_timeout().map(Duration::from_millis))
+        let deadline = self.reactor.next_timeout();
+        let trim = (!self.pool.is_empty()).then_some(TRIM_INTERVAL);
+        Ok(deadline.into_iter().chain(trim).min().map(Duration::from_millis))
     }
 
     fn turn(&mut self, slot: &mut Option<Box<Notices>>, wait: Option<Duration>) {
