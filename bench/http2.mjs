@@ -42,9 +42,10 @@ async function load({ connections, streams, body, isSecure = false }, { port, pe
   return { requests: Number(done), rate, errors: Number(done) - Number(succeeded) }
 }
 
-/** Memory of idle connections of all servers that are installed. */
+/** Memory of idle connections of all servers that are installed and answer with a hello. */
 export function idleHttp2(settings) {
-  return idleMemory(HTTP2_PEERS.filter((peer) => peer.version(settings) !== null), settings, IDLE_HTTP2)
+  const peers = HTTP2_PEERS.filter(({ version, handlers = ['hello'] }) => version(settings) !== null && handlers.includes('hello'))
+  return idleMemory(peers, settings, IDLE_HTTP2)
 }
 
 /** Measures each work for all servers that are installed; rows by the name of the work. */
