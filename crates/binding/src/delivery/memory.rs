@@ -15,6 +15,8 @@ const SLAB_REST: usize = 4 * 1024;
 /// References to JavaScript's values, and what they point to.
 pub(crate) struct Memory {
     words: Reference,
+    /// The words for records: all but the last eight.
+    records: *mut [u32],
     /// The last eight of the words.
     answer: *mut [u32; RECORD_WORDS],
     on_notices: Reference,
@@ -37,8 +39,9 @@ impl Memory {
     ) -> Option<Memory> {
         // SAFETY: by contract; each handle is of the running call's scope.
         unsafe {
-            let answer =
-                typed_array(env, words)?.last_chunk_mut::<{ 4 * RECORD_WORDS }>()?.as_mut_ptr().cast();
+            // Every bit pattern is a valid u32, and the memory of a Uint32Array is aligned for them.
+            let (_, all, _) = typed_array(env, words)?.align_to_mut::<u32>();
+            let (records, answer) = all.split_last_chunk_mut()?;
             let mut resource = ptr::null_mut();
             sys::napi_create_object(env, &mut resource);
             let mut name = ptr::null_mut();
@@ -48,6 +51,7 @@ impl Memory {
             sys::napi_async_init(env, resource, name, &mut context);
             Some(Memory {
                 words: Reference::new(env, words)?,
+                records,
                 answer,
                 on_notices: Reference::new(env, on_notices)?,
                 resource: Reference::new(env, resource)?,
@@ -97,20 +101,18 @@ impl Memory {
         write: impl FnOnce(&mut [u32], &mut [u8], usize) -> (u32, usize),
     ) -> Option<(u32, sys::napi_value)> {
         // SAFETY: a scope is open by contract.
-        let (words, slab) = unsafe {
+        let slab = unsafe {
             if self.slab_used + room.max(SLAB_REST) > SLAB {
                 let fresh = Reference::new(env, new_slab(env)?)?;
                 std::mem::replace(&mut self.slab, fresh).delete();
                 self.slab_used = 0;
             }
-            (self.words.get(), self.slab.get())
+            self.slab.get()
         };
-        // SAFETY: both are fetched here, and no JavaScript runs before `write` has returned.
-        let (words, bytes) = unsafe { (typed_array(env, words)?, typed_array(env, slab)?) };
-        // SAFETY: every bit pattern is a valid u32, and the memory of a Uint32Array is aligned for them.
-        let (_, words, _) = unsafe { words.align_to_mut::<u32>() };
-        let records = words.len().checked_sub(RECORD_WORDS)?;
-        let (records, used) = write(words.get_mut(..records)?, bytes, self.slab_used);
+        // SAFETY: no JavaScript runs before `write` has returned. The words stay where they are, as for `answer_words`; the
+        // slab, of which bodies are shown to handlers, is fetched anew.
+        let (words, bytes) = unsafe { (&mut *self.records, typed_array(env, slab)?) };
+        let (records, used) = write(words, bytes, self.slab_used);
         self.slab_used = used;
         Some((records, slab))
     }

@@ -68,8 +68,12 @@ impl InLoop {
     /// Turns until no work is left and nothing more has come, or the budget is spent.
     pub(crate) fn round(&self, delivery: &Delivery) -> NextTimer {
         let Some(round) = delivery.begin() else { return NextTimer::Unchanged };
-        for _ in 0..TURNS_PER_ROUND {
-            let Some(batch) = self.turn(&round) else { return NextTimer::Unchanged };
+        for turn in 0..TURNS_PER_ROUND {
+            let is_ready = self.poll();
+            if turn > 0 && !is_ready && !self.reactor.borrow().has_work() {
+                break;
+            }
+            let Some(batch) = self.take_ready(&round) else { return NextTimer::Unchanged };
             let Ok(portions) = round.deliver(&batch, || self.flush()) else {
                 // The environment has ended; its cleanup hook closes the rest.
                 self.reactor.borrow_mut().close_all();
@@ -140,15 +144,19 @@ impl InLoop {
         NextTimer::Set(timeout)
     }
 
-    /// One turn, whose notices are written to JavaScript's memory.
-    fn turn(&self, round: &Round<'_>) -> Option<Written> {
+    /// Asks the poller; whether anything is ready.
+    fn poll(&self) -> bool {
+        let mut is_ready = false;
+        // When polling fails, no socket counts as ready: the next turn polls again, and deadlines hold.
+        self.guarded(|reactor| is_ready = reactor.wait(Some(Duration::ZERO)).unwrap_or(false));
+        is_ready
+    }
+
+    /// Takes what is ready. Its notices are written to JavaScript's memory; those of a panic as far as they were written.
+    fn take_ready(&self, round: &Round<'_>) -> Option<Written> {
         round.write(0, |words, bytes, used, large| {
             let mut batch = Batch::new(words, bytes, used, large);
-            // When polling fails, no socket counts as ready: the next turn polls again, and deadlines hold.
-            // The notices of a turn that panics are delivered as far as they were written.
-            self.guarded(|reactor| {
-                let _ = reactor.turn(&mut batch, Some(Duration::ZERO));
-            });
+            self.guarded(|reactor| reactor.take_ready(&mut batch));
             (batch.records() as u32, batch.used())
         })
     }

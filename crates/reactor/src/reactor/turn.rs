@@ -26,7 +26,30 @@ impl Reactor {
     /// # Errors
     /// The poller itself failed.
     pub fn turn(&mut self, batch: &mut Batch<'_>, wait: Option<Duration>) -> io::Result<()> {
-        self.take_events(wait)?;
+        self.wait(wait)?;
+        self.take_ready(batch);
+        Ok(())
+    }
+
+    /// The first half of a turn: waits as [`Reactor::turn`] does. Whether anything is ready.
+    ///
+    /// # Errors
+    /// The poller itself failed.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.poller.wait(timeout)?;
+        let mut is_ready = false;
+        for ready in self.poller.ready() {
+            is_ready = true;
+            match ready {
+                Ready::Listener(index) => self.listeners.mark_ready(index),
+                Ready::Client(ready) => self.clients.mark_ready(&ready),
+            }
+        }
+        Ok(is_ready)
+    }
+
+    /// The second half: takes what is ready.
+    pub fn take_ready(&mut self, batch: &mut Batch<'_>) {
         self.tick();
         self.clients.resume_unfinished();
         if self.disk.is_reading() {
@@ -49,18 +72,6 @@ impl Reactor {
         }
         self.flush();
         self.outbox.deliver(batch);
-        Ok(())
-    }
-
-    fn take_events(&mut self, wait: Option<Duration>) -> io::Result<()> {
-        self.poller.wait(wait)?;
-        for ready in self.poller.ready() {
-            match ready {
-                Ready::Listener(index) => self.listeners.mark_ready(index),
-                Ready::Client(ready) => self.clients.mark_ready(&ready),
-            }
-        }
-        Ok(())
     }
 
     fn read_ready(&mut self, batch: &mut Batch<'_>) {
