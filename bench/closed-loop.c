@@ -3,25 +3,15 @@
  * seconds during which requests begin, a file with one request, bytes 'x' that follow the file as the request's body,
  * requests at once, and `closes` if each request has a connection of its own. Bodies of responses are counted by their
  * `content-length`; long ones are dropped in the kernel. Prints one line of JSON. */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "load.h"
 
 /* Bytes of a body that are sent or received before the next connection is served. */
 #define PORTION (512 * 1024)
 /* A response is read with its head up to this length; the rest of a longer one is dropped. */
 #define INPUT 16384
 #define READY 256
-/* Seconds for requests under way at the end; those that aren't answered then count as errors. */
-#define GRACE 60
+/* Nanoseconds for requests under way at the end; those that aren't answered then count as errors. */
+#define GRACE 60000000000ull
 /* Milliseconds between looks at the clock while nothing happens. */
 #define LOOK 1000
 
@@ -41,17 +31,6 @@ static char sink[PORTION], content[PORTION], *requests;
 static size_t length, total; /* of the requests, and together with their body */
 static int port, at_once, poller;
 
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void fail(const char *what) {
-  fprintf(stderr, "closed-loop: %s\n", what);
-  exit(1);
-}
-
 /* Reads the request, and repeats it. */
 static void read_request(const char *path) {
   FILE *file = fopen(path, "rb");
@@ -70,13 +49,8 @@ static void watch(struct connection *one, int operation, unsigned events) {
   epoll_ctl(poller, operation, one->fd, &event);
 }
 
-static void dial(struct connection *one) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int yes = 1;
-  address.sin_port = htons((uint16_t)port);
-  one->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (one->fd < 0 || connect(one->fd, (struct sockaddr *)&address, sizeof address) != 0) fail("no connection");
-  setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+static void open_connection(struct connection *one) {
+  one->fd = dial(port);
   one->is_waiting = 0;
   watch(one, EPOLL_CTL_ADD, 0);
 }
@@ -166,15 +140,15 @@ int main(int count, char **arguments) {
   poller = epoll_create1(0);
   struct connection *all = calloc((size_t)connections, sizeof *all);
   if (all == NULL) fail("no memory");
-  double start = now(), last = start + atof(arguments[3]);
+  uint64_t start = now(), last = start + nanoseconds(arguments[3]);
   for (int at = 0; at < connections; at++) {
-    dial(&all[at]);
+    open_connection(&all[at]);
     if (!begin(&all[at])) fail("nothing can be sent");
   }
   while (open > 0) {
     struct epoll_event ready[READY];
     int found = epoll_wait(poller, ready, READY, LOOK);
-    double time = now();
+    uint64_t time = now();
     int is_over = time >= last;
     if (time >= last + GRACE) {
       errors += (unsigned long)open;
@@ -194,7 +168,7 @@ int main(int count, char **arguments) {
         continue;
       }
       if (!is_done) continue;
-      if (closes) dial(one);
+      if (closes) open_connection(one);
       if (!begin(one)) {
         errors++;
         open--;
@@ -202,6 +176,7 @@ int main(int count, char **arguments) {
       }
     }
   }
-  printf("{\"requests\":%lu,\"errors\":%lu,\"rate\":%f}\n", answered, errors, (double)answered / (now() - start));
+  double seconds = (double)(now() - start) / 1e9;
+  printf("{\"requests\":%lu,\"errors\":%lu,\"rate\":%f}\n", answered, errors, (double)answered / seconds);
   return 0;
 }

@@ -1,18 +1,8 @@
 /* Load at a fixed rate: request number k is due at k / rate, whether or not earlier ones are answered,
  * and its latency is counted from that time. Arguments: port, connections, requests a second, seconds.
  * Prints one line of JSON, latencies in microseconds. */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
+#include "load.h"
 #include <fcntl.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #define READY 256
 /* Nanoseconds for unanswered requests at the end. */
@@ -27,28 +17,9 @@ struct connection {
   uint64_t due;
 };
 
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
-}
-
 static int by_size(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return (x > y) - (x < y);
-}
-
-static int dial(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-  address.sin_port = htons((uint16_t)port);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-    perror("fixed-rate");
-    exit(1);
-  }
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  fcntl(fd, F_SETFL, O_NONBLOCK);
-  return fd;
 }
 
 int main(int count, char **arguments) {
@@ -62,6 +33,7 @@ int main(int count, char **arguments) {
   if (all == NULL || idle == NULL || latency == NULL) return 1;
   for (int at = 0; at < connections; at++) {
     all[at].fd = dial(atoi(arguments[1]));
+    fcntl(all[at].fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)at};
     epoll_ctl(poller, EPOLL_CTL_ADD, all[at].fd, &event);
     idle[idle_count++] = at;

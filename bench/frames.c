@@ -1,16 +1,7 @@
 /* Load for WebSockets that echo: one text frame under way on each; the next is sent when it is echoed. RFC 6455.
  * Arguments: port, connections, seconds, bytes of a message, 126 to 65,535. With `bytes` as the last one the connections
  * echo bytes, without frames. Prints one line of JSON. */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "load.h"
 
 #define READY 64
 #define HEAD 8 /* of a masked frame with a length in two bytes; what comes back has no mask */
@@ -28,29 +19,14 @@ struct connection {
 static unsigned char frame[HEAD + 65535];
 static size_t frame_length;
 
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void fail(const char *what) {
-  fprintf(stderr, "frames: %s\n", what);
-  exit(1);
-}
-
 static void send_all(int fd, const void *bytes, size_t length) {
   /* So few bytes always fit into an empty send buffer. */
   if (send(fd, bytes, length, MSG_NOSIGNAL) != (ssize_t)length) fail("a message can't be sent");
 }
 
 /* A WebSocket whose server has accepted it and sent no frame. */
-static int dial(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-  address.sin_port = htons((uint16_t)port);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) fail("no connection");
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+static int upgrade(int port) {
+  int fd = dial(port);
   send_all(fd, UPGRADE, sizeof UPGRADE - 1);
   char head[4096];
   size_t length = 0;
@@ -75,7 +51,7 @@ int main(int count, char **arguments) {
   struct connection *all = calloc((size_t)connections, sizeof *all);
   if (all == NULL) return 1;
   for (int at = 0; at < connections; at++) {
-    all[at].fd = dial(atoi(arguments[1]));
+    all[at].fd = upgrade(atoi(arguments[1]));
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)at};
     epoll_ctl(poller, EPOLL_CTL_ADD, all[at].fd, &event);
     send_all(all[at].fd, frame, frame_length);
@@ -83,7 +59,7 @@ int main(int count, char **arguments) {
   struct epoll_event ready[READY];
   static char input[65536];
   unsigned long done = 0;
-  for (double end = now() + atof(arguments[3]); now() < end;) {
+  for (uint64_t end = now() + nanoseconds(arguments[3]); now() < end;) {
     int found = epoll_wait(poller, ready, READY, 100);
     for (int at = 0; at < found; at++) {
       struct connection *one = &all[ready[at].data.u32];
