@@ -21,10 +21,17 @@ export async function load(work, port, { seconds, connections, scratch }) {
 }
 
 /** The output of a program on the core of the load. */
-export async function output(command, args) {
+export async function output(command, args, errors = 'ignore') {
   const [name, all] = pinned(LOAD_CORE, command, args)
-  const child = spawn(name, all, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(name, all, { stdio: ['ignore', 'pipe', errors] })
   return text(child.stdout)
+}
+
+/** What one of the loads in C has measured; it says itself why it failed. */
+export async function measured(name, args, scratch) {
+  const printed = await output(compiled(name, scratch), args.map(String), 'inherit')
+  if (printed === '') throw new Error(`${name}.c has failed`)
+  return JSON.parse(printed)
 }
 
 /** Connections of a load with long bodies. */
@@ -35,8 +42,7 @@ async function closedLoop(work, port, seconds, connections, scratch) {
   const file = fileOf(name, 'request', scratch)
   writeFileSync(file, requestOf(work), 'latin1')
   const args = [port, bulk === undefined ? connections : BULK_CONNECTIONS, seconds, file, bulk?.sends ?? 0, pipeline]
-  const printed = await output(compiled('closed-loop', scratch), [...args.map(String), ...(closes ? ['closes'] : [])])
-  return JSON.parse(printed)
+  return measured('closed-loop', closes ? [...args, 'closes'] : args, scratch)
 }
 
 /** A file for a load, named after its work. */

@@ -7,8 +7,8 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuTime, privateMemory } from './cpu.mjs'
-import { load, output } from './load.mjs'
-import { LOAD_CORE, compiled, pinned, start } from './peers.mjs'
+import { load, measured, output } from './load.mjs'
+import { start } from './peers.mjs'
 import { median } from './table.mjs'
 import { WORKS } from './works.mjs'
 
@@ -19,19 +19,17 @@ const SHARES = [0.2, 0.5, 0.8]
 /** p50, p99 and p99.9 in microseconds, and CPU microseconds per request, at shares of the highest rate of node:http. */
 export async function latency(peers, settings) {
   const most = await atMost(peers.find(({ name }) => name === 'node:http') ?? peers[0], settings)
-  const program = compiled('fixed-rate', settings.scratch)
   const results = []
   for (const share of SHARES) {
     const rate = Math.round(most * share)
     for (const peer of peers) {
       const running = await start(peer, { ...settings, handler: 'hello' })
       await load(HELLO, running.port, { ...settings, seconds: 1, connections: CONNECTIONS })
-      const args = [running.port, CONNECTIONS, rate, settings.seconds + 1].map(String)
+      const args = [running.port, CONNECTIONS, rate, settings.seconds + 1]
       const before = cpuTime(running.pid).all
-      const { stdout } = spawnSync(...pinned(LOAD_CORE, program, args), { encoding: 'utf8' })
-      const measured = JSON.parse(stdout)
-      const cpu = (cpuTime(running.pid).all - before) / 1000 / measured.requests
-      results.push({ name: peer.name, share, rate, cpu, ...measured })
+      const { requests, ...rest } = await measured('fixed-rate', args, settings.scratch)
+      const cpu = (cpuTime(running.pid).all - before) / 1000 / requests
+      results.push({ name: peer.name, share, rate, cpu, ...rest })
       await running.stop()
     }
   }

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuTime } from './cpu.mjs'
-import { output } from './load.mjs'
-import { compiled, start } from './peers.mjs'
+import { measured } from './load.mjs'
+import { start } from './peers.mjs'
 import { median } from './table.mjs'
 
 /** Open streams; each gets an event a second. */
@@ -77,8 +77,7 @@ async function echoes(peers, { scratch, ...settings }, handler, load) {
     for (let round = 0; round <= settings.rounds; round++) {
       for (const { running, rounds } of servers) {
         const before = cpuTime(running.pid).all
-        const args = [running.port, WEBSOCKETS, settings.seconds, ...load].map(String)
-        const { requests } = JSON.parse(await output(compiled('frames', scratch), args))
+        const { requests } = await measured('frames', [running.port, WEBSOCKETS, settings.seconds, ...load], scratch)
         const cpu = (cpuTime(running.pid).all - before) / 1000 / requests
         if (round > 0) rounds.push({ cpu, rate: requests / settings.seconds })
       }
