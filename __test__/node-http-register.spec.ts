@@ -141,11 +141,13 @@ built('a socket that listens already is served by its descriptor', async (t) => 
 const CLUSTER = (port: string): string => `
   const cluster = require('cluster'), http = require('http'), net = require('net')
   if (cluster.isPrimary) {
-    const free = net.createServer().listen(0, '127.0.0.1', () => {
+    // Below the ports that the system gives out, one of which another test might be given meanwhile.
+    const free = net.createServer().listen(20_000 + (process.pid % 10_000), '127.0.0.1', () => {
       const { port } = free.address()
       free.close(() => {
         for (let i = 0; i < 2; i++) cluster.fork({ PORT: ${port} })
         let listening = 0
+        cluster.on('exit', (worker, code) => code > 0 && process.exit(code))
         cluster.on('listening', async (worker, address) => {
           if (++listening < 2) return
           const answers = new Set()
