@@ -71,19 +71,20 @@ impl BodyPool {
     /// Frees the memory that hasn't been needed since the last trim, the oldest first.
     pub(super) fn trim(&self) {
         let mut free = self.lock();
-        let mut unneeded = free.fewest;
-        let count = free.list.iter().take_while(|bytes| {
-            let is_unneeded = bytes.capacity() <= unneeded;
-            unneeded -= if is_unneeded { bytes.capacity() } else { 0 };
-            is_unneeded
-        });
-        let count = count.count();
-        let unneeded = free.list.drain(..count).collect::<Vec<_>>();
-        free.bytes -= unneeded.iter().map(Vec::capacity).sum::<usize>();
+        let (mut count, mut unneeded) = (0, 0);
+        for bytes in &free.list {
+            if unneeded + bytes.capacity() > free.fewest {
+                break;
+            }
+            unneeded += bytes.capacity();
+            count += 1;
+        }
+        let freed = free.list.drain(..count).collect::<Vec<_>>();
+        free.bytes -= unneeded;
         free.fewest = free.bytes;
         // The lock isn't held while the memory is freed.
         drop(free);
-        drop(unneeded);
+        drop(freed);
     }
 
     /// Whether no memory is kept.
