@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:http2'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ChannelCredentials, Metadata, loadPackageDefinition, status } from '@grpc/grpc-js'
@@ -20,6 +22,9 @@ interface Greeter extends Client {
   collect(done: Done): ClientWritableStream<Hello>
   chat(metadata?: Metadata, options?: { deadline: number }): ClientDuplexStream<Hello, Hello>
 }
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 const definition = loadSync(new URL('../examples/grpc.proto', import.meta.url).pathname)
 
@@ -121,7 +126,7 @@ test('a deadline ends a call', async (t) => {
   t.is(await unary((done) => client.sayHello({ text: 'next' }, {}, done)), 'Hello, next!')
 })
 
-test('the deadline of a call is kept by the server as well', async (t) => {
+test('the deadline of a call is kept by the server as well, also when garbage is collected meanwhile', async (t) => {
   const { port } = await serveExample(t)
   const session = connect(`http://127.0.0.1:${port}`)
   t.teardown(() => session.destroy())
@@ -129,6 +134,8 @@ test('the deadline of a call is kept by the server as well', async (t) => {
   const stream = session.request(headers, { endStream: false })
   const trailers = once(stream, 'trailers')
   stream.resume()
+  await once(stream, 'response')
+  collect()
   t.is((await trailers)[0]['grpc-status'], String(status.DEADLINE_EXCEEDED))
   stream.close()
 })

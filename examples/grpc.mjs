@@ -61,15 +61,15 @@ export default (request) => {
     // Without a message the status stands in the headers, and the stream ends with them.
     return new Response(200, { 'content-type': 'application/grpc+proto', ...statusFields(UNIMPLEMENTED, 'no such method') })
   }
-  const signal = deadlineOf(request)
   const call = { code: OK, message: '' }
   const trailers = new Trailers(() => statusFields(call.code, call.message), ['grpc-status', 'grpc-message'])
-  const body = messagesOf(methods[name], request, signal, call)
+  const body = messagesOf(methods[name], request, abortOf(request), call)
   return new Response(200, { 'content-type': 'application/grpc+proto' }, body, trailers)
 }
 
 /** Runs a method. Its failure becomes the status of the call. */
-async function* messagesOf(method, request, signal, call) {
+async function* messagesOf(method, request, abort, call) {
+  const { signal } = abort
   const late = new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
@@ -82,10 +82,11 @@ async function* messagesOf(method, request, signal, call) {
       yield encode(value)
     }
   } catch (error) {
-    call.code = error instanceof CallError ? error.code : error?.name === 'TimeoutError' ? DEADLINE_EXCEEDED : UNKNOWN
+    call.code = error instanceof CallError ? error.code : UNKNOWN
     if (signal.aborted && call.code === UNKNOWN) call.code = CANCELLED
     call.message = String(error?.message ?? error)
   } finally {
+    abort.abort()
     // It may wait for a message that never comes.
     replies.return().catch(() => {})
   }
@@ -110,12 +111,19 @@ async function* received(request) {
   }
 }
 
-/** A signal that aborts at the deadline of the call, or when its client leaves. `grpc-timeout: 200m` are milliseconds. */
-function deadlineOf(request) {
+/** Aborts at the deadline of the call, and when its client leaves. `grpc-timeout: 200m` are milliseconds. */
+function abortOf(request) {
+  const abort = new AbortController()
+  const left = request.getSignal()
+  left.addEventListener('abort', () => abort.abort(left.reason), { once: true })
   const [, count, unit] = /^(\d{1,8})([HMSmun])$/.exec(request.getHeader('grpc-timeout') ?? '') ?? []
-  if (count === undefined) return request.getSignal()
-  const millis = Number(count) * { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }[unit]
-  return AbortSignal.any([request.getSignal(), AbortSignal.timeout(Math.min(Math.ceil(millis), 2 ** 31 - 1))])
+  if (count !== undefined) {
+    const millis = Number(count) * { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 }[unit]
+    // `AbortSignal.any` with `AbortSignal.timeout` won't do: Node 20 forgets the timeout when it collects garbage.
+    const timer = setTimeout(() => abort.abort(new CallError(DEADLINE_EXCEEDED, 'the deadline has passed')), Math.min(millis, 2 ** 31 - 1))
+    abort.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  }
+  return abort
 }
 
 /** A status as fields; of the message what isn't visible ASCII is percent-encoded UTF-8. */
