@@ -201,3 +201,31 @@ impl Drop for ThreadHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    use protocol::Limits;
+
+    use super::*;
+    use crate::admission::ConnectionLimits;
+    use crate::threaded::{Doorbell, start};
+
+    #[test]
+    fn a_thread_that_has_nothing_to_do_frees_the_memory_of_earlier_bodies() {
+        let doorbell = Arc::new(Doorbell::new(|| {}));
+        let limits = ConnectionLimits::default();
+        let mut handles = start(&Limits::default(), limits, 1, &doorbell, |_| {}, |_| None).unwrap();
+        let handle = &mut handles[0];
+        // Nobody receives it, so the thread gives its memory back before it answers.
+        handle.write(0, RequestId(1), &[IoSlice::new(&[0; 1024 * 1024])], None);
+        assert_eq!(handle.ask(|reactor| reactor.client_count()), Some(0));
+        let begun = Instant::now();
+        while !handle.pool.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(20));
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
