@@ -106,6 +106,22 @@ test('a server of http2.createSecureServer with allowHTTP1 speaks both', async (
   t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
 })
 
+test('connections that are announced to the application are served behind their handshake', async (t) => {
+  const announced: string[] = []
+  for (const prepare of [
+    (server: Server) => server.on('secureConnection', (socket: TLSSocket) => announced.push(String(socket.getProtocol()))),
+    (server: Server) => server.on('connection', () => announced.push('connection')),
+    (server: Server) => server.setTimeout(60_000),
+  ]) {
+    const server = createSecureServerOf(http2.createSecureServer)({ cert, key, allowHTTP1: true }, facts as never) as unknown as Server
+    prepare(server)
+    const port = await started(t, server)
+    t.is(await get(port), '1.1,true,TLSv1.3,true')
+    t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
+  }
+  t.deepEqual(announced, ['TLSv1.3', 'TLSv1.3', 'connection', 'connection'])
+})
+
 test('SNICallback and addContext choose the certificate', async (t) => {
   const other = new Authority().issue()
   const asked: string[] = []

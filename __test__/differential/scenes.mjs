@@ -60,6 +60,23 @@ function left(req, res, note) {
   }, 40))
 }
 
+/** A server whose first response is given by a function, and the next ones after a while. */
+const thenSlow = (handle, prepare = () => {}) => (server, note) => {
+  prepare(server, note)
+  handler((req, res) => {
+    if (req.url === '/1') return handle(req, res, note)
+    note(`timeout ${req.socket.timeout}`)
+    setTimeout(() => res.end('slow'), 250)
+  }, true)(server, note)
+}
+
+/** Sends two requests, one behind the other's response. Tells the second response, or that the connection has ended. */
+async function inTurn(dialogue) {
+  await dialogue.send(get('/1')).response('GET')
+  dialogue.send(get('/2'))
+  return (await dialogue.until((text) => text.includes('slow'))).includes('slow') ? 'answered' : `ended by ${dialogue.ending}`
+}
+
 const statusOf = (responses) => responses?.at(-1).line
 
 /** Talks once the server has the request. */
@@ -173,6 +190,16 @@ export const scenes = [
   { title: 'a timeout of the request', serve: handler((req, res, note) => { req.setTimeout(30, () => { note('asked'); req.destroy() }) }), first: HALF, talk: (dialogue) => dialogue.end() },
   { title: 'a timeout of the response', serve: handler((_req, res, note) => { res.setTimeout(30, () => { note('asked'); res.end('late') }) }), first: GET, talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
   { title: 'a timeout of the socket', serve: handler((req, _res, note) => { req.socket.setTimeout(30, () => note('asked')) }, true), first: GET, talk: (dialogue) => dialogue.end() },
+  { title: 'a timeout of the request is over with it', serve: thenSlow((req, res, note) => { req.setTimeout(60, () => note('asked')); res.end('first') }), talk: inTurn },
+  { title: 'a timeout of the response is over with it', serve: thenSlow((_req, res, note) => { res.setTimeout(60, () => note('asked')); res.end('first') }), talk: inTurn },
+  { title: 'a timeout of the socket is over with the response', serve: thenSlow((req, res, note) => { req.socket.setTimeout(60, () => note('asked')); res.end('first') }), talk: inTurn },
+  { title: 'a timeout that is set behind a response is over with the next request', serve: thenSlow((req, res) => { const { socket } = req; res.on('finish', () => socket.setTimeout(150)); res.end('first') }), talk: inTurn },
+  { title: 'a timeout of one request that is longer than that of the server', serve: thenSlow((req, res) => { req.setTimeout(5000); res.end('first') }, (server) => server.setTimeout(100)), talk: inTurn },
+  { title: 'one request has no timeout, and the server has', serve: thenSlow((req, res) => { req.setTimeout(0); res.end('first') }, (server) => server.setTimeout(100)), talk: inTurn },
+  { title: 'a timeout stays where connections are kept without a limit', options: { keepAliveTimeout: 0 }, serve: thenSlow((req, res) => { req.setTimeout(100); res.end('first') }), talk: inTurn },
+  { title: 'a timeout between requests where connections are kept without a limit', options: { keepAliveTimeout: 0 }, serve: thenSlow((req, res) => { req.setTimeout(100); res.end('first') }), first: get('/1'), talk: async (dialogue) => { await dialogue.response('GET'); return dialogue.end() } },
+  { title: 'the server hears how long a connection is kept', options: { keepAliveTimeout: 50 }, serve: thenSlow((_req, res) => res.end('first'), (server, note) => { server.keepAliveTimeoutBuffer = 0; server.on('timeout', (socket) => { note('timeout'); socket.end() }) }), first: get('/1'), talk: async (dialogue) => { await dialogue.response('GET'); return dialogue.end() } },
+  { title: 'a socket hears how long it is kept', options: { keepAliveTimeout: 50 }, serve: thenSlow((req, res, note) => { req.socket.on('timeout', () => note('timeout')); res.end('first') }, (server) => { server.keepAliveTimeoutBuffer = 0 }), first: get('/1'), talk: async (dialogue) => { await dialogue.response('GET'); return dialogue.end() } },
   // The server.
   { title: 'the server closes while a request runs', serve: handler((_req, res, note, server) => { if (server.listening) server.close((error) => note(`closed ${error?.code}`)); note(`${server.listening}`); setTimeout(() => res.end('done'), 20) }), first: GET, talk: async (dialogue) => { const answer = await dialogue.response('GET'); return `${answer.at(-1).fields} ${await dialogue.send(get('/', { Connection: 'close' })).end()}` } },
   { title: 'the server closes all connections', serve: handler((_req, _res, note, server) => { setTimeout(() => server.closeAllConnections(), 10) }), first: GET, talk: (dialogue) => dialogue.end() },

@@ -30,8 +30,12 @@ export interface ConnectionOwner {
   readonly hot: HotFunctions
   /** A socket has been without a sign of life for the time of its `setTimeout`. */
   onTimeout(connection: Connection): void
-  /** So long it may then be without a request, in milliseconds, until `onTimeout` is called; 0 where the engine counts. */
-  restTime(connection: Connection): number
+  /** Milliseconds for `setTimeout` of a socket that the application hasn't set, or that has been without a request; 0 for none. */
+  readonly timeout: number
+  /** Milliseconds for `setTimeout` of a socket that is without a request; 0: it stays as it is. */
+  readonly restTime: number
+  /** Whether the application would hear of such a timeout; the engine counts the others. */
+  hearsTimeout(connection: Connection): boolean
 }
 
 /** Takes what happens to a raw connection. */
@@ -87,6 +91,8 @@ export class Connection {
   #onRaw: (() => void) | null = null
   #idleTimer: NodeJS.Timeout | null = null
   #idleMillis = 0
+  /** It has been without a request since the last one. */
+  #hasRested = false
   #timerMillis = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
@@ -106,7 +112,8 @@ export class Connection {
   /** A request has come. Returns whether its response is the next one on the connection. */
   begin(exchange: Exchange): boolean {
     this.requests++
-    if (this.#idleMillis > 0) this.#startIdleTimer(this.#idleMillis)
+    if (this.#hasRested) this.#endRest()
+    else if (this.#idleMillis > 0) this.#startIdleTimer(this.#idleMillis)
     if (this.current === null) {
       this.current = exchange
       return true
@@ -162,7 +169,7 @@ export class Connection {
 
   /** Nothing more happens to the response: the next one has its turn. */
   settled(exchange: Exchange): void {
-    if (this.current === exchange) return this.#advance()
+    if (this.current === exchange) return this.#advance(exchange.isHttp2)
     const at = this.#waiting?.indexOf(exchange) ?? -1
     if (at >= 0) this.#waiting!.splice(at, 1)
   }
@@ -172,10 +179,10 @@ export class Connection {
     return this.#waiting?.includes(exchange) === true
   }
 
-  #advance(): void {
+  #advance(isHttp2: boolean): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
-    if (next === null && this.#idleTimer !== null) this.#rest()
+    if (next === null && !isHttp2) this.#rest()
     if (next === null || this.isClosed || next.isHttp2) return
     // It may have been given before its turn.
     if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
@@ -218,13 +225,29 @@ export class Connection {
     this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
   }
 
-  /** Between requests the application hears of the time that the connection is kept for, or the engine counts it. */
+  /**
+   * Between requests the application hears of the time that the connection is kept for, or the engine counts it. What the
+   * application has set counts for the requests so far, unless a connection is kept without a limit.
+   */
   #rest(): void {
-    const millis = this.isClosed ? 0 : this.owner.restTime(this)
-    if (millis === 0) return this.#stopIdleTimer()
-    this.#startIdleTimer(millis)
-    // What the application does then is its own matter; the engine closes what it has left.
-    this.facts()?.extendExpiration(Math.ceil((Date.now() + millis) / 1000) + LEFT_SECONDS)
+    if (this.isClosed || this.hasLastAnswer) return
+    const millis = this.owner.restTime
+    if (millis === 0) return
+    this.#hasRested = true
+    if (this.owner.hearsTimeout(this)) {
+      this.socket.setTimeout(millis)
+      // What the application does then is its own matter; the engine closes what it has left.
+      this.facts()?.extendExpiration(Math.ceil((Date.now() + millis) / 1000) + LEFT_SECONDS)
+    } else if (this.#idleTimer !== null) {
+      this.#stopIdleTimer()
+      this.socket.timeout = millis
+    }
+  }
+
+  #endRest(): void {
+    this.#hasRested = false
+    const { timeout } = this.owner
+    if (timeout > 0 || this.socket.timeout > 0) this.socket.setTimeout(timeout)
   }
 
   #stopIdleTimer(): void {

@@ -31,8 +31,10 @@ export interface FrontOwner {
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
   onTimeout(connection: Connection): void
-  /** See `ConnectionOwner`. */
-  restTime(connection: Connection): number
+  /** This and the next two: see `ConnectionOwner`. */
+  readonly timeout: number
+  readonly restTime: number
+  hearsTimeout(connection: Connection): boolean
   /** The application hears of bytes that are no request, and answers them. */
   readonly answersUnparsed: boolean
   /** Bytes that are no request: the connection is the application's. */

@@ -430,8 +430,16 @@ export class Front implements ExchangeOwner, ConnectionOwner {
     this.#owner.onTimeout(connection)
   }
 
-  restTime(connection: Connection): number {
-    return this.#owner.restTime(connection)
+  get timeout(): number {
+    return this.#owner.timeout
+  }
+
+  get restTime(): number {
+    return this.#owner.restTime
+  }
+
+  hearsTimeout(connection: Connection): boolean {
+    return this.#owner.hearsTimeout(connection)
   }
 
   /** All known connections. */

@@ -229,15 +229,20 @@ export class Listening implements FrontOwner {
 
   onAccepted(connection: Connection): void {
     connection.facts()
-    try {
-      this.#server.emit('connection', connection.socket as never)
-    } finally {
-      this.front.hot.serve(connection.slot, connection.id, null, 0)
-    }
+    this.#announce('connection', connection)
   }
 
   onSecured(connection: Connection): void {
-    this.#server.emit('secureConnection', connection.socket)
+    this.#announce('secureConnection', connection)
+  }
+
+  /** Tells the application of a connection, which waits to be served: with TLS for the end of the handshake. */
+  #announce(event: string, connection: Connection): void {
+    try {
+      this.#server.emit(event, connection.socket)
+    } finally {
+      this.front.hot.serve(connection.slot, connection.id, null, 0)
+    }
   }
 
   onTimeout(connection: Connection): void {
@@ -255,11 +260,17 @@ export class Listening implements FrontOwner {
     if (!isHeard) socket.destroy()
   }
 
-  restTime({ socket }: Connection): number {
+  get timeout(): number {
+    return this.#server.timeout
+  }
+
+  get restTime(): number {
     const { keepAliveTimeout, keepAliveTimeoutBuffer = 0 } = this.#server
-    const isHeard = this.#server.listenerCount('timeout') > 0 || socket.listenerCount('timeout') > 0
-    if (!isHeard) return 0
-    return keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : socket.timeout
+    return keepAliveTimeout > 0 ? keepAliveTimeout + keepAliveTimeoutBuffer : 0
+  }
+
+  hearsTimeout({ socket }: Connection): boolean {
+    return this.#server.listenerCount('timeout') > 0 || socket.listenerCount('timeout') > 0
   }
 
   get answersUnparsed(): boolean {
