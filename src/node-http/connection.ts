@@ -67,6 +67,8 @@ export class Connection {
   /** Requests so far. */
   requests = 0
   isClosed = false
+  /** Its requests are streams of HTTP/2. */
+  isHttp2 = false
   /** The response behind which the connection closes is given. */
   hasLastAnswer = false
   /** The peer has closed its sending side. */
@@ -112,6 +114,7 @@ export class Connection {
   /** A request has come. Returns whether its response is the next one on the connection. */
   begin(exchange: Exchange): boolean {
     this.requests++
+    if (exchange.isHttp2) this.isHttp2 = true
     if (this.#hasRested) this.#endRest()
     else if (this.#idleMillis > 0) this.#startIdleTimer(this.#idleMillis)
     if (this.current === null) {
@@ -169,7 +172,7 @@ export class Connection {
 
   /** Nothing more happens to the response: the next one has its turn. */
   settled(exchange: Exchange): void {
-    if (this.current === exchange) return this.#advance(exchange.isHttp2)
+    if (this.current === exchange) return this.#advance()
     const at = this.#waiting?.indexOf(exchange) ?? -1
     if (at >= 0) this.#waiting!.splice(at, 1)
   }
@@ -179,10 +182,13 @@ export class Connection {
     return this.#waiting?.includes(exchange) === true
   }
 
-  #advance(isHttp2: boolean): void {
+  #advance(): void {
     const next = this.#waiting?.shift() ?? null
     this.current = next
-    if (next === null && !isHttp2) this.#rest()
+    if (next === null) {
+      if (this.isHttp2) this.touch()
+      else this.#rest()
+    }
     if (next === null || this.isClosed || next.isHttp2) return
     // It may have been given before its turn.
     if (next.stage === GIVEN && !next.isTold) next.owner.finishLater(next)
@@ -232,7 +238,7 @@ export class Connection {
   #rest(): void {
     if (this.isClosed || this.hasLastAnswer) return
     const millis = this.owner.restTime
-    if (millis === 0) return
+    if (millis === 0) return this.touch()
     this.#hasRested = true
     if (this.owner.hearsTimeout(this)) {
       this.socket.setTimeout(millis)

@@ -91,6 +91,8 @@ export class Exchange {
   head: AnswerHead | null = null
   /** The response has begun in the running code, so nothing of it is sent yet. */
   isFresh = false
+  /** Of a stream of HTTP/2 whose application has set a timeout. */
+  #timer: NodeJS.Timeout | null = null
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
   /** The response is given, and the engine delivers the body of the request on. */
@@ -230,9 +232,27 @@ export class Exchange {
     this.owner.register(this)
   }
 
+  /** A sign of life, for timeouts. */
+  touch(): void {
+    this.#timer?.refresh()
+    this.connection.touch()
+  }
+
+  /** Emits 'timeout' after so many milliseconds without a sign of life of a stream of HTTP/2; 0 is never. */
+  setTimeout(millis: number): void {
+    this.#stopTimer()
+    if (millis > 0 && this.stage !== OVER) this.#timer = setTimeout(emitTimeout, millis, this).unref()
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
   /** Nothing more happens to the response. */
   settle(): void {
     this.stage = OVER
+    this.#stopTimer()
     this.#writers = null
     this.connection.settled(this)
     if (this.isRegistered && this.body?.isOpen() !== true) this.unregister()
@@ -254,6 +274,11 @@ export class Exchange {
     this.#writers = null
     if (writers !== null) for (const writer of writers) writer()
   }
+}
+
+function emitTimeout({ request, response }: Exchange): void {
+  request.emit('timeout')
+  response.emit('timeout')
 }
 
 function age(exchange: Exchange): void {

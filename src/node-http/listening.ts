@@ -251,6 +251,12 @@ export class Listening implements FrontOwner {
       socket.emit('timeout')
       return
     }
+    // Its streams have timeouts of their own, and it ends by that of the server alone.
+    if (connection.isHttp2) {
+      socket.emit('timeout')
+      if (this.#server.timeout > 0 && !this.#server.emit('timeout', socket as never)) socket.destroy()
+      return
+    }
     const isHeard = [
       current !== null && !current.request.complete && current.request.emit('timeout', socket),
       current !== null && current.response.emit('timeout', socket),

@@ -14,6 +14,7 @@ import type { Exchange } from './exchange.ts'
 import { connectionReset } from './node-errors.ts'
 import type { NodeSocket } from './node-socket.ts'
 import { distinctFields, joinedFields, rawFields } from './request-fields.ts'
+import { setStreamTimeout } from './stream-timeout.ts'
 import { EXCHANGE } from './symbols.ts'
 
 type Done = (error?: Error | null) => void
@@ -43,7 +44,7 @@ interface ReadState {
 }
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<Readable, 'emit' | 'push' | 'destroy' | 'destroyed' | 'readableEnded' | 'listenerCount' | 'once' | 'read'>
+type Inherited = Pick<Readable, 'emit' | 'push' | 'destroy' | 'destroyed' | 'readableEnded' | 'listenerCount' | 'once' | 'read' | 'removeListener'>
 
 /** What of a request exists only once it is asked for. */
 interface Lazy {
@@ -167,6 +168,13 @@ export class NodeRequest {
     const controller = (this[SIGNAL] ??= new AbortController())
     if (this.aborted) controller.abort()
     return controller.signal
+  }
+
+  setTimeout(millis: number, callback?: () => void): this {
+    if (this[EXCHANGE].isHttp2) return setStreamTimeout(this, millis, callback)
+    if (callback !== undefined) this.on('timeout', callback)
+    this[EXCHANGE].connection.socket.setTimeout(millis)
+    return this
   }
 
   get _readableState(): ReadState {

@@ -19,13 +19,14 @@ import { callSent, callWhenSent, callWhenWritten, callWritten, failureOf, goOnSo
 import type { Callback } from './response-callbacks.ts'
 import { headOfGiven, headOfKept } from './response-head.ts'
 import type { HeadOwner, KeptFields } from './response-head.ts'
+import { setStreamTimeout } from './stream-timeout.ts'
 import { BYTES_WRITTEN, ERRORED, EXCHANGE, NEED_DRAIN, OUT_HEADERS, REJECTS_BODY } from './symbols.ts'
 
 const nodeWriteHead = ServerResponse.prototype.writeHead
 const nodeImplicitHeader = (ServerResponse.prototype as unknown as { _implicitHeader: () => void })._implicitHeader
 
 /** What it has of Node's by its prototype, as far as it is used here. */
-type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader' | 'hasHeader'>
+type Inherited = Pick<ServerResponse, 'emit' | 'on' | 'once' | 'writeHead' | 'strictContentLength' | 'listenerCount' | 'setHeader' | 'hasHeader' | 'removeListener'>
 
 // What is declared here is Node's, and comes by the prototype.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
@@ -185,7 +186,7 @@ export class NodeResponse {
       if (typeof callback === 'function' && this.socket !== null) process.nextTick(callback, failureOf(this, 'write'))
       return bytes.length > 0 || this.socket === null
     }
-    exchange.connection.touch()
+    exchange.touch()
     const waiting = bytes.length === 0 ? this._unsent : exchange.write(bytes)
     if (waiting < 0) return this._lost(callback)
     const isMuch = waiting > HIGH_WATER ? mayBeSent(exchange, waiting, bytes.length) : bytes.length > HIGH_WATER
@@ -410,6 +411,7 @@ export class NodeResponse {
   }
 
   setTimeout(millis: number, callback?: () => void): this {
+    if (this[EXCHANGE].isHttp2) return setStreamTimeout(this, millis, callback)
     if (callback !== undefined) this.on('timeout', callback)
     if (this.socket !== null) this.socket.setTimeout(millis)
     else this.once('socket', (socket: NodeSocket) => void socket.setTimeout(millis))

@@ -103,7 +103,7 @@ export class RequestBytes implements BodyTransport {
     if (this.#hasEnded) return
     // As with Node, ticks that listeners of the last piece have planned run before 'end'.
     if (piece === null) return void process.nextTick(() => this.#end())
-    this.#exchange.connection.touch()
+    this.#exchange.touch()
     if (this.#exchange.request.pushBytes(asBuffer(piece))) this.read()
   }
 
