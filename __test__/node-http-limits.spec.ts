@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import test from 'ava'
-import { createServer } from '../src/node-http/index.ts'
-import { listen } from './differential/requests.ts'
+import { KINDS, listen } from './differential/requests.ts'
 import { Dialogue } from './differential/wire.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const createServer = KINDS.busbar
 const ok = (): Server => createServer((_req, res) => void res.end('ok'))
 
 test('keepAliveTimeout is announced and kept from the moment when it is set', async (t) => {

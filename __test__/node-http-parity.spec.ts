@@ -1,20 +1,18 @@
 /** What an application and its clients see of a server's decisions about connections: on node:http and here the same. */
 import { once } from 'node:events'
-import nodeHttp from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import type { PerformanceEntry } from 'node:perf_hooks'
 import { PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import http from '../src/node-http/index.ts'
-import { IS_CURRENT, listen } from './differential/requests.ts'
+import { IS_CURRENT, KINDS, listen } from './differential/requests.ts'
+import type { Create } from './differential/requests.ts'
 import { Dialogue } from './differential/wire.ts'
+import { IS_TLS } from './support.ts'
 
-type Create = typeof nodeHttp.createServer
 type ParseFailure = NodeJS.ErrnoException & { rawPacket: Buffer }
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -22,8 +20,9 @@ const REFUSED = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n [end]'
 
 /** Plays a scene on each kind of server. Node's counts as it is today. */
 async function plays(t: ExecutionContext, expected: unknown, scene: (create: Create) => Promise<unknown>): Promise<void> {
-  t.deepEqual(await scene(http.createServer), expected, 'busbar')
-  if (IS_CURRENT) t.deepEqual(await scene(nodeHttp.createServer), expected, 'node')
+  t.deepEqual(await scene(KINDS.busbar), expected, 'busbar')
+  // Over TLS Node has another order, and knows no half-closed connections.
+  if (IS_CURRENT && !IS_TLS) t.deepEqual(await scene(KINDS.node), expected, 'node')
 }
 
 /** Waits until `isTrue`. */
@@ -268,11 +267,11 @@ test('a response counts its own bytes alone, however many are unsent of earlier 
       isWritten.push(res.setHeader('content-length', body.length).write(body))
       res.end()
     })
-    const client = connect(await listen(t, server), '127.0.0.1')
+    const client = await dial(t, server)
     // Much of the first response is unsent when the others are written.
     const asked = ['/', '/10000', '/70000', '/10000'].map((path) => GET.replace('/', path)).join('')
-    client.write(`${asked.slice(0, -2)}Connection: close\r\n\r\n`)
-    const bodies = (await text(client)).split(/HTTP\/1\.1 200 OK\r\n(?:.+\r\n)+\r\n/)
+    await client.send(`${asked.slice(0, -2)}Connection: close\r\n\r\n`).end()
+    const bodies = client.received.split(/HTTP\/1\.1 200 OK\r\n(?:.+\r\n)+\r\n/)
     return [isWritten, bodies.slice(1).map(({ length }) => length)]
   })
 })

@@ -12,7 +12,7 @@ const nodes = [22, 24, 26].map((major) => [major, `target/runtimes/node-${major}
 /** The specs whose clients can speak TLS. */
 const OVER_TLS = [
   'body-rate', 'client-close', 'client-counters', 'departures', 'driver', 'driver-factory', 'driver-stop', 'driver-switch', 'file-answer', 'file-body', 'held-response',
-  'http2', 'http2-ends', 'last-answer', 'leaving', 'lifecycle', 'limits', 'long-body', 'raw-bulk', 'read-ahead', 'repeated-response', 'request-body', 'request-body-end', 'request-limit', 'response',
+  'http2', 'http2-ends', 'last-answer', 'leaving', 'lifecycle', 'limits', 'long-body', 'node-http-limits', 'node-http-parity', 'node-http-scenes', 'raw-bulk', 'read-ahead', 'repeated-response', 'request-body', 'request-body-end', 'request-limit', 'response',
   'response-stream', 'response-stream-failure', 'response-stream-leaving', 'response-stream-stop', 'stop', 'stream-memory', 'trailers', 'upgrade',
   'upgraded-socket', 'upgraded-socket-end', 'websocket',
 ].map((name) => `__test__/${name}.spec.ts`)

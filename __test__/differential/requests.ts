@@ -1,13 +1,17 @@
 /** How the requests of the differential specs are written, and the pair of servers that gets them. */
 import { once } from 'node:events'
 import nodeHttp from 'node:http'
+import nodeHttps from 'node:https'
 import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { ExecutionContext } from 'ava'
+import https from '../../src/node-http/https.ts'
 import http from '../../src/node-http/index.ts'
+import { Authority } from '../authority.ts'
 import { DECISIONS } from './decisions.ts'
 import type { Decision } from './decisions.ts'
+import { IS_TLS } from '../support.ts'
 import { Dialogue } from './wire.ts'
 import type { Received } from './wire.ts'
 
@@ -39,8 +43,22 @@ export function chunked(...pieces: string[]): string {
 /** An application, made anew for each server. */
 export type Application = (create: (listener: RequestListener) => Server) => RequestListener | Promise<RequestListener>
 
+/** How a server is made. */
+export type Create = typeof nodeHttp.createServer
+
 /** What makes the servers that are compared. */
-export const KINDS = { node: nodeHttp.createServer, busbar: http.createServer } as const
+export const KINDS: Readonly<Record<'node' | 'busbar', Create>> = IS_TLS
+  ? { node: secured(nodeHttps.createServer), busbar: secured(https.createServer) }
+  : { node: nodeHttp.createServer, busbar: http.createServer }
+
+/** Has a function that makes servers with TLS take what those without TLS are made of. */
+function secured(create: typeof nodeHttps.createServer): Create {
+  const pair = new Authority().issue()
+  return ((...given: [RequestListener?] | [ServerOptions, RequestListener?]) => {
+    const [options, listener] = typeof given[0] === 'object' ? (given as [ServerOptions, RequestListener?]) : [{}, given[0]]
+    return create({ ...pair, ...options }, listener)
+  }) as Create
+}
 
 /** What happened to one request on one server. */
 export interface Outcome {
@@ -68,12 +86,12 @@ export async function listen(t: ExecutionContext, server: Server): Promise<numbe
 export const IS_CURRENT = Number(process.versions.node.split('.')[0]) >= 24
 
 /**
- * Events as far as they can be compared. Older releases of Node have another order between the request and the
- * response, so there the order of each counts.
+ * Events as far as they can be compared. Older releases of Node, and all over TLS, have another order between the request
+ * and the response, so there the order of each counts.
  */
 export function ordered(events: readonly string[]): string[] {
   const emitter = (event: string): string => event.replace(/ [^ ]*$/, '')
-  return IS_CURRENT ? [...events] : events.toSorted((a, b) => (emitter(a) < emitter(b) ? -1 : Number(emitter(a) > emitter(b))))
+  return IS_CURRENT && !IS_TLS ? [...events] : events.toSorted((a, b) => (emitter(a) < emitter(b) ? -1 : Number(emitter(a) > emitter(b))))
 }
 
 /** Notes what a request and its response emit. */

@@ -4,6 +4,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import tls from 'node:tls'
+import { IS_TLS } from '../support.ts'
 
 /** A response as a client has read it. */
 export interface Received {
@@ -98,12 +100,15 @@ function plain(text: string): string {
 /** One raw connection. */
 export class Dialogue {
   readonly socket: Socket
+  /** What TLS is spoken on. */
+  readonly #connection: Socket
   received = ''
   /** How the connection has ended; null while it is open. */
   ending: 'end' | 'reset' | null = null
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, connection = socket) {
     this.socket = socket
+    this.#connection = connection
     socket.setEncoding('latin1')
     socket.on('data', (text: string) => (this.received += text))
     socket.on('end', () => (this.ending ??= 'end'))
@@ -114,7 +119,12 @@ export class Dialogue {
   static async dial(port: number): Promise<Dialogue> {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     await once(socket, 'connect')
-    return new Dialogue(socket)
+    if (!IS_TLS) return new Dialogue(socket)
+    // The types don't have the option of streams.
+    const halfOpen = { allowHalfOpen: true } as object
+    const secured = tls.connect({ socket, rejectUnauthorized: false, ...halfOpen })
+    await once(secured, 'secureConnect')
+    return new Dialogue(secured, socket)
   }
 
   send(text: string): this {
@@ -169,6 +179,10 @@ export class Dialogue {
 
   close(): void {
     this.socket.destroy()
+  }
+
+  reset(): void {
+    this.#connection.resetAndDestroy()
   }
 
   async #next(): Promise<void> {

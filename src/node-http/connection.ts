@@ -93,8 +93,8 @@ export class Connection {
   #onRaw: (() => void) | null = null
   #idleTimer: NodeJS.Timeout | null = null
   #idleMillis = 0
-  /** It has been without a request since the last one. */
-  #hasRested = false
+  /** The next request sets the timeout of the server. */
+  #isTimeoutDue = true
   #timerMillis = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
@@ -115,7 +115,7 @@ export class Connection {
   begin(exchange: Exchange): boolean {
     this.requests++
     if (exchange.isHttp2) this.isHttp2 = true
-    if (this.#hasRested) this.#endRest()
+    if (this.#isTimeoutDue) this.startTimeout()
     else if (this.#idleMillis > 0) this.#startIdleTimer(this.#idleMillis)
     if (this.current === null) {
       this.current = exchange
@@ -239,7 +239,7 @@ export class Connection {
     if (this.isClosed || this.hasLastAnswer) return
     const millis = this.owner.restTime
     if (millis === 0) return this.touch()
-    this.#hasRested = true
+    this.#isTimeoutDue = true
     if (this.owner.hearsTimeout(this)) {
       this.socket.setTimeout(millis)
       // What the application does then is its own matter; the engine closes what it has left.
@@ -250,8 +250,9 @@ export class Connection {
     }
   }
 
-  #endRest(): void {
-    this.#hasRested = false
+  /** The timeout of the server counts from now on. */
+  startTimeout(): void {
+    this.#isTimeoutDue = false
     const { timeout } = this.owner
     if (timeout > 0 || this.socket.timeout > 0) this.socket.setTimeout(timeout)
   }

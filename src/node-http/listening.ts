@@ -93,7 +93,6 @@ export class Listening implements FrontOwner {
 
   makeSocket(connection: Connection): NodeSocket {
     const socket = new this.#Socket(connection, this.#server)
-    if (this.#server.timeout > 0) socket.setTimeout(this.#server.timeout)
     if (serverSocket.hasSubscribers) serverSocket.publish({ socket })
     return socket
   }
@@ -239,6 +238,7 @@ export class Listening implements FrontOwner {
   /** Tells the application of a connection, which waits to be served: with TLS for the end of the handshake. */
   #announce(event: string, connection: Connection): void {
     try {
+      if (event === 'secureConnection' || this.#secured === null) connection.startTimeout()
       this.#server.emit(event, connection.socket)
     } finally {
       this.front.hot.serve(connection.slot, connection.id, null, 0)

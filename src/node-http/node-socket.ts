@@ -367,7 +367,7 @@ function hasStreams(socket: NodeSocket): boolean {
 function makeStreams(socket: NodeSocket): void {
   own(socket, '_readableState', undefined)
   own(socket, '_writableState', undefined)
-  Duplex.call(socket as never, { allowHalfOpen: true, decodeStrings: false, highWaterMark: HIGH_WATER, emitClose: false })
+  Duplex.call(socket as never, { allowHalfOpen: socket.allowHalfOpen, decodeStrings: false, highWaterMark: HIGH_WATER, emitClose: false })
 }
 
 function own(object: object, name: string, value: unknown): void {

@@ -120,3 +120,5 @@ function legacyOf(certificate: CertificateDetails): PeerCertificate {
 
 // It is an instance of Node's class as well, whose constructor never runs.
 Object.setPrototypeOf(SecureSocket.prototype, Object.create(TLSSocket.prototype, Object.getOwnPropertyDescriptors(NodeSocket.prototype)) as object)
+// As with Node, one whose client has ended its side ends as well.
+Object.assign(SecureSocket.prototype, { allowHalfOpen: false })
