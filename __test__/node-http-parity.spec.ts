@@ -11,7 +11,7 @@ import type { ExecutionContext } from 'ava'
 import { IS_CURRENT, KINDS, listen } from './differential/requests.ts'
 import type { Create } from './differential/requests.ts'
 import { Dialogue } from './differential/wire.ts'
-import { IS_TLS } from './support.ts'
+import { IS_TLS } from './transport.ts'
 
 type ParseFailure = NodeJS.ErrnoException & { rawPacket: Buffer }
 

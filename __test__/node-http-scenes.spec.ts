@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava'
 import { IS_CURRENT, KINDS, listen, ordered } from './differential/requests.ts'
 import { scenes } from './differential/scenes.mjs'
 import { Dialogue } from './differential/wire.ts'
-import { IS_TLS } from './support.ts'
+import { IS_TLS } from './transport.ts'
 
 interface Context {
   /** A request has come. */

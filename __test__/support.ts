@@ -15,9 +15,9 @@ import { HttpServer, Response, silentLogger } from '../src/index.ts'
 import type { Client, Handler, Listen, ListenObject, Logger, Request, ServerSettings } from '../src/index.ts'
 import { Authority } from './authority.ts'
 import { Http2Wire } from './http2-wire.ts'
+import { IS_TLS } from './transport.ts'
 
-/** With `BUSBAR_TEST_TLS=1` the servers and connections of the specs speak TLS. */
-export const IS_TLS = process.env['BUSBAR_TEST_TLS'] === '1'
+export { IS_TLS }
 
 /** With `BUSBAR_TEST_HTTP2=1` they speak HTTP/2: what a spec writes as HTTP/1 is sent as streams. */
 export const IS_HTTP2 = process.env['BUSBAR_TEST_HTTP2'] === '1'

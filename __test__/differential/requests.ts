@@ -11,7 +11,7 @@ import http from '../../src/node-http/index.ts'
 import { Authority } from '../authority.ts'
 import { DECISIONS } from './decisions.ts'
 import type { Decision } from './decisions.ts'
-import { IS_TLS } from '../support.ts'
+import { IS_TLS } from '../transport.ts'
 import { Dialogue } from './wire.ts'
 import type { Received } from './wire.ts'
 

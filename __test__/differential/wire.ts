@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
-import { IS_TLS } from '../support.ts'
+import { IS_TLS } from '../transport.ts'
 
 /** A response as a client has read it. */
 export interface Received {

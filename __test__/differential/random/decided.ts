@@ -71,6 +71,8 @@ export function soften(program: Program, seen: View): View {
   view.notes = view.notes.filter((note) => !/clientError (?:ECONNRESET|HPE_INVALID_EOF_STATE)$/.test(note))
   // The responses to a client that has ended its side say the close.
   if (departure !== null) view.responses = view.responses.map((response) => ({ ...response, fields: response.fields.filter((field) => !OWN.test(field)) }))
+  // A client that still sends when its connection ends isn't reset.
+  if (program.isSlow && view.ending === 'reset') view.ending = 'end'
   // What still arrives at a client that leaves is the kernel's matter.
   if (departure !== null && departure.how !== 'end') {
     view.responses = []
@@ -101,6 +103,9 @@ export function isDecided(program: Program, node: View, ours: View): boolean {
   // What has come of a body with its head may be read a turn later, and what is done there comes behind the response.
   const isLater = program.isSlow && program.turns.some(({ body, steps }) => body !== null && steps.some(({ when }) => /^req (?:data|readable)/.test(when)))
   if (isLater && isDeepStrictEqual(unordered(node), unordered(ours))) return true
+  // A response whose end no client could find: Node keeps the connection behind it.
+  const hasNoEnd = node.rest.startsWith('HTTP/1.1 ') && !/^(?:content-length|transfer-encoding: *(?:.*, *)?chunked|connection: close)/im.test(node.rest)
+  if (hasNoEnd || /"identity"/.test(JSON.stringify(program.turns)) || node.responses.some(({ framing, fields }) => framing === 'close' && fields.includes('connection: keep-alive'))) return true
   // A response of another length than it says: what is short cuts the connection, what is long is cut.
   return /content-length/i.test(JSON.stringify(program.turns.map(({ steps }) => steps))) && (node.rest !== '' || node.responses.some(({ body }) => body.endsWith('[cut]')))
 }
