@@ -57,6 +57,34 @@ test('maxRequestsPerSocket and timeout hold for what comes after they were set',
   t.is(await (await Dialogue.dial(port)).send('GET /never HTTP/1.1\r\nHost: a\r\n\r\n').end(), ' [end]')
 })
 
+test('the timeout of a server spares a client that reads, and ends one that does not', async (t) => {
+  let cut = 0
+  const server = createServer((_req, res) => {
+    res.on('close', () => (cut += Number(!res.writableFinished)))
+    res.end(Buffer.alloc(40_000_000))
+  })
+  server.timeout = 300
+  const port = await listen(t, server)
+  const [reading, silent] = [await Dialogue.dial(port), await Dialogue.dial(port)]
+  silent.socket.pause()
+  silent.send(GET)
+  reading.send(GET)
+  let received = 0
+  reading.socket.removeAllListeners('data').on('data', (text: string) => {
+    if (Math.floor((received + text.length) / 2_000_000) > Math.floor(received / 2_000_000)) {
+      reading.socket.pause()
+      setTimeout(() => reading.socket.resume(), 100)
+    }
+    received += text.length
+  })
+  while (received < 40_000_000 && reading.ending === null) await new Promise((resolve) => setTimeout(resolve, 10))
+  t.true(received > 40_000_000)
+  while (cut === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  silent.socket.resume()
+  await silent.until(() => false)
+  t.true(silent.received.length < 40_000_000)
+})
+
 test('closeAllConnections ends connections that have sent nothing, or half a head, and spares upgraded ones', async (t) => {
   const server = ok()
   server.on('upgrade', (_req, socket) => {

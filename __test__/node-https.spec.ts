@@ -151,6 +151,35 @@ test('SNICallback and addContext choose the certificate', async (t) => {
   t.false(asked.includes('added.example'))
 })
 
+test('an SNICallback that fails ends the handshake, and the server serves others', async (t) => {
+  const errors: [message: string, isSocket: boolean][] = []
+  const SNICallback = (name: string, done: (error: Error | null) => void): void => {
+    if (name === 'thrown.example') throw new Error('thrown')
+    done(name === 'refused.example' ? new Error('refused') : null)
+  }
+  const server = createServer({ cert, key, SNICallback }, (_req, res) => void res.end('served'))
+  const port = await started(t, server)
+  for (const isHeard of [false, true]) {
+    if (isHeard) server.on('tlsClientError', (error: Error, socket: unknown) => void errors.push([error.message, socket instanceof tls.TLSSocket]))
+    for (const servername of ['refused.example', 'thrown.example']) {
+      await t.throwsAsync(get(port, { servername }), { code: 'ECONNRESET' })
+      t.is(await get(port, { servername: 'good.example' }), 'served')
+    }
+  }
+  t.deepEqual(errors, [['refused', true], ['thrown', true]])
+})
+
+test('maxRequestsPerSocket counts no streams of HTTP/2', async (t) => {
+  const server = createServer({ cert, key, http2: true }, (_req, res) => void res.end('served'))
+  server.maxRequestsPerSocket = 2
+  const session = http2.connect(`https://127.0.0.1:${await started(t, server)}`, { rejectUnauthorized: false })
+  t.teardown(() => session.destroy())
+  for (let turn = 0; turn < 5; turn++) {
+    const [headers] = (await once(session.request({ ':path': '/' }).resume(), 'response')) as [http2.IncomingHttpStatusHeader]
+    t.is(headers[':status'], 200)
+  }
+})
+
 test('a client’s certificate is seen and judged', async (t) => {
   const port = await started(
     t,

@@ -7,7 +7,7 @@ import { ClientException, clientExceptionIn } from '../connection/client-excepti
 import { Handover } from '../core/handover.ts'
 import { HttpErrorException } from '../http/http-error.ts'
 import type { HandlerFunction } from '../handler/handler.ts'
-import type { InjectWatch, Refusal } from '../handler/inject.ts'
+import type { HandlerRunner, InjectWatch, Refusal } from '../handler/inject.ts'
 import { WAIT_SECONDS } from '../handler/running-handlers.ts'
 import type { RunningHandlers, RunningRequest } from '../handler/running-handlers.ts'
 import type { Request } from '../message/request.ts'
@@ -36,7 +36,7 @@ export interface ParsedOwner {
 }
 
 /** A parsed request and its answer. */
-export class ParsedExchange implements RunningRequest, InjectWatch {
+export class ParsedExchange implements RunningRequest, InjectWatch, HandlerRunner {
   runningAt = -1
   readonly #owner: ParsedOwner
   readonly #client: Client
@@ -54,10 +54,10 @@ export class ParsedExchange implements RunningRequest, InjectWatch {
     return this.#client
   }
 
-  /** Calls the handler, when one is free. */
-  handle(handler: HandlerFunction, request: Request): Response | Promise<Response> {
+  /** Calls the handler, when one is free; `begin` is called before. */
+  handle(handler: HandlerFunction, request: Request, begin: () => void): Response | Promise<Response> {
     const { running } = this.#owner
-    if (!running.mustWait(this)) return this.#call(handler, request)
+    if (!running.mustWait(this)) return this.#call(handler, request, begin)
     // Another request ends the wait, in its own context.
     const context = new Handover()
     const waited = new Promise<Response>((resolve, reject) => {
@@ -70,7 +70,7 @@ export class ParsedExchange implements RunningRequest, InjectWatch {
         clearTimeout(timer)
         if (this.#client.isClosed()) return reject(new ClientException(this.#client, 'the client disconnected', 408))
         try {
-          resolve(context.run(() => this.#call(handler, request)))
+          resolve(context.run(() => this.#call(handler, request, begin)))
         } catch (error) {
           reject(error)
         }
@@ -79,7 +79,8 @@ export class ParsedExchange implements RunningRequest, InjectWatch {
     return waited.finally(() => context.release())
   }
 
-  #call(handler: HandlerFunction, request: Request): Response | Promise<Response> {
+  #call(handler: HandlerFunction, request: Request, begin: () => void): Response | Promise<Response> {
+    begin()
     let result!: Response | Promise<Response>
     const handle = (): void => void (result = handler(request))
     if (this.#record === null) handle()

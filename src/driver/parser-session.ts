@@ -274,8 +274,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
 
   /** The handler's response; null when it can't be sent any more. */
   async #ask(request: Request, exchange: ParsedExchange): Promise<Response | null> {
-    const { handler, ...others } = this.#selector.answering
-    const answering = { ...others, watch: exchange, handler: (given: Request) => exchange.handle(handler, given) }
+    const answering = { ...this.#selector.answering, watch: exchange, runner: exchange }
     try {
       const response = await inject(request, answering)
       if (!this.#isOurs() || this.#isEnded) {
@@ -290,7 +289,7 @@ export class ParserSession implements RawReceiver, ActiveDriver {
         return null
       }
       // The response can't be sent, which is an error of the handler.
-      const page = await inject(request, { ...answering, handler: () => Promise.reject(error as Error) })
+      const page = await inject(request, { ...answering, runner: null, handler: () => Promise.reject(error as Error) })
       markSent(page)
       return page
     }

@@ -369,8 +369,16 @@ export class Exchange implements RequestSource, NoticeListener, BodyExchange, Sl
   }
 
   onFailure(error: ClientException): void {
-    if (!this.isAnswered && !this.client().isClosed()) this.observation?.refuse(error.getCode())
     this.#body?.onFailure(error)
+  }
+
+  onRefused(error: ClientException): void {
+    if (!this.isAnswered && !this.client().isClosed()) this.observation?.refuse(error.getCode())
+    this.onFailure(error)
+  }
+
+  onBodyTooLate(error: ClientException): void {
+    this.onFailure(error)
   }
 
   onFileFailed(): void {

@@ -26,6 +26,10 @@ export interface NoticeListener {
   incoming(): BodyListener | null
   /** No more of the body can be read. */
   onFailure(error: ClientException): void
+  /** The engine has refused the body with a response of its own, whose status is the code of the error. */
+  onRefused(error: ClientException): void
+  /** More of the body was asked for when it was already over. */
+  onBodyTooLate(error: ClientException): void
   /** Everything written so far of the response is sent. */
   onDrained(): void
   /** The file that is the body of the response has ended early. */
@@ -73,7 +77,7 @@ export class PendingExchanges extends IdTable<NoticeListener> {
         return listener.incoming()?.onLimit(words[at + 4]!)
       case Notice.BodyFailed:
         if (words[at + 4] === 0) return this.#bodyTooLate(requestId, listener)
-        return listener.onFailure(new ClientException(listener.client(), 'the body could not be read', words[at + 4]!))
+        return listener.onRefused(new ClientException(listener.client(), 'the body could not be read', words[at + 4]!))
       case Notice.Drained:
         return listener.onDrained()
       case Notice.FileFailed:
@@ -105,7 +109,7 @@ export class PendingExchanges extends IdTable<NoticeListener> {
 
   /** The body was requested too late. An engine on an I/O thread reports that by a notice. */
   #bodyTooLate(requestId: number, listener: NoticeListener): void {
-    listener.onFailure(goneError(listener.client()))
+    listener.onBodyTooLate(goneError(listener.client()))
     if (!listener.isPending()) this.delete(requestId)
   }
 

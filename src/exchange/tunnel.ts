@@ -165,6 +165,15 @@ export class Tunnel implements SocketTransport, NoticeListener, BodyListener {
     this.#close()
   }
 
+  onRefused(): void {
+    this.#close()
+  }
+
+  onBodyTooLate(): void {
+    // On an I/O thread the ask meets the end of the peer's side, which has been announced, and ours goes on.
+    if (!this.hasEnded) this.#close()
+  }
+
   onGone(): void {
     this.#close()
   }

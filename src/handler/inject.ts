@@ -34,15 +34,30 @@ export interface InjectWatch {
   onRefusal(code: Refusal): void
 }
 
+/** Decides when a handler may run. */
+export interface HandlerRunner {
+  /** Calls the handler once it may run, and `begin` before. */
+  handle(handler: HandlerFunction, request: Request, begin: () => void): Response | Promise<Response>
+}
+
 /** The parts of a server that make a response. */
 export interface InjectSettings {
   readonly handler: HandlerFunction
+  /** Without one, the handler runs at once. */
+  readonly runner?: HandlerRunner | null
   readonly errorHandler: ErrorHandler
   readonly options: Options
   readonly logger: Logger
   readonly watch?: InjectWatch
   /** The page of debug mode for an error that a handler has thrown; null for that of the error handler. */
   readonly debugPage: (error: unknown, request: Request, client: Client) => Response | null
+}
+
+const AT_ONCE: HandlerRunner = {
+  handle(handler, request, begin) {
+    begin()
+    return handler(request)
+  },
 }
 
 /** Makes the response by the same rules as for a client on a socket. */
@@ -110,29 +125,33 @@ function subjectFor(request: Request, settings: InjectSettings, exception: unkno
 
 async function answer(request: Request, settings: InjectSettings): Promise<Response> {
   const { handler, options } = settings
+  const runner = settings.runner ?? AT_ONCE
   const seconds = options.get('handlerTimeout')
   let isExpired = false
-  const answered = Promise.resolve(handler(request)).then(async (response: unknown) => {
+  let timer: NodeJS.Timeout | undefined
+  let reject!: (error: Error) => void
+  const expired = new Promise<never>((_, fail) => (reject = fail))
+  const expire = (): void => {
+    isExpired = true
+    logExpiry(settings, request)
+    settings.watch?.onRefusal('BUSBAR_HANDLER_TIMEOUT')
+    abortRequest(request)
+    const isGone = (error: unknown): boolean => clientExceptionIn(error) !== undefined || isAbortedBy(request.getSignal(), error)
+    answered.catch((error: unknown) => logLateFailure(settings, request, error, () => isGone(error)))
+    reject(new HttpErrorException(503))
+  }
+  const begin = (): void => {
+    if (seconds > 0) timer = setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1))
+  }
+  const handle = async (): Promise<Response> => {
+    const response: unknown = await runner.handle(handler, request, begin)
     if (!(response instanceof Response)) throw notAResponse(response)
     const body = response.getBody()
     if (isExpired) discard(request, response, settings)
     else if (body instanceof FileBody) await answerWithFile(request, response, body).finally(() => body.release())
     return response
-  })
-  if (seconds === 0) return answered
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_, reject) => {
-    const expire = (): void => {
-      isExpired = true
-      logExpiry(settings, request)
-      settings.watch?.onRefusal('BUSBAR_HANDLER_TIMEOUT')
-      abortRequest(request)
-      const isGone = (error: unknown): boolean => clientExceptionIn(error) !== undefined || isAbortedBy(request.getSignal(), error)
-      answered.catch((error: unknown) => logLateFailure(settings, request, error, () => isGone(error)))
-      reject(new HttpErrorException(503))
-    }
-    timer = setTimeout(expire, Math.min(seconds * 1000, 2 ** 31 - 1))
-  })
+  }
+  const answered = handle()
   try {
     return await Promise.race([answered, expired])
   } finally {

@@ -21,6 +21,8 @@ const PIECE = 64 * 1024
 const NONE: readonly Exchange[] = []
 /** Seconds for which an application may leave a connection whose time is over. */
 const LEFT_SECONDS = 10
+/** Milliseconds between two looks at a client that reads a long response: its progress is known by the second. */
+const SENDING_LOOK = 2000
 /** What `hot.upgrade` answers when the request can't give its connection away. */
 const OCCUPIED = 2
 
@@ -96,6 +98,7 @@ export class Connection {
   /** The next request sets the timeout of the server. */
   #isTimeoutDue = true
   #timerMillis = 0
+  #seenDeadline = 0
 
   constructor(owner: ConnectionOwner, slot: number, id: number) {
     this.owner = owner
@@ -218,7 +221,8 @@ export class Connection {
   setTimeout(millis: number): void {
     this.#stopIdleTimer()
     this.#idleMillis = millis
-    if (millis > 0 && !this.isClosed) this.#startIdleTimer(millis)
+    // The close is announced, which ends the time.
+    if (millis > 0 && this.facts() !== null) this.#startIdleTimer(millis)
   }
 
   #startIdleTimer(millis: number): void {
@@ -228,7 +232,7 @@ export class Connection {
     }
     this.#stopIdleTimer()
     this.#timerMillis = millis
-    this.#idleTimer = setTimeout(() => this.owner.onTimeout(this), millis).unref()
+    this.#idleTimer = setTimeout(() => this.#timeIsOver(), millis).unref()
   }
 
   /**
@@ -236,7 +240,9 @@ export class Connection {
    * application has set counts for the requests so far, unless a connection is kept without a limit.
    */
   #rest(): void {
-    if (this.isClosed || this.hasLastAnswer) return
+    // Of a connection that has closed nothing is heard any more; an upgraded one has no rest.
+    if (this.isClosed || this.hasLastAnswer) return this.#stopIdleTimer()
+    if (!this.isHttp) return
     const millis = this.owner.restTime
     if (millis === 0) return this.touch()
     this.#isTimeoutDue = true
@@ -255,6 +261,21 @@ export class Connection {
     this.#isTimeoutDue = false
     const { timeout } = this.owner
     if (timeout > 0 || this.socket.timeout > 0) this.socket.setTimeout(timeout)
+  }
+
+  #timeIsOver(): void {
+    const isSending = this.isHttp ? this.current?.isSending === true : this.socket.writableLength > 0
+    if (isSending && this.hasSentSince()) this.#startIdleTimer(Math.max(this.#timerMillis, SENDING_LOOK))
+    else this.owner.onTimeout(this)
+  }
+
+  /** Whether the client, for which bytes wait, has taken some since the last look. */
+  hasSentSince(): boolean {
+    // The engine moves the deadline of a client that reads.
+    const deadline = this.facts()?.expiration() ?? 0
+    const isLater = deadline > this.#seenDeadline
+    this.#seenDeadline = deadline
+    return isLater
   }
 
   #stopIdleTimer(): void {

@@ -232,6 +232,11 @@ export class Exchange {
     this.owner.register(this)
   }
 
+  /** Whether bytes of the response wait to be sent. */
+  get isSending(): boolean {
+    return this.stage === GIVEN ? this.isTold : this.stage === STREAMED && this.response._unsent > 0
+  }
+
   /** A sign of life, for timeouts. */
   touch(): void {
     this.#timer?.refresh()
@@ -276,9 +281,10 @@ export class Exchange {
   }
 }
 
-function emitTimeout({ request, response }: Exchange): void {
-  request.emit('timeout')
-  response.emit('timeout')
+function emitTimeout(exchange: Exchange): void {
+  if (exchange.isSending && exchange.connection.hasSentSince()) return exchange.touch()
+  exchange.request.emit('timeout')
+  exchange.response.emit('timeout')
 }
 
 function age(exchange: Exchange): void {

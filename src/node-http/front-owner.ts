@@ -44,7 +44,7 @@ export interface FrontOwner {
   /** A TLS handshake, or TLS itself, has failed. */
   onTlsFailed(connection: Connection, why: string): void
   onDropped(address: string): void
-  onServerName(slot: number, client: number, name: string): void
+  onServerName(connection: Connection, name: string): void
   onIdle(): void
   /** A client that has closed its sending side still gets its response. */
   readonly isPatient: boolean

@@ -206,7 +206,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
       case Notice.Established:
         return this.#owner.onSecured(this.#connectionOf(slot, id))
       case Notice.ServerName:
-        return this.#owner.onServerName(slot, id, this.#bytesAt(kind, at).toString('latin1'))
+        return this.#owner.onServerName(this.#connectionOf(slot, id), this.#bytesAt(kind, at).toString('latin1'))
       case Notice.Idle:
         return this.#owner.onIdle()
       case Notice.Unparsed:

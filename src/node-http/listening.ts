@@ -128,16 +128,21 @@ export class Listening implements FrontOwner {
 
   handle(request: NodeRequest, response: NodeResponse): void {
     const server = this.#server
-    const most = server.maxRequestsPerSocket ?? 0
-    if (most > 0 && !this.#countRequest(request, response, most)) return
-    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: request.socket, server })
+    if (!this.#begin(request, response)) return
     const listener = server._events['request']
     // Tools for tracing replace `emit`, which then has to be called; and it catches what listeners reject with.
     if (typeof listener === 'function' && server.emit === emit && server[CAPTURE] !== true) listener.call(server, request, response)
     else server.emit('request', request as never, response as never)
   }
 
-  /** False when the connection has had its requests. */
+  /** A request that is no upgrade begins. False when its connection has had its requests, and it is answered. */
+  #begin(request: NodeRequest, response: NodeResponse): boolean {
+    const server = this.#server
+    if (requestStart.hasSubscribers) requestStart.publish({ request, response, socket: request.socket, server })
+    const most = server.maxRequestsPerSocket ?? 0
+    return most === 0 || request.httpVersionMajor === 2 || this.#countRequest(request, response, most)
+  }
+
   #countRequest(request: NodeRequest, response: NodeResponse, most: number): boolean {
     const { requests, socket } = request[EXCHANGE].connection
     response.maxRequestsOnConnectionReached = requests >= most
@@ -164,11 +169,13 @@ export class Listening implements FrontOwner {
         return false
       }
       if (exchange.body !== null) exchange.body.isHeld = true
+      if (!this.#begin(request, response)) return true
       response._expect_continue = true
       server.emit('checkContinue', request as never, response as never)
       return true
     }
     if ((flags & Flag.ExpectsOther) === 0) return false
+    if (!this.#begin(request, response)) return true
     if (server.listenerCount('checkExpectation') > 0) server.emit('checkExpectation', request as never, response as never)
     else {
       response.writeHead(417)
@@ -311,8 +318,16 @@ export class Listening implements FrontOwner {
     })
   }
 
-  onServerName(slot: number, client: number, name: string): void {
-    this.#secured?.ask(this.front.engine, slot, client, name)
+  onServerName(connection: Connection, name: string): void {
+    const { slot, id, socket } = connection
+    this.#secured?.ask(this.front.engine, slot, id, name, (error) => {
+      // As with Node, whatever a listener does, the connection ends.
+      try {
+        this.#server.emit('tlsClientError', error, socket)
+      } finally {
+        socket.destroy()
+      }
+    })
   }
 
   /** From now on the application hears of what the engine has refused itself, and of TLS that fails. */

@@ -48,21 +48,30 @@ export class Secured {
     this.#context.replace(this.#context.prepare(settingsOf(this.#options, this.#named, this.#alpn)))
   }
 
-  /** Asks the application for the certificate of a name, for a handshake that waits. */
-  ask(engine: Engine, slot: number, client: number, name: string): void {
+  /** Asks the application for the certificate of a name, for a handshake that waits; `refuse` ends it. */
+  ask(engine: Engine, slot: number, client: number, name: string, refuse: (error: Error) => void): void {
     const { SNICallback } = this.#options as { SNICallback?: SniCallback }
     const answer = (given: TlsAnswer | null): void => engine.answerCertificate(slot, client, given)
     if (SNICallback === undefined || this.#context === null) return answer(null)
     const context = this.#context
-    SNICallback.call(this.#server, name, (error, given) => {
-      if (error !== null && error !== undefined) {
-        this.#server.emit('tlsClientError', error, null)
-        return answer(null)
-      }
+    // Node asks for each handshake, so nothing is kept.
+    const choose = (given: object | null | undefined): TlsAnswer | null => {
       const options = given === undefined || given === null ? null : optionsOfContext(given)
       const [certificate] = options === null ? [] : certificatesOf(options)
-      // Node asks for each handshake, so nothing is kept.
-      answer(certificate === undefined ? null : context.makeCertificate(certificate, 0))
+      return certificate === undefined ? null : context.makeCertificate(certificate, 0)
+    }
+    const attempt = (choice: () => void): void => {
+      try {
+        choice()
+      } catch (error) {
+        refuse(error as Error)
+      }
+    }
+    attempt(() => {
+      SNICallback.call(this.#server, name, (error, given) => {
+        if (error !== null && error !== undefined) refuse(error)
+        else attempt(() => answer(choose(given)))
+      })
     })
   }
 }

@@ -184,10 +184,10 @@ export class Dispatcher implements ClientOwner {
     if (this.#isObserved) this.#observer.observe(request, exchange)
     if ((flags & UNUSUAL) !== 0 && this.#takeUnusual(request, exchange, words, at, flags)) return
     if (this.#allowed[method] !== CALL && this.#isAnsweredByServer(request, exchange, method)) return
-    if (this.#timeout !== null) this.#limitTime(this.#timeout, request, exchange)
     // Without a resource of its own, a request would see what AsyncLocalStorage.enterWith set in the one before.
     const resource = new AsyncResource('busbar.Request', UNTRACKED)
     if (this.running.mustWait(exchange)) return this.#wait(resource, request, exchange, (flags & Flag.Waited) !== 0)
+    if (this.#timeout !== null) this.#limitTime(this.#timeout, request, exchange)
     resource.runInAsyncScope(exchange.observation === null ? this.#run : this.#runObserved, undefined, request, exchange)
     resource.emitDestroy()
   }
@@ -278,12 +278,15 @@ export class Dispatcher implements ClientOwner {
     if (hasWaited) return this.#refuseWaiting(request, exchange)
     const run = exchange.observation === null ? this.#run : this.#runObserved
     const refuse = (): void => this.#refuseWaiting(request, exchange)
-    this.#waiting.add(exchange, resource, () => run(request, exchange), refuse)
+    const begin = (): void => {
+      if (this.#timeout !== null) this.#limitTime(this.#timeout, request, exchange)
+      run(request, exchange)
+    }
+    this.#waiting.add(exchange, resource, begin, refuse)
   }
 
   /** No handler was free for too long. */
   #refuseWaiting(request: Request, exchange: Exchange): void {
-    this.#timeout?.delete(exchange.requestId)
     if (exchange.isAnswered || exchange.client().isClosed()) return
     const headers = [['retry-after', String(WAIT_SECONDS)]] as const
     this.#failed.refuse(request, exchange, { status: 503, headers }, 'BUSBAR_REQUEST_LIMIT', false)
