@@ -52,6 +52,31 @@ function holdSocket(): { serve: Handler; socket: Promise<UpgradedSocket> } {
   return { serve: () => new Response(101, { upgrade: 'echo' }).upgrade((held) => give(held)), socket }
 }
 
+for (const ioThreads of [0, 2]) {
+  test(`hundreds of streams that end one side and then the other are closed, with ${ioThreads} threads`, async (t) => {
+    const serve: Handler = () =>
+      new Response(101, { upgrade: 'echo' }).upgrade((socket) => {
+        socket.allowHalfOpen = true
+        socket.on('data', (piece: Buffer) => void socket.write(piece)).on('end', () => void socket.end('the end'))
+      })
+    const { client, server } = await openTunnels(t, serve, { ioThreads })
+    const visit = async (): Promise<void> => {
+      const stream = dial(client)
+      await headOf(stream)
+      for (let turn = 0; turn < 4; turn++) {
+        stream.write('x'.repeat(1 + Math.random() * 30_000))
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+      }
+      stream.end()
+      let last = ''
+      for await (const piece of stream) last = (last + String(piece)).slice(-7)
+      t.is(last, 'the end')
+    }
+    for (let turn = 0; turn < 50; turn++) await Promise.all(Array.from({ length: 8 }, visit))
+    await until(() => server.getStatistics().upgradedConnections === 0)
+  })
+}
+
 test('extended CONNECT is offered with the option alone', async (t) => {
   const { client } = await openTunnels(t, echo)
   t.true(client.remoteSettings.enableConnectProtocol)

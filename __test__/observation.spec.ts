@@ -1,11 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { OptionError, Request, Response, silentLogger } from '../src/index.ts'
 import type { LogContext, AccessLogEntry, FinishedResponse, Handler, RequestTrace, ServerSettings } from '../src/index.ts'
+import { begin, session } from './http2.ts'
 import { GET, LAST_GET, open, postHead, temporaryDirectory, until } from './support.ts'
 
 /** A server that keeps what `onResponse` is given. */
@@ -21,6 +23,13 @@ async function observe(t: ExecutionContext, handler: Handler, settings: ServerSe
 
 async function* pieces(...list: string[]): AsyncGenerator<string> {
   yield* list
+}
+
+async function* endless(): AsyncGenerator<string> {
+  for (;;) {
+    yield 'x'
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 const HUGE = 'x'.repeat(20_000_000)
@@ -111,6 +120,43 @@ for (const [kind, body] of [['bytes', Buffer.from(HUGE)], ['a stream', null]] as
     t.true(bytesSent > 0 && bytesSent < HUGE.length, `${bytesSent} bytes`)
   })
 }
+
+for (const code of [0, 2, 8, 408]) {
+  test(`a stream that its client resets with code ${code} is observed as aborted`, async (t) => {
+    let begun = 0
+    const handler: Handler = (request) => {
+      begun++
+      return request.getPath() === '/begun' ? new Response(200, {}, endless()) : new Promise<Response>(() => {})
+    }
+    const { port, next } = await observe(t, handler, { http2Cleartext: true })
+    const client = await session(t, port)
+    for (const [path, expected] of [['/', null], ['/begun', 200]] as const) {
+      const before = begun
+      const stream = begin(client, { ':path': path })
+      await (expected === null ? until(() => begun > before) : once(stream, 'response'))
+      stream.close(code)
+      const { status, outcome } = await next()
+      t.deepEqual({ status, outcome }, { status: expected, outcome: 'aborted' })
+    }
+  })
+}
+
+test('with I/O threads an answer to a body of many pieces is observed as sent', async (t) => {
+  const { port, seen } = await observe(t, async (request) => new Response(200, {}, request.getBody()), { http2Cleartext: true, ioThreads: 2 })
+  const client = await session(t, port)
+  const post = async (): Promise<void> => {
+    const stream = begin(client, { ':method': 'POST' }, false)
+    for (let turn = 0; turn < 4; turn++) {
+      stream.write('x'.repeat(1 + Math.random() * 30_000))
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+    }
+    stream.end()
+    for await (const _ of stream);
+  }
+  for (let turn = 0; turn < 20; turn++) await Promise.all(Array.from({ length: 10 }, post))
+  await until(() => seen.length === 200)
+  t.deepEqual(new Set(seen.map(({ outcome }) => outcome)), new Set(['sent']))
+})
 
 const FAILED: Record<string, Handler> = {
   'a source that fails': () =>

@@ -29,6 +29,15 @@ test('no more handlers than requestLimit run, and all requests are answered', as
   t.is(most, 3)
 })
 
+test('handlerTimeout counts from the moment when the handler is called', async (t) => {
+  const serve = async (): Promise<Response> => {
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    return Response.text('served')
+  }
+  const { connect } = await open(t, serve, { requestLimit: 1, handlerTimeout: 1 })
+  for (const wire of await ask(connect, 4)) t.regex(await wire.until((text) => text.includes('\r\n\r\n')), /^HTTP\/1\.1 200 OK/)
+})
+
 test('handlers that answer at once do not wait', async (t) => {
   const { connect } = await open(t, () => Response.text('served'), { requestLimit: 1 })
   const wire = (await connect()).send(GET.repeat(100))
