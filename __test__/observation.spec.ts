@@ -141,6 +141,16 @@ for (const code of [0, 2, 8, 408]) {
   })
 }
 
+for (const ioThreads of [0, 2]) {
+  test(`over HTTP/2 an answer that its client doesn’t read is observed as late, with ${ioThreads} threads`, async (t) => {
+    const { port, next } = await observe(t, () => new Response(200, {}, HUGE), { http2Cleartext: true, ioThreads, writeTimeout: 0.3 })
+    const stream = begin(await session(t, port))
+    await once(stream, 'response')
+    const { status, outcome } = await next()
+    t.deepEqual({ status, outcome }, { status: 200, outcome: 'timeout' })
+  })
+}
+
 test('with I/O threads an answer to a body of many pieces is observed as sent', async (t) => {
   const { port, seen } = await observe(t, async (request) => new Response(200, {}, request.getBody()), { http2Cleartext: true, ioThreads: 2 })
   const client = await session(t, port)

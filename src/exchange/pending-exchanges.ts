@@ -92,7 +92,7 @@ export class PendingExchanges extends IdTable<NoticeListener> {
       case Notice.Reset:
         this.delete(requestId)
         listener.onFailure(resetError(listener.client(), words[at + 4]!))
-        return listener.onGone(0, false)
+        return listener.onGone(0, ((kind >>> 16) & Flag.Late) !== 0)
       case Notice.HalfClosed:
         return listener.onHalfClosed()
       case Notice.Written:

@@ -70,8 +70,10 @@ pub enum Event<'a> {
     Reset {
         /// The request it belongs to.
         request_id: RequestId,
-        /// Why, as the peer says.
+        /// Why, as the side says that has reset it.
         code: ErrorCode,
+        /// It was reset because the peer has taken too little of its content for too long.
+        is_late: bool,
     },
     /// The client has closed its sending side while requests are open.
     HalfClosed,

@@ -311,7 +311,7 @@ impl Connection {
         let kept: Vec<_> = kept.map(|stream| stream.request_id).collect();
         for request_id in kept {
             self.refuse_kept(request_id);
-            self.reset.push_back((request_id, ErrorCode::NO_ERROR));
+            self.reset.push_back((request_id, ErrorCode::NO_ERROR, false));
         }
     }
 

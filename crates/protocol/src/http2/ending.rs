@@ -244,6 +244,7 @@ impl Connection {
                 continue;
             }
             if *sent < cx.limits.least_read(timeout) {
+                stream.is_late = true;
                 self.session.reset(stream.id, ErrorCode::CANCEL);
             } else {
                 (*since, *sent) = (cx.now, 0);

@@ -238,7 +238,7 @@ impl Connection {
         }
         let request_id = stream.request_id;
         if stream.is_incomplete() || stream.is_taken || stream.is_read_on() {
-            self.reset.push_back((request_id, code));
+            self.reset.push_back((request_id, code, stream.is_late));
         }
         self.output.forget(request_id);
         self.lose(id);

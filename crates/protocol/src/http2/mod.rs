@@ -116,7 +116,7 @@ pub struct Connection {
     /// Streams whose body may have something for the application.
     awake: VecDeque<StreamId>,
     /// Requests whose stream was reset, which the application hasn't been told.
-    reset: VecDeque<(RequestId, ErrorCode)>,
+    reset: VecDeque<(RequestId, ErrorCode, bool)>,
     /// Refusals that haven't been counted, since the last step.
     refusals: VecDeque<Refusal>,
     /// The failure of the connection is among them, or was.

@@ -101,8 +101,8 @@ impl Connection {
 
     /// A stream that was reset, or a piece of a body that was asked for.
     pub fn poll_event(&mut self, cx: &Context) -> Option<Event<'static>> {
-        if let Some((request_id, code)) = self.reset.pop_front() {
-            return Some(Event::Reset { request_id, code });
+        if let Some((request_id, code, is_late)) = self.reset.pop_front() {
+            return Some(Event::Reset { request_id, code, is_late });
         }
         while let Some(&id) = self.awake.front() {
             let Some(stream) = self.streams.get_mut(id) else {

@@ -51,6 +51,8 @@ pub(super) struct Stream {
     pub(super) sending: Option<(Timestamp, u64)>,
     /// How long that may make too little progress, in milliseconds; None for the limit of the server.
     pub(super) write_timeout: Option<u64>,
+    /// The peer has taken too little of its content for too long.
+    pub(super) is_late: bool,
     /// The application has taken it over: it is a stream of bytes in both directions. RFC 8441 §5.
     pub(super) is_taken: bool,
     /// What still comes of its content isn't taken: it is malformed, too late or too large.
@@ -82,6 +84,7 @@ impl Stream {
             is_kept: false,
             sending: None,
             write_timeout: None,
+            is_late: false,
             is_taken: false,
             is_lost: false,
             has_ended,

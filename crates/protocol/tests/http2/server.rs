@@ -183,7 +183,7 @@ fn line(event: Event<'_>, request_ids: &mut Vec<RequestId>) -> String {
             request_ids.push(request_id);
             format!("{} is no request: {error}", request_id.0)
         }
-        Event::Reset { request_id, code } => format!("{} reset {code}", request_id.0),
+        Event::Reset { request_id, code, .. } => format!("{} reset {code}", request_id.0),
         Event::BodyFailed { request_id, error } => format!("{} failed: {error}", request_id.0),
         other => format!("{other:?}"),
     }

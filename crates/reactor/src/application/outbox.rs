@@ -34,8 +34,7 @@ impl Outbox {
     #[cold]
     pub(crate) fn abort(&mut self, connection: &Connection, slot: u32, request_id: RequestId) {
         let detail = u32::try_from(connection.unsent_of(request_id)).unwrap_or(u32::MAX);
-        let is_late = connection.close_reason() == CloseReason::WriteTimeout;
-        let flags = if is_late { flag::LATE } else { 0 };
+        let flags = late(connection.close_reason() == CloseReason::WriteTimeout);
         self.push(Notice { detail, flags, ..Notice::of(Kind::Aborted, slot, request_id.0) });
     }
 
@@ -53,8 +52,8 @@ impl Outbox {
             }
             // `ask_for_page` has announced it.
             Event::Unparsed { .. } => return,
-            Event::Reset { request_id, code } => {
-                Notice { detail: code.0, ..Notice::of(Kind::Reset, slot, request_id.0) }
+            Event::Reset { request_id, code, is_late } => {
+                Notice { detail: code.0, flags: late(is_late), ..Notice::of(Kind::Reset, slot, request_id.0) }
             }
             Event::BodyFailed { request_id, error } => {
                 let detail = u32::from(error.status());
@@ -202,4 +201,9 @@ impl Outbox {
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.refusals.iter().map(|(code, count)| (*code, *count))
     }
+}
+
+/// Flags of an answer that has ended too early.
+fn late(is_late: bool) -> u32 {
+    if is_late { flag::LATE } else { 0 }
 }

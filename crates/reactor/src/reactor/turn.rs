@@ -280,8 +280,8 @@ impl Reactor {
                     client.deliver_body(&self.cx, &mut self.outbox, request_id, &bytes, end);
                     client.poll_events(&mut self.cx, &mut self.outbox);
                 }
-                Some(Event::Reset { request_id, code }) => {
-                    client.push_event(&mut self.outbox, Event::Reset { request_id, code });
+                Some(Event::Reset { request_id, code, is_late }) => {
+                    client.push_event(&mut self.outbox, Event::Reset { request_id, code, is_late });
                     client.poll_events(&mut self.cx, &mut self.outbox);
                 }
                 Some(Event::Unparsed { request_id, error }) => {
