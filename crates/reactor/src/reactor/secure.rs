@@ -98,7 +98,7 @@ impl Reactor {
                         && let Some(info) = session.info()
                     {
                         let is_peer_asked = session.config().asks_for_peer();
-                        client.facts.set_security(Security { info, is_peer_asked });
+                        client.facts.set_security(Security::new(&info, is_peer_asked));
                     }
                     if self.announces_accepted {
                         client.phase = Phase::Unassigned;
