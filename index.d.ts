@@ -165,7 +165,7 @@ export declare class ClientFacts {
   isEncryptedToProxy(): boolean
   /** The address the connection arrived on. */
   localAddress(): BoundAddress
-  /** Whether its listener speaks TLS. */
+  /** Whether it has TLS, or will have behind its handshake. */
   isSecured(): boolean
   /** Whether a TLS handshake is done. */
   isEncrypted(): boolean

@@ -5,8 +5,8 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { Agent, fetch } from 'undici'
 import { WebSocket } from 'ws'
-import { Http1Driver, Http2Driver, Response } from '../src/index.ts'
-import type { ServerSettings, UpgradedSocket } from '../src/index.ts'
+import { Http1Driver, Http2Driver, Response, streamDriver } from '../src/index.ts'
+import type { Driver, ServerSettings, UpgradedSocket } from '../src/index.ts'
 import { choosing } from './drivers.ts'
 import { send } from './http2.ts'
 import { collected } from './support.ts'
@@ -92,17 +92,25 @@ test('unmodified ws agrees on HTTP/1.1 on a listener that offers HTTP/2', async 
 
 test('a request for a host of another certificate is misdirected', async (t) => {
   const other = authority.issue({ names: ['other.test', '*.wild.test'] })
-  const { port } = await openTls(t, { cert: leaf.cert, key: leaf.key, certificates: [{ cert: other.cert, key: other.key }] })
-  const session = await secureSession(t, port)
-  const statusFor = async (host: string): Promise<number> => (await send(session, { ':authority': host })).status
-  t.is(await statusFor('localhost'), 200)
-  t.is(await statusFor(`localhost:${port}`), 200)
-  t.is(await statusFor('other.test'), 421)
-  t.is(await statusFor('OTHER.test:443'), 421)
-  t.is(await statusFor('a.wild.test'), 421)
-  t.is(await statusFor('a.b.wild.test'), 200)
-  t.is(await statusFor('unknown.test'), 200)
-  t.is(await statusFor('localhost'), 200)
+  const tls = { cert: leaf.cert, key: leaf.key, certificates: [{ cert: other.cert, key: other.key }] }
+  const switching = streamDriver(async (client, readable) => {
+    const [bytes] = await once(readable, 'data')
+    client.switchDriver(new Http2Driver(), bytes)
+  })
+  const agreeing = (driver: Driver): ServerSettings => ({ driverFactory: { ...choosing(() => driver), getApplicationLayerProtocols: () => ['h2'] } })
+  for (const settings of [{}, agreeing(new Http2Driver()), agreeing(switching)]) {
+    const { port } = await openTls(t, tls, undefined, settings)
+    const session = await secureSession(t, port)
+    const statusFor = async (host: string): Promise<number> => (await send(session, { ':authority': host })).status
+    t.is(await statusFor('localhost'), 200)
+    t.is(await statusFor(`localhost:${port}`), 200)
+    t.is(await statusFor('other.test'), 421)
+    t.is(await statusFor('OTHER.test:443'), 421)
+    t.is(await statusFor('a.wild.test'), 421)
+    t.is(await statusFor('a.b.wild.test'), 200)
+    t.is(await statusFor('unknown.test'), 200)
+    t.is(await statusFor('localhost'), 200)
+  }
 })
 
 test('with one certificate no request is misdirected', async (t) => {

@@ -83,10 +83,10 @@ impl ClientFacts {
         BoundAddress::of(&self.facts.local())
     }
 
-    /// Whether its listener speaks TLS.
+    /// Whether it has TLS, or will have behind its handshake.
     #[napi]
     pub fn is_secured(&self) -> bool {
-        self.facts.listener().tls().is_some()
+        self.facts.is_secured()
     }
 
     /// Whether a TLS handshake is done.
@@ -98,7 +98,8 @@ impl ClientFacts {
     /// What TLS has negotiated; `null` on plaintext and before the handshake is done.
     #[napi(catch_unwind)]
     pub fn tls(&self) -> Option<TlsDetails> {
-        self.facts.security().map(|security| TlsDetails::of(&security.info, security.is_peer_asked))
+        let security = self.facts.security()?;
+        Some(TlsDetails::of(&security.info()?, security.is_peer_asked()))
     }
 
     /// Why the client's certificate isn't good by the settings that are in force now: a code and a message. `null`
@@ -106,8 +107,10 @@ impl ClientFacts {
     #[napi(catch_unwind)]
     pub fn peer_error(&self) -> Option<Vec<String>> {
         let security = self.facts.security()?;
-        let config = self.facts.listener().tls()?.config();
-        let error = security.info.verify_peer(&config, now()).err()?;
+        let (Some(info), Some(tls)) = (security.info(), self.facts.listener().tls()) else {
+            return Some(vec!["unknown".to_owned(), "the settings of the listener aren't known".to_owned()]);
+        };
+        let error = info.verify_peer(&tls.config(), now()).err()?;
         Some(vec![error.code.to_owned(), error.message])
     }
 

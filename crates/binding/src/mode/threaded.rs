@@ -13,7 +13,10 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::Limits;
-use reactor::{ConnectionLimits, Doorbell, Kind, ListenerFacts, Notices, RECORD_WORDS, ThreadHandle, start};
+use reactor::{
+    Bind, ConnectionLimits, Doorbell, Kind, ListenError, ListenerFacts, Notices, RECORD_WORDS, ThreadHandle,
+    start,
+};
 
 use crate::delivery::{Delivery, Round, Written};
 use crate::mode::report_panic;
@@ -29,6 +32,8 @@ const ALIGNMENT: usize = 4;
 /// The threads of one server.
 pub(crate) struct Threaded {
     threads: RefCell<Vec<ThreadHandle>>,
+    /// Also those that are closed: requests ask for them after the threads have ended.
+    listeners: RefCell<Vec<Arc<ListenerFacts>>>,
     doorbell: RefCell<Option<Arc<Doorbell>>>,
     unsent: RefCell<Unsent>,
     /// By thread: whether no client is left on it after a stop.
@@ -39,6 +44,7 @@ impl Threaded {
     pub(crate) fn new() -> Threaded {
         Threaded {
             threads: RefCell::new(Vec::new()),
+            listeners: RefCell::new(Vec::new()),
             doorbell: RefCell::new(None),
             unsent: RefCell::default(),
             idle: RefCell::new(Vec::new()),
@@ -188,8 +194,21 @@ impl Threaded {
         self.unsent.borrow_mut()
     }
 
-    /// The facts of listener number `index`.
+    /// Binds a listening socket for all threads. None once they have ended.
+    pub(crate) fn listen(
+        &self,
+        bind: &Bind,
+        backlog: i32,
+    ) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
+        let bound = self.thread(0, |thread, _| thread.listen(bind, backlog))?;
+        if let Ok(facts) = &bound {
+            self.listeners.borrow_mut().push(facts.clone());
+        }
+        Some(bound)
+    }
+
+    /// The facts of listener number `index`, which may be closed.
     pub(crate) fn listener(&self, index: u32) -> Option<Arc<ListenerFacts>> {
-        self.threads.borrow().first().and_then(|thread| thread.listener(index).cloned())
+        self.listeners.borrow().get(index as usize).cloned()
     }
 }

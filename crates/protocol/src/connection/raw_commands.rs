@@ -51,11 +51,7 @@ impl Connection {
     /// `Stale` when HTTP/1 has begun, or there is no memory for a session.
     pub fn handle_choose_http2(&mut self, cx: &Context, way: Way) -> Result<(), AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.handle_choose_http2(cx, Way { is_encrypted: true, ..way });
-        }
-        if self.http2().is_some() {
-            // TLS has agreed on it.
-            return Ok(());
+            return tls.choose_http2(cx);
         }
         let handoff = self.hand_off_idle()?;
         self.become_http2(cx, way, handoff).map(drop)
@@ -65,7 +61,6 @@ impl Connection {
     fn hand_off_idle(&mut self) -> Result<Handoff, AnswerError> {
         match &mut self.protocol {
             Protocol::Other(Other::Undecided(undecided)) => undecided.hand_off().ok_or(AnswerError::Stale),
-            Protocol::Other(Other::Http2(http2)) => http2.hand_off_unused().ok_or(AnswerError::Stale),
             _ => self.http1_mut()?.hand_off_idle(),
         }
     }
@@ -76,7 +71,7 @@ impl Connection {
     /// As `handle_serve`, and `Stale` when there is no memory for a session.
     pub fn handle_serve_http2(&mut self, cx: &Context, way: Way) -> Result<Vec<u8>, AnswerError> {
         if let Protocol::Other(Other::Tls(tls)) = &mut self.protocol {
-            return tls.inner.handle_serve_http2(cx, Way { is_encrypted: true, ..way });
+            return tls.serve_http2(cx);
         }
         let handoff = self.raw_mut()?.hand_off()?;
         self.become_http2(cx, way, handoff)

@@ -37,7 +37,7 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\
 pub enum SecurityEvent {
     /// A certificate for this name is wanted; [`Connection::handle_certificate`] answers.
     NeedsCertificate(String),
-    /// The handshake is done: data can flow.
+    /// The handshake is done: [`Connection::handle_agreed`] has data flow, or the application speaks on it.
     Established,
     /// TLS has failed. The connection ends once what is in its output is sent.
     Failed(Failure),
@@ -146,10 +146,6 @@ impl Secured {
                 tls::Event::Established => {
                     self.begun = None;
                     self.deadline = None;
-                    // The time for the first request begins now.
-                    if self.inner.finish().is_none() {
-                        self.inner = self.agreed(cx);
-                    }
                     return Some(SecurityEvent::Established);
                 }
                 tls::Event::PlainHttp(failure) => {
@@ -168,15 +164,44 @@ impl Secured {
         }
     }
 
-    /// The protocol that ALPN has agreed on.
-    fn agreed(&self, cx: &Context) -> Connection {
-        let info = self.session.info().filter(|info| info.alpn.as_deref() == Some(b"h2"));
-        let http2 = info.and_then(|info| {
-            let coverage = Coverage::new(self.session.config(), info.server_name.as_deref());
-            Connection::http2_over_tls(cx, self.is_exempt, coverage)
-        });
-        // Without memory for a session HTTP/1 refuses the preface.
-        http2.unwrap_or_else(|| Self::http1(cx, self.is_exempt))
+    /// Has the protocol spoken that ALPN has agreed on. Not before: with HTTP/2 the server speaks first.
+    pub(super) fn handle_agreed(&mut self, cx: &Context) {
+        if self.inner.finish().is_some() {
+            return;
+        }
+        let is_http2 = self.session.info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2"));
+        let http2 = if is_http2 { self.http2(cx) } else { None };
+        // Without memory for a session HTTP/1 refuses the preface. The time for the first request begins now.
+        self.inner = http2.unwrap_or_else(|| Self::http1(cx, self.is_exempt));
+    }
+
+    /// Has HTTP/2 spoken, whatever was agreed on.
+    pub(super) fn choose_http2(&mut self, cx: &Context) -> Result<(), AnswerError> {
+        if self.inner.finish().is_some() {
+            return Err(AnswerError::Stale);
+        }
+        self.inner = self.http2(cx).ok_or(AnswerError::Stale)?;
+        Ok(())
+    }
+
+    /// Gives an inner connection that is raw back to HTTP/2.
+    pub(super) fn serve_http2(&mut self, cx: &Context) -> Result<Vec<u8>, AnswerError> {
+        let way = Way { is_encrypted: true, is_exempt: self.is_exempt };
+        let unread = self.inner.handle_serve_http2(cx, way)?;
+        let coverage = self.coverage();
+        if let Some(http2) = self.inner.http2_mut() {
+            http2.set_coverage(coverage);
+        }
+        Ok(unread)
+    }
+
+    fn http2(&self, cx: &Context) -> Option<Connection> {
+        Connection::http2_over_tls(cx, self.is_exempt, self.coverage())
+    }
+
+    fn coverage(&self) -> Option<Coverage> {
+        let info = self.session.info()?;
+        Coverage::new(self.session.config(), info.server_name.as_deref())
     }
 
     fn fail(&mut self, cx: &Context, failure: Failure, finish: Finish) -> SecurityEvent {

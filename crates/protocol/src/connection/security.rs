@@ -70,6 +70,14 @@ impl Connection {
         self.tls_mut()?.poll_event(cx)
     }
 
+    /// Begins what the handshake has agreed on, behind [`SecurityEvent::Established`], unless the application chooses
+    /// itself what is spoken. On plaintext there is nothing to begin.
+    pub fn handle_agreed(&mut self, cx: &Context) {
+        if let Some(tls) = self.tls_mut() {
+            tls.handle_agreed(cx);
+        }
+    }
+
     /// The peer has ended its data inside TLS: once all plaintext is taken and more is wanted, `handle_eof` is due
     /// although the socket's end hasn't come.
     pub fn owes_eof(&self) -> bool {

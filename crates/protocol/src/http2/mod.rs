@@ -56,7 +56,6 @@ use crate::http2::head::{HeadBytes, Served};
 pub use crate::http2::malformed::Malformed;
 use crate::http2::pings::Pings;
 use crate::http2::stream::{Answering, Stream, Streams};
-use crate::output::Output;
 use crate::timestamp::Timestamp;
 use crate::way::Way;
 
@@ -223,20 +222,6 @@ impl Connection {
             connection.handle_stop();
         }
         Some((connection, unread))
-    }
-
-    /// Leaves a connection on which nothing has come or gone to a protocol that the application chooses.
-    pub(crate) fn hand_off_unused(&self) -> Option<Handoff> {
-        let is_unused = !self.has_begun && self.output.is_empty() && self.ending == Ending::Open;
-        let handoff = Handoff {
-            output: Output::default(),
-            unread: Vec::new(),
-            has_peer_ended: false,
-            serves_https: self.served.is_encrypted || self.served.is_exempt,
-            is_last: false,
-            is_local: self.served.is_exempt,
-        };
-        is_unused.then_some(handoff)
     }
 
     /// Bytes are always taken, as long as some may come.

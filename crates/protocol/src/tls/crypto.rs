@@ -106,9 +106,34 @@ pub(super) fn describe_suite(suite: SupportedCipherSuite) -> (&'static str, u16,
     }
 }
 
+/// The number of what has no name here.
+const UNKNOWN: u8 = u8::MAX;
+
 /// The name under which a group is shown.
 pub(super) fn describe_group(group: NamedGroup) -> &'static str {
     GROUPS.iter().find(|known| known.group == group).map_or("unknown", |known| known.name)
+}
+
+/// The number that stands for the name of a suite that `describe_suite` gives.
+pub(super) fn number_of_suite(name: &str) -> u8 {
+    let at = SUITES.iter().position(|known| known.openssl == name);
+    at.map_or(UNKNOWN, |at| at as u8)
+}
+
+/// Name and key size of the suite with this number.
+pub(super) fn suite_of(number: u8) -> (&'static str, u16) {
+    SUITES.get(usize::from(number)).map_or(("unknown", 0), |known| (known.openssl, known.bits))
+}
+
+/// The number that stands for the name of a group that `describe_group` gives.
+pub(super) fn number_of_group(name: &str) -> u8 {
+    let at = GROUPS.iter().position(|known| known.name == name);
+    at.map_or(UNKNOWN, |at| at as u8)
+}
+
+/// The name of the group with this number.
+pub(super) fn group_of(number: u8) -> &'static str {
+    GROUPS.get(usize::from(number)).map_or("unknown", |known| known.name)
 }
 
 /// Names that `cipher_suites` takes, for messages.

@@ -35,6 +35,7 @@ mod failure;
 mod handshake;
 mod hello;
 mod info;
+mod info_bytes;
 mod names;
 mod ocsp;
 mod pem;

@@ -126,8 +126,10 @@ impl Pair {
 
     fn poll_security(&mut self) {
         while let Some(event) = self.connection.poll_security(&mut self.cx) {
-            if let SecurityEvent::Failed(failure) = event {
-                self.log.push(format!("TLS failed: {failure}"));
+            match event {
+                SecurityEvent::Established => self.connection.handle_agreed(&self.cx),
+                SecurityEvent::Failed(failure) => self.log.push(format!("TLS failed: {failure}")),
+                SecurityEvent::NeedsCertificate(_) => {}
             }
         }
     }

@@ -29,6 +29,8 @@ impl TimeProvider for Clock {
     }
 }
 
+type Sides = (Arc<Config>, Arc<ClientConfig>);
+
 pub struct Tunnel {
     client: ClientConnection,
     /// The client has ended the connection because of what it received.
@@ -38,8 +40,16 @@ pub struct Tunnel {
 impl Tunnel {
     /// A client, and what the server's side is made from.
     pub fn new() -> (Tunnel, Arc<Config>) {
-        static SIDES: OnceLock<(Arc<Config>, Arc<ClientConfig>)> = OnceLock::new();
-        let (server, client) = SIDES.get_or_init(sides);
+        static SIDES: OnceLock<Sides> = OnceLock::new();
+        Tunnel::of(SIDES.get_or_init(|| sides(&[])))
+    }
+
+    /// The same, and both speak HTTP/2 alone.
+    pub fn of_http2() -> (Tunnel, Arc<Config>) {
+        Tunnel::of(&sides(&[b"h2".to_vec()]))
+    }
+
+    fn of((server, client): &Sides) -> (Tunnel, Arc<Config>) {
         let name = ServerName::try_from("localhost").unwrap();
         let mut client = ClientConnection::new(client.clone(), name).unwrap();
         client.set_buffer_limit(None);
@@ -71,7 +81,7 @@ impl Tunnel {
     }
 }
 
-fn sides() -> (Arc<Config>, Arc<ClientConfig>) {
+fn sides(alpn: &[Vec<u8>]) -> Sides {
     let made = DevelopmentCertificate::new(NOW).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap()).unwrap();
@@ -81,7 +91,7 @@ fn sides() -> (Arc<Config>, Arc<ClientConfig>) {
         key: source(made.key),
         ..CertificateSettings::default()
     };
-    let settings = Settings { certificates: vec![certificate], ..Settings::default() };
+    let settings = Settings { certificates: vec![certificate], alpn: alpn.to_vec(), ..Settings::default() };
     let (server, warnings) = Config::new(&settings, NOW, None).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     let provider = Arc::new(library::default_provider());
@@ -91,5 +101,6 @@ fn sides() -> (Arc<Config>, Arc<ClientConfig>) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     client.resumption = Resumption::disabled();
+    client.alpn_protocols = alpn.to_vec();
     (Arc::new(server), Arc::new(client))
 }

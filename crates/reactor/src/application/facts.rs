@@ -9,6 +9,7 @@
 //! | `life` | both, by compare-and-swap |
 //! | `status`, `dispatched`, `returned`, `written`, `receiving`, `waiting`, `phase`, `local` | the reactor |
 //! | `announced`, `security` | the reactor, once |
+//! | `has_more` | the reactor, which alone reads it |
 //! | `floor` | the application; the reactor only when it closes, after which it isn't read |
 //!
 //! These words publish no other data, so every access is relaxed; only `life` orders. With the reactor on
@@ -16,7 +17,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use protocol::Timestamp;
@@ -56,7 +57,9 @@ pub struct Facts {
     announced: OnceLock<Box<Announced>>,
     local: OnceLock<SocketAddr>,
     listener: Arc<ListenerFacts>,
-    security: OnceLock<Box<Security>>,
+    security: OnceLock<Security>,
+    /// One of the two is set, and goes along with each request.
+    has_more: AtomicBool,
     dispatched: AtomicU32,
     returned: AtomicU32,
     written: AtomicU32,
@@ -86,6 +89,7 @@ impl Facts {
             local: OnceLock::new(),
             listener,
             security: OnceLock::new(),
+            has_more: AtomicBool::new(false),
             dispatched: AtomicU32::new(0),
             returned: AtomicU32::new(0),
             written: AtomicU32::new(0),
@@ -101,12 +105,15 @@ impl Facts {
         id: u64,
         slot: u32,
         peer: Option<SocketAddr>,
-        announced: Option<Announced>,
+        (announced, security): (Option<Announced>, Option<Security>),
         listener: Arc<ListenerFacts>,
     ) -> Facts {
         let facts = Facts::new(id, slot, peer, listener, Clock::start());
         if let Some(announced) = announced {
             facts.announce(announced);
+        }
+        if let Some(security) = security {
+            facts.set_security(security);
         }
         facts.close();
         facts
@@ -159,6 +166,7 @@ impl Facts {
     pub(crate) fn announce(&self, announced: Announced) {
         // There is one header.
         let _ = self.announced.set(Box::new(announced));
+        self.has_more.store(true, Relaxed);
     }
 
     /// The address at which the connection was accepted: the socket's where it is known, else the listener's.
@@ -204,12 +212,24 @@ impl Facts {
 
     /// The result of the TLS handshake, also after the close; None on plaintext and before the handshake is done.
     pub fn security(&self) -> Option<&Security> {
-        self.security.get().map(Box::as_ref)
+        self.security.get()
+    }
+
+    /// Whether the connection has TLS, or will have once its handshake is done.
+    pub fn is_secured(&self) -> bool {
+        self.security().is_some() || self.listener.tls().is_some()
     }
 
     pub(crate) fn set_security(&self, security: Security) {
         // There is one handshake.
-        let _ = self.security.set(Box::new(security));
+        let _ = self.security.set(security);
+        self.has_more.store(true, Relaxed);
+    }
+
+    /// Whether there is an announcement of a proxy, or TLS.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more.load(Relaxed)
     }
 
     /// Bits as in [`CLOSED_RD`] and [`CLOSED_RDWR`].

@@ -10,15 +10,17 @@
 //! 12  start of the head        28  number of fields       56  fields, 16 bytes each: name start,
 //!                                                             name length, value start, value length
 //!                                                         …   the head's bytes, as received
-//!                                                         …   behind a proxy, what a PROXY header announces
+//!                                                         …   with PROXY or TLS, what they tell
 //! ```
 //! All are unsigned 32-bit words in native byte order; starts of parts count from the head's first
-//! byte. The client's address is included so that it is known after the client has closed. With a PROXY header it
-//! is the announced one, and the last part of the block has the rest that the header tells:
+//! byte. What is known of the client is included so that it is known after the client has closed: its address, which with
+//! a PROXY header is the announced one, and in the last part of the block the rest that the header tells, and TLS:
 //!
 //! ```text
-//!  0  ANNOUNCED | ENCRYPTED      4  proxy's port | family << 16      8  proxy's address, 16 bytes
-//! 24  announced path of a unix socket
+//!  0  length of what comes from a PROXY header, 0 without one
+//!     4  ANNOUNCED | ENCRYPTED      8  proxy's port | family << 16      12  proxy's address, 16 bytes
+//!    28  announced path of a unix socket
+//!  …  what TLS has negotiated: the bytes of a `Security`
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,14 +31,16 @@ use protocol::proxy::{Announced, Source};
 use protocol::{Head, authority_of};
 
 use super::facts::Facts;
+use super::security::Security;
 use crate::io::{Address, ListenerFacts};
 
 const PREFIX: usize = 56;
 const FAMILY_V4: u32 = 4;
 const FAMILY_V6: u32 = 6;
 const FIELD: usize = 16;
+const WORD: usize = 4;
 
-/// Bytes of the last part ahead of the path.
+/// Bytes of what comes from a PROXY header, ahead of the path.
 const PROXY_PREFIX: usize = 24;
 /// The client's internet address is an announced one.
 const ANNOUNCED: u32 = 1;
@@ -46,10 +50,16 @@ const ENCRYPTED: u32 = 2;
 /// Bytes that the block of `head` takes.
 pub(crate) fn encoded_len(head: &Head<'_>, facts: &Facts) -> usize {
     let len = PREFIX + head.fields.len() * FIELD + head.bytes.len();
-    facts.announced().map_or(len, |announced| len + announced_len(announced))
+    if facts.has_more() { len + more_len(facts) } else { len }
 }
 
 #[cold]
+fn more_len(facts: &Facts) -> usize {
+    let announced = facts.announced().map_or(0, announced_len);
+    let security = facts.security().map_or(0, |security| security.as_bytes().len());
+    WORD + announced + security
+}
+
 fn announced_len(announced: &Announced) -> usize {
     PROXY_PREFIX + path_of(announced).len()
 }
@@ -84,22 +94,35 @@ pub(crate) fn encode(head: &Head<'_>, facts: &Facts, out: &mut [u8]) {
         place[12..16].copy_from_slice(&(field.value.end - field.value.start).to_ne_bytes());
     }
     bytes[..head.bytes.len()].copy_from_slice(head.bytes);
-    if let Some(announced) = facts.announced() {
-        encode_announced(announced, facts, bytes_at + head.bytes.len(), out);
+    if facts.has_more() {
+        encode_more(facts, bytes_at + head.bytes.len(), out);
     }
 }
 
-/// Writes the client's address once more, and the last part of the block, which begins at byte `at`.
+/// Writes the last part of the block, which begins at byte `at`, and with a PROXY header the client's address once more.
 #[cold]
-fn encode_announced(announced: &Announced, facts: &Facts, at: usize, out: &mut [u8]) {
+fn encode_more(facts: &Facts, at: usize, out: &mut [u8]) {
     let (front, last) = out.split_at_mut(at);
-    let (origin, address) = encode_address(facts.client_address());
-    front[36..40].copy_from_slice(&origin.to_ne_bytes());
-    front[40..PREFIX].copy_from_slice(&address);
+    let (length, last) = last.split_at_mut(WORD);
+    let len = facts.announced().map_or(0, announced_len);
+    length.copy_from_slice(&(len as u32).to_ne_bytes());
+    let (proxy, rest) = last.split_at_mut(len);
+    if let Some(announced) = facts.announced() {
+        let (origin, address) = encode_address(facts.client_address());
+        front[36..40].copy_from_slice(&origin.to_ne_bytes());
+        front[40..PREFIX].copy_from_slice(&address);
+        encode_announced(announced, facts, proxy);
+    }
+    if let Some(security) = facts.security() {
+        rest.copy_from_slice(security.as_bytes());
+    }
+}
+
+fn encode_announced(announced: &Announced, facts: &Facts, out: &mut [u8]) {
     let is_announced = matches!(announced.source, Some(Source::Internet(_)));
     let flags = if is_announced { ANNOUNCED } else { 0 } | if announced.is_encrypted { ENCRYPTED } else { 0 };
     let (origin, address) = encode_address(facts.peer());
-    let (prefix, path) = last.split_at_mut(PROXY_PREFIX);
+    let (prefix, path) = out.split_at_mut(PROXY_PREFIX);
     prefix[..4].copy_from_slice(&flags.to_ne_bytes());
     prefix[4..8].copy_from_slice(&origin.to_ne_bytes());
     prefix[8..].copy_from_slice(&address);
@@ -171,11 +194,13 @@ impl<'a> HeadBlock<'a> {
     pub fn facts_of_closed(&self, slot: u32, listener: Option<Arc<ListenerFacts>>) -> Arc<Facts> {
         let unknown = || Arc::new(ListenerFacts::new(Address::Unix(PathBuf::new()), self.listener()));
         let listener = listener.unwrap_or_else(unknown);
-        let (peer, announced) = match self.announced() {
+        let (proxy, security) = self.more().unwrap_or_default();
+        let (peer, announced) = match self.announced(proxy) {
             Some((proxy, announced)) => (proxy, Some(announced)),
             None => (self.remote(), None),
         };
-        Arc::new(Facts::closed(self.client_id(), slot, peer, announced, listener))
+        let more = (announced, Security::from_bytes(security));
+        Arc::new(Facts::closed(self.client_id(), slot, peer, more, listener))
     }
 
     /// The client's internet address; None for a unix socket.
@@ -183,10 +208,15 @@ impl<'a> HeadBlock<'a> {
         decode_address(self.block, 36)
     }
 
-    /// The proxy's address, and what its PROXY header announces; None without one.
-    fn announced(&self) -> Option<(Option<SocketAddr>, Announced)> {
+    /// The last part of the block: what comes from a PROXY header, and what TLS has negotiated.
+    fn more(&self) -> Option<(&'a [u8], &'a [u8])> {
         let at = word(self.block, 12)?.checked_add(word(self.block, 24)?)?;
-        let part = self.block.get(at as usize..)?;
+        let (length, rest) = self.block.get(at as usize..)?.split_first_chunk()?;
+        rest.split_at_checked(u32::from_ne_bytes(*length) as usize)
+    }
+
+    /// The proxy's address, and what its PROXY header announces; None without one.
+    fn announced(&self, part: &[u8]) -> Option<(Option<SocketAddr>, Announced)> {
         let flags = word(part, 0)?;
         let path = part.get(PROXY_PREFIX..)?;
         let source = match self.remote() {
@@ -284,6 +314,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::tls::Info;
     use protocol::{Field, Span};
 
     use crate::time::Clock;
@@ -298,7 +329,26 @@ mod tests {
         Facts::new(0x1_0000_0002, 0, Some(peer), Arc::new(listener), Clock::start())
     }
 
+    fn info() -> Info {
+        Info {
+            version: "TLSv1.3",
+            cipher_name: "TLS_AES_128_GCM_SHA256",
+            cipher_bits: 128,
+            cipher_version: "TLSv1.3",
+            alpn: None,
+            server_name: Some("a.example".to_owned()),
+            is_resumed: false,
+            group: Some("X25519"),
+            peer_certificates: vec![vec![1, 2, 3]],
+        }
+    }
+
     fn example() -> Vec<u8> {
+        example_of(&facts())
+    }
+
+    /// A block that begins at byte 5.
+    fn example_of(facts: &Facts) -> Vec<u8> {
         let bytes = b"GET /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\n";
         let fields = [
             Field { name: span(19, 23), value: span(25, 26) },
@@ -306,8 +356,8 @@ mod tests {
             Field { name: span(36, 39), value: span(41, 42) },
         ];
         let head = Head { bytes, target: span(4, 8), fields: &fields };
-        let mut memory = vec![0xaa; 5 + encoded_len(&head, &facts())];
-        encode(&head, &facts(), &mut memory[5..]);
+        let mut memory = vec![0xaa; 5 + encoded_len(&head, facts)];
+        encode(&head, facts, &mut memory[5..]);
         memory
     }
 
@@ -323,6 +373,34 @@ mod tests {
         assert_eq!(block.field(b"x-b"), None);
         let fields: Vec<_> = block.fields().collect();
         assert_eq!(fields, [(&b"Host"[..], &b"x"[..]), (b"X-A", b"1"), (b"x-a", b"2")]);
+    }
+
+    #[test]
+    fn what_proxy_and_tls_tell_is_known_after_the_close() {
+        let source = |text: &str| Some(Source::Internet(text.parse().unwrap()));
+        let announcements = [
+            None,
+            Some(Announced { source: None, is_encrypted: true }),
+            Some(Announced { source: source("198.51.100.7:1"), is_encrypted: false }),
+            Some(Announced { source: Some(Source::Unix("/client".to_owned())), is_encrypted: true }),
+        ];
+        for (announced, has_tls) in announcements.iter().flat_map(|each| [(each, false), (each, true)]) {
+            let open = facts();
+            if let Some(announced) = announced {
+                open.announce(announced.clone());
+            }
+            if has_tls {
+                open.set_security(Security::new(&info(), true));
+            }
+            let memory = example_of(&open);
+            let block = HeadBlock::at(&memory, 5).unwrap();
+            let closed = block.facts_of_closed(7, None);
+            assert_eq!((closed.remote(), closed.proxy()), (open.remote(), open.proxy()));
+            assert_eq!(closed.is_encrypted_to_proxy(), open.is_encrypted_to_proxy());
+            assert_eq!(closed.security(), open.security());
+            assert_eq!(closed.security().and_then(Security::info), has_tls.then(info));
+            assert!(closed.is_closed() && closed.is_secured() == has_tls);
+        }
     }
 
     #[test]
@@ -353,8 +431,12 @@ mod tests {
 
     #[test]
     fn an_overwritten_block_is_never_read_beyond_its_end() {
-        for at in 0..example().len() {
-            let mut memory = example();
+        let facts = facts();
+        facts.announce(Announced { source: None, is_encrypted: true });
+        facts.set_security(Security::new(&info(), true));
+        let example = example_of(&facts);
+        for at in 0..example.len() {
+            let mut memory = example.clone();
             memory[at] = 0xff;
             for start in 0..memory.len() {
                 if let Some(block) = HeadBlock::at(&memory, start) {
@@ -364,6 +446,7 @@ mod tests {
                         block.target(),
                         block.field(b"host"),
                         block.fields().count(),
+                        block.facts_of_closed(0, None).security().and_then(Security::info),
                     );
                 }
             }

@@ -98,12 +98,14 @@ impl Reactor {
                         && let Some(info) = session.info()
                     {
                         let is_peer_asked = session.config().asks_for_peer();
-                        client.facts.set_security(Security { info, is_peer_asked });
+                        client.facts.set_security(Security::new(&info, is_peer_asked));
                     }
-                    client.phase = Phase::Serving;
                     if self.announces_accepted {
                         client.phase = Phase::Unassigned;
                         self.outbox.notify(Kind::Established, slot, id);
+                    } else {
+                        client.phase = Phase::Serving;
+                        client.connection.handle_agreed(&self.cx);
                     }
                 }
                 SecurityEvent::NeedsCertificate(name) => {

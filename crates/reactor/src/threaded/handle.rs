@@ -27,8 +27,8 @@ pub struct ThreadHandle {
     commands: CommandBatch,
     pool: BodyPool,
     clients: Arc<ClientIndex>,
-    /// Only for the thread that accepts: registers its listeners; and the facts of those so far.
-    accepting: Option<(ListenerRegistry, Vec<Arc<ListenerFacts>>)>,
+    /// Only for the thread that accepts: registers its listeners; and how many there are.
+    accepting: Option<(ListenerRegistry, u32)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,7 +42,7 @@ impl ThreadHandle {
         registry: Option<ListenerRegistry>,
         thread: JoinHandle<()>,
     ) -> ThreadHandle {
-        let accepting = registry.map(|registry| (registry, Vec::new()));
+        let accepting = registry.map(|registry| (registry, 0));
         let commands = CommandBatch::default();
         ThreadHandle {
             mailbox,
@@ -67,20 +67,15 @@ impl ThreadHandle {
     /// # Errors
     /// The address can't be bound, or this isn't the handle of the thread that accepts.
     pub fn listen(&mut self, bind: &Bind, backlog: i32) -> Result<Arc<ListenerFacts>, ListenError> {
-        let Some((registry, listeners)) = &mut self.accepting else {
+        let Some((registry, count)) = &mut self.accepting else {
             let source = std::io::ErrorKind::NotConnected.into();
             return Err(ListenError { address: bind.to_string(), source });
         };
-        let listener = registry.bind(bind, backlog, listeners.len() as u32)?;
+        let listener = registry.bind(bind, backlog, *count)?;
         let facts = listener.facts.clone();
-        listeners.push(facts.clone());
+        *count += 1;
         self.mailbox.send(Message::Listener(listener));
         Ok(facts)
-    }
-
-    /// The facts of listener number `index`, which may be closed.
-    pub fn listener(&self, index: u32) -> Option<&Arc<ListenerFacts>> {
-        self.accepting.as_ref()?.1.get(index as usize)
     }
 
     /// Answers a request.

@@ -50,7 +50,7 @@ impl Bridge {
     ) -> Option<Result<Arc<ListenerFacts>, ListenError>> {
         match &self.mode {
             Mode::InLoop(mode) => Some(mode.reactor().listen(bind, backlog)),
-            Mode::Threaded(mode) => mode.thread(0, |thread, _| thread.listen(bind, backlog)),
+            Mode::Threaded(mode) => mode.listen(bind, backlog),
         }
     }
 

@@ -52,16 +52,20 @@ impl Reactor {
     }
 
     /// Has a connection that is raw, or has no driver, served as HTTP, which reads `unread` first: as HTTP/2 or, if
-    /// not `is_http2`, as HTTP/1 or what the first bytes of a new connection say.
+    /// not `is_http2`, as HTTP/1 or what the handshake or the first bytes of a new connection say.
     ///
     /// # Errors
     /// [`Stale`] when it is closed, is served as HTTP already, or its sending side was ended.
     pub fn serve(&mut self, slot: u32, id: u64, unread: &[u8], is_http2: bool) -> Result<(), Stale> {
         let way = self.way_of(&self.clients.with_id(slot, id).ok_or(Stale)?.facts);
         if self.assign_driver(slot, id).is_ok() {
-            if is_http2 {
-                self.raw_command(slot, id, |connection, cx| connection.handle_choose_http2(cx, way))?;
-            }
+            self.raw_command(slot, id, |connection, cx| match is_http2 {
+                true => connection.handle_choose_http2(cx, way),
+                false => {
+                    connection.handle_agreed(cx);
+                    Ok(())
+                }
+            })?;
         } else {
             let rest = self.raw_command(slot, id, |connection, cx| match is_http2 {
                 true => connection.handle_serve_http2(cx, way),
