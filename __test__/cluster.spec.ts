@@ -3,8 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
 
-async function clustered(...args: string[]): Promise<string[]> {
-  const file = fileURLToPath(new URL('fixtures/cluster.ts', import.meta.url))
+const clustered = (...args: string[]): Promise<string[]> => ran('cluster', args)
+
+async function ran(name: string, args: string[]): Promise<string[]> {
+  const file = fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, ['--import=@oxc-node/core/register', file, ...args], { timeout: 60_000 })
   return stdout.trim().split('\n')
 }
@@ -28,4 +30,12 @@ for (const [listen, why] of [
     const [line] = await clustered(listen)
     for (const { error } of JSON.parse(line!) as { error: string }[]) t.regex(error, why)
   })
+}
+
+for (const who of ['primary', 'worker', 'leaving primary']) {
+  for (const kind of ['node', 'busbar']) {
+    linux(`a worker with a server of ${kind}:http ends when the ${who} disconnects it, and answers what it has taken`, async (t) => {
+      t.deepEqual(await ran('node-cluster', [kind, who]), ['idle connection closed', 'answered: late', 'refused'])
+    })
+  }
 }

@@ -11,7 +11,7 @@ import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { Server as NodeServer } from 'node:http'
 import { debuglog } from 'node:util'
-import { announce, isClusterWorker } from '../server/cluster.ts'
+import { announce, isClusterWorker, onDisconnect } from '../server/cluster.ts'
 import { ioThreads } from '../server/io-threads.ts'
 import type { BoundAddress, EngineLimits, ListenOptions } from '../native.ts'
 import { planOne } from '../server/listen.ts'
@@ -258,8 +258,14 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   engine.askForPages()
   engine.start()
   if (!state.isReferenced) engine.unref()
-  if (isClusterWorker()) announce([{ plan: planOne({ port: state.bound.port }), addresses: [toAddress(state.bound)] }])
+  if (isClusterWorker()) joinCluster(server, state.bound)
   process.nextTick(emitListening, server, listening)
+}
+
+/** The primary process knows that this worker listens. As with Node, the server closes when the worker is disconnected. */
+function joinCluster(server: Ours, bound: BoundAddress): void {
+  announce([{ plan: planOne({ port: bound.port }), addresses: [toAddress(bound)] }])
+  server.once('close', onDisconnect(() => server.close()))
 }
 
 function failListen(server: Ours, error: Error): void {

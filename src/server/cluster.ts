@@ -40,3 +40,22 @@ export function announce(bound: readonly Bound[]): void {
     process.send?.({ cmd: 'NODE_CLUSTER', act: 'listening', addressType, address: address.getHost(), port: address.getPort() })
   }
 }
+
+/** What ends with the channel to the primary process. */
+const ends = new Set<() => void>()
+let isWatching = false
+
+/**
+ * Calls a function when this worker is disconnected, by its primary process or by itself. What is returned forgets it. One
+ * listener serves all servers of the process.
+ */
+export function onDisconnect(end: () => void): () => void {
+  ends.add(end)
+  if (!isWatching) {
+    isWatching = true
+    process.once('disconnect', () => {
+      for (const each of ends) each()
+    })
+  }
+  return () => void ends.delete(end)
+}

@@ -14,7 +14,7 @@ import { fetchLoaded, provideFetch } from '../handler/fetch-application.ts'
 import type { Handler } from '../handler/handler.ts'
 import { ioThreads } from './io-threads.ts'
 import type { Listen } from './listen.ts'
-import { isClusterWorker } from './cluster.ts'
+import { isClusterWorker, onDisconnect } from './cluster.ts'
 import { cutOffMessage, toMilliseconds } from './stop-settings.ts'
 import type { StopResult, StopSettings } from './stop-settings.ts'
 import { silence } from '../core/logger.ts'
@@ -88,6 +88,7 @@ export class HttpServer extends ServerParts {
   /** Refused requests of earlier starts. */
   #refusals: Readonly<Record<string, number>> = {}
   #onIdle: (() => void) | null = null
+  #leaveCluster: (() => void) | null = null
   /** Work behind responses, for which a stop waits. */
   readonly #background: Background
 
@@ -198,9 +199,8 @@ export class HttpServer extends ServerParts {
   /** The primary process knows that this worker listens. When it disconnects the worker, the server stops. */
   #joinCluster(): void {
     this[PARTS].listeners.announce()
-    const dispatcher = this.#dispatcher
-    process.once('disconnect', () => {
-      if (this.#state === STARTED && this.#dispatcher === dispatcher) this.stop().catch(() => {})
+    this.#leaveCluster = onDisconnect(() => {
+      if (this.#state === STARTED) this.stop().catch(() => {})
     })
   }
 
@@ -296,6 +296,8 @@ export class HttpServer extends ServerParts {
     this.#dispatcher?.close()
     this.#dispatcher?.engine.dispose()
     this.#dispatcher = null
+    this.#leaveCluster?.()
+    this.#leaveCluster = null
     this[PARTS].listeners.release()
   }
 
