@@ -8,22 +8,13 @@ import type { PerformanceEntry } from 'node:perf_hooks'
 import { PassThrough } from 'node:stream'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { IS_CURRENT, KINDS, listen } from './differential/requests.ts'
-import type { Create } from './differential/requests.ts'
+import { listen, plays } from './differential/requests.ts'
 import { Dialogue } from './differential/wire.ts'
-import { IS_TLS } from './transport.ts'
 
 type ParseFailure = NodeJS.ErrnoException & { rawPacket: Buffer }
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 const REFUSED = 'HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n [end]'
-
-/** Plays a scene on each kind of server. Node's counts as it is today. */
-async function plays(t: ExecutionContext, expected: unknown, scene: (create: Create) => Promise<unknown>): Promise<void> {
-  t.deepEqual(await scene(KINDS.busbar), expected, 'busbar')
-  // Over TLS Node has another order, and knows no half-closed connections.
-  if (IS_CURRENT && !IS_TLS) t.deepEqual(await scene(KINDS.node), expected, 'node')
-}
 
 /** Waits until `isTrue`. */
 async function until(isTrue: () => boolean): Promise<void> {

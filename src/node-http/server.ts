@@ -56,8 +56,8 @@ interface State {
   isReferenced: boolean
   /** Those that are closed, and still have connections. */
   readonly closing: Set<Listening>
-  /** A name is being looked up. */
-  isStarting: boolean
+  /** Counts calls of `listen` and `close`: each makes a lookup before it void. */
+  attempt: number
 }
 
 type Ours = ServerParts & { [STATE]: State }
@@ -80,7 +80,7 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
   Object.defineProperty(server, STATE, {
     value: {
       kind, options: given, secured: kind.secure(server, options), hasKeepAliveTimeout, listening: null, bound: null, isIpv6: false,
-      isReferenced: true, closing: new Set(), isStarting: false,
+      isReferenced: true, closing: new Set(), attempt: 0,
     },
   })
   watchLimits(server, (name) => {
@@ -124,7 +124,8 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       const state = this[STATE]
       const { wish, callback } = readListen(given)
       if (state === undefined) return base.listen.apply(this, given as never) as Ours
-      if (state.listening !== null || state.isStarting || this.listening) throw nodeError('ERR_SERVER_ALREADY_LISTEN')
+      if (state.listening !== null || this.listening) throw nodeError('ERR_SERVER_ALREADY_LISTEN')
+      state.attempt++
       const why = wish === null ? '' : (obstacleOf(wish) ?? classObstacle(state.options) ?? state.kind.obstacle(this, state.options))
       if (wish === null || why !== null) {
         count(this, 'node', why)
@@ -138,6 +139,7 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
 
     close(this: Ours, callback?: (error?: Error) => void): Ours {
       const state = this[STATE]
+      if (state !== undefined) state.attempt++
       if (state === undefined || (state.listening === null && state.closing.size === 0)) return base.close.call(this, callback) as Ours
       const isRunning = state.listening !== null
       if (typeof callback === 'function') this.once('close', () => callback(...(isRunning ? [] : [nodeError('ERR_SERVER_NOT_RUNNING')])))
@@ -221,15 +223,25 @@ function obstacleOf(wish: ListenWish): string | null {
 function start(server: Ours, wish: ListenWish): void {
   const state = server[STATE]
   const { signal, host } = wish
-  if (signal?.aborted === true) return void process.nextTick(() => server.close())
-  signal?.addEventListener('abort', () => server.close(), { once: true })
+  const { attempt } = state
+  if (signal !== undefined && closeOn(signal, server)) return
   if (host === undefined || host === '' || isIP(host) !== 0) return bindNow(server, state, wish, host)
-  state.isStarting = true
   lookup(host, (error, address) => {
-    state.isStarting = false
+    if (state.attempt !== attempt) return
     if (error !== null) server.emit('error', error)
     else bindNow(server, state, wish, address)
   })
+}
+
+/** Closes a server when a signal aborts. True when it has. */
+function closeOn(signal: AbortSignal, server: Ours): boolean {
+  const close = (): void => void server.close()
+  if (signal.aborted) process.nextTick(close)
+  else {
+    signal.addEventListener('abort', close, { once: true })
+    server.once('close', () => signal.removeEventListener('abort', close))
+  }
+  return signal.aborted
 }
 
 /** The limits of the engine, by the properties that the server has now. */
