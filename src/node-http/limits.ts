@@ -33,6 +33,16 @@ export function idleLimits(millis: number): Pick<EngineLimits, 'http1Timeout' | 
   return { http1Timeout: seconds(millis), localHttp1Timeout: seconds(millis) }
 }
 
+/** What options that aren't properties of the server mean for the engine. */
+export function limitsOfOptions({ http2, handshakeTimeout, settings }: Readonly<Record<string, unknown>>): Partial<EngineLimits> {
+  const { maxConcurrentStreams } = (settings ?? {}) as { maxConcurrentStreams?: number }
+  return {
+    http2Cleartext: http2 === true,
+    ...(typeof handshakeTimeout === 'number' && handshakeTimeout > 0 ? { tlsSetupTimeout: handshakeTimeout / 1000 } : {}),
+    ...(maxConcurrentStreams === undefined ? {} : { concurrentStreamLimit: maxConcurrentStreams }),
+  }
+}
+
 /**
  * The limits of the engine. Those that Node hasn't are lifted, but for the ones that protect the process: connections,
  * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.

@@ -5,7 +5,7 @@ import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'
 import { isIP } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, BlockList } from 'node:net'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
 import { adoptApplication } from './bridges.ts'
@@ -41,6 +41,8 @@ export interface ServerParts extends Server {
   readonly shouldUpgradeCallback?: (request: NodeRequest) => boolean
   readonly [UNIQUE_HEADERS]?: ReadonlySet<string> | null
   readonly rejectNonStandardBodyWrites?: boolean
+  /** Since Node 22.13. */
+  readonly blockList?: BlockList
   /** Since Node 24. */
   readonly keepAliveTimeoutBuffer?: number
   readonly [CAPTURE]?: boolean
@@ -235,7 +237,14 @@ export class Listening implements FrontOwner {
 
   onAccepted(connection: Connection): void {
     connection.facts()
+    if (this.#isBlocked(connection)) return connection.close()
     this.#announce('connection', connection)
+  }
+
+  #isBlocked(connection: Connection): boolean {
+    const address = connection.remoteAddress()
+    if (address === null || address.family === 'unix') return false
+    return this.#server.blockList?.check(address.host, address.family === 'IPv6' ? 'ipv6' : 'ipv4') === true
   }
 
   onSecured(connection: Connection): void {

@@ -7,12 +7,13 @@ import { Secured } from './secured.ts'
 import { SecureSocket } from './secure-socket.ts'
 import { securedOf } from './server.ts'
 import type { ServerKind } from './server.ts'
-import { protocolsOf, tlsObstacle } from './tls-contexts.ts'
+import { TLS_EVENTS, protocolsOf, tlsObstacle } from './tls-contexts.ts'
 
 /** A server of Node's with TLS. */
 interface TlsServer extends NodeServer {
   setSecureContext(options: SecureContextOptions): void
   addContext(name: string, context: SecureContextOptions): void
+  getTicketKeys(): Buffer
   setTicketKeys(keys: Buffer): void
 }
 
@@ -22,6 +23,8 @@ export function secureKind(protocols: (options: TlsOptions) => readonly string[]
     obstacle: (server, options) => {
       const why = tlsObstacle(options as TlsOptions)
       if (why !== null) return why
+      const heard = TLS_EVENTS.find((event) => server.listenerCount(event) > 0)
+      if (heard !== undefined) return `it listens to '${heard}', which is Node's own TLS`
       try {
         // Node has accepted the certificate; rustls is stricter.
         securedOf(server)?.context()
@@ -34,6 +37,7 @@ export function secureKind(protocols: (options: TlsOptions) => readonly string[]
       const given = options as TlsOptions
       return new Secured(server, given, protocolsOf(given.ALPNProtocols, protocols(given)))
     },
+    lostEvents: TLS_EVENTS,
     Socket: SecureSocket as never,
   }
 }
@@ -50,6 +54,13 @@ export function secureMembers(base: object): PropertyDescriptorMap {
     addContext(this: TlsServer, name: string, context: SecureContextOptions): void {
       nodes.addContext.call(this, name, context)
       securedOf(this)?.add(name, context)
+    },
+
+    // Those that are asked for are given to other servers, so the engine has to seal by them.
+    getTicketKeys(this: TlsServer): Buffer {
+      const ticketKeys = nodes.getTicketKeys.call(this)
+      securedOf(this)?.replace({ ticketKeys } as TlsOptions)
+      return ticketKeys
     },
 
     setTicketKeys(this: TlsServer, keys: Buffer): void {

@@ -18,7 +18,7 @@ import { planOne } from '../server/listen.ts'
 import { toAddress } from '../net/socket-address.ts'
 import { Listening } from './listening.ts'
 import type { ServerParts } from './listening.ts'
-import { idleLimits, limitsOf } from './limits.ts'
+import { idleLimits, limitsOf, limitsOfOptions } from './limits.ts'
 import { watchLimits } from './live-limits.ts'
 import { readListen } from './listen-arguments.ts'
 import type { ListenWish } from './listen-arguments.ts'
@@ -38,13 +38,15 @@ export interface ServerKind {
   obstacle(server: NodeServer, options: object): string | null
   /** The TLS of a server; null for none. */
   secure(server: NodeServer, options: object): Secured | null
+  /** Events that only Node emits: a server that listens to them when it begins is served by Node. */
+  readonly lostEvents?: readonly string[]
   /** The class of its sockets. */
   readonly Socket: typeof NodeSocket
 }
 
 interface State {
   readonly kind: ServerKind
-  readonly options: Readonly<Record<string, unknown>>
+  options: Readonly<Record<string, unknown>>
   readonly secured: Secured | null
   /** The application has set the time for a connection without a request. */
   hasKeepAliveTimeout: boolean
@@ -95,6 +97,7 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
     const listening = (server as Ours)[STATE].listening
     if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
     else if (event === 'clientError' || event === 'tlsClientError') listening?.tellErrors()
+    else if (listening != null && kind.lostEvents?.includes(event) === true) warnOnce(`busbar doesn't emit '${event}': listen to it before the server listens`)
   })
 }
 
@@ -115,6 +118,13 @@ function isOurs(socket: unknown): boolean {
 /** The TLS of a server of ours. */
 export function securedOf(server: object): Secured | null {
   return (server as Partial<Ours>)[STATE]?.secured ?? null
+}
+
+/** Changes options of which limits of the engine are made, also while the server listens. */
+export function changeOptions(server: object, change: (options: State['options']) => object): void {
+  const state = (server as Ours)[STATE]
+  state.options = { ...state.options, ...change(state.options) }
+  state.listening?.front.engine.replaceLimits(limitsNow(server as Ours, state))
 }
 
 /** The members of servers that differ from Node's; `base` are Node's. */
@@ -246,7 +256,7 @@ function closeOn(signal: AbortSignal, server: Ours): boolean {
 
 /** The limits of the engine, by the properties that the server has now. */
 function limitsNow(server: Ours, state: State): EngineLimits {
-  return { ...limitsOf(server, state.hasKeepAliveTimeout), http2Cleartext: state.options['http2'] === true }
+  return { ...limitsOf(server, state.hasKeepAliveTimeout), ...limitsOfOptions(state.options) }
 }
 
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
@@ -263,8 +273,7 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   installBridges()
   state.listening = listening
   count(server, 'busbar', null)
-  // Announced one by one only where something listens, or counts their time: that costs each connection a round.
-  if (server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1 || server.timeout > 0) engine.announceAccepted()
+  if (looksAtConnections(server)) engine.announceAccepted()
   // A server with TLS listens to its own 'tlsClientError'.
   if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors()
   engine.askForPages()
@@ -272,6 +281,12 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   if (!state.isReferenced) engine.unref()
   if (isClusterWorker()) joinCluster(server, state.bound)
   process.nextTick(emitListening, server, listening)
+}
+
+/** Connections are announced one by one only where something asks for that: it costs each of them a round. */
+function looksAtConnections(server: Ours): boolean {
+  if (server.blockList !== undefined || server.timeout > 0) return true
+  return server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1
 }
 
 /** The primary process knows that this worker listens. As with Node, the server closes when the worker is disconnected. */

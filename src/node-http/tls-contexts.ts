@@ -4,6 +4,7 @@
  * Node's `SecureContext` doesn't show what it was made of. `tls.createSecureContext` is wrapped to remember that, so that
  * contexts can be given to `SNICallback` and `addContext`.
  */
+import { constants } from 'node:crypto'
 import tls from 'node:tls'
 import type { SecureContextOptions, TlsOptions } from 'node:tls'
 import type { TlsCertificate, TlsSettings, TlsSource } from '../native.ts'
@@ -19,6 +20,23 @@ const REFUSED = {
   privateKeyEngine: 'engines of OpenSSL',
   privateKeyIdentifier: 'engines of OpenSSL',
 } as const
+
+/** Events of a server that need Node's own TLS. */
+export const TLS_EVENTS = ['keylog', 'newSession', 'resumeSession', 'OCSPRequest'] as const
+
+/** Bits of `secureOptions` that ask for what the engine does anyway, or for workarounds that it doesn't need. */
+const GRANTED =
+  constants.SSL_OP_ALL |
+  constants.SSL_OP_CIPHER_SERVER_PREFERENCE |
+  constants.SSL_OP_LEGACY_SERVER_CONNECT |
+  constants.SSL_OP_NO_COMPRESSION |
+  constants.SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
+  constants.SSL_OP_NO_SSLv2 |
+  constants.SSL_OP_NO_SSLv3 |
+  constants.SSL_OP_NO_TLSv1 |
+  constants.SSL_OP_NO_TLSv1_1 |
+  // OpenSSL's SSL_OP_NO_RENEGOTIATION, which the types lack.
+  0x40000000
 
 /** Suites that the engine has, by OpenSSL's names. */
 const SUITES: ReadonlySet<string> = new Set([
@@ -59,7 +77,11 @@ export function optionsOfContext(context: object): SecureContextOptions | null {
 }
 
 /** Why the engine can't serve with these options; null when it can. */
-export function tlsObstacle(options: TlsOptions): string | null {
+export function tlsObstacle(given: TlsOptions): string | null {
+  if (given.secureContext !== undefined && optionsOfContext(given.secureContext) === null) {
+    return 'the option secureContext: it was made before busbar was loaded'
+  }
+  const options = merged(given)
   for (const [name, what] of Object.entries(REFUSED)) {
     if ((options as Record<string, unknown>)[name] !== undefined) return `the option ${name}: busbar has no ${what}`
   }
@@ -67,10 +89,10 @@ export function tlsObstacle(options: TlsOptions): string | null {
   if (minVersion === 'TLSv1' || minVersion === 'TLSv1.1') return `the option minVersion: busbar has no ${minVersion}`
   if (maxVersion !== undefined && maxVersion !== 'TLSv1.3') return 'the option maxVersion: busbar always offers TLS 1.3'
   if (ciphers !== undefined && suitesOf(ciphers) === null) return 'the option ciphers: busbar has none of these cipher suites'
-  if (options.secureContext !== undefined && optionsOfContext(options.secureContext) === null) {
-    return 'the option secureContext: it was made before busbar was loaded'
+  if (((options.secureOptions ?? 0) & ~(GRANTED | constants.SSL_OP_NO_TLSv1_2)) !== 0) {
+    return 'the option secureOptions: busbar has no such choice of OpenSSL'
   }
-  return certificatesOf(merged(options)).length === 0 && options.SNICallback === undefined ? 'it has no certificate' : null
+  return certificatesOf(options).length === 0 && options.SNICallback === undefined ? 'it has no certificate' : null
 }
 
 /** The options, with those of a given context. */
@@ -90,7 +112,7 @@ export function settingsOf(options: TlsOptions, named: ReadonlyMap<string, Secur
     certificates: [...certificates, ...further],
     defaultCertificate: certificates.length > 0 ? 0 : null,
     asksForCertificates: own.SNICallback !== undefined,
-    minVersion: own.minVersion === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2',
+    minVersion: own.minVersion === 'TLSv1.3' || has12Off(own) ? 'TLSv1.3' : 'TLSv1.2',
     cipherSuites: own.ciphers === undefined ? [] : (suitesOf(own.ciphers) ?? []),
     groups: groupsOf(own.ecdhCurve),
     alpn: [...alpn],
@@ -101,6 +123,10 @@ export function settingsOf(options: TlsOptions, named: ReadonlyMap<string, Secur
     ticketKeys: own.ticketKeys === undefined ? [] : [{ label: 'ticketKeys', bytes: Buffer.from(own.ticketKeys) }],
     keyLog: null,
   }
+}
+
+function has12Off({ secureOptions = 0 }: SecureContextOptions): boolean {
+  return (secureOptions & constants.SSL_OP_NO_TLSv1_2) !== 0
 }
 
 /** The certificates that options name, each with its key. */
