@@ -1,9 +1,11 @@
 /** Limits that are set while a server listens, and what ends connections. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import { connect } from 'node:net'
 import test from 'ava'
-import { KINDS, listen } from './differential/requests.ts'
+import { KINDS, listen, plays } from './differential/requests.ts'
 import { Dialogue } from './differential/wire.ts'
+import { IS_TLS } from './transport.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 const createServer = KINDS.busbar
@@ -116,3 +118,56 @@ test('closeIdleConnections spares a connection that has sent nothing', async (t)
   await idle.end()
   t.is((await silent.send(GET).response('GET'))!.at(-1)!.line, 'HTTP/1.1 200 OK')
 })
+
+// A dropped connection has no handshake.
+const plainTest = IS_TLS ? test.skip : test
+plainTest('maxConnections holds from the moment when it is set, lower and higher', async (t) => {
+  await plays(t, [['drop', 'drop', 'drop'], ' [end]', 200, ' [end]', 200, 200], async (create) => {
+    const events: string[] = []
+    const server = create((_req, res) => void res.end('ok')).on('drop', () => events.push('drop'))
+    const port = await listen(t, server)
+    const [silent, used] = [await Dialogue.dial(port), await Dialogue.dial(port)] as const
+    const status = async (one: Dialogue): Promise<number> => Number((await one.send(GET).response('GET'))!.at(-1)!.line.split(' ')[1])
+    await status(used)
+    const dropped = async (): Promise<string> => (await Dialogue.dial(port)).end()
+    server.maxConnections = 2
+    const atFull = await dropped()
+    server.maxConnections = 3
+    const third = await Dialogue.dial(port)
+    const results = [atFull, await status(third), await dropped()]
+    third.close()
+    await until(server, 2)
+    results.push(await status(await Dialogue.dial(port)))
+    const info = once(server, 'drop') as Promise<[{ remotePort: number }]>
+    const last = connect(port, '127.0.0.1')
+    await once(last, 'connect')
+    const { localPort } = last
+    last.on('error', () => {}).resume()
+    t.is((await info)[0].remotePort, localPort!)
+    results.push(await status(silent))
+    return [events, ...results]
+  })
+})
+
+plainTest('of connections that come at once as many are taken as maxConnections allows', async (t) => {
+  await plays(t, [3, 7], async (create) => {
+    let dropped = 0
+    const server = create((_req, res) => void res.end('ok')).on('drop', () => dropped++)
+    server.maxConnections = 3
+    const port = await listen(t, server)
+    const all = await Promise.all(Array.from({ length: 10 }, () => Dialogue.dial(port)))
+    await until(server, 3)
+    while (dropped < 7) await new Promise((resolve) => setTimeout(resolve, 2))
+    await Promise.all(all.map(async (one) => one.ending ?? (await Promise.race([one.send(GET).response('GET'), one.end()]))))
+    return [all.filter((one) => one.ending === null).length, dropped]
+  })
+})
+
+/** Waits until a server has so many connections. */
+async function until(server: Server, count: number): Promise<void> {
+  for (;;) {
+    const now = await new Promise((resolve) => server.getConnections((_error, connections) => resolve(connections)))
+    if (now === count) return
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}

@@ -30,6 +30,7 @@ export interface FrontOwner {
   finished(response: NodeResponse): void
   onAccepted(connection: Connection): void
   onSecured(connection: Connection): void
+  onClosed(connection: Connection): void
   onTimeout(connection: Connection): void
   /** This and the next two: see `ConnectionOwner`. */
   readonly timeout: number

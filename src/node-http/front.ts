@@ -353,6 +353,7 @@ export class Front implements ExchangeOwner, ConnectionOwner {
   #closed(connection: Connection | null): void {
     if (connection === null || !connection.closed()) return
     if (this.#connections.get(connection.slot) === connection) this.#connections.delete(connection.slot)
+    this.#owner.onClosed(connection)
     try {
       connection.leave()
       connection.socket.hasClosed()

@@ -62,6 +62,7 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     nodeStyle: true,
     allowMissingHost: node.requireHostHeader === false,
     allowHalfClose: node.httpAllowHalfOpen === true,
-    connectionLimit: node.maxConnections ?? limits.connectionLimit,
+    // That of Node is kept where connections are announced, and may be raised.
+    connectionLimit: Math.max(node.maxConnections ?? 0, limits.connectionLimit),
   }
 }

@@ -8,6 +8,7 @@ import { isIP } from 'node:net'
 import type { AddressInfo, BlockList } from 'node:net'
 import { Flag } from '../native.ts'
 import type { EngineLimits } from '../native.ts'
+import { Admission } from './admission.ts'
 import { adoptApplication } from './bridges.ts'
 import { HIGH_WATER } from './connection.ts'
 import type { Connection } from './connection.ts'
@@ -65,6 +66,7 @@ function bornWith([listener, ...others]: readonly unknown[]): Born | null {
 /** A started engine, and the server whose requests it serves. */
 export class Listening implements FrontOwner {
   readonly front: Front
+  readonly admission: Admission
   readonly #server: ServerParts
   readonly #Socket: typeof NodeSocket
   readonly #secured: Secured | null
@@ -87,6 +89,7 @@ export class Listening implements FrontOwner {
     this.#unique = server[UNIQUE_HEADERS] ?? null
     this.#rejectsBody = server.rejectNonStandardBodyWrites === true
     this.front = new Front(this, limits, threads)
+    this.admission = new Admission(this.front.engine, server)
   }
 
   get isPatient(): boolean {
@@ -236,15 +239,18 @@ export class Listening implements FrontOwner {
   }
 
   onAccepted(connection: Connection): void {
-    connection.facts()
-    if (this.#isBlocked(connection)) return connection.close()
+    if (this.admission.isBlocked(connection)) return connection.close()
+    if (this.admission.isFull()) {
+      const { host = '', port } = connection.remoteAddress() ?? {}
+      connection.close()
+      return this.onDropped(host, port)
+    }
+    this.admission.admit(connection)
     this.#announce('connection', connection)
   }
 
-  #isBlocked(connection: Connection): boolean {
-    const address = connection.remoteAddress()
-    if (address === null || address.family === 'unix') return false
-    return this.#server.blockList?.check(address.host, address.family === 'IPv6' ? 'ipv6' : 'ipv4') === true
+  onClosed(connection: Connection): void {
+    this.admission.closed(connection)
   }
 
   onSecured(connection: Connection): void {
@@ -318,12 +324,12 @@ export class Listening implements FrontOwner {
     this.#server.emit('tlsClientError', tlsError(why), connection.socket)
   }
 
-  onDropped(address: string): void {
+  onDropped(address: string, remotePort?: number): void {
     const { address: localAddress, port: localPort, family: localFamily } = (this.#server.address() ?? {}) as Partial<AddressInfo>
     const family = isIP(address)
     this.#server.emit('drop', {
       localAddress, localPort, localFamily,
-      remoteAddress: family === 0 ? undefined : address, remotePort: undefined, remoteFamily: family === 0 ? undefined : `IPv${family}`,
+      remoteAddress: family === 0 ? undefined : address, remotePort, remoteFamily: family === 0 ? undefined : `IPv${family}`,
     })
   }
 

@@ -88,14 +88,14 @@ export function adopt(server: NodeServer, kind: ServerKind, options: object): vo
   watchLimits(server, (name) => {
     const state = (server as Ours)[STATE]
     if (name === 'keepAliveTimeout') state.hasKeepAliveTimeout = true
-    if (name === 'timeout') {
-      if (server.timeout > 0) state.listening?.front.engine.announceAccepted()
+    if (name === 'timeout' || name === 'maxConnections') {
+      if (looksAtConnections(server as Ours)) state.listening?.admission.announce()
     } else state.listening?.front.engine.replaceLimits(limitsNow(server as Ours, state))
   })
   for (const event of ['connection', 'secureConnection']) guardListeners(server, event)
   server.on('newListener', (event: string) => {
     const listening = (server as Ours)[STATE].listening
-    if (event === 'connection' || event === 'secureConnection') listening?.front.engine.announceAccepted()
+    if (event === 'connection' || event === 'secureConnection') listening?.admission.announce()
     else if (event === 'clientError' || event === 'tlsClientError') listening?.tellErrors()
     else if (listening != null && kind.lostEvents?.includes(event) === true) warnOnce(`busbar doesn't emit '${event}': listen to it before the server listens`)
   })
@@ -273,7 +273,7 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   installBridges()
   state.listening = listening
   count(server, 'busbar', null)
-  if (looksAtConnections(server)) engine.announceAccepted()
+  if (looksAtConnections(server)) listening.admission.announce()
   // A server with TLS listens to its own 'tlsClientError'.
   if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors()
   engine.askForPages()
@@ -285,7 +285,7 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
 
 /** Connections are announced one by one only where something asks for that: it costs each of them a round. */
 function looksAtConnections(server: Ours): boolean {
-  if (server.blockList !== undefined || server.timeout > 0) return true
+  if (server.maxConnections !== undefined || server.blockList !== undefined || server.timeout > 0) return true
   return server.listenerCount('connection') > 1 || server.listenerCount('secureConnection') > 1
 }
 
