@@ -1,7 +1,12 @@
 /** How servers begin and stop to listen: on node:http and here the same. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
+import type { ExecutionContext } from 'ava'
 import { plays } from './differential/requests.ts'
 
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
@@ -57,4 +62,46 @@ test('the signal of a server that has closed doesn’t close it when it listens 
     server.close()
     return listening
   })
+})
+
+/** Runs a fixture whose process ends by itself. */
+function run(t: ExecutionContext, ...args: string[]): { line: () => Promise<string>; ended: Promise<unknown> } {
+  const file = fileURLToPath(new URL('fixtures/node-unref.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import=@oxc-node/core/register', file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill())
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  return { line: async () => String((await lines.next()).value), ended: once(child, 'exit') }
+}
+
+for (const when of ['before', 'listening', 'in the middle']) {
+  test(`a server that is unref’d (${when}) keeps its process while it has connections`, async (t) => {
+    for (const kind of ['busbar', 'node']) {
+      const { line, ended } = run(t, kind, when)
+      const socket = connect(Number(await line()), '127.0.0.1')
+      let text = ''
+      socket.on('data', (piece) => (text += String(piece))).on('error', () => {})
+      const closed = once(socket, 'close')
+      socket.write('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\na')
+      t.is(await line(), 'begun')
+      await pause(600)
+      socket.write('b')
+      await closed
+      t.regex(text, /answered$/, kind)
+      t.deepEqual(await ended, [0, null], kind)
+    }
+  })
+}
+
+test('a connection that has sent nothing keeps the process of an unref’d server', async (t) => {
+  for (const kind of ['busbar', 'node']) {
+    const { line, ended } = run(t, kind, 'listening')
+    const socket = connect(Number(await line()), '127.0.0.1')
+    const closed = once(socket.on('error', () => {}).resume(), 'close')
+    await pause(800)
+    const text = once(socket, 'data')
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    t.regex(String((await text)[0]), /^HTTP\/1\.1 200 /, kind)
+    await closed
+    await ended
+  }
 })

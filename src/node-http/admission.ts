@@ -1,7 +1,8 @@
 /**
- * Which connections of a server are taken, as Node decides it where it accepts them.
+ * Which connections of a server are taken, and whether they keep the process alive: as Node decides it where it accepts them.
  *
- * The engine announces connections only where something asks for that.
+ * The engine announces connections only where something asks for that. Those from before are known once they have sent a
+ * request.
  */
 import type { Engine } from '../native.ts'
 import type { Connection } from './connection.ts'
@@ -16,6 +17,7 @@ export class Admission {
   /** So many may be open of those that had come before connections were announced. */
   #earlier = 0
   #isAnnounced = false
+  #isReferenced = true
 
   constructor(engine: Engine, server: ServerParts) {
     this.#engine = engine
@@ -50,9 +52,32 @@ export class Admission {
   admit(connection: Connection): void {
     if (connection.facts() === null) return
     this.#open.add(connection)
+    if (!this.#isReferenced) this.#engine.ref()
   }
 
   closed(connection: Connection): void {
-    this.#open.delete(connection)
+    if (this.#open.delete(connection)) this.#mayLetGo()
+  }
+
+  ref(): void {
+    this.#isReferenced = true
+    this.#engine.ref()
+  }
+
+  /** Lets the process end when no connection is open. */
+  unref(known: Iterable<Connection>): void {
+    this.#isReferenced = false
+    this.announce()
+    for (const connection of known) this.admit(connection)
+    this.#mayLetGo()
+  }
+
+  /** Whether connections that become known later have to be counted as well. */
+  get countsAll(): boolean {
+    return !this.#isReferenced
+  }
+
+  #mayLetGo(): void {
+    if (!this.#isReferenced && this.#open.size === 0) this.#engine.unref()
   }
 }

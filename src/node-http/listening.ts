@@ -97,6 +97,7 @@ export class Listening implements FrontOwner {
   }
 
   makeSocket(connection: Connection): NodeSocket {
+    if (this.admission.countsAll) this.admission.admit(connection)
     const socket = new this.#Socket(connection, this.#server)
     if (serverSocket.hasSubscribers) serverSocket.publish({ socket })
     return socket

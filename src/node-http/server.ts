@@ -187,14 +187,14 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
     ref(this: Ours): Ours {
       const state = this[STATE]
       if (state !== undefined) state.isReferenced = true
-      state?.listening?.front.engine.ref()
+      if (state?.listening != null) hold(this, state, state.listening)
       return base.ref.call(this) as Ours
     },
 
     unref(this: Ours): Ours {
       const state = this[STATE]
       if (state !== undefined) state.isReferenced = false
-      state?.listening?.front.engine.unref()
+      if (state?.listening != null) letGo(this, state, state.listening)
       return base.unref.call(this) as Ours
     },
   }
@@ -256,7 +256,19 @@ function closeOn(signal: AbortSignal, server: Ours): boolean {
 
 /** The limits of the engine, by the properties that the server has now. */
 function limitsNow(server: Ours, state: State): EngineLimits {
-  return { ...limitsOf(server, state.hasKeepAliveTimeout), ...limitsOfOptions(state.options) }
+  return { ...limitsOf(server, state.hasKeepAliveTimeout || !state.isReferenced), ...limitsOfOptions(state.options) }
+}
+
+/** The process may end when no connection is open. As with Node, clients keep theirs for `keepAliveTimeout`. */
+function letGo(server: Ours, state: State, { admission, front }: Listening): void {
+  front.engine.replaceLimits(limitsNow(server, state))
+  admission.unref(front.connections())
+}
+
+/** The process stays while the server listens. */
+function hold(server: Ours, state: State, { admission, front }: Listening): void {
+  front.engine.replaceLimits(limitsNow(server, state))
+  admission.ref()
 }
 
 function bindNow(server: Ours, state: State, wish: ListenWish, host: string | undefined): void {
@@ -278,7 +290,7 @@ function bindNow(server: Ours, state: State, wish: ListenWish, host: string | un
   if (server.listenerCount('clientError') > 0 || server.listenerCount('tlsClientError') > 1) listening.tellErrors()
   engine.askForPages()
   engine.start()
-  if (!state.isReferenced) engine.unref()
+  if (!state.isReferenced) letGo(server, state, listening)
   if (isClusterWorker()) joinCluster(server, state.bound)
   process.nextTick(emitListening, server, listening)
 }
@@ -337,7 +349,7 @@ function stop(server: Ours, state: State): void {
     })
   }
   // As with Node, 'close' comes even if the server has let the process end before.
-  engine.ref()
+  listening.admission.ref()
   // As with Node, clients keep their connections for `keepAliveTimeout` behind a response.
   engine.replaceLimits({ ...limitsNow(server, state), ...idleLimits(server.keepAliveTimeout) })
   engine.stopGracefully()
