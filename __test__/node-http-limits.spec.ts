@@ -48,6 +48,16 @@ test('maxHeadersCount holds from the moment when it is set', async (t) => {
   t.regex((await dialogue.send(many).response('GET'))!.at(-1)!.line, /^HTTP\/1\.1 431 /)
 })
 
+test('a maxHeadersCount of 0 is no limit', async (t) => {
+  await plays(t, 'HTTP/1.1 200 OK', async (create) => {
+    const server = create({ maxHeaderSize: 200_000 }, (_req, res) => void res.end('ok'))
+    server.maxHeadersCount = 0
+    const dialogue = await Dialogue.dial(await listen(t, server))
+    const many = `GET / HTTP/1.1\r\nHost: a\r\n${'A: b\r\n'.repeat(2500)}\r\n`
+    return (await dialogue.send(many).response('GET'))!.at(-1)!.line
+  })
+})
+
 test('maxRequestsPerSocket and timeout hold for what comes after they were set', async (t) => {
   const server = createServer((req, res) => void (req.url === '/' && res.end('ok')))
   const port = await listen(t, server)

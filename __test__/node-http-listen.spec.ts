@@ -64,6 +64,13 @@ test('the signal of a server that has closed doesn’t close it when it listens 
   })
 })
 
+test('listen throws for what is no port and no path', async (t) => {
+  const all: unknown[] = ['', ' ', '70000', '1.5', { path: '' }, { path: '80' }, { port: '' }, {}]
+  await plays(t, [...all.slice(0, 4).map(() => 'ERR_SOCKET_BAD_PORT'), 'ERR_INVALID_ARG_VALUE', 'ERR_INVALID_ARG_VALUE', 'ERR_SOCKET_BAD_PORT', 'ERR_INVALID_ARG_VALUE'], async (create) =>
+    all.map((given) => (t.throws(() => create().listen(given as string)) as NodeJS.ErrnoException).code),
+  )
+})
+
 /** Runs a fixture whose process ends by itself. */
 function run(t: ExecutionContext, ...args: string[]): { line: () => Promise<string>; ended: Promise<unknown> } {
   const file = fileURLToPath(new URL('fixtures/node-unref.ts', import.meta.url))

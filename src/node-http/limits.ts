@@ -18,7 +18,7 @@ export interface NodeLimits {
   readonly requireHostHeader?: boolean
 }
 
-/** Fields of a header section, unless `maxHeadersCount` says another number. */
+/** Fields of a header section, unless `maxHeadersCount` says another number, or 0 for no limit. */
 const FIELDS = 2000
 /** Seconds for which a client may take nothing of a response. */
 const WRITE_TIMEOUT = 60
@@ -26,6 +26,11 @@ const WRITE_TIMEOUT = 60
 /** A time as the engine takes it, in seconds; 0 milliseconds is none. */
 function seconds(millis: number): number {
   return millis > 0 ? millis / 1000 : Infinity
+}
+
+function fieldsOf(most: number | null): number {
+  if (most === 0) return Infinity
+  return most !== null && most > 0 ? most : FIELDS
 }
 
 /** For so many milliseconds a connection may be without a request. */
@@ -48,8 +53,7 @@ export function limitsOfOptions({ http2, handshakeTimeout, settings }: Readonly<
  * pipelining, and clients that don't read. `hasKeepAliveTimeout` says that the application has set that time.
  */
 export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): EngineLimits {
-  const fields = node.maxHeadersCount !== null && node.maxHeadersCount > 0 ? node.maxHeadersCount : FIELDS
-  const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, headerFieldLimit: fields, minimumBodyRate: 0 }))
+  const limits = engineLimits(Options.from({ writeTimeout: WRITE_TIMEOUT, minimumBodyRate: 0 }))
   return {
     ...limits,
     ...(hasKeepAliveTimeout ? idleLimits(node.keepAliveTimeout) : {}),
@@ -57,6 +61,7 @@ export function limitsOf(node: NodeLimits, hasKeepAliveTimeout: boolean): Engine
     requestTimeout: node.requestTimeout > 0 ? node.requestTimeout / 1000 : 0,
     bodyTimeout: Infinity,
     bodySizeLimit: Infinity,
+    headerFieldLimit: fieldsOf(node.maxHeadersCount),
     headerSizeLimit: node.maxHeaderSize ?? maxHeaderSize,
     requestLineLimit: node.maxHeaderSize ?? maxHeaderSize,
     nodeStyle: true,

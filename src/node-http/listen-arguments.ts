@@ -27,7 +27,7 @@ export function readListen(given: readonly unknown[]): { wish: ListenWish | null
 
 function wishOf([first, second, third]: readonly unknown[]): ListenWish | null {
   if (typeof first === 'object' && first !== null) return wishOfObject(first as Record<string, unknown>)
-  if (typeof first === 'string' && !isPort(first)) return made({ path: first, backlog: backlogOf(second) })
+  if (typeof first === 'string' && isPath(first)) return made({ path: first, backlog: backlogOf(second) })
   const host = typeof second === 'string' ? second : undefined
   const backlog = backlogOf(typeof second === 'number' ? second : third)
   if (first === undefined || first === null) return made({ port: 0, host, backlog })
@@ -46,7 +46,7 @@ function wishOfObject(given: Record<string, unknown>): ListenWish | null {
     if (!isPort(port) || (host !== undefined && host !== null && typeof host !== 'string')) return null
     return made({ ...rest, port: Number(port), host: (host as string | null) ?? undefined })
   }
-  if (typeof path === 'string') return made({ ...rest, path })
+  if (typeof path === 'string' && isPath(path)) return made({ ...rest, path })
   return 'port' in given && !('path' in given) ? made({ ...rest, port: 0, host: host as string | undefined }) : null
 }
 
@@ -55,6 +55,11 @@ function made(wish: Partial<ListenWish>): ListenWish {
     port: 0, host: undefined, path: undefined, fd: undefined, backlog: undefined, ipv6Only: false, reusePort: false,
     signal: undefined, ...wish,
   }
+}
+
+/** As Node has it, what is a number names no path: `''` is 0. */
+function isPath(value: string): boolean {
+  return !(Number(value) >= 0)
 }
 
 function isPort(value: unknown): boolean {

@@ -138,9 +138,10 @@ export function serverMembers(base: NodeServer): PropertyDescriptorMap & ThisTyp
       state.attempt++
       const why = wish === null ? '' : (obstacleOf(wish) ?? classObstacle(state.options) ?? state.kind.obstacle(this, state.options))
       if (wish === null || why !== null) {
-        count(this, 'node', why)
         if (why !== '') warnOnce(`a server is served by node:http: ${why}`)
-        return base.listen.apply(this, given as never) as Ours
+        base.listen.apply(this, given as never)
+        count(this, 'node', why)
+        return this
       }
       if (callback !== undefined) this.once('listening', callback)
       start(this, wish)
