@@ -11,6 +11,7 @@ import http, { serve, serverFactory as plainFactory } from '../src/node-http/ind
 import https, { createServer, serverFactory } from '../src/node-http/https.ts'
 import { createSecureServerOf } from '../src/node-http/http2.ts'
 import { Authority } from './authority.ts'
+import { IS_CURRENT } from './differential/requests.ts'
 import { ask, packaged } from './node-http-support.ts'
 
 const authority = new Authority()
@@ -120,6 +121,20 @@ test('connections that are announced to the application are served behind their 
     t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
   }
   t.deepEqual(announced, ['TLSv1.3', 'TLSv1.3', 'connection', 'connection'])
+})
+
+test('a server of http2.createSecureServer is closed behind `await using`', async (t) => {
+  for (const create of [createSecureServerOf(http2.createSecureServer as never), ...(IS_CURRENT ? [http2.createSecureServer] : [])]) {
+    const server = create({ cert, key, allowHTTP1: true }, facts as never)
+    await server[Symbol.asyncDispose]()
+    const port = await started(t, server as never)
+    const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+    await once(session.request().resume(), 'close')
+    const ended = once(session, 'close')
+    await Promise.all([server[Symbol.asyncDispose](), ended])
+    t.false(server.listening)
+    await server[Symbol.asyncDispose]()
+  }
 })
 
 test('SNICallback and addContext choose the certificate', async (t) => {

@@ -49,6 +49,11 @@ function http2Members(base: object): PropertyDescriptorMap {
       if (why !== null) warnOnce(`updateSettings: ${why}`)
       changeOptions(this, (options) => ({ settings: { ...(options['settings'] as Settings), ...settings } }))
     },
+
+    // Node's looks for a handle.
+    async [Symbol.asyncDispose](this: Http2SecureServer): Promise<void> {
+      if (this.listening) await new Promise<void>((resolve) => void this.close(() => resolve()))
+    },
   }
   return Object.getOwnPropertyDescriptors(members)
 }
