@@ -1,13 +1,16 @@
 /** How servers begin and stop to listen: on node:http and here the same. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { plays } from './differential/requests.ts'
+import { IS_TLS } from './transport.ts'
 
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
@@ -69,6 +72,34 @@ test('listen throws for what is no port and no path', async (t) => {
   await plays(t, [...all.slice(0, 4).map(() => 'ERR_SOCKET_BAD_PORT'), 'ERR_INVALID_ARG_VALUE', 'ERR_INVALID_ARG_VALUE', 'ERR_SOCKET_BAD_PORT', 'ERR_INVALID_ARG_VALUE'], async (create) =>
     all.map((given) => (t.throws(() => create().listen(given as string)) as NodeJS.ErrnoException).code),
   )
+})
+
+const plainTest = IS_TLS ? test.skip : test
+plainTest('events of a server are in the async context of listen', async (t) => {
+  const storage = new AsyncLocalStorage<string>()
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const events = ['listening', 'connection', 'request', 'end', 'finish', 'close', 'timer']
+    await plays(t, events.map((event) => `${event} mine`), async (create) => {
+      const seen: string[] = []
+      const see = (event: string) => () => void seen.push(`${event} ${storage.getStore()}`)
+      const server = create((req, res) => {
+        see('request')()
+        req.on('end', see('end')).resume()
+        res.on('finish', see('finish')).on('close', see('close'))
+        setTimeout(() => {
+          see('timer')()
+          res.end()
+        }, 1)
+      })
+      server.on('connection', see('connection'))
+      storage.run('mine', () => server.listen(0, host, see('listening')))
+      await once(server, 'listening')
+      await storage.run('another', async () => (await fetch(`http://localhost:${(server.address() as AddressInfo).port}`)).text())
+      while (seen.length < events.length) await pause(2)
+      server.close()
+      return events.map((event) => seen.find((each) => each.startsWith(event)))
+    })
+  }
 })
 
 /** Runs a fixture whose process ends by itself. */

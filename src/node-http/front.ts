@@ -68,7 +68,10 @@ export class Front implements ExchangeOwner, ConnectionOwner {
 
   constructor(owner: FrontOwner, limits: EngineLimits, threads: number) {
     this.#owner = owner
-    this.engine = new Engine(limits, this.words, (first, count, slab) => this.#onNotices(first, count, slab), threads, hasLibuv())
+    // As with Node, what a server does later it does in the context of `listen`.
+    const listening = new AsyncResource('busbar.server', UNTRACKED)
+    const onNotices = this.#onNotices.bind(this)
+    this.engine = new Engine(limits, this.words, (first, count, slab) => listening.runInAsyncScope(onNotices, undefined, first, count, slab), threads, hasLibuv())
     this.hot = hotOf(this.engine, threads)
     this.hot.nameField(LENGTH_FIELD, 'content-length')
     this.#methods = Engine.methods()
