@@ -60,6 +60,9 @@ function left(req, res, note) {
   }, 40))
 }
 
+/** Ends an upgraded connection behind the scene: its client may have closed one side alone. */
+const leaveLater = (socket) => setTimeout(() => socket.destroy(), 1000)
+
 /** A server whose first response is given by a function, and the next ones after a while. */
 const thenSlow = (handle, prepare = () => {}) => (server, note) => {
   prepare(server, note)
@@ -176,7 +179,7 @@ export const scenes = [
     }),
     talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); dialogue.send('hello'); await dialogue.until((text) => text.includes('echo hello')); return dialogue.halfClose().end() },
   },
-  { title: 'an upgraded connection whose client ends its side', first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), serve: (server, note) => void server.on('upgrade', (_req, socket) => { for (const event of ['end', 'finish', 'close']) socket.on(event, () => note(event)); socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'); socket.resume() }), talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); dialogue.halfClose(); await pause(100); return `${dialogue.ending}` } },
+  { title: 'an upgraded connection whose client ends its side', first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), serve: (server, note) => void server.on('upgrade', (_req, socket) => { for (const event of ['end', 'finish', 'close']) socket.on(event, () => note(event)); socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'); socket.resume(); leaveLater(socket) }), talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); dialogue.halfClose(); await pause(100); return `${dialogue.ending}` } },
   { title: 'an upgrade is refused', serve: (server) => void server.on('upgrade', (_req, socket) => socket.end('HTTP/1.1 400 No\r\nConnection: close\r\n\r\n')), first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), talk: (dialogue) => dialogue.end() },
   { title: 'an upgrade that has no listener', serve: handler((req, res) => void res.end(`${req.upgrade} ${req.headers.upgrade}`)), first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), talk: async (dialogue) => JSON.stringify(await dialogue.response('GET')) },
   {
@@ -203,7 +206,7 @@ export const scenes = [
   { title: 'a socket hears how long it is kept', options: { keepAliveTimeout: 50 }, serve: thenSlow((req, res, note) => { req.socket.on('timeout', () => note('timeout')); res.end('first') }, (server) => { server.keepAliveTimeoutBuffer = 0 }), first: get('/1'), talk: async (dialogue) => { await dialogue.response('GET'); return dialogue.end() } },
   { title: 'a connection that has closed has no timeout', options: { keepAliveTimeout: 0 }, serve: thenSlow((req, res) => { req.setTimeout(100); res.end('first') }, (server, note) => void server.on('timeout', () => note('timeout'))), first: get('/1'), talk: async (dialogue) => { await dialogue.response('GET'); dialogue.close(); await pause(150) } },
   { title: 'a connection that ends behind its response has no timeout', serve: thenSlow((req, res) => { req.setTimeout(100); res.end('first') }, (server, note) => void server.on('timeout', () => note('timeout'))), first: get('/1', { Connection: 'close' }), talk: async (dialogue) => { await dialogue.response('GET'); await dialogue.end(); await pause(150) } },
-  { title: 'an upgraded connection is not kept for a time', options: { keepAliveTimeout: 50 }, first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), serve: (server, note) => { server.keepAliveTimeoutBuffer = 0; server.on('upgrade', (_req, socket) => { socket.on('timeout', () => note('timeout')); socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n') }) }, talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); await pause(150); return `${dialogue.ending}` } },
+  { title: 'an upgraded connection is not kept for a time', options: { keepAliveTimeout: 50 }, first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), serve: (server, note) => { server.keepAliveTimeoutBuffer = 0; server.on('upgrade', (_req, socket) => { socket.resume().on('timeout', () => note('timeout')); socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'); leaveLater(socket) }) }, talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); await pause(150); return `${dialogue.ending}` } },
   { title: 'the timeout of the server is one of an upgraded connection', first: get('/', { Connection: 'Upgrade', Upgrade: 'x' }), serve: (server, note) => { server.setTimeout(100); server.on('upgrade', (_req, socket) => { socket.on('timeout', () => { note('timeout'); socket.destroy() }); socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n') }) }, talk: async (dialogue) => { await dialogue.until((text) => text.includes('101')); return dialogue.end() } },
   { title: 'a request with an expectation counts', serve: (server, note) => { server.maxRequestsPerSocket = 1; server.on('dropRequest', () => note('dropRequest')); server.on('checkContinue', (req, res) => { note('checkContinue'); res.end() }); server.on('checkExpectation', (req, res) => { note('checkExpectation'); res.end() }); handler((_req, res) => res.end(), true)(server, note) }, first: GET, talk: async (dialogue) => { await dialogue.response('GET'); return statusOf(await dialogue.send(get('/', { Expect: 'tea' })).response('GET')) } },
   // The server.
