@@ -3,6 +3,7 @@
  */
 import { once } from 'node:events'
 import nodeHttp from 'node:http'
+import nodeHttps from 'node:https'
 import type { IncomingHttpHeaders, RequestListener, RequestOptions, Server, ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRequire } from 'node:module'
@@ -77,4 +78,13 @@ async function dial(port: number): Promise<Wire> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   return new Wire(socket)
+}
+
+/** The text of a response over HTTP/1.1 and TLS, whoever the server is. */
+export async function getByTls(port: number, options: nodeHttps.RequestOptions = {}): Promise<string> {
+  const request = nodeHttps.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false, ...options })
+  const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream]
+  let text = ''
+  for await (const piece of response) text += String(piece)
+  return text
 }

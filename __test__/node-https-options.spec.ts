@@ -12,6 +12,7 @@ import https from '../src/node-http/https.ts'
 import { createSecureServerOf } from '../src/node-http/http2.ts'
 import { Authority } from './authority.ts'
 import { IS_CURRENT, listen } from './differential/requests.ts'
+import { getByTls } from './node-http-support.ts'
 
 const pair = new Authority().issue()
 const createSecureServer = createSecureServerOf(http2.createSecureServer as never)
@@ -22,32 +23,24 @@ function isNodes(socket: object): boolean {
   return (socket as { _handle?: object | null })._handle?.constructor.name === 'TLSWrap'
 }
 
-async function get(port: number, options: nodeHttps.RequestOptions = {}): Promise<string> {
-  const request = nodeHttps.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false, ...options })
-  const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream]
-  let text = ''
-  for await (const piece of response) text += String(piece)
-  return text
-}
-
 test('secureOptions that the engine can grant are granted, others are Node’s', async (t) => {
   const { SSL_OP_ALL, SSL_OP_NO_SSLv3, SSL_OP_NO_TLSv1, SSL_OP_NO_TLSv1_1, SSL_OP_NO_TLSv1_2, SSL_OP_NO_TLSv1_3, SSL_OP_NO_TICKET } = constants
   const old = await listen(t, https.createServer({ ...pair, secureOptions: SSL_OP_ALL | SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 }, facts))
-  t.is(await get(old, { maxVersion: 'TLSv1.2' }), 'busbar')
+  t.is(await getByTls(old, { maxVersion: 'TLSv1.2' }), 'busbar')
   const newest = await listen(t, https.createServer({ ...pair, secureOptions: SSL_OP_NO_TLSv1_2 }, facts))
-  t.is(await get(newest), 'busbar')
-  await t.throwsAsync(get(newest, { maxVersion: 'TLSv1.2' }))
+  t.is(await getByTls(newest), 'busbar')
+  await t.throwsAsync(getByTls(newest, { maxVersion: 'TLSv1.2' }))
   const before = await listen(t, https.createServer({ ...pair, secureOptions: SSL_OP_NO_TLSv1_3 }, facts))
-  t.is(await get(before), 'node')
-  await t.throwsAsync(get(before, { minVersion: 'TLSv1.3' }))
-  t.is(await get(await listen(t, https.createServer({ ...pair, secureOptions: SSL_OP_NO_TICKET }, facts))), 'node')
+  t.is(await getByTls(before), 'node')
+  await t.throwsAsync(getByTls(before, { minVersion: 'TLSv1.3' }))
+  t.is(await getByTls(await listen(t, https.createServer({ ...pair, secureOptions: SSL_OP_NO_TICKET }, facts))), 'node')
 })
 
 for (const event of ['keylog', 'newSession', 'resumeSession', 'OCSPRequest']) {
   test(`a server that listens to ${event} is Node’s`, async (t) => {
     const server = https.createServer(pair, facts)
     server.on(event, (...given) => void (given.at(-1) as () => void | undefined)?.call?.(null))
-    t.is(await get(await listen(t, server)), 'node')
+    t.is(await getByTls(await listen(t, server)), 'node')
   })
 }
 
@@ -62,7 +55,7 @@ test.serial('a listener to such an event that comes later is warned of', async (
 test('handshakeTimeout ends a handshake that doesn’t go on', async (t) => {
   const server = https.createServer({ ...pair, handshakeTimeout: 100 }, facts)
   const port = await listen(t, server)
-  t.is(await get(port), 'busbar')
+  t.is(await getByTls(port), 'busbar')
   const failed = once(server, 'tlsClientError')
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -79,9 +72,9 @@ withBlockList('the connections of a blockList are closed', async (t) => {
   let seen = 0
   const server = https.createServer({ ...pair, blockList } as nodeHttps.ServerOptions, facts).on('connection', () => seen++)
   const port = await listen(t, server)
-  t.is(await get(port), 'busbar')
+  t.is(await getByTls(port), 'busbar')
   blockList.addAddress('127.0.0.1')
-  await t.throwsAsync(get(port))
+  await t.throwsAsync(getByTls(port))
   t.is(seen, 1)
 })
 
@@ -120,11 +113,11 @@ test('settings of HTTP/2 that the engine has a limit for reach the client, other
   const server = make({ maxConcurrentStreams: 7, enablePush: false })
   const port = await listen(t, server as never)
   t.is((await settingsOf(t, port)).maxConcurrentStreams, 7)
-  t.is(await get(port), 'busbar')
+  t.is(await getByTls(port), 'busbar')
   server.updateSettings({ maxConcurrentStreams: 9 })
-  await get(port)
+  await getByTls(port)
   t.is((await settingsOf(t, port)).maxConcurrentStreams, 9)
   const nodes = await listen(t, make({ maxConcurrentStreams: 7, initialWindowSize: 1_234_567 }) as never)
   t.like(await settingsOf(t, nodes), { maxConcurrentStreams: 7, initialWindowSize: 1_234_567 })
-  t.is(await get(nodes), 'node')
+  t.is(await getByTls(nodes), 'node')
 })

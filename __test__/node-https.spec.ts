@@ -12,7 +12,7 @@ import https, { createServer, serverFactory } from '../src/node-http/https.ts'
 import { createSecureServerOf } from '../src/node-http/http2.ts'
 import { Authority } from './authority.ts'
 import { IS_CURRENT } from './differential/requests.ts'
-import { ask, packaged } from './node-http-support.ts'
+import { ask, getByTls, packaged } from './node-http-support.ts'
 
 const authority = new Authority()
 const { cert, key } = authority.issue()
@@ -25,14 +25,6 @@ async function started(t: ExecutionContext, server: Server): Promise<number> {
     server.close()
   })
   return (server.address() as AddressInfo).port
-}
-
-async function get(port: number, options: nodeHttps.RequestOptions = {}): Promise<string> {
-  const request = nodeHttps.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false, ...options })
-  const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream]
-  let text = ''
-  for await (const piece of response) text += String(piece)
-  return text
 }
 
 async function getByHttp2(t: ExecutionContext, url: string): Promise<[string, number]> {
@@ -54,13 +46,13 @@ const facts: RequestListener = (req, res) => {
 
 test('a server with TLS has Node’s options, and its sockets Node’s members', async (t) => {
   const port = await started(t, createServer({ cert, key }, facts))
-  t.is(await get(port), '1.1,true,TLSv1.3,true')
-  t.is(await get(port, { maxVersion: 'TLSv1.2' }), '1.1,true,TLSv1.2,true')
+  t.is(await getByTls(port), '1.1,true,TLSv1.3,true')
+  t.is(await getByTls(port, { maxVersion: 'TLSv1.2' }), '1.1,true,TLSv1.2,true')
 })
 
 test('the same function answers over HTTP/1.1 and HTTP/2', async (t) => {
   const port = await started(t, createServer({ cert, key, http2: true }, facts))
-  t.is(await get(port), '1.1,true,TLSv1.3,true')
+  t.is(await getByTls(port), '1.1,true,TLSv1.3,true')
   t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
 })
 
@@ -103,7 +95,7 @@ test('an Express application runs on HTTP/2', async (t) => {
 test('a server of http2.createSecureServer with allowHTTP1 speaks both', async (t) => {
   const create = createSecureServerOf(http2.createSecureServer as never)
   const port = await started(t, create({ cert, key, allowHTTP1: true }, facts as never) as unknown as Server)
-  t.is(await get(port), '1.1,true,TLSv1.3,true')
+  t.is(await getByTls(port), '1.1,true,TLSv1.3,true')
   t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
 })
 
@@ -117,7 +109,7 @@ test('connections that are announced to the application are served behind their 
     const server = createSecureServerOf(http2.createSecureServer)({ cert, key, allowHTTP1: true }, facts as never) as unknown as Server
     prepare(server)
     const port = await started(t, server)
-    t.is(await get(port), '1.1,true,TLSv1.3,true')
+    t.is(await getByTls(port), '1.1,true,TLSv1.3,true')
     t.deepEqual(await getByHttp2(t, `https://127.0.0.1:${port}`), ['2.0,true,TLSv1.3,true', 200])
   }
   t.deepEqual(announced, ['TLSv1.3', 'TLSv1.3', 'connection', 'connection'])
@@ -177,8 +169,8 @@ test('an SNICallback that fails ends the handshake, and the server serves others
   for (const isHeard of [false, true]) {
     if (isHeard) server.on('tlsClientError', (error: Error, socket: unknown) => void errors.push([error.message, socket instanceof tls.TLSSocket]))
     for (const servername of ['refused.example', 'thrown.example']) {
-      await t.throwsAsync(get(port, { servername }), { code: 'ECONNRESET' })
-      t.is(await get(port, { servername: 'good.example' }), 'served')
+      await t.throwsAsync(getByTls(port, { servername }), { code: 'ECONNRESET' })
+      t.is(await getByTls(port, { servername: 'good.example' }), 'served')
     }
   }
   t.deepEqual(errors, [['refused', true], ['thrown', true]])
@@ -204,13 +196,13 @@ test('a client’s certificate is seen and judged', async (t) => {
       res.end(`${socket.authorized} ${certificate.fingerprint256 !== undefined}`)
     }),
   )
-  t.is(await get(port), 'false false')
-  t.is(await get(port, { cert, key }), 'true true')
+  t.is(await getByTls(port), 'false false')
+  t.is(await getByTls(port, { cert, key }), 'true true')
 })
 
 test('what rustls can’t do is served by Node', async (t) => {
   const port = await started(t, createServer({ cert, key, maxVersion: 'TLSv1.2' }, facts))
-  t.is(await get(port), '1.1,true,TLSv1.2,true')
+  t.is(await getByTls(port), '1.1,true,TLSv1.2,true')
 })
 
 test('serve starts an application in one line', async (t) => {
