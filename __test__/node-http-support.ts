@@ -80,7 +80,7 @@ async function dial(port: number): Promise<Wire> {
   return new Wire(socket)
 }
 
-/** The text of a response over HTTP/1.1 and TLS, whoever the server is. */
+/** Sends a GET by Node's client over TLS and HTTP/1.1, and reads the text of its response. */
 export async function getByTls(port: number, options: nodeHttps.RequestOptions = {}): Promise<string> {
   const request = nodeHttps.get({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false, ...options })
   const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream]

@@ -41,7 +41,7 @@ const KINDS = { node: nodes, busbar: createSecureServerOf(nodes) }
 const later = (millis: number, call: () => void): void => void setTimeout(call, millis)
 
 const CASES: Case[] = [
-  { title: 'a timeout that nobody hears changes nothing', handle: (req, res) => { req.setTimeout(50); later(200, () => res.end('slow')) } },
+  { title: 'a timeout without a listener changes nothing', handle: (req, res) => { req.setTimeout(50); later(200, () => res.end('slow')) } },
   { title: 'a timeout is an event of both messages', handle: (req, res, note) => { req.on('timeout', () => note('req')); res.on('timeout', () => note('res')); req.setTimeout(50); later(200, () => res.end('slow')) } },
   { title: 'callbacks of a timeout', handle: (req, res, note) => { req.setTimeout(50, () => note('req')); res.setTimeout(50, () => note('res')); later(200, () => res.end('slow')) } },
   { title: 'a response that is given at its timeout', handle: (_req, res) => { res.setTimeout(50, () => res.end('late')) } },

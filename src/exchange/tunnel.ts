@@ -170,7 +170,7 @@ export class Tunnel implements SocketTransport, NoticeListener, BodyListener {
   }
 
   onBodyTooLate(): void {
-    // On an I/O thread the ask meets the end of the peer's side, which has been announced, and ours goes on.
+    // The I/O thread had announced the end of the peer's side before it got the read; our side is still open.
     if (!this.hasEnded) this.#close()
   }
 

@@ -20,7 +20,11 @@ fn established(cx: &mut Context) -> (Connection, Tunnel) {
     while events.is_empty() {
         connection.decrypt(cx, &mut tunnel.outgoing(), &mut plaintext);
         events.extend(std::iter::from_fn(|| connection.poll_security(cx)));
-        assert_eq!(received(cx, &mut connection, &mut tunnel), b"", "nobody has asked for bytes");
+        assert_eq!(
+            received(cx, &mut connection, &mut tunnel),
+            b"",
+            "the application has not asked for bytes"
+        );
     }
     assert_eq!(events, [SecurityEvent::Established]);
     (connection, tunnel)

@@ -214,7 +214,7 @@ mod tests {
         let limits = ConnectionLimits::default();
         let mut handles = start(&Limits::default(), limits, 1, &doorbell, |_| {}, |_| None).unwrap();
         let handle = &mut handles[0];
-        // Nobody receives it, so the thread gives its memory back before it answers.
+        // The request doesn't exist: the thread drops the body, which returns its memory to the pool, and then answers.
         handle.write(0, RequestId(1), &[IoSlice::new(&[0; 1024 * 1024])], None);
         assert_eq!(handle.ask(|reactor| reactor.client_count()), Some(0));
         let begun = Instant::now();
