@@ -83,6 +83,32 @@ async function play(t: ExecutionContext, create: Create, { handle, timeout = 0, 
   return seen
 }
 
+test('long responses that a client reads at the same time have no timeout', async (t) => {
+  let late = 0
+  const server = KINDS.busbar({ cert, key, allowHTTP1: true }, (_req, res) => {
+    res.setTimeout(300, () => late++)
+    res.end(Buffer.alloc(4_000_000))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = http2.connect(`https://127.0.0.1:${(server.address() as AddressInfo).port}`, { rejectUnauthorized: false })
+  t.teardown(() => {
+    session.destroy()
+    server.close()
+  })
+  const read = async (): Promise<number> => {
+    let length = 0
+    for await (const piece of session.request({ ':path': '/' })) {
+      const before = length
+      length += (piece as Buffer).length
+      if (Math.floor(length / 100_000) > Math.floor(before / 100_000)) await new Promise((resolve) => setTimeout(resolve, 120))
+    }
+    return length
+  }
+  t.deepEqual(await Promise.all([read(), read(), read()]), [4_000_000, 4_000_000, 4_000_000])
+  t.is(late, 0)
+})
+
 for (const each of CASES) {
   test(each.title, async (t) => {
     const [node, busbar] = await Promise.all([play(t, KINDS.node, each), play(t, KINDS.busbar, each)])

@@ -10,7 +10,7 @@
  */
 import { memoryForPiece } from '../connection/raw-connection.ts'
 import type { BoundAddress, ClientFacts, Engine, HotFunctions } from '../native.ts'
-import { GIVEN, OPEN } from './exchange.ts'
+import { GIVEN, OPEN, SENDING_LOOK } from './exchange.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeSocket } from './node-socket.ts'
 
@@ -21,8 +21,6 @@ const PIECE = 64 * 1024
 const NONE: readonly Exchange[] = []
 /** Seconds for which an application may leave a connection whose time is over. */
 const LEFT_SECONDS = 10
-/** Milliseconds between two looks at a client that reads a long response: its progress is known by the second. */
-const SENDING_LOOK = 2000
 /** What `hot.upgrade` answers when the request can't give its connection away. */
 const OCCUPIED = 2
 
@@ -264,18 +262,17 @@ export class Connection {
   }
 
   #timeIsOver(): void {
+    const { deadline } = this
     const isSending = this.isHttp ? this.current?.isSending === true : this.socket.writableLength > 0
-    if (isSending && this.hasSentSince()) this.#startIdleTimer(Math.max(this.#timerMillis, SENDING_LOOK))
+    const hasSent = isSending && deadline > this.#seenDeadline
+    this.#seenDeadline = deadline
+    if (hasSent) this.#startIdleTimer(Math.max(this.#timerMillis, SENDING_LOOK))
     else this.owner.onTimeout(this)
   }
 
-  /** Whether the client, for which bytes wait, has taken some since the last look. */
-  hasSentSince(): boolean {
-    // The engine moves the deadline of a client that reads.
-    const deadline = this.facts()?.expiration() ?? 0
-    const isLater = deadline > this.#seenDeadline
-    this.#seenDeadline = deadline
-    return isLater
+  /** The second at which the engine gives the connection up. It moves the deadline of a client that takes bytes. */
+  get deadline(): number {
+    return this.facts()?.expiration() ?? 0
   }
 
   #stopIdleTimer(): void {

@@ -28,6 +28,8 @@ export const OVER = 3
 const HIGH = 2 ** 32
 /** A body longer than this is finished when the engine reports that its last byte is sent. */
 const TOLD_ABOVE = 64 * 1024
+/** Milliseconds between two looks at a client that reads a long response: its progress is known by the second. */
+export const SENDING_LOOK = 2000
 
 /** A piece of a body. */
 export type Chunk = string | Uint8Array
@@ -93,6 +95,7 @@ export class Exchange {
   isFresh = false
   /** Of a stream of HTTP/2 whose application has set a timeout. */
   #timer: NodeJS.Timeout | null = null
+  #seenDeadline = 0
   /** Called when the unsent bytes are sent, in order. */
   #writers: (() => void)[] | null = null
   /** The response is given, and the engine delivers the body of the request on. */
@@ -249,6 +252,15 @@ export class Exchange {
     if (millis > 0 && this.stage !== OVER) this.#timer = setTimeout(emitTimeout, millis, this).unref()
   }
 
+  /** Whether the client has taken bytes of the response since the last look. Then there is another look. */
+  looksAgain(): boolean {
+    const { deadline } = this.connection
+    const hasSent = this.isSending && deadline > this.#seenDeadline
+    this.#seenDeadline = deadline
+    if (hasSent) this.setTimeout(SENDING_LOOK)
+    return hasSent
+  }
+
   #stopTimer(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
@@ -282,7 +294,7 @@ export class Exchange {
 }
 
 function emitTimeout(exchange: Exchange): void {
-  if (exchange.isSending && exchange.connection.hasSentSince()) return exchange.touch()
+  if (exchange.looksAgain()) return
   exchange.request.emit('timeout')
   exchange.response.emit('timeout')
 }
